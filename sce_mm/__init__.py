@@ -1,0 +1,9 @@
+"""SCE pretraining and transfer for OpenMMLab.
+
+Importing this package registers everything that pretraining needs in the
+registries of mmpretrain. What detection needs is in ``sce_mm.detection``.
+"""
+
+from . import engine, models
+
+__all__ = ['engine', 'models']

@@ -1,0 +1,6 @@
+"""Optimisers, schedules and hooks."""
+
+from .hooks import MomentumUpdateHook, ScheduledValueHook
+from .optimizers import LARSMoCoV3
+
+__all__ = ['LARSMoCoV3', 'MomentumUpdateHook', 'ScheduledValueHook']

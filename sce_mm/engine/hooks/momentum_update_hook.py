@@ -1,0 +1,122 @@
+"""What SCE does once per optimiser step, after it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.dist import broadcast, get_world_size
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+
+from ...models import SCE
+from ..schedules import Schedule, build_schedule
+from ..steps import (
+    accumulation,
+    current_step,
+    steps_per_epoch,
+    total_steps,
+)
+
+CONVENTION = (
+    'momentum is the weight of the online parameters, the small number, as '
+    'everywhere in mmengine: for a decay of 0.99 write 0.01'
+)
+
+
+@HOOKS.register_module()
+class MomentumUpdateHook(Hook):
+    """Average the parameters and enqueue the keys after each optimiser step.
+
+    With gradient accumulation that is once in several iterations. The value
+    is a closed form of the step, nothing needs to be saved for a resume.
+
+    Args:
+        momentum: A number, or phases of a schedule as in
+            :func:`~sce_mm.engine.schedules.build_schedule`. Defaults to the
+            ImageNet recipe, 0.01 falling to zero along a cosine (0.99 to 1 in
+            the paper's convention).
+
+    Raises:
+        ValueError: A momentum is not in [0, 0.5].
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(
+        self, momentum: float | dict | Sequence[dict] | None = None
+    ) -> None:
+        if momentum is None:
+            momentum = {'kind': 'cosine', 'start': 0.01, 'end': 0.0}
+        if isinstance(momentum, int | float):
+            momentum = {'kind': 'constant', 'value': momentum}
+        phases = [momentum] if isinstance(momentum, dict) else list(momentum)
+        for phase in phases:
+            for name in ('value', 'start', 'end'):
+                if name in phase and not 0 <= phase[name] <= 0.5:
+                    raise ValueError(
+                        f'momentum must be in [0, 0.5], got {phase[name]}: '
+                        f'{CONVENTION}'
+                    )
+        build_schedule(phases, total_steps=1, steps_per_epoch=1)
+        self.phases = phases
+        self._schedule: Schedule | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Check that model, batch and queue fit together."""
+        model = unwrap_sce(runner, type(self).__name__)
+        self._schedule = build_schedule(
+            self.phases, total_steps(runner), steps_per_epoch(runner)
+        )
+        model.micro_batches_per_step = accumulation(runner)
+        if model.queue is None:
+            return
+        batch = runner.train_dataloader.batch_sampler.batch_size
+        keys = (
+            batch
+            * get_world_size()
+            * accumulation(runner)
+            * model.num_target_views
+        )
+        if keys > model.queue.length:
+            raise ValueError(
+                f'the queue holds {model.queue.length} keys but one step '
+                f'brings {keys} ({batch} images x {get_world_size()} '
+                f'process(es) x {accumulation(runner)} accumulated x '
+                f'{model.num_target_views} target view(s)): set '
+                'model.queue.length to a multiple of that (the paper keeps 8 '
+                'to 16 steps of keys) or use a smaller batch'
+            )
+        # The rows not yet written are random: the same on every process.
+        broadcast(model.queue.features, src=0)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Update the momentum branch if an optimiser step was just made."""
+        if not runner.optim_wrapper.should_update():
+            return
+        assert self._schedule is not None
+        momentum = self._schedule(current_step(runner))
+        unwrap_sce(runner, type(self).__name__).after_optimizer_step(momentum)
+        runner.message_hub.update_scalar('train/momentum', momentum)
+
+
+def unwrap_sce(runner: Runner, who: str) -> SCE:
+    """The SCE model of a runner, without its distributed wrapper.
+
+    Raises:
+        TypeError: The model is another one.
+    """
+    model = runner.model
+    model = model.module if is_model_wrapper(model) else model
+    if not isinstance(model, SCE):
+        raise TypeError(
+            f'{who} works on a model of type SCE, got {type(model).__name__}: '
+            'remove the hook from custom_hooks or change model.type'
+        )
+    return model

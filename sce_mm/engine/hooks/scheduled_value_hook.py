@@ -1,0 +1,92 @@
+"""Numbers that change over a run, such as lambda and the temperatures."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+from torch import nn
+
+from ..schedules import Schedule, build_schedule
+from ..steps import current_step, steps_per_epoch, total_steps
+
+
+@HOOKS.register_module()
+class ScheduledValueHook(Hook):
+    """Set an attribute of the model before each iteration and log it.
+
+    The value depends on the optimiser step alone, so a resumed run goes on
+    where it was. For example a warm-up of lambda from InfoNCE to SCE::
+
+        dict(
+            type='ScheduledValueHook',
+            attribute='head.loss_module.coeff',
+            schedule=[
+                dict(kind='linear', start=1.0, end=0.5, epochs=10),
+                dict(kind='constant', value=0.5),
+            ],
+        )
+
+    Args:
+        attribute: Dotted path from the model to a number.
+        schedule: Phases as in
+            :func:`~sce_mm.engine.schedules.build_schedule`.
+
+    Raises:
+        ValueError: The schedule is malformed.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(
+        self, attribute: str, schedule: dict | Sequence[dict]
+    ) -> None:
+        build_schedule(schedule, total_steps=1, steps_per_epoch=1)
+        self.attribute = attribute
+        self.phases = schedule
+        self._schedule: Schedule | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Check that the attribute exists and is a number."""
+        owner, name = self._find(runner)
+        value = getattr(owner, name, None)
+        if not isinstance(value, int | float):
+            numbers = sorted(
+                key
+                for key, item in vars(owner).items()
+                if isinstance(item, int | float)
+                and not isinstance(item, bool)
+                and not key.startswith('_')
+            )
+            raise ValueError(
+                f'{self.attribute!r} is not a number of the model; '
+                f'{type(owner).__name__} has {numbers}'
+            )
+        self._schedule = build_schedule(
+            self.phases, total_steps(runner), steps_per_epoch(runner)
+        )
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None
+    ) -> None:
+        """Set the value of this step."""
+        assert self._schedule is not None
+        owner, name = self._find(runner)
+        value = self._schedule(current_step(runner))
+        setattr(owner, name, value)
+        runner.message_hub.update_scalar(f'train/{name}', value)
+
+    def _find(self, runner: Runner) -> tuple[nn.Module, str]:
+        model = runner.model
+        owner = model.module if is_model_wrapper(model) else model
+        *parents, name = self.attribute.split('.')
+        for parent in parents:
+            if not hasattr(owner, parent):
+                raise ValueError(
+                    f'{self.attribute!r} does not exist: '
+                    f'{type(owner).__name__} has no {parent!r}'
+                )
+            owner = getattr(owner, parent)
+        return owner, name

@@ -1,0 +1,5 @@
+"""Optimisers."""
+
+from .lars import LARSMoCoV3
+
+__all__ = ['LARSMoCoV3']

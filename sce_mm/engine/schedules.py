@@ -1,0 +1,124 @@
+"""Schedules: functions of the optimiser step, in closed form.
+
+A schedule maps the number t of optimiser steps that are done to a value. It
+has no state, so a resumed run reads the value that an uninterrupted one
+would. Over T steps, t runs from 0 to T - 1 and both ends are reached.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+Schedule = Callable[[int], float]
+
+
+def constant(value: float) -> Schedule:
+    """Always ``value``."""
+    return lambda step: value
+
+
+def linear(start: float, end: float, steps: int) -> Schedule:
+    """``start + (end - start) t / (T - 1)``, then ``end``."""
+    return lambda step: start + (end - start) * _progress(step, steps)
+
+
+def cosine(start: float, end: float, steps: int) -> Schedule:
+    """``end + (start - end) (1 + cos(pi t / (T - 1))) / 2``, then ``end``."""
+    return lambda step: (
+        end
+        + (start - end) * (1 + math.cos(math.pi * _progress(step, steps))) / 2
+    )
+
+
+def joined(schedules: Sequence[Schedule], lengths: Sequence[int]) -> Schedule:
+    """One schedule after the other; each starts at its own step 0.
+
+    Args:
+        schedules: At least one; the last goes on for ever.
+        lengths: Steps that each one lasts, the last one's is not used.
+    """
+
+    def value(step: int) -> float:
+        for schedule, length in zip(schedules[:-1], lengths, strict=False):
+            if step < length:
+                return schedule(step)
+            step -= length
+        return schedules[-1](step)
+
+    return value
+
+
+def _progress(step: int, steps: int) -> float:
+    """Share of the way done at ``step``, in [0, 1]; 1 if there is no way."""
+    return min(step / (steps - 1), 1.0) if steps > 1 else 1.0
+
+
+def build_schedule(
+    phases: dict | Sequence[dict], total_steps: int, steps_per_epoch: int
+) -> Schedule:
+    """Schedule from a config.
+
+    Args:
+        phases: One phase or several in turn, each a dict with ``kind``
+            (``'constant'``, ``'linear'`` or ``'cosine'``), ``value`` or
+            ``start`` and ``end``, and, except for the last one, which takes
+            what is left of the run, ``epochs`` or ``steps``.
+        total_steps: Optimiser steps of the whole run.
+        steps_per_epoch: Optimiser steps of an epoch.
+
+    Raises:
+        ValueError: A phase has an unknown kind or key, or lacks one.
+    """
+    phases = [phases] if isinstance(phases, dict) else list(phases)
+    if not phases:
+        raise ValueError('a schedule needs at least one phase, got none')
+    schedules, lengths = [], []
+    left = total_steps
+    for index, phase in enumerate(phases):
+        last = index == len(phases) - 1
+        steps = _length(phase, steps_per_epoch, left, last)
+        schedules.append(_build_phase(phase, steps))
+        lengths.append(steps)
+        left -= steps
+    return joined(schedules, lengths)
+
+
+_NUMBERS = {
+    'constant': ('value',),
+    'linear': ('start', 'end'),
+    'cosine': ('start', 'end'),
+}
+
+
+def _length(
+    phase: dict, steps_per_epoch: int, left: int, last: bool
+) -> int:
+    if 'epochs' in phase and 'steps' in phase:
+        raise ValueError(f'give epochs or steps, not both: {phase}')
+    if 'epochs' in phase:
+        return round(phase['epochs'] * steps_per_epoch)
+    if 'steps' in phase:
+        return phase['steps']
+    if last:
+        return max(left, 0)
+    raise ValueError(
+        'every phase but the last needs its length, epochs or steps; '
+        f'this one has none: {phase}'
+    )
+
+
+def _build_phase(phase: dict, steps: int) -> Schedule:
+    kind = phase.get('kind')
+    if kind not in _NUMBERS:
+        raise ValueError(
+            f'kind must be one of {sorted(_NUMBERS)}, got {kind!r} in {phase}'
+        )
+    numbers = _NUMBERS[kind]
+    given = set(phase) - {'kind', 'epochs', 'steps'}
+    if given != set(numbers):
+        raise ValueError(
+            f'a {kind} phase takes {", ".join(numbers)}; got {phase}'
+        )
+    if kind == 'constant':
+        return constant(phase['value'])
+    make = linear if kind == 'linear' else cosine
+    return make(phase['start'], phase['end'], steps)

@@ -1,0 +1,8 @@
+"""Algorithm, head, loss, queue and momentum encoder."""
+
+from .algorithms import SCE
+from .heads import SCEHead
+from .losses import SCELoss
+from .utils import MemoryQueue, MomentumEncoder
+
+__all__ = ['SCE', 'MemoryQueue', 'MomentumEncoder', 'SCEHead', 'SCELoss']

@@ -1,0 +1,5 @@
+"""Algorithms."""
+
+from .sce import SCE
+
+__all__ = ['SCE']

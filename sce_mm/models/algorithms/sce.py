@@ -1,0 +1,197 @@
+"""SCE: Similarity Contrastive Estimation as an mmpretrain algorithm."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.dist import all_gather
+from mmpretrain.models import BaseSelfSupervisor
+from mmpretrain.registry import MODELS
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ..utils import MemoryQueue, MomentumEncoder
+
+
+@MODELS.register_module()
+class SCE(BaseSelfSupervisor):
+    """Online branch, momentum branch, queue, and the order of one step.
+
+    The first ``num_target_views`` views go through the momentum encoder and
+    give keys; every view that learns from another one goes through the online
+    branch and gives queries. With two global views, ``num_target_views=1`` is
+    the asymmetric loss (view 0 teaches view 1 and is not seen by the online
+    branch) and 2 the symmetric one. Local crops follow the global views.
+
+    After each optimiser step :meth:`after_optimizer_step` must run:
+    ``MomentumUpdateHook`` does that. If it does not, the next :meth:`loss`
+    raises rather than train on against a frozen target.
+
+    Denize et al., "Similarity Contrastive Estimation for Self-Supervised Soft
+    Contrastive Learning", WACV 2023.
+
+    Args:
+        backbone: Config of the backbone.
+        neck: Config of the projector, one ``[N, D]`` embedding out.
+        head: Config of the head, ``dict(type='SCEHead', ...)``.
+        queue: ``dict(length=K)`` and, if the neck's config has no
+            ``out_channels``, ``dim=D``; None for keys of the batch alone.
+        num_target_views: Number of leading views that give keys.
+        data_preprocessor: Config of the data preprocessor.
+        init_cfg: Initialisation config.
+
+    Raises:
+        ValueError: ``num_target_views`` is below one, or the queue's
+            config is incomplete.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        neck: dict,
+        head: dict,
+        queue: dict | None = None,
+        num_target_views: int = 2,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(
+            backbone=backbone,
+            neck=neck,
+            head=head,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
+        if num_target_views < 1:
+            raise ValueError(
+                'num_target_views must be at least 1 (1 is asymmetric, 2 '
+                f'symmetric), got {num_target_views}'
+            )
+        self.num_target_views = num_target_views
+        self.momentum_encoder = MomentumEncoder(self.backbone, self.neck)
+        self.queue = None if queue is None else _build_queue(queue, neck)
+        # Forward passes whose gradients are summed up in one optimiser step.
+        self.micro_batches_per_step = 1
+        self._pending: list[list[Tensor]] = []
+
+    def init_weights(self) -> None:
+        """Initialise the online branch and copy it to the momentum branch."""
+        super().init_weights()
+        self.momentum_encoder.copy_from(self.backbone, self.neck)
+
+    def loss(
+        self,
+        inputs: Sequence[Tensor],
+        data_samples: Sequence[Any] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Tensor]:
+        """Loss of one batch, and what tells learning from collapse.
+
+        Args:
+            inputs: V views ``[N, 3, h, w]``, targets first.
+            data_samples: Not used; there are no labels.
+            **kwargs: Not used.
+
+        Returns:
+            See :meth:`SCEHead.loss`; ``queue_filled`` is the share of the
+            queue that holds real keys.
+
+        Raises:
+            ValueError: Number or batch sizes of the views do not fit.
+            RuntimeError: The momentum branch was not updated since the
+                previous step.
+        """
+        self._check_views(inputs)
+        if self.training:
+            self._check_momentum_branch_is_alive()
+        keys = [self.encode_target(x) for x in inputs[: self.num_target_views]]
+        queries = [
+            self.encode_online(x) if self._learns(view) else None
+            for view, x in enumerate(inputs)
+        ]
+        batch_keys = gather_views(keys)
+        rows = None if self.queue is None else self.queue.features
+        losses = self.head.loss(queries, keys, batch_keys, rows)
+        if self.queue is not None:
+            losses['queue_filled'] = self.queue.filled_share()
+        if self.training:
+            self._pending.append(batch_keys)
+        return losses
+
+    def encode_online(self, images: Tensor) -> Tensor:
+        """Queries ``[N, D]`` of one view, L2-normalised."""
+        (embedding,) = self.neck(self.backbone(images))
+        return self.head(embedding)
+
+    @torch.no_grad()
+    def encode_target(self, images: Tensor) -> Tensor:
+        """Keys ``[N, D]`` of one view, L2-normalised, without gradient."""
+        return normalize(self.momentum_encoder(images), dim=1)
+
+    def after_optimizer_step(self, momentum: float) -> None:
+        """Enqueue the keys of the step and average the parameters.
+
+        Args:
+            momentum: Weight of the online parameters in the average: the
+                small number, 0.01 for a decay of 0.99.
+        """
+        if self.queue is not None and self._pending:
+            views = zip(*self._pending, strict=True)
+            self.queue.enqueue(torch.cat([torch.cat(v) for v in views]))
+        self._pending.clear()
+        self.momentum_encoder.update(self.backbone, self.neck, momentum)
+
+    def _learns(self, view: int) -> bool:
+        """Whether a target view other than this one exists."""
+        return self.num_target_views > 1 or view >= self.num_target_views
+
+    def _check_views(self, inputs: Sequence[Tensor]) -> None:
+        needed = max(2, self.num_target_views)
+        if not isinstance(inputs, list | tuple) or len(inputs) < needed:
+            got = (
+                f'{len(inputs)} view(s)'
+                if isinstance(inputs, list | tuple)
+                else f'a {type(inputs).__name__}'
+            )
+            raise ValueError(
+                f'SCE with num_target_views={self.num_target_views} needs a '
+                f'list of at least {needed} views of each image, got {got}: '
+                'check the pipeline (SCEViews or MultiView, then PackInputs)'
+            )
+        sizes = [len(x) for x in inputs]
+        if len(set(sizes)) > 1:
+            raise ValueError(
+                f'all views must show the same images, got batches of {sizes}'
+            )
+
+    def _check_momentum_branch_is_alive(self) -> None:
+        if len(self._pending) >= self.micro_batches_per_step:
+            raise RuntimeError(
+                'the momentum encoder was not updated after the previous '
+                "optimiser step: add dict(type='MomentumUpdateHook') to "
+                'custom_hooks, or call model.after_optimizer_step(momentum) '
+                'after optimizer.step() in a loop of your own'
+            )
+
+
+def _build_queue(queue: dict, neck: dict) -> MemoryQueue:
+    unknown = set(queue) - {'length', 'dim'}
+    if 'length' not in queue or unknown:
+        raise ValueError(
+            f'queue takes length and dim, for example '
+            f'dict(length=65536); got {queue}'
+        )
+    dim = queue.get('dim', neck.get('out_channels'))
+    if dim is None:
+        raise ValueError(
+            'the width of the embeddings is not known from the config of '
+            'the neck (it has no out_channels): give queue=dict(length=..., '
+            'dim=...)'
+        )
+    return MemoryQueue(queue['length'], dim)
+
+
+def gather_views(keys: Sequence[Tensor]) -> list[Tensor]:
+    """Keys of all processes in rank order: T views of ``[W N, D]``."""
+    ranks = all_gather(torch.stack(list(keys)))
+    return list(torch.cat(ranks, dim=1))

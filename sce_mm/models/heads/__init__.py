@@ -1,0 +1,5 @@
+"""Heads."""
+
+from .sce_head import SCEHead
+
+__all__ = ['SCEHead']

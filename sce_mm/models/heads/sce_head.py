@@ -1,0 +1,94 @@
+"""The SCE head: predictor, normalisation, and which pairs of views count."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.dist import get_rank
+from mmengine.model import BaseModule
+from mmpretrain.registry import MODELS
+from torch import Tensor
+from torch.nn.functional import normalize
+
+
+@MODELS.register_module()
+class SCEHead(BaseModule):
+    """Predict the target distribution of every target view from every other.
+
+    Args:
+        loss: Config of the loss, as a rule ``dict(type='SCELoss', ...)``.
+        predictor: Config of a neck that maps projected embeddings to the same
+            width, for the online branch alone; None for no predictor.
+        in_batch_keys: Count the keys of the other images of the batch, of all
+            processes, among the candidates.
+        init_cfg: Initialisation config.
+    """
+
+    def __init__(
+        self,
+        loss: dict,
+        predictor: dict | None = None,
+        in_batch_keys: bool = False,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.loss_module = MODELS.build(loss)
+        self.predictor = predictor and MODELS.build(predictor)
+        self.in_batch_keys = in_batch_keys
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Query of a projected embedding: ``[N, D]``, L2-normalised."""
+        if self.predictor is not None:
+            (embedding,) = self.predictor((embedding,))
+        return normalize(embedding, dim=1)
+
+    def loss(
+        self,
+        queries: Sequence[Tensor | None],
+        keys: Sequence[Tensor],
+        batch_keys: Sequence[Tensor],
+        queue: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """Mean over all pairs of a query and the key of another view.
+
+        With T target views among V views, view t (< T) teaches each other
+        view that has a query: ``L = mean_{t < T, v != t} L(q_v, k_t)``.
+
+        Args:
+            queries: For each view its queries ``[N, D]``, or None where the
+                view is a target only.
+            keys: For each target view, the first T views, its keys
+                ``[N, D]``, L2-normalised, without gradient.
+            batch_keys: The same of all processes in rank order, ``[M, D]``.
+            queue: ``[K, D]`` or None.
+
+        Returns:
+            The dict of :meth:`SCELoss.forward`, and ``embedding_std``: the
+            standard deviation of the queries over the batch times sqrt(D),
+            averaged over dimensions and views. One is the value of embeddings
+            spread over the sphere, zero is collapse.
+        """
+        online = [v for v, query in enumerate(queries) if query is not None]
+        present = [query for query in queries if query is not None]
+        pairs = [
+            (i, t)
+            for t in range(len(keys))
+            for i, v in enumerate(online)
+            if v != t
+        ]
+        losses = self.loss_module(
+            present,
+            keys,
+            pairs,
+            queue=queue,
+            batch_keys=batch_keys if self.in_batch_keys else None,
+            first_row=get_rank() * len(keys[0]),
+        )
+        losses['embedding_std'] = spread(present)
+        return losses
+
+
+@torch.no_grad()
+def spread(embeddings: Sequence[Tensor]) -> Tensor:
+    """Mean of the standard deviation over the batch, times sqrt(D)."""
+    stds = [x.float().std(dim=0, correction=0).mean() for x in embeddings]
+    return torch.stack(stds).mean() * embeddings[0].shape[1] ** 0.5

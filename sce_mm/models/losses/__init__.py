@@ -1,0 +1,5 @@
+"""Losses."""
+
+from .sce_loss import SCELoss
+
+__all__ = ['SCELoss']

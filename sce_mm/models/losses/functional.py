@@ -1,0 +1,198 @@
+"""The mathematics of SCE: pure functions, no state, no registry, no ranks.
+
+Legend of shapes::
+
+    N  queries; the i-th query and the i-th key are two views of image i
+    C  candidates: other keys of the batch (if asked for), then the queue
+    D  embedding width; every row is L2-normalised by the caller
+
+The objective of Denize et al., "Similarity Contrastive Estimation for
+Self-Supervised Soft Contrastive Learning" (WACV 2023), for one query q, its
+key k and candidates c_j::
+
+    s_j = softmax_j(k.c_j / target_temperature)          relation
+    w   = coeff on the key, (1 - coeff) s_j on c_j       target distribution
+    p   = softmax over {k, c_j} of (q.x / temperature)   prediction
+    L   = - sum_x w(x) log p(x)
+
+The target sums to one and the logits are linear in q, so the target enters
+the loss through one vector per key only, ``u = sum_j s_j c_j``::
+
+    L = coeff (log Z - q.k / t) + (1 - coeff) (log Z - q.u / t)
+    log Z = log( e^{q.k / t} + sum_j e^{q.c_j / t} ),   t = temperature
+
+:func:`relate` gives u, once per key; :func:`log_partition` gives the part of
+log Z that the candidates have, once per query; :func:`contrast` joins them.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Relation(NamedTuple):
+    """What one key knows of its candidates; nothing here carries a gradient.
+
+    Attributes:
+        centroid: ``u = sum_j s_j c_j``, ``[N, D]``.
+        entropy: Entropy of s in nats, ``[N]``; ``exp(entropy)`` is the
+            effective number of neighbours.
+        positive_share: Mass that the relation itself gives to the positive,
+            ``[N]``: zero, except with the zero logit of the official code.
+    """
+
+    centroid: Tensor
+    entropy: Tensor
+    positive_share: Tensor
+
+
+class Contrast(NamedTuple):
+    """The terms of the loss for each query, ``[N]`` each.
+
+    With p the share of the prediction that lies on the positive and s' the
+    prediction renormalised without it:
+
+    Attributes:
+        contrastive: InfoNCE, ``-log p``.
+        relational: Cross-entropy of relation and prediction without the
+            positive, ``-sum_j s_j log s'_j`` (the loss of ReSSL).
+        ceiling: ``-log(1 - p)``.
+    """
+
+    contrastive: Tensor
+    relational: Tensor
+    ceiling: Tensor
+
+
+def similarities(
+    rows: Tensor, candidates: Tensor, own: Tensor | None = None
+) -> Tensor:
+    """Dot products, with each row's own column at minus infinity.
+
+    Args:
+        rows: ``[N, D]``.
+        candidates: ``[C, D]``.
+        own: ``[N]`` int64, the candidate that is row i's positive, if the
+            positives are among the candidates.
+
+    Returns:
+        ``[N, C]``, at least float32.
+    """
+    scores = at_least_float32(rows) @ at_least_float32(candidates).T
+    if own is None:
+        return scores
+    return scores.scatter(1, own[:, None], float('-inf'))
+
+
+def relate(
+    keys: Tensor,
+    candidates: Tensor,
+    target_temperature: float,
+    own: Tensor | None = None,
+    zero_logit: bool = False,
+) -> Relation:
+    """Relation of each key to the candidates, its positive excluded.
+
+    Args:
+        keys: ``[N, D]``.
+        candidates: ``[C, D]``.
+        target_temperature: Divides the similarities of the target branch.
+        own: See :func:`similarities`.
+        zero_logit: Give the positive a similarity of zero instead of leaving
+            it out, as the released code does when the candidates are the
+            queue alone. The positive then gets ``1 / (1 + sum_j e^{k.c_j/t})``
+            of the relation, which vanishes for a long queue.
+
+    Returns:
+        The relation, without gradient.
+    """
+    with torch.no_grad():
+        logits = similarities(keys, candidates, own) / target_temperature
+        log_z = logits.logsumexp(dim=1)
+        if zero_logit:
+            log_z_all = torch.logaddexp(log_z, torch.zeros_like(log_z))
+            positive_share = torch.exp(-log_z_all)
+        else:
+            positive_share = torch.zeros_like(log_z)
+        weights = torch.exp(logits - log_z[:, None])
+        # 0 * -inf would be NaN: the masked column contributes nothing.
+        entropy = log_z - (weights * logits.nan_to_num(neginf=0.0)).sum(dim=1)
+        centroid = weights @ at_least_float32(candidates)
+    return Relation(centroid, entropy, positive_share)
+
+
+def log_partition(
+    queries: Tensor,
+    candidates: Tensor,
+    temperature: float,
+    own: Tensor | None = None,
+) -> Tensor:
+    """``log sum_j exp(q.c_j / temperature)`` for each query, ``[N]``."""
+    return (similarities(queries, candidates, own) / temperature).logsumexp(1)
+
+
+def contrast(
+    queries: Tensor,
+    keys: Tensor,
+    relation: Relation,
+    candidates_log_z: Tensor,
+    temperature: float,
+) -> Contrast:
+    """The three terms of SCE for each query against its key.
+
+    Args:
+        queries: ``[N, D]``, with gradient.
+        keys: ``[N, D]``.
+        relation: :func:`relate` of the same keys.
+        candidates_log_z: :func:`log_partition` of the same queries.
+        temperature: Divides the similarities of the online branch.
+    """
+    queries = at_least_float32(queries)
+    positive = (queries * at_least_float32(keys)).sum(dim=1) / temperature
+    related = (queries * relation.centroid).sum(dim=1) / temperature
+    log_z = torch.logaddexp(positive, candidates_log_z)
+    return Contrast(
+        contrastive=log_z - positive,
+        relational=candidates_log_z - related,
+        ceiling=log_z - candidates_log_z,
+    )
+
+
+def combine(
+    terms: Contrast,
+    relation: Relation,
+    coeff: float,
+    relation_weight: float | None = None,
+    ceiling_weight: float | None = None,
+) -> Tensor:
+    """``coeff InfoNCE + relation_weight ReSSL + ceiling_weight Ceil``, ``[N]``.
+
+    Both weights default to ``1 - coeff``, which is SCE. ``(0, 1, 0)`` is
+    ReSSL itself, in which the positive takes no part; ``coeff = 1`` is the
+    InfoNCE loss of MoCo. What the relation gives to the positive (only with
+    the zero logit) moves from the last two terms to the first.
+    """
+    relation_weight = 1 - coeff if relation_weight is None else relation_weight
+    ceiling_weight = 1 - coeff if ceiling_weight is None else ceiling_weight
+    share = relation.positive_share
+    return (
+        (coeff + relation_weight * share) * terms.contrastive
+        + relation_weight * (1 - share) * terms.relational
+        + ceiling_weight * (1 - share) * terms.ceiling
+    )
+
+
+def target_entropy(relation: Relation, coeff: float) -> Tensor:
+    """Entropy of the target distribution in nats: the floor of the loss.
+
+    ``H_b(m) + (1 - m) H(s)`` with m the mass on the positive, ``[N]``.
+    """
+    mass = coeff + (1 - coeff) * relation.positive_share
+    binary = torch.special.entr(mass) + torch.special.entr(1 - mass)
+    return binary + (1 - mass) * relation.entropy
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision to float32; float32 and float64 stay as they are."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -1,0 +1,231 @@
+"""The SCE loss as a module: it holds the numbers, the maths is elsewhere."""
+
+from collections.abc import Sequence
+
+import torch
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+from .functional import (
+    Contrast,
+    Relation,
+    combine,
+    contrast,
+    log_partition,
+    relate,
+    target_entropy,
+)
+
+
+@MODELS.register_module()
+class SCELoss(nn.Module):
+    """Similarity Contrastive Estimation over pairs of views.
+
+    The default is the loss of the paper, written out in
+    :mod:`sce_mm.models.losses.functional`. Baselines are settings of it:
+    ``coeff=1`` is InfoNCE (MoCo), and ``coeff=0, relation_weight=1,
+    ceiling_weight=0`` is ReSSL.
+
+    The attributes ``coeff``, ``temperature`` and ``target_temperature`` are
+    read at each call, so that :class:`ScheduledValueHook` can move them.
+
+    Args:
+        temperature: Of the online prediction. Defaults to 0.1.
+        target_temperature: Of the relations among target embeddings, sharper
+            than ``temperature``. Defaults to 0.07 (the ImageNet recipe).
+        coeff: Weight of the positive in the target, in [0, 1].
+        relation_weight: Weight of the relational term; None is ``1 - coeff``.
+        ceiling_weight: Weight of the ceiling term; None is ``1 - coeff``.
+        official_zero_logit: Put the positive into the target's softmax with a
+            similarity of zero, as the released code does, instead of leaving
+            it out, as the paper does. For parity; needs a queue and no keys
+            of the batch.
+
+    Raises:
+        ValueError: A number is out of range or options exclude each other.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 0.1,
+        target_temperature: float = 0.07,
+        coeff: float = 0.5,
+        relation_weight: float | None = None,
+        ceiling_weight: float | None = None,
+        official_zero_logit: bool = False,
+    ) -> None:
+        super().__init__()
+        for name, value in (
+            ('temperature', temperature),
+            ('target_temperature', target_temperature),
+        ):
+            if not value > 0:
+                raise ValueError(
+                    f'{name} must be positive, got {value}; '
+                    'the paper uses 0.1 online and 0.05 to 0.07 for the target'
+                )
+        if not 0 <= coeff <= 1:
+            raise ValueError(
+                f'coeff must be in [0, 1], got {coeff}: it is the share of '
+                'the target that lies on the positive (the paper uses 0.5)'
+            )
+        for name, weight in (
+            ('relation_weight', relation_weight),
+            ('ceiling_weight', ceiling_weight),
+        ):
+            if weight is not None and weight < 0:
+                raise ValueError(f'{name} must not be negative, got {weight}')
+        weighted = relation_weight is not None or ceiling_weight is not None
+        if official_zero_logit and weighted:
+            raise ValueError(
+                'official_zero_logit defines only the plain loss: leave '
+                'relation_weight and ceiling_weight at None'
+            )
+        self.temperature = temperature
+        self.target_temperature = target_temperature
+        self.coeff = coeff
+        self.relation_weight = relation_weight
+        self.ceiling_weight = ceiling_weight
+        self.official_zero_logit = official_zero_logit
+
+    def forward(
+        self,
+        queries: Sequence[Tensor],
+        keys: Sequence[Tensor],
+        pairs: Sequence[tuple[int, int]],
+        queue: Tensor | None = None,
+        batch_keys: Sequence[Tensor] | None = None,
+        first_row: int = 0,
+    ) -> dict[str, Tensor]:
+        """Mean loss over pairs and batch.
+
+        All rows are L2-normalised. Work is shared: a key meets the
+        candidates once, whatever the number of queries that it teaches, and a
+        query meets the queue once.
+
+        Args:
+            queries: Online embeddings, ``[N, D]`` for each online view.
+            keys: Target embeddings, ``[N, D]`` for each target view.
+            pairs: Which query learns from which key, as positions in
+                ``queries`` and ``keys``.
+            queue: ``[K, D]``, keys of earlier steps.
+            batch_keys: For each target view the keys of all processes,
+                ``[M, D]``, if they are to be candidates too.
+            first_row: Where this process's keys start within ``batch_keys``.
+
+        Returns:
+            ``loss`` with gradient; for the log and without gradient
+            ``contrastive`` and ``relational`` (the loss is their mean
+            weighted by ``coeff`` and ``1 - coeff``, unless weights are
+            given), ``target_entropy`` (nats; the floor of the loss) and
+            ``neighbours`` (effective number of candidates in the relation).
+
+        Raises:
+            ValueError: There are no candidates besides the positive.
+        """
+        own = None
+        if batch_keys is not None:
+            rows = torch.arange(len(keys[0]), device=keys[0].device)
+            own = first_row + rows
+        candidates = self._candidates(len(keys), queue, batch_keys)
+        # Similarities are divided by temperatures down to 0.03: half
+        # precision has no digits left for that.
+        with torch.autocast(keys[0].device.type, enabled=False):
+            relations = [
+                relate(
+                    key,
+                    rows,
+                    self.target_temperature,
+                    own,
+                    self.official_zero_logit,
+                )
+                for key, rows in zip(keys, candidates, strict=True)
+            ]
+            queue_log_z = [
+                None
+                if queue is None
+                else log_partition(query, queue, self.temperature)
+                for query in queries
+            ]
+            terms = []
+            for i, j in pairs:
+                log_z = queue_log_z[i]
+                if batch_keys is not None:
+                    batch_log_z = log_partition(
+                        queries[i], batch_keys[j], self.temperature, own
+                    )
+                    log_z = _logaddexp(log_z, batch_log_z)
+                terms.append(
+                    contrast(
+                        queries[i],
+                        keys[j],
+                        relations[j],
+                        log_z,
+                        self.temperature,
+                    )
+                )
+            return self._summary(terms, [relations[j] for _, j in pairs])
+
+    def _candidates(
+        self,
+        num_views: int,
+        queue: Tensor | None,
+        batch_keys: Sequence[Tensor] | None,
+    ) -> list[Tensor]:
+        """``[C, D]`` for each target view."""
+        if batch_keys is None:
+            if queue is None:
+                raise ValueError(
+                    'SCE needs something to compare with: give the model a '
+                    'queue, or set in_batch_keys=True in the head, or both'
+                )
+            return [queue] * num_views
+        if self.official_zero_logit:
+            raise ValueError(
+                'official_zero_logit has no meaning with in_batch_keys=True: '
+                'the official code masks the positive there, as we do'
+            )
+        if len(batch_keys[0]) < 2:
+            raise ValueError(
+                'a batch of one image has no other keys to compare with: '
+                'use a larger batch (drop_last=True drops a short last one) '
+                'or in_batch_keys=False with a queue'
+            )
+        if queue is None:
+            return list(batch_keys)
+        return [torch.cat([rows, queue]) for rows in batch_keys]
+
+    def _summary(
+        self, terms: Sequence[Contrast], relations: Sequence[Relation]
+    ) -> dict[str, Tensor]:
+        """Means over pairs and batch."""
+        losses, contrastive, relational, floors, neighbours = zip(
+            *(
+                (
+                    combine(
+                        term,
+                        relation,
+                        self.coeff,
+                        self.relation_weight,
+                        self.ceiling_weight,
+                    ).mean(),
+                    term.contrastive.detach().mean(),
+                    (term.relational + term.ceiling).detach().mean(),
+                    target_entropy(relation, self.coeff).mean(),
+                    relation.entropy.exp().mean(),
+                )
+                for term, relation in zip(terms, relations, strict=True)
+            ),
+            strict=True,
+        )
+        return {
+            'loss': torch.stack(losses).mean(),
+            'contrastive': torch.stack(contrastive).mean(),
+            'relational': torch.stack(relational).mean(),
+            'target_entropy': torch.stack(floors).mean(),
+            'neighbours': torch.stack(neighbours).mean(),
+        }
+
+
+def _logaddexp(first: Tensor | None, second: Tensor) -> Tensor:
+    return second if first is None else torch.logaddexp(first, second)

@@ -1,0 +1,113 @@
+"""A ring of the keys of past steps."""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+
+class MemoryQueue(nn.Module):
+    """Ring buffer of L2-normalised keys; the oldest are written over.
+
+    All of its state is in persistent buffers, so that a checkpoint holds it.
+    Positions are computed on the device: no step waits for the host, and a
+    batch of any size wraps around the end. On several processes each one
+    enqueues the keys of all in rank order, so the queues are equal without
+    being broadcast.
+
+    Args:
+        length: Number of rows, K.
+        dim: Width of a row, D.
+
+    Attributes:
+        features: ``[K, D]``; random unit vectors until written.
+        pointer: Row that the next key goes to.
+        filled: Number of rows that hold real keys.
+
+    Raises:
+        ValueError: Length or width is not a positive integer.
+    """
+
+    features: Tensor
+    pointer: Tensor
+    filled: Tensor
+
+    def __init__(self, length: int, dim: int) -> None:
+        super().__init__()
+        for name, value in (('length', length), ('dim', dim)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f'queue {name} must be a positive integer, got {value!r}'
+                )
+        self.length = length
+        self.register_buffer(
+            'features', normalize(torch.randn(length, dim), dim=1)
+        )
+        self.register_buffer('pointer', torch.zeros((), dtype=torch.long))
+        self.register_buffer('filled', torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def enqueue(self, keys: Tensor) -> None:
+        """Write keys ``[M, D]`` behind the newest row.
+
+        Raises:
+            ValueError: There are more keys than rows.
+        """
+        count = len(keys)
+        if count > self.length:
+            raise ValueError(
+                f'the queue holds {self.length} keys but one step brings '
+                f'{count}: make it at least that long (the paper keeps 8 to '
+                '16 steps of keys), or use a smaller batch'
+            )
+        rows = torch.arange(count, device=self.features.device)
+        rows = (rows + self.pointer) % self.length
+        self.features.index_copy_(0, rows, keys.to(self.features.dtype))
+        self.pointer.add_(count).remainder_(self.length)
+        self.filled.add_(count).clamp_(max=self.length)
+
+    def filled_share(self) -> Tensor:
+        """Share of the rows that hold real keys, in [0, 1]."""
+        return self.filled / self.length
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *args: Any
+    ) -> None:
+        """Load; a queue of another length keeps the newest of its rows."""
+        saved = state_dict.get(f'{prefix}features')
+        if (
+            saved is not None
+            and saved.shape[1:] == self.features.shape[1:]
+            and len(saved) != self.length
+        ):
+            state_dict = state_dict | _resized(
+                prefix,
+                self.features,
+                saved,
+                int(state_dict[f'{prefix}pointer']),
+                int(state_dict[f'{prefix}filled']),
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _resized(
+    prefix: str, features: Tensor, saved: Tensor, pointer: int, filled: int
+) -> dict[str, Tensor]:
+    """State of a queue like ``features`` with the newest rows of another."""
+    length = len(features)
+    kept = min(filled, length)
+    warnings.warn(
+        f'the checkpoint has a queue of {len(saved)} keys and the model one '
+        f'of {length}: the newest {kept} keys are kept',
+        stacklevel=2,
+    )
+    newest = saved.roll(-pointer, dims=0)[len(saved) - kept :]
+    resized = features.detach().clone()
+    resized[:kept] = newest
+    return {
+        f'{prefix}features': resized,
+        f'{prefix}pointer': torch.tensor(kept % length),
+        f'{prefix}filled': torch.tensor(kept),
+    }
