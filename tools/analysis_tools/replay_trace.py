@@ -24,7 +24,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 from trace_format import Trace, TraceError
 
-import sce_mm  # noqa: F401  (registers the model)
+import sce_mm  # noqa: F401  (registers what the traces need)
 from sce_mm.models import SCE
 
 

@@ -1,0 +1,25 @@
+# What every pretraining run has: our registrations, logs that a browser can
+# follow, a bounded number of checkpoints, the momentum branch's update.
+_base_ = 'mmpretrain::_base_/default_runtime.py'
+
+custom_imports = dict(imports=['sce_mm'], allow_failed_imports=False)
+
+default_hooks = dict(
+    logger=dict(interval=50),
+    checkpoint=dict(interval=1, max_keep_ckpts=3),
+)
+custom_hooks = [
+    # 0.01 falling to zero: a decay of 0.99 rising to 1 along a cosine.
+    dict(type='MomentumUpdateHook'),
+    # What a detector must know of the weights travels in the checkpoint.
+    dict(type='TransferMetaHook'),
+]
+
+visualizer = dict(
+    vis_backends=[
+        dict(type='LocalVisBackend'),
+        dict(type='TensorboardVisBackend'),
+    ]
+)
+
+randomness = dict(seed=42)

@@ -1,0 +1,131 @@
+"""From a command line to a Runner: what training and testing share."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.dist import is_distributed
+from mmengine.logging import print_log
+from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
+from mmengine.registry import MODEL_WRAPPERS, RUNNERS
+from mmengine.runner import Runner
+from torch import nn
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that every OpenMMLab tool has."""
+    parser.add_argument(
+        '--work-dir', help='where logs and checkpoints go; by default '
+        'work_dirs/<name of the config>'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='overrides of the config, key=value with dots in the key',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes of a distributed run were started',
+    )
+    # torchrun may pass it in either spelling.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Config of a parsed command line, with its overrides.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+    """
+    path = Path(args.config)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'no config at {path}: the recipes are under configs/sce, the '
+            'demo under configs/demo'
+        )
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / path.stem)
+    return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Runner of a config, on whatever devices there are."""
+    if cfg.launcher != 'none' and not torch.cuda.is_available():
+        _use_gloo(cfg)
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    return Runner.from_cfg(cfg)
+
+
+def require_batches(runner: Runner) -> None:
+    """Build the training data and see that an epoch is not empty.
+
+    Raises:
+        ValueError: There are fewer images than one batch takes.
+    """
+    loader = runner.train_dataloader
+    if len(loader) == 0:
+        batch = loader.batch_sampler.batch_size
+        raise ValueError(
+            f'{len(loader.dataset)} images are not one full batch of {batch} '
+            f'on each of {runner.world_size} process(es): use a smaller one, '
+            'for example --cfg-options train_dataloader.batch_size=16 '
+            'model.queue.length=256'
+        )
+
+
+def _use_gloo(cfg: Config) -> None:
+    """Distributed training without GPUs.
+
+    mmengine selects a GPU before it starts any backend, so the processes are
+    connected here, which only torchrun's environment allows.
+
+    Raises:
+        ValueError: The launcher is another one.
+    """
+    if cfg.launcher != 'pytorch':
+        raise ValueError(
+            f'--launcher {cfg.launcher} needs GPUs and found none: on CPU '
+            'use tools/dist_train.sh, which starts --launcher pytorch'
+        )
+    if not is_distributed():
+        torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = dict(
+        type='CPUDistributedDataParallel',
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+
+
+@MODEL_WRAPPERS.register_module()
+class CPUDistributedDataParallel(MMDistributedDataParallel):
+    """Data parallelism over gloo, without synchronised batch norm.
+
+    PyTorch has synchronised batch norm for GPUs only.
+
+    Args:
+        module: Model.
+        **kwargs: See the base class.
+    """
+
+    def __init__(self, module: nn.Module, **kwargs: Any) -> None:
+        if any(isinstance(m, nn.SyncBatchNorm) for m in module.modules()):
+            print_log(
+                'SyncBN works on GPUs only: each process normalises its own '
+                'part of the batch',
+                logger='current',
+            )
+            module = revert_sync_batchnorm(module)
+        super().__init__(module, broadcast_buffers=False, **kwargs)

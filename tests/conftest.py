@@ -1,0 +1,32 @@
+"""What several test files share."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+ROOT = Path(__file__).parents[1]
+# tests/reference.py, the oracle, and the fixtures' helpers.
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope='session')
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture
+def unit_rows() -> Callable[..., Tensor]:
+    """``unit_rows(n, d, seed)``: random L2-normalised rows, float64."""
+
+    def make(n: int, d: int, seed: int = 0) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        rows = torch.randn(n, d, generator=generator, dtype=torch.float64)
+        return normalize(rows, dim=1)
+
+    return make

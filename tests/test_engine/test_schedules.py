@@ -1,0 +1,79 @@
+"""Schedules at their ends, in the middle, and in both directions."""
+
+import math
+
+import pytest
+
+from sce_mm.engine.schedules import build_schedule, constant, cosine, linear
+
+
+def test_constant():
+    assert [constant(0.3)(t) for t in (0, 5, 99)] == [0.3] * 3
+
+
+@pytest.mark.parametrize('make', [linear, cosine])
+@pytest.mark.parametrize(('start', 'end'), [(0.04, 0.07), (1.0, 0.2)])
+def test_ends_middle_and_direction(make, start, end):
+    schedule = make(start, end, 101)
+    assert schedule(0) == pytest.approx(start)
+    assert schedule(50) == pytest.approx((start + end) / 2)
+    assert schedule(100) == pytest.approx(end)
+    assert schedule(1000) == pytest.approx(end)
+    values = [schedule(t) for t in range(101)]
+    assert values == sorted(values, reverse=start > end)
+
+
+def test_momentum_of_the_imagenet_recipe():
+    # 200 epochs of 312 steps: decay 0.99 at first, 0.995 halfway, 1 at last.
+    schedule = cosine(0.01, 0.0, 62_400)
+    assert 1 - schedule(0) == pytest.approx(0.99)
+    assert 1 - schedule(31_200) == pytest.approx(0.9950001, abs=1e-7)
+    assert schedule(62_399) == 0.0
+
+
+@pytest.mark.parametrize('make', [linear, cosine])
+def test_a_schedule_of_one_step_is_at_its_end(make):
+    assert make(1.0, 0.5, 1)(0) == 0.5
+
+
+def test_phases_follow_each_other_and_the_last_takes_the_rest():
+    schedule = build_schedule(
+        [
+            {'kind': 'linear', 'start': 1.0, 'end': 0.5, 'epochs': 2},
+            {'kind': 'constant', 'value': 0.9, 'steps': 3},
+            {'kind': 'cosine', 'start': 0.5, 'end': 0.2},
+        ],
+        total_steps=11,
+        steps_per_epoch=2,
+    )
+    values = [schedule(t) for t in range(11)]
+    assert values[:4] == pytest.approx([1, 5 / 6, 2 / 3, 0.5])
+    assert values[4:7] == [0.9] * 3
+    expected = [0.2 + 0.15 * (1 + math.cos(math.pi * t / 3)) for t in range(4)]
+    assert values[7:] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ('phases', 'message'),
+    [
+        ([], 'at least one phase'),
+        ({'kind': 'cos', 'start': 0, 'end': 1}, "got 'cos'"),
+        ({'start': 0, 'end': 1}, 'kind must be one of'),
+        ({'kind': 'linear', 'start': 0}, 'linear phase takes start, end'),
+        (
+            {'kind': 'constant', 'value': 1, 'final': 2},
+            'constant phase takes value',
+        ),
+        (
+            [{'kind': 'constant', 'value': 1}] * 2,
+            'every phase but the last needs its length',
+        ),
+        (
+            {'kind': 'constant', 'value': 1, 'epochs': 1, 'steps': 1},
+            'epochs or steps, not both',
+        ),
+    ],
+)
+def test_malformed_schedules_are_refused(phases, message):
+    with pytest.raises(ValueError, match=message):
+        build_schedule(phases, total_steps=10, steps_per_epoch=5)

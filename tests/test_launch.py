@@ -1,0 +1,46 @@
+"""From a command line to a Runner."""
+
+import argparse
+
+import pytest
+from tiny_runner import TinyImages, build_runner
+from torch.utils.data import DataLoader
+
+from sce_mm.launch import add_common_arguments, load_config, require_batches
+
+
+def parse(*words):
+    parser = argparse.ArgumentParser()
+    parser.add_argument('config')
+    add_common_arguments(parser)
+    return parser.parse_args(words)
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / 'some_config.py'
+    path.write_text('model = dict(type="SCE", depth=dict(number=1))\n')
+    return str(path)
+
+
+def test_work_dir_is_named_after_the_config(config):
+    assert load_config(parse(config)).work_dir == 'work_dirs/some_config'
+    assert load_config(parse(config, '--work-dir', 'x')).work_dir == 'x'
+
+
+def test_overrides_reach_nested_keys(config):
+    args = parse(config, '--cfg-options', 'model.depth.number=18')
+    assert load_config(args).model.depth.number == 18
+
+
+def test_a_missing_config_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match='recipes are under'):
+        load_config(parse(str(tmp_path / 'none.py')))
+
+
+@pytest.mark.integration
+def test_fewer_images_than_a_batch_are_refused(tmp_path):
+    loader = DataLoader(TinyImages(3), batch_size=4, drop_last=True)
+    runner, _ = build_runner(tmp_path, train_dataloader=loader)
+    with pytest.raises(ValueError, match='3 images are not one full batch'):
+        require_batches(runner)

@@ -1,0 +1,203 @@
+"""The order of one step: who sees which view, what is kept, what follows."""
+
+import pytest
+import torch
+from tiny import build, views
+from torch.nn.functional import normalize
+
+from sce_mm.models.heads.sce_head import spread
+
+
+def train_step(model, inputs, lr=0.1, momentum=0.01):
+    loss = model.loss(inputs)['loss']
+    model.zero_grad()
+    loss.backward()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                parameter -= lr * parameter.grad
+    model.after_optimizer_step(momentum)
+    return loss
+
+
+def count_forwards(module):
+    sizes = []
+    module.register_forward_pre_hook(
+        lambda _, args: sizes.append(tuple(args[0].shape))
+    )
+    return sizes
+
+
+@pytest.mark.parametrize(
+    ('targets', 'count', 'online', 'pairs'),
+    [(1, 2, 1, 1), (2, 2, 2, 2), (2, 6, 6, 10), (1, 4, 3, 3)],
+    ids=['asymmetric', 'symmetric', 'multi-crop', 'asymmetric multi-crop'],
+)
+def test_which_views_meet(targets, count, online, pairs):
+    model = build(num_target_views=targets)
+    seen_online = count_forwards(model.backbone)
+    seen_target = count_forwards(model.momentum_encoder.backbone)
+    asked = []
+    module = model.head.loss_module
+    forward = module.forward
+    module.forward = lambda *args, **kwargs: (
+        asked.append(args[2]),
+        forward(*args, **kwargs),
+    )[1]
+    model.loss(views(5, count))
+    assert len(seen_online) == online
+    assert len(seen_target) == targets
+    assert len(asked[0]) == len(set(asked[0])) == pairs
+
+
+def test_loss_of_six_views_is_the_mean_over_ten_pairs():
+    model = build(num_target_views=2)
+    inputs = views(5, 6)
+    keys = [model.encode_target(x) for x in inputs[:2]]
+    queries = [model.encode_online(x) for x in inputs]
+    queue = model.queue.features.clone()
+    module = model.head.loss_module
+    terms = [
+        module([queries[v]], [keys[t]], [(0, 0)], queue)['loss']
+        for t in range(2)
+        for v in range(6)
+        if v != t
+    ]
+    assert len(terms) == 10
+    torch.testing.assert_close(
+        model.loss(inputs)['loss'], torch.stack(terms).mean()
+    )
+
+
+def test_momentum_branch_starts_as_a_copy_and_stays_one_after_init():
+    model = build(batch_norm=True)
+    model.init_weights()
+    for name, value in model.momentum_encoder.state_dict().items():
+        torch.testing.assert_close(value, model.state_dict()[name])
+    assert not any(
+        p.requires_grad for p in model.momentum_encoder.parameters()
+    )
+    assert not any('predictor' in n for n in model.momentum_encoder.state_dict())
+
+
+def test_momentum_branch_averages_parameters_and_keeps_its_buffers():
+    model = build(batch_norm=True)
+    before = {
+        k: v.clone() for k, v in model.momentum_encoder.state_dict().items()
+    }
+    train_step(model, views(6), momentum=0.25)
+    online = dict(model.named_parameters())
+    for name, value in model.momentum_encoder.named_parameters():
+        expected = 0.75 * before[name] + 0.25 * online[name]
+        torch.testing.assert_close(value, expected)
+    # Two target views went through it, and nothing else touched its counts.
+    count = model.momentum_encoder.backbone[3].num_batches_tracked
+    assert count == 2
+    assert model.backbone[3].num_batches_tracked == 2
+
+
+def test_backward_leaves_the_momentum_branch_alone():
+    model = build()
+    model.loss(views(4))['loss'].backward()
+    assert all(p.grad is None for p in model.momentum_encoder.parameters())
+    trained = [*model.backbone.parameters(), *model.head.parameters()]
+    assert all(p.grad is not None for p in trained)
+
+
+def test_keys_are_enqueued_after_the_step_in_the_order_of_views():
+    model = build()
+    inputs = views(5)
+    keys = [model.encode_target(x) for x in inputs]
+    before = model.queue.features.clone()
+    model.loss(inputs)['loss'].backward()
+    torch.testing.assert_close(model.queue.features, before)
+    model.after_optimizer_step(0.01)
+    torch.testing.assert_close(model.queue.features[:10], torch.cat(keys))
+    torch.testing.assert_close(model.queue.features[10:], before[10:])
+
+
+def test_accumulated_keys_lie_as_those_of_the_large_batch():
+    one, many = build(), build()
+    large = views(8)
+    many.micro_batches_per_step = 2
+    one.loss(large)
+    for half in (slice(0, 4), slice(4, 8)):
+        many.loss([x[half] for x in large])
+    one.after_optimizer_step(0.1)
+    many.after_optimizer_step(0.1)
+    torch.testing.assert_close(one.queue.features, many.queue.features)
+
+
+def test_evaluation_leaves_no_trace():
+    model = build(batch_norm=True).eval()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    for _ in range(3):
+        model.loss(views(4))
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, before[name])
+
+
+def test_a_frozen_target_stops_the_training():
+    model = build()
+    model.loss(views(4))['loss'].backward()
+    with pytest.raises(RuntimeError, match='MomentumUpdateHook'):
+        model.loss(views(4))
+
+
+def test_identity_queries_of_a_fresh_model_are_its_keys():
+    model = build(predictor=False)
+    image = views(5)[0]
+    torch.testing.assert_close(
+        model.encode_online(image), model.encode_target(image)
+    )
+    norms = model.encode_online(image).norm(dim=1)
+    torch.testing.assert_close(norms, torch.ones(5))
+
+
+def test_batch_keys_alone_will_do():
+    model = build(queue_length=None)
+    model.head.in_batch_keys = True
+    first = train_step(model, views(6))
+    for _ in range(30):
+        last = train_step(model, views(6), lr=0.5)
+    assert last < first
+
+
+def test_what_is_logged():
+    losses = build().loss(views(6))
+    assert set(losses) == {
+        'loss', 'contrastive', 'relational', 'target_entropy', 'neighbours',
+        'embedding_std', 'queue_filled',
+    }
+    # mmengine adds up every key that contains this word.
+    assert [k for k in losses if 'loss' in k] == ['loss']
+    assert all(not v.requires_grad for k, v in losses.items() if k != 'loss')
+
+
+def test_spread_is_one_on_the_sphere_and_zero_at_a_point():
+    rows = normalize(torch.randn(4000, 16), dim=1)
+    assert spread([rows]).item() == pytest.approx(1, abs=0.02)
+    assert spread([rows[:1].repeat(8, 1)]).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_views_that_do_not_fit_are_refused():
+    model = build()
+    image = torch.zeros(2, 3, 8, 8)
+    with pytest.raises(ValueError, match=r'at least 2 views.*got 1 view\(s\)'):
+        model.loss([image])
+    with pytest.raises(ValueError, match='got a Tensor'):
+        model.loss(image)
+    with pytest.raises(ValueError, match=r'batches of \[2, 1\]'):
+        model.loss([image, image[:1]])
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'num_target_views': 0}, 'num_target_views must be at least 1'),
+        ({'queue': {'size': 10}}, 'queue takes length and dim'),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        build(**options)

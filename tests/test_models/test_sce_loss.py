@@ -1,0 +1,282 @@
+"""Laws of the loss, against worked numbers and the loop oracle."""
+
+import math
+
+import numpy as np
+import pytest
+import reference
+import torch
+from torch.nn.functional import cross_entropy
+
+from sce_mm.models import SCELoss
+from sce_mm.models.losses.functional import relate, target_entropy
+
+# The worked example of the specification.
+QUERIES = reference.unit([(4, 3, 0), (0, 5, 12)])
+KEYS = reference.unit([(3, 4, 0), (0, 3, 4)])
+QUEUE = reference.unit([(0, 0, 1), (4, -3, 0), (0, -3, 4)])
+OTHER_QUEUE = reference.unit([(1, 0, 0), (0, 1, 0), (0, 0, 1), (2, 2, 1)])
+
+
+def loss_of(queries, keys, queue=None, batch_keys=None, **options):
+    module = SCELoss(**{'temperature': 0.1, **options})
+    arguments = {
+        'queue': None if queue is None else torch.as_tensor(queue),
+        'batch_keys': batch_keys and [torch.as_tensor(batch_keys[0])],
+    }
+    queries, keys = torch.as_tensor(queries), torch.as_tensor(keys)
+    return module([queries], [keys], [(0, 0)], **arguments)
+
+
+@pytest.mark.parametrize(
+    ('options', 'arguments', 'expected'),
+    [
+        (
+            {'official_zero_logit': True},
+            {'queue': QUEUE},
+            (3.214694586, 1.731350202, 0.248005818),
+        ),
+        ({}, {'queue': QUEUE}, (4.581322651, 2.414664235, 0.248005818)),
+        (
+            {},
+            {'queue': QUEUE, 'batch_keys': [KEYS]},
+            (3.515434565, 1.882542479, 0.249650393),
+        ),
+        ({}, {'batch_keys': [KEYS]}, (6.309599502, 3.155753348, 0.001907194)),
+    ],
+    ids=['zero logit', 'queue', 'batch and queue', 'batch'],
+)
+def test_worked_numbers(options, arguments, expected):
+    for coeff, value in zip((0.0, 0.5, 1.0), expected, strict=True):
+        got = loss_of(
+            QUERIES, KEYS, coeff=coeff, target_temperature=0.07,
+            **options, **arguments,
+        )
+        assert got['loss'].item() == pytest.approx(value, abs=6e-10)
+
+
+@pytest.mark.parametrize(
+    ('options', 'arguments', 'expected'),
+    [
+        ({'official_zero_logit': True}, {}, 0.912479564),
+        ({}, {}, 0.912479585),
+        ({}, {'batch_keys': [KEYS]}, 0.915878982),
+    ],
+)
+def test_worked_numbers_with_near_neighbours(options, arguments, expected):
+    got = loss_of(
+        QUERIES, KEYS, queue=OTHER_QUEUE, target_temperature=0.05,
+        **options, **arguments,
+    )
+    assert got['loss'].item() == pytest.approx(expected, abs=6e-10)
+
+
+def test_worked_symmetric_mean():
+    more_queries = reference.unit([(3, 4, 0), (3, 4, 0)])
+    more_keys = reference.unit([(0, 1, 0), (4, 0, 3)])
+    module = SCELoss(0.1, 0.07, 0.5, official_zero_logit=True)
+    got = module(
+        [torch.as_tensor(QUERIES), torch.as_tensor(more_queries)],
+        [torch.as_tensor(KEYS), torch.as_tensor(more_keys)],
+        [(0, 0), (1, 1)],
+        queue=torch.as_tensor(QUEUE),
+    )
+    assert got['loss'].item() == pytest.approx(2.006670088, abs=6e-10)
+
+
+def test_worked_ressl_baseline():
+    ressl = {'coeff': 0.0, 'relation_weight': 1.0, 'ceiling_weight': 0.0}
+    queue_only = loss_of(QUERIES, KEYS, queue=QUEUE, **ressl)
+    both = loss_of(QUERIES, KEYS, queue=QUEUE, batch_keys=[KEYS], **ressl)
+    assert queue_only['loss'].item() == pytest.approx(0.740642292, abs=6e-10)
+    assert both['loss'].item() == pytest.approx(0.238997436, abs=6e-10)
+
+
+@pytest.mark.parametrize('coeff', [0.0, 0.3, 1.0])
+@pytest.mark.parametrize('where', ['queue', 'zero', 'batch', 'both'])
+def test_equals_the_loop_oracle(unit_rows, coeff, where):
+    queries, keys = unit_rows(7, 5, 1), unit_rows(7, 5, 2)
+    queue = unit_rows(11, 5, 3)
+    others = unit_rows(14, 5, 4)
+    # This process is the second of two.
+    others[7:] = keys
+    arguments = {
+        'queue': {'queue': queue},
+        'zero': {'queue': queue},
+        'batch': {'batch_keys': [others], 'first_row': 7},
+        'both': {
+            'batch_keys': [others], 'queue': queue, 'first_row': 7,
+        },
+    }[where]
+    module = SCELoss(0.2, 0.05, coeff, official_zero_logit=where == 'zero')
+    got = module([queries], [keys], [(0, 0)], **arguments)['loss'].item()
+    candidates = {
+        'queue': queue,
+        'zero': queue,
+        'batch': others,
+        'both': torch.cat([others, queue]),
+    }[where]
+    expected = reference.sce_loss(
+        queries.numpy(), keys.numpy(), candidates.numpy(), 0.2, 0.05, coeff,
+        own=range(7, 14) if where in ('batch', 'both') else None,
+        zero_logit=where == 'zero',
+    )
+    assert got == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    'weights', [(1, 0, 0), (0, 1, 0), (0, 1, 1), (0.5, 0.5, 0), (0.2, 0.7, 2)]
+)
+def test_decomposition_equals_the_loop_oracle(unit_rows, weights):
+    queries, keys, queue = (unit_rows(n, 4, n) for n in (6, 6, 9))
+    queries = queries.roll(1, dims=0)
+    got = loss_of(
+        queries, keys, queue=queue, coeff=weights[0], target_temperature=0.05,
+        relation_weight=weights[1], ceiling_weight=weights[2],
+    )
+    expected = reference.decomposed(
+        queries.numpy(), keys.numpy(), queue.numpy(), 0.1, 0.05, weights
+    )
+    assert got['loss'].item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_coeff_one_is_the_cross_entropy_of_moco(unit_rows):
+    queries, keys, queue = unit_rows(8, 6), unit_rows(8, 6, 1), unit_rows(9, 6)
+    logits = torch.cat(
+        [(queries * keys).sum(1, keepdim=True), queries @ queue.T], dim=1
+    )
+    expected = cross_entropy(logits / 0.1, torch.zeros(8, dtype=torch.long))
+    got = loss_of(queries, keys, queue=queue, coeff=1.0)['loss']
+    torch.testing.assert_close(got, expected)
+
+
+def test_the_loss_is_the_weighted_mean_of_its_logged_parts(unit_rows):
+    got = loss_of(
+        unit_rows(8, 6), unit_rows(8, 6, 1), queue=unit_rows(9, 6, 2),
+        coeff=0.3,
+    )
+    mean = 0.3 * got['contrastive'] + 0.7 * got['relational']
+    torch.testing.assert_close(got['loss'], mean)
+
+
+def test_order_of_the_queue_does_not_matter(unit_rows):
+    queue = unit_rows(20, 6, 5)
+    shuffled = queue[torch.randperm(20, generator=torch.manual_seed(0))]
+    rows = unit_rows(8, 6), unit_rows(8, 6, 1)
+    torch.testing.assert_close(
+        loss_of(*rows, queue=queue)['loss'],
+        loss_of(*rows, queue=shuffled)['loss'],
+    )
+
+
+def test_gradients_are_right_and_reach_only_the_queries(unit_rows):
+    queries, keys, queue = unit_rows(3, 4), unit_rows(3, 4, 1), unit_rows(5, 4)
+    others = torch.cat([keys, unit_rows(2, 4, 7)])
+    for rows in (queries, keys, queue, others):
+        rows.requires_grad_()
+    module = SCELoss(0.3, 0.2, 0.4)
+
+    def loss(rows):
+        # The keys do come without gradient from the momentum branch.
+        return module(
+            [rows], [keys.detach()], [(0, 0)], queue.detach(),
+            [others.detach()],
+        )['loss']
+
+    assert torch.autograd.gradcheck(loss, queries)
+    relation = relate(keys, queue, 0.1)
+    assert not any(field.requires_grad for field in relation)
+
+
+def test_relation_ignores_the_image_itself(unit_rows):
+    keys = unit_rows(4, 6)
+    relation = relate(keys, keys, 0.1, own=torch.arange(4))
+    for i in range(4):
+        others = torch.cat([keys[:i], keys[i + 1 :]])
+        alone = relate(keys[i : i + 1], others, 0.1)
+        torch.testing.assert_close(relation.centroid[i], alone.centroid[0])
+        torch.testing.assert_close(relation.entropy[i], alone.entropy[0])
+
+
+def test_entropy_of_the_target_is_the_floor_of_the_loss():
+    # A relation over two equal candidates: ln 2, so H = ln 2 + ln 2 / 2.
+    key = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    queue = torch.tensor([[0.0, 1.0], [0.0, 1.0]], dtype=torch.float64)
+    relation = relate(key, queue, 0.07)
+    assert relation.entropy.item() == pytest.approx(math.log(2))
+    floor = target_entropy(relation, 0.5).item()
+    assert floor == pytest.approx(math.log(2) * 1.5)
+
+
+def test_neighbours_counts_equal_candidates():
+    keys = np.array([[1.0, 0.0, 0.0]])
+    queue = np.array([[0.0, 1.0, 0.0]] * 3 + [[-1.0, 0.0, 0.0]])
+    got = loss_of(keys, keys, queue=queue, target_temperature=0.05)
+    assert got['neighbours'].item() == pytest.approx(3, abs=1e-6)
+
+
+def test_a_query_meets_each_key_of_its_pairs(unit_rows):
+    rows = [unit_rows(5, 6, seed) for seed in range(4)]
+    queue = unit_rows(9, 6, 9)
+    module = SCELoss()
+    pairs = [(0, 1), (1, 0), (1, 1)]
+    got = module(rows[:2], rows[2:], pairs, queue)['loss']
+    each = [
+        module([rows[i]], [rows[2 + j]], [(0, 0)], queue)['loss']
+        for i, j in pairs
+    ]
+    torch.testing.assert_close(got, torch.stack(each).mean())
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_inputs_are_compared_in_float32(unit_rows, dtype):
+    rows = [unit_rows(n, 16, n).to(dtype) for n in (6, 6, 40)]
+    rows[1] = rows[0].flip(0)
+    exact = loss_of(*(r.double() for r in rows[:2]), rows[2].double())
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        got = loss_of(*rows)
+    assert got['loss'].dtype is torch.float32
+    torch.testing.assert_close(
+        got['loss'].double(), exact['loss'], rtol=1e-5, atol=1e-5
+    )
+
+
+def test_arguments_are_not_written_to(unit_rows):
+    rows = [unit_rows(n, 6, n) for n in (4, 5, 6)]
+    queries, keys = rows[0], unit_rows(4, 6, 8)
+    arguments = [queries, keys, rows[2]]
+    versions = [x._version for x in arguments]
+    SCELoss()([queries], [keys], [(0, 0)], rows[2], [keys])
+    assert [x._version for x in arguments] == versions
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'coeff': 1.5}, r'coeff must be in \[0, 1\], got 1.5'),
+        ({'coeff': -0.1}, r'coeff must be in \[0, 1\], got -0.1'),
+        ({'temperature': 0}, 'temperature must be positive, got 0'),
+        ({'target_temperature': -1}, 'target_temperature must be positive'),
+        ({'relation_weight': -1}, 'relation_weight must not be negative'),
+        (
+            {'official_zero_logit': True, 'ceiling_weight': 0.0},
+            'leave relation_weight and ceiling_weight at None',
+        ),
+    ],
+)
+def test_wrong_numbers_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        SCELoss(**options)
+
+
+def test_nothing_to_compare_with_is_refused(unit_rows):
+    rows = unit_rows(1, 4)
+    with pytest.raises(ValueError, match='give the model a queue'):
+        loss_of(rows, rows)
+    with pytest.raises(ValueError, match='a batch of one image'):
+        loss_of(rows, rows, batch_keys=[rows])
+    with pytest.raises(ValueError, match='no meaning with in_batch_keys'):
+        loss_of(
+            rows, rows, queue=rows, batch_keys=[rows],
+            official_zero_logit=True,
+        )

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Train on a Slurm cluster.
+#
+#   tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [options]
+#
+# Environment: GPUS (of the job, 8), GPUS_PER_NODE (8), CPUS_PER_TASK (5),
+# SRUN_ARGS (further options of srun, split at spaces).
+set -euo pipefail
+[ $# -ge 4 ] || {
+    echo "usage: $0 PARTITION JOB_NAME CONFIG WORK_DIR [options]" >&2
+    exit 2
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
+partition=$1
+job_name=$2
+config=$3
+work_dir=$4
+shift 4
+gpus_per_node=${GPUS_PER_NODE:-8}
+read -r -a srun_args <<<"${SRUN_ARGS:-}"
+
+exec env PYTHONPATH="$here/..:${PYTHONPATH:-}" \
+    srun -p "$partition" \
+    --job-name="$job_name" \
+    --gres="gpu:$gpus_per_node" \
+    --ntasks="${GPUS:-8}" \
+    --ntasks-per-node="$gpus_per_node" \
+    --cpus-per-task="${CPUS_PER_TASK:-5}" \
+    --kill-on-bad-exit=1 \
+    ${srun_args[@]+"${srun_args[@]}"} \
+    "${PYTHON:-python}" -u "$here/train.py" "$config" \
+    --work-dir="$work_dir" --launcher=slurm "$@"

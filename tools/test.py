@@ -1,0 +1,64 @@
+"""Evaluate a checkpoint of a config.
+
+A config with a test set (detection, linear evaluation) is tested on it; a
+pretraining config with an online kNN evaluation runs that evaluation.
+"""
+
+import argparse
+from pathlib import Path
+
+import mmengine
+from mmengine.runner import Runner
+
+from sce_mm.engine import OnlineKNNHook
+from sce_mm.launch import add_common_arguments, build_runner, load_config
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', help='write the metrics to this json file')
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def evaluate(runner: Runner) -> dict:
+    """Metrics of the checkpoint that the runner was told to load.
+
+    Raises:
+        ValueError: The config names nothing to evaluate on.
+    """
+    if runner._test_dataloader is not None:
+        return runner.test()
+    hooks = [h for h in runner.hooks if isinstance(h, OnlineKNNHook)]
+    if not hooks:
+        raise ValueError(
+            'the config has neither a test_dataloader nor an OnlineKNNHook: '
+            'there is nothing to evaluate on'
+        )
+    runner.load_or_resume()
+    return {
+        name: value
+        for hook in hooks
+        for name, value in hook.evaluate(runner).items()
+    }
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    if not Path(args.checkpoint).is_file():
+        raise FileNotFoundError(f'no checkpoint at {args.checkpoint}')
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    metrics = evaluate(build_runner(cfg))
+    print(metrics)
+    if args.out:
+        mmengine.dump(metrics, args.out)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,124 @@
+"""Train a config: SCE pretraining, linear evaluation or a detector.
+
+python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-100e_folder.py \
+    --data path/to/images
+"""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config
+
+from sce_mm.launch import (
+    add_common_arguments,
+    build_runner,
+    load_config,
+    require_batches,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--data',
+        nargs='+',
+        metavar='DIR',
+        help='folder(s) of images to train on, instead of the config\'s',
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CKPT',
+        help='go on from this checkpoint; without a path, from the newest '
+        'one in the work dir, if there is any',
+    )
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='train in mixed precision (the loss stays in float32)',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate from the batch size of the recipe to '
+        'the real one (processes x batch x accumulation)',
+    )
+    parser.add_argument(
+        '--no-validate', action='store_true', help='train without evaluation'
+    )
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
+    """Write what the command line asks for into the config.
+
+    Raises:
+        ValueError: The config has no place for it.
+    """
+    if args.data:
+        set_data(cfg, args.data)
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+        if cfg.load_from and not Path(cfg.load_from).is_file():
+            raise FileNotFoundError(f'no checkpoint at {cfg.load_from}')
+    if args.amp:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.auto_scale_lr:
+        enable_lr_scaling(cfg)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        cfg.custom_hooks = [
+            hook
+            for hook in cfg.get('custom_hooks', [])
+            if hook['type'] != 'OnlineKNNHook'
+        ]
+
+
+def set_data(cfg: Config, folders: list[str]) -> None:
+    """Point the innermost training data set to other folders."""
+    dataset = cfg.train_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    if dataset.type != 'UnlabelledImages':
+        raise ValueError(
+            f'--data takes a folder of unlabelled images, but this config '
+            f'trains on {dataset.type}: use a config that ends in _folder, '
+            'or set train_dataloader.dataset through --cfg-options'
+        )
+    dataset.data_root = folders if len(folders) > 1 else folders[0]
+    dataset.pop('ann_file', None)
+
+
+def enable_lr_scaling(cfg: Config) -> None:
+    """Let mmengine scale the rate, with accumulated batches counted in."""
+    if 'auto_scale_lr' not in cfg:
+        raise ValueError(
+            '--auto-scale-lr needs the batch size that the learning rate '
+            'belongs to: add auto_scale_lr = dict(base_batch_size=...) to '
+            'the config'
+        )
+    cfg.auto_scale_lr.enable = True
+    # mmengine counts processes x batch; accumulation makes it that much
+    # larger, which is the same as a smaller base.
+    accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
+    cfg.auto_scale_lr.base_batch_size /= accumulated
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    apply_arguments(cfg, args)
+    runner = build_runner(cfg)
+    require_batches(runner)
+    runner.train()
+
+
+if __name__ == '__main__':
+    main()
