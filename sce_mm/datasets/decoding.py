@@ -1,0 +1,126 @@
+"""Decode any image file to uint8 BGR, or say why it cannot be.
+
+Well-formed JPEG and PNG without transparency go through OpenCV, which is
+fast. OpenCV returns grey areas for a truncated file, drops transparency and
+leaves out some formats, so everything else goes through Pillow, which is
+strict.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+# Pillow is asked for these only: some of its readers start other programs.
+_FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM')
+_JPEG, _JPEG_END = b'\xff\xd8\xff', b'\xff\xd9'
+_PNG, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
+
+
+class UnreadableImage(ValueError):
+    """The bytes are not an image that can be decoded in full."""
+
+
+def decode_image(data: bytes, apply_orientation: bool = True) -> NDArray:
+    """Decode the bytes of an image file.
+
+    Grey becomes three equal channels; transparency is composited on white;
+    16-bit levels are divided by 257, so that the full range stays the full
+    range; CMYK and palettes are converted; of an animation or a multi-page
+    file the first frame is taken.
+
+    Args:
+        data: Content of the file.
+        apply_orientation: Turn the image as its EXIF tag says, as viewers
+            and mmcv do; PIL and torchvision by themselves do not.
+
+    Returns:
+        Contiguous [h, w, 3] uint8 BGR.
+
+    Raises:
+        UnreadableImage: Empty, truncated, damaged or of another kind.
+    """
+    if not data:
+        raise UnreadableImage('the file is empty')
+    if _opencv_is_right(data):
+        flag = cv2.IMREAD_COLOR
+        if not apply_orientation:
+            flag |= cv2.IMREAD_IGNORE_ORIENTATION
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+        except cv2.error as error:
+            raise UnreadableImage(str(error).strip()) from error
+        if image is not None:
+            return np.asarray(image)
+    return _decode_with_pillow(data, apply_orientation)
+
+
+def _opencv_is_right(data: bytes) -> bool:
+    """Whether OpenCV decodes this file in full and as expected."""
+    if data.startswith(_JPEG):
+        return data.endswith(_JPEG_END) and jpeg_components(data) in (1, 3)
+    if data.startswith(_PNG):
+        # Byte 25 is the colour type; bit 2 of it is the alpha channel.
+        opaque = not data[25] & 4 and b'tRNS' not in data[:2048]
+        return data.endswith(_PNG_END) and opaque
+    return False
+
+
+def jpeg_components(data: bytes) -> int:
+    """Number of colour components in the header of a JPEG, 0 if none."""
+    place = 2
+    while place + 10 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker == 0xFF:
+            place += 1
+            continue
+        # Start of frame, but for the three other tables in that range.
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return data[place + 9]
+        place += 2 + int(struct.unpack_from('>H', data, place + 2)[0])
+    return 0
+
+
+def _decode_with_pillow(data: bytes, apply_orientation: bool) -> NDArray:
+    try:
+        with warnings.catch_warnings():
+            # Odd metadata and large sizes are no reason to speak up.
+            warnings.simplefilter('ignore')
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                image.load()
+                if apply_orientation:
+                    image = ImageOps.exif_transpose(image)
+                rgb = _to_rgb(image)
+    except Image.DecompressionBombError as error:
+        raise UnreadableImage(f'too large: {error}') from error
+    # Pillow's readers raise nearly anything on damaged input.
+    except Exception as error:
+        reason = str(error).replace(repr(data[:0]), '').strip()
+        if 'cannot identify image file' in reason:
+            reason = 'not an image of a known format'
+        raise UnreadableImage(f'{type(error).__name__}: {reason}') from error
+    return np.ascontiguousarray(rgb[..., ::-1])
+
+
+def _to_rgb(image: Image.Image) -> NDArray:
+    if image.mode.startswith('I'):
+        levels = np.asarray(image).astype(np.int64)
+        if levels.min() < 0 or levels.max() > 65535:
+            raise UnreadableImage('32-bit integer levels; convert to 16 bit')
+        grey = ((levels + 128) // 257).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.mode == 'F':
+        raise UnreadableImage('floating-point levels; convert to 8 or 16 bit')
+    if image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or (
+        'transparency' in image.info
+    ):
+        rgba = image.convert('RGBA')
+        white = Image.new('RGBA', rgba.size, 'white')
+        image = Image.alpha_composite(white, rgba)
+    return np.asarray(image.convert('RGB'))

@@ -1,0 +1,96 @@
+"""Load an image file of any common kind; report a broken one once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Any
+
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine import fileio
+from mmengine.logging import print_log
+from mmpretrain.registry import TRANSFORMS
+
+from .decoding import UnreadableImage, decode_image
+
+
+class ReportedFiles:
+    """Which files were reported, known to all workers of a data loader.
+
+    Workers are forked anew every epoch unless they persist; a plain set
+    would report each broken file once a worker and epoch. The first 4096
+    paths are remembered in shared memory as 63-bit digests.
+    """
+
+    def __init__(self, capacity: int = 4096) -> None:
+        self._digests = torch.zeros(
+            capacity, dtype=torch.int64
+        ).share_memory_()
+
+    def is_new(self, path: str) -> bool:
+        """Whether ``path`` was not asked about before; remembers it."""
+        raw = hashlib.blake2b(path.encode(errors='replace'), digest_size=8)
+        digest = (int.from_bytes(raw.digest(), 'big') >> 1) | 1
+        if bool((self._digests == digest).any()):
+            return False
+        free = torch.nonzero(self._digests == 0)
+        if len(free):
+            self._digests[free[0]] = digest
+        return True
+
+
+@TRANSFORMS.register_module()
+class LoadImage(BaseTransform):
+    """Read ``results['img_path']`` to ``results['img']``, uint8 BGR.
+
+    Grey, RGBA (on white), 16-bit, CMYK, palette and animated files (first
+    frame) all become [h, w, 3] uint8. A file that is missing, empty,
+    truncated or no image gives None and one warning with its path; the
+    dataset then takes another image.
+
+    Args:
+        apply_orientation: Turn the image as its EXIF tag says, as mmcv's
+            loader and image viewers do (torchvision does not).
+        backend_args: Where files lie, see ``mmengine.fileio.get``. Defaults
+            to what the path says (local disk, http, ...).
+    """
+
+    def __init__(
+        self,
+        apply_orientation: bool = True,
+        backend_args: dict[str, Any] | None = None,
+    ) -> None:
+        self.apply_orientation = apply_orientation
+        self.backend_args = backend_args and dict(backend_args)
+        self._reported = ReportedFiles()
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
+        """Load the image, or return None if it cannot be read."""
+        path = results['img_path']
+        try:
+            data = fileio.get(path, backend_args=self.backend_args)
+            image = decode_image(data, self.apply_orientation)
+        except (OSError, UnreadableImage) as error:
+            if self._reported.is_new(path):
+                print_log(
+                    f'cannot read the image {path} ({error}); '
+                    'another image takes its place',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+            return None
+        shape = image.shape[:2]
+        return {
+            **results,
+            'img': image,
+            'img_shape': shape,
+            'ori_shape': shape,
+        }
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}('
+            f'apply_orientation={self.apply_orientation}, '
+            f'backend_args={self.backend_args})'
+        )
