@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch.utils.data import DataLoader
 
-from ...evaluation import evaluate_knn, preserve_rng
+from ...evaluation import evaluate_knn, preserve_rng, select_backbone
 from ...evaluation.knn import check_ks, check_temperature
 from ...evaluation.neighbours import check_bank_size
 from ...evaluation.samples import NO_LABEL, collate
@@ -86,6 +86,7 @@ class OnlineKNNHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check the data; evaluate unless the run is being resumed."""
+        select_backbone(runner.model, self.branch)
         self._build(runner)
         if self.at_start and runner.iter == 0:
             self._evaluate_and_log(runner, epoch=0)

@@ -1,0 +1,190 @@
+"""Features of a labelled data set, as every evaluation here uses them."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from mmengine.dist import all_gather, get_dist_info
+from mmengine.model import is_model_wrapper
+from torch import Tensor, nn
+from torch.nn.functional import pad
+from torch.utils.data import DataLoader
+
+from .rng import preserve_rng
+from .samples import collate
+
+
+def extract_features(
+    model: nn.Module, dataloader: DataLoader, branch: str = 'online'
+) -> tuple[Tensor, Tensor]:
+    """Globally average-pooled last feature map of every image.
+
+    Of the loader only the data set, the batch size and the workers count:
+    whatever its sampler, each image is seen once and the rows are in the
+    order of the data set. On several processes the batches are dealt out in
+    turn, so that each batch, and with it each feature, is the one that a
+    single process computes; all processes get all rows.
+
+    Nothing of the model changes: the backbone runs in evaluation mode, which
+    leaves batch norm statistics alone, and every module gets back the mode
+    it was in. The queue is not involved. The global random generators are
+    as before. Autocast is off.
+
+    Args:
+        model: A model with ``backbone`` and ``data_preprocessor``, wrapped
+            for distributed training or not.
+        dataloader: One view per image, packed by ``PackInputs``.
+        branch: ``'online'``, or ``'momentum'`` for the momentum encoder.
+
+    Returns:
+        Features ``[M, D]``, float32, and labels ``[M]``, int64, -1 where
+        the data set has none; both on the CPU.
+
+    Raises:
+        ValueError: The data set is empty, the loader has no batch size, or
+            see :func:`~sce_mm.evaluation.samples.collate`.
+    """
+    backbone = select_backbone(model, branch)
+    preprocess = _unwrap(model).data_preprocessor
+    batch_size = _batch_size(dataloader)
+    loader = _loader_of_rank(dataloader, batch_size)
+    features, labels = [], []
+    with (
+        torch.no_grad(),
+        preserve_rng(),
+        evaluation_mode(backbone, preprocess),
+    ):
+        for images, batch_labels in loader:
+            data = {'inputs': images, 'data_samples': None}
+            inputs = preprocess(data, False)['inputs']
+            with torch.autocast(inputs.device.type, enabled=False):
+                pooled = pool(backbone(inputs)).float()
+            features += _gather_rows(pooled, batch_size)
+            labels += _gather_rows(batch_labels, batch_size)
+    # What the last round was filled up with comes after the last image.
+    size = len(dataloader.dataset)
+    return torch.cat(features)[:size].cpu(), torch.cat(labels)[:size].cpu()
+
+
+def select_backbone(model: nn.Module, branch: str = 'online') -> nn.Module:
+    """Backbone of a branch.
+
+    Raises:
+        ValueError: There is no such branch.
+    """
+    if branch not in ('online', 'momentum'):
+        raise ValueError(
+            f"branch must be 'online' or 'momentum', got {branch!r}"
+        )
+    model = _unwrap(model)
+    if branch == 'online':
+        return model.backbone
+    if not hasattr(model, 'momentum_encoder'):
+        raise ValueError(
+            f'{type(model).__name__} has no momentum encoder: use '
+            "branch='online'"
+        )
+    return model.momentum_encoder.backbone
+
+
+def pool(feature_maps: Tensor | Sequence[Tensor]) -> Tensor:
+    """``[N, D]`` of what a backbone returns.
+
+    Args:
+        feature_maps: One output or several, of which the last counts:
+            ``[N, D, h, w]``, averaged over the map, or ``[N, D]`` as it is.
+
+    Raises:
+        ValueError: The last output has another shape.
+    """
+    last = feature_maps
+    if not isinstance(last, Tensor):
+        last = last[-1]
+    if last.ndim == 4:
+        return last.mean(dim=(2, 3))
+    if last.ndim == 2:
+        return last
+    raise ValueError(
+        'the backbone must give maps [N, D, h, w] or vectors [N, D], got '
+        f'{list(last.shape)}: for a transformer set '
+        "out_type='cls_token' or 'avg_featmap'"
+    )
+
+
+@contextmanager
+def evaluation_mode(*roots: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while; then each module's own mode again.
+
+    ``train()`` would not do: it overrides modules that were frozen in
+    evaluation mode, and some backbones do more than switch in it.
+    """
+    modes = [(m, m.training) for root in roots for m in root.modules()]
+    try:
+        for root in roots:
+            root.eval()
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def batches_of_rank(
+    num_samples: int, batch_size: int, rank: int, world_size: int
+) -> list[list[int]]:
+    """Batches in the order of the data set, dealt out to the processes.
+
+    Each process gets equally many. The last round is filled up with the
+    first batches: they come after the last image and can be cut off.
+    """
+    batches = [
+        list(range(start, min(start + batch_size, num_samples)))
+        for start in range(0, num_samples, batch_size)
+    ]
+    rounds = math.ceil(len(batches) / world_size)
+    return [
+        batches[i % len(batches)]
+        for i in range(rank, rounds * world_size, world_size)
+    ]
+
+
+def _unwrap(model: nn.Module) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model
+
+
+def _batch_size(loader: DataLoader) -> int:
+    if loader.batch_size is None:
+        raise ValueError(
+            'evaluation makes its own batches: give the dataloader a '
+            'batch_size and no batch_sampler'
+        )
+    return loader.batch_size
+
+
+def _loader_of_rank(loader: DataLoader, batch_size: int) -> DataLoader:
+    """The same data and workers, each image once, as (images, labels)."""
+    if len(loader.dataset) == 0:
+        raise ValueError(
+            f'the data set {type(loader.dataset).__name__} is empty: check '
+            'its paths'
+        )
+    rank, world_size = get_dist_info()
+    batches = batches_of_rank(
+        len(loader.dataset), batch_size, rank, world_size
+    )
+    return DataLoader(
+        loader.dataset,
+        batch_sampler=batches,
+        num_workers=loader.num_workers,
+        collate_fn=collate,
+        worker_init_fn=loader.worker_init_fn,
+        pin_memory=loader.pin_memory,
+        multiprocessing_context=loader.multiprocessing_context,
+    )
+
+
+def _gather_rows(rows: Tensor, num_rows: int) -> list[Tensor]:
+    """Rows of all processes in rank order, padded to equal length."""
+    short = num_rows - len(rows)
+    padding = [0] * (2 * (rows.ndim - 1)) + [0, short]
+    return [x.cpu() for x in all_gather(pad(rows, padding))]
