@@ -4,6 +4,6 @@ Importing this package registers everything that pretraining needs in the
 registries of mmpretrain. What detection needs is in ``sce_mm.detection``.
 """
 
-from . import engine, models
+from . import datasets, engine, models
 
-__all__ = ['engine', 'models']
+__all__ = ['datasets', 'engine', 'models']

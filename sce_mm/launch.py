@@ -14,6 +14,8 @@ from mmengine.registry import MODEL_WRAPPERS, RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 
+from .config_check import check_config, check_overrides
+
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that every OpenMMLab tool has."""
@@ -43,6 +45,7 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: There is no such config.
+        ConfigError: An override has a key that nothing would read.
     """
     path = Path(args.config)
     if not path.is_file():
@@ -52,6 +55,7 @@ def load_config(args: argparse.Namespace) -> Config:
         )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(path)
+    check_overrides(cfg, args.cfg_options)
     cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
@@ -62,7 +66,12 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Runner of a config, on whatever devices there are."""
+    """Runner of a config, on whatever devices there are.
+
+    Raises:
+        ConfigError: The config has names that nothing would read.
+    """
+    check_config(cfg)
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         _use_gloo(cfg)
     if 'runner_type' in cfg:

@@ -1,6 +1,6 @@
 """Train a config: SCE pretraining, linear evaluation or a detector.
 
-python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-100e_folder.py \
+python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
     --data path/to/images
 """
 

@@ -167,7 +167,7 @@ def test_what_is_logged():
     losses = build().loss(views(6))
     assert set(losses) == {
         'loss', 'contrastive', 'relational', 'target_entropy', 'neighbours',
-        'embedding_std', 'queue_filled',
+        'embedding_std', 'queue_filled', 'coeff', 'target_temperature',
     }
     # mmengine adds up every key that contains this word.
     assert [k for k in losses if 'loss' in k] == ['loss']

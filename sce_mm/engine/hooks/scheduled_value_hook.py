@@ -15,10 +15,10 @@ from ..steps import current_step, steps_per_epoch, total_steps
 
 @HOOKS.register_module()
 class ScheduledValueHook(Hook):
-    """Set an attribute of the model before each iteration and log it.
+    """Set an attribute of the model before each iteration.
 
     The value depends on the optimiser step alone, so a resumed run goes on
-    where it was. For example a warm-up of lambda from InfoNCE to SCE::
+    where it was. The numbers of the loss are logged by the loss. For example a warm-up of lambda from InfoNCE to SCE::
 
         dict(
             type='ScheduledValueHook',
@@ -74,9 +74,7 @@ class ScheduledValueHook(Hook):
         """Set the value of this step."""
         assert self._schedule is not None
         owner, name = self._find(runner)
-        value = self._schedule(current_step(runner))
-        setattr(owner, name, value)
-        runner.message_hub.update_scalar(f'train/{name}', value)
+        setattr(owner, name, self._schedule(current_step(runner)))
 
     def _find(self, runner: Runner) -> tuple[nn.Module, str]:
         model = runner.model

@@ -117,8 +117,9 @@ class SCELoss(nn.Module):
             ``loss`` with gradient; for the log and without gradient
             ``contrastive`` and ``relational`` (the loss is their mean
             weighted by ``coeff`` and ``1 - coeff``, unless weights are
-            given), ``target_entropy`` (nats; the floor of the loss) and
-            ``neighbours`` (effective number of candidates in the relation).
+            given), ``target_entropy`` (nats; the floor of the loss),
+            ``neighbours`` (effective number of candidates in the relation),
+            and the current ``coeff`` and ``target_temperature``.
 
         Raises:
             ValueError: There are no candidates besides the positive.
@@ -224,6 +225,11 @@ class SCELoss(nn.Module):
             'relational': torch.stack(relational).mean(),
             'target_entropy': torch.stack(floors).mean(),
             'neighbours': torch.stack(neighbours).mean(),
+            # Fills on the device; a copy from the host would wait for it.
+            'coeff': torch.full_like(losses[0], self.coeff),
+            'target_temperature': torch.full_like(
+                losses[0], self.target_temperature
+            ),
         }
 
 

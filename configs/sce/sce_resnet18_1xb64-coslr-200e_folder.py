@@ -1,0 +1,29 @@
+"""SCE on a folder of images of your own: ResNet-18, a laptop or one GPU.
+
+    python tools/train.py \
+        configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
+        --data path/to/images --auto-scale-lr
+
+The CIFAR-10 recipe of the official code (weak view to the momentum branch,
+strong view to the online branch, SGD, constant momentum) on crops of 128
+pixels with ResNet's own stem, its learning rate scaled from 256 to 64 images.
+The combination is ours and was not measured on a public benchmark.
+"""
+
+_base_ = [
+    '../_base_/models/sce_resnet18.py',
+    '../_base_/datasets/folder_sce.py',
+    '../_base_/schedules/sgd_coslr_200e.py',
+    '../_base_/default_runtime.py',
+]
+
+_base_.train_dataloader.dataset.pipeline[1].views = [
+    dict(augmentation='weak', size=128, scale=(0.2, 1.0)),
+    dict(augmentation='strong', size=128, scale=(0.2, 1.0)),
+]
+_base_.train_dataloader.num_workers = 2
+_base_.custom_hooks[0].momentum = 0.01
+
+# 0.06 for 256 images.
+optim_wrapper = dict(optimizer=dict(lr=0.015))
+auto_scale_lr = dict(base_batch_size=64)

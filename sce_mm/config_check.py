@@ -1,0 +1,102 @@
+"""Misspelt names in a config, found before anything is built.
+
+mmengine ignores a top-level key that it does not know, and stops at the first
+wrong argument of a class. Here the keys that nothing would read and the wrong
+arguments of our classes are found at once, each with the nearest right name.
+"""
+
+import inspect
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from mmengine import registry
+from mmengine.config import Config
+from mmengine.registry import Registry
+from mmengine.runner import Runner
+
+_TOP_LEVEL = {
+    *inspect.signature(Runner.__init__).parameters,
+    'custom_imports',
+    'runner_type',
+} - {'self', 'cfg'}
+
+
+class ConfigError(ValueError):
+    """Everything that is wrong with a config."""
+
+
+def check_config(cfg: Config) -> None:
+    """Find names that nothing will read.
+
+    Raises:
+        ConfigError: A top-level key is almost one that the Runner takes, or
+            a class of ours has no such argument. All of them are listed.
+    """
+    ours = _our_classes()
+    problems = list(_top_level(cfg))
+    for key in cfg:
+        problems += _walk(cfg[key], key, ours)
+    if problems:
+        lines = ''.join(f'\n  - {problem}' for problem in problems)
+        raise ConfigError(f'{len(problems)} wrong name(s) in the config:{lines}')
+
+
+def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
+    """See that each ``--cfg-options`` key starts at something that exists.
+
+    Raises:
+        ConfigError: It does not, so that nothing would read the value.
+    """
+    known = {*cfg, *_TOP_LEVEL}
+    wrong = [key for key in overrides if key.split('.')[0] not in known]
+    if wrong:
+        hints = (
+            f'{key}{_nearest(key.split(".")[0], known)}' for key in wrong
+        )
+        raise ConfigError(
+            f'--cfg-options: the config has no {", ".join(hints)}'
+        )
+
+
+def _top_level(cfg: Config) -> Iterator[str]:
+    for key in cfg:
+        if key not in _TOP_LEVEL and get_close_matches(key, _TOP_LEVEL, 1, 0.9):
+            yield f'{key}: nothing reads it{_nearest(key, _TOP_LEVEL)}'
+
+
+def _walk(node: Any, path: str, ours: dict[str, type]) -> Iterator[str]:
+    if isinstance(node, list | tuple):
+        for index, item in enumerate(node):
+            yield from _walk(item, f'{path}[{index}]', ours)
+    if not isinstance(node, dict):
+        return
+    cls = ours.get(str(node.get('type')).removeprefix('mmpretrain.'))
+    if cls is not None:
+        names = set(inspect.signature(cls).parameters)
+        for key in node:
+            if key not in names and key not in ('type', '_scope_'):
+                yield (
+                    f'{path}: {cls.__name__} has no argument {key!r}'
+                    f'{_nearest(key, names)}; it takes '
+                    f'{", ".join(sorted(names))}'
+                )
+    for key, value in node.items():
+        yield from _walk(value, f'{path}.{key}', ours)
+
+
+def _our_classes() -> dict[str, type]:
+    """Every class of this package that a config can name, if imported."""
+    registries = (v for v in vars(registry).values() if isinstance(v, Registry))
+    return {
+        name: cls
+        for parent in registries
+        for child in parent.children.values()
+        for name, cls in child.module_dict.items()
+        if cls.__module__.startswith('sce_mm.')
+    }
+
+
+def _nearest(name: str, names: set[str]) -> str:
+    matches = get_close_matches(name, sorted(names), n=1, cutoff=0.6)
+    return f' (did you mean {matches[0]!r}?)' if matches else ''

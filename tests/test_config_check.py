@@ -1,0 +1,44 @@
+"""Misspelt names are found, all at once, with the nearest right one."""
+
+import pytest
+from mmengine.config import Config
+
+import sce_mm  # noqa: F401  (registers what the configs name)
+from sce_mm.config_check import ConfigError, check_config, check_overrides
+
+
+def test_every_wrong_name_is_listed():
+    cfg = Config(
+        {
+            'model': {
+                'type': 'SCE',
+                'head': {
+                    'type': 'SCEHead',
+                    'loss': {'type': 'SCELoss', 'coef': 0.5, 'lambd': 0.5},
+                },
+            },
+            'optim_wraper': {},
+            'custom_hooks': [
+                {'type': 'mmpretrain.MomentumUpdateHook', 'momentm': 0.1}
+            ],
+        }
+    )
+    with pytest.raises(ConfigError) as error:
+        check_config(cfg)
+    message = str(error.value)
+    assert message.startswith('4 wrong name(s) in the config:')
+    assert "optim_wraper: nothing reads it (did you mean 'optim_wr" in message
+    assert "no argument 'coef' (did you mean 'coeff'?)" in message
+    assert "model.head.loss: SCELoss has no argument 'lambd'; it" in message
+    assert "custom_hooks[0]: MomentumUpdateHook has no argument" in message
+
+
+def test_variables_of_a_config_are_let_alone():
+    check_config(Config({'data_root': 'x', 'train_pipeline': [], 'img': 1}))
+
+
+def test_an_override_must_start_at_something_that_exists():
+    cfg = Config({'model': {'type': 'SCE'}, 'data_root': 'x'})
+    check_overrides(cfg, {'model.queue.length': 3, 'randomness.seed': 1})
+    with pytest.raises(ConfigError, match=r"modl.queue \(did you mean 'mod"):
+        check_overrides(cfg, {'modl.queue': 3})

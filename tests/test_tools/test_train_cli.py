@@ -1,0 +1,153 @@
+"""A folder of photographs through the command line, killed and resumed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+pytestmark = pytest.mark.integration
+
+CONFIG = 'configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py'
+SMALL = [
+    'train_dataloader.batch_size=6',
+    'train_dataloader.dataset.pipeline.1.views.0.size=32',
+    'train_dataloader.dataset.pipeline.1.views.1.size=32',
+    'model.queue.length=24',
+    'model.backbone.base_channels=8',
+    'model.backbone.stem_channels=8',
+    'model.neck.in_channels=64',
+    'train_cfg.max_epochs=4',
+    'param_scheduler.0.end=1',
+    'param_scheduler.1.begin=1',
+    'param_scheduler.1.end=4',
+    'default_hooks.logger.interval=1',
+]
+
+
+@pytest.fixture(scope='module')
+def photos(tmp_path_factory):
+    """Twenty images of several kinds in nested folders, three broken."""
+    folder = tmp_path_factory.mktemp('photos')
+    random = np.random.default_rng(0)
+    kinds = ['jpg', 'png', 'webp', 'bmp', 'JPEG']
+    for index in range(20):
+        coarse = random.integers(0, 255, (5, 6, 3), dtype=np.uint8)
+        image = cv2.resize(coarse, (72, 60), interpolation=cv2.INTER_CUBIC)
+        path = folder / f'sub{index % 3}' / f'{index}.{kinds[index % 5]}'
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), image[:, :, 0] if index == 7 else image)
+    good = (folder / 'sub0' / '0.jpg').read_bytes()
+    (folder / 'cut.jpg').write_bytes(good[: len(good) // 2])
+    (folder / 'empty.png').touch()
+    (folder / 'sub1' / 'text.jpg').write_text('not an image')
+    return folder
+
+
+def command(root, photos, work_dir, *more, config=CONFIG):
+    return [
+        sys.executable, str(root / 'tools' / 'train.py'),
+        str(root / config), '--data', str(photos),
+        '--work-dir', str(work_dir), *more, '--cfg-options', *SMALL,
+    ]
+
+
+def train(root, photos, work_dir, *more, **options):
+    env = os.environ | {'OMP_NUM_THREADS': '1'}
+    return subprocess.run(
+        command(root, photos, work_dir, *more, **options),
+        capture_output=True, text=True, env=env,
+    )
+
+
+def logged_losses(work_dir):
+    losses = {}
+    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        for line in path.read_text().splitlines():
+            entry = json.loads(line)
+            losses[entry['step']] = entry['loss']
+    return losses
+
+
+def test_a_folder_is_enough_and_a_killed_run_goes_on(root, photos, tmp_path):
+    whole = train(root, photos, tmp_path / 'whole')
+    assert whole.returncode == 0, whole.stdout[-3000:] + whole.stderr[-3000:]
+    output = whole.stdout + whole.stderr
+    for name in ('cut.jpg', 'empty.png', 'text.jpg'):
+        assert f'{name} (' in output
+    for name in ('target_entropy', 'neighbours', 'embedding_std', 'eta'):
+        assert f'{name}: ' in whole.stdout
+    assert 'gt_label' not in output
+    expected = logged_losses(tmp_path / 'whole')
+    assert len(expected) == 12
+    assert list((tmp_path / 'whole').glob('*/vis_data/events*'))
+
+    killed = tmp_path / 'killed'
+    process = subprocess.Popen(
+        command(root, photos, killed),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=os.environ | {'OMP_NUM_THREADS': '1'}, start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (killed / 'last_checkpoint').exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    resumed = train(root, photos, killed, '--resume')
+    assert resumed.returncode == 0, resumed.stderr[-3000:]
+    assert 'resumed epoch: ' in resumed.stdout + resumed.stderr
+    assert logged_losses(killed) == expected
+    first, second = (
+        torch.load(path / 'epoch_4.pth', weights_only=False)['state_dict']
+        for path in (tmp_path / 'whole', killed)
+    )
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+    # Two of the four checkpoints at most are kept besides the last.
+    assert len(list((tmp_path / 'whole').glob('epoch_*.pth'))) == 3
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (('model.head.loss.coeff=1.5',), r'coeff must be in [0, 1], got 1.5'),
+        (('model.head.loss.lamda=0.5',), "SCELoss has no argument 'lamda'"),
+        (('model.queue.length=5',), 'holds 5 keys but one step brings 6'),
+        (('train_dataloader.batch_size=99',), 'not one full batch of 99'),
+        (('modl.queue.length=8',), "did you mean 'model'?"),
+        (('custom_hooks.0.momentum=0.99',), 'write 0.01'),
+    ],
+)
+def test_mistakes_stop_before_the_first_step(
+    root, photos, tmp_path, options, message
+):
+    result = subprocess.run(
+        [*command(root, photos, tmp_path), *options],
+        capture_output=True, text=True,
+    )
+    assert result.returncode != 0
+    assert message in result.stderr.strip().splitlines()[-1] or (
+        message in result.stderr
+    )
+    assert 'Epoch(train)' not in result.stdout
+
+
+def test_an_empty_folder_is_refused(root, tmp_path):
+    (tmp_path / 'images').mkdir()
+    result = train(root, tmp_path / 'images', tmp_path / 'work')
+    assert result.returncode != 0
+    assert str(tmp_path / 'images') in result.stderr
+
+
+def test_a_checkpoint_that_is_not_there_is_refused(root, photos, tmp_path):
+    result = train(root, photos, tmp_path, '--resume', 'none.pth')
+    assert result.returncode != 0
+    assert 'no checkpoint at none.pth' in result.stderr
