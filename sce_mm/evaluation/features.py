@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.dist import all_gather, get_dist_info
@@ -12,7 +13,7 @@ from torch.nn.functional import pad
 from torch.utils.data import DataLoader
 
 from .rng import preserve_rng
-from .samples import collate
+from .samples import collate, num_images
 
 
 def extract_features(
@@ -63,7 +64,7 @@ def extract_features(
             features += _gather_rows(pooled, batch_size)
             labels += _gather_rows(batch_labels, batch_size)
     # What the last round was filled up with comes after the last image.
-    size = len(dataloader.dataset)
+    size = num_images(dataloader)
     return torch.cat(features)[:size].cpu(), torch.cat(labels)[:size].cpu()
 
 
@@ -77,15 +78,15 @@ def select_backbone(model: nn.Module, branch: str = 'online') -> nn.Module:
         raise ValueError(
             f"branch must be 'online' or 'momentum', got {branch!r}"
         )
-    model = _unwrap(model)
+    unwrapped = _unwrap(model)
     if branch == 'online':
-        return model.backbone
-    if not hasattr(model, 'momentum_encoder'):
+        return unwrapped.backbone
+    if not hasattr(unwrapped, 'momentum_encoder'):
         raise ValueError(
-            f'{type(model).__name__} has no momentum encoder: use '
+            f'{type(unwrapped).__name__} has no momentum encoder: use '
             "branch='online'"
         )
-    return model.momentum_encoder.backbone
+    return unwrapped.momentum_encoder.backbone
 
 
 def pool(feature_maps: Tensor | Sequence[Tensor]) -> Tensor:
@@ -148,7 +149,7 @@ def batches_of_rank(
     ]
 
 
-def _unwrap(model: nn.Module) -> nn.Module:
+def _unwrap(model: nn.Module) -> Any:
     return model.module if is_model_wrapper(model) else model
 
 
@@ -163,15 +164,13 @@ def _batch_size(loader: DataLoader) -> int:
 
 def _loader_of_rank(loader: DataLoader, batch_size: int) -> DataLoader:
     """The same data and workers, each image once, as (images, labels)."""
-    if len(loader.dataset) == 0:
+    if num_images(loader) == 0:
         raise ValueError(
             f'the data set {type(loader.dataset).__name__} is empty: check '
             'its paths'
         )
     rank, world_size = get_dist_info()
-    batches = batches_of_rank(
-        len(loader.dataset), batch_size, rank, world_size
-    )
+    batches = batches_of_rank(num_images(loader), batch_size, rank, world_size)
     return DataLoader(
         loader.dataset,
         batch_sampler=batches,

@@ -1,12 +1,18 @@
 """What evaluation takes from a data set: one view and one class each."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence, Sized
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 NO_LABEL = -1
+
+
+def num_images(loader: DataLoader) -> int:
+    """Size of the data set of a loader."""
+    return len(cast(Sized, loader.dataset))
 
 
 def collate(samples: Sequence[Any]) -> tuple[Tensor, Tensor]:

@@ -8,10 +8,11 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch.utils.data import DataLoader
 
-from ...evaluation import evaluate_knn, preserve_rng, select_backbone
+from ...evaluation import evaluate_knn, select_backbone
 from ...evaluation.knn import check_ks, check_temperature
+from ...evaluation.loaders import build_labelled_loader
 from ...evaluation.neighbours import check_bank_size
-from ...evaluation.samples import NO_LABEL, collate
+from ...evaluation.samples import num_images
 
 
 @HOOKS.register_module()
@@ -115,15 +116,14 @@ class OnlineKNNHook(Hook):
             history, _ = runner.message_hub.get_scalar(name).data
             runner.logger.info(
                 f'Epoch {epoch}: {name} = {value:.1f} '
-                + verdict(history.tolist(), len(query.dataset))
+                + verdict(history.tolist(), num_images(query))
             )
 
     def _build(self, runner: Runner) -> tuple[DataLoader, DataLoader]:
         if self._loaders is None:
-            with preserve_rng():
-                bank = _build_loader(self.bank, 'bank', runner)
-                query = _build_loader(self.query, 'query', runner)
-            check_bank_size(len(bank.dataset), max(self.k))
+            bank = build_labelled_loader(self.bank, 'bank', runner.seed)
+            query = build_labelled_loader(self.query, 'query set', runner.seed)
+            check_bank_size(num_images(bank), max(self.k))
             self._loaders = bank, query
         return self._loaders
 
@@ -152,21 +152,3 @@ def verdict(history: Sequence[float], num_queries: int) -> str:
 def _noise(a: float, b: float, num_queries: int) -> float:
     variances = [x / 100 * (1 - x / 100) / num_queries for x in (a, b)]
     return 200 * math.sqrt(sum(variances))
-
-
-def _build_loader(config: dict, name: str, runner: Runner) -> DataLoader:
-    """Loader of a config whose first image has proved to be usable."""
-    defaults = dict(sampler=dict(type='DefaultSampler', shuffle=False))
-    loader = runner.build_dataloader({**defaults, **config}, runner.seed)
-    if len(loader.dataset) == 0:
-        raise ValueError(
-            f'OnlineKNNHook: the data set of {name} is empty: check its paths'
-        )
-    _, labels = collate([loader.dataset[0]])
-    if labels.item() == NO_LABEL:
-        raise ValueError(
-            f'OnlineKNNHook: the images of {name} have no labels: name a '
-            "labelled data set (such as 'CustomDataset' with one folder per "
-            'class), or remove the hook'
-        )
-    return loader

@@ -1,0 +1,236 @@
+"""Online kNN: it sees the training and leaves it alone."""
+
+import json
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from evaluation_toys import model_config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from sce_mm.engine.hooks.online_knn_hook import OnlineKNNHook, verdict
+
+
+def loader_config(size: int = 30, **dataset: Any) -> dict:
+    return dict(
+        batch_size=8,
+        num_workers=0,
+        dataset=dict(type='ToyImages', size=size, **dataset),
+    )
+
+
+def hook_config(**options: Any) -> dict:
+    defaults = dict(
+        type='OnlineKNNHook',
+        bank=loader_config(),
+        query=loader_config(12, offset=500),
+        k=(5, 1),
+        interval=2,
+    )
+    return {**defaults, **options}
+
+
+class Recorder(Hook):
+    """Losses of all iterations."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch, outputs) -> None:
+        self.losses.append(outputs['loss'].item())
+
+
+def build_runner(
+    work_dir: Path, *hooks: dict | Hook, epochs: int = 3, **options: Any
+) -> Runner:
+    return Runner(
+        model=model_config(),
+        work_dir=str(work_dir),
+        train_dataloader=dict(
+            batch_size=8,
+            sampler=dict(type='DefaultSampler', shuffle=True),
+            collate_fn=dict(type='default_collate'),
+            dataset=dict(type='ToyImages', size=16, views=2),
+        ),
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.05)),
+        default_hooks=dict(checkpoint=dict(type='CheckpointHook')),
+        custom_hooks=[dict(type='MomentumUpdateHook'), *hooks],
+        visualizer=dict(
+            type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]
+        ),
+        randomness=dict(seed=1),
+        default_scope='mmpretrain',
+        experiment_name=work_dir.name,
+        **options,
+    )
+
+
+def saved_scalars(runner: Runner) -> list[dict]:
+    (path,) = Path(runner.log_dir).glob('vis_data/scalars.json')
+    lines = map(json.loads, path.read_text().splitlines())
+    return [line for line in lines if 'knn_top1_k5' in line]
+
+
+@pytest.mark.parametrize(
+    ('options', 'error', 'message'),
+    [
+        (dict(interval=0), ValueError, 'positive number of epochs, got 0'),
+        (dict(interval=0.5), ValueError, 'of epochs, got 0.5'),
+        (dict(k=(5, 0)), ValueError, r'integer or several, got \(5, 0\)'),
+        (dict(temperature=0), ValueError, 'temperature must be positive'),
+        (dict(bank='data/x'), TypeError, "bank must be .* got 'data/x'"),
+        (dict(query={}), TypeError, 'query must be the config of a dataload'),
+    ],
+)
+def test_mistakes_in_the_config_are_explained(
+    options: dict, error: type[Exception], message: str
+):
+    config = hook_config(**options)
+    config.pop('type')
+
+    with pytest.raises(error, match=message):
+        OnlineKNNHook(**config)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(k=31), 'k = 31 neighbours cannot be taken from a bank of 30'),
+        (
+            dict(query=loader_config(labelled=False)),
+            'the images of the kNN query set have no labels: name a labelled',
+        ),
+        (
+            dict(bank=loader_config(0)),
+            'the bank of the kNN evaluation is empty: check',
+        ),
+        (dict(bank=loader_config(views=2)), 'one view .* got 2 views'),
+        (dict(branch='ema'), "branch must be 'online' or 'momentum'"),
+    ],
+)
+def test_unusable_data_stop_before_training(
+    tmp_path: Path, options: dict, message: str
+):
+    recorder = Recorder()
+    hook = hook_config(at_start=False, **options)
+    runner = build_runner(tmp_path, hook, recorder)
+
+    with pytest.raises(ValueError, match=message):
+        runner.train()
+
+    assert recorder.losses == []
+
+
+@pytest.mark.integration
+def test_training_is_the_same_with_and_without(tmp_path: Path):
+    losses, states = [], []
+    for name, hooks in (('without', []), ('with', [hook_config(interval=1)])):
+        recorder = Recorder()
+        runner = build_runner(tmp_path / name, *hooks, recorder)
+        model = runner.train()
+        losses.append(recorder.losses)
+        states.append(model.state_dict())
+
+    assert len(losses[0]) == 6
+    assert losses[0] == losses[1]
+    # Batch norm statistics, queue and momentum branch included.
+    assert all(x.equal(states[1][key]) for key, x in states[0].items())
+
+
+@pytest.mark.integration
+def test_values_reach_log_scalars_and_checkpoint(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    runner = build_runner(tmp_path, hook_config())
+    runner.logger.addHandler(caplog.handler)
+    runner.logger.setLevel(logging.INFO)
+
+    runner.train()
+
+    # At the start, after every second epoch, and after the last one.
+    scalars = saved_scalars(runner)
+    assert [line['step'] for line in scalars] == [0, 2, 3]
+    values = [line['knn_top1_k5'] for line in scalars]
+    assert all(0 <= value <= 100 for value in values)
+    assert f'Epoch 0: knn_top1_k5 = {values[0]:.1f} (first value)' in (
+        caplog.text
+    )
+    assert f'Epoch 3: knn_top1_k1 = {scalars[-1]["knn_top1_k1"]:.1f} (f' in (
+        caplog.text
+    )
+    checkpoint = torch.load(tmp_path / 'epoch_3.pth', weights_only=False)
+    history = checkpoint['message_hub']['log_scalars']['knn_top1_k5']
+    assert history.data[0].tolist() == values
+
+
+@pytest.mark.integration
+def test_a_resumed_run_goes_on_with_the_history(tmp_path: Path):
+    build_runner(tmp_path, hook_config(), epochs=2).train()
+
+    resumed = build_runner(tmp_path, hook_config(), epochs=3, resume=True)
+    resumed.train()
+
+    # At the start and after epochs 2 and 3, no second start.
+    history, _ = resumed.message_hub.get_scalar('knn_top1_k5').data
+    assert len(history) == 3
+    assert saved_scalars(resumed)[-1]['step'] == 3
+
+
+@pytest.mark.integration
+def test_start_can_be_left_out(tmp_path: Path):
+    runner = build_runner(tmp_path, hook_config(at_start=False))
+
+    runner.train()
+
+    assert [line['step'] for line in saved_scalars(runner)] == [2, 3]
+
+
+@pytest.mark.integration
+def test_a_loaded_model_is_evaluated_without_training(tmp_path: Path):
+    trained = build_runner(tmp_path, hook_config())
+    trained.train()
+    (*_, last) = saved_scalars(trained)
+    last.pop('step')
+
+    runner = build_runner(
+        tmp_path, hook_config(), load_from=str(tmp_path / 'epoch_3.pth')
+    )
+    runner.load_or_resume()
+    (hook,) = [h for h in runner.hooks if isinstance(h, OnlineKNNHook)]
+
+    assert hook.evaluate(runner) == last
+
+
+@pytest.mark.parametrize(
+    ('history', 'words'),
+    [
+        ([40.0], '(first value)'),
+        ([40.0, 80.0], '(first 40.0, best 80.0): better than at first'),
+        ([40.0, 90.0, 60.0], '(first 40.0, best 90.0): better than at first'
+         ', but falling'),
+        ([40.0, 41.0], '(first 40.0, best 41.0): no different from the first'
+         ' value yet'),
+        ([40.0, 10.0], '(first 40.0, best 40.0): worse than at first: see '
+         'embedding_std for a collapse'),
+    ],
+)  # fmt: skip
+def test_verdict_in_words(history: list[float], words: str):
+    assert verdict(history, num_queries=1000) == words
+
+
+def test_verdict_needs_two_standard_errors():
+    # Of the difference of two accuracies around 50 % on n queries.
+    n = 400
+    error = 100 * math.sqrt(2 * 0.25 / n)
+
+    just_noise = verdict([50.0, 50.0 + 1.9 * error], n)
+    real = verdict([50.0, 50.0 + 2.1 * error], n)
+
+    assert 'no different' in just_noise
+    assert 'better' in real
