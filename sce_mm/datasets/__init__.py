@@ -1,7 +1,7 @@
 """Views, image files and data sets; importing this registers them."""
 
 from .augmentations import AUGMENTATIONS, Augmentation, build_augmentation
-from .decoding import UnreadableImage, decode_image
+from .decoding import UnreadableImageError, decode_image
 from .loading import LoadImage
 from .samplers import SampleIndex, SeededSampler
 from .unlabelled_images import UnlabelledImages
@@ -16,7 +16,7 @@ __all__ = [
     'SampleIndex',
     'SeededSampler',
     'UnlabelledImages',
-    'UnreadableImage',
+    'UnreadableImageError',
     'ViewParams',
     'apply_params',
     'build_augmentation',

@@ -124,7 +124,7 @@ def build_augmentation(augmentation: str, **overrides: Any) -> Augmentation:
                 f'augmentation the valid keys are {", ".join(keys)}'
             )
     # Configs turn tuples into lists; the dataclass must stay hashable.
-    values = {
+    values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in overrides.items()
     }

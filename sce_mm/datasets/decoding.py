@@ -15,7 +15,7 @@ import warnings
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 # Pillow is asked for these only: some of its readers start other programs.
 _FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM')
@@ -23,11 +23,13 @@ _JPEG, _JPEG_END = b'\xff\xd8\xff', b'\xff\xd9'
 _PNG, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
 
 
-class UnreadableImage(ValueError):
+class UnreadableImageError(ValueError):
     """The bytes are not an image that can be decoded in full."""
 
 
-def decode_image(data: bytes, apply_orientation: bool = True) -> NDArray:
+def decode_image(
+    data: bytes, apply_orientation: bool = True
+) -> NDArray[np.uint8]:
     """Decode the bytes of an image file.
 
     Grey becomes three equal channels; transparency is composited on white;
@@ -44,10 +46,10 @@ def decode_image(data: bytes, apply_orientation: bool = True) -> NDArray:
         Contiguous [h, w, 3] uint8 BGR.
 
     Raises:
-        UnreadableImage: Empty, truncated, damaged or of another kind.
+        UnreadableImageError: Empty, truncated, damaged or of another kind.
     """
     if not data:
-        raise UnreadableImage('the file is empty')
+        raise UnreadableImageError('the file is empty')
     if _opencv_is_right(data):
         flag = cv2.IMREAD_COLOR
         if not apply_orientation:
@@ -55,7 +57,7 @@ def decode_image(data: bytes, apply_orientation: bool = True) -> NDArray:
         try:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
         except cv2.error as error:
-            raise UnreadableImage(str(error).strip()) from error
+            raise UnreadableImageError(str(error).strip()) from error
         if image is not None:
             return np.asarray(image)
     return _decode_with_pillow(data, apply_orientation)
@@ -65,10 +67,12 @@ def _opencv_is_right(data: bytes) -> bool:
     """Whether OpenCV decodes this file in full and as expected."""
     if data.startswith(_JPEG):
         return data.endswith(_JPEG_END) and jpeg_components(data) in (1, 3)
-    if data.startswith(_PNG):
+    if data.startswith(_PNG) and data.endswith(_PNG_END):
+        header = data[: data.find(b'IDAT')]
         # Byte 25 is the colour type; bit 2 of it is the alpha channel.
-        opaque = not data[25] & 4 and b'tRNS' not in data[:2048]
-        return data.endswith(_PNG_END) and opaque
+        return (
+            len(header) > 25 and not header[25] & 4 and (b'tRNS' not in header)
+        )
     return False
 
 
@@ -87,36 +91,41 @@ def jpeg_components(data: bytes) -> int:
     return 0
 
 
-def _decode_with_pillow(data: bytes, apply_orientation: bool) -> NDArray:
+def _decode_with_pillow(
+    data: bytes, apply_orientation: bool
+) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
             # Odd metadata and large sizes are no reason to speak up.
             warnings.simplefilter('ignore')
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                image.load()
-                if apply_orientation:
-                    image = ImageOps.exif_transpose(image)
-                rgb = _to_rgb(image)
-    except Image.DecompressionBombError as error:
-        raise UnreadableImage(f'too large: {error}') from error
+                upright = (
+                    ImageOps.exif_transpose(image)
+                    if apply_orientation
+                    else image
+                )
+                rgb = _to_rgb(upright)
+    except UnreadableImageError:
+        raise
     # Pillow's readers raise nearly anything on damaged input.
     except Exception as error:
-        reason = str(error).replace(repr(data[:0]), '').strip()
-        if 'cannot identify image file' in reason:
-            reason = 'not an image of a known format'
-        raise UnreadableImage(f'{type(error).__name__}: {reason}') from error
+        raise UnreadableImageError(_reason(error)) from error
     return np.ascontiguousarray(rgb[..., ::-1])
 
 
-def _to_rgb(image: Image.Image) -> NDArray:
+def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode.startswith('I'):
         levels = np.asarray(image).astype(np.int64)
         if levels.min() < 0 or levels.max() > 65535:
-            raise UnreadableImage('32-bit integer levels; convert to 16 bit')
+            raise UnreadableImageError(
+                '32-bit integer levels; convert to 16 bit'
+            )
         grey = ((levels + 128) // 257).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if image.mode == 'F':
-        raise UnreadableImage('floating-point levels; convert to 8 or 16 bit')
+        raise UnreadableImageError(
+            'floating-point levels; convert to 8 or 16 bit'
+        )
     if image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or (
         'transparency' in image.info
     ):
@@ -124,3 +133,9 @@ def _to_rgb(image: Image.Image) -> NDArray:
         white = Image.new('RGBA', rgba.size, 'white')
         image = Image.alpha_composite(white, rgba)
     return np.asarray(image.convert('RGB'))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return 'not an image of a known format'
+    return f'{type(error).__name__}: {error}'

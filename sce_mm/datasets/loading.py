@@ -12,7 +12,7 @@ from mmengine import fileio
 from mmengine.logging import print_log
 from mmpretrain.registry import TRANSFORMS
 
-from .decoding import UnreadableImage, decode_image
+from .decoding import UnreadableImageError, decode_image
 
 
 class ReportedFiles:
@@ -71,7 +71,7 @@ class LoadImage(BaseTransform):
         try:
             data = fileio.get(path, backend_args=self.backend_args)
             image = decode_image(data, self.apply_orientation)
-        except (OSError, UnreadableImage) as error:
+        except (OSError, UnreadableImageError) as error:
             if self._reported.is_new(path):
                 print_log(
                     f'cannot read the image {path} ({error}); '

@@ -99,7 +99,7 @@ class UnlabelledImages(BaseDataset):
             paths = read_image_list(list_file, root)
         else:
             paths = find_images(self.roots, self.extensions)
-        return [dict(img_path=path) for path in paths]
+        return [{'img_path': path} for path in paths]
 
     def full_init(self) -> None:
         """Find the files."""

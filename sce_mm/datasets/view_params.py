@@ -111,8 +111,8 @@ def crop_box(
     in log ``ratio``; the first of ten tries that fits is placed uniformly.
     If none fits, the largest central crop whose ratio is in range.
 
-    Args:
-        draws: 22 numbers in [0, 1): ten pairs for the tries, one position.
+    ``draws`` holds 22 numbers in [0, 1): ten pairs for the tries, one
+    position.
     """
     low, high = math.log(ratio[0]), math.log(ratio[1])
     for attempt in range(_CROP_TRIES):

@@ -1,0 +1,48 @@
+"""Image files of every kind, made from one photograph."""
+
+import io
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+Array = NDArray[Any]
+
+
+@cache
+def photo() -> Image.Image:
+    """A photograph of 81 x 61 pixels, so that rows need padding."""
+    return Image.fromarray(load_sample_image('china.jpg')).resize((81, 61))
+
+
+def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """The bytes of an image file."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png16(levels: Array) -> bytes:
+    """A 16-bit PNG of [h, w] or [h, w, 3 or 4] (RGB order) levels."""
+    if levels.ndim == 3:
+        order = [2, 1, 0, 3][: levels.shape[2]]
+        levels = levels[..., order]
+    return bytes(cv2.imencode('.png', levels.astype(np.uint16))[1])
+
+
+def tiff16(levels: Array) -> bytes:
+    """A 16-bit grey or RGB TIFF."""
+    if levels.ndim == 3:
+        levels = levels[..., ::-1]
+    return bytes(cv2.imencode('.tif', levels.astype(np.uint16))[1])
+
+
+def exif(orientation: int) -> Image.Exif:
+    """EXIF data with this orientation."""
+    data = Image.Exif()
+    data[0x0112] = orientation
+    return data

@@ -1,0 +1,118 @@
+"""The whole data side under mmengine's loader, with worker processes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from image_files import encode, photo
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+import sce_mm.datasets  # noqa: F401 (registers what the config names)
+
+pytestmark = pytest.mark.integration
+
+GOOD, BROKEN = 21, 3
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(GOOD):
+        image = photo().rotate(5 * number)
+        (tmp_path / f'{number:02}.jpg').write_bytes(encode(image, 'JPEG'))
+    for number in range(BROKEN):
+        (tmp_path / f'broken{number}.jpg').write_bytes(b'no image')
+    return tmp_path
+
+
+def loader(folder: Path, workers: int, **options: Any) -> DataLoader:
+    init_default_scope('mmpretrain')
+    views = [
+        dict(augmentation='strong_alpha', size=32),
+        dict(augmentation='strong_beta', size=32),
+        dict(augmentation='strong_gamma', size=16),
+    ]
+    config = dict(
+        batch_size=6,
+        num_workers=workers,
+        sampler=dict(type='SeededSampler', shuffle=True),
+        collate_fn=dict(type='default_collate'),
+        dataset=dict(
+            type='UnlabelledImages',
+            data_root=str(folder),
+            pipeline=[
+                dict(type='LoadImage'),
+                dict(type='SCEViews', views=views),
+                dict(type='PackInputs'),
+            ],
+        ),
+    )
+    return Runner.build_dataloader({**config, **options}, seed=11)
+
+
+def epoch(data: DataLoader, number: int) -> list[torch.Tensor]:
+    """All views of an epoch, one tensor a view."""
+    data.sampler.set_epoch(number)
+    batches = [batch['inputs'] for batch in data]
+    return [torch.cat(views) for views in zip(*batches, strict=True)]
+
+
+def test_views_depend_neither_on_workers_nor_on_where_a_run_began(
+    folder: Path,
+) -> None:
+    plain = loader(folder, 0)
+    expected = [epoch(plain, number) for number in range(3)]
+    shapes = [tuple(views.shape) for views in expected[0]]
+    count = GOOD + BROKEN
+    assert shapes == [(count, 3, 32, 32)] * 2 + [(count, 3, 16, 16)]
+    assert not torch.equal(expected[0][0], expected[1][0])
+    assert not torch.equal(expected[0][0], expected[0][1])
+    for workers, persistent in ((1, False), (2, True)):
+        data = loader(folder, workers, persistent_workers=persistent)
+        # Epoch 0 is skipped, as in a run that was resumed.
+        for number in (1, 2):
+            views = epoch(data, number)
+            for ours, theirs in zip(views, expected[number], strict=True):
+                assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize('persistent', [False, True])
+def test_a_broken_file_is_reported_once_a_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, persistent: bool
+) -> None:
+    log = folder / 'log.txt'
+
+    def note(message: str, **_: object) -> None:
+        with log.open('a') as lines:
+            lines.write(message + '\n')
+
+    monkeypatch.setattr('sce_mm.datasets.loading.print_log', note)
+    data = loader(folder, 2, persistent_workers=persistent)
+    for number in range(3):
+        epoch(data, number)
+    reports = log.read_text().splitlines()
+    assert len(reports) == BROKEN
+    for number in range(BROKEN):
+        assert any(f'broken{number}.jpg' in line for line in reports)
+
+
+def test_a_folder_of_broken_files_ends_a_run_with_workers(
+    folder: Path,
+) -> None:
+    for path in folder.glob('[0-9]*.jpg'):
+        path.write_bytes(b'no image')
+    with pytest.raises(RuntimeError, match='images tried cannot be read'):
+        epoch(loader(folder, 2), 0)
+
+
+def test_no_label_and_no_draw_is_lost_on_the_way(folder: Path) -> None:
+    data = loader(folder, 2, collate_fn=dict(type='pseudo_collate'))
+    data.sampler.set_epoch(4)
+    batch = list(data)[-1]
+    assert len(batch['inputs']) == 3
+    for sample in batch['data_samples']:
+        assert 'gt_label' not in sample
+        index = sample.sample_idx
+        assert (index.epoch, index.seed) == (4, 11)

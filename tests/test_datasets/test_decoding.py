@@ -1,0 +1,173 @@
+"""Every kind of image file becomes the picture that a viewer shows."""
+
+import numpy as np
+import pytest
+from image_files import encode, exif, photo, png16, tiff16
+from PIL import Image
+
+from sce_mm.datasets import UnreadableImageError, decode_image
+from sce_mm.datasets.decoding import jpeg_components
+
+RGB = np.asarray(photo())
+GREY = np.asarray(photo().convert('L'))
+GREY3 = np.repeat(GREY[..., None], 3, axis=2)
+CMYK = photo().convert('CMYK')
+PALETTE = photo().quantize(64)
+ALPHA = np.linspace(0, 255, GREY.size).reshape(GREY.shape).round()
+RGBA = np.dstack([RGB, ALPHA]).astype(np.uint8)
+ON_WHITE = (RGB * (ALPHA / 255)[..., None]) + (255 - ALPHA)[..., None]
+TURNED = photo().transpose(Image.Transpose.ROTATE_90)
+FRAMES = dict(save_all=True, append_images=[TURNED.resize((81, 61))] * 2)
+
+# name: bytes, expected RGB, largest mean deviation
+KINDS = {
+    'jpeg': (encode(photo(), 'JPEG', quality=98), RGB, 4.0),
+    'jpeg progressive': (
+        encode(photo(), 'JPEG', quality=98, progressive=True),
+        RGB,
+        4.0,
+    ),
+    'jpeg grey': (
+        encode(photo().convert('L'), 'JPEG', quality=98),
+        GREY3,
+        1.0,
+    ),
+    'jpeg cmyk': (
+        encode(CMYK, 'JPEG', quality=98),
+        np.asarray(CMYK.convert('RGB')),
+        2.0,
+    ),
+    'jpeg and padding': (
+        encode(photo(), 'JPEG', quality=98) + b'\0' * 99,
+        RGB,
+        4.0,
+    ),
+    'png': (encode(photo(), 'PNG'), RGB, 0.0),
+    'png grey': (encode(photo().convert('L'), 'PNG'), GREY3, 0.0),
+    'png rgba': (encode(Image.fromarray(RGBA), 'PNG'), ON_WHITE, 0.5),
+    'png grey with alpha': (encode(photo().convert('LA'), 'PNG'), GREY3, 0.0),
+    'png palette': (
+        encode(PALETTE, 'PNG'),
+        np.asarray(PALETTE.convert('RGB')),
+        0.0,
+    ),
+    'png of bits': (
+        encode(photo().convert('1'), 'PNG'),
+        np.asarray(photo().convert('1').convert('RGB')),
+        0.0,
+    ),
+    'png 16-bit grey': (png16(GREY.astype(int) * 257), GREY3, 0.0),
+    'png 16-bit rgb': (png16(RGB.astype(int) * 257), RGB, 0.0),
+    'png 16-bit rgba': (
+        png16(np.dstack([RGB, GREY * 0 + 255]).astype(int) * 257),
+        RGB,
+        0.0,
+    ),
+    'png animated': (encode(photo(), 'PNG', **FRAMES), RGB, 0.0),
+    'gif animated': (
+        encode(PALETTE, 'GIF', **FRAMES),
+        np.asarray(PALETTE.convert('RGB')),
+        0.0,
+    ),
+    'webp': (encode(photo(), 'WEBP', lossless=True), RGB, 0.0),
+    'webp rgba': (
+        encode(Image.fromarray(RGBA), 'WEBP', lossless=True, exact=True),
+        ON_WHITE,
+        0.5,
+    ),
+    'webp animated': (
+        encode(photo(), 'WEBP', lossless=True, **FRAMES),
+        RGB,
+        0.0,
+    ),
+    'bmp': (encode(photo(), 'BMP'), RGB, 0.0),
+    'tiff': (encode(photo(), 'TIFF'), RGB, 0.0),
+    'tiff packed': (encode(photo(), 'TIFF', compression='tiff_lzw'), RGB, 0.0),
+    'tiff rgba': (encode(Image.fromarray(RGBA), 'TIFF'), ON_WHITE, 0.5),
+    'tiff cmyk': (
+        encode(CMYK, 'TIFF'),
+        np.asarray(CMYK.convert('RGB')),
+        0.0,
+    ),
+    'tiff 16-bit grey': (tiff16(GREY.astype(int) * 257), GREY3, 0.0),
+    'tiff 16-bit rgb': (tiff16(RGB.astype(int) * 257), RGB, 0.0),
+    'tiff of several pages': (encode(photo(), 'TIFF', **FRAMES), RGB, 0.0),
+    'ppm': (encode(photo(), 'PPM'), RGB, 0.0),
+}
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_files_become_the_picture_that_a_viewer_shows(kind: str) -> None:
+    data, expected, mean = KINDS[kind]
+    image = decode_image(data)
+    assert image.dtype == np.uint8
+    assert image.flags.c_contiguous
+    assert image.shape == (61, 81, 3)
+    assert np.abs(image[..., ::-1] - expected.astype(float)).mean() <= mean
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'WEBP'])
+def test_the_exif_orientation_is_applied_unless_refused(kind: str) -> None:
+    options = {'lossless': True} if kind == 'WEBP' else {}
+    data = encode(photo(), kind, exif=exif(6), **options)
+    upright = np.rot90(RGB, -1).astype(float)
+    image = decode_image(data)
+    assert image.shape == (81, 61, 3)
+    assert np.abs(image[..., ::-1] - upright).mean() < 10
+    assert decode_image(data, apply_orientation=False).shape == (61, 81, 3)
+
+
+@pytest.mark.parametrize('share', [0.02, 0.5, 0.97])
+@pytest.mark.parametrize(
+    'kind', ['jpeg', 'jpeg progressive', 'png', 'webp', 'bmp', 'tiff']
+)
+def test_a_truncated_file_is_unreadable(kind: str, share: float) -> None:
+    data = KINDS[kind][0]
+    with pytest.raises(UnreadableImageError):
+        decode_image(data[: int(share * len(data))])
+
+
+@pytest.mark.parametrize(
+    ('data', 'message'),
+    [
+        (b'', 'the file is empty'),
+        (b'hello world', 'not an image of a known format'),
+        (b'\xff\xd8\xff\xd9', 'not an image'),
+        (b'\x89PNG\r\n\x1a\nIEND\xaeB`\x82', 'not an image'),
+        (b'%!PS-Adobe-3.0 EPSF-3.0\n', 'not an image of a known format'),
+        (
+            encode(Image.fromarray(GREY.astype(np.float32)), 'TIFF'),
+            'floating-point levels; convert to 8 or 16 bit',
+        ),
+        (
+            encode(Image.fromarray(GREY.astype(np.int32) << 16), 'TIFF'),
+            '32-bit integer levels; convert to 16 bit',
+        ),
+    ],
+)
+def test_what_is_no_image_is_refused_with_the_reason(
+    data: bytes, message: str
+) -> None:
+    with pytest.raises(UnreadableImageError, match=message):
+        decode_image(data)
+
+
+def test_a_file_damaged_inside_never_raises_anything_else() -> None:
+    rng = np.random.default_rng(0)
+    for data, *_ in KINDS.values():
+        for _ in range(4):
+            damaged = bytearray(data)
+            for place in rng.integers(0, len(data), 5):
+                damaged[place] = rng.integers(256)
+            try:
+                image = decode_image(bytes(damaged))
+            except UnreadableImageError:
+                continue
+            assert image.ndim == 3
+
+
+def test_the_components_of_a_jpeg_are_read_from_its_header() -> None:
+    assert jpeg_components(KINDS['jpeg'][0]) == 3
+    assert jpeg_components(KINDS['jpeg grey'][0]) == 1
+    assert jpeg_components(KINDS['jpeg cmyk'][0]) == 4
+    assert jpeg_components(KINDS['jpeg'][0][:40]) == 0

@@ -1,0 +1,121 @@
+"""Folders and lists of images, and what is said when there are none."""
+
+from pathlib import Path
+
+import pytest
+
+from sce_mm.datasets.file_lists import find_images, read_image_list
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A tree with images, hidden files and files of other kinds."""
+    root = tmp_path / 'photos'
+    for name in (
+        'b.jpg',
+        'a.JPEG',
+        'sub/c.PNG',
+        'sub/deep/d.webp',
+        'sub/e.tiff',
+        'z.bmp',
+        'notes.txt',
+        '.hidden.jpg',
+        '.thumbnails/f.jpg',
+        'README',
+    ):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def names(root: Path, found: list[str]) -> list[str]:
+    return [Path(path).relative_to(root).as_posix() for path in found]
+
+
+def test_a_folder_is_searched_to_the_bottom_in_a_fixed_order(
+    folder: Path,
+) -> None:
+    assert names(folder, find_images([str(folder)])) == [
+        'a.JPEG',
+        'b.jpg',
+        'sub/c.PNG',
+        'sub/deep/d.webp',
+        'sub/e.tiff',
+        'z.bmp',
+    ]
+
+
+def test_other_extensions_may_be_named(folder: Path) -> None:
+    assert names(folder, find_images([str(folder)], ['.TXT'])) == ['notes.txt']
+
+
+def test_links_are_followed_once_and_loops_end(folder: Path) -> None:
+    (folder / 'sub/deep/loop').symlink_to(folder, target_is_directory=True)
+    (folder / 'twice').symlink_to(folder / 'sub', target_is_directory=True)
+    (folder / 'dangling.jpg').symlink_to(folder / 'nowhere')
+    assert len(find_images([str(folder)])) == 6
+
+
+def test_folders_that_overlap_give_each_image_once(folder: Path) -> None:
+    found = find_images([str(folder), str(folder / 'sub')])
+    assert len(found) == len(set(found)) == 6
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r'no folder .*nope.*looked in'
+    ):
+        find_images([str(tmp_path / 'nope')])
+
+
+def test_a_file_for_a_folder_is_told_of_ann_file(folder: Path) -> None:
+    with pytest.raises(NotADirectoryError, match='given as ann_file'):
+        find_images([str(folder / 'notes.txt')])
+
+
+def test_a_folder_without_images_says_what_it_holds(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match='found no file at all'):
+        find_images([str(tmp_path)])
+    for name in ('a.txt', 'b.txt', 'c.DCM', 'README'):
+        (tmp_path / name).touch()
+    message = r'looked for \.jpg .*found 2 \.txt, 1 .*extensions'
+    with pytest.raises(FileNotFoundError, match=message):
+        find_images([str(tmp_path)])
+
+
+def test_a_list_is_read_relative_to_the_root(folder: Path) -> None:
+    listed = folder / 'notes.txt'
+    listed.write_bytes(b'sub/c.PNG\r\n\n  b.jpg \na file.jpg\n')
+    found = read_image_list(str(listed), str(folder))
+    assert names(folder, found) == ['sub/c.PNG', 'b.jpg', 'a file.jpg']
+
+
+def test_absolute_paths_need_an_empty_root(folder: Path) -> None:
+    listed = folder / 'notes.txt'
+    listed.write_text(f'{folder}/b.jpg\n')
+    assert read_image_list(str(listed)) == [f'{folder}/b.jpg']
+    with pytest.raises(ValueError, match=r'line 1: .*leads out of data_root'):
+        read_image_list(str(listed), str(folder))
+
+
+@pytest.mark.parametrize('entry', ['../x.jpg', 'sub/../../x.jpg', '..'])
+def test_a_list_cannot_lead_out_of_its_root(folder: Path, entry: str) -> None:
+    listed = folder / 'notes.txt'
+    listed.write_text(f'b.jpg\n{entry}\n')
+    with pytest.raises(ValueError, match=r'line 2: .*leads out of data_root'):
+        read_image_list(str(listed), str(folder))
+
+
+def test_a_list_that_is_missing_empty_or_wrong_is_refused(
+    folder: Path,
+) -> None:
+    with pytest.raises(FileNotFoundError, match=r'no list file .*ann_file'):
+        read_image_list(str(folder / 'nope.txt'), str(folder))
+    listed = folder / 'notes.txt'
+    listed.write_text('\n\n')
+    with pytest.raises(FileNotFoundError, match='is empty'):
+        read_image_list(str(listed), str(folder))
+    listed.write_text('b.jpg 0\nsub/c.PNG 1\n')
+    with pytest.raises(FileNotFoundError, match=r'none of 2 .*\(no label\)'):
+        read_image_list(str(listed), str(folder))

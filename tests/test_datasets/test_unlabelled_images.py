@@ -1,0 +1,176 @@
+"""UnlabelledImages: files, replacements, and when a run must stop."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from image_files import encode, photo
+from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmpretrain.registry import DATASETS
+
+from sce_mm.datasets import SampleIndex, UnlabelledImages
+
+LOAD = [dict(type='LoadImage')]
+
+
+def fill(root: Path, good: int, bad: int = 0) -> Path:
+    """``good`` images and ``bad`` files that are none."""
+    root.mkdir(exist_ok=True)
+    for number in range(good):
+        turned = photo().rotate(7 * number)
+        (root / f'good{number:03}.png').write_bytes(encode(turned, 'PNG'))
+    for number in range(bad):
+        (root / f'bad{number:03}.jpg').write_bytes(b'no image')
+    return root
+
+
+def build(root: Path, **options: Any) -> UnlabelledImages:
+    config = dict(
+        type='UnlabelledImages', data_root=str(root), pipeline=LOAD, **options
+    )
+    dataset = DATASETS.build(config)
+    assert isinstance(dataset, UnlabelledImages)
+    return dataset
+
+
+def read_all(dataset: UnlabelledImages) -> list[Any]:
+    return [dataset[index] for index in range(len(dataset))]
+
+
+def test_an_item_is_an_image_and_no_label(tmp_path: Path) -> None:
+    dataset = build(fill(tmp_path, 3))
+    item = dataset[SampleIndex(1, 0, 0)]
+    assert set(item) == {
+        'img',
+        'img_path',
+        'img_shape',
+        'ori_shape',
+        'sample_idx',
+    }
+    assert item['img_path'] == str(tmp_path / 'good001.png')
+    assert isinstance(item['sample_idx'], SampleIndex)
+    assert 'label' not in repr(dataset).lower().replace('unlabelled', '')
+
+
+def test_several_folders_and_lists(tmp_path: Path) -> None:
+    first, second = fill(tmp_path / 'x', 2), fill(tmp_path / 'y', 3)
+    both = UnlabelledImages([str(first), str(second)], pipeline=LOAD)
+    assert len(both) == 5
+    assert both[4]['img_path'] == str(second / 'good002.png')
+    (second / 'list.txt').write_text('good001.png\n')
+    assert len(build(second, ann_file='list.txt')) == 1
+    assert len(build(second, ann_file=str(second / 'list.txt'))) == 1
+    assert len(build(second, indices=2)) == 2
+
+
+def test_it_is_found_lazily_if_asked_to(tmp_path: Path) -> None:
+    dataset = build(tmp_path / 'later', lazy_init=True)
+    fill(tmp_path / 'later', 2)
+    assert dataset[1]['img'].shape == (61, 81, 3)
+
+
+def test_wrappers_keep_the_index_of_the_sampler(tmp_path: Path) -> None:
+    one, two = build(fill(tmp_path / 'x', 2)), build(fill(tmp_path / 'y', 2))
+    joined = ConcatDataset([one, two])
+    assert joined[SampleIndex(3, 1, 9)]['sample_idx'].origin == 3
+    repeated = RepeatDataset(one, times=3)
+    index = repeated[SampleIndex(5, 1, 9)]['sample_idx']
+    assert (index, index.origin, index.epoch, index.seed) == (1, 5, 1, 9)
+
+
+def test_a_broken_image_is_replaced_in_the_same_way_each_time(
+    tmp_path: Path,
+) -> None:
+    fill(tmp_path, 30, bad=3)
+
+    def paths(epoch: int) -> list[str]:
+        dataset = build(tmp_path)
+        items = [dataset[SampleIndex(i, epoch, 7)] for i in range(33)]
+        assert all(
+            item['sample_idx'].origin == i for i, item in enumerate(items)
+        )
+        return [item['img_path'] for item in items]
+
+    first = paths(0)
+    assert first == paths(0)
+    assert not any('bad' in path for path in first)
+    assert first[3:] == [str(tmp_path / f'good{i:03}.png') for i in range(30)]
+    assert first[:3] != paths(1)[:3]
+
+
+def test_a_plain_index_has_a_replacement_too(tmp_path: Path) -> None:
+    fill(tmp_path, 9, bad=1)
+    item = build(tmp_path)[0]
+    assert 'good' in item['img_path']
+    assert type(item['sample_idx']) is int
+
+
+def test_a_file_that_vanishes_is_replaced(tmp_path: Path) -> None:
+    dataset = build(fill(tmp_path, 9))
+    (tmp_path / 'good004.png').unlink()
+    assert dataset[4]['img_path'] != str(tmp_path / 'good004.png')
+
+
+def test_only_broken_images_end_the_run_with_a_list(tmp_path: Path) -> None:
+    dataset = build(fill(tmp_path, 0, bad=3))
+    message = r'3 of 3 images tried cannot be read(.|\n)*bad000.jpg\n .*bad001'
+    with pytest.raises(RuntimeError, match=message):
+        dataset[0]
+
+
+def test_too_many_broken_images_end_the_run(tmp_path: Path) -> None:
+    dataset = build(fill(tmp_path, 30, bad=40))
+    message = r'more than max_unreadable=0\.5(.|\n)*and \d+ more'
+    with pytest.raises(RuntimeError, match=message):
+        read_all(dataset)
+
+
+def test_the_share_put_up_with_can_be_chosen(tmp_path: Path) -> None:
+    fill(tmp_path, 20, bad=40)
+    tolerant = build(tmp_path, max_unreadable=1.0)
+    assert len(read_all(tolerant)) == 60
+    strict = build(tmp_path, max_unreadable=0.0)
+    with pytest.raises(RuntimeError, match=r'max_unreadable=0\.0'):
+        read_all(strict)
+
+
+def test_in_testing_a_broken_image_is_an_error(tmp_path: Path) -> None:
+    dataset = build(fill(tmp_path, 2, bad=1), test_mode=True)
+    assert dataset[1]['img'].shape == (61, 81, 3)
+    with pytest.raises(RuntimeError, match=r'cannot read .*bad000\.jpg; mend'):
+        dataset[0]
+
+
+def test_subsets_work(tmp_path: Path) -> None:
+    dataset = build(fill(tmp_path, 6, bad=1))
+    subset = dataset.get_subset([0, 2, 2])
+    assert len(subset) == 3
+    assert 'good' in subset[0]['img_path']
+    dataset.get_subset_(2)
+    assert len(dataset) == 2
+    assert dataset[1]['img_path'] == str(tmp_path / 'good000.png')
+
+
+@pytest.mark.parametrize(
+    ('options', 'error', 'message'),
+    [
+        ({}, ValueError, r'needs data_root .* or ann_file .*got neither'),
+        (
+            dict(data_root=['a', 'b'], ann_file='c.txt'),
+            ValueError,
+            'ann_file goes with one data_root, got 2',
+        ),
+        (
+            dict(data_root='x', max_unreadable=2),
+            ValueError,
+            r'max_unreadable must be in \[0, 1\], got 2',
+        ),
+        (dict(data_root='x', data_rot=1), TypeError, 'data_rot'),
+        (dict(data_root='no/such'), FileNotFoundError, "no folder 'no/such'"),
+    ],
+)
+def test_mistakes_are_named(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        UnlabelledImages(**options)
