@@ -39,7 +39,9 @@ def check_config(cfg: Config) -> None:
         problems += _walk(cfg[key], key, ours)
     if problems:
         lines = ''.join(f'\n  - {problem}' for problem in problems)
-        raise ConfigError(f'{len(problems)} wrong name(s) in the config:{lines}')
+        raise ConfigError(
+            f'{len(problems)} wrong name(s) in the config:{lines}'
+        )
 
 
 def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
@@ -51,9 +53,7 @@ def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
     known = {*cfg, *_TOP_LEVEL}
     wrong = [key for key in overrides if key.split('.')[0] not in known]
     if wrong:
-        hints = (
-            f'{key}{_nearest(key.split(".")[0], known)}' for key in wrong
-        )
+        hints = (f'{key}{_nearest(key.split(".")[0], known)}' for key in wrong)
         raise ConfigError(
             f'--cfg-options: the config has no {", ".join(hints)}'
         )
@@ -61,7 +61,9 @@ def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
 
 def _top_level(cfg: Config) -> Iterator[str]:
     for key in cfg:
-        if key not in _TOP_LEVEL and get_close_matches(key, _TOP_LEVEL, 1, 0.9):
+        if key not in _TOP_LEVEL and get_close_matches(
+            key, _TOP_LEVEL, 1, 0.9
+        ):
             yield f'{key}: nothing reads it{_nearest(key, _TOP_LEVEL)}'
 
 
@@ -87,7 +89,9 @@ def _walk(node: Any, path: str, ours: dict[str, type]) -> Iterator[str]:
 
 def _our_classes() -> dict[str, type]:
     """Every class of this package that a config can name, if imported."""
-    registries = (v for v in vars(registry).values() if isinstance(v, Registry))
+    registries = (
+        v for v in vars(registry).values() if isinstance(v, Registry)
+    )
     return {
         name: cls
         for parent in registries

@@ -20,8 +20,9 @@ from .config_check import check_config, check_overrides
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that every OpenMMLab tool has."""
     parser.add_argument(
-        '--work-dir', help='where logs and checkpoints go; by default '
-        'work_dirs/<name of the config>'
+        '--work-dir',
+        help='where logs and checkpoints go; by default '
+        'work_dirs/<name of the config>',
     )
     parser.add_argument(
         '--cfg-options',

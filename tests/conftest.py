@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
+
+with warnings.catch_warnings():
+    # What the stack warns of while it is imported is not ours to mend.
+    warnings.simplefilter('ignore')
+    import sce_mm  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
 # tests/reference.py, the oracle, and the fixtures' helpers.

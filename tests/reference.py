@@ -14,7 +14,13 @@ def unit(rows) -> np.ndarray:
 
 
 def target_and_prediction(
-    query, key, candidates, own, temperature, target_temperature, coeff,
+    query,
+    key,
+    candidates,
+    own,
+    temperature,
+    target_temperature,
+    coeff,
     zero_logit=False,
 ):
     """Target and prediction of one query as lists: positive, then others."""
@@ -32,15 +38,27 @@ def target_and_prediction(
 
 
 def sce_loss(
-    queries, keys, candidates, temperature, target_temperature, coeff,
-    own=None, zero_logit=False,
+    queries,
+    keys,
+    candidates,
+    temperature,
+    target_temperature,
+    coeff,
+    own=None,
+    zero_logit=False,
 ):
     """Mean over the batch of ``- sum target log prediction``."""
     losses = []
     for i, (query, key) in enumerate(zip(queries, keys, strict=True)):
         target, prediction = target_and_prediction(
-            query, key, candidates, None if own is None else own[i],
-            temperature, target_temperature, coeff, zero_logit,
+            query,
+            key,
+            candidates,
+            None if own is None else own[i],
+            temperature,
+            target_temperature,
+            coeff,
+            zero_logit,
         )
         losses.append(
             -sum(
@@ -52,15 +70,25 @@ def sce_loss(
 
 
 def decomposed(
-    queries, keys, candidates, temperature, target_temperature, weights,
+    queries,
+    keys,
+    candidates,
+    temperature,
+    target_temperature,
+    weights,
     own=None,
 ):
     """``weights`` on InfoNCE, ReSSL and Ceil, each from its definition."""
     losses = []
     for i, (query, key) in enumerate(zip(queries, keys, strict=True)):
         relation, prediction = target_and_prediction(
-            query, key, candidates, None if own is None else own[i],
-            temperature, target_temperature, 0.0,
+            query,
+            key,
+            candidates,
+            None if own is None else own[i],
+            temperature,
+            target_temperature,
+            0.0,
         )
         positive, others = prediction[0], prediction[1:]
         rest = sum(others)

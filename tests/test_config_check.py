@@ -30,7 +30,7 @@ def test_every_wrong_name_is_listed():
     assert "optim_wraper: nothing reads it (did you mean 'optim_wr" in message
     assert "no argument 'coef' (did you mean 'coeff'?)" in message
     assert "model.head.loss: SCELoss has no argument 'lambd'; it" in message
-    assert "custom_hooks[0]: MomentumUpdateHook has no argument" in message
+    assert 'custom_hooks[0]: MomentumUpdateHook has no argument' in message
 
 
 def test_variables_of_a_config_are_let_alone():

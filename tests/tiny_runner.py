@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 class TinyImages(Dataset):
     """Fixed random views of ``count`` images."""
 
-    metainfo: dict = {}
+    metainfo = None
 
     def __init__(self, count: int) -> None:
         self.views = views(count, seed=3)
@@ -74,8 +74,13 @@ def build_runner(
             'accumulative_counts': accumulate,
         },
         'param_scheduler': [
-            {'type': 'CosineAnnealingLR', 'convert_to_iter_based': True,
-             'by_epoch': True, 'end': epochs, 'T_max': epochs},
+            {
+                'type': 'CosineAnnealingLR',
+                'convert_to_iter_based': True,
+                'by_epoch': True,
+                'end': epochs,
+                'T_max': epochs,
+            },
         ],
         'custom_hooks': [*hooks, record],
         'default_hooks': {'logger': None},

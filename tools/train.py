@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
         '--data',
         nargs='+',
         metavar='DIR',
-        help='folder(s) of images to train on, instead of the config\'s',
+        help="folder(s) of images to train on, instead of the config's",
     )
     parser.add_argument(
         '--resume',

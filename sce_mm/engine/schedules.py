@@ -53,7 +53,7 @@ def _progress(step: int, steps: int) -> float:
 
 
 def build_schedule(
-    phases: dict | Sequence[dict], total_steps: int, steps_per_epoch: int
+    phases: dict | Sequence[dict], total_steps: int, steps_per_epoch: float
 ) -> Schedule:
     """Schedule from a config.
 
@@ -63,7 +63,7 @@ def build_schedule(
             ``start`` and ``end``, and, except for the last one, which takes
             what is left of the run, ``epochs`` or ``steps``.
         total_steps: Optimiser steps of the whole run.
-        steps_per_epoch: Optimiser steps of an epoch.
+        steps_per_epoch: Optimiser steps of an epoch, not always whole.
 
     Raises:
         ValueError: A phase has an unknown kind or key, or lacks one.
@@ -89,9 +89,7 @@ _NUMBERS = {
 }
 
 
-def _length(
-    phase: dict, steps_per_epoch: int, left: int, last: bool
-) -> int:
+def _length(phase: dict, steps_per_epoch: float, left: int, last: bool) -> int:
     if 'epochs' in phase and 'steps' in phase:
         raise ValueError(f'give epochs or steps, not both: {phase}')
     if 'epochs' in phase:

@@ -17,7 +17,7 @@ def accumulation(runner: Runner) -> int:
 
 
 def current_step(runner: Runner) -> int:
-    """Optimiser steps done before the one that iteration ``iter`` is part of."""
+    """Optimiser steps done before the one that this iteration is part of."""
     return runner.iter // accumulation(runner)
 
 

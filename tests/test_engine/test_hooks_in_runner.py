@@ -35,13 +35,17 @@ def test_accumulation_equals_the_large_batch(tmp_path):
 def test_last_step_of_a_run_may_have_fewer_batches(tmp_path):
     # 5 batches an epoch, 2 an optimiser step: 10 / 4 -> 3 steps.
     runner, _ = build_runner(
-        tmp_path, images=10, batch=2, accumulate=4,
+        tmp_path,
+        images=10,
+        batch=2,
+        accumulate=4,
         hooks=({'type': 'MomentumUpdateHook', 'momentum': 0.1},),
     )
     updates = []
     update = runner.model.after_optimizer_step
     runner.model.after_optimizer_step = lambda m: (
-        updates.append(runner.iter), update(m),
+        updates.append(runner.iter),
+        update(m),
     )
     runner.train()
     assert updates == [3, 7, 9]
@@ -81,15 +85,20 @@ def test_resume_equals_uninterrupted_to_the_last_bit(tmp_path, accumulate):
         },
     )
     shared = {
-        'hooks': hooks, 'epochs': 4, 'accumulate': accumulate,
+        'hooks': hooks,
+        'epochs': 4,
+        'accumulate': accumulate,
         'model': {'batch_norm': True},
     }
     whole, whole_record = build_runner(tmp_path / 'whole', **shared)
     whole.train()
     # Another seed: everything that matters must come from the checkpoint.
     resumed, record = build_runner(
-        tmp_path / 'resumed', seed=1, resume=True,
-        load_from=str(tmp_path / 'whole' / 'epoch_2.pth'), **shared,
+        tmp_path / 'resumed',
+        seed=1,
+        resume=True,
+        load_from=str(tmp_path / 'whole' / 'epoch_2.pth'),
+        **shared,
     )
     resumed.train()
     assert torch.equal(
@@ -127,7 +136,8 @@ def test_scheduling_what_does_not_exist_is_refused(
     hooks = (
         {'type': 'MomentumUpdateHook', 'momentum': 0.1},
         {
-            'type': 'ScheduledValueHook', 'attribute': attribute,
+            'type': 'ScheduledValueHook',
+            'attribute': attribute,
             'schedule': {'kind': 'constant', 'value': 0.5},
         },
     )

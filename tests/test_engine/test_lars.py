@@ -33,7 +33,9 @@ def test_follows_the_rule(shape, zero):
     parameter = torch.nn.Parameter(torch.from_numpy(np.array(start)))
     optimizer = OPTIMIZERS.build(
         {
-            'type': 'LARSMoCoV3', 'params': [parameter], 'lr': 4.8,
+            'type': 'LARSMoCoV3',
+            'params': [parameter],
+            'lr': 4.8,
             'weight_decay': 1e-2,
         }
     )
@@ -51,8 +53,11 @@ def test_differs_from_the_one_of_mmpretrain():
         parameter = torch.nn.Parameter(torch.eye(3))
         optimizer = OPTIMIZERS.build(
             {
-                'type': kind, 'params': [parameter], 'lr': 1.0,
-                'momentum': 0.9, 'weight_decay': 0.1,
+                'type': kind,
+                'params': [parameter],
+                'lr': 1.0,
+                'momentum': 0.9,
+                'weight_decay': 0.1,
             }
         )
         parameter.grad = torch.full((3, 3), 0.5)

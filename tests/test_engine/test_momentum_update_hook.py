@@ -10,7 +10,7 @@ from sce_mm.engine import MomentumUpdateHook, ScheduledValueHook
     [0.99, -0.01, {'kind': 'cosine', 'start': 0.996, 'end': 1.0}],
 )
 def test_the_papers_convention_is_refused_with_the_right_number(momentum):
-    with pytest.raises(ValueError, match='for a decay of 0.99 write 0.01'):
+    with pytest.raises(ValueError, match=r'for a decay of 0\.99 write 0\.01'):
         MomentumUpdateHook(momentum)
 
 

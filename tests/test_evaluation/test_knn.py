@@ -74,6 +74,31 @@ def test_classes_equal_a_loop_in_float64_for_several_k(temperature: float):
         ]
 
 
+@pytest.mark.parametrize('k', [1, 5, 20])
+def test_accuracy_on_real_digits_equals_that_of_scikit_learn(k: int):
+    from sklearn.datasets import load_digits
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.preprocessing import normalize
+
+    pixels, labels = load_digits(return_X_y=True)
+
+    def weigh(distances: np.ndarray) -> np.ndarray:
+        # Of unit vectors, distance^2 = 2 - 2 cosine.
+        return np.exp((1 - distances**2 / 2) / 0.07)
+
+    unit = normalize(pixels)
+    peer = KNeighborsClassifier(k, weights=weigh)
+    peer.fit(unit[:1000], labels[:1000])
+
+    features, classes = torch.tensor(pixels), torch.tensor(labels)
+    accuracy = knn_accuracy(
+        features[:1000], classes[:1000], features[1000:], classes[1000:], k
+    )
+
+    expected = 100 * peer.score(unit[1000:], labels[1000:])
+    assert accuracy == {k: pytest.approx(expected)}
+
+
 def test_one_neighbour_gives_the_label_of_the_most_similar_entry():
     bank, labels, queries = random_problem()
     unit = torch.nn.functional.normalize

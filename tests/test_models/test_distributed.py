@@ -4,75 +4,16 @@ import socket
 
 import pytest
 import torch
-import torch.distributed as dist
 import torch.multiprocessing as mp
-from tiny import build, views
-from torch.nn.parallel import DistributedDataParallel
+from distributed_worker import (
+    CASES,
+    batches_of,
+    build_case,
+    run_steps,
+    worker,
+)
 
 pytestmark = pytest.mark.integration
-
-CASES = {
-    'asymmetric': {'num_target_views': 1},
-    'symmetric': {'num_target_views': 2},
-    'multi-crop': {'num_target_views': 2},
-    'in-batch keys': {'num_target_views': 2, 'in_batch_keys': True},
-    'in-batch keys alone': {'in_batch_keys': True, 'queue_length': None},
-}
-COUNTS = {'multi-crop': 4}
-# The last batch of the epoch is smaller.
-BATCHES = (6, 6, 4)
-
-
-def run_steps(model, batches, case):
-    """Losses, and the state of the model after the steps."""
-    inner = getattr(model, 'module', model)
-    optimizer = torch.optim.SGD(inner.parameters(), lr=0.3, momentum=0.9)
-    losses = []
-    for inputs in batches:
-        loss = model(inputs, None, mode='loss')['loss']
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        inner.after_optimizer_step(0.1)
-        losses.append(loss.detach())
-    return torch.stack(losses), {
-        k: v.clone() for k, v in inner.state_dict().items()
-    }
-
-
-def build_case(case):
-    options = dict(CASES[case])
-    in_batch = options.pop('in_batch_keys', False)
-    model = build(**options).double()
-    model.head.in_batch_keys = in_batch
-    return model
-
-
-def batches_of(case):
-    count = COUNTS.get(case, 2)
-    return [
-        [view.double() for view in views(size, count, seed=size + 7 * i)]
-        for i, size in enumerate(BATCHES)
-    ]
-
-
-def worker(rank, port, results):
-    dist.init_process_group(
-        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2
-    )
-    torch.set_num_threads(1)
-    for case in CASES:
-        halves = [
-            [view.chunk(2)[rank] for view in batch]
-            for batch in batches_of(case)
-        ]
-        model = DistributedDataParallel(
-            build_case(case), broadcast_buffers=False
-        )
-        losses, state = run_steps(model, halves, case)
-        dist.all_reduce(losses)
-        results[case, rank] = losses / 2, state
-    dist.destroy_process_group()
 
 
 def test_two_processes_equal_one():
@@ -84,7 +25,7 @@ def test_two_processes_equal_one():
         mp.spawn(worker, (port, results), nprocs=2)
         results = dict(results)
     for case in CASES:
-        losses, state = run_steps(build_case(case), batches_of(case), case)
+        losses, state = run_steps(build_case(case), batches_of(case))
         for rank in range(2):
             torch.testing.assert_close(results[case, rank][0], losses)
             for name, value in results[case, rank][1].items():

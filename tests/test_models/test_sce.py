@@ -77,7 +77,9 @@ def test_momentum_branch_starts_as_a_copy_and_stays_one_after_init():
     assert not any(
         p.requires_grad for p in model.momentum_encoder.parameters()
     )
-    assert not any('predictor' in n for n in model.momentum_encoder.state_dict())
+    assert not any(
+        'predictor' in n for n in model.momentum_encoder.state_dict()
+    )
 
 
 def test_momentum_branch_averages_parameters_and_keeps_its_buffers():
@@ -166,8 +168,15 @@ def test_batch_keys_alone_will_do():
 def test_what_is_logged():
     losses = build().loss(views(6))
     assert set(losses) == {
-        'loss', 'contrastive', 'relational', 'target_entropy', 'neighbours',
-        'embedding_std', 'queue_filled', 'coeff', 'target_temperature',
+        'loss',
+        'contrastive',
+        'relational',
+        'target_entropy',
+        'neighbours',
+        'embedding_std',
+        'queue_filled',
+        'coeff',
+        'target_temperature',
     }
     # mmengine adds up every key that contains this word.
     assert [k for k in losses if 'loss' in k] == ['loss']

@@ -49,8 +49,12 @@ def loss_of(queries, keys, queue=None, batch_keys=None, **options):
 def test_worked_numbers(options, arguments, expected):
     for coeff, value in zip((0.0, 0.5, 1.0), expected, strict=True):
         got = loss_of(
-            QUERIES, KEYS, coeff=coeff, target_temperature=0.07,
-            **options, **arguments,
+            QUERIES,
+            KEYS,
+            coeff=coeff,
+            target_temperature=0.07,
+            **options,
+            **arguments,
         )
         assert got['loss'].item() == pytest.approx(value, abs=6e-10)
 
@@ -65,8 +69,12 @@ def test_worked_numbers(options, arguments, expected):
 )
 def test_worked_numbers_with_near_neighbours(options, arguments, expected):
     got = loss_of(
-        QUERIES, KEYS, queue=OTHER_QUEUE, target_temperature=0.05,
-        **options, **arguments,
+        QUERIES,
+        KEYS,
+        queue=OTHER_QUEUE,
+        target_temperature=0.05,
+        **options,
+        **arguments,
     )
     assert got['loss'].item() == pytest.approx(expected, abs=6e-10)
 
@@ -105,7 +113,9 @@ def test_equals_the_loop_oracle(unit_rows, coeff, where):
         'zero': {'queue': queue},
         'batch': {'batch_keys': [others], 'first_row': 7},
         'both': {
-            'batch_keys': [others], 'queue': queue, 'first_row': 7,
+            'batch_keys': [others],
+            'queue': queue,
+            'first_row': 7,
         },
     }[where]
     module = SCELoss(0.2, 0.05, coeff, official_zero_logit=where == 'zero')
@@ -117,7 +127,12 @@ def test_equals_the_loop_oracle(unit_rows, coeff, where):
         'both': torch.cat([others, queue]),
     }[where]
     expected = reference.sce_loss(
-        queries.numpy(), keys.numpy(), candidates.numpy(), 0.2, 0.05, coeff,
+        queries.numpy(),
+        keys.numpy(),
+        candidates.numpy(),
+        0.2,
+        0.05,
+        coeff,
         own=range(7, 14) if where in ('batch', 'both') else None,
         zero_logit=where == 'zero',
     )
@@ -131,8 +146,13 @@ def test_decomposition_equals_the_loop_oracle(unit_rows, weights):
     queries, keys, queue = (unit_rows(n, 4, n) for n in (6, 6, 9))
     queries = queries.roll(1, dims=0)
     got = loss_of(
-        queries, keys, queue=queue, coeff=weights[0], target_temperature=0.05,
-        relation_weight=weights[1], ceiling_weight=weights[2],
+        queries,
+        keys,
+        queue=queue,
+        coeff=weights[0],
+        target_temperature=0.05,
+        relation_weight=weights[1],
+        ceiling_weight=weights[2],
     )
     expected = reference.decomposed(
         queries.numpy(), keys.numpy(), queue.numpy(), 0.1, 0.05, weights
@@ -152,7 +172,9 @@ def test_coeff_one_is_the_cross_entropy_of_moco(unit_rows):
 
 def test_the_loss_is_the_weighted_mean_of_its_logged_parts(unit_rows):
     got = loss_of(
-        unit_rows(8, 6), unit_rows(8, 6, 1), queue=unit_rows(9, 6, 2),
+        unit_rows(8, 6),
+        unit_rows(8, 6, 1),
+        queue=unit_rows(9, 6, 2),
         coeff=0.3,
     )
     mean = 0.3 * got['contrastive'] + 0.7 * got['relational']
@@ -179,7 +201,10 @@ def test_gradients_are_right_and_reach_only_the_queries(unit_rows):
     def loss(rows):
         # The keys do come without gradient from the momentum branch.
         return module(
-            [rows], [keys.detach()], [(0, 0)], queue.detach(),
+            [rows],
+            [keys.detach()],
+            [(0, 0)],
+            queue.detach(),
             [others.detach()],
         )['loss']
 
@@ -277,6 +302,9 @@ def test_nothing_to_compare_with_is_refused(unit_rows):
         loss_of(rows, rows, batch_keys=[rows])
     with pytest.raises(ValueError, match='no meaning with in_batch_keys'):
         loss_of(
-            rows, rows, queue=rows, batch_keys=[rows],
+            rows,
+            rows,
+            queue=rows,
+            batch_keys=[rows],
             official_zero_logit=True,
         )

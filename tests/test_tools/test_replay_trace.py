@@ -16,7 +16,9 @@ def replay(root):
         tool = root / 'tools' / 'analysis_tools' / 'replay_trace.py'
         return subprocess.run(
             [sys.executable, str(tool), *map(str, traces)],
-            capture_output=True, text=True, cwd=root,
+            capture_output=True,
+            text=True,
+            cwd=root,
         )
 
     return run
@@ -48,15 +50,19 @@ def test_all_traces_agree_to_nine_digits(replay, root):
 def test_a_deviation_is_found_and_named(replay, root, tmp_path):
     source = root / 'tests' / 'data' / 'traces' / 'symmetric.npz'
     loss = edited(
-        source, tmp_path / 'loss.npz',
+        source,
+        tmp_path / 'loss.npz',
         step__loss=lambda a: a['step.loss'] + 1e-7,
     )
     coeff = edited(source, tmp_path / 'coeff.npz', model={'coeff': 0.501})
     weights = edited(
-        source, tmp_path / 'weights.npz',
-        **{'final__momentum_trunk__4__weight': lambda a: (
-            a['final.momentum_trunk.4.weight'] * (1 + 1e-6)
-        )},
+        source,
+        tmp_path / 'weights.npz',
+        **{
+            'final__momentum_trunk__4__weight': lambda a: (
+                a['final.momentum_trunk.4.weight'] * (1 + 1e-6)
+            )
+        },
     )
     result = replay(loss, coeff, weights)
     assert result.returncode == 1

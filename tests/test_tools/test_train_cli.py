@@ -52,9 +52,16 @@ def photos(tmp_path_factory):
 
 def command(root, photos, work_dir, *more, config=CONFIG):
     return [
-        sys.executable, str(root / 'tools' / 'train.py'),
-        str(root / config), '--data', str(photos),
-        '--work-dir', str(work_dir), *more, '--cfg-options', *SMALL,
+        sys.executable,
+        str(root / 'tools' / 'train.py'),
+        str(root / config),
+        '--data',
+        str(photos),
+        '--work-dir',
+        str(work_dir),
+        *more,
+        '--cfg-options',
+        *SMALL,
     ]
 
 
@@ -62,7 +69,9 @@ def train(root, photos, work_dir, *more, **options):
     env = os.environ | {'OMP_NUM_THREADS': '1'}
     return subprocess.run(
         command(root, photos, work_dir, *more, **options),
-        capture_output=True, text=True, env=env,
+        capture_output=True,
+        text=True,
+        env=env,
     )
 
 
@@ -91,8 +100,10 @@ def test_a_folder_is_enough_and_a_killed_run_goes_on(root, photos, tmp_path):
     killed = tmp_path / 'killed'
     process = subprocess.Popen(
         command(root, photos, killed),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=os.environ | {'OMP_NUM_THREADS': '1'}, start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {'OMP_NUM_THREADS': '1'},
+        start_new_session=True,
     )
     deadline = time.monotonic() + 120
     while not (killed / 'last_checkpoint').exists():
@@ -131,7 +142,8 @@ def test_mistakes_stop_before_the_first_step(
 ):
     result = subprocess.run(
         [*command(root, photos, tmp_path), *options],
-        capture_output=True, text=True,
+        capture_output=True,
+        text=True,
     )
     assert result.returncode != 0
     assert message in result.stderr.strip().splitlines()[-1] or (

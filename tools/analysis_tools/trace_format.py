@@ -207,8 +207,10 @@ class Trace:
         )
         prefix = f'init.{part}.layers'
         linear = [
-            n for n in layers if self.arrays.get(f'{prefix}.{n}.weight') is
-            not None and self.arrays[f'{prefix}.{n}.weight'].ndim == 2
+            n
+            for n in layers
+            if self.arrays.get(f'{prefix}.{n}.weight') is not None
+            and self.arrays[f'{prefix}.{n}.weight'].ndim == 2
         ]
         norms = [n for n in layers if n not in linear]
         shapes = [self.arrays[f'{prefix}.{n}.weight'].shape for n in linear]

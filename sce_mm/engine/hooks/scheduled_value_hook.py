@@ -18,7 +18,8 @@ class ScheduledValueHook(Hook):
     """Set an attribute of the model before each iteration.
 
     The value depends on the optimiser step alone, so a resumed run goes on
-    where it was. The numbers of the loss are logged by the loss. For example a warm-up of lambda from InfoNCE to SCE::
+    where it was. The numbers of the loss are logged by the loss. For example
+    a warm-up of lambda from InfoNCE to SCE::
 
         dict(
             type='ScheduledValueHook',

@@ -1,6 +1,6 @@
 """LARS as MoCo v3 and the official SCE code define it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -56,10 +56,12 @@ class LARSMoCoV3(Optimizer):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(
-        self, closure: Callable[[], float] | None = None
-    ) -> float | None:
-        """One update of every parameter that has a gradient."""
+    def step(self, closure: Any = None) -> Any:
+        """One update of every parameter that has a gradient.
+
+        Args:
+            closure: Computes the loss again and returns it, or None.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -74,9 +76,7 @@ class LARSMoCoV3(Optimizer):
         direction = parameter.grad
         assert direction is not None
         if parameter.ndim > 1:
-            direction = direction.add(
-                parameter, alpha=group['weight_decay']
-            )
+            direction = direction.add(parameter, alpha=group['weight_decay'])
             direction = direction * trust_ratio(
                 parameter, direction, group['trust_coefficient']
             )

@@ -6,7 +6,7 @@ import torch
 from mmengine.dist import get_rank
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 
@@ -32,7 +32,9 @@ class SCEHead(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.loss_module = MODELS.build(loss)
-        self.predictor = predictor and MODELS.build(predictor)
+        self.predictor: nn.Module | None = (
+            None if predictor is None else MODELS.build(predictor)
+        )
         self.in_batch_keys = in_batch_keys
 
     def forward(self, embedding: Tensor) -> Tensor:

@@ -166,12 +166,15 @@ def combine(
     relation_weight: float | None = None,
     ceiling_weight: float | None = None,
 ) -> Tensor:
-    """``coeff InfoNCE + relation_weight ReSSL + ceiling_weight Ceil``, ``[N]``.
+    """``coeff InfoNCE + relation_weight ReSSL + ceiling_weight Ceil``.
 
     Both weights default to ``1 - coeff``, which is SCE. ``(0, 1, 0)`` is
     ReSSL itself, in which the positive takes no part; ``coeff = 1`` is the
     InfoNCE loss of MoCo. What the relation gives to the positive (only with
     the zero logit) moves from the last two terms to the first.
+
+    Returns:
+        The loss of each query, ``[N]``.
     """
     relation_weight = 1 - coeff if relation_weight is None else relation_weight
     ceiling_weight = 1 - coeff if ceiling_weight is None else ceiling_weight

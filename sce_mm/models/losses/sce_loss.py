@@ -143,19 +143,19 @@ class SCELoss(nn.Module):
                 for key, rows in zip(keys, candidates, strict=True)
             ]
             queue_log_z = [
-                None
-                if queue is None
-                else log_partition(query, queue, self.temperature)
+                log_partition(query, queue, self.temperature)
                 for query in queries
+                if queue is not None
             ]
             terms = []
             for i, j in pairs:
-                log_z = queue_log_z[i]
+                parts = queue_log_z[i : i + 1]
                 if batch_keys is not None:
                     batch_log_z = log_partition(
                         queries[i], batch_keys[j], self.temperature, own
                     )
-                    log_z = _logaddexp(log_z, batch_log_z)
+                    parts = [batch_log_z, *parts]
+                log_z = torch.stack(parts).logsumexp(dim=0)
                 terms.append(
                     contrast(
                         queries[i],
@@ -231,7 +231,3 @@ class SCELoss(nn.Module):
                 losses[0], self.target_temperature
             ),
         }
-
-
-def _logaddexp(first: Tensor | None, second: Tensor) -> Tensor:
-    return second if first is None else torch.logaddexp(first, second)

@@ -46,5 +46,6 @@ class MomentumEncoder(nn.Module):
             neck: Online neck.
             momentum: The small number, 0.01 for a decay of 0.99.
         """
-        online = [*backbone.parameters(), *neck.parameters()]
-        torch._foreach_lerp_(list(self.parameters()), online, momentum)
+        online: list[Tensor] = [*backbone.parameters(), *neck.parameters()]
+        target: list[Tensor] = list(self.parameters())
+        torch._foreach_lerp_(target, online, momentum)

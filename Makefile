@@ -1,0 +1,61 @@
+# One verb for each thing a developer does. Every verb that needs packages
+# makes the environment first; that takes minutes once and nothing after.
+PYTHON ?= python3
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test unit integration lint format types doctor \
+        parity evidence test-upstream wheel clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+setup: ## make or update .venv
+	@$(PYTHON) tools/dev/setup_env.py
+
+demo: setup ## pretrain, transfer to a detector, compare, write a report
+	$(PY) tools/demo/run.py
+
+test: lint types ## everything that must pass: lint, types, all tests
+	$(PYTEST) -m "not evidence"
+
+unit: setup ## the fast tests
+	$(PYTEST) -m "not integration and not evidence"
+
+integration: setup ## the tests with runners, processes and command lines
+	$(PYTEST) -m integration
+
+lint: setup ## check style
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+
+format: setup ## mend style
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+types: setup ## check types
+	$(PY) -m mypy
+
+doctor: setup ## say what is installed and whether it works
+	$(PY) -m sce_mm.doctor
+
+parity: setup ## replay the traces of the official implementation
+	$(PY) -W ignore tools/analysis_tools/replay_trace.py tests/data/traces/*.npz
+
+evidence: setup ## long runs on real data, not part of the gate
+	$(PYTEST) -m evidence
+
+test-upstream: ## unit tests and a pretraining run on upstream OpenMMLab
+	@$(PYTHON) tools/dev/setup_env.py upstream
+	.venv-upstream/bin/python -m pytest -m "not integration and not evidence" \
+	    --ignore tests/test_detection --ignore tests/test_demo
+	.venv-upstream/bin/python -m pytest -m integration \
+	    tests/test_tools/test_train_cli.py
+
+wheel: setup ## build the wheel into dist/
+	$(PY) -m pip wheel --no-deps --no-build-isolation -w dist .
+
+clean: ## remove what was built, not the environments
+	rm -rf build dist *.egg-info sce_mm/.mim .pytest_cache .mypy_cache \
+	    .ruff_cache
