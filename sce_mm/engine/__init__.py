@@ -1,6 +1,11 @@
 """Optimisers, schedules and hooks."""
 
-from .hooks import MomentumUpdateHook, ScheduledValueHook
+from .hooks import MomentumUpdateHook, OnlineKNNHook, ScheduledValueHook
 from .optimizers import LARSMoCoV3
 
-__all__ = ['LARSMoCoV3', 'MomentumUpdateHook', 'ScheduledValueHook']
+__all__ = [
+    'LARSMoCoV3',
+    'MomentumUpdateHook',
+    'OnlineKNNHook',
+    'ScheduledValueHook',
+]

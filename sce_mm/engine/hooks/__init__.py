@@ -1,6 +1,7 @@
 """Hooks of pretraining."""
 
 from .momentum_update_hook import MomentumUpdateHook
+from .online_knn_hook import OnlineKNNHook
 from .scheduled_value_hook import ScheduledValueHook
 
-__all__ = ['MomentumUpdateHook', 'ScheduledValueHook']
+__all__ = ['MomentumUpdateHook', 'OnlineKNNHook', 'ScheduledValueHook']
