@@ -1,9 +1,9 @@
 """Decode any image file to uint8 BGR, or say why it cannot be.
 
 Well-formed JPEG and PNG without transparency go through OpenCV, which is
-fast. OpenCV returns grey areas for a truncated file, drops transparency and
-leaves out some formats, so everything else goes through Pillow, which is
-strict.
+fast. OpenCV returns grey areas for a truncated file, drops transparency, leaves
+out some formats and can crash on a damaged animation, so everything else goes
+through Pillow, which is strict.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def _opencv_is_right(data: bytes) -> bool:
     if data.startswith(_PNG) and data.endswith(_PNG_END):
         header = data[: data.find(b'IDAT')]
         # Byte 25 is the colour type; bit 2 of it is the alpha channel.
-        return (
-            len(header) > 25 and not header[25] & 4 and (b'tRNS' not in header)
-        )
+        plain = len(header) > 25 and not header[25] & 4
+        # On damaged animations (acTL) OpenCV 4.11 ends the process.
+        return plain and not any(tag in header for tag in (b'tRNS', b'acTL'))
     return False
 
 

@@ -104,7 +104,7 @@ def test_a_folder_of_broken_files_ends_a_run_with_workers(
     for path in folder.glob('[0-9]*.jpg'):
         path.write_bytes(b'no image')
     with pytest.raises(RuntimeError, match='images tried cannot be read'):
-        epoch(loader(folder, 2), 0)
+        epoch(loader(folder, 1), 0)
 
 
 def test_no_label_and_no_draw_is_lost_on_the_way(folder: Path) -> None:
