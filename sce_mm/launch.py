@@ -127,10 +127,16 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
 
     Args:
         module: Model.
+        device_ids: Not used; some runners name a GPU without asking.
         **kwargs: See the base class.
     """
 
-    def __init__(self, module: nn.Module, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        device_ids: list[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
         if any(isinstance(m, nn.SyncBatchNorm) for m in module.modules()):
             print_log(
                 'SyncBN works on GPUs only: each process normalises its own '

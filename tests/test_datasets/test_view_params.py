@@ -151,14 +151,8 @@ def test_operations_run_in_the_order_of_the_paper() -> None:
     """Blur before solarise, and both after the jitter: orders matter."""
     image = np.full((8, 8, 3), 120, np.uint8)
     image[:, 4:] = 20
-    params = ViewParams(
-        crop=(0, 0, 8, 8),
-        jitter=(('brightness', 1.2),),
-        grey=False,
-        blur_sigma=1.0,
-        solarise_threshold=128,
-        flip=True,
-    )
+    brighter = (('brightness', 1.2),)
+    params = ViewParams((0, 0, 8, 8), brighter, False, 1.0, 128, True)
     view = apply_params(image, params, 8)
     # Brightness lifts 120 to 144, solarise turns it to 111, flip moves it
     # right. Solarised before the brightness it would stay 144.

@@ -1,0 +1,163 @@
+"""The shell launchers: the commands they run, and a run on two processes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def stub(tmp_path):
+    """Programs on PATH that print their words, one a line."""
+    folder = tmp_path / 'bin'
+    folder.mkdir()
+    for name in ('srun', 'python'):
+        program = folder / name
+        program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        program.chmod(0o755)
+    return {'PATH': f'{folder}:{os.environ["PATH"]}'}
+
+
+def words(root, stub, script, *arguments, **environment):
+    done = subprocess.run(
+        ['bash', str(root / 'tools' / script), *arguments],
+        capture_output=True,
+        text=True,
+        env=stub | environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_dist_train_passes_machines_and_options_on(root, stub):
+    got = words(
+        root,
+        stub,
+        'dist_train.sh',
+        'a config.py',
+        '4',
+        '--amp',
+        '--work-dir',
+        'a b',
+        NNODES='2',
+        NODE_RANK='1',
+        MASTER_ADDR='10.0.0.1',
+        PORT='1234',
+    )
+    assert got[:2] == ['-m', 'torch.distributed.run']
+    assert {
+        '--nnodes=2',
+        '--node_rank=1',
+        '--master_addr=10.0.0.1',
+        '--master_port=1234',
+        '--nproc_per_node=4',
+    } <= set(got)
+    train = str(root / 'tools' / 'train.py')
+    assert got[got.index(train) :] == [
+        train,
+        'a config.py',
+        '--launcher',
+        'pytorch',
+        '--amp',
+        '--work-dir',
+        'a b',
+    ]
+
+
+def test_slurm_train_asks_for_what_the_environment_says(root, stub):
+    got = words(
+        root,
+        stub,
+        'slurm_train.sh',
+        'gpu',
+        'my job',
+        'c.py',
+        'w d',
+        '--amp',
+        GPUS='16',
+        GPUS_PER_NODE='4',
+        CPUS_PER_TASK='9',
+        SRUN_ARGS='--qos=high --exclusive',
+    )
+    assert got[:9] == [
+        '-p',
+        'gpu',
+        '--job-name=my job',
+        '--gres=gpu:4',
+        '--ntasks=16',
+        '--ntasks-per-node=4',
+        '--cpus-per-task=9',
+        '--kill-on-bad-exit=1',
+        '--qos=high',
+    ]
+    assert got[-4:] == [
+        'c.py',
+        '--work-dir=w d',
+        '--launcher=slurm',
+        '--amp',
+    ]
+
+
+@pytest.mark.parametrize(
+    'script',
+    ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'],
+)
+def test_too_few_words_print_the_usage(root, script):
+    done = subprocess.run(
+        ['bash', str(root / 'tools' / script)], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert f'{script} ' in done.stderr
+
+
+def test_two_processes_train_a_folder(root, tmp_path):
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for index in range(16):
+        image = random.integers(0, 255, (40, 40, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / f'{index}.png'), image)
+    done = subprocess.run(
+        [
+            'bash',
+            str(root / 'tools' / 'dist_train.sh'),
+            str(root / 'configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py'),
+            '2',
+            '--data',
+            str(folder),
+            '--work-dir',
+            str(tmp_path / 'work'),
+            '--cfg-options',
+            'train_dataloader.batch_size=4',
+            'train_dataloader.num_workers=0',
+            'train_dataloader.persistent_workers=False',
+            'train_dataloader.dataset.pipeline.1.views.0.size=32',
+            'train_dataloader.dataset.pipeline.1.views.1.size=32',
+            'model.queue.length=32',
+            'model.backbone.base_channels=8',
+            'model.backbone.stem_channels=8',
+            'model.neck.in_channels=64',
+            'train_cfg.max_epochs=2',
+            'default_hooks.logger.interval=1',
+        ],
+        capture_output=True,
+        text=True,
+        env=os.environ
+        | {
+            'PYTHON': sys.executable,
+            'PORT': '29617',
+            'OMP_NUM_THREADS': '1',
+        },
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    (log,) = (tmp_path / 'work').glob('*/vis_data/scalars.json')
+    lines = [json.loads(x) for x in log.read_text().splitlines()]
+    # 16 images, 2 processes x 4: two steps an epoch.
+    assert [line['step'] for line in lines] == [1, 2, 3, 4]
+    assert (tmp_path / 'work' / 'epoch_2.pth').is_file()
