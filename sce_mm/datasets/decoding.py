@@ -1,9 +1,9 @@
 """Decode any image file to uint8 BGR, or say why it cannot be.
 
 Well-formed JPEG and PNG without transparency go through OpenCV, which is
-fast. OpenCV returns grey areas for a truncated file, drops transparency, leaves
-out some formats and can crash on a damaged animation, so everything else goes
-through Pillow, which is strict.
+fast. OpenCV returns grey areas for a truncated file, drops transparency,
+leaves out some formats and can crash on a damaged animation, so everything
+else goes through Pillow, which is strict.
 """
 
 from __future__ import annotations
