@@ -22,9 +22,10 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
+from trace_configs import hook_configs, model_config, optimizer_config
 from trace_format import Trace, TraceError
+from trace_state import load_state, pairs
 
-import sce_mm  # noqa: F401  (registers what the traces need)
 from sce_mm.models import SCE
 
 
@@ -38,7 +39,7 @@ class Deviations(Hook):
         self.largest: dict[str, float] = defaultdict(float)
 
     def before_train(self, runner: Runner) -> None:
-        self.trace.load_state('init', runner.model)
+        load_state(self.trace, 'init', runner.model)
 
     def after_train_iter(
         self,
@@ -63,18 +64,11 @@ class Deviations(Hook):
             self._note(name, value, self.trace.step(name, runner.iter))
 
     def after_train(self, runner: Runner) -> None:
-        for part, key, ours, theirs in self.trace.pairs('final', runner.model):
-            if theirs is None:
-                raise TraceError(f'the trace lacks the final value of {key}')
+        for part, _, ours, theirs in pairs(self.trace, 'final', runner.model):
             self._note(part, ours, theirs)
 
     def _note(self, name: str, ours: Any, theirs: torch.Tensor) -> None:
         ours = torch.as_tensor(ours, dtype=torch.float64)
-        if ours.shape != theirs.shape:
-            raise TraceError(
-                f'{name}: we have shape {tuple(ours.shape)}, the trace '
-                f'{tuple(theirs.shape)}'
-            )
         gap = (ours - theirs).abs().max().item()
         # A NaN would compare as smaller than anything.
         gap = float('inf') if gap != gap else gap
@@ -91,7 +85,7 @@ def replay(path: Path) -> dict[str, float]:
     deviations = Deviations(trace)
     with tempfile.TemporaryDirectory() as work_dir:
         Runner(
-            model=trace.model_config(),
+            model=model_config(trace),
             work_dir=work_dir,
             train_dataloader=DataLoader(
                 trace.samples(), batch_size=trace.spec['batch']
@@ -100,9 +94,9 @@ def replay(path: Path) -> dict[str, float]:
                 by_epoch=False, max_iters=trace.num_steps, val_interval=10**9
             ),
             optim_wrapper=dict(
-                type='OptimWrapper', optimizer=trace.optimizer_config()
+                type='OptimWrapper', optimizer=optimizer_config(trace)
             ),
-            custom_hooks=[*trace.hook_configs(), deviations],
+            custom_hooks=[*hook_configs(trace), deviations],
             default_hooks=dict(logger=None, checkpoint=None),
             default_scope='mmpretrain',
             log_level='ERROR',
