@@ -10,6 +10,13 @@ from .version import __version__
 # The doctor examines broken stacks: it must start on them.
 if not doctor_is_running():
     check_stack()
-    from . import datasets, engine, evaluation, models
+    from . import datasets, engine, evaluation, models, transfer
 
-__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']
+__all__ = [
+    '__version__',
+    'datasets',
+    'engine',
+    'evaluation',
+    'models',
+    'transfer',
+]

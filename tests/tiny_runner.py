@@ -21,7 +21,8 @@ class TinyImages(Dataset):
         return len(self.views[0])
 
     def __getitem__(self, index: int) -> dict:
-        return {'inputs': [view[index] for view in self.views]}
+        images = [view[index] for view in self.views]
+        return {'inputs': images, 'data_samples': index}
 
 
 class Record(Hook):

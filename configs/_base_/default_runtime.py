@@ -12,7 +12,7 @@ custom_hooks = [
     # 0.01 falling to zero: a decay of 0.99 rising to 1 along a cosine.
     dict(type='MomentumUpdateHook'),
     # What a detector must know of the weights travels in the checkpoint.
-    # dict(type='TransferMetaHook'),
+    dict(type='TransferMetaHook'),
 ]
 
 visualizer = dict(

@@ -1,0 +1,86 @@
+"""The command that writes backbone files, on a checkpoint of a training."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from tiny_runner import build_runner
+
+pytestmark = pytest.mark.integration
+
+LISTS = hasattr(torch.serialization, 'get_unsafe_globals_in_checkpoint')
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """Of a Runner, with the statistics of its preprocessor."""
+    folder = tmp_path_factory.mktemp('training')
+    preprocessor = {
+        'type': 'SelfSupDataPreprocessor',
+        'mean': [123.675, 116.28, 103.53],
+        'std': [58.395, 57.12, 57.375],
+        'to_rgb': True,
+    }
+    hooks = (
+        {'type': 'MomentumUpdateHook', 'momentum': 0.1},
+        {'type': 'TransferMetaHook'},
+    )
+    runner, _ = build_runner(
+        folder, hooks=hooks, model={'data_preprocessor': preprocessor}
+    )
+    runner.train()
+    return folder / 'epoch_2.pth'
+
+
+def extract(root, *words):
+    tool = root / 'tools' / 'model_converters' / 'extract_backbone.py'
+    trust = [] if LISTS else ['--trust']
+    return subprocess.run(
+        [sys.executable, '-W', 'ignore', str(tool), *map(str, words), *trust],
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize('branch', ['online', 'momentum'])
+def test_a_training_checkpoint(root, checkpoint, tmp_path, branch):
+    out = tmp_path / 'backbone.pth'
+    done = extract(root, checkpoint, out, '--branch', branch)
+    assert done.returncode == 0, done.stderr
+    assert 'source: sce_mm pretraining' in done.stdout
+    content = torch.load(out, weights_only=True)
+    meta = content['meta']
+    assert meta['branch'] == branch
+    assert meta['method'] == 'SCE'
+    assert meta['arch'] == 'TinyBackbone'
+    assert meta['epochs'] == 2
+    assert meta['channel_order'] == 'rgb'
+    assert meta['mean'] == pytest.approx([123.675, 116.28, 103.53])
+    state = torch.load(checkpoint, weights_only=False)['state_dict']
+    prefix = {'online': '', 'momentum': 'momentum_encoder.'}[branch]
+    for name, tensor in content['state_dict'].items():
+        assert torch.equal(tensor, state[f'{prefix}backbone.{name}'])
+
+
+def test_existing_files_are_not_touched_unasked(root, checkpoint, tmp_path):
+    out = tmp_path / 'backbone.pth'
+    out.write_text('mine')
+    done = extract(root, checkpoint, out)
+    assert done.returncode == 1
+    assert 'add --overwrite' in done.stderr
+    assert out.read_text() == 'mine'
+    done = extract(root, checkpoint, checkpoint, '--overwrite')
+    assert 'OUT is the checkpoint itself' in done.stderr
+    assert extract(root, checkpoint, out, '--overwrite').returncode == 0
+
+
+def test_facts_may_be_added_but_not_contradicted(root, checkpoint, tmp_path):
+    out = tmp_path / 'backbone.pth'
+    done = extract(root, checkpoint, out, '--channel-order', 'bgr')
+    assert done.returncode == 1
+    assert "says channel_order='rgb', not 'bgr'" in done.stderr
+    done = extract(root, checkpoint, out, '--style', 'pytorch')
+    assert done.returncode == 0, done.stderr
+    meta = torch.load(out, weights_only=True)['meta']
+    assert meta['style'] == 'pytorch'
