@@ -1,5 +1,6 @@
 """Online kNN: it sees the training and leaves it alone."""
 
+import itertools
 import json
 import logging
 import math
@@ -13,6 +14,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from sce_mm.engine.hooks.online_knn_hook import OnlineKNNHook, verdict
+
+
+RUNNERS = itertools.count()
 
 
 def loader_config(size: int = 30, **dataset: Any) -> dict:
@@ -65,7 +69,8 @@ def build_runner(
         ),
         randomness=dict(seed=1),
         default_scope='mmpretrain',
-        experiment_name=work_dir.name,
+        # Runners of the same second must not share a name.
+        experiment_name=f'online_knn_{next(RUNNERS)}',
         **options,
     )
 
