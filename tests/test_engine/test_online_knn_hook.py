@@ -15,7 +15,6 @@ from mmengine.runner import Runner
 
 from sce_mm.engine.hooks.online_knn_hook import OnlineKNNHook, verdict
 
-
 RUNNERS = itertools.count()
 
 
