@@ -9,8 +9,6 @@ custom_imports = dict(
 )
 
 norm_cfg = dict(type='SyncBN', requires_grad=True)
-# The heads may get no box at all, which only this variant stands.
-head_norm_cfg = dict(type='MMSyncBN', requires_grad=True)
 
 model = dict(
     backbone=dict(
@@ -26,9 +24,9 @@ model = dict(
         bbox_head=dict(
             type='Shared4Conv1FCBBoxHead',
             conv_out_channels=256,
-            norm_cfg=head_norm_cfg,
+            norm_cfg=norm_cfg,
         ),
-        mask_head=dict(norm_cfg=head_norm_cfg),
+        mask_head=dict(norm_cfg=norm_cfg),
     ),
 )
 custom_hooks = [dict(type='VerifyTransferHook')]

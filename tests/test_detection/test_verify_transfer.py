@@ -1,0 +1,276 @@
+"""A real Mask R-CNN trains on the right weights, and on no others."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmpretrain.models import ResNet
+
+from sce_mm.launch import build_runner
+from sce_mm.transfer import extract_backbone, save_backbone
+
+pytestmark = pytest.mark.integration
+
+FACTS = {
+    'arch': 'ResNet-18',
+    'method': 'SCE',
+    'epochs': 3,
+    'channel_order': 'rgb',
+    'mean': [123.675, 116.28, 103.53],
+    'std': [58.395, 57.12, 57.375],
+    'style': 'pytorch',
+}
+
+
+class Count(Hook):
+    """Iterations that were made."""
+
+    def __init__(self):
+        self.iterations = 0
+
+    def after_train_iter(self, *args, **kwargs):
+        self.iterations += 1
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """Four images with a box and a mask each, as COCO writes them."""
+    folder = tmp_path_factory.mktemp('coco')
+    images, annotations = [], []
+    for index in range(4):
+        image = np.full((64, 64, 3), 40 * index, np.uint8)
+        cv2.rectangle(image, (10, 12), (40, 50), (200, 30, 90), -1)
+        name = f'{index}.png'
+        cv2.imwrite(str(folder / name), image)
+        images.append(
+            {'id': index, 'file_name': name, 'width': 64, 'height': 64}
+        )
+        annotations.append(
+            {
+                'id': index,
+                'image_id': index,
+                'category_id': 1,
+                'bbox': [10, 12, 30, 38],
+                'area': 1140,
+                'iscrowd': 0,
+                'segmentation': [[10, 12, 40, 12, 40, 50, 10, 50]],
+            }
+        )
+    content = {
+        'images': images,
+        'annotations': annotations,
+        'categories': [{'id': 1, 'name': 'thing'}],
+    }
+    (folder / 'train.json').write_text(json.dumps(content))
+    return folder
+
+
+def resnet(**options):
+    torch.manual_seed(0)
+    options = {'base_channels': 8, 'stem_channels': 8, **options}
+    return ResNet(18, **options).state_dict()
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """``weights(change, facts)`` writes a backbone file."""
+
+    def write(change=None, **facts):
+        tensors = dict(resnet())
+        if change:
+            change(tensors)
+        backbone, meta = extract_backbone(tensors)
+        path = tmp_path / 'backbone.pth'
+        save_backbone(path, backbone, meta | FACTS | facts)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def run(root, data, tmp_path):
+    """``run(path, **overrides)`` trains for two iterations."""
+    base = root / 'configs/_base_/detection/mask-rcnn_r50_fpn_ssl.py'
+    pipeline = [
+        {'type': 'LoadImageFromFile'},
+        {'type': 'LoadAnnotations', 'with_bbox': True, 'with_mask': True},
+        {'type': 'Resize', 'scale': (64, 64)},
+        {'type': 'PackDetInputs'},
+    ]
+    config = f"""
+_base_ = ['{base}', 'mmdet::_base_/default_runtime.py']
+model = dict(
+    backbone=dict(depth=18, base_channels=8, stem_channels=8),
+    neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
+    rpn_head=dict(in_channels=16, feat_channels=16),
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=16),
+        mask_roi_extractor=dict(out_channels=16),
+        bbox_head=dict(in_channels=16, conv_out_channels=16,
+                       fc_out_channels=32, num_classes=1),
+        mask_head=dict(in_channels=16, conv_out_channels=16, num_classes=1)))
+train_dataloader = dict(
+    batch_size=2, num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='CocoDataset', data_root='{data}',
+                 ann_file='train.json', metainfo=dict(classes=('thing',)),
+                 data_prefix=dict(img=''), pipeline={pipeline!r}))
+train_cfg = dict(by_epoch=True, max_epochs=1)
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.001))
+default_hooks = dict(checkpoint=dict(interval=1))
+log_level = 'INFO'
+work_dir = '{tmp_path / 'work'}'
+launcher = 'none'
+"""
+    path = tmp_path / 'config.py'
+    path.write_text(config)
+
+    def train(weights, **overrides):
+        cfg = Config.fromfile(path)
+        cfg.model.backbone.init_cfg.checkpoint = str(weights)
+        cfg.merge_from_dict(overrides)
+        cfg.experiment_name = f'{tmp_path.name}-{len(overrides)}'
+        cfg.visualizer.name = cfg.experiment_name
+        runner = build_runner(cfg)
+        count = Count()
+        runner.register_hook(count)
+        try:
+            runner.train()
+        except RuntimeError as error:
+            return count.iterations, str(error)
+        (log,) = Path(cfg.work_dir).glob('*/*.log')
+        return count.iterations, log.read_text()
+
+    return train
+
+
+def test_the_right_weights_are_proved_and_trained(run, weights):
+    iterations, log = run(weights())
+    assert iterations == 2
+    assert 'transfer verified: 120/120 tensors, sha256 ' in log
+    assert 'ResNet-18 of SCE, 3 epochs' in log
+
+
+@pytest.mark.parametrize(
+    ('change', 'facts', 'overrides', 'message'),
+    [
+        (
+            lambda t: t.pop('layer2.0.conv1.weight'),
+            {},
+            {},
+            '1 missing in the file: layer2.0.conv1.weight',
+        ),
+        (
+            lambda t: t.update({'layer9.weight': torch.ones(2)}),
+            {},
+            {},
+            'has no place for: layer9.weight',
+        ),
+        (
+            lambda t: t.update(resnet(base_channels=16, stem_channels=16)),
+            {},
+            {},
+            'the widths differ',
+        ),
+        (None, {'mean': [0.0, 0.0, 0.0]}, {}, 'mean is [123.675, 116.28, 103'),
+        (None, {'channel_order': 'bgr'}, {}, 'channel_order is rgb here and'),
+        (None, {'style': 'caffe'}, {}, 'change model.backbone.style'),
+        (None, {'std': None}, {}, 'the file does not say its std'),
+        (
+            None,
+            {},
+            {'model.backbone.frozen_stages': 1},
+            'parameters of the backbone are frozen (conv1.weight, ...): set',
+        ),
+        (
+            None,
+            {},
+            {'model.backbone.norm_eval': True},
+            'would run on stored statistics: set norm_eval=False',
+        ),
+        (
+            None,
+            {},
+            {'model.backbone.init_cfg.prefix': 'backbone.'},
+            "has prefix='backbone.', but backbone files have bare names",
+        ),
+        (
+            None,
+            {},
+            {'model.backbone.init_cfg': None},
+            'the backbone is not told to load anything',
+        ),
+    ],
+)
+def test_anything_else_stops_before_the_first_iteration(
+    run, weights, change, facts, overrides, message
+):
+    iterations, error = run(weights(change, **facts), **overrides)
+    assert iterations == 0
+    assert error.startswith('transfer refused')
+    assert message in error
+
+
+def test_a_whole_checkpoint_is_no_backbone_file(run, tmp_path):
+    path = tmp_path / 'epoch_1.pth'
+    tensors = {f'backbone.{k}': v for k, v in resnet().items()}
+    torch.save({'state_dict': tensors, 'meta': {}}, path)
+    iterations, error = run(path)
+    assert iterations == 0
+    assert 'is not a backbone file: make one with' in error
+
+
+def test_a_file_that_is_not_there(run, tmp_path):
+    iterations, error = run(tmp_path / 'none.pth')
+    assert (iterations, 'no checkpoint at' in error) == (0, True)
+
+
+def test_weights_that_something_changes_after_loading(
+    run, weights, monkeypatch
+):
+    from mmdet.models import MaskRCNN
+
+    init = MaskRCNN.init_weights
+
+    def init_and_spoil(self):
+        init(self)
+        self.backbone.layer3[0].conv1.weight.data.mul_(1.001)
+
+    monkeypatch.setattr(MaskRCNN, 'init_weights', init_and_spoil)
+    iterations, error = run(weights())
+    assert iterations == 0
+    assert '1 of 120 tensors' in error
+    assert 'layer3.0.conv1.weight' in error
+
+
+def test_what_is_allowed_by_name_passes(run, weights):
+    iterations, _ = run(
+        weights(std=None),
+        custom_hooks=[
+            {
+                'type': 'VerifyTransferHook',
+                'allow_frozen': True,
+                'allow_unknown': True,
+            }
+        ],
+        **{'model.backbone.frozen_stages': 1},
+    )
+    assert iterations == 2
+
+
+def test_a_resumed_training_is_let_through(run, weights, tmp_path):
+    run(weights())
+    # Its own weights have moved on from those of the file.
+    iterations, log = run(
+        weights(),
+        resume=True,
+        load_from=str(tmp_path / 'work' / 'epoch_1.pth'),
+        **{'train_cfg.max_epochs': 2, 'work_dir': str(tmp_path / 'again')},
+    )
+    assert iterations == 2
+    assert 'transfer not verified: the training is resumed' in log
