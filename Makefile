@@ -6,7 +6,7 @@ PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit integration lint format types doctor \
-        parity evidence test-upstream wheel clean
+        parity evidence test-upstream wheel lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -56,6 +56,10 @@ test-upstream: ## unit tests and a pretraining run on upstream OpenMMLab
 wheel: setup ## build the wheel into dist/
 	$(PY) -m pip wheel --no-deps --no-build-isolation -w dist .
 
+lock: setup ## renew the versions of the default environment (needs uv)
+	uv pip compile -q --universal --python-version 3.10 --upgrade \
+	    --no-annotate --no-header --override requirements/overrides.txt \
+	    requirements/default.txt -o requirements/constraints.txt
+
 clean: ## remove what was built, not the environments
-	rm -rf build dist *.egg-info sce_mm/.mim .pytest_cache .mypy_cache \
-	    .ruff_cache
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

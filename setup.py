@@ -63,18 +63,20 @@ def version() -> str:
     return namespace['__version__']
 
 
+ONEDL = [
+    'onedl-mmengine>=0.10.12',
+    'onedl-mmcv>=2.3',
+    'onedl-mmpretrain>=1.3.5',
+]
+OPENMMLAB = ['mmengine>=0.10.5,<1', 'mmpretrain>=1.2', 'setuptools<82']
 EXTRAS = {
     # Two families own the same import names: take one.
-    'onedl': ['onedl-mmengine>=0.10.12', 'onedl-mmpretrain>=1.3.5'],
-    'onedl-det': ['onedl-mmdetection>=3.5'],
-    'openmmlab': [
-        'mmengine>=0.10.5,<1',
-        'mmcv-lite>=2.1,<2.3',
-        'mmpretrain>=1.2',
-        'setuptools<82',
-    ],
-    'openmmlab-det': ['mmcv>=2.1,<2.2', 'mmdet>=3.3', 'setuptools<82'],
+    'onedl': ONEDL,
+    'onedl-det': [*ONEDL, 'onedl-mmdetection>=3.5'],
+    'openmmlab': [*OPENMMLAB, 'mmcv-lite>=2.1,<2.3'],
+    'openmmlab-det': [*OPENMMLAB, 'mmcv>=2.1,<2.2', 'mmdet>=3.3'],
     'demo': ['matplotlib', 'mlxtend', 'scikit-image', 'scikit-learn'],
+    'dev': ['mypy', 'pytest', 'ruff', 'scikit-learn'],
 }
 
 setup(
