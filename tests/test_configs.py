@@ -26,6 +26,12 @@ def load(name):
     return Config.fromfile(CONFIGS / name)
 
 
+def dataset_views(cfg):
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    (transform,) = [t for t in pipeline if t.type == 'SCEViews']
+    return transform.views
+
+
 def test_nothing_is_left_out():
     assert len(FILES) >= 4
     assert len({Path(f).name for f in FILES}) == len(FILES), 'names repeat'
@@ -73,11 +79,40 @@ def test_pretraining_name_is_a_contract(name):
     amp = cfg.optim_wrapper.get('type') == 'AmpOptimWrapper'
     assert amp == ('-amp-' in stem)
     data = stem.rsplit('_', 1)[1]
-    kinds = {'folder': 'UnlabelledImages'}
+    kinds = {
+        'folder': 'UnlabelledImages',
+        'in1k': 'ImageNet',
+    }
     assert cfg.train_dataloader.dataset.type == kinds[data]
+    views = dataset_views(cfg)
+    assert len(views) == (6 if '-mcrop-' in stem else 2)
     # One step fits into the queue several times.
     keys = processes * size * cfg.model.num_target_views
     assert cfg.model.queue.length >= 4 * keys
+
+
+def test_recipes_differ_in_what_the_specification_says():
+    name = 'sce/sce_resnet50_8xb512-amp-coslr-{}e_in1k.py'
+    optimizers = {
+        epochs: load(name.format(epochs)).optim_wrapper.optimizer
+        for epochs in (100, 200, 300, 1000)
+    }
+    assert {e: o.lr for e, o in optimizers.items()} == {
+        100: 9.6,
+        200: 4.8,
+        300: 4.8,
+        1000: 4.8,
+    }
+    assert {e: o.weight_decay for e, o in optimizers.items()} == {
+        100: 1e-6,
+        200: 1e-6,
+        300: 1e-6,
+        1000: 1.5e-6,
+    }
+    crops = load('sce/sce_resnet50_16xb256-amp-mcrop-coslr-200e_in1k.py')
+    assert crops.model.neck.hid_channels == 4096
+    sizes = [view['size'] for view in dataset_views(crops)]
+    assert sizes == [224, 224, 192, 160, 128, 96]
 
 
 @pytest.mark.parametrize('name', [f for f in FILES if 'mmdet' in f])

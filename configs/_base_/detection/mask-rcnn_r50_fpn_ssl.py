@@ -4,9 +4,7 @@
 # statistics and strides are those of mmdet's base.
 _base_ = 'mmdet::_base_/models/mask-rcnn_r50_fpn.py'
 
-custom_imports = dict(
-    imports=['sce_mm.detection'], allow_failed_imports=False
-)
+custom_imports = dict(imports=['sce_mm.detection'], allow_failed_imports=False)
 
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 
