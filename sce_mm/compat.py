@@ -6,52 +6,36 @@ those of the other.
 """
 
 import sys
-from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, distributions, version
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
-from typing import NamedTuple
+from itertools import pairwise
 
 from packaging.version import Version
 
+from .stack import PACKAGES, family_of, found_modules, installed_distributions
 
-class Requirement(NamedTuple):
-    """An import name, who distributes it, and the versions that we run on."""
-
-    upstream: tuple[str, ...]
-    onedl: str
-    lowest: str
-    below: str
-
-
-PACKAGES = {
-    'mmengine': Requirement(
-        ('mmengine', 'mmengine-lite'), 'onedl-mmengine', '0.8.3', '1.0'
-    ),
-    'mmcv': Requirement(('mmcv', 'mmcv-lite'), 'onedl-mmcv', '2.0', '2.4'),
-    'mmpretrain': Requirement(
-        ('mmpretrain',), 'onedl-mmpretrain', '1.2', '2.0'
-    ),
-    'mmdet': Requirement(('mmdet',), 'onedl-mmdetection', '3.2', '4.0'),
-}
 PRETRAINING = ('mmengine', 'mmcv', 'mmpretrain')
-INSTALL = {
-    'onedl': "pip install 'sce_mm[onedl]'",
-    'upstream': "pip install 'sce_mm[openmmlab]'",
+DETECTION = (*PRETRAINING, 'mmdet')
+INSTALL_OPS = {
+    'onedl': "pip install 'setuptools>=80,<82' wheel ninja psutil && "
+    'MMCV_WITH_OPS=1 pip install --force-reinstall --no-deps '
+    '--no-build-isolation --no-cache-dir onedl-mmcv',
+    'upstream': 'pip uninstall -y mmcv mmcv-lite && pip install openmim && '
+    'mim install mmcv==2.1.0',
 }
-INSTALL_DETECTION = (
-    'detection needs mmdet and an mmcv with compiled ops. In a checkout, '
-    '`make setup` installs both; by hand: pip install onedl-mmdetection, or '
-    'for upstream OpenMMLab: pip install mmcv==2.1.0 mmdet==3.3.0'
-)
 
 
 def find_problems(
-    installed: dict[str, str], needed: Iterable[str] = PRETRAINING
+    installed: Mapping[str, str],
+    modules: Mapping[str, str | None],
+    needed: Iterable[str] = PRETRAINING,
 ) -> list[str]:
     """What keeps the stack from working, each with the command that mends it.
 
     Args:
         installed: Version of each distribution, by name in lower case.
+        modules: Import names that can be found, each with the version that
+            its own files state, or None if they state none.
         needed: Import names that must be there.
     """
     owners = {
@@ -62,59 +46,58 @@ def find_problems(
     onedl = [d for d in present if d.startswith('onedl-')]
     upstream = [d for d in present if not d.startswith('onedl-')]
     if onedl and upstream:
+        names = [n for n in PACKAGES if n in needed or owners[n]]
         return [
             f'two families of OpenMMLab are installed: {", ".join(onedl)} '
             f'and {", ".join(upstream)}. They own the same files. Remove '
             f'both, then install one: pip uninstall -y {" ".join(present)} '
-            f'&& {INSTALL["onedl"]}'
+            f'&& {_pip_install(names, "onedl")}'
         ]
-    family = 'upstream' if upstream else 'onedl'
-    problems = []
-    for name, package in PACKAGES.items():
+    problems, missing = [], []
+    for name in needed:
         found = owners[name]
         if len(found) > 1:
             problems.append(
                 f'{" and ".join(found)} both own {name}. Keep one: '
                 f'pip uninstall -y {" ".join(found)} && pip install {found[0]}'
             )
-        elif not found and name in needed:
-            problems.append(f'{name} is missing: {INSTALL[family]}')
-        elif found:
-            problems += _check_version(
-                name, found[0], installed[found[0]], package
+        elif name not in modules and found:
+            pin = f'{found[0]}=={installed[found[0]]}'
+            problems.append(
+                f'{found[0]} is installed, but the files of {name} are gone: '
+                f'pip install --force-reinstall --no-deps {pin}'
             )
+        elif name not in modules:
+            missing.append(name)
+        else:
+            stated = installed[found[0]] if found else modules[name]
+            problems += _check_version(name, found, stated)
+    if missing:
+        command = _pip_install(missing, family_of(installed))
+        problems.append(f'{", ".join(missing)} is missing: {command}')
     return problems
 
 
 def _check_version(
-    name: str, owner: str, found: str, package: Requirement
+    name: str, owners: list[str], found: str | None
 ) -> list[str]:
+    package = PACKAGES[name]
     lowest, below = Version(package.lowest), Version(package.below)
-    if lowest <= Version(found) < below:
+    if found is None or lowest <= Version(found) < below:
         return []
+    owner = owners[0] if owners else name
     wanted = f'{owner}>={lowest},<{below}'
-    return [
-        f"{name} {found} is not supported: pip install '{wanted}'",
-    ]
+    return [f"{name} {found} is not supported: pip install '{wanted}'"]
 
 
-def installed_distributions() -> dict[str, str]:
-    """Version of each distribution that could own one of the names."""
-    names = {d for p in PACKAGES.values() for d in (*p.upstream, p.onedl)}
-    found = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+def _pip_install(names: Iterable[str], family: str) -> str:
+    wanted = [getattr(PACKAGES[name], f'get_{family}') for name in names]
+    return 'pip install ' + ' '.join(f"'{w}'" for w in wanted)
 
 
 def doctor_is_running() -> bool:
     """Whether this process is ``python -m sce_mm.doctor``."""
-    return ['-m', 'sce_mm.doctor'] in (
-        sys.orig_argv[i : i + 2] for i in range(1, len(sys.orig_argv))
-    )
+    return ('-m', 'sce_mm.doctor') in pairwise(sys.orig_argv)
 
 
 def check_stack() -> None:
@@ -123,7 +106,7 @@ def check_stack() -> None:
     Raises:
         ImportError: Something is missing, too old or new, or mixed.
     """
-    problems = find_problems(installed_distributions())
+    problems = find_problems(installed_distributions(), found_modules())
     if find_spec('torch') is None:
         problems.append('torch is missing: pip install torch torchvision')
     if problems:
@@ -140,21 +123,22 @@ def require_mmdet() -> None:
     Raises:
         ImportError: mmdet or the compiled ops of mmcv are missing.
     """
+    installed = installed_distributions()
+    problems = find_problems(installed, found_modules(), DETECTION)
+    ops = INSTALL_OPS[family_of(installed)]
+    remedy = f'Install an mmcv that has them: {ops}'
     try:
-        import mmcv._ext  # noqa: F401
-        import mmdet  # noqa: F401
+        if not problems:
+            import mmcv._ext  # noqa: F401
+
+            remedy = 'This mmcv and mmdet do not fit together'
+            import mmdet  # noqa: F401
     except (ImportError, AssertionError) as error:
         # mmdet refuses versions of mmcv by assertion.
-        raise ImportError(f'{error}: {INSTALL_DETECTION}') from error
-
-
-def owners_of(module: str) -> list[str]:
-    """Distributions that installed files of a top-level module."""
-    return sorted(
-        {
-            d.metadata['Name']
-            for d in distributions()
-            for f in d.files or ()
-            if f.parts and f.parts[0] == module
-        }
-    )
+        problems.append(f'{error}. {remedy}')
+    if problems:
+        raise ImportError(
+            'detection needs mmdet and an mmcv with compiled ops:\n'
+            + ''.join(f'  - {problem}\n' for problem in problems)
+            + 'In a checkout, `make setup` installs both'
+        )

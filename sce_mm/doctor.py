@@ -10,151 +10,159 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
 
-from .compat import (
-    INSTALL_DETECTION,
+from .compat import DETECTION, INSTALL_OPS, PRETRAINING, find_problems
+from .stack import (
     PACKAGES,
-    find_problems,
+    family_of,
+    found_modules,
     installed_distributions,
     owners_of,
 )
 
+REGISTERING = ('datasets', 'engine', 'evaluation', 'models', 'transfer')
 
-def examine() -> Iterator[tuple[bool | None, str]]:
-    """One finding after the other.
 
-    Yields:
-        True if it is well, False if it is broken, None if it merely is so;
-        and one line that says what was found and, if broken, what to do.
+class Finding(NamedTuple):
+    """One line of the report.
+
+    Attributes:
+        well: True or False if something works or does not, None for what
+            merely is so.
+        text: What was found and, if broken, what to do.
     """
-    yield None, f'Python {platform.python_version()} at {sys.executable}'
-    installed = installed_distributions()
+
+    well: bool | None
+    text: str
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything that training needs, worst cases included."""
+    yield Finding(
+        None, f'Python {platform.python_version()} at {sys.executable}'
+    )
+    installed, modules = installed_distributions(), found_modules()
     for name in PACKAGES:
-        owners = [
-            f'{d} {installed[d]}' for d in owners_of(name) if d in installed
-        ]
-        yield None, f'{name}: {", ".join(owners) or "not installed"}'
-    problems = find_problems(installed)
+        absent = 'no distribution' if name in modules else 'not installed'
+        owners = ', '.join(owners_of(name)) or absent
+        yield Finding(None, f'{name}: {owners}')
+    wants_detection = 'mmdet' in modules
+    needed = DETECTION if wants_detection else PRETRAINING
+    problems = find_problems(installed, modules, needed)
     for problem in problems:
-        yield False, problem
+        yield Finding(False, problem)
     if not problems:
-        yield True, 'the packages of one family, in supported versions'
+        family = family_of(installed)
+        yield Finding(True, f'one family ({family}), in supported versions')
+    yield from _setuptools('mmengine' in installed)
     yield from _torch()
     yield from _opencv()
-    yield from _registered(bool(problems))
-    yield from _ops('mmdet' in [n for n in PACKAGES if owners_of(n)])
-    yield from _setuptools(installed)
+    if not problems:
+        yield _pretraining()
+        yield from _ops(wants_detection, INSTALL_OPS[family_of(installed)])
     free = shutil.disk_usage('.').free / 1e9
-    yield None, f'{free:.0f} GB free here, {os.cpu_count()} CPU cores'
+    yield Finding(None, f'{free:.0f} GB free here, {os.cpu_count()} CPU cores')
 
 
-def _torch() -> Iterator[tuple[bool | None, str]]:
+def _setuptools(needed: bool) -> Iterator[Finding]:
+    try:
+        found = version('setuptools')
+    except PackageNotFoundError:
+        found = 'none'
+    if needed and not (found != 'none' and int(found.split('.')[0]) < 82):
+        yield Finding(
+            False,
+            'mmengine imports pkg_resources, which setuptools has below 82 '
+            f"(found: {found}): pip install 'setuptools<82'",
+        )
+
+
+def _torch() -> Iterator[Finding]:
     try:
         import torch
-    except ImportError as error:
-        yield False, f'torch does not import ({error}): pip install torch'
+    except Exception as error:
+        remedy = 'pip install torch torchvision'
+        yield Finding(False, f'torch does not import ({error!r}): {remedy}')
         return
-    yield True, f'torch {torch.__version__}, {torch.get_num_threads()} threads'
+    threads = torch.get_num_threads()
+    yield Finding(True, f'torch {torch.__version__}, {threads} threads')
     if not torch.cuda.is_available():
-        yield None, 'no CUDA device: everything runs on the CPU'
-        return
+        yield Finding(None, 'no CUDA device: everything runs on the CPU')
     for index in range(torch.cuda.device_count()):
-        name = torch.cuda.get_device_name(index)
+        name = f'cuda:{index} {torch.cuda.get_device_name(index)}'
         try:
             torch.ones(2, device=f'cuda:{index}').sum().item()
         except RuntimeError as error:
-            yield (
+            yield Finding(
                 False,
-                (
-                    f'cuda:{index} {name} does not work ({error}): install a '
-                    'torch that was built for this GPU and driver'
-                ),
+                f'{name} does not work ({error}): install a torch that was '
+                'built for this GPU and driver',
             )
         else:
-            yield True, f'cuda:{index} {name} works'
+            yield Finding(True, f'{name} works')
 
 
-def _opencv() -> Iterator[tuple[bool | None, str]]:
+def _opencv() -> Iterator[Finding]:
     owners = owners_of('cv2')
+    names = ' '.join(owner.split()[0] for owner in owners)
+    mend = (
+        f'pip uninstall -y {names} && ' if names else ''
+    ) + 'pip install opencv-python-headless'
     try:
-        cv2 = import_module('cv2')
-    except ImportError as error:
-        yield (
-            False,
-            (
-                f'cv2 does not import ({error}): '
-                'pip install opencv-python-headless'
-            ),
-        )
+        import_module('cv2')
+    except Exception as error:
+        yield Finding(False, f'cv2 does not import ({error!r}): {mend}')
         return
     if len(owners) > 1:
-        yield (
-            False,
-            (
-                f'{" and ".join(owners)} both own cv2: pip uninstall -y '
-                f'{" ".join(owners)} && pip install opencv-python-headless'
-            ),
-        )
+        yield Finding(False, f'{" and ".join(owners)} both own cv2: {mend}')
     else:
-        yield True, f'cv2 {cv2.__version__}'
+        yield Finding(True, f'cv2: {", ".join(owners) or "no distribution"}')
 
 
-def _registered(broken: bool) -> Iterator[tuple[bool | None, str]]:
-    if broken:
-        return
+def _pretraining() -> Finding:
     try:
-        import_module('sce_mm.models')
+        for part in REGISTERING:
+            import_module(f'sce_mm.{part}')
     except Exception as error:
-        yield False, f'sce_mm.models does not import: {error!r}'
-    else:
-        yield True, 'sce_mm registers its model: pretraining can run'
+        return Finding(False, f'sce_mm does not import: {error!r}')
+    return Finding(True, 'sce_mm imports and registers: pretraining can run')
 
 
-def _ops(wanted: bool) -> Iterator[tuple[bool | None, str]]:
+def _ops(wanted: bool, remedy: str) -> Iterator[Finding]:
+    """Run one compiled op on each kind of device that torch sees."""
     try:
         import torch
 
         nms = import_module('mmcv.ops').nms
-        boxes = torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 2], [4, 4, 5, 5]])
-        kept = nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5)[1]
-        works = kept.tolist() == [0, 2]
-        detail = f'nms kept {kept.tolist()}'
-    except (ImportError, RuntimeError) as error:
-        works, detail = False, repr(error)
-    if works:
-        yield True, 'the compiled ops of mmcv work: detection can run'
-    else:
+    except Exception as error:
         # Pretraining does without them.
-        yield (
-            (False if wanted else None),
-            f'no ops ({detail}): ' + (INSTALL_DETECTION),
+        yield Finding(
+            False if wanted else None,
+            f'detection cannot run, no compiled ops ({error!r}): {remedy}',
         )
-
-
-def _setuptools(
-    installed: dict[str, str],
-) -> Iterator[tuple[bool | None, str]]:
-    try:
-        found = version('setuptools')
-    except PackageNotFoundError:
         return
-    if 'mmengine' in installed and int(found.split('.')[0]) >= 82:
-        yield (
-            False,
-            (
-                f'setuptools {found} has no pkg_resources, which mmengine '
-                "imports: pip install 'setuptools<82'"
-            ),
-        )
+    for device in ('cpu', *(['cuda'] if torch.cuda.is_available() else [])):
+        boxes = torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 2], [4, 4, 5, 5]])
+        scores = torch.tensor([0.9, 0.8, 0.7])
+        try:
+            kept = nms(boxes.to(device), scores.to(device), 0.5)[1].tolist()
+        except Exception as error:
+            kept = repr(error)
+        if kept == [0, 2]:
+            yield Finding(True, f'the compiled ops of mmcv work on {device}')
+        else:
+            text = f'nms of mmcv fails on {device} ({kept}): {remedy}'
+            yield Finding(False, text)
 
 
 def main() -> int:
     """Print the findings; 1 if something is broken."""
     marks = {True: '[ok]   ', False: '[BAD]  ', None: '       '}
     bad = 0
-    for state, line in examine():
-        print(marks[state] + line)
-        bad += state is False
+    for finding in examine():
+        print(marks[finding.well] + finding.text, flush=True)
+        bad += finding.well is False
     print(f'{bad} problem(s)' if bad else 'nothing to mend')
     return 1 if bad else 0
 

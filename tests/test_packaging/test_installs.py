@@ -3,11 +3,15 @@
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import sce_mm
+from sce_mm.compat import PRETRAINING
+from sce_mm.stack import PACKAGES
 
 pytestmark = pytest.mark.integration
 
@@ -101,6 +105,22 @@ def test_source_distribution_is_enough_for_a_wheel(checkout, tmp_path):
 def test_this_installation_has_its_configs():
     mim = Path(sce_mm.__file__).parent / '.mim'
     assert all((mim / name).is_file() for name in SHIPPED)
+
+
+def test_the_extras_are_what_the_gate_asks_for():
+    extras: dict[str, set[str]] = {}
+    for line in requires('sce_mm'):
+        requirement = Requirement(line)
+        name = str(requirement.marker or '').removeprefix('extra == ')
+        wanted = f'{requirement.name}{requirement.specifier}'
+        extras.setdefault(name.strip('"'), set()).add(wanted)
+    for family in ('onedl', 'upstream'):
+        extra = extras['onedl' if family == 'onedl' else 'openmmlab']
+        for name in PRETRAINING:
+            asked = Requirement(getattr(PACKAGES[name], f'get_{family}'))
+            assert f'{asked.name}{asked.specifier}' in extra
+    # Nothing of either family comes unasked.
+    assert extras[''] == {'numpy', 'packaging', 'pillow', 'tensorboard'}
 
 
 def test_importing_registers_what_configs_name():

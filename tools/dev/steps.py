@@ -53,6 +53,7 @@ def likely_cause(output: str) -> str:
         'error sending request': network,
         'connection': network,
         'timed out': network,
+        'no matching distribution': network,
         'no solution found': 'the package index lacks a pinned package',
     }
     for sign, advice in causes.items():

@@ -1,0 +1,104 @@
+"""What is installed: who distributes OpenMMLab here, in which versions.
+
+Nothing of it is imported, so that a broken stack can be described as well.
+"""
+
+import re
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, distributions, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Requirement(NamedTuple):
+    """Who distributes an import name, and the versions that we run on."""
+
+    lowest: str
+    below: str
+    upstream: tuple[str, ...]
+    onedl: str
+    # What to tell pip when the package is missing.
+    get_upstream: str
+    get_onedl: str
+
+
+PACKAGES = {
+    'mmengine': Requirement(
+        '0.8.3',
+        '1.0',
+        ('mmengine', 'mmengine-lite'),
+        'onedl-mmengine',
+        'mmengine>=0.10.5,<1',
+        'onedl-mmengine>=0.10.12',
+    ),
+    'mmcv': Requirement(
+        '2.0',
+        '2.4',
+        ('mmcv', 'mmcv-lite', 'mmcv-full'),
+        'onedl-mmcv',
+        'mmcv-lite>=2.1,<2.3',
+        'onedl-mmcv>=2.3',
+    ),
+    'mmpretrain': Requirement(
+        '1.2',
+        '2.0',
+        ('mmpretrain',),
+        'onedl-mmpretrain',
+        'mmpretrain>=1.2',
+        'onedl-mmpretrain>=1.3.5',
+    ),
+    'mmdet': Requirement(
+        '3.2',
+        '4.0',
+        ('mmdet',),
+        'onedl-mmdetection',
+        'mmdet>=3.3',
+        'onedl-mmdetection>=3.5',
+    ),
+}
+
+
+def family_of(installed: Mapping[str, str]) -> str:
+    """``upstream`` if any of its distributions is there, else ``onedl``."""
+    theirs = {d for p in PACKAGES.values() for d in p.upstream}
+    return 'upstream' if theirs & set(installed) else 'onedl'
+
+
+def installed_distributions() -> dict[str, str]:
+    """Version of each distribution that could own one of the names."""
+    names = {d for p in PACKAGES.values() for d in (*p.upstream, p.onedl)}
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def found_modules() -> dict[str, str | None]:
+    """Import names whose files are there, with the version they state."""
+    modules: dict[str, str | None] = {}
+    for name in PACKAGES:
+        spec = find_spec(name)
+        # An uninstalled package may leave a folder: it has no origin.
+        if spec is None or spec.origin is None:
+            continue
+        file = Path(spec.origin).with_name('version.py')
+        text = file.read_text(encoding='utf-8') if file.is_file() else ''
+        stated = re.search(r"^__version__ = '([^']+)'", text, re.MULTILINE)
+        modules[name] = stated and stated[1]
+    return modules
+
+
+def owners_of(module: str) -> list[str]:
+    """Distributions that installed files of a top-level module."""
+    return sorted(
+        {
+            f'{d.metadata["Name"]} {d.version}'
+            for d in distributions()
+            for f in d.files or ()
+            if f.parts[0] == module
+        }
+    )
