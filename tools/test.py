@@ -39,7 +39,8 @@ def evaluate(runner: Runner) -> dict:
             'the config has neither a test_dataloader nor an OnlineKNNHook: '
             'there is nothing to evaluate on'
         )
-    runner.load_or_resume()
+    # Weights that do not fit must not be measured as if they did.
+    runner.load_checkpoint(runner._load_from, strict=True)
     return {
         name: value
         for hook in hooks
