@@ -21,6 +21,15 @@ _TOP_LEVEL = {
     'runner_type',
 } - {'self', 'cfg'}
 
+# What mmengine itself takes out of a dict before it builds the class.
+_TAKEN_BEFORE = {
+    'type',
+    '_scope_',
+    'priority',
+    'constructor',
+    'paramwise_cfg',
+}
+
 
 class ConfigError(ValueError):
     """Everything that is wrong with a config."""
@@ -77,7 +86,7 @@ def _walk(node: Any, path: str, ours: dict[str, type]) -> Iterator[str]:
     if cls is not None:
         names = set(inspect.signature(cls).parameters)
         for key in node:
-            if key not in names and key not in ('type', '_scope_'):
+            if key not in names | _TAKEN_BEFORE:
                 yield (
                     f'{path}: {cls.__name__} has no argument {key!r}'
                     f'{_nearest(key, names)}; it takes '

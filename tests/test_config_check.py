@@ -33,6 +33,17 @@ def test_every_wrong_name_is_listed():
     assert 'custom_hooks[0]: MomentumUpdateHook has no argument' in message
 
 
+def test_what_mmengine_takes_out_itself_is_no_mistake():
+    hook = {'type': 'MomentumUpdateHook', 'priority': 'LOW'}
+    wrapper = {
+        'type': 'BF16OptimWrapper',
+        'constructor': 'DefaultOptimWrapperConstructor',
+        'paramwise_cfg': {'bias_decay_mult': 0},
+        'optimizer': {'type': 'LARSMoCoV3', 'lr': 1},
+    }
+    check_config(Config({'custom_hooks': [hook], 'optim_wrapper': wrapper}))
+
+
 def test_variables_of_a_config_are_let_alone():
     check_config(Config({'data_root': 'x', 'train_pipeline': [], 'img': 1}))
 
