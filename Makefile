@@ -54,6 +54,7 @@ test-upstream: ## unit tests and a pretraining run on upstream OpenMMLab
 	    tests/test_tools/test_train_cli.py
 
 wheel: setup ## build the wheel into dist/
+	@rm -rf build  # or files deleted since would come along
 	$(PY) -m pip wheel --no-deps --no-build-isolation -w dist .
 
 lock: setup ## renew the versions of the default environment (needs uv)

@@ -5,56 +5,26 @@ import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
-from setuptools.command.build_py import build_py
-from setuptools.command.egg_info import egg_info
 
 ROOT = Path(__file__).parent
 MIM = ROOT / 'sce_mm' / '.mim'
-SHIPPED = ('configs', 'tools', 'model-index.yml')
 
 
 def link_mim() -> None:
-    """Point `sce_mm/.mim` of this checkout at its configs and tools."""
+    """Point `sce_mm/.mim` at the configs and tools of this checkout.
+
+    Done whenever this file runs: which command a build goes through differs
+    with pip, setuptools and the kind of installation. Editable ones keep the
+    links; wheels copy what they point at, as package data.
+    """
     MIM.mkdir(exist_ok=True)
-    for name in SHIPPED:
+    for name in ('configs', 'tools', 'model-index.yml'):
         target = MIM / name
         if target.is_symlink() or target.is_file():
             target.unlink()
         elif target.is_dir():
             shutil.rmtree(target)
         target.symlink_to(os.path.relpath(ROOT / name, MIM))
-
-
-class EggInfo(egg_info):
-    """Runs in every build, editable ones included."""
-
-    def run(self) -> None:
-        # A source distribution unpacked elsewhere has copies in place.
-        if (ROOT / 'configs').is_dir():
-            link_mim()
-        super().run()
-
-
-class BuildPy(build_py):
-    """Copies what the links point at into a wheel."""
-
-    def run(self) -> None:
-        super().run()
-        if self.editable_mode:
-            return
-        built = Path(self.build_lib) / 'sce_mm' / '.mim'
-        for name in SHIPPED:
-            source, target = ROOT / name, built / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(
-                    source,
-                    target,
-                    dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns('__pycache__'),
-                )
-            else:
-                shutil.copyfile(source, target)
 
 
 def version() -> str:
@@ -79,6 +49,7 @@ EXTRAS = {
     'dev': ['mypy', 'pytest', 'ruff', 'scikit-learn'],
 }
 
+link_mim()
 setup(
     name='sce_mm',
     version=version(),
@@ -90,6 +61,7 @@ setup(
     packages=find_packages(include=['sce_mm', 'sce_mm.*']),
     install_requires=['numpy', 'packaging', 'pillow', 'tensorboard'],
     extras_require=EXTRAS,
-    cmdclass={'egg_info': EggInfo, 'build_py': BuildPy},
+    package_data={'sce_mm': ['.mim/**/*']},
+    exclude_package_data={'sce_mm': ['.mim/**/__pycache__/*']},
     zip_safe=False,
 )

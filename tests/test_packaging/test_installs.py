@@ -54,12 +54,15 @@ OFFLINE = ('--no-deps', '--no-build-isolation', '--no-index')
 
 
 def test_wheel_carries_configs_and_tools(checkout, tmp_path):
+    (checkout / 'tools' / '__pycache__').mkdir(exist_ok=True)
+    (checkout / 'tools' / '__pycache__' / 'train.pyc').touch()
     pip('wheel', *OFFLINE, '-w', tmp_path, checkout)
     (wheel,) = tmp_path.glob('sce_mm-*.whl')
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {f'sce_mm/.mim/{name}' for name in SHIPPED} <= names
     assert not any(n.startswith(('tests/', 'configs/')) for n in names)
+    assert not any('__pycache__' in n for n in names)
     # And what is installed from it imports away from the checkout.
     pip('install', *OFFLINE, '--target', tmp_path / 'site', wheel)
     code = 'import sce_mm; print(sce_mm.__file__)'
@@ -80,6 +83,14 @@ def test_editable_install_links_configs_and_tools(checkout, tmp_path):
     mim = checkout / 'sce_mm' / '.mim'
     assert all((mim / name).is_file() for name in SHIPPED)
     assert (mim / 'configs').is_symlink()
+
+
+def test_strict_editable_install_carries_them_too(checkout, tmp_path):
+    # It links each file that a wheel would hold, and no other.
+    strict = ('--config-settings', 'editable_mode=strict')
+    pip('install', *OFFLINE, *strict, '--target', tmp_path, '-e', checkout)
+    (tree,) = checkout.glob('build/__editable__*/sce_mm')
+    assert all((tree / '.mim' / name).is_file() for name in SHIPPED)
 
 
 def test_source_distribution_is_enough_for_a_wheel(checkout, tmp_path):
