@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from torch.nn.functional import normalize
 with warnings.catch_warnings():
     # What the stack warns of while it is imported is not ours to mend.
     warnings.simplefilter('ignore')
+    from mmengine.registry import DefaultScope
+
     import sce_mm  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +26,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+@pytest.fixture(autouse=True)
+def _scope() -> Iterator[None]:
+    """The scope of pretraining, whatever an earlier test's Runner left."""
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        yield
 
 
 @pytest.fixture
