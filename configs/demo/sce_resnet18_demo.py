@@ -81,7 +81,7 @@ _base_.custom_hooks.append(
 )
 _base_.default_hooks.logger.interval = 10
 
-epochs = 24
+epochs = 20
 optim_wrapper = dict(type='BF16OptimWrapper', optimizer=dict(lr=0.05))
 _base_.train_cfg.max_epochs = epochs
 _base_.param_scheduler[0].end = _base_.param_scheduler[1].begin = 1

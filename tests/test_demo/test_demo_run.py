@@ -42,8 +42,12 @@ def test_the_whole_story_in_small(tmp_path):
         'VerifyTransferHook'
         in next((tmp_path / 'detector_sce').glob('*/*.log')).read_text()
     )
-    again = demo('--fast', '--work-dir', tmp_path, '--start', 'report')
-    assert again.returncode == 0, again.stdout + again.stderr
+    again = ('--work-dir', tmp_path, '--start', 'report')
+    done = demo('--fast', '--seed', 1, *again)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = demo('--fast', '--seed', 2, *again)
+    assert done.returncode == 1
+    assert "were run with {'seed': 1, 'fast': True}" in done.stderr
 
 
 @pytest.mark.integration

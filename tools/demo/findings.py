@@ -1,6 +1,7 @@
 """What the demo's runs left on disk, read back."""
 
 import json
+import platform
 from collections import defaultdict
 from pathlib import Path
 
@@ -87,3 +88,13 @@ def labelled_tiles(
     names, labels = lines[::2], lines[1::2]
     images = [cv2.imread(str(data / 'knn' / name / n)) for n in names]
     return images, [int(label) for label in labels]
+
+
+def processor() -> str:
+    """Name of this machine's processor."""
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = [x.split(':')[1].strip() for x in lines if 'model name' in x]
+    return names[0] if names else platform.machine()

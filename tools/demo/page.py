@@ -103,6 +103,14 @@ def listing(text: str) -> str:
     return f'<div class="panel"><pre>{escape(text)}</pre></div>'
 
 
+def folded(title: str, text: str) -> str:
+    """A long text that opens when it is asked for."""
+    return (
+        f'<details class="panel"><summary>{escape(title)}</summary>'
+        f'<pre>{escape(text)}</pre></details>'
+    )
+
+
 def curves(
     series: dict[str, Sequence[tuple[float, float]]],
     xlabel: str,

@@ -1,0 +1,131 @@
+"""The stages of the demo: which commands, with which arguments."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from commands import Command
+
+CONFIGS = Path('configs/demo')
+PRETRAINING = CONFIGS / 'sce_resnet18_demo.py'
+DETECTORS = {
+    'sce': CONFIGS / 'mask-rcnn_r18-sce-pre_fpn_demo.py',
+    'scratch': CONFIGS / 'mask-rcnn_r18-scratch_fpn_demo.py',
+}
+FAST_PRETRAINING = (
+    'train_cfg.max_epochs=2',
+    'param_scheduler.1.end=2',
+    'train_dataloader.batch_size=32',
+)
+FAST_DETECTOR = (
+    'train_cfg.max_epochs=2',
+    'train_cfg.val_interval=2',
+    'param_scheduler.0.end=1',
+    'param_scheduler.1.begin=1',
+    'param_scheduler.1.end=2',
+    'default_hooks.checkpoint.interval=2',
+)
+
+
+class Demo:
+    """The stages, each made of commands of the project.
+
+    Args:
+        out: Where everything goes.
+        seed: Of data and trainings.
+        fast: Tiny amounts, to see that it runs.
+    """
+
+    def __init__(self, out: Path, seed: int, fast: bool) -> None:
+        self.out = out
+        self.seed = seed
+        self.fast = fast
+        self.data = out / 'data'
+        self.work = out / 'sce'
+        self.backbone = out / 'backbone.pth'
+        self.stages: dict[str, tuple[str, Callable[[], list[Command]]]] = {
+            'data': ('make the data', self.make_data),
+            'pretrain': ('pretrain SCE', self.pretrain),
+            'measure': ('measure the features', self.measure),
+            'extract': ('extract the backbone', self.extract),
+            'detect': ('train Mask R-CNN twice, side by side', self.detect),
+            'report': ('write the report', self.report),
+        }
+
+    def make_data(self) -> list[Command]:
+        words = [self.data, '--seed', self.seed]
+        words += ['--fast'] if self.fast else []
+        return [Command('tools/demo/make_data.py', words)]
+
+    def pretrain(self) -> list[Command]:
+        options = [
+            f'train_dataloader.dataset.data_root={self.data}/unlabelled',
+            *self.labelled(),
+            *(FAST_PRETRAINING if self.fast else ()),
+        ]
+        if not computes_in_bfloat16():
+            print('[demo] no bfloat16 on this CPU: float32, which is slower')
+            options.append('optim_wrapper.type=OptimWrapper')
+        return [self.training(PRETRAINING, self.work, options, 2)]
+
+    def labelled(self) -> list[str]:
+        """Seed, and where the tiles of the kNN evaluation are."""
+        return [f'randomness.seed={self.seed}'] + [
+            f'custom_hooks.2.{part}.dataset.data_root={self.data}/knn'
+            for part in ('bank', 'query')
+        ]
+
+    def measure(self) -> list[Command]:
+        common = [PRETRAINING, self.checkpoint(), '--random-init']
+        options = ['--cfg-options', *self.labelled()]
+        return [
+            Command(
+                f'tools/benchmarks/{tool}.py',
+                [*common, '--out', self.out / f'{tool}.json', *options],
+            )
+            for tool in ('knn', 'linear_probe')
+        ]
+
+    def checkpoint(self) -> Path:
+        """The last checkpoint of the pretraining."""
+        return Path((self.work / 'last_checkpoint').read_text().strip())
+
+    def extract(self) -> list[Command]:
+        words = [self.checkpoint(), self.backbone, '--overwrite']
+        return [Command('tools/model_converters/extract_backbone.py', words)]
+
+    def detect(self) -> list[Command]:
+        return [self.detector(name) for name in DETECTORS]
+
+    def detector(self, name: str) -> Command:
+        scenes = self.data / 'scenes'
+        options = [
+            f'train_dataloader.dataset.data_root={scenes}/',
+            f'val_dataloader.dataset.data_root={scenes}/',
+            f'val_evaluator.ann_file={scenes}/val.json',
+            f'val_evaluator.outfile_prefix={self.out}/{name}',
+            f'randomness.seed={self.seed}',
+            *(FAST_DETECTOR if self.fast else ()),
+        ]
+        if name == 'sce':
+            key = 'model.backbone.init_cfg.checkpoint'
+            options.append(f'{key}={self.backbone}')
+        work_dir = self.out / f'detector_{name}'
+        return self.training(DETECTORS[name], work_dir, options, 1)
+
+    def training(
+        self, config: Path, work_dir: Path, options: list[str], threads: int
+    ) -> Command:
+        words = [config, '--work-dir', work_dir, '--cfg-options', *options]
+        return Command('tools/train.py', words, work_dir.name, threads)
+
+    def report(self) -> list[Command]:
+        return [Command('tools/demo/report.py', [self.out])]
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether bfloat16 is faster than float32 on this processor (Linux)."""
+    try:
+        flags = Path('/proc/cpuinfo').read_text().split()
+    except OSError:
+        return False
+    return 'avx512_bf16' in flags or 'amx_bf16' in flags
