@@ -76,12 +76,12 @@ _base_.custom_hooks.append(
         type='OnlineKNNHook',
         bank=labelled('bank'),
         query=labelled('query'),
-        interval=2,
+        interval=4,
     )
 )
 _base_.default_hooks.logger.interval = 10
 
-epochs = 20
+epochs = 16
 optim_wrapper = dict(type='BF16OptimWrapper', optimizer=dict(lr=0.05))
 _base_.train_cfg.max_epochs = epochs
 _base_.param_scheduler[0].end = _base_.param_scheduler[1].begin = 1

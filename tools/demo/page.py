@@ -15,16 +15,17 @@ STYLE = """
 body { margin: 0; color: var(--ink); background: #f6f7f9;
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 main { max-width: 1040px; margin: 0 auto; padding: 40px 28px 80px; }
-h1 { font-size: 30px; line-height: 1.2; margin: 0 0 6px; }
-h2 { font-size: 20px; margin: 44px 0 8px; }
+h1 { font-size: 34px; font-weight: 300; line-height: 1.2; margin: 0 0 6px; }
+h2 { font-size: 22px; font-weight: 400; margin: 44px 0 8px; }
 p { margin: 6px 0 12px; max-width: 74ch; }
 .soft, figcaption { color: var(--soft); font-size: 14px; }
-.answer { font-size: 19px; margin: 18px 0 26px; }
+.answer { font-size: 19px; font-weight: 300; margin: 18px 0 26px; }
 .cards { display: grid; gap: 14px;
   grid-template-columns: repeat(auto-fit, minmax(210px, 1fr)); }
 .card { background: #fff; border: 1px solid var(--line); border-radius: 10px;
   padding: 16px 18px; }
-.card b { display: block; font-size: 29px; line-height: 1.2; }
+.card b { display: block; font-size: 36px; font-weight: 300; line-height: 1.2;
+  color: var(--accent); }
 .card .from { color: var(--soft); font-size: 15px; }
 .panel { background: #fff; border: 1px solid var(--line);
   border-radius: 10px; padding: 16px 18px; margin: 12px 0; overflow-x: auto; }
@@ -34,8 +35,9 @@ th, td { text-align: right; padding: 7px 10px;
   border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; }
 tr:last-child td { border-bottom: 0; }
-th { color: var(--soft); font-weight: 600; font-size: 14px; }
-figure { margin: 0; } figure img, figure svg { max-width: 100%; height: auto; }
+th { color: var(--soft); font-weight: 400; font-size: 14px; }
+figure { margin: 0; } figure img { width: 100%; height: auto; }
+figure svg { max-width: 100%; height: auto; }
 .two { display: grid; gap: 14px;
   grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); }
 code, pre { font: 13px/1.5 ui-monospace, "SF Mono", Consolas, monospace; }
