@@ -16,6 +16,8 @@ FILES = sorted(
     p.relative_to(CONFIGS).as_posix()
     for p in CONFIGS.rglob('*.py')
     if '_base_' not in p.parts
+    # Those of detectors need mmdet: tests/test_detection.
+    and not p.name.startswith('mask-rcnn')
 )
 PRETRAINING = [
     f for f in FILES if Path(f).name.startswith('sce_') and 'bench' not in f
@@ -113,20 +115,6 @@ def test_recipes_differ_in_what_the_specification_says():
     assert crops.model.neck.hid_channels == 4096
     sizes = [view['size'] for view in dataset_views(crops)]
     assert sizes == [224, 224, 192, 160, 128, 96]
-
-
-@pytest.mark.parametrize('name', [f for f in FILES if 'mmdet' in f])
-def test_detection_name_is_a_contract(name):
-    cfg, stem = load(name), Path(name).stem
-    schedule = re.search(r'-(\d+)x_', stem)
-    epochs = 12 * int(schedule[1])
-    assert cfg.train_cfg.max_epochs == epochs
-    milestones = [
-        m for s in cfg.param_scheduler for m in s.get('milestones', [])
-    ]
-    assert all(m < epochs for m in milestones)
-    assert max(milestones) > epochs - 4
-    assert cfg.model.backbone.frozen_stages == -1
 
 
 def test_metafile_and_recipes_name_each_other():

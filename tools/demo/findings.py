@@ -32,7 +32,11 @@ def scalars(work_dir: Path) -> dict[str, list[tuple[int, float]]]:
 def detection(work_dir: Path) -> dict[str, float]:
     """COCO metrics of the last evaluation, in percent."""
     series = scalars(work_dir)
-    return {name: 100 * series[key][-1][1] for name, key in METRICS.items()}
+    # mmdet reports nothing if the detector found nothing: that is zero.
+    return {
+        name: 100 * series.get(key, [(0, 0.0)])[-1][1]
+        for name, key in METRICS.items()
+    }
 
 
 def table(path: Path) -> dict[str, dict]:
@@ -63,7 +67,9 @@ def scenes(data: Path, out: Path, count: int) -> list[dict]:
             ],
         }
         for name in ('sce', 'scratch'):
-            results = json.loads((out / f'{name}.segm.json').read_text())
+            # Nothing is written either if nothing was found.
+            path = out / f'{name}.segm.json'
+            results = json.loads(path.read_text()) if path.exists() else []
             scene[name] = [
                 with_box(r)
                 for r in results
