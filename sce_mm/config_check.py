@@ -28,6 +28,7 @@ _TAKEN_BEFORE = {
     'priority',
     'constructor',
     'paramwise_cfg',
+    'convert_to_iter_based',
 }
 
 

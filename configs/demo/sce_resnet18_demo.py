@@ -84,6 +84,5 @@ _base_.default_hooks.logger.interval = 10
 epochs = 16
 optim_wrapper = dict(type='BF16OptimWrapper', optimizer=dict(lr=0.05))
 _base_.train_cfg.max_epochs = epochs
-_base_.param_scheduler[0].end = _base_.param_scheduler[1].begin = 1
-_base_.param_scheduler[1].end = epochs
+_base_.param_scheduler.warmup_epochs = 1
 auto_scale_lr = dict(base_batch_size=64)

@@ -1,5 +1,5 @@
 """The 200-epoch recipe for 1000 epochs: 74.1 % linear top-1 (paper)."""
 
 _base_ = './sce_resnet50_8xb512-amp-coslr-200e_in1k.py'
-_base_.train_cfg.max_epochs = _base_.param_scheduler[1].end = 1000
+train_cfg = dict(max_epochs=1000)
 optim_wrapper = dict(optimizer=dict(weight_decay=1.5e-6))

@@ -1,4 +1,4 @@
 """The 200-epoch recipe for 300 epochs: 73.3 % linear top-1 (paper)."""
 
 _base_ = './sce_resnet50_8xb512-amp-coslr-200e_in1k.py'
-_base_.train_cfg.max_epochs = _base_.param_scheduler[1].end = 300
+train_cfg = dict(max_epochs=300)

@@ -2,6 +2,7 @@
 
 from .hooks import MomentumUpdateHook, OnlineKNNHook, ScheduledValueHook
 from .optimizers import BF16OptimWrapper, LARSMoCoV3
+from .warmup_cosine import WarmupCosineLR
 
 __all__ = [
     'BF16OptimWrapper',
@@ -9,4 +10,5 @@ __all__ = [
     'MomentumUpdateHook',
     'OnlineKNNHook',
     'ScheduledValueHook',
+    'WarmupCosineLR',
 ]

@@ -24,9 +24,7 @@ SMALL = [
     'model.backbone.stem_channels=8',
     'model.neck.in_channels=64',
     'train_cfg.max_epochs=4',
-    'param_scheduler.0.end=1',
-    'param_scheduler.1.begin=1',
-    'param_scheduler.1.end=4',
+    'param_scheduler.warmup_epochs=1',
     'default_hooks.logger.interval=1',
 ]
 

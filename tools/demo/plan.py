@@ -13,7 +13,6 @@ DETECTORS = {
 }
 FAST_PRETRAINING = (
     'train_cfg.max_epochs=2',
-    'param_scheduler.1.end=2',
     'train_dataloader.batch_size=32',
 )
 FAST_DETECTOR = (

@@ -2,21 +2,7 @@
 optim_wrapper = dict(
     optimizer=dict(type='LARSMoCoV3', lr=4.8, momentum=0.9, weight_decay=1e-6)
 )
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-9,
-        by_epoch=True,
-        begin=0,
-        end=10,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=True,
-        begin=10,
-        end=200,
-        convert_to_iter_based=True,
-    ),
-]
+param_scheduler = dict(
+    type='WarmupCosineLR', warmup_epochs=10, convert_to_iter_based=True
+)
 train_cfg = dict(by_epoch=True, max_epochs=200)

@@ -2,21 +2,7 @@
 optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=0.06, momentum=0.9, weight_decay=5e-4)
 )
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-9,
-        by_epoch=True,
-        begin=0,
-        end=5,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=True,
-        begin=5,
-        end=200,
-        convert_to_iter_based=True,
-    ),
-]
+param_scheduler = dict(
+    type='WarmupCosineLR', warmup_epochs=5, convert_to_iter_based=True
+)
 train_cfg = dict(by_epoch=True, max_epochs=200)

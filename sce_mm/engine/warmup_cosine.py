@@ -1,0 +1,105 @@
+"""The learning rate of SCE: linear warm-up, then a cosine, in closed form."""
+
+from typing import Any
+
+from mmengine.optim import OptimWrapper, _ParamScheduler
+from mmpretrain.registry import PARAM_SCHEDULERS
+from torch.optim import Optimizer
+
+from .schedules import Schedule, cosine, joined, linear
+
+
+def warmup_cosine(warmup_steps: int, total_steps: int) -> Schedule:
+    """Share of the learning rate at each optimiser step, as officially.
+
+    ``t / (W - 1)`` for t < W, from 0 to 1; then, from 1 again,
+    ``(1 + cos(pi (t - W) / (T - W))) / 2``, which would reach 0 at step T.
+    The very first optimiser step therefore has rate zero.
+
+    Args:
+        warmup_steps: W; a warm-up of one step is at full rate, of none has
+            no step.
+        total_steps: T.
+    """
+    return joined(
+        [
+            linear(0.0, 1.0, warmup_steps),
+            cosine(1.0, 0.0, total_steps - warmup_steps + 1),
+        ],
+        [warmup_steps],
+    )
+
+
+@PARAM_SCHEDULERS.register_module()
+class WarmupCosineLR(_ParamScheduler):
+    """Linear warm-up and cosine to zero over the whole run.
+
+    mmengine's ``LinearLR`` and ``CosineAnnealingLR`` go by iterations, so
+    that with gradient accumulation the rate changes in the middle of an
+    optimiser step; they are recursive, and begin the warm-up above zero. Here
+    the rate depends on the number of optimiser steps done alone::
+
+        param_scheduler = dict(
+            type='WarmupCosineLR', warmup_epochs=10, convert_to_iter_based=True
+        )
+
+    The length is that of the run, from ``train_cfg``; a shorter or longer
+    recipe changes ``max_epochs`` and nothing else.
+
+    Args:
+        optimizer: What holds the parameter groups.
+        warmup_epochs: Epochs of warm-up.
+        epoch_length: Iterations of an epoch; the Runner knows it.
+        end: Epochs of the run; the Runner knows it.
+        last_step: Iterations done, minus one.
+
+    Raises:
+        ValueError: The warm-up does not end before the run does, or the
+            config lacks ``convert_to_iter_based=True``.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer | OptimWrapper,
+        warmup_epochs: float,
+        epoch_length: int | None = None,
+        end: float | None = None,
+        last_step: int = -1,
+    ) -> None:
+        if epoch_length is None or end is None:
+            raise ValueError(
+                'WarmupCosineLR goes step by step and must know how many '
+                'there are in an epoch: add convert_to_iter_based=True '
+                'beside its type'
+            )
+        if not 0 <= warmup_epochs < end:
+            raise ValueError(
+                f'warmup_epochs must be from 0 to below the {end} epochs of '
+                f'the run, got {warmup_epochs}'
+            )
+        self.accumulation = getattr(optimizer, '_accumulative_counts', 1)
+        per_epoch = epoch_length / self.accumulation
+        self._share = warmup_cosine(
+            round(warmup_epochs * per_epoch), -int(-end * per_epoch // 1)
+        )
+        super().__init__(optimizer, 'lr', last_step=last_step, by_epoch=False)
+
+    @classmethod
+    def build_iter_from_epoch(
+        cls, *args: Any, by_epoch: bool = True, **kwargs: Any
+    ) -> 'WarmupCosineLR':
+        """What ``convert_to_iter_based=True`` calls."""
+        return cls(*args, **kwargs)
+
+    def state_dict(self) -> dict:
+        """The position; the curve itself follows from config and data."""
+        return {
+            'last_step': self.last_step,
+            '_global_step': self._global_step,
+            'base_values': self.base_values,
+            '_last_value': self._last_value,
+        }
+
+    def _get_value(self) -> list[float]:
+        share = self._share(self.last_step // self.accumulation)
+        return [base * share for base in self.base_values]
