@@ -75,7 +75,8 @@ class WarmupCosineLR(_ParamScheduler):
         if not 0 <= warmup_epochs < end:
             raise ValueError(
                 f'warmup_epochs must be from 0 to below the {end} epochs of '
-                f'the run, got {warmup_epochs}'
+                f'the run, got {warmup_epochs}: for so short a run set '
+                'param_scheduler.warmup_epochs too'
             )
         self.accumulation = getattr(optimizer, '_accumulative_counts', 1)
         per_epoch = epoch_length / self.accumulation

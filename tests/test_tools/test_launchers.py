@@ -144,6 +144,7 @@ def test_two_processes_train_a_folder(root, tmp_path):
             'model.backbone.stem_channels=8',
             'model.neck.in_channels=64',
             'train_cfg.max_epochs=2',
+            'param_scheduler.warmup_epochs=1',
             'default_hooks.logger.interval=1',
         ],
         capture_output=True,
