@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from .config_check import check_config, check_overrides
+from .datasets.samplers import SeededSampler, count_images
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,13 +85,17 @@ def require_batches(runner: Runner) -> None:
     """Build the training data and see that an epoch is not empty.
 
     Raises:
-        ValueError: There are fewer images than one batch takes.
+        ValueError: There are fewer images than one batch takes; repetitions
+            do not count where no image may be twice in a batch.
     """
     loader = runner.train_dataloader
-    if len(loader) == 0:
-        batch = loader.batch_sampler.batch_size
+    batch = loader.batch_sampler.batch_size
+    images = total = len(loader.dataset)
+    if isinstance(loader.sampler, SeededSampler):
+        images = count_images(loader.dataset)
+    if len(loader) == 0 or images < min(total, batch * runner.world_size):
         raise ValueError(
-            f'{len(loader.dataset)} images are not one full batch of {batch} '
+            f'{images} images are not one full batch of {batch} '
             f'on each of {runner.world_size} process(es): use a smaller one, '
             'for example --cfg-options train_dataloader.batch_size=16 '
             'model.queue.length=256'

@@ -3,9 +3,11 @@
 import argparse
 
 import pytest
+from mmengine.dataset import RepeatDataset
 from tiny_runner import TinyImages, build_runner
 from torch.utils.data import DataLoader
 
+from sce_mm.datasets import SeededSampler
 from sce_mm.launch import add_common_arguments, load_config, require_batches
 
 
@@ -41,6 +43,19 @@ def test_a_missing_config_is_refused(tmp_path):
 @pytest.mark.integration
 def test_fewer_images_than_a_batch_are_refused(tmp_path):
     loader = DataLoader(TinyImages(3), batch_size=4, drop_last=True)
+    runner, _ = build_runner(tmp_path, train_dataloader=loader)
+    with pytest.raises(ValueError, match='3 images are not one full batch'):
+        require_batches(runner)
+
+
+@pytest.mark.integration
+def test_repetitions_do_not_make_a_batch_of_images(tmp_path):
+    data = RepeatDataset.__new__(RepeatDataset)
+    data.__dict__ |= {'dataset': TinyImages(3), '_fully_initialized': True}
+    data.__dict__ |= {'times': 4, '_ori_len': 3, '_metainfo': None}
+    loader = DataLoader(
+        data, batch_size=4, drop_last=True, sampler=SeededSampler(data, seed=0)
+    )
     runner, _ = build_runner(tmp_path, train_dataloader=loader)
     with pytest.raises(ValueError, match='3 images are not one full batch'):
         require_batches(runner)

@@ -53,14 +53,14 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
     Raises:
         FileNotFoundError: No such list, nothing in it, or none of the
             entries looked up exists.
-        ValueError: A path leads out of ``root``.
+        ValueError: A path leads out of ``root``, or stands there twice.
     """
     if not os.path.isfile(list_file):
         raise FileNotFoundError(
             f'no list file {list_file!r}: check ann_file, which is taken '
             'relative to data_root unless absolute'
         )
-    images = []
+    images: dict[str, int] = {}
     with open(list_file, encoding='utf-8') as lines:
         for number, line in enumerate(lines, 1):
             entry = line.strip()
@@ -72,17 +72,24 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
                     f'data_root {root!r}; write paths relative to it, or '
                     "leave data_root empty ('') for absolute paths"
                 )
-            images.append(os.path.join(root, entry))
+            first = images.setdefault(os.path.join(root, entry), number)
+            if first != number:
+                raise ValueError(
+                    f'{list_file}, line {number}: {entry!r} stands in line '
+                    f'{first} already; an image that is twice in a batch '
+                    'would be its own negative. Remove one'
+                )
     if not images:
         raise FileNotFoundError(f'the list file {list_file!r} is empty')
-    probes = images[:: max(1, len(images) // _PROBES)]
+    paths = list(images)
+    probes = paths[:: max(1, len(paths) // _PROBES)]
     if not any(os.path.isfile(path) for path in probes):
         raise FileNotFoundError(
             f'none of {len(probes)} entries looked up in {list_file!r} '
             f'exists, for example {probes[0]!r}: check data_root, and that '
             'each line holds a path and nothing else (no label)'
         )
-    return images
+    return paths
 
 
 def _walk(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Sized
+from typing import Any
 
 import numpy as np
-from mmengine.dataset import DefaultSampler
+import torch
+from mmengine.dataset import DefaultSampler, RepeatDataset
 from mmpretrain.registry import DATA_SAMPLERS
 
 _MASK = (1 << 64) - 1
+# Where the spares of an image lie, as shares of the order: any 2^k - 1 of
+# them from the start are 2^-k of the order apart, and from the image itself.
+_SPARE_SHARES = tuple(
+    (2 * odd + 1) / 2**level
+    for level in (1, 2, 3, 4)
+    for odd in range(2 ** (level - 1))
+)
 
 
 class SampleIndex(int):
@@ -18,47 +27,61 @@ class SampleIndex(int):
     ``RepeatDataset`` takes the remainder); the result still carries the
     epoch, the seed and ``origin``, the number that the sampler gave out.
     Hence two repetitions of an image within an epoch get different views.
+    The spares are computed along.
 
     Args:
         value: The index.
         epoch: Epoch of the sampler.
         seed: Seed of the sampler.
         origin: Index as the sampler gave it out. Defaults to ``value``.
+        spares: Indices of images that may take this one's place, in turn.
     """
 
     epoch: int
     seed: int
     origin: int
+    spares: tuple[int, ...]
 
     def __new__(
-        cls, value: int, epoch: int, seed: int, origin: int | None = None
+        cls,
+        value: int,
+        epoch: int,
+        seed: int,
+        origin: int | None = None,
+        spares: Sequence[int] = (),
     ) -> SampleIndex:
         """Make the integer, then hang the rest on it."""
         self = super().__new__(cls, value)
         self.epoch = int(epoch)
         self.seed = int(seed)
         self.origin = int(value) if origin is None else int(origin)
+        self.spares = tuple(spares)
         return self
 
-    def moved(self, value: int) -> SampleIndex:
+    def moved(
+        self, value: int, spares: Sequence[int] | None = None
+    ) -> SampleIndex:
         """The same draw for another place in a dataset."""
-        return SampleIndex(value, self.epoch, self.seed, self.origin)
+        spares = self.spares if spares is None else spares
+        return SampleIndex(value, self.epoch, self.seed, self.origin, spares)
 
     def __add__(self, other: int) -> SampleIndex:
-        return self.moved(int(self) + int(other))
+        shift = int(other)
+        return self.moved(int(self) + shift, [s + shift for s in self.spares])
 
     __radd__ = __add__
 
     def __sub__(self, other: int) -> SampleIndex:
-        return self.moved(int(self) - int(other))
+        return self + -int(other)
 
     def __mod__(self, other: int) -> SampleIndex:
-        return self.moved(int(self) % int(other))
+        size = int(other)
+        return self.moved(int(self) % size, [s % size for s in self.spares])
 
-    def __reduce__(self) -> tuple[type[SampleIndex], tuple[int, ...]]:
+    def __reduce__(self) -> tuple[type[SampleIndex], tuple[Any, ...]]:
         return (
             SampleIndex,
-            (int(self), self.epoch, self.seed, self.origin),
+            (int(self), self.epoch, self.seed, self.origin, self.spares),
         )
 
     def rng(self, stream: int) -> np.random.Generator:
@@ -79,15 +102,64 @@ class SampleIndex(int):
 
 @DATA_SAMPLERS.register_module()
 class SeededSampler(DefaultSampler):
-    """mmengine's ``DefaultSampler`` giving out :class:`SampleIndex`.
+    """Shares out an epoch's images; no batch holds one of them twice.
 
-    Views drawn from such an index depend on (seed, epoch, index, view) and on
-    nothing else: not on the number of workers or processes, nor on where the
-    run was interrupted. Order, shuffling and the share of each process are
-    those of ``DefaultSampler``, and so are the arguments.
+    An image that is twice in a batch would be its own negative. Therefore:
+
+    - All processes get the same number of images, N // W of N; the last few
+      of the order wait for another epoch. ``DefaultSampler`` hands the first
+      ones out a second time instead. With whole batches the length of an
+      epoch is N // (W x batch).
+    - A ``RepeatDataset`` is gone through in one order again and again, so
+      that N images lie between an image and its repetition.
+    - Each index names spares for an image that cannot be read. The first
+      lies N / 2 away in the order, the next two N / 4 from it, and so on, 15
+      in all. All images of a batch move by the same distances, so a batch of
+      all processes together that is not larger than N / 2 (N / 4, N / 8, N /
+      16) has no image twice as long as 1 (3, 7, 15) spares are enough.
+
+    The order is that of ``DefaultSampler``: shuffled by seed + epoch, dealt
+    to the processes in turn. Views drawn from a :class:`SampleIndex` depend
+    on (seed, epoch, index, view) and on nothing else: not on the number of
+    workers or processes, nor on where the run was interrupted.
+
+    Args:
+        dataset: What is sampled.
+        shuffle: Whether the order is random.
+        seed: Of the order and the views, the same in all processes. Defaults
+            to one that they agree on.
     """
+
+    def __init__(
+        self, dataset: Sized, shuffle: bool = True, seed: int | None = None
+    ) -> None:
+        super().__init__(dataset, shuffle, seed, round_up=False)
+        self.num_samples = len(dataset) // self.world_size
+        self.total_size = self.num_samples * self.world_size
 
     def __iter__(self) -> Iterator[SampleIndex]:
         """Iterate the indices of this process."""
-        for index in super().__iter__():
-            yield SampleIndex(index, self.epoch, self.seed)
+        order = self._order()
+        size = len(order)
+        shifts = [int(share * size) for share in _SPARE_SHARES]
+        for place in range(self.rank, self.total_size, self.world_size):
+            spares = [order[(place + shift) % size] for shift in shifts]
+            # A repetition is another number for the same image.
+            value = order[place % size] + place // size * size
+            yield SampleIndex(value, self.epoch, self.seed, spares=spares)
+
+    def _order(self) -> list[int]:
+        """Every image once, in the order of this epoch."""
+        size = count_images(self.dataset)
+        if not self.shuffle:
+            return list(range(size))
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        order: list[int] = torch.randperm(size, generator=generator).tolist()
+        return order
+
+
+def count_images(dataset: Sized) -> int:
+    """Images of a data set, those of a ``RepeatDataset`` counted once."""
+    while isinstance(dataset, RepeatDataset):
+        dataset = dataset.dataset
+    return len(dataset)

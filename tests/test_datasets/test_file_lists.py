@@ -119,3 +119,10 @@ def test_a_list_that_is_missing_empty_or_wrong_is_refused(
     listed.write_text('b.jpg 0\nsub/c.PNG 1\n')
     with pytest.raises(FileNotFoundError, match=r'none of 2 .*\(no label\)'):
         read_image_list(str(listed), str(folder))
+
+
+def test_a_path_that_stands_twice_in_a_list_is_refused(folder: Path) -> None:
+    listed = folder / 'notes.txt'
+    listed.write_text('b.jpg\nsub/c.PNG\n\nb.jpg\n')
+    with pytest.raises(ValueError, match=r"line 4: 'b.jpg' stands in line 1"):
+        read_image_list(str(listed), str(folder))

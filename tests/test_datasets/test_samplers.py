@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+from collections.abc import Sized
 
 import numpy as np
 import pytest
@@ -11,6 +12,27 @@ from mmpretrain.registry import DATA_SAMPLERS
 from sce_mm.datasets import SampleIndex, SeededSampler
 
 DATA = range(11)
+
+
+def shares_of(
+    monkeypatch: pytest.MonkeyPatch,
+    dataset: Sized,
+    processes: int,
+    seed: int = 0,
+    epoch: int = 0,
+) -> list[list[SampleIndex]]:
+    """What each of some processes gets in an epoch."""
+    shares = []
+    for rank in range(processes):
+        monkeypatch.setattr(
+            'mmengine.dataset.sampler.get_dist_info',
+            lambda rank=rank: (rank, processes),
+        )
+        sampler = SeededSampler(dataset, seed=seed)
+        sampler.set_epoch(epoch)
+        shares.append(list(sampler))
+        assert len(shares[-1]) == len(sampler)
+    return shares
 
 
 def test_an_index_is_an_integer_that_knows_its_draw() -> None:
@@ -70,11 +92,45 @@ def test_the_order_is_that_of_the_default_sampler(shuffle: bool) -> None:
         assert {(index.epoch, index.seed) for index in indices} == {(epoch, 3)}
 
 
-def test_processes_share_the_indices(monkeypatch: pytest.MonkeyPatch) -> None:
-    shares = []
-    for rank in range(3):
-        monkeypatch.setattr(
-            'mmengine.dataset.sampler.get_dist_info', lambda r=rank: (r, 3)
-        )
-        shares.append(list(SeededSampler(DATA, seed=0, round_up=False)))
-    assert sorted(itertools.chain(*shares)) == list(DATA)
+@pytest.mark.parametrize('processes', [1, 2, 3, 4])
+def test_processes_share_the_images_in_equal_parts(
+    monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    order = list(SeededSampler(DATA, seed=0))
+    shares = shares_of(monkeypatch, DATA, processes)
+    assert {len(share) for share in shares} == {len(DATA) // processes}
+    dealt = list(itertools.chain(*zip(*shares, strict=True)))
+    assert dealt == order[: len(dealt)]
+
+
+def test_every_image_comes_in_some_epoch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = set()
+    for epoch in range(8):
+        for share in shares_of(monkeypatch, DATA, 4, epoch=epoch):
+            seen |= set(share)
+    assert seen == set(DATA)
+
+
+def test_spares_go_along_with_the_index() -> None:
+    index = SampleIndex(7, 2, 5, spares=(3, 9))
+    assert (index - 4).spares == (-1, 5)
+    assert (index + 1).spares == (4, 10)
+    assert (index % 4).spares == (3, 1)
+    assert index.moved(1).spares == (3, 9)
+    assert pickle.loads(pickle.dumps(index)).spares == (3, 9)
+
+
+@pytest.mark.parametrize('size', [16, 33, 100, 1001])
+def test_spares_lie_far_from_their_image_and_from_each_other(
+    size: int,
+) -> None:
+    order = list(SeededSampler(range(size), seed=1))
+    place = {int(index): number for number, index in enumerate(order)}
+    for index in order:
+        places = [place[int(index)], *(place[s] for s in index.spares)]
+        for spares, parts in ((1, 2), (3, 4), (7, 8), (15, 16)):
+            for one, two in itertools.combinations(places[: spares + 1], 2):
+                distance = (one - two) % size
+                assert min(distance, size - distance) >= size // parts

@@ -1,0 +1,138 @@
+"""Another image for one that cannot be read, and when a run must stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from mmpretrain.datasets import BaseDataset
+
+from .samplers import SampleIndex
+
+# What is known of each file, a byte a file in memory shared by the workers.
+_UNTRIED, _READ, _UNREADABLE = 0, 1, 2
+# Generator number for replacements; views count up from 0.
+_REPLACEMENT_STREAM = 1 << 32
+# Below this many unreadable files the share says nothing yet.
+_MIN_UNREADABLE = 16
+_LISTED = 10
+
+
+class ReplaceUnreadable(BaseDataset):
+    """What data sets of image files share: mix it in before the data set.
+
+    An image for which the pipeline gives None is replaced by another one,
+    the same in every run. It is taken from the ``spares`` of the sampler's
+    index, which lie far away in the order of the epoch: as long as they last
+    no batch holds an image twice (:class:`SeededSampler` says how long that
+    is). After them, and with samplers that give plain numbers, replacements
+    are drawn at random. The run ends only if more than ``max_unreadable`` of
+    the images tried cannot be read.
+
+    Args:
+        *args: Of the data set.
+        max_unreadable: Largest share of unreadable files put up with.
+        **kwargs: Of the data set. With ``test_mode`` an unreadable image is
+            an error; ``max_refetch`` bounds the replacements tried for one.
+
+    Raises:
+        ValueError: ``max_unreadable`` is no share.
+        RuntimeError: Later, if too many images cannot be read.
+    """
+
+    def __init__(
+        self, *args: Any, max_unreadable: float = 0.5, **kwargs: Any
+    ) -> None:
+        if not 0 <= max_unreadable <= 1:
+            raise ValueError(
+                f'max_unreadable must be in [0, 1], got {max_unreadable}'
+            )
+        self.max_unreadable = max_unreadable
+        super().__init__(*args, **kwargs)
+
+    def full_init(self) -> None:
+        """Find the files."""
+        if not self._fully_initialized:
+            super().full_init()
+            self._forget()
+
+    def get_subset_(self, indices: int | Sequence[int]) -> None:
+        """Keep only some of the images."""
+        super().get_subset_(indices)
+        self._forget()
+
+    def get_subset(self, indices: int | Sequence[int]) -> ReplaceUnreadable:
+        """A data set of some of the images."""
+        subset: ReplaceUnreadable = super().get_subset(indices)
+        subset._forget()
+        return subset
+
+    def __getitem__(self, idx: int) -> Any:
+        """One image through the pipeline, or its replacement."""
+        self.full_init()
+        if self.test_mode:
+            return self._read_or_raise(idx)
+        for place, _ in zip(
+            self._places(idx), range(self.max_refetch + 1), strict=False
+        ):
+            data = self.prepare_data(place)
+            if data is not None:
+                self._status[place] = _READ
+                return data
+            self._note_unreadable(place)
+        raise RuntimeError(
+            f'{self.max_refetch} replacements for {self._path(idx)} could '
+            f'not be read either. {self._unreadable_list()}'
+        )
+
+    def _places(self, idx: int) -> Iterator[int]:
+        """Where to look for the image, in turn."""
+        yield idx
+        index = idx if isinstance(idx, SampleIndex) else SampleIndex(idx, 0, 0)
+        for spare in index.spares:
+            # Behind a ConcatDataset some are images of another data set.
+            if 0 <= spare < len(self):
+                yield index.moved(spare)
+        draws = index.rng(_REPLACEMENT_STREAM)
+        while True:
+            value = int(draws.integers(len(self)))
+            yield index.moved(value) if index is idx else value
+
+    def _forget(self) -> None:
+        self._status = torch.full(
+            (len(self),), _UNTRIED, dtype=torch.uint8
+        ).share_memory_()
+
+    def _read_or_raise(self, idx: int) -> Any:
+        data = self.prepare_data(idx)
+        if data is None:
+            raise RuntimeError(
+                f'cannot read {self._path(idx)}; mend or remove the file '
+                '(in testing, images are not replaced)'
+            )
+        return data
+
+    def _note_unreadable(self, idx: int) -> None:
+        """Remember a bad file; stop if there are too many."""
+        if self._status[idx] == _UNREADABLE:
+            return
+        self._status[idx] = _UNREADABLE
+        bad = int((self._status == _UNREADABLE).sum())
+        tried = int((self._status != _UNTRIED).sum())
+        enough = min(_MIN_UNREADABLE, len(self))
+        if bad >= enough and bad > self.max_unreadable * tried:
+            raise RuntimeError(
+                f'{bad} of {tried} images tried cannot be read, more than '
+                f'max_unreadable={self.max_unreadable}. '
+                f'{self._unreadable_list()}'
+            )
+
+    def _unreadable_list(self) -> str:
+        bad = torch.nonzero(self._status == _UNREADABLE).flatten().tolist()
+        paths = '\n  '.join(self._path(idx) for idx in bad[:_LISTED])
+        more = f'\n  and {len(bad) - _LISTED} more' if bad[_LISTED:] else ''
+        return f'Mend or remove these files:\n  {paths}{more}'
+
+    def _path(self, idx: int) -> str:
+        return str(self.get_data_info(idx)['img_path'])
