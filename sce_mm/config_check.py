@@ -85,7 +85,7 @@ def _walk(node: Any, path: str, ours: dict[str, type]) -> Iterator[str]:
         return
     cls = ours.get(str(node.get('type')).removeprefix('mmpretrain.'))
     if cls is not None:
-        names = set(inspect.signature(cls).parameters)
+        names = _argument_names(cls)
         for key in node:
             if key not in names | _TAKEN_BEFORE:
                 yield (
@@ -95,6 +95,24 @@ def _walk(node: Any, path: str, ours: dict[str, type]) -> Iterator[str]:
                 )
     for key, value in node.items():
         yield from _walk(value, f'{path}.{key}', ours)
+
+
+def _argument_names(cls: type) -> set[str]:
+    """Arguments of a class, and of the parents that its ``**kwargs`` feed."""
+    names: set[str] = set()
+    for base in cls.__mro__:
+        if '__init__' not in vars(base):
+            continue
+        parameters = inspect.signature(vars(base)['__init__']).parameters
+        kinds = {p.kind for p in parameters.values()}
+        names |= {
+            p.name
+            for p in parameters.values()
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        }
+        if inspect.Parameter.VAR_KEYWORD not in kinds:
+            break
+    return names - {'self'}
 
 
 def _our_classes() -> dict[str, type]:

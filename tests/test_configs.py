@@ -84,7 +84,7 @@ def test_pretraining_name_is_a_contract(name):
     data = stem.rsplit('_', 1)[1]
     kinds = {
         'folder': 'UnlabelledImages',
-        'in1k': 'ImageNet',
+        'in1k': 'ImageNet1k',
     }
     assert cfg.train_dataloader.dataset.type == kinds[data]
     views = dataset_views(cfg)

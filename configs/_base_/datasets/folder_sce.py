@@ -1,4 +1,6 @@
 # Any folder of images, no labels: set data_root, or tools/train.py --data.
+# A list of files instead of a folder: ann_file='list.txt', one path a line,
+# relative to data_root.
 train_dataloader = dict(
     batch_size=64,
     num_workers=4,

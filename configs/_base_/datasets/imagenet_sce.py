@@ -4,5 +4,5 @@ _base_ = './folder_sce.py'
 train_dataloader = dict(
     batch_size=512,
     num_workers=8,
-    dataset=dict(type='ImageNet', data_root='data/imagenet/', split='train'),
+    dataset=dict(type='ImageNet1k', data_root='data/imagenet/', split='train'),
 )

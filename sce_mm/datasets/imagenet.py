@@ -1,0 +1,153 @@
+"""ImageNet-1k and ImageNet-100 for pretraining and evaluation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from mmengine import fileio
+from mmpretrain.datasets import ImageNet
+from mmpretrain.datasets.custom import get_samples
+from mmpretrain.registry import DATASETS
+
+from .imagenet100_ids import IMAGENET100_IDS
+from .replacement import ReplaceUnreadable
+
+Sample = tuple[str, int]
+
+
+@DATASETS.register_module()
+class ImageNet1k(ReplaceUnreadable, ImageNet):
+    """mmpretrain's ``ImageNet`` that replaces unreadable images.
+
+    Args:
+        data_root: Folder with ``train`` and ``val``, one folder a class each;
+            or with ``meta/train.txt`` and ``meta/val.txt``, which hold a path
+            and a label a line.
+        split: ``train``, ``val`` or ``test``.
+        **kwargs: Of ``ImageNet``; ``ann_file`` names another list, such as
+            one of 1 % of the images.
+
+    Raises:
+        FileNotFoundError: The images are not there; says what goes where.
+        ValueError: A line of the list has no label.
+    """
+
+    def __init__(
+        self,
+        data_root: str = 'data/imagenet',
+        split: str = 'train',
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_root=data_root, split=split, **kwargs)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Path and label of every image."""
+        if not fileio.isdir(self.img_prefix):
+            raise FileNotFoundError(
+                f'no folder {self.img_prefix!r} (looked in {os.getcwd()}). '
+                'ImageNet is not downloaded: get ILSVRC2012 from '
+                f'https://image-net.org and unpack it so that {self.data_root}'
+                ' has train/n01440764/*.JPEG and so on, one folder a class, '
+                'and val likewise; or set data_root'
+            )
+        try:
+            infos: list[dict[str, Any]] = super().load_data_list()
+        except ValueError as error:
+            raise ValueError(
+                f'{self.ann_file}: each line must be a path relative to '
+                f'{self.img_prefix}, a blank and the number of the class. '
+                'tools/dataset_converters/imagenet_subset.py makes such a '
+                'list from bare file names'
+            ) from error
+        return infos
+
+
+@DATASETS.register_module()
+class ImageNet100(ImageNet1k):
+    """The 100 classes of ImageNet-100 among the folders of ImageNet.
+
+    The list of classes holds for every split, and a label is the place of the
+    class in the list, whatever other classes there are: a folder of all 1000
+    will do.
+
+    Args:
+        data_root: As for ``ImageNet1k``.
+        split: ``train`` or ``val``.
+        **kwargs: As for ``ImageNet1k``. A list may name files without the
+            folder of their class if ``train`` has all 1000 folders, of which
+            the label is taken.
+
+    Raises:
+        FileNotFoundError: A class has no image.
+        ValueError: A line of a list tells no class.
+    """
+
+    METAINFO: ClassVar = {'classes': IMAGENET100_IDS}
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Path and label of every image of the 100 classes."""
+        infos = super().load_data_list()
+        return self._relabel(infos) if self.ann_file else infos
+
+    def _find_samples(self) -> list[Sample]:
+        """Samples of the folders whose names are in the list."""
+        self.folder_to_idx = {c: i for i, c in enumerate(IMAGENET100_IDS)}
+        missing = [
+            name
+            for name in IMAGENET100_IDS
+            if not fileio.isdir(fileio.join_path(self.img_prefix, name))
+        ]
+        if not missing:
+            samples: list[Sample]
+            samples, empty = get_samples(
+                self.img_prefix, self.folder_to_idx, self.is_valid_file
+            )
+            missing = sorted(empty)
+        if missing:
+            raise FileNotFoundError(
+                f'{len(missing)} of the 100 classes of ImageNet-100 have no '
+                f'images in {self.img_prefix!r}: {", ".join(missing[:5])}'
+                f'{", ..." if missing[5:] else ""}. Each is a folder of '
+                'that name; a flat folder of images needs a list of paths '
+                f'and labels, meta/{os.path.basename(self.img_prefix)}.txt'
+            )
+        return samples
+
+    def _relabel(self, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those images of a list that belong to the 100 classes."""
+        labels = {name: i for i, name in enumerate(IMAGENET100_IDS)}
+        folders: Sequence[str] = ()
+        kept = []
+        for info in infos:
+            folder = os.path.basename(os.path.dirname(info['img_path']))
+            if not _is_wordnet_id(folder):
+                folders = folders or self._all_classes()
+                folder = folders[info['gt_label']]
+            if folder in labels:
+                kept.append({**info, 'gt_label': labels[folder]})
+        return kept
+
+    def _all_classes(self) -> list[str]:
+        """The 1000 ids in order, as the folders of the training images."""
+        train = fileio.join_path(self.data_root, 'train')
+        folders = sorted(
+            name
+            for name in fileio.list_dir_or_file(
+                train, list_file=False, recursive=False
+            )
+            if _is_wordnet_id(name)
+        )
+        if len(folders) != 1000:
+            raise ValueError(
+                f'{self.ann_file} has paths without the folder of their '
+                'class, and their labels can be understood only with the 1000 '
+                f'class folders in {train!r}, which has {len(folders)}: write '
+                'paths like n01558993/name.JPEG'
+            )
+        return folders
+
+
+def _is_wordnet_id(name: str) -> bool:
+    return len(name) == 9 and name[0] == 'n' and name[1:].isdigit()

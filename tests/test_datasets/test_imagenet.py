@@ -1,0 +1,113 @@
+"""ImageNet and its 100 classes on folders in the published layout."""
+
+from pathlib import Path
+
+import pytest
+from image_files import encode, photo
+from mmpretrain.registry import DATASETS
+
+from sce_mm.datasets import IMAGENET100_IDS, ImageNet1k, ImageNet100
+
+LOAD = [dict(type='LoadImage')]
+OTHERS = [f'n{number:08}' for number in (1440764, 99999999)]
+
+
+def fill(root: Path, classes: list[str], per_class: int = 2) -> Path:
+    data = encode(photo().resize((8, 8)), 'JPEG')
+    for name in classes:
+        (root / name).mkdir(parents=True)
+        for number in range(per_class):
+            (root / name / f'{name}_{number}.JPEG').write_bytes(data)
+    return root
+
+
+@pytest.fixture(scope='module')
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The 100 classes among others, in both splits."""
+    folder = tmp_path_factory.mktemp('imagenet')
+    for split, count in (('train', 2), ('val', 1)):
+        fill(folder / split, [*IMAGENET100_IDS, *OTHERS], count)
+    return folder
+
+
+def test_the_list_is_sorted_and_complete() -> None:
+    assert len(set(IMAGENET100_IDS)) == 100
+    assert list(IMAGENET100_IDS) == sorted(IMAGENET100_IDS)
+    assert IMAGENET100_IDS[0] == 'n01558993'
+    assert IMAGENET100_IDS[-1] == 'n13040303'
+
+
+@pytest.mark.parametrize(('split', 'count'), [('train', 2), ('val', 1)])
+def test_the_list_holds_for_every_split(
+    root: Path, split: str, count: int
+) -> None:
+    config = dict(type='ImageNet100', data_root=str(root), split=split)
+    dataset = DATASETS.build({**config, 'pipeline': LOAD})
+    assert len(dataset) == 100 * count
+    for info in map(dataset.get_data_info, range(len(dataset))):
+        folder = Path(info['img_path']).parent.name
+        assert info['gt_label'] == IMAGENET100_IDS.index(folder)
+    assert dataset.metainfo['classes'] == IMAGENET100_IDS
+    assert dataset[0]['img'].shape == (8, 8, 3)
+
+
+def test_a_list_of_paths_is_cut_to_the_classes(
+    root: Path, tmp_path: Path
+) -> None:
+    names = [OTHERS[0], IMAGENET100_IDS[7], IMAGENET100_IDS[3]]
+    lines = [f'{n}/{n}_0.JPEG {900 + i}' for i, n in enumerate(names)]
+    listed = tmp_path / 'some.txt'
+    listed.write_text('\n'.join(lines))
+    dataset = ImageNet100(str(root), ann_file=str(listed))
+    assert dataset.get_gt_labels().tolist() == [7, 3]
+
+
+def test_a_flat_folder_takes_its_classes_from_the_training_folders(
+    tmp_path: Path,
+) -> None:
+    extra = [f'n9{number:07}' for number in range(900)]
+    ids = sorted([*IMAGENET100_IDS, *extra])
+    fill(tmp_path / 'train', ids, 0)
+    (tmp_path / 'meta').mkdir()
+    wanted = ids.index(IMAGENET100_IDS[42])
+    (tmp_path / 'val').mkdir()
+    (tmp_path / 'meta/val.txt').write_text(f'a.JPEG {wanted}\nb.JPEG 950\n')
+    dataset = ImageNet100(str(tmp_path), split='val')
+    assert dataset.get_gt_labels().tolist() == [42]
+    (tmp_path / 'train' / extra[0]).rmdir()
+    with pytest.raises(ValueError, match=r'1000 class folders .* has 999'):
+        ImageNet100(str(tmp_path), split='val')
+
+
+def test_missing_classes_are_named(tmp_path: Path) -> None:
+    fill(tmp_path / 'train', list(IMAGENET100_IDS[2:]))
+    message = r'2 of the 100 classes .*n01558993, n01692333\. Each is a folder'
+    with pytest.raises(FileNotFoundError, match=message):
+        ImageNet100(str(tmp_path))
+    fill(tmp_path / 'train', list(IMAGENET100_IDS[:2]), per_class=0)
+    with pytest.raises(FileNotFoundError, match=message):
+        ImageNet100(str(tmp_path))
+
+
+def test_a_missing_folder_is_told_what_belongs_there(tmp_path: Path) -> None:
+    message = r'no folder .*train.*not downloaded: get ILSVRC2012 .*n01440764'
+    with pytest.raises(FileNotFoundError, match=message):
+        ImageNet1k(str(tmp_path))
+
+
+def test_bare_names_are_sent_to_the_converter(tmp_path: Path) -> None:
+    (tmp_path / 'train').mkdir()
+    (tmp_path / 'names.txt').write_text('n01440764_1.JPEG\n')
+    with pytest.raises(ValueError, match=r'a blank and the .*imagenet_subset'):
+        ImageNet1k(str(tmp_path), ann_file='names.txt')
+
+
+def test_a_broken_image_is_replaced(tmp_path: Path) -> None:
+    folder = fill(tmp_path / 'train', OTHERS, 3) / OTHERS[1]
+    (folder / f'{OTHERS[1]}_1.JPEG').write_bytes(b'no image')
+    dataset = ImageNet1k(
+        str(tmp_path), classes=OTHERS, pipeline=LOAD, max_unreadable=0.5
+    )
+    assert len(dataset) == 6
+    assert dataset[4]['img_path'] != str(folder / f'{OTHERS[1]}_1.JPEG')
+    assert dataset[0]['gt_label'] == 0
