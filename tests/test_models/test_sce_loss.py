@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from sce_mm.models import SCELoss
 from sce_mm.models.losses.functional import relate, target_entropy
+from sce_mm.models.losses.softmax import attend
 
 # The worked example of the specification.
 QUERIES = reference.unit([(4, 3, 0), (0, 5, 12)])
@@ -26,6 +27,12 @@ def loss_of(queries, keys, queue=None, batch_keys=None, **options):
     }
     queries, keys = torch.as_tensor(queries), torch.as_tensor(keys)
     return module([queries], [keys], [(0, 0)], **arguments)
+
+
+def relation_to(keys, candidates, temperature, own=None):
+    return relate(
+        keys, [attend(keys, candidates, temperature, own)], temperature
+    )
 
 
 @pytest.mark.parametrize(
@@ -209,16 +216,16 @@ def test_gradients_are_right_and_reach_only_the_queries(unit_rows):
         )['loss']
 
     assert torch.autograd.gradcheck(loss, queries)
-    relation = relate(keys, queue, 0.1)
+    relation = relation_to(keys, queue, 0.1)
     assert not any(field.requires_grad for field in relation)
 
 
 def test_relation_ignores_the_image_itself(unit_rows):
     keys = unit_rows(4, 6)
-    relation = relate(keys, keys, 0.1, own=torch.arange(4))
+    relation = relation_to(keys, keys, 0.1, own=torch.arange(4))
     for i in range(4):
         others = torch.cat([keys[:i], keys[i + 1 :]])
-        alone = relate(keys[i : i + 1], others, 0.1)
+        alone = relation_to(keys[i : i + 1], others, 0.1)
         torch.testing.assert_close(relation.centroid[i], alone.centroid[0])
         torch.testing.assert_close(relation.entropy[i], alone.entropy[0])
 
@@ -227,7 +234,7 @@ def test_entropy_of_the_target_is_the_floor_of_the_loss():
     # A relation over two equal candidates: ln 2, so H = ln 2 + ln 2 / 2.
     key = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
     queue = torch.tensor([[0.0, 1.0], [0.0, 1.0]], dtype=torch.float64)
-    relation = relate(key, queue, 0.07)
+    relation = relation_to(key, queue, 0.07)
     assert relation.entropy.item() == pytest.approx(math.log(2))
     floor = target_entropy(relation, 0.5).item()
     assert floor == pytest.approx(math.log(2) * 1.5)

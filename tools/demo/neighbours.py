@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import softmax
 
 from sce_mm.models import SCE
-from sce_mm.models.losses.functional import similarities
+from sce_mm.models.losses.softmax import similarities
 from sce_mm.transfer import read_checkpoint
 
 

@@ -21,14 +21,19 @@ the loss through one vector per key only, ``u = sum_j s_j c_j``::
     L = coeff (log Z - q.k / t) + (1 - coeff) (log Z - q.u / t)
     log Z = log( e^{q.k / t} + sum_j e^{q.c_j / t} ),   t = temperature
 
-:func:`relate` gives u, once per key; :func:`log_partition` gives the part of
-log Z that the candidates have, once per query; :func:`contrast` joins them.
+The sums over the candidates are in :mod:`~sce_mm.models.losses.softmax`:
+``attend`` for u, once per key, and ``log_partition`` for the part of log Z
+that the candidates have, once per query. :func:`relate` and :func:`contrast`
+make the terms of the loss of them, :func:`combine` the loss.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from .softmax import Softmax, at_least_float32, merge
 
 
 class Relation(NamedTuple):
@@ -65,40 +70,23 @@ class Contrast(NamedTuple):
     ceiling: Tensor
 
 
-def similarities(
-    rows: Tensor, candidates: Tensor, own: Tensor | None = None
-) -> Tensor:
-    """Dot products, with each row's own column at minus infinity.
-
-    Args:
-        rows: ``[N, D]``.
-        candidates: ``[C, D]``.
-        own: ``[N]`` int64, the candidate that is row i's positive, if the
-            positives are among the candidates.
-
-    Returns:
-        ``[N, C]``, at least float32.
-    """
-    scores = at_least_float32(rows) @ at_least_float32(candidates).T
-    if own is None:
-        return scores
-    return scores.scatter(1, own[:, None], float('-inf'))
-
-
+@torch.no_grad()
 def relate(
     keys: Tensor,
-    candidates: Tensor,
+    parts: Sequence[Softmax],
     target_temperature: float,
-    own: Tensor | None = None,
     zero_logit: bool = False,
 ) -> Relation:
-    """Relation of each key to the candidates, its positive excluded.
+    """Relation of each key to its candidates.
+
+    Its entropy needs no further look at the candidates: the logits are linear
+    in the key, so ``H(s) = log Z - k.u / t``.
 
     Args:
         keys: ``[N, D]``.
-        candidates: ``[C, D]``.
-        target_temperature: Divides the similarities of the target branch.
-        own: See :func:`similarities`.
+        parts: :func:`~sce_mm.models.losses.softmax.attend` of the keys, once
+            for each tensor of candidates.
+        target_temperature: As there.
         zero_logit: Give the positive a similarity of zero instead of leaving
             it out, as the released code does when the candidates are the
             queue alone. The positive then gets ``1 / (1 + sum_j e^{k.c_j/t})``
@@ -107,29 +95,15 @@ def relate(
     Returns:
         The relation, without gradient.
     """
-    with torch.no_grad():
-        logits = similarities(keys, candidates, own) / target_temperature
-        log_z = logits.logsumexp(dim=1)
-        if zero_logit:
-            log_z_all = torch.logaddexp(log_z, torch.zeros_like(log_z))
-            positive_share = torch.exp(-log_z_all)
-        else:
-            positive_share = torch.zeros_like(log_z)
-        weights = torch.exp(logits - log_z[:, None])
-        # 0 * -inf would be NaN: the masked column contributes nothing.
-        entropy = log_z - (weights * logits.nan_to_num(neginf=0.0)).sum(dim=1)
-        centroid = weights @ at_least_float32(candidates)
+    log_z, centroid = merge(parts)
+    related = (at_least_float32(keys) * centroid).sum(dim=1)
+    positive_share = torch.zeros_like(log_z)
+    if zero_logit:
+        positive_share = torch.exp(
+            -torch.logaddexp(log_z, torch.zeros_like(log_z))
+        )
+    entropy = log_z - related / target_temperature
     return Relation(centroid, entropy, positive_share)
-
-
-def log_partition(
-    queries: Tensor,
-    candidates: Tensor,
-    temperature: float,
-    own: Tensor | None = None,
-) -> Tensor:
-    """``log sum_j exp(q.c_j / temperature)`` for each query, ``[N]``."""
-    return (similarities(queries, candidates, own) / temperature).logsumexp(1)
 
 
 def contrast(
@@ -194,8 +168,3 @@ def target_entropy(relation: Relation, coeff: float) -> Tensor:
     mass = coeff + (1 - coeff) * relation.positive_share
     binary = torch.special.entr(mass) + torch.special.entr(1 - mass)
     return binary + (1 - mass) * relation.entropy
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """Half precision to float32; float32 and float64 stay as they are."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

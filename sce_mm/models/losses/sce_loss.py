@@ -11,10 +11,10 @@ from .functional import (
     Relation,
     combine,
     contrast,
-    log_partition,
     relate,
     target_entropy,
 )
+from .softmax import ChunkSize, Softmax, attend, log_partition
 
 
 @MODELS.register_module()
@@ -40,6 +40,11 @@ class SCELoss(nn.Module):
             similarity of zero, as the released code does, instead of leaving
             it out, as the paper does. For parity; needs a queue and no keys
             of the batch.
+        chunk_size: Candidates that are compared at once. ``'auto'`` takes as
+            many as the device works through fastest, so that memory grows
+            with batch + queue; None compares with all of them in the plain
+            form, whose memory grows with batch x queue. The results are the
+            same up to rounding.
 
     Raises:
         ValueError: A number is out of range or options exclude each other.
@@ -53,6 +58,7 @@ class SCELoss(nn.Module):
         relation_weight: float | None = None,
         ceiling_weight: float | None = None,
         official_zero_logit: bool = False,
+        chunk_size: ChunkSize = 'auto',
     ) -> None:
         super().__init__()
         for name, value in (
@@ -81,12 +87,20 @@ class SCELoss(nn.Module):
                 'official_zero_logit defines only the plain loss: leave '
                 'relation_weight and ceiling_weight at None'
             )
+        if chunk_size not in ('auto', None) and (
+            type(chunk_size) is not int or chunk_size < 1
+        ):
+            raise ValueError(
+                "chunk_size must be 'auto', a positive number of candidates, "
+                f'or None for the plain form, got {chunk_size!r}'
+            )
         self.temperature = temperature
         self.target_temperature = target_temperature
         self.coeff = coeff
         self.relation_weight = relation_weight
         self.ceiling_weight = ceiling_weight
         self.official_zero_logit = official_zero_logit
+        self.chunk_size = chunk_size
 
     def forward(
         self,
@@ -124,63 +138,44 @@ class SCELoss(nn.Module):
         Raises:
             ValueError: There are no candidates besides the positive.
         """
+        self._check_candidates(queue, batch_keys)
         own = None
         if batch_keys is not None:
             rows = torch.arange(len(keys[0]), device=keys[0].device)
             own = first_row + rows
-        candidates = self._candidates(len(keys), queue, batch_keys)
         # Similarities are divided by temperatures down to 0.03: half
         # precision has no digits left for that.
         with torch.autocast(keys[0].device.type, enabled=False):
-            relations = [
-                relate(
-                    key,
-                    rows,
-                    self.target_temperature,
-                    own,
-                    self.official_zero_logit,
+            relations = self._relations(keys, queue, batch_keys, own)
+            log_z = self._log_partitions(
+                queries, pairs, queue, batch_keys, own
+            )
+            # Pairs and batch are one long batch from here on.
+            relation = Relation(
+                *(
+                    torch.cat([relations[j][field] for _, j in pairs])
+                    for field in range(len(Relation._fields))
                 )
-                for key, rows in zip(keys, candidates, strict=True)
-            ]
-            queue_log_z = [
-                log_partition(query, queue, self.temperature)
-                for query in queries
-                if queue is not None
-            ]
-            terms = []
-            for i, j in pairs:
-                parts = queue_log_z[i : i + 1]
-                if batch_keys is not None:
-                    batch_log_z = log_partition(
-                        queries[i], batch_keys[j], self.temperature, own
-                    )
-                    parts = [batch_log_z, *parts]
-                log_z = torch.stack(parts).logsumexp(dim=0)
-                terms.append(
-                    contrast(
-                        queries[i],
-                        keys[j],
-                        relations[j],
-                        log_z,
-                        self.temperature,
-                    )
-                )
-            return self._summary(terms, [relations[j] for _, j in pairs])
+            )
+            terms = contrast(
+                torch.cat([queries[i] for i, _ in pairs]),
+                torch.cat([keys[j] for _, j in pairs]),
+                relation,
+                log_z,
+                self.temperature,
+            )
+            return self._summary(terms, relation)
 
-    def _candidates(
-        self,
-        num_views: int,
-        queue: Tensor | None,
-        batch_keys: Sequence[Tensor] | None,
-    ) -> list[Tensor]:
-        """``[C, D]`` for each target view."""
+    def _check_candidates(
+        self, queue: Tensor | None, batch_keys: Sequence[Tensor] | None
+    ) -> None:
         if batch_keys is None:
             if queue is None:
                 raise ValueError(
                     'SCE needs something to compare with: give the model a '
                     'queue, or set in_batch_keys=True in the head, or both'
                 )
-            return [queue] * num_views
+            return
         if self.official_zero_logit:
             raise ValueError(
                 'official_zero_logit has no meaning with in_batch_keys=True: '
@@ -192,42 +187,105 @@ class SCELoss(nn.Module):
                 'use a larger batch (drop_last=True drops a short last one) '
                 'or in_batch_keys=False with a queue'
             )
-        if queue is None:
-            return list(batch_keys)
-        return [torch.cat([rows, queue]) for rows in batch_keys]
+
+    def _relations(
+        self,
+        keys: Sequence[Tensor],
+        queue: Tensor | None,
+        batch_keys: Sequence[Tensor] | None,
+        own: Tensor | None,
+    ) -> list[Relation]:
+        """One for each target view."""
+        parts: list[list[Softmax]] = [[] for _ in keys]
+        if queue is not None:
+            # The keys of all views meet the queue at once.
+            log_z, centroid = attend(
+                torch.cat(list(keys)),
+                queue,
+                self.target_temperature,
+                chunk_size=self.chunk_size,
+            )
+            for view, part in enumerate(
+                zip(
+                    log_z.chunk(len(keys)),
+                    centroid.chunk(len(keys)),
+                    strict=True,
+                )
+            ):
+                parts[view].append(Softmax(*part))
+        for view, rows in enumerate(batch_keys or ()):
+            parts[view].append(
+                attend(
+                    keys[view],
+                    rows,
+                    self.target_temperature,
+                    own,
+                    self.chunk_size,
+                )
+            )
+        return [
+            relate(
+                key,
+                part,
+                self.target_temperature,
+                self.official_zero_logit,
+            )
+            for key, part in zip(keys, parts, strict=True)
+        ]
+
+    def _log_partitions(
+        self,
+        queries: Sequence[Tensor],
+        pairs: Sequence[tuple[int, int]],
+        queue: Tensor | None,
+        batch_keys: Sequence[Tensor] | None,
+        own: Tensor | None,
+    ) -> Tensor:
+        """Of the candidates, for each pair and row: ``[len(pairs) N]``."""
+        parts = []
+        if queue is not None:
+            # A query meets the queue once, whatever the number of its pairs.
+            by_query = log_partition(
+                torch.cat(list(queries)),
+                queue,
+                self.temperature,
+                chunk_size=self.chunk_size,
+            ).chunk(len(queries))
+            parts.append(torch.cat([by_query[i] for i, _ in pairs]))
+        if batch_keys is not None:
+            by_pair = [
+                log_partition(
+                    queries[i],
+                    batch_keys[j],
+                    self.temperature,
+                    own,
+                    self.chunk_size,
+                )
+                for i, j in pairs
+            ]
+            parts.append(torch.cat(by_pair))
+        return torch.stack(parts).logsumexp(dim=0)
 
     def _summary(
-        self, terms: Sequence[Contrast], relations: Sequence[Relation]
+        self, terms: Contrast, relation: Relation
     ) -> dict[str, Tensor]:
         """Means over pairs and batch."""
-        losses, contrastive, relational, floors, neighbours = zip(
-            *(
-                (
-                    combine(
-                        term,
-                        relation,
-                        self.coeff,
-                        self.relation_weight,
-                        self.ceiling_weight,
-                    ).mean(),
-                    term.contrastive.detach().mean(),
-                    (term.relational + term.ceiling).detach().mean(),
-                    target_entropy(relation, self.coeff).mean(),
-                    relation.entropy.exp().mean(),
-                )
-                for term, relation in zip(terms, relations, strict=True)
-            ),
-            strict=True,
-        )
+        loss = combine(
+            terms,
+            relation,
+            self.coeff,
+            self.relation_weight,
+            self.ceiling_weight,
+        ).mean()
         return {
-            'loss': torch.stack(losses).mean(),
-            'contrastive': torch.stack(contrastive).mean(),
-            'relational': torch.stack(relational).mean(),
-            'target_entropy': torch.stack(floors).mean(),
-            'neighbours': torch.stack(neighbours).mean(),
+            'loss': loss,
+            'contrastive': terms.contrastive.detach().mean(),
+            'relational': (terms.relational + terms.ceiling).detach().mean(),
+            'target_entropy': target_entropy(relation, self.coeff).mean(),
+            'neighbours': relation.entropy.exp().mean(),
             # Fills on the device; a copy from the host would wait for it.
-            'coeff': torch.full_like(losses[0], self.coeff),
+            'coeff': torch.full_like(loss, self.coeff),
             'target_temperature': torch.full_like(
-                losses[0], self.target_temperature
+                loss, self.target_temperature
             ),
         }

@@ -1,0 +1,141 @@
+"""A softmax over many candidates in the memory of a few.
+
+For rows r_i and candidates c_j, with t the temperature::
+
+    log Z_i = log sum_j exp(r_i.c_j / t)              N numbers
+    m_i     = sum_j exp(r_i.c_j / t) c_j / Z_i        N vectors
+
+m_i is the centroid of the candidates under the softmax of row i. It is what
+the target needs of a relation, and as ``d log Z_i / d r_i = m_i / t`` it is
+also the gradient of the prediction. Both sums go over the candidates a chunk
+at a time and nothing of size rows x candidates ever exists; the gradient is
+formed on the way forward, so that going backward costs nothing. A loop over
+chunks under autograd would save no memory, since autograd keeps every chunk.
+
+Recomputing in the backward pass would read the candidates twice and take
+three matrix products instead of two.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# Unit rows give exponents within 1 / t of zero. Up to this bound the sum over
+# any queue stays far inside float32 on both sides (e^40 = 2e17) and needs no
+# shift, even if rounding left the rows longer than one.
+SAFE_EXPONENT = 40.0
+# Candidates in a chunk: on a CPU scores that stay in the cache of a core,
+# elsewhere products that are large enough to fill the device.
+CPU_CHUNK = 512
+DEVICE_SCORES = 2**24
+
+
+def automatic_chunk_size(rows: Tensor) -> int:
+    """Candidates in a chunk for rows ``[N, D]``."""
+    if rows.device.type == 'cpu':
+        return CPU_CHUNK
+    return max(CPU_CHUNK, DEVICE_SCORES // max(1, len(rows)))
+
+
+# Compiled, the loop would be unrolled into as many copies as there are chunks.
+@torch.compiler.disable
+def accumulate(
+    rows: Tensor,
+    candidates: Tensor,
+    temperature: float,
+    own: Tensor | None,
+    chunk_size: int,
+    with_centroid: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Log Z and centroid of the module's docstring, without gradient.
+
+    Args:
+        rows: ``[N, D]``, L2-normalised, at least float32.
+        candidates: ``[C, D]``, L2-normalised; each chunk is converted to the
+            type of the rows.
+        temperature: Divides the similarities.
+        own: ``[N]`` int64, the candidate that row i leaves out, or None.
+        chunk_size: Candidates in a chunk.
+        with_centroid: If false, the centroid comes back as zeros and half of
+            the work is saved.
+
+    Returns:
+        ``[N]`` and ``[N, D]``.
+    """
+    rows = rows / temperature
+    shifted = 1 / temperature > SAFE_EXPONENT
+    peak = rows.new_zeros(len(rows), 1)
+    if shifted:
+        # Finite, so that a chunk with nothing but masked columns gives zero.
+        peak.fill_(torch.finfo(rows.dtype).min)
+    total = torch.zeros_like(peak)
+    centroid = torch.zeros_like(rows)
+    scratch = rows.new_empty(len(rows) * min(chunk_size, len(candidates)))
+    for start in range(0, len(candidates), chunk_size):
+        chunk = candidates[start : start + chunk_size].to(rows.dtype)
+        scores = scratch[: len(rows) * len(chunk)].view(len(rows), len(chunk))
+        torch.mm(rows, chunk.T, out=scores)
+        if own is not None:
+            columns = torch.arange(len(chunk), device=rows.device) + start
+            scores.masked_fill_(own[:, None] == columns, float('-inf'))
+        if shifted:
+            higher = torch.maximum(peak, scores.amax(dim=1, keepdim=True))
+            fade = (peak - higher).exp_()
+            total *= fade
+            centroid *= fade
+            scores -= higher
+            peak = higher
+        scores.exp_()
+        total += scores.sum(dim=1, keepdim=True)
+        if with_centroid:
+            centroid.addmm_(scores, chunk)
+    log_z = total.log() + peak
+    return log_z[:, 0], centroid.div_(total)
+
+
+@torch.compiler.disable
+def log_partition(
+    rows: Tensor,
+    candidates: Tensor,
+    temperature: float,
+    own: Tensor | None,
+    chunk_size: int,
+) -> Tensor:
+    """Log Z alone, with a gradient to the rows; arguments as above.
+
+    Returns:
+        ``[N]``. It can be differentiated once.
+    """
+    return _LogPartition.apply(rows, candidates, temperature, own, chunk_size)
+
+
+class _LogPartition(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        rows: Tensor,
+        candidates: Tensor,
+        temperature: float,
+        own: Tensor | None,
+        chunk_size: int,
+    ) -> Tensor:
+        log_z, centroid = accumulate(
+            rows,
+            candidates,
+            temperature,
+            own,
+            chunk_size,
+            with_centroid=ctx.needs_input_grad[0],
+        )
+        ctx.temperature = temperature
+        ctx.save_for_backward(centroid)
+        return log_z
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (centroid,) = ctx.saved_tensors
+        rows_grad = centroid * (grad / ctx.temperature)[:, None]
+        return rows_grad, None, None, None, None

@@ -1,0 +1,219 @@
+"""The loss in chunks is the plain loss, in less memory."""
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from sce_mm.models import SCELoss
+from sce_mm.models.losses.chunked import automatic_chunk_size
+
+ROWS, QUEUE, WIDTH = 6, 300, 16
+# Two targets, three queries, in no particular order.
+PAIRS = [(1, 0), (2, 0), (0, 1), (2, 1)]
+OPTIONS = [
+    {},
+    {'official_zero_logit': True},
+    {'coeff': 0.0, 'relation_weight': 1.0, 'ceiling_weight': 0.0},
+    {'coeff': 0.2, 'relation_weight': 0.7, 'ceiling_weight': 2.0},
+    {'coeff': 1.0},
+    # Too cold for exponents without a shift, on either side.
+    {'temperature': 0.02},
+    {'target_temperature': 0.004, 'temperature': 0.005},
+]
+
+
+@pytest.fixture
+def inputs(unit_rows):
+    """``inputs(where, dtype)``: arguments of the loss; queries are leaves."""
+
+    def make(where='both', dtype=torch.float64, length=1.0):
+        queries = [unit_rows(ROWS, WIDTH, seed) for seed in range(3)]
+        keys = [unit_rows(ROWS, WIDTH, seed) for seed in (3, 4)]
+        # This process is the second of two.
+        others = [torch.cat([unit_rows(ROWS, WIDTH, 5), k]) for k in keys]
+        queue = unit_rows(QUEUE, WIDTH, 6)
+        queries, keys, others, (queue,) = (
+            [(length * x).to(dtype) for x in rows]
+            for rows in (queries, keys, others, [queue])
+        )
+        return {
+            'queries': [x.requires_grad_() for x in queries],
+            'keys': keys,
+            'pairs': PAIRS,
+            'queue': None if where == 'batch' else queue,
+            'batch_keys': None if where == 'queue' else others,
+            'first_row': ROWS,
+        }
+
+    return make
+
+
+def run(arguments, chunk_size='auto', **options):
+    """What the loss returns, and the gradient of all queries."""
+    losses = SCELoss(**options, chunk_size=chunk_size)(**arguments)
+    gradients = torch.autograd.grad(losses['loss'], arguments['queries'])
+    return losses, torch.stack(gradients)
+
+
+@pytest.mark.parametrize('options', OPTIONS, ids=str)
+@pytest.mark.parametrize('where', ['queue', 'batch', 'both'])
+def test_equals_the_plain_form(inputs, where, options):
+    if options.get('official_zero_logit') and where != 'queue':
+        return  # Refused: tests/test_models/test_sce_loss.py.
+    plain, plain_gradient = run(inputs(where), None, **options)
+    # Even, ragged, one candidate at a time, more than there are.
+    for chunk_size in ('auto', 100, 77, 1, 10_000):
+        losses, gradient = run(inputs(where), chunk_size, **options)
+        assert set(losses) == set(plain)
+        for name, value in plain.items():
+            torch.testing.assert_close(
+                losses[name], value, rtol=1e-11, atol=1e-12, msg=name
+            )
+        torch.testing.assert_close(
+            gradient, plain_gradient, rtol=1e-10, atol=1e-13
+        )
+
+
+@pytest.mark.parametrize('options', OPTIONS, ids=str)
+@pytest.mark.parametrize(
+    'dtype', [torch.float32, torch.float16, torch.bfloat16], ids=str
+)
+def test_is_as_precise_as_the_plain_form(inputs, dtype, options):
+    """Three ways: both against float64 on the same rounded rows."""
+    where = 'queue' if options.get('official_zero_logit') else 'both'
+    rounded = inputs(where, dtype)
+    exact = {
+        name: [x.detach().double() for x in value]
+        for name, value in rounded.items()
+        if name in ('queries', 'keys', 'batch_keys') and value
+    }
+    exact['queries'] = [x.requires_grad_() for x in exact['queries']]
+    exact = rounded | exact | {'queue': rounded['queue'].double()}
+    loss, gradient = run(exact, None, **options)
+
+    def errors(chunk_size):
+        got, got_gradient = run(rounded, chunk_size, **options)
+        assert got['loss'].dtype is torch.float32
+        assert got_gradient.dtype is dtype
+        return (
+            (got['loss'] - loss['loss']).abs() / loss['loss'],
+            (got_gradient - gradient).norm() / gradient.norm(),
+        )
+
+    # A few roundings of slack: either form may be the luckier one.
+    for error, plain_error in zip(errors('auto'), errors(None), strict=True):
+        assert error <= 1.01 * plain_error + 5e-7
+    assert errors('auto')[0] < 1e-5
+
+
+def test_rows_that_are_a_little_long_do_not_overflow(inputs):
+    # What rounding to half precision may leave, many times over.
+    options = {'temperature': 0.026, 'target_temperature': 0.026}
+    long = inputs('both', torch.float32, length=1.2)
+    losses, gradient = run(long, **options)
+    plain, plain_gradient = run(long, None, **options)
+    torch.testing.assert_close(losses['loss'], plain['loss'])
+    torch.testing.assert_close(gradient, plain_gradient)
+
+
+class Watch(TorchDispatchMode):
+    """Largest tensor that is made, and no value that is read by the host."""
+
+    READS = ('_local_scalar_dense', 'nonzero', 'is_nonzero', 'equal')
+
+    def __init__(self):
+        super().__init__()
+        self.largest = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        assert name not in self.READS, f'{name} waits for the device'
+        out = function(*args, **(kwargs or {}))
+        made = out if isinstance(out, tuple | list) else [out]
+        known = {x.data_ptr() for x in args if isinstance(x, torch.Tensor)}
+        for tensor in made:
+            if (
+                isinstance(tensor, torch.Tensor)
+                and tensor.data_ptr() not in known
+            ):
+                self.largest = max(self.largest, tensor.numel())
+        return out
+
+
+@pytest.mark.parametrize('where', ['queue', 'both'])
+@pytest.mark.parametrize('temperature', [0.1, 0.01])
+def test_nothing_is_as_large_as_batch_times_queue(inputs, where, temperature):
+    arguments = inputs(where)
+    with Watch() as chunked:
+        run(arguments, 20, temperature=temperature)
+    with Watch() as plain:
+        run(arguments, None, temperature=temperature)
+    assert plain.largest >= 2 * ROWS * QUEUE
+    # Neither a clone of the queue: the largest are scores of one chunk.
+    assert chunked.largest < QUEUE * WIDTH
+    assert chunked.largest <= max(20, 4 * WIDTH) * 3 * ROWS
+
+
+def test_little_is_kept_for_the_backward_pass(inputs):
+    arguments = inputs()
+
+    def kept(chunk_size):
+        sizes = {}
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda x: sizes.update({x.data_ptr(): x.numel()}) or x,
+            lambda x: x,
+        ):
+            SCELoss(chunk_size=chunk_size)(**arguments)
+        return max(sizes.values())
+
+    assert kept(None) >= ROWS * QUEUE
+    assert kept('auto') <= len(PAIRS) * ROWS * WIDTH
+
+
+def test_without_gradient(inputs):
+    arguments = inputs()
+    expected = SCELoss()(**arguments)['loss']
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            loss = SCELoss()(**arguments)['loss']
+        assert not loss.requires_grad
+        torch.testing.assert_close(loss, expected.detach())
+
+
+def test_differentiating_twice_is_refused(inputs):
+    arguments = inputs()
+    loss = SCELoss()(**arguments)['loss']
+    (gradient,) = torch.autograd.grad(
+        loss, arguments['queries'][:1], create_graph=True
+    )
+    with pytest.raises(RuntimeError, match='differentiate twice'):
+        gradient.sum().backward()
+
+
+# The compiler looks at .grad where it does not exist.
+@pytest.mark.filterwarnings('ignore:The .grad attribute of a Tensor')
+@pytest.mark.parametrize('chunk_size', ['auto', None])
+def test_compiled_is_the_same(inputs, chunk_size):
+    arguments = inputs('both', torch.float32)
+    loss, gradient = run(arguments, chunk_size)
+    module = torch.compile(SCELoss(chunk_size=chunk_size), backend='aot_eager')
+    compiled = module(**arguments)
+    compiled_gradient = torch.stack(
+        torch.autograd.grad(compiled['loss'], arguments['queries'])
+    )
+    for name, value in loss.items():
+        torch.testing.assert_close(compiled[name], value, msg=name)
+    torch.testing.assert_close(compiled_gradient, gradient)
+
+
+def test_automatic_chunks_bound_the_scores_on_a_device():
+    for rows in (1, 512, 10**6):
+        size = automatic_chunk_size(torch.empty(rows, 8, device='meta'))
+        assert size == max(512, 2**24 // rows)
+    assert automatic_chunk_size(torch.empty(10**4, 8)) == 512
+
+
+@pytest.mark.parametrize('chunk_size', [0, -1, 2.5, 'dense', True])
+def test_wrong_chunk_sizes_are_refused(chunk_size):
+    with pytest.raises(ValueError, match="chunk_size must be 'auto'"):
+        SCELoss(chunk_size=chunk_size)
