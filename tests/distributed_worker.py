@@ -53,6 +53,28 @@ def batches_of(case):
     ]
 
 
+def build_shuffling():
+    """A model whose keys depend on the batch that they are encoded in."""
+    return build(
+        backbone={'type': 'TinyConvNet'}, shuffle_bn={'simulated_devices': 2}
+    ).double()
+
+
+def shuffled_keys(rank):
+    """Keys of two views, and the images that this process encoded."""
+    model = build_shuffling()
+    seen = []
+    model.momentum_encoder.backbone.register_forward_pre_hook(
+        lambda _, args: seen.append(args[0].clone())
+    )
+    halves = [view.chunk(2)[rank] for view in batches_of('symmetric')[0]]
+    keys = [model.encode_target(half) for half in halves]
+    # Without batch statistics nothing needs to be shuffled.
+    model.eval()
+    model.encode_target(halves[0])
+    return torch.stack(keys), torch.stack(seen[:2]), seen[2]
+
+
 def worker(rank, port, results):
     dist.init_process_group(
         'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2
@@ -69,4 +91,5 @@ def worker(rank, port, results):
         losses, state = run_steps(model, halves)
         dist.all_reduce(losses)
         results[case, rank] = losses / 2, state
+    results['shuffle', rank] = shuffled_keys(rank)
     dist.destroy_process_group()

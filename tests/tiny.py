@@ -28,6 +28,22 @@ class TinyBackbone(nn.Sequential):
 
 
 @MODELS.register_module(force=True)
+class TinyConvNet(nn.Sequential):
+    """A convolution, 2-d batch norm, pooling."""
+
+    def __init__(self, norm: type[nn.Module] = nn.BatchNorm2d) -> None:
+        super().__init__(
+            nn.Conv2d(3, 8, 3, stride=2, bias=False),
+            norm(8),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+        )
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        return (super().forward(images),)
+
+
+@MODELS.register_module(force=True)
 class TinyNeck(nn.Module):
     """Linear projection of pooled features."""
 

@@ -66,20 +66,21 @@ def build_schedule(
         steps_per_epoch: Optimiser steps of an epoch, not always whole.
 
     Raises:
-        ValueError: A phase has an unknown kind or key, or lacks one.
+        ValueError: A phase is malformed, or they last longer than the run.
     """
-    phases = [phases] if isinstance(phases, dict) else list(phases)
-    if not phases:
-        raise ValueError('a schedule needs at least one phase, got none')
-    schedules, lengths = [], []
-    left = total_steps
-    for index, phase in enumerate(phases):
-        last = index == len(phases) - 1
-        steps = _length(phase, steps_per_epoch, left, last)
-        schedules.append(_build_phase(phase, steps))
-        lengths.append(steps)
-        left -= steps
-    return joined(schedules, lengths)
+    phases = check_phases(phases)
+    lengths = [_length(phase, steps_per_epoch) for phase in phases]
+    if sum(lengths) > total_steps:
+        raise ValueError(
+            f'the phases of a schedule last {sum(lengths)} optimiser steps '
+            f'but the run has {total_steps} ({steps_per_epoch:g} an epoch): '
+            f'shorten them, or train longer; they are {phases}'
+        )
+    if not _LENGTHS & set(phases[-1]):
+        lengths[-1] = total_steps - sum(lengths)
+    return joined(
+        [_phase(*pair) for pair in zip(phases, lengths, strict=True)], lengths
+    )
 
 
 _NUMBERS = {
@@ -87,36 +88,61 @@ _NUMBERS = {
     'linear': ('start', 'end'),
     'cosine': ('start', 'end'),
 }
+_LENGTHS = {'epochs', 'steps'}
 
 
-def _length(phase: dict, steps_per_epoch: float, left: int, last: bool) -> int:
-    if 'epochs' in phase and 'steps' in phase:
-        raise ValueError(f'give epochs or steps, not both: {phase}')
-    if 'epochs' in phase:
-        return round(phase['epochs'] * steps_per_epoch)
-    if 'steps' in phase:
-        return phase['steps']
-    if last:
-        return max(left, 0)
-    raise ValueError(
-        'every phase but the last needs its length, epochs or steps; '
-        f'this one has none: {phase}'
-    )
+def check_phases(phases: dict | Sequence[dict]) -> list[dict]:
+    """The phases of :func:`build_schedule` as a list, once they make sense.
+
+    Raises:
+        ValueError: A phase has an unknown kind or key, lacks one, or one is
+            no number.
+    """
+    phases = [phases] if isinstance(phases, dict) else list(phases)
+    if not phases:
+        raise ValueError('a schedule needs at least one phase, got none')
+    for phase in phases:
+        _check_phase(phase)
+    for phase in phases[:-1]:
+        if not _LENGTHS & set(phase):
+            raise ValueError(
+                'every phase but the last needs its length, epochs or steps; '
+                f'this one has none: {phase}'
+            )
+    return phases
 
 
-def _build_phase(phase: dict, steps: int) -> Schedule:
+def _check_phase(phase: dict) -> None:
     kind = phase.get('kind')
     if kind not in _NUMBERS:
         raise ValueError(
             f'kind must be one of {sorted(_NUMBERS)}, got {kind!r} in {phase}'
         )
-    numbers = _NUMBERS[kind]
-    given = set(phase) - {'kind', 'epochs', 'steps'}
-    if given != set(numbers):
+    length = set(phase) & _LENGTHS
+    if set(phase) - {'kind'} - length != set(_NUMBERS[kind]):
         raise ValueError(
-            f'a {kind} phase takes {", ".join(numbers)}; got {phase}'
+            f'a {kind} phase takes {", ".join(_NUMBERS[kind])} and epochs or '
+            f'steps; got {phase}'
         )
-    if kind == 'constant':
+    if len(length) > 1:
+        raise ValueError(f'give epochs or steps, not both: {phase}')
+    for name in set(phase) - {'kind'}:
+        value = phase[name]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f'{name} must be a number: {phase}')
+    if any(phase[name] <= 0 for name in length):
+        raise ValueError(f'epochs or steps must be positive: {phase}')
+
+
+def _length(phase: dict, steps_per_epoch: float) -> int:
+    """Steps of a phase, 0 if that is not given."""
+    if 'epochs' in phase:
+        return round(phase['epochs'] * steps_per_epoch)
+    return phase.get('steps', 0)
+
+
+def _phase(phase: dict, steps: int) -> Schedule:
+    if phase['kind'] == 'constant':
         return constant(phase['value'])
-    make = linear if kind == 'linear' else cosine
+    make = linear if phase['kind'] == 'linear' else cosine
     return make(phase['start'], phase['end'], steps)

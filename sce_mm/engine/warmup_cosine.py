@@ -1,5 +1,6 @@
 """The learning rate of SCE: linear warm-up, then a cosine, in closed form."""
 
+import math
 from typing import Any
 
 from mmengine.optim import OptimWrapper, _ParamScheduler
@@ -79,9 +80,9 @@ class WarmupCosineLR(_ParamScheduler):
                 'param_scheduler.warmup_epochs too'
             )
         self.accumulation = getattr(optimizer, '_accumulative_counts', 1)
-        per_epoch = epoch_length / self.accumulation
         self._share = warmup_cosine(
-            round(warmup_epochs * per_epoch), -int(-end * per_epoch // 1)
+            round(warmup_epochs * epoch_length / self.accumulation),
+            math.ceil(end * epoch_length / self.accumulation),
         )
         super().__init__(optimizer, 'lr', last_step=last_step, by_epoch=False)
 

@@ -12,23 +12,55 @@ from distributed_worker import (
     run_steps,
     worker,
 )
+from tiny import build
 
 pytestmark = pytest.mark.integration
 
 
-def test_two_processes_equal_one():
+@pytest.fixture(scope='module')
+def results():
+    """What both processes made, started once for all tests."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     with mp.Manager() as manager:
         results = manager.dict()
         mp.spawn(worker, (port, results), nprocs=2)
-        results = dict(results)
-    for case in CASES:
-        losses, state = run_steps(build_case(case), batches_of(case))
+        return dict(results)
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_two_processes_equal_one(results, case):
+    losses, state = run_steps(build_case(case), batches_of(case))
+    for rank in range(2):
+        torch.testing.assert_close(results[case, rank][0], losses)
+        for name, value in results[case, rank][1].items():
+            torch.testing.assert_close(value, state[name], msg=name)
+
+
+def test_shuffled_keys_come_back_in_order(results):
+    views = torch.stack(batches_of('symmetric')[0])
+    plain = build(backbone={'type': 'TinyConvNet'}).double()
+    for number, images in enumerate(views):
+        # The permutation of this shuffle, then each process by hand.
+        order = torch.randperm(
+            6, generator=torch.Generator().manual_seed(number + 1)
+        )
+        expected = torch.zeros(6, 4, dtype=torch.float64)
         for rank in range(2):
-            torch.testing.assert_close(results[case, rank][0], losses)
-            for name, value in results[case, rank][1].items():
-                torch.testing.assert_close(
-                    value, state[name], msg=f'{case} {name}'
-                )
+            places = order[3 * rank : 3 * rank + 3]
+            (keys,) = plain.neck(plain.backbone(images[places]))
+            for place, key in zip(places, keys, strict=True):
+                expected[place] = key / key.norm()
+            torch.testing.assert_close(
+                results['shuffle', rank][1][number], images[places]
+            )
+            assert set((places // 3).tolist()) == {0, 1}
+        got = torch.cat([results['shuffle', r][0][number] for r in range(2)])
+        torch.testing.assert_close(got, expected)
+
+
+def test_evaluation_does_not_shuffle(results):
+    images = batches_of('symmetric')[0][0]
+    for rank, half in enumerate(images.chunk(2)):
+        torch.testing.assert_close(results['shuffle', rank][2], half)

@@ -1,16 +1,17 @@
 """What SCE does once per optimiser step, after it."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Sequence, Sized
+from typing import Any, cast
 
 from mmengine.dist import broadcast, get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
+from torch.utils.data import BatchSampler, DataLoader
 
 from ...models import SCE
-from ..schedules import Schedule, build_schedule
+from ..schedules import Schedule, build_schedule, check_phases
 from ..steps import (
     accumulation,
     current_step,
@@ -50,7 +51,7 @@ class MomentumUpdateHook(Hook):
             momentum = {'kind': 'cosine', 'start': 0.01, 'end': 0.0}
         if isinstance(momentum, int | float):
             momentum = {'kind': 'constant', 'value': momentum}
-        phases = [momentum] if isinstance(momentum, dict) else list(momentum)
+        phases = check_phases(momentum)
         for phase in phases:
             for name in ('value', 'start', 'end'):
                 if name in phase and not 0 <= phase[name] <= 0.5:
@@ -58,7 +59,6 @@ class MomentumUpdateHook(Hook):
                         f'momentum must be in [0, 0.5], got {phase[name]}: '
                         f'{CONVENTION}'
                     )
-        build_schedule(phases, total_steps=1, steps_per_epoch=1)
         self.phases = phases
         self._schedule: Schedule | None = None
 
@@ -69,6 +69,10 @@ class MomentumUpdateHook(Hook):
             self.phases, total_steps(runner), steps_per_epoch(runner)
         )
         model.micro_batches_per_step = accumulation(runner)
+        encoder = model.momentum_encoder
+        encoder.check_batches(batch_sizes(runner.train_dataloader))
+        # A resumed run goes on with the shuffles of an uninterrupted one.
+        encoder.shuffle_count = runner.iter * model.num_target_views
         if model.queue is None:
             return
         batch = runner.train_dataloader.batch_sampler.batch_size
@@ -104,6 +108,14 @@ class MomentumUpdateHook(Hook):
         momentum = self._schedule(current_step(runner))
         unwrap_sce(runner, type(self).__name__).after_optimizer_step(momentum)
         runner.message_hub.update_scalar('train/momentum', momentum)
+
+
+def batch_sizes(loader: DataLoader) -> set[int]:
+    """Numbers of images that a batch of a loader has."""
+    batches = cast(BatchSampler, loader.batch_sampler)
+    last = len(cast(Sized, batches.sampler)) % batches.batch_size
+    short = {last} if last and not batches.drop_last else set()
+    return {batches.batch_size} | short
 
 
 def unwrap_sce(runner: Runner, who: str) -> SCE:

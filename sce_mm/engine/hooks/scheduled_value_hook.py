@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import nn
 
-from ..schedules import Schedule, build_schedule
+from ..schedules import Schedule, build_schedule, check_phases
 from ..steps import current_step, steps_per_epoch, total_steps
 
 
@@ -44,27 +44,26 @@ class ScheduledValueHook(Hook):
     def __init__(
         self, attribute: str, schedule: dict | Sequence[dict]
     ) -> None:
-        build_schedule(schedule, total_steps=1, steps_per_epoch=1)
         self.attribute = attribute
-        self.phases = schedule
+        self.phases = check_phases(schedule)
         self._schedule: Schedule | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Check that the attribute exists and is a number."""
         owner, name = self._find(runner)
-        value = getattr(owner, name, None)
-        if not isinstance(value, int | float):
-            numbers = sorted(
-                key
-                for key, item in vars(owner).items()
-                if isinstance(item, int | float)
-                and not isinstance(item, bool)
-                and not key.startswith('_')
-            )
+        numbers = sorted(
+            key
+            for key, item in vars(owner).items()
+            if isinstance(item, int | float)
+            and not isinstance(item, bool)
+            and not key.startswith('_')
+        )
+        if name not in numbers:
             raise ValueError(
                 f'{self.attribute!r} is not a number of the model; '
                 f'{type(owner).__name__} has {numbers}'
             )
+        self._check_range(name)
         self._schedule = build_schedule(
             self.phases, total_steps(runner), steps_per_epoch(runner)
         )
@@ -76,6 +75,19 @@ class ScheduledValueHook(Hook):
         assert self._schedule is not None
         owner, name = self._find(runner)
         setattr(owner, name, self._schedule(current_step(runner)))
+
+    def _check_range(self, name: str) -> None:
+        """Hold the ends of each phase against what the loss can take."""
+        for phase in self.phases:
+            for end in {'value', 'start', 'end'} & set(phase):
+                value = phase[end]
+                if (name == 'coeff' and not 0 <= value <= 1) or (
+                    name.endswith('temperature') and not value > 0
+                ):
+                    raise ValueError(
+                        f'{self.attribute!r} cannot be {value}: coeff is in '
+                        f'[0, 1] and temperatures are positive; got {phase}'
+                    )
 
     def _find(self, runner: Runner) -> tuple[nn.Module, str]:
         model = runner.model

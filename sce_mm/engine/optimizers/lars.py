@@ -67,33 +67,61 @@ class LARSMoCoV3(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group['params']:
-                if parameter.grad is not None:
-                    self._update(parameter, group)
+            present = [p for p in group['params'] if p.grad is not None]
+            self._update(
+                [p for p in present if p.ndim > 1],
+                [p for p in present if p.ndim <= 1],
+                group,
+            )
         return loss
 
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        direction = parameter.grad
-        assert direction is not None
-        if parameter.ndim > 1:
-            direction = direction.add(parameter, alpha=group['weight_decay'])
-            direction = direction * trust_ratio(
-                parameter, direction, group['trust_coefficient']
-            )
+    def _update(
+        self,
+        matrices: list[Tensor],
+        vectors: list[Tensor],
+        group: dict[str, Any],
+    ) -> None:
+        parameters = matrices + vectors
+        if not parameters:
+            return
+        directions = adapted(
+            matrices, group['weight_decay'], group['trust_coefficient']
+        )
+        directions += [p.grad for p in vectors if p.grad is not None]
+        buffers = [self._buffer(p) for p in parameters]
+        torch._foreach_mul_(buffers, group['momentum'])
+        torch._foreach_add_(buffers, directions)
+        torch._foreach_add_(parameters, buffers, alpha=-group['lr'])
+
+    def _buffer(self, parameter: Tensor) -> Tensor:
         state = self.state[parameter]
         if 'momentum_buffer' not in state:
             state['momentum_buffer'] = torch.zeros_like(parameter)
-        buffer = state['momentum_buffer']
-        buffer.mul_(group['momentum']).add_(direction)
-        parameter.add_(buffer, alpha=-group['lr'])
+        return state['momentum_buffer']
 
 
-def trust_ratio(
-    parameter: Tensor, direction: Tensor, coefficient: float
-) -> Tensor:
-    """``coefficient |p| / |d|``, one where either norm is zero; a scalar."""
-    parameter_norm = parameter.norm()
-    direction_norm = direction.norm()
-    usable = (parameter_norm > 0) & (direction_norm > 0)
-    ratio = coefficient * parameter_norm / direction_norm
-    return torch.where(usable, ratio, torch.ones_like(ratio))
+def adapted(
+    matrices: list[Tensor], weight_decay: float, coefficient: float
+) -> list[Tensor]:
+    """Gradients with decay, each scaled by its trust ratio.
+
+    All norms stay on the device: nothing waits for the host.
+
+    Args:
+        matrices: Parameters with a gradient.
+        weight_decay: Share of the parameter that is added to its gradient.
+        coefficient: Of the trust ratio.
+
+    Returns:
+        ``d`` of the class's docstring for each parameter; new tensors.
+    """
+    if not matrices:
+        return []
+    gradients = [p.grad for p in matrices if p.grad is not None]
+    directions = torch._foreach_add(gradients, matrices, alpha=weight_decay)
+    sizes = torch.stack(torch._foreach_norm(matrices))
+    lengths = torch.stack(torch._foreach_norm(directions))
+    usable = (sizes > 0) & (lengths > 0)
+    ratios = torch.where(usable, coefficient * sizes / lengths, 1.0)
+    torch._foreach_mul_(directions, ratios.unbind())
+    return list(directions)

@@ -37,12 +37,17 @@ class SCE(BaseSelfSupervisor):
         queue: ``dict(length=K)`` and, if the neck's config has no
             ``out_channels``, ``dim=D``; None for keys of the batch alone.
         num_target_views: Number of leading views that give keys.
+        shuffle_bn: ``dict(simulated_devices=S)`` lets the momentum encoder's
+            batch norm see the images in other batches than the online one,
+            so that a pair cannot be told by its statistics: shuffled over
+            the processes if there are several (MoCo), else in S groups. Not
+            for SyncBN. None, as in the symmetric recipes, for neither.
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialisation config.
 
     Raises:
-        ValueError: ``num_target_views`` is below one, or the queue's
-            config is incomplete.
+        ValueError: ``num_target_views`` is below one, the config of the
+            queue is incomplete, or ``shuffle_bn`` does not fit the layers.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class SCE(BaseSelfSupervisor):
         head: dict,
         queue: dict | None = None,
         num_target_views: int = 2,
+        shuffle_bn: dict | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
@@ -68,7 +74,9 @@ class SCE(BaseSelfSupervisor):
                 f'symmetric), got {num_target_views}'
             )
         self.num_target_views = num_target_views
-        self.momentum_encoder = MomentumEncoder(self.backbone, self.neck)
+        self.momentum_encoder = MomentumEncoder(
+            self.backbone, self.neck, **_shuffle_options(shuffle_bn)
+        )
         self.queue = None if queue is None else _build_queue(queue, neck)
         # Forward passes whose gradients are summed up in one optimiser step.
         self.micro_batches_per_step = 1
@@ -172,6 +180,19 @@ class SCE(BaseSelfSupervisor):
                 'custom_hooks, or call model.after_optimizer_step(momentum) '
                 'after optimizer.step() in a loop of your own'
             )
+
+
+def _shuffle_options(shuffle_bn: dict | None) -> dict:
+    if shuffle_bn is None:
+        return {}
+    if not isinstance(shuffle_bn, dict) or set(shuffle_bn) != {
+        'simulated_devices'
+    }:
+        raise ValueError(
+            'shuffle_bn takes simulated_devices, for example '
+            f'dict(simulated_devices=8); got {shuffle_bn}'
+        )
+    return shuffle_bn
 
 
 def _build_queue(queue: dict, neck: dict) -> MemoryQueue:

@@ -1,6 +1,7 @@
-"""State that the algorithm holds."""
+"""Parts of the algorithm that hold state."""
 
+from .batch_norm import SplitBatchNorm2d
 from .memory_queue import MemoryQueue
 from .momentum_encoder import MomentumEncoder
 
-__all__ = ['MemoryQueue', 'MomentumEncoder']
+__all__ = ['MemoryQueue', 'MomentumEncoder', 'SplitBatchNorm2d']

@@ -1,9 +1,19 @@
 """The target branch: an exponential moving average of the online one."""
 
+from collections.abc import Iterable
 from copy import deepcopy
 
 import torch
+from mmengine.dist import get_world_size
+from mmengine.logging import print_log
 from torch import Tensor, nn
+
+from .batch_norm import (
+    check_divisible,
+    encode_shuffled,
+    refuse_sync_batch_norm,
+    split_batch_norm,
+)
 
 
 class MomentumEncoder(nn.Module):
@@ -16,18 +26,60 @@ class MomentumEncoder(nn.Module):
     Args:
         backbone: Online backbone, copied.
         neck: Online neck, copied.
+        simulated_devices: Let batch norm see the images in other batches than
+            in the online branch: shuffled over the processes if there are
+            several, else in so many groups (the backbone only, as
+            officially). None for neither.
+
+    Attributes:
+        shuffles: Whether images are shuffled over the processes; decided once
+            from the number of processes that there are.
+        shuffle_count: Number of shuffles done, which the next one is drawn
+            from. Whoever resumes a run sets it.
+
+    Raises:
+        ValueError: There is nothing to shuffle or split.
     """
 
-    def __init__(self, backbone: nn.Module, neck: nn.Module) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        neck: nn.Module,
+        simulated_devices: int | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = deepcopy(backbone)
         self.neck = deepcopy(neck)
+        self.simulated_devices = simulated_devices
+        self.shuffles = False
+        self.shuffle_count = 0
+        if simulated_devices is not None:
+            self._separate_batch_norm(simulated_devices)
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Projected embeddings ``[N, D]`` of ``[N, 3, h, w]``."""
-        (embedding,) = self.neck(self.backbone(images))
-        return embedding
+        if not (self.shuffles and self.training):
+            return self._encode(images)
+        self.shuffle_count += 1
+        return encode_shuffled(self._encode, images, self.shuffle_count)
+
+    def check_batches(self, sizes: Iterable[int]) -> None:
+        """See that batch norm is as asked for and can take such batches.
+
+        Args:
+            sizes: Numbers of images of a batch of this process.
+
+        Raises:
+            ValueError: A batch does not split, or SyncBN was put in since.
+        """
+        if self.simulated_devices is None:
+            return
+        refuse_sync_batch_norm(self)
+        for size in sizes:
+            check_divisible(
+                size, 1 if self.shuffles else self.simulated_devices
+            )
 
     @torch.no_grad()
     def copy_from(self, backbone: nn.Module, neck: nn.Module) -> None:
@@ -49,3 +101,34 @@ class MomentumEncoder(nn.Module):
         online: list[Tensor] = [*backbone.parameters(), *neck.parameters()]
         target: list[Tensor] = list(self.parameters())
         torch._foreach_lerp_(target, online, momentum)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        (embedding,) = self.neck(self.backbone(images))
+        return embedding
+
+    def _separate_batch_norm(self, devices: int) -> None:
+        if not isinstance(devices, int) or devices < 2:
+            raise ValueError(
+                'shuffle_bn.simulated_devices must be an integer of at least '
+                f'2 (8 in the CIFAR recipe), got {devices!r}'
+            )
+        refuse_sync_batch_norm(self)
+        self.shuffles = get_world_size() > 1
+        if self.shuffles:
+            print_log(
+                f'shuffle_bn: images are shuffled over {get_world_size()} '
+                'processes for the momentum encoder',
+                logger='current',
+            )
+            return
+        count = split_batch_norm(self.backbone, devices)
+        if not count:
+            raise ValueError(
+                'shuffle_bn has nothing to do: there is no BatchNorm2d in '
+                f'the backbone ({type(self.backbone).__name__}); leave it out'
+            )
+        print_log(
+            f'shuffle_bn: one process; {count} batch norms of the momentum '
+            f'backbone see each batch in {devices} groups',
+            logger='current',
+        )
