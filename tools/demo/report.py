@@ -8,9 +8,10 @@ import json
 from pathlib import Path
 
 import findings
-import page
 import sections
 from mmengine.config import Config
+
+from sce_mm.visualization import page
 
 
 def main() -> None:

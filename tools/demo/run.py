@@ -15,8 +15,9 @@ import sys
 import time
 from pathlib import Path
 
-from commands import run_together
 from plan import DETECTORS, Demo
+
+from sce_mm.commands import run_together
 
 # What a stage makes, and removes before it does so.
 MADE = {

@@ -8,11 +8,12 @@ from pathlib import Path
 import cv2
 import findings
 import neighbours
-import page
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import TRANSFORMS
 from pictures import captioned, data_uri, enlarged, grid, with_objects
+
+from sce_mm.visualization import page
 
 CHANCE = 10.0
 

@@ -1,4 +1,4 @@
-"""The report's page: one file, nothing from outside."""
+"""Reports as one page of HTML, with nothing from outside."""
 
 from collections.abc import Sequence
 from html import escape

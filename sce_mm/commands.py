@@ -1,4 +1,9 @@
-"""Commands of the project, run as a person would, with a log each."""
+"""Commands of the project, run as a person would, with a log each.
+
+What makes a series of trainings and evaluations (the demo, a sweep, a
+comparison) starts them as separate programs: each has its own memory, its own
+log, and a command that can be typed again.
+"""
 
 import os
 import shlex
@@ -15,7 +20,7 @@ class Command:
     """A script and its arguments.
 
     Attributes:
-        script: Path in the project.
+        script: Path in the project, whose root is the working directory.
         words: Arguments.
         name: Of the log; by default that of the script.
         threads: Processor threads it may use.

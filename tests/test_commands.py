@@ -1,7 +1,8 @@
-import sys
 import time
 
 import pytest
+
+from sce_mm.commands import Command, run_together
 
 
 def script(folder, name, text):
@@ -11,16 +12,12 @@ def script(folder, name, text):
 
 
 def test_command_is_shown_as_typed():
-    from commands import Command
-
     command = Command('tools/x.py', ['a b', 3])
     assert command.shown() == "python tools/x.py 'a b' 3"
 
 
 @pytest.mark.integration
 def test_output_and_threads_of_each_command(tmp_path):
-    from commands import Command, run_together
-
     code = "import os; print('threads', os.environ['OMP_NUM_THREADS'])"
     path = script(tmp_path, 'show', code)
     logs = tmp_path / 'logs'
@@ -33,12 +30,9 @@ def test_output_and_threads_of_each_command(tmp_path):
 
 @pytest.mark.integration
 def test_failure_names_the_log_and_stops_the_other(tmp_path):
-    from commands import Command, run_together
-
     bad = script(tmp_path, 'bad', "raise SystemExit('no digits left')")
     slow = script(tmp_path, 'slow', 'import time; time.sleep(600)')
     started = time.monotonic()
     with pytest.raises(RuntimeError, match=r'no digits left\nlog: .*bad\.log'):
         run_together([Command(slow, []), Command(bad, [])], tmp_path / 'logs')
     assert time.monotonic() - started < 60
-    assert sys.executable

@@ -1,0 +1,1 @@
+"""Pages and pictures; needs matplotlib, which nothing else here does."""
