@@ -2,13 +2,15 @@
 
 import io
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import skimage
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.datasets import load_sample_image
+from sklearn.datasets import load_sample_image, load_sample_images
 
 Array = NDArray[Any]
 
@@ -17,6 +19,19 @@ Array = NDArray[Any]
 def photo() -> Image.Image:
     """A photograph of 81 x 61 pixels, so that rows need padding."""
     return Image.fromarray(load_sample_image('china.jpg')).resize((81, 61))
+
+
+@cache
+def photographs() -> dict[str, Array]:
+    """Colour photographs [h, w, 3] RGB that ship in wheels."""
+    folder = Path(skimage.__file__).parent / 'data'
+    files = ('astronaut.png', 'coffee.png', 'chelsea.png', 'rocket.jpg')
+    found = {
+        Path(file).stem: np.asarray(Image.open(folder / file).convert('RGB'))
+        for file in files
+    }
+    china, flower = load_sample_images().images
+    return {**found, 'china': china, 'flower': flower}
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:

@@ -1,0 +1,216 @@
+"""The base config of each data set: its numbers, and its colours.
+
+The colours go from a file in the published layout, made here of photographs,
+to what the network gets, and are compared with torchvision's there.
+"""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmpretrain.registry import MODELS
+from PIL import Image
+from sklearn.datasets import load_sample_images
+from torchvision.transforms import functional
+
+from sce_mm.config_check import check_config
+from sce_mm.datasets import (
+    CIFAR10BGR,
+    CIFAR100BGR,
+    IMAGENET100_IDS,
+    SCEViews,
+    stl10,
+)
+
+STRONG = [('strong_alpha', 224, (0.2, 1.0)), ('strong_beta', 224, (0.2, 1.0))]
+LOCAL = [
+    ('strong_gamma', 192, (0.172, 0.86)),
+    ('strong_gamma', 160, (0.143, 0.715)),
+    ('strong_gamma', 128, (0.114, 0.571)),
+    ('strong_gamma', 96, (0.086, 0.429)),
+]
+
+
+def weak_strong(size: int) -> list[tuple[str, int, tuple[float, float]]]:
+    return [('weak', size, (0.2, 1.0)), ('strong', size, (0.2, 1.0))]
+
+
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+CIFAR10 = ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010])
+CIFAR100 = ([0.5071, 0.4865, 0.4409], [0.2009, 0.1984, 0.2023])
+STL = ([0.4914, 0.4822, 0.4465], [0.2471, 0.2435, 0.2616])
+
+# name: data set, split, views, mean and std (RGB)
+TABLE: dict[str, tuple[str, str | None, list[Any], Any]] = {
+    'folder_sce': ('UnlabelledImages', None, STRONG, IMAGENET),
+    'coco_sce': ('UnlabelledImages', None, STRONG, IMAGENET),
+    'imagenet_sce': ('ImageNet1k', 'train', STRONG, IMAGENET),
+    'imagenet_sce_mcrop': ('ImageNet1k', 'train', STRONG + LOCAL, IMAGENET),
+    'imagenet_sce_asym': ('ImageNet1k', 'train', weak_strong(224), IMAGENET),
+    'imagenet100_sce': ('ImageNet100', 'train', weak_strong(224), IMAGENET),
+    'cifar10_sce': ('CIFAR10BGR', 'train', weak_strong(32), CIFAR10),
+    'cifar100_sce': ('CIFAR100BGR', 'train', weak_strong(32), CIFAR100),
+    'stl10_sce': ('STL10', 'unlabeled', weak_strong(64), STL),
+    'tiny_imagenet_sce': (
+        'UnlabelledImages',
+        None,
+        weak_strong(64),
+        IMAGENET,
+    ),
+}
+PHOTOS = [Image.fromarray(photo) for photo in load_sample_images().images]
+
+
+@pytest.fixture
+def load(root: Path) -> Callable[[str], Config]:
+    """A base config together with that of the model it needs."""
+
+    def make(name: str) -> Config:
+        base = root / 'configs' / '_base_'
+        cfg = Config.fromfile(base / 'datasets' / f'{name}.py')
+        model = Config.fromfile(base / 'models' / 'sce_resnet18.py').model
+        model.data_preprocessor.update(cfg.get('pixel_statistics', {}))
+        cfg.model = model
+        return cfg
+
+    return make
+
+
+def views_of(cfg: Config) -> Any:
+    (transform,) = (
+        t
+        for t in cfg.train_dataloader.dataset.pipeline
+        if t.type == 'SCEViews'
+    )
+    return transform
+
+
+def test_the_table_is_complete(root: Path) -> None:
+    files = (root / 'configs/_base_/datasets').glob('*_sce*.py')
+    assert {file.stem for file in files} == set(TABLE)
+
+
+@pytest.mark.parametrize('name', TABLE)
+def test_the_numbers_are_those_of_the_specification(
+    load: Callable[[str], Config], name: str
+) -> None:
+    cfg = load(name)
+    check_config(cfg)
+    kind, split, views, (mean, std) = TABLE[name]
+    loader = cfg.train_dataloader
+    assert loader.dataset.type == kind
+    assert loader.dataset.get('split') == split
+    assert loader.drop_last
+    assert dict(loader.sampler) == dict(type='SeededSampler', shuffle=True)
+    built = SCEViews(views_of(cfg).views).views
+    named = views_of(cfg).views
+    assert [
+        (config['augmentation'], view.size, view.scale)
+        for config, view in zip(named, built, strict=True)
+    ] == views
+    # Nothing is overridden but size and scale.
+    assert {key for config in named for key in config} == {
+        'augmentation',
+        'size',
+        'scale',
+    }
+    pixels = cfg.model.data_preprocessor
+    assert pixels.to_rgb
+    assert pixels.mean == pytest.approx([255 * value for value in mean])
+    assert pixels.std == pytest.approx([255 * value for value in std])
+
+
+def save(path: Path, size: tuple[int, int]) -> None:
+    """Both photographs as PNG files in a folder, whatever the extension."""
+    path.mkdir(parents=True)
+    for number, photo in enumerate(PHOTOS):
+        photo.resize(size).save(path / f'{number}.JPEG', 'PNG')
+
+
+def planes(size: int, *axes: int) -> np.ndarray:
+    """Both photographs as bytes [2, n], their axes in this order."""
+    arrays = [np.asarray(photo.resize((size, size))) for photo in PHOTOS]
+    return np.stack([a.transpose(axes).reshape(-1) for a in arrays])
+
+
+def write(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Make the data set; its root, and its images as they should look."""
+    if name.startswith('cifar'):
+        cls = CIFAR10BGR if name == 'cifar10_sce' else CIFAR100BGR
+        monkeypatch.setattr(cls, 'train_list', [['train', None]])
+        monkeypatch.setattr(cls, 'test_list', [])
+        batch = {'data': planes(32, 2, 0, 1), 'fine_labels': [3, 4]}
+        (folder / cls.base_folder).mkdir()
+        path = folder / cls.base_folder / 'train'
+        path.write_bytes(pickle.dumps(batch))
+        return folder, (32, 32)
+    if name == 'stl10_sce':
+        monkeypatch.setitem(stl10.SPLITS, 'unlabeled', 2)
+        (folder / 'stl10_binary').mkdir()
+        path = folder / 'stl10_binary' / 'unlabeled_X.bin'
+        planes(96, 2, 1, 0).tofile(path)
+        return folder, (96, 96)
+    size = (64, 64) if name == 'tiny_imagenet_sce' else (320, 240)
+    if name == 'imagenet100_sce':
+        save(folder / 'train' / IMAGENET100_IDS[0], size)
+        for other in IMAGENET100_IDS[1:]:
+            (folder / 'train' / other).mkdir()
+        # Two images do for this purpose.
+        monkeypatch.setattr(
+            'sce_mm.datasets.imagenet.IMAGENET100_IDS', IMAGENET100_IDS[:1]
+        )
+    elif name.startswith('imagenet'):
+        save(folder / 'train' / 'n01440764', size)
+    else:
+        save(folder / 'n01443537' / 'images', size)
+    return folder, size
+
+
+@pytest.mark.parametrize('name', TABLE)
+def test_colours_reach_the_network_in_the_right_order(
+    load: Callable[[str], Config],
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cfg = load(name)
+    data_root, size = write(name, tmp_path, monkeypatch)
+    loader = cfg.train_dataloader
+    loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    loader.sampler.shuffle = False
+    loader.dataset.data_root = str(data_root)
+    if loader.dataset.type == 'ImageNet1k':
+        loader.dataset.classes = ['n01440764']
+    # The whole image; then the same without colour, which weighs channels.
+    side = views_of(cfg).views[0]['size']
+    ratio = (size[0] / size[1],) * 2
+    whole = dict(augmentation='weak', size=side, scale=(1.0, 1.0))
+    whole |= dict(ratio=ratio, flip_prob=0.0)
+    views_of(cfg).views = [whole, {**whole, 'grey_prob': 1.0}]
+    (batch,) = Runner.build_dataloader(loader, seed=0)
+    given = MODELS.build(cfg.model.data_preprocessor)(batch, training=True)
+    mean, std = TABLE[name][3]
+    for number, photo in enumerate(PHOTOS):
+        seen = functional.resize(photo.resize(size), [side, side])
+        for view, theirs in enumerate(
+            (seen, functional.to_grayscale(seen, 3))
+        ):
+            expected = functional.normalize(
+                functional.to_tensor(theirs), mean, std
+            )
+            # One level for resizing and one for grey, of 255.
+            torch.testing.assert_close(
+                given['inputs'][view][number],
+                expected,
+                rtol=0,
+                atol=2.1 / 255 / min(std),
+            )
+    # The photographs are not grey: another order would be far off.
+    swapped = given['inputs'][0].flip(1) - given['inputs'][0]
+    assert swapped.abs().mean() > 0.3

@@ -1,0 +1,200 @@
+"""Whole views of photographs against torchvision: the same, or alike.
+
+With the same parameters each operation must give torchvision's pixels, up to
+a bound that has a reason. With parameters drawn by each side, the views must
+have the same statistics.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from image_files import photographs
+from PIL import Image
+from scipy.stats import ks_2samp
+from torchvision import transforms
+from torchvision.transforms import functional
+
+from sce_mm.datasets import (
+    AUGMENTATIONS,
+    Augmentation,
+    ViewParams,
+    apply_params,
+    draw_params,
+    image_ops,
+)
+
+Array = np.ndarray[Any, Any]
+# Largest deviation in levels of 255. One is rounding: the integer weights of
+# the resize, a blend that is cut or rounded, the integer weights of L, a mean
+# of L that lies near a half, a sum over taps. For the hue see image_ops.
+BOUNDS = {
+    'crop': 1,
+    'brightness': 1,
+    'contrast': 1,
+    'saturation': 1,
+    'hue': 12,
+    'grey': 1,
+    'blur': 1,
+    'solarise': 0,
+    'flip': 0,
+}
+
+
+def pil(view: Array) -> Image.Image:
+    """PIL image of BGR."""
+    return Image.fromarray(np.ascontiguousarray(view[..., ::-1]))
+
+
+def on_tensor(operation: Callable[..., torch.Tensor], *args: Any) -> Any:
+    """A torchvision operation that is exact on float tensors."""
+
+    def call(view: Array) -> Array:
+        image = functional.pil_to_tensor(pil(view)).double() / 255
+        return (255 * operation(image, *args)).permute(1, 2, 0).numpy()
+
+    return call
+
+
+def on_pil(operation: Callable[..., Any], *args: Any) -> Any:
+    """A torchvision operation on PIL images."""
+    return lambda view: np.asarray(operation(pil(view), *args), np.float64)
+
+
+def stages(params: ViewParams, size: int) -> list[tuple[str, Any, Any]]:
+    """Name, our operation and torchvision's, in the order of the paper."""
+    found: list[tuple[str, Any, Any]] = [
+        (
+            'crop',
+            lambda v: image_ops.resized_crop(v, *params.crop, size),
+            on_pil(functional.resized_crop, *params.crop, [size, size]),
+        )
+    ]
+    for name, factor in params.jitter:
+        on = on_tensor if name == 'hue' else on_pil
+        theirs = on(getattr(functional, f'adjust_{name}'), factor)
+        ours = partial(image_ops.JITTER[name], factor=factor)
+        found.append((name, ours, theirs))
+    if params.grey:
+        theirs = on_pil(functional.to_grayscale, 3)
+        found.append(('grey', image_ops.to_grey, theirs))
+    if params.blur_sigma is not None:
+        sigma = params.blur_sigma
+        theirs = on_tensor(functional.gaussian_blur, [23, 23], [sigma, sigma])
+        ours = partial(image_ops.gaussian_blur, sigma=sigma)
+        found.append(('blur', ours, theirs))
+    if params.solarise_threshold is not None:
+        theirs = on_pil(functional.solarize, 128)
+        found.append(('solarise', image_ops.solarise, theirs))
+    if params.flip:
+        theirs = on_pil(functional.hflip)
+        found.append(('flip', image_ops.horizontal_flip, theirs))
+    return found
+
+
+@pytest.mark.parametrize('name', AUGMENTATIONS)
+def test_the_same_parameters_give_the_same_pixels(name: str) -> None:
+    rng = np.random.default_rng(5)
+    worst = dict.fromkeys(BOUNDS, -1.0)
+    for rgb in photographs().values():
+        bgr = np.ascontiguousarray(rgb[..., ::-1])
+        for size in (96, 96, 32, 32):
+            params = draw_params(AUGMENTATIONS[name], *bgr.shape[:2], rng)
+            view = bgr
+            for stage, ours, theirs in stages(params, size):
+                expected = np.clip(theirs(view), 0, 255)
+                view = ours(view)
+                difference = np.abs(view[..., ::-1] - expected).max()
+                worst[stage] = max(worst[stage], difference)
+            assert (apply_params(bgr, params, size) == view).all()
+    for stage, deviation in worst.items():
+        assert deviation <= BOUNDS[stage], f'{stage}: {deviation}'
+    aug = AUGMENTATIONS[name]
+    assert (worst['hue'] >= 0) == (aug.jitter_prob > 0)
+    assert (worst['blur'] >= 0) == (aug.blur_prob > 0)
+    assert (worst['solarise'] >= 0) == (aug.solarise_prob > 0)
+    assert min(worst['crop'], worst['flip']) >= 0
+
+
+def torchvision_pipeline(aug: Augmentation, size: int) -> Any:
+    jitter = transforms.ColorJitter(
+        aug.brightness, aug.contrast, aug.saturation, aug.hue
+    )
+    blur = transforms.GaussianBlur(23, aug.blur_sigma)
+    return transforms.Compose(
+        [
+            transforms.RandomResizedCrop(size, aug.scale, aug.ratio),
+            transforms.RandomApply([jitter], p=aug.jitter_prob),
+            transforms.RandomGrayscale(p=aug.grey_prob),
+            transforms.RandomApply([blur], p=aug.blur_prob),
+            transforms.RandomSolarize(128, p=aug.solarise_prob),
+            transforms.RandomHorizontalFlip(p=aug.flip_prob),
+            np.asarray,
+        ]
+    )
+
+
+VIEWS_PER_PHOTO, SIZE = 80, 48
+
+
+def their_views(name: str) -> Array:
+    torch.manual_seed(6)
+    pipeline = torchvision_pipeline(AUGMENTATIONS[name], SIZE)
+    return np.stack(
+        [
+            pipeline(Image.fromarray(rgb))
+            for rgb in photographs().values()
+            for _ in range(VIEWS_PER_PHOTO)
+        ]
+    )
+
+
+def our_views(name: str) -> Array:
+    rng, aug = np.random.default_rng(6), AUGMENTATIONS[name]
+    views = [
+        apply_params(bgr, draw_params(aug, *bgr.shape[:2], rng), SIZE)
+        for bgr in (
+            np.ascontiguousarray(rgb[..., ::-1])
+            for rgb in photographs().values()
+        )
+        for _ in range(VIEWS_PER_PHOTO)
+    ]
+    return np.stack(views)[..., ::-1]
+
+
+def statistics(views: Array) -> dict[str, Array]:
+    """Of each view [n, h, w, 3]: what each operation would change."""
+    levels = views.astype(np.float64)
+    found = {}
+    for number, channel in enumerate(('red', 'green', 'blue')):
+        plane = levels[..., number].reshape(len(levels), -1)
+        found[f'mean of {channel}'] = plane.mean(1)
+        found[f'std of {channel}'] = plane.std(1)
+        found[f'90 % of {channel}'] = np.quantile(plane, 0.9, axis=1)
+    found['colour'] = levels.std(axis=3).mean((1, 2))
+    found['sharpness'] = np.abs(np.diff(levels, axis=2)).mean((1, 2, 3))
+    left, right = np.split(levels.mean(3), 2, axis=2)
+    found['lean'] = left.mean((1, 2)) - right.mean((1, 2))
+    return found
+
+
+@pytest.mark.parametrize('name', AUGMENTATIONS)
+def test_drawn_views_have_the_statistics_of_torchvisions(name: str) -> None:
+    ours, theirs = statistics(our_views(name)), statistics(their_views(name))
+    for key in ours:
+        same = ks_2samp(ours[key], theirs[key])
+        assert same.pvalue > 1e-3, f'{key}: {same}'
+
+
+def test_the_statistics_tell_the_augmentations_apart() -> None:
+    found = {name: statistics(our_views(name)) for name in AUGMENTATIONS}
+    for one, two, key in (
+        ('weak', 'strong', 'colour'),
+        ('strong', 'strong_alpha', 'sharpness'),
+        ('strong_alpha', 'strong_beta', 'sharpness'),
+        ('strong_beta', 'strong_gamma', 'sharpness'),
+    ):
+        assert ks_2samp(found[one][key], found[two][key]).pvalue < 1e-3
