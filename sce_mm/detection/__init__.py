@@ -7,6 +7,10 @@ from ..compat import require_mmdet
 
 require_mmdet()
 
-from .verify_transfer_hook import VerifyTransferHook  # noqa: E402
+from mmdet.registry import HOOKS  # noqa: E402
+
+from ..transfer import VerifyTransferHook  # noqa: E402
+
+HOOKS.register_module(module=VerifyTransferHook)
 
 __all__ = ['VerifyTransferHook']

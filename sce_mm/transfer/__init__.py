@@ -6,12 +6,15 @@ from .backbone import (
     save_backbone,
     tensor_hash,
 )
-from .checkpoint import CheckpointError, read_checkpoint
+from .checkpoint import read_checkpoint
+from .errors import CheckpointError
 from .meta_hook import TransferMetaHook
+from .verify_hook import VerifyTransferHook
 
 __all__ = [
     'CheckpointError',
     'TransferMetaHook',
+    'VerifyTransferHook',
     'extract_backbone',
     'load_backbone',
     'read_checkpoint',

@@ -14,9 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .checkpoint import CheckpointError, state_dict_of
+from .checkpoint import META_KEY, meta_of
 from .compare import compare
-from .formats import select
+from .errors import CheckpointError
+from .formats import OWN, bare_names, select
+from .resnet import complete
+from .tensors import in_float32, state_dict_of
 
 FORMAT = 'sce_mm.backbone'
 VERSION = 1
@@ -30,50 +33,110 @@ TRAINING_FACTS = (
     'std',
     'style',
 )
+# Whose forward passes the statistics of batch norm are from.
+OWN_PASSES = 'its own forward passes'
 
 
 def extract_backbone(
-    checkpoint: Mapping[str, Any], branch: str = 'online'
+    checkpoint: Mapping[str, Any],
+    branch: str = 'online',
+    float32: bool = False,
+    mixed: bool = False,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Backbone of any checkpoint that we know, and its meta block.
 
-    Extracting from an extracted file gives the same again.
+    Extracting from an extracted file gives the same again. What other code
+    bases made has to be a whole ResNet; from our own training any
+    architecture is taken.
 
     Args:
         checkpoint: From :func:`read_checkpoint`.
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder with
             the batch norm statistics of its own forward passes.
+        float32: Convert tensors of another precision instead of refusing.
+        mixed: Accept parameters of one branch with the statistics of
+            another; the caller has to measure them anew.
 
     Returns:
         Tensors under bare names, and the meta block: ``format``, ``version``,
-        ``source`` (code base), ``branch``, ``sha256`` of the tensors, and
-        ``arch``, ``method``, ``epochs``, ``channel_order`` (``'rgb'`` or
-        ``'bgr'``), ``mean`` and ``std`` (of pixels from 0 to 255, in that
-        order) and ``style``, None where the checkpoint does not say.
+        ``source`` (code base), ``branch``, ``statistics`` (of batch norm),
+        ``sha256`` of the tensors, and ``arch``, ``method``, ``epochs``,
+        ``channel_order`` (``'rgb'`` or ``'bgr'``), ``mean`` and ``std`` (of
+        pixels from 0 to 255, in that order) and ``style``, None where it is
+        not known; ``assumed`` names those that the checkpoint does not say
+        but the code base is known for.
 
     Raises:
-        CheckpointError: No backbone, no such branch, or values that are not
-            finite.
+        CheckpointError: No whole backbone, no such branch, statistics of
+            another branch, values that are not finite or another precision.
     """
-    own = checkpoint.get('meta')
-    own = own if isinstance(own, Mapping) else {}
-    found, backbone, _ = select(state_dict_of(checkpoint), branch)
-    exported = own.get('format') == FORMAT
-    facts = own if exported else own.get('sce_mm', {})
-    meta = {
+    own = meta_of(checkpoint)
+    tensors = state_dict_of(checkpoint)
+    if own.get('format') == FORMAT:
+        backbone = in_float32(bare_names(tensors), float32)
+        return backbone, _checked(own, backbone, branch)
+    found, backbone = select(tensors, branch)
+    backbone = in_float32(backbone, float32)
+    if branch in found.mixed and not mixed:
+        raise CheckpointError(
+            f'the momentum branch of {found.name} has the batch norm '
+            'statistics of the online branch, which do not belong to its '
+            'weights: add --recalibrate DIR with images like those of the '
+            'training, or take --branch online'
+        )
+    facts = dict.fromkeys(TRAINING_FACTS) | dict(own.get(META_KEY, {}))
+    assumed = {}
+    if found.name != OWN or _is_resnet(facts['arch'], backbone):
+        backbone, architecture = complete(backbone)
+        assumed['arch'] = architecture.name
+        if architecture.kernel == 7:
+            assumed |= found.facts
+    assumed = {k: v for k, v in assumed.items() if facts[k] is None}
+    return backbone, {
         'format': FORMAT,
         'version': VERSION,
-        'source': own['source'] if exported else found.name,
-        'branch': own['branch'] if exported else branch,
+        'source': found.name,
+        'branch': branch,
+        'statistics': OWN_PASSES,
         'sha256': tensor_hash(backbone),
-        **{name: facts.get(name) for name in TRAINING_FACTS},
+        **{k: facts[k] for k in TRAINING_FACTS},
+        **assumed,
+        'assumed': sorted(set(assumed) - {'arch'}),
     }
-    if exported and own.get('sha256') != meta['sha256']:
+
+
+def _is_resnet(arch: str | None, backbone: Mapping[str, Tensor]) -> bool:
+    """Whether a network of our own training is one that can be checked."""
+    if arch is None:
+        return {'conv1.weight', 'layer1.0.conv1.weight'} <= set(backbone)
+    return arch.startswith(('ResNet-', 'ResNet_CIFAR-'))
+
+
+def _checked(
+    meta: Mapping[str, Any], backbone: Mapping[str, Tensor], branch: str
+) -> dict[str, Any]:
+    """Meta block of a file of ours, which has one branch.
+
+    Raises:
+        CheckpointError: The file has been changed, or is of a later version.
+    """
+    if not isinstance(meta.get('version'), int) or meta['version'] > VERSION:
+        raise CheckpointError(
+            f'the file has version {meta.get("version")} of its format, this '
+            f'sce_mm reads up to {VERSION}: update it'
+        )
+    if meta.get('sha256') != tensor_hash(backbone):
         raise CheckpointError(
             'the tensors are not those that the file was written with (its '
             'hash says so): export it again from the training checkpoint'
         )
-    return backbone, meta
+    if branch != 'online' and branch != meta['branch']:
+        raise CheckpointError(
+            f'the file holds the {meta["branch"]} branch alone, not the '
+            f'{branch} one: export it from the training checkpoint'
+        )
+    unknown = dict.fromkeys(TRAINING_FACTS)
+    return unknown | {'statistics': OWN_PASSES, 'assumed': []} | dict(meta)
 
 
 def tensor_hash(tensors: Mapping[str, Tensor]) -> str:

@@ -1,8 +1,9 @@
 """Reading checkpoint files without running what is in them."""
 
 import contextlib
+import json
 import pickle
-import zipfile
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,22 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
-from torch import Tensor
 
+from .array_pickle import read_array_pickle, to_tensors
+from .errors import CheckpointError
+from .file_kind import PICKLE, SAFETENSORS, kind_of
 
-class CheckpointError(ValueError):
-    """A file is not the checkpoint that was asked for."""
+# Under this name our meta block travels in the files of others.
+META_KEY = 'sce_mm'
 
 
 def read_checkpoint(path: str | Path, trust: bool = False) -> dict[str, Any]:
     """Content of a checkpoint, on the CPU.
 
-    Tensors, plain types and the log buffers of mmengine are read; anything
-    else that a pickle could name is refused, so that nothing in the file runs.
+    Files of torch, safetensors, and pickles of NumPy arrays (detectron2) are
+    told apart by their bytes. Tensors, plain types and the log buffers of
+    mmengine are read; anything else that a pickle could name is refused, so
+    that nothing in the file runs.
 
     Args:
         path: File.
@@ -34,26 +39,30 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> dict[str, Any]:
             trust.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'no checkpoint at {path}')
-    if path.stat().st_size == 0:
-        raise CheckpointError(f'{path} is empty: copy or download it again')
+    kind = kind_of(path)
+    if kind == SAFETENSORS:
+        return _read_safetensors(path)
     try:
-        with _mmengine_types():
-            content = torch.load(
-                path, map_location='cpu', weights_only=not trust
-            )
-    except pickle.UnpicklingError as error:
-        if _looks_like_text(path):
-            raise CheckpointError(
-                f'{path} is not a checkpoint but text or a web page'
-            ) from error
+        if kind == PICKLE:
+            content = _read_pickle(path, trust)
+        else:
+            content = _read_torch(path, trust)
+    except CheckpointError:
+        raise
+    except ImportError as error:
         raise CheckpointError(
-            f'{path} holds more than tensors and plain values, and reading '
-            'that could run any program. If you trust its origin, pass '
-            f'--trust. What it asks for: {_first_line(error)}'
+            f'{path} needs the package {error.name!r} to be read, as it '
+            f'holds objects of it: pip install {error.name}'
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        pickle.UnpicklingError,
+    ) as error:
         raise CheckpointError(
             f'{path} is damaged or cut short ({_first_line(error)}): copy or '
             'download it again'
@@ -66,30 +75,61 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> dict[str, Any]:
     return content
 
 
-def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, whichever key holds them.
+def meta_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The meta block, wherever the container has room for one.
 
-    Raises:
-        CheckpointError: There are none, or some are not finite.
+    A flat file for torchvision has only the metadata that PyTorch keeps with
+    the names of a state dict.
     """
-    content: Any = checkpoint
-    for key in ('state_dict', 'model'):
-        if isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)}
-    if not tensors:
+    meta = checkpoint.get('meta')
+    if not isinstance(meta, Mapping):
+        metadata = getattr(checkpoint, '_metadata', None)
+        meta = metadata.get(META_KEY) if isinstance(metadata, dict) else None
+    return meta if isinstance(meta, Mapping) else {}
+
+
+def _read_pickle(path: Path, trust: bool) -> Any:
+    if not trust:
+        return read_array_pickle(path)
+    with path.open('rb') as file:
+        return to_tensors(pickle.load(file, encoding='latin1'))
+
+
+def _read_torch(path: Path, trust: bool) -> Any:
+    try:
+        with _mmengine_types():
+            return torch.load(path, map_location='cpu', weights_only=not trust)
+    except pickle.UnpicklingError as error:
+        if trust:
+            raise
+        asked = re.search(r'GLOBAL (\S+)', str(error))
         raise CheckpointError(
-            'no tensors in the checkpoint: expected them under state_dict, '
-            f'under model, or at the top; it has {sorted(content)[:8]}'
-        )
-    for name, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            raise CheckpointError(
-                f'{name} has values that are not finite: the training had '
-                'broken down before this checkpoint; take an earlier one'
-            )
-    return tensors
+            f'{path} holds more than tensors and plain values, and reading '
+            'that could run any program. If you trust its origin, pass '
+            '--trust. What it asks for: '
+            f'{asked[1] if asked else _first_line(error)}'
+        ) from error
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        raise CheckpointError(
+            f'{path} is a safetensors file: pip install safetensors'
+        ) from error
+    try:
+        with safe_open(path, framework='pt') as file:
+            names = file.keys()  # the file itself cannot be iterated over
+            tensors = {name: file.get_tensor(name) for name in names}
+            texts = file.metadata() or {}
+        meta = json.loads(texts.get(META_KEY, '{}'))
+    except (SafetensorError, ValueError) as error:
+        raise CheckpointError(
+            f'{path} is damaged or cut short ({_first_line(error)}): copy or '
+            'download it again'
+        ) from error
+    return {'state_dict': tensors, 'meta': meta}
 
 
 def _mmengine_types() -> contextlib.AbstractContextManager:
@@ -125,14 +165,6 @@ def _method_of_history_buffer(owner: Any, name: str) -> Any:
     if owner is HistoryBuffer and name in ('mean', 'max', 'min', 'current'):
         return getattr(owner, name)
     raise pickle.UnpicklingError(f'attribute {name!r} of {owner!r}')
-
-
-def _looks_like_text(path: Path) -> bool:
-    if zipfile.is_zipfile(path):
-        return False
-    with path.open('rb') as file:
-        start = file.read(256)
-    return all(32 <= byte < 127 or byte in b'\r\n\t' for byte in start)
 
 
 def _first_line(error: Exception) -> str:

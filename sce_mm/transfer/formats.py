@@ -1,14 +1,27 @@
 """Where the backbone lies in the checkpoints of different code bases."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from .checkpoint import CheckpointError
+from .detectron2_names import from_detectron2
+from .errors import CheckpointError
+from .resnet import refuse_others
 
 # Tensors that every ResNet has, whatever its depth.
 _BARE = ('conv1.weight', 'layer1.0.conv1.weight')
+_DETECTRON2 = ('stem.conv1.weight', 'res2.0.conv1.weight')
+
+OWN = 'sce_mm pretraining'
+
+# What the code of these projects feeds to networks for 224-pixel images.
+IMAGENET_FACTS: Mapping[str, Any] = {
+    'channel_order': 'rgb',
+    'mean': [123.675, 116.28, 103.53],
+    'std': [58.395, 57.12, 57.375],
+    'style': 'pytorch',
+}
 
 
 class Format(NamedTuple):
@@ -18,37 +31,58 @@ class Format(NamedTuple):
         name: For messages.
         prefixes: Of each branch; the prefix is exact.
         dropped: Beginnings, after the prefix, of what is not backbone.
+        mixed: Branches with the parameters of one network and the batch norm
+            statistics of another.
+        facts: What the files do not say, but the code of the project does,
+            of networks for images of ImageNet's size.
     """
 
     name: str
     prefixes: Mapping[str, str]
     dropped: tuple[str, ...] = ()
+    mixed: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = {}
+
+
+def _averaged(name: str, momentum: str, mixed: bool) -> Format:
+    """A momentum branch of mmpretrain or mmselfsup."""
+    return Format(
+        name,
+        {'online': 'backbone.', 'momentum': momentum},
+        mixed=('momentum',) if mixed else (),
+    )
 
 
 FORMATS = (
     Format(
-        'sce_mm pretraining',
-        {'online': 'backbone.', 'momentum': 'momentum_encoder.backbone.'},
+        OWN, {'online': 'backbone.', 'momentum': 'momentum_encoder.backbone.'}
     ),
     Format(
         'official SCE (CEA-LIST, eztorch)',
         {'online': 'trunk.', 'momentum': 'momentum_trunk.'},
         ('fc.',),
+        facts=IMAGENET_FACTS,
     ),
     Format(
         'MoCo v1 and v2',
-        {'online': 'module.encoder_q.', 'momentum': 'module.encoder_k.'},
+        {'online': 'encoder_q.', 'momentum': 'encoder_k.'},
         ('fc.',),
+        facts=IMAGENET_FACTS,
     ),
     Format(
         'MoCo v3',
-        {
-            'online': 'module.base_encoder.',
-            'momentum': 'module.momentum_encoder.',
-        },
+        {'online': 'base_encoder.', 'momentum': 'momentum_encoder.'},
         ('fc.',),
+        facts=IMAGENET_FACTS,
     ),
+    # mmengine's averaged model copies the buffers of the online branch.
+    _averaged('MoCo of mmpretrain', 'encoder_k.module.0.', True),
+    _averaged('MoCo v3 of mmpretrain', 'momentum_encoder.module.0.', True),
+    _averaged('BYOL of mmpretrain', 'target_net.module.0.', True),
+    _averaged('MoCo of mmselfsup', 'encoder_k.0.', False),
+    _averaged('BYOL of mmselfsup', 'target_net.0.', False),
     Format('mmpretrain, mmselfsup or mmdet', {'online': 'backbone.'}),
+    Format('detectron2', {'online': ''}, ('fc.',)),
     Format(
         'bare backbone (exported, torchvision, timm)', {'online': ''}, ('fc.',)
     ),
@@ -61,17 +95,26 @@ def recognise(names: Iterable[str]) -> Format:
     Raises:
         CheckpointError: It is none that we know.
     """
-    names = list(names)
+    names = set(names)
     for candidate in FORMATS:
-        if all(_has(names, prefix) for prefix in candidate.prefixes.values()):
+        if all(
+            _has(candidate, names, prefix)
+            for prefix in candidate.prefixes.values()
+        ):
             return candidate
     # A checkpoint of one branch alone, such as a released online trunk.
     for candidate in FORMATS:
-        if _has(names, candidate.prefixes['online']):
+        if _has(candidate, names, candidate.prefixes['online']):
             return candidate._replace(
                 prefixes={'online': candidate.prefixes['online']}
             )
     seen = sorted({name.split('.')[0] + '.' for name in names})
+    if set(seen) <= {'head.', 'fc.', 'neck.', 'classifier.', 'projector.'}:
+        raise CheckpointError(
+            f'no backbone found, only a head ({", ".join(seen)}): name the '
+            'checkpoint of the whole network'
+        )
+    refuse_others(sorted(names))
     known = sorted({f.prefixes['online'] or _BARE[0] for f in FORMATS})
     raise CheckpointError(
         f'no backbone found. The tensors begin with {", ".join(seen[:8])}; '
@@ -81,15 +124,12 @@ def recognise(names: Iterable[str]) -> Format:
 
 def select(
     tensors: Mapping[str, Tensor], branch: str
-) -> tuple[Format, dict[str, Tensor], list[str]]:
+) -> tuple[Format, dict[str, Tensor]]:
     """Tensors of one branch under bare names.
 
     Args:
-        tensors: All tensors of a checkpoint.
+        tensors: All of a checkpoint.
         branch: ``'online'`` or ``'momentum'``.
-
-    Returns:
-        The format, the backbone, and the names that were left behind.
 
     Raises:
         CheckpointError: The format is unknown or has no such branch.
@@ -101,17 +141,29 @@ def select(
             f'{", ".join(found.prefixes)}'
         )
     prefix = found.prefixes[branch]
-    backbone, left = {}, []
-    for name, tensor in tensors.items():
-        bare = name[len(prefix) :]
-        if name.startswith(prefix) and not bare.startswith(found.dropped):
-            backbone[bare] = tensor
-        else:
-            left.append(name)
-    return found, backbone, left
+    backbone = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+    return found, {
+        name: tensor
+        for name, tensor in bare_names(backbone).items()
+        if not name.startswith(found.dropped)
+    }
 
 
-def _has(names: Iterable[str], prefix: str) -> bool:
-    if not prefix:
-        return set(_BARE) <= set(names)
-    return any(name.startswith(prefix) for name in names)
+def bare_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of an exported file, of detectron2 or not, by bare names."""
+    if set(_DETECTRON2) <= set(tensors):
+        return {from_detectron2(k): v for k, v in tensors.items()}
+    return dict(tensors)
+
+
+def _has(candidate: Format, names: set[str], prefix: str) -> bool:
+    """Whether a branch is there; of our own, with any architecture."""
+    if candidate.name == 'detectron2':
+        return set(_DETECTRON2) <= names
+    if prefix == 'backbone.' or candidate.name == OWN:
+        return any(name.startswith(prefix) for name in names)
+    return {prefix + name for name in _BARE} <= names

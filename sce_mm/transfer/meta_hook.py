@@ -52,9 +52,14 @@ def describe_input(preprocessor: nn.Module) -> dict[str, Any]:
         has no say.
     """
     facts: dict[str, Any] = dict.fromkeys(('channel_order', 'mean', 'std'))
-    if not hasattr(preprocessor, '_channel_conversion'):
+    # The one of mmpretrain's classifiers has another name for it.
+    swaps = getattr(
+        preprocessor,
+        '_channel_conversion',
+        getattr(preprocessor, 'to_rgb', None),
+    )
+    if swaps is None:
         return facts
-    swaps = preprocessor._channel_conversion
     facts['channel_order'] = 'rgb' if swaps else 'bgr'
     if preprocessor._enable_normalize:
         for name in ('mean', 'std'):

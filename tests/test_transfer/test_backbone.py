@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from mmpretrain.models import ResNet
+from mmpretrain.models import ResNet, ResNet_CIFAR
 
 from sce_mm.transfer import (
     CheckpointError,
@@ -12,6 +12,7 @@ from sce_mm.transfer import (
     save_backbone,
     tensor_hash,
 )
+from sce_mm.transfer.detectron2_names import from_detectron2, to_detectron2
 
 
 def resnet(depth=18, seed=0, **options):
@@ -27,23 +28,54 @@ def prefixed(prefix, tensors):
 
 
 HEAD = {'fc.weight': torch.ones(3, 64), 'fc.bias': torch.ones(3)}
+NECK = {'neck.fc0.weight': torch.ones(2)}
+DETECTRON2 = {
+    # Written out: the rule itself is tested elsewhere.
+    'conv1.weight': 'stem.conv1.weight',
+    'bn1.running_mean': 'stem.conv1.norm.running_mean',
+    'layer1.0.bn2.bias': 'res2.0.conv2.norm.bias',
+    'layer4.0.downsample.0.weight': 'res5.0.shortcut.weight',
+    'layer4.0.downsample.1.running_var': 'res5.0.shortcut.norm.running_var',
+}
+
+
+def branches(online, momentum, head=()):
+    return prefixed(online, ONLINE | dict(head)) | prefixed(
+        momentum, MOMENTUM | dict(head)
+    )
+
+
 CHECKPOINTS = {
-    'sce_mm pretraining': prefixed('backbone.', ONLINE)
-    | prefixed('momentum_encoder.backbone.', MOMENTUM)
-    | {'queue.features': torch.ones(4, 2), 'neck.fc0.weight': torch.ones(2)},
-    'official SCE (CEA-LIST, eztorch)': prefixed('trunk.', ONLINE)
-    | prefixed('momentum_trunk.', MOMENTUM)
+    'sce_mm pretraining': branches('backbone.', 'momentum_encoder.backbone.')
+    | {'queue.features': torch.ones(4, 2)}
+    | NECK,
+    'official SCE (CEA-LIST, eztorch)': branches('trunk.', 'momentum_trunk.')
     | {'projector.layers.0.weight': torch.ones(2), 'queue': torch.ones(2, 4)},
-    'MoCo v1 and v2': prefixed('module.encoder_q.', ONLINE | HEAD)
-    | prefixed('module.encoder_k.', MOMENTUM | HEAD)
+    'MoCo v1 and v2': branches('module.encoder_q.', 'module.encoder_k.', HEAD)
     | {'module.queue': torch.ones(2, 4)},
-    'MoCo v3': prefixed('module.base_encoder.', ONLINE | HEAD)
-    | prefixed('module.momentum_encoder.', MOMENTUM | HEAD)
+    'MoCo v3': branches(
+        'module.base_encoder.', 'module.momentum_encoder.', HEAD
+    )
     | {'module.predictor.0.weight': torch.ones(2)},
+    'MoCo of mmselfsup': branches('backbone.', 'encoder_k.0.')
+    | prefixed('encoder_q.0.', ONLINE),
+    'BYOL of mmselfsup': branches('backbone.', 'target_net.0.') | NECK,
+    'MoCo of mmpretrain': branches('backbone.', 'encoder_k.module.0.') | NECK,
+    'MoCo v3 of mmpretrain': branches(
+        'backbone.', 'momentum_encoder.module.0.'
+    )
+    | {'momentum_encoder.steps': torch.tensor(9)},
+    'BYOL of mmpretrain': branches('backbone.', 'target_net.module.0.'),
     'mmpretrain, mmselfsup or mmdet': prefixed('backbone.', ONLINE)
     | {'head.fc.weight': torch.ones(2)},
+    'detectron2': {to_detectron2(k): v for k, v in ONLINE.items()}
+    | {'stem.fc.weight': torch.ones(2)},
     'bare backbone (exported, torchvision, timm)': ONLINE | HEAD,
 }
+TWO_BRANCHES = list(CHECKPOINTS)[:6]
+MIXED = list(CHECKPOINTS)[6:9]
+ONE_BRANCH = list(CHECKPOINTS)[9:]
+IMAGENET = [123.675, 116.28, 103.53]
 
 
 def equal(first, second):
@@ -56,26 +88,113 @@ def test_the_online_branch_of_each_format(source):
     backbone, meta = extract_backbone({'state_dict': CHECKPOINTS[source]})
     assert equal(backbone, ONLINE)
     assert (meta['source'], meta['branch']) == (source, 'online')
-    assert meta['mean'] is None
+    assert meta['arch'] == 'ResNet-18'
     load_backbone(resnet(seed=5), backbone, meta)
 
 
-@pytest.mark.parametrize('source', list(CHECKPOINTS)[:4])
+@pytest.mark.parametrize('source', CHECKPOINTS)
+def test_facts_are_assumed_of_code_bases_that_have_but_one(source):
+    _, meta = extract_backbone({'state_dict': CHECKPOINTS[source]})
+    if source.startswith(('official', 'MoCo v1', 'MoCo v3')) and (
+        'mmpretrain' not in source
+    ):
+        assert (meta['mean'], meta['channel_order']) == (IMAGENET, 'rgb')
+        assert meta['assumed'] == ['channel_order', 'mean', 'std', 'style']
+    else:
+        assert meta['mean'] is meta['style'] is None
+        assert meta['assumed'] == []
+
+
+def test_nothing_is_assumed_of_networks_for_small_images():
+    torch.manual_seed(0)
+    small = ResNet_CIFAR(18, base_channels=8, stem_channels=8).state_dict()
+    _, meta = extract_backbone(prefixed('trunk.', small))
+    assert (meta['arch'], meta['mean']) == ('ResNet_CIFAR-18', None)
+
+
+@pytest.mark.parametrize('source', TWO_BRANCHES)
 def test_the_momentum_branch_is_never_mixed_in(source):
     backbone, meta = extract_backbone(CHECKPOINTS[source], 'momentum')
     assert equal(backbone, MOMENTUM)
     assert meta['branch'] == 'momentum'
+    assert meta['statistics'] == 'its own forward passes'
 
 
-@pytest.mark.parametrize('source', list(CHECKPOINTS)[4:])
+@pytest.mark.parametrize('source', MIXED)
+def test_statistics_of_another_branch_are_refused(source):
+    with pytest.raises(CheckpointError, match='add --recalibrate DIR'):
+        extract_backbone(CHECKPOINTS[source], 'momentum')
+    backbone, _ = extract_backbone(CHECKPOINTS[source], 'momentum', mixed=True)
+    assert equal(backbone, MOMENTUM)
+
+
+@pytest.mark.parametrize('source', ONE_BRANCH)
 def test_a_branch_that_is_not_there_is_refused(source):
     with pytest.raises(CheckpointError, match='has no momentum branch'):
         extract_backbone(CHECKPOINTS[source], 'momentum')
 
 
-def test_an_online_trunk_alone_is_enough():
-    backbone, _ = extract_backbone(prefixed('trunk.', ONLINE))
+@pytest.mark.parametrize('prefix', ['trunk.', 'encoder_q.', '_orig_mod.'])
+def test_an_online_trunk_alone_is_enough(prefix):
+    backbone, _ = extract_backbone(prefixed(prefix, ONLINE))
     assert equal(backbone, ONLINE)
+
+
+@pytest.mark.parametrize('source', CHECKPOINTS)
+@pytest.mark.parametrize('wrapper', ['module.', 'module._orig_mod.'])
+def test_wrappers_around_the_whole_model_do_not_matter(source, wrapper):
+    tensors = prefixed(wrapper, CHECKPOINTS[source])
+    backbone, meta = extract_backbone(tensors | {'steps': torch.tensor(3)})
+    assert equal(backbone, ONLINE)
+    assert meta['source'] == source
+
+
+def test_names_of_detectron2():
+    for ours, theirs in DETECTRON2.items():
+        assert to_detectron2(ours) == theirs
+    for depth in (18, 50):
+        names = [*resnet(depth).state_dict()]
+        renamed = [to_detectron2(name) for name in names]
+        assert len(set(renamed)) == len(names)
+        assert [from_detectron2(name) for name in renamed] == names
+
+
+def test_counters_that_old_files_lack_start_at_zero():
+    old = {k: v for k, v in ONLINE.items() if 'num_batches' not in k}
+    backbone, _ = extract_backbone(old)
+    assert set(backbone) == set(ONLINE)
+    assert backbone['bn1.num_batches_tracked'] == 0
+
+
+def test_other_precisions_are_converted_if_asked():
+    half = {
+        k: v.half() if v.is_floating_point() else v for k, v in ONLINE.items()
+    }
+    with pytest.raises(CheckpointError, match=r'float16.*--float32'):
+        extract_backbone(half)
+    backbone, _ = extract_backbone(half, float32=True)
+    assert backbone['conv1.weight'].dtype == torch.float32
+    assert torch.equal(backbone['conv1.weight'], half['conv1.weight'].float())
+
+
+def test_tensors_of_one_storage_are_written_apart(tmp_path):
+    # As one flat buffer, of which the backbone is a part.
+    names = [k for k, v in ONLINE.items() if v.ndim]
+    flat = torch.cat(
+        [ONLINE[k].flatten() for k in names] + [torch.ones(10**6)]
+    )
+    shared = dict(ONLINE)
+    start = 0
+    for name in names:
+        count = ONLINE[name].numel()
+        shared[name] = flat[start : start + count].view(ONLINE[name].shape)
+        start += count
+    torch.save(shared, tmp_path / 'shared.pth')
+    backbone, meta = extract_backbone(read_checkpoint(tmp_path / 'shared.pth'))
+    save_backbone(tmp_path / 'a.pth', backbone, meta)
+    assert equal(extract_backbone(ONLINE)[0], backbone)
+    sizes = [(tmp_path / n).stat().st_size for n in ('a.pth', 'shared.pth')]
+    assert sizes[0] < sizes[1] - 10**6
 
 
 def test_no_backbone_names_what_was_seen_and_expected():

@@ -8,7 +8,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from sce_mm.transfer import CheckpointError, read_checkpoint
-from sce_mm.transfer.checkpoint import state_dict_of
+from sce_mm.transfer.tensors import state_dict_of
 
 LISTS = hasattr(torch.serialization, 'get_unsafe_globals_in_checkpoint')
 WEIGHTS = {'conv1.weight': torch.ones(2, 3)}

@@ -1,0 +1,120 @@
+"""What a file is, told from its bytes; its name may say anything."""
+
+import struct
+import tarfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from .errors import CheckpointError
+
+TORCH, PICKLE, SAFETENSORS = 'torch', 'pickle', 'safetensors'
+
+# Torch before its zip files: a pickle of this number comes first.
+_LEGACY = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'
+_LFS = b'version https://git-lfs'
+_AGAIN = 'copy or download it again'
+
+
+def kind_of(path: Path) -> str:
+    """``TORCH``, ``PICKLE`` or ``SAFETENSORS``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: It is a folder, empty, text, or an archive that torch
+            did not write.
+    """
+    if path.is_dir():
+        raise CheckpointError(
+            f'{path} is a folder: name a checkpoint file in it'
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f'no checkpoint at {path}')
+    if path.stat().st_size == 0:
+        raise CheckpointError(f'{path} is empty: {_AGAIN}')
+    with path.open('rb') as file:
+        start = file.read(512)
+    if start.startswith(b'PK'):
+        _check_zip(path)
+        return TORCH
+    if start.startswith(_LEGACY):
+        return TORCH
+    if _is_safetensors(start, path.stat().st_size):
+        return SAFETENSORS
+    _refuse_others(path, start)
+    # Opcodes of protocols 2 to 5, or of 0 and 1, which print as text.
+    if start[:1] == b'\x80' or start[:1] in (b'(', b'}', b'c', b']'):
+        return PICKLE
+    raise CheckpointError(
+        f'{path} is no checkpoint: it begins with {start[:8]!r}. Expected a '
+        'file of torch.save, a pickle of NumPy arrays or safetensors'
+    )
+
+
+def _check_zip(path: Path) -> None:
+    """Refuse what torch never writes into its archives."""
+    if not zipfile.is_zipfile(path):
+        raise CheckpointError(f'{path} is damaged or cut short: {_AGAIN}')
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    for member in members:
+        name = PurePosixPath(member.filename.replace('\\', '/'))
+        if name.is_absolute() or '..' in name.parts or ':' in str(name):
+            raise CheckpointError(
+                f'{path} has a member that points out of it '
+                f'({member.filename!r}): no checkpoint has, do not use it'
+            )
+        if member.compress_type != zipfile.ZIP_STORED:
+            raise CheckpointError(
+                f'{path} is a compressed archive, which torch.save never '
+                'writes: unpack it and name the checkpoint in it'
+            )
+    if not any(m.filename.endswith('/data.pkl') for m in members):
+        what = 'a NumPy archive' if path.suffix == '.npz' else 'an archive'
+        raise CheckpointError(
+            f'{path} is {what} that torch.save did not write: it has no '
+            'data.pkl'
+        )
+
+
+def _is_safetensors(start: bytes, size: int) -> bool:
+    """Eight bytes with the length of the header, which is JSON."""
+    if len(start) < 9 or start[8:9] != b'{':
+        return False
+    (length,) = struct.unpack('<Q', start[:8])
+    # A header that is longer than the file has been cut: still this kind.
+    return length < 100_000_000 or length < size
+
+
+def _refuse_others(path: Path, start: bytes) -> None:
+    if start.startswith(_LFS):
+        raise CheckpointError(
+            f'{path} is a pointer of git-lfs, not the file itself: git lfs '
+            'pull fetches it'
+        )
+    lower = start.lower()
+    if b'<html' in lower or b'<!doctype' in lower:
+        raise CheckpointError(
+            f'{path} is not a checkpoint but text or a web page, perhaps one '
+            'that asks to confirm the download'
+        )
+    if all(32 <= byte < 127 or byte in b'\r\n\t' for byte in start) and (
+        not _is_old_pickle(start)
+    ):
+        raise CheckpointError(
+            f'{path} is not a checkpoint but text or a web page'
+        )
+    if start.startswith(b'\x93NUMPY'):
+        raise CheckpointError(
+            f'{path} is a single NumPy array, not a checkpoint'
+        )
+    if tarfile.is_tarfile(path):
+        raise CheckpointError(
+            f'{path} is a tar archive. Torch wrote such files before 0.1.10 '
+            'and reading them is not safe; if it is a download, unpack it '
+            'and name the checkpoint in it'
+        )
+
+
+def _is_old_pickle(start: bytes) -> bool:
+    """Protocol 0 is text as well: a call or a dict begins like this."""
+    return start.startswith((b'(dp', b'(lp', b'c', b'(i')) and b'\n' in start

@@ -1,0 +1,129 @@
+"""Prove that pretrained weights arrive in the model that a config trains.
+
+    python tools/verify_transfer.py DET_CONFIG CKPT
+
+Builds the model as the Runner would, initialises it, reads `load_from` if the
+config has it, and compares it with CKPT: every tensor, the channel order, mean
+and std of the pixels, where the strides are, what is frozen and what batch
+norm does. Exits with 0 if all of it holds and with 1 on any doubt.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from torch import Tensor, nn
+
+from sce_mm.launch import add_common_arguments, build_runner, load_config
+from sce_mm.transfer import extract_backbone, read_checkpoint
+from sce_mm.transfer.verify import Rules, misfits, path_of, verify
+from sce_mm.transfer.verify_report import report
+
+# What is not needed to initialise a model.
+UNUSED = ('custom_hooks', 'visualizer', 'vis_backends', 'default_hooks')
+LOOPS = ('train', 'val', 'test')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('config', help='config of a detector or classifier')
+    parser.add_argument(
+        'checkpoint', help='backbone file, or the checkpoint it was made of'
+    )
+    parser.add_argument(
+        '--branch', choices=['online', 'momentum'], default='online'
+    )
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='read a file that could run programs, whose origin you know',
+    )
+    parser.add_argument(
+        '--allow-frozen',
+        action='store_true',
+        help='frozen layers and norms are meant (linear evaluation)',
+    )
+    parser.add_argument(
+        '--allow-unknown',
+        action='store_true',
+        help='the checkpoint need not say what pixels it expects',
+    )
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def initialised_model(cfg: Config) -> nn.Module:
+    """The model as it is before its first iteration.
+
+    Raises:
+        ValueError: The config resumes: then no file is loaded.
+    """
+    if cfg.get('resume'):
+        raise ValueError(
+            'the config has resume=True: a resumed training takes its '
+            'weights from its own checkpoint, not from a backbone file'
+        )
+    for loop in LOOPS:
+        for key in (f'{loop}_dataloader', f'{loop}_cfg', f'{loop}_evaluator'):
+            cfg.pop(key, None)
+    for key in ('optim_wrapper', 'param_scheduler', *UNUSED):
+        cfg.pop(key, None)
+    cfg.log_level = 'WARNING'
+    with tempfile.TemporaryDirectory() as work_dir:
+        cfg.work_dir = work_dir
+        runner = build_runner(cfg)
+        path_of(runner.model)
+        runner._init_model_weights()
+        runner.load_or_resume()
+        # Their files go with the folder.
+        for handler in MMLogger.get_current_instance().handlers:
+            handler.close()
+    return runner.model
+
+
+def compare(
+    model: nn.Module,
+    weights: Mapping[str, Tensor],
+    meta: Mapping[str, Any],
+    rules: Rules,
+) -> list[str]:
+    """Print what was compared; what is wrong."""
+    path = path_of(model)
+    verdict = verify(model, path, weights, meta, rules)
+    print(report(model, weights, meta, verdict))
+    problems = list(verdict.problems)
+    difference = misfits(model, path, weights, meta, rules)
+    return [difference, *problems] if difference else problems
+
+
+def main() -> None:
+    args = parse_args()
+    rules = Rules(args.allow_frozen, args.allow_unknown)
+    try:
+        checkpoint = read_checkpoint(args.checkpoint, trust=args.trust)
+        weights, meta = extract_backbone(checkpoint, args.branch)
+        cfg = load_config(args)
+        loads = cfg.get('load_from')
+        problems = compare(initialised_model(cfg), weights, meta, rules)
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f'NOT VERIFIED: {error}')
+    if problems and loads:
+        problems.append(f'load_from={loads!r} is read after the backbone file')
+    if problems:
+        lines = ''.join(f'\n  - {problem}' for problem in problems)
+        sys.exit(f'NOT VERIFIED: {Path(args.config).name}{lines}')
+    print(
+        f'VERIFIED: {len(weights)}/{len(weights)} tensors of '
+        f'{args.checkpoint} are in the model of {args.config}'
+    )
+
+
+if __name__ == '__main__':
+    main()
