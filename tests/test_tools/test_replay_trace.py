@@ -6,22 +6,26 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def replay(root):
-    def run(*traces):
-        tool = root / 'tools' / 'analysis_tools' / 'replay_trace.py'
-        return subprocess.run(
-            [sys.executable, str(tool), *map(str, traces)],
-            capture_output=True,
-            text=True,
-            cwd=root,
-        )
+def tool(root, monkeypatch, capsys):
+    """Run the tool's main in this process: status, stdout, stderr."""
+    monkeypatch.syspath_prepend(root / 'tools' / 'analysis_tools')
+    before = torch.get_default_dtype()
 
-    return run
+    def run(*traces):
+        from replay_trace import main
+
+        monkeypatch.setattr(sys, 'argv', ['replay', *map(str, traces)])
+        status = main()
+        return status, *capsys.readouterr()
+
+    yield run
+    torch.set_default_dtype(before)
 
 
 def edited(source, target, **changes):
@@ -39,15 +43,21 @@ def edited(source, target, **changes):
     return target
 
 
-def test_all_traces_agree_to_nine_digits(replay, root):
+def test_all_traces_agree_to_nine_digits(root):
     traces = sorted((root / 'tests' / 'data' / 'traces').glob('*.npz'))
     assert len(traces) == 5
-    result = replay(*traces)
+    program = root / 'tools' / 'analysis_tools' / 'replay_trace.py'
+    result = subprocess.run(
+        [sys.executable, str(program), *map(str, traces)],
+        capture_output=True,
+        text=True,
+        cwd=root,
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count(': ok, largest deviation') == 5
 
 
-def test_a_deviation_is_found_and_named(replay, root, tmp_path):
+def test_a_deviation_is_found_and_named(tool, root, tmp_path):
     source = root / 'tests' / 'data' / 'traces' / 'symmetric.npz'
     loss = edited(
         source,
@@ -64,22 +74,35 @@ def test_a_deviation_is_found_and_named(replay, root, tmp_path):
             )
         },
     )
-    result = replay(loss, coeff, weights)
-    assert result.returncode == 1
-    assert result.stdout.count('DIFFERS') == 3
+    status, stdout, _ = tool(loss, coeff, weights)
+    assert status == 1
+    assert stdout.count('DIFFERS') == 3
 
 
-def test_what_is_no_trace_is_refused(replay, tmp_path):
+def test_what_is_no_trace_is_refused(tool, tmp_path):
     path = tmp_path / 'other.npz'
     np.savez(path, a=np.zeros(3))
-    result = replay(path, tmp_path / 'missing.npz')
-    assert result.returncode == 1
-    assert result.stderr.count('not a trace') == 2
+    status, _, stderr = tool(path, tmp_path / 'missing.npz')
+    assert status == 1
+    assert stderr.count('not a trace') == 2
 
 
-def test_unknown_options_are_refused(replay, root, tmp_path):
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'num_splits': 2}, 'no such option of the model here: num_splits=2'),
+        ({'scheduler_momentum': 'step'}, "unknown schedule 'step'"),
+        (
+            {'warmup_epoch_coeff': 9},
+            'last 72 optimiser steps but the run has 8',
+        ),
+    ],
+)
+def test_what_we_do_not_have_is_refused(
+    tool, root, tmp_path, changes, message
+):
     source = root / 'tests' / 'data' / 'traces' / 'symmetric.npz'
-    path = edited(source, tmp_path / 'x.npz', model={'num_splits': 2})
-    result = replay(path)
-    assert result.returncode == 1
-    assert 'no such option of the model here: num_splits=2' in (result.stderr)
+    path = edited(source, tmp_path / 'x.npz', model=changes)
+    status, _, stderr = tool(path)
+    assert status == 1
+    assert message in stderr

@@ -23,7 +23,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 from trace_configs import hook_configs, model_config, optimizer_config
-from trace_format import Trace, TraceError
+from trace_format import Trace
 from trace_state import load_state, pairs
 
 from sce_mm.models import SCE
@@ -117,7 +117,7 @@ def main() -> int:
     for path in args.traces:
         try:
             largest = replay(path)
-        except TraceError as error:
+        except ValueError as error:
             print(f'{path}: cannot be replayed: {error}', file=sys.stderr)
             failed += 1
             continue

@@ -26,9 +26,37 @@ class TraceTrunk(nn.Sequential):
         return (super().forward(images),)
 
 
+@MODELS.register_module(force=True)
+class TraceMLP(nn.Sequential):
+    """An MLP that no neck of mmpretrain is: a ReLU before each later linear.
+
+    Args:
+        layers: Dicts of :func:`recorded_layers`.
+    """
+
+    def __init__(self, layers: list[dict]) -> None:
+        modules: list[nn.Module] = []
+        for layer in layers:
+            if layer['kind'] == 'norm':
+                modules.append(
+                    nn.BatchNorm1d(layer['width'], affine=layer['affine'])
+                )
+                continue
+            if modules:
+                modules.append(nn.ReLU())
+            modules.append(
+                nn.Linear(layer['inputs'], layer['width'], layer['bias'])
+            )
+        super().__init__(*modules)
+
+    def forward(self, features: tuple[Tensor]) -> tuple[Tensor]:
+        return (super().forward(features[0]),)
+
+
 def model_config(trace: Trace) -> dict:
     """Config of our SCE."""
     options, queue = trace.model, trace.spec['queue']
+    width = recorded_layers(trace, 'projector')[-1]['width']
     return dict(
         type='SCE',
         backbone=dict(type='TraceTrunk'),
@@ -51,43 +79,76 @@ def model_config(trace: Trace) -> dict:
             ),
             in_batch_keys=options['use_keys'],
         ),
-        queue=None if queue is None else dict(length=queue),
+        queue=None if queue is None else dict(length=queue, dim=width),
         num_target_views=2 if options['sym'] else 1,
         data_preprocessor=dict(type='BaseDataPreprocessor'),
     )
 
 
 def mlp_config(trace: Trace, mlp: str) -> dict:
-    """Config of a neck with the layers that the trace has weights of."""
-    prefix, layers = f'init.{mlp}.layers', trace.layers(mlp)
-    linear = [
-        n for n in layers if f'{prefix}.{n}.running_mean' not in trace.arrays
-    ]
-    norms = [n for n in layers if n not in linear]
-    shapes = [trace.arrays[f'{prefix}.{n}.weight'].shape for n in linear]
-    if len({shape[0] for shape in shapes[:-1]}) != 1:
-        raise TraceError(f'{mlp}: hidden widths differ: {shapes}')
-    widths = dict(
-        in_channels=shapes[0][1],
-        hid_channels=shapes[0][0],
-        out_channels=shapes[-1][0],
-        with_avg_pool=False,
-    )
-    if not norms and len(linear) == 2:
-        return dict(type='MoCoV2Neck', **widths)
-    last_norm = bool(norms) and norms[-1] > linear[-1]
-    if len(norms) != len(linear) - (not last_norm):
-        raise TraceError(f'{mlp}: a hidden layer without norm')
-    return dict(
-        type='NonLinearNeck',
-        **widths,
-        num_layers=len(linear),
-        with_bias=f'{prefix}.{linear[0]}.bias' in trace.arrays,
-        with_last_bias=f'{prefix}.{linear[-1]}.bias' in trace.arrays,
-        with_last_bn=last_norm,
-        with_last_bn_affine=f'{prefix}.{norms[-1]}.weight' in trace.arrays,
-        norm_cfg=dict(type='BN1d'),
-    )
+    """Config of a neck with the layers that the trace has weights of.
+
+    One of mmpretrain's where there is one with such layers.
+    """
+    layers = recorded_layers(trace, mlp)
+    linear = [layer for layer in layers if layer['kind'] == 'linear']
+    norms = [layer for layer in layers if layer['kind'] == 'norm']
+    hidden, last = linear[:-1], linear[-1]
+    widths = {layer['width'] for layer in hidden}
+    biases = {layer['bias'] for layer in hidden}
+    if len(widths) == len(biases) == 1:
+        sizes = dict(
+            in_channels=linear[0]['inputs'],
+            hid_channels=widths.pop(),
+            out_channels=last['width'],
+            with_avg_pool=False,
+        )
+        if (
+            not norms
+            and len(linear) == 2
+            and biases == {True} == {last['bias']}
+        ):
+            return dict(type='MoCoV2Neck', **sizes)
+        kinds = [layer['kind'] for layer in layers]
+        last_norm = kinds[-1] == 'norm'
+        normed = ['linear', 'norm'] * len(hidden) + ['linear']
+        plain = all(norm['affine'] for norm in norms[: len(hidden)])
+        if plain and kinds == normed + ['norm'] * last_norm:
+            return dict(
+                type='NonLinearNeck',
+                **sizes,
+                num_layers=len(linear),
+                with_bias=biases.pop(),
+                with_last_bias=last['bias'],
+                with_last_bn=last_norm,
+                with_last_bn_affine=norms[-1]['affine'],
+                norm_cfg=dict(type='BN1d'),
+            )
+    return dict(type='TraceMLP', layers=layers)
+
+
+def recorded_layers(trace: Trace, mlp: str) -> list[dict]:
+    """What the recorded state of an MLP says of its layers, in order."""
+    layers = []
+    for index in trace.layers(mlp):
+        name = f'init.{mlp}.layers.{index}'
+        weight = trace.arrays.get(f'{name}.weight')
+        mean = trace.arrays.get(f'{name}.running_mean')
+        if mean is not None:
+            layers.append(
+                dict(kind='norm', width=len(mean), affine=weight is not None)
+            )
+        elif weight is not None and weight.ndim == 2:
+            width, inputs = weight.shape
+            bias = f'{name}.bias' in trace.arrays
+            layers.append(
+                dict(kind='linear', inputs=inputs, width=width, bias=bias)
+            )
+        else:
+            raise TraceError(f'{name} is neither linear nor batch norm')
+    if not layers or layers[0]['kind'] != 'linear':
+        raise TraceError(f'{mlp}: no linear layer comes first')
+    return layers
 
 
 def optimizer_config(trace: Trace) -> dict:
