@@ -5,6 +5,8 @@ _base_ = 'mmpretrain::_base_/default_runtime.py'
 custom_imports = dict(imports=['sce_mm'], allow_failed_imports=False)
 
 default_hooks = dict(
+    # Fetches what is logged from the device when it is logged.
+    runtime_info=dict(type='DeferredRuntimeInfoHook'),
     logger=dict(interval=50),
     checkpoint=dict(interval=1, max_keep_ckpts=3),
 )

@@ -1,7 +1,13 @@
 """Hooks of pretraining."""
 
+from .deferred_log_hook import DeferredRuntimeInfoHook
 from .momentum_update_hook import MomentumUpdateHook
 from .online_knn_hook import OnlineKNNHook
 from .scheduled_value_hook import ScheduledValueHook
 
-__all__ = ['MomentumUpdateHook', 'OnlineKNNHook', 'ScheduledValueHook']
+__all__ = [
+    'DeferredRuntimeInfoHook',
+    'MomentumUpdateHook',
+    'OnlineKNNHook',
+    'ScheduledValueHook',
+]

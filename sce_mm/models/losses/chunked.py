@@ -39,8 +39,6 @@ def automatic_chunk_size(rows: Tensor) -> int:
     return max(CPU_CHUNK, DEVICE_SCORES // max(1, len(rows)))
 
 
-# Compiled, the loop would be unrolled into as many copies as there are chunks.
-@torch.compiler.disable
 def accumulate(
     rows: Tensor,
     candidates: Tensor,
@@ -95,23 +93,13 @@ def accumulate(
     return log_z[:, 0], centroid.div_(total)
 
 
-@torch.compiler.disable
-def log_partition(
-    rows: Tensor,
-    candidates: Tensor,
-    temperature: float,
-    own: Tensor | None,
-    chunk_size: int,
-) -> Tensor:
-    """Log Z alone, with a gradient to the rows; arguments as above.
+class LogPartition(torch.autograd.Function):
+    """Log Z of rows among candidates; only the rows have a gradient.
 
-    Returns:
-        ``[N]``. It can be differentiated once.
+    ``LogPartition.apply(rows, candidates, temperature, own, chunk_size)``,
+    arguments as in :func:`accumulate`. It can be differentiated once.
     """
-    return _LogPartition.apply(rows, candidates, temperature, own, chunk_size)
 
-
-class _LogPartition(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
@@ -121,6 +109,7 @@ class _LogPartition(torch.autograd.Function):
         own: Tensor | None,
         chunk_size: int,
     ) -> Tensor:
+        """``[N]``."""
         log_z, centroid = accumulate(
             rows,
             candidates,
@@ -136,6 +125,7 @@ class _LogPartition(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """``d log Z / d rows = centroid / temperature``."""
         (centroid,) = ctx.saved_tensors
         rows_grad = centroid * (grad / ctx.temperature)[:, None]
         return rows_grad, None, None, None, None

@@ -102,6 +102,9 @@ class SCELoss(nn.Module):
         self.official_zero_logit = official_zero_logit
         self.chunk_size = chunk_size
 
+    # Compiled code is made for one value of each number that a schedule moves,
+    # and for one count of chunks; under torch.compile the loss runs as it is.
+    @torch.compiler.disable
     def forward(
         self,
         queries: Sequence[Tensor],

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from . import chunked
+from .chunked import LogPartition, accumulate, automatic_chunk_size
 
 ChunkSize = int | Literal['auto'] | None
 
@@ -75,7 +75,7 @@ def attend(
         return Softmax(log_z, weights @ at_least_float32(candidates))
     size = _chunk(chunk_size, keys)
     return Softmax(
-        *chunked.accumulate(keys, candidates, target_temperature, own, size)
+        *accumulate(keys, candidates, target_temperature, own, size)
     )
 
 
@@ -103,7 +103,7 @@ def log_partition(
         return logits.logsumexp(dim=1)
     queries = at_least_float32(queries)
     size = _chunk(chunk_size, queries)
-    return chunked.log_partition(queries, candidates, temperature, own, size)
+    return LogPartition.apply(queries, candidates, temperature, own, size)
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -112,8 +112,4 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def _chunk(chunk_size: int | Literal['auto'], rows: Tensor) -> int:
-    return (
-        chunked.automatic_chunk_size(rows)
-        if chunk_size == 'auto'
-        else chunk_size
-    )
+    return automatic_chunk_size(rows) if chunk_size == 'auto' else chunk_size

@@ -1,0 +1,68 @@
+"""Values of the log, fetched from the device only when they are logged."""
+
+from typing import Any
+
+import torch
+from mmengine.hooks import LoggerHook, RuntimeInfoHook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+from torch import Tensor
+
+
+@HOOKS.register_module()
+class DeferredRuntimeInfoHook(RuntimeInfoHook):
+    """mmengine's hook, without a wait for the device at every iteration.
+
+    mmengine turns each value that the model returns into a Python number as
+    soon as it comes; on a GPU every one of them waits for the whole step. Here
+    the values stay on the device until the ``LoggerHook`` is about to read
+    them, or the epoch ends, and come over in one copy. The log is the same.
+    Between these points ``message_hub`` does not have them yet.
+
+    Put it in the place of the other one::
+
+        default_hooks = dict(runtime_info=dict(type='DeferredRuntimeInfoHook'))
+    """
+
+    def __init__(self) -> None:
+        self._interval = 1
+        self._names: list[str] = []
+        self._values: list[Tensor] = []
+
+    def before_train(self, runner: Runner) -> None:
+        """Find out how often the log is written."""
+        super().before_train(runner)
+        intervals = [
+            hook.interval
+            for hook in runner.hooks
+            if isinstance(hook, LoggerHook)
+        ]
+        self._interval = min(intervals, default=1)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Keep the values; hand them over if the log is due."""
+        for name, value in (outputs or {}).items():
+            if isinstance(value, Tensor):
+                self._names.append(f'train/{name}')
+                self._values.append(value.detach())
+            else:
+                runner.message_hub.update_scalar(f'train/{name}', value)
+        if self.every_n_inner_iters(
+            batch_idx, self._interval
+        ) or self.end_of_epoch(runner.train_dataloader, batch_idx):
+            self._hand_over(runner)
+
+    def _hand_over(self, runner: Runner) -> None:
+        if not self._values:
+            return
+        numbers = torch.stack(self._values).tolist()
+        for name, number in zip(self._names, numbers, strict=True):
+            runner.message_hub.update_scalar(name, number)
+        self._names.clear()
+        self._values.clear()
