@@ -4,10 +4,15 @@
         configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
         --data path/to/images --auto-scale-lr
 
+Reproduces: nothing; the combination is ours.
+Hardware: a laptop without a GPU or 1 GPU, batch 64.
+Memory: not estimated.
+Status: not run here on a public benchmark; a few epochs in the tests.
+
 The CIFAR-10 recipe of the official code (weak view to the momentum branch,
 strong view to the online branch, SGD, constant momentum) on crops of 128
-pixels with ResNet's own stem, its learning rate scaled from 256 to 64 images.
-The combination is ours and was not measured on a public benchmark.
+pixels with ResNet's own stem and plain batch norm, its learning rate scaled
+from 256 to 64 images.
 """
 
 _base_ = [

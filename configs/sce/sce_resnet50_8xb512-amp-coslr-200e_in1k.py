@@ -1,17 +1,20 @@
 """SCE on ImageNet-1k, ResNet-50, two views of 224 pixels, 200 epochs.
 
-Reproduces 72.7 % linear top-1 (paper). 8 GPUs of 80 GB, batch 4096, mixed
-precision. Not run here.
-
     tools/dist_train.sh \
         configs/sce/sce_resnet50_8xb512-amp-coslr-200e_in1k.py 8
 
+Reproduces: 72.7 % linear top-1 (paper).
+Hardware: 8 A100 of 80 GB, batch 4096, half precision (official code).
+Memory: not estimated.
+Status: not run here, except for two iterations of a narrow copy in the tests.
+
 LARS with lr 0.3 for 256 images (4.8), weight decay 1e-6, 10 epochs of warm-up,
 cosine to zero; decay of the momentum encoder 0.99 to 1 along a cosine; queue
-65 536; temperatures 0.1 and 0.07; coefficient 0.5. Width 2048 of the projector
-is that of the first released code; the later library has 4096, and which one
-gave the published figure could not be established. The released code lacks
-the flip of the second view in the two-crop setting; it is taken for a mistake.
+65 536; temperatures 0.1 and 0.07; coefficient 0.5: as in the official code.
+Unverified: width 2048 of the projector is that of the first released code; the
+later library has 4096, and which one gave the published figure could not be
+established. The first code lacks the flip of the second view in the two-crop
+setting; it is taken for a mistake.
 """
 
 _base_ = [

@@ -1,0 +1,81 @@
+"""The configs of pretraining, as several test files need them."""
+
+import ast
+import re
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+from torch import nn
+
+import sce_mm
+
+CONFIGS = Path(sce_mm.__file__).parents[1] / 'configs'
+FILES = sorted(
+    p.relative_to(CONFIGS).as_posix()
+    for p in CONFIGS.rglob('*.py')
+    if '_base_' not in p.parts
+    # Those of detectors need mmdet: tests/test_detection.
+    and 'mmdet' not in p.parts
+    and not p.name.startswith('mask-rcnn')
+)
+PRETRAINING = [f for f in FILES if Path(f).parent.name in ('sce', 'demo')]
+RECIPES = [f for f in PRETRAINING if f.startswith('sce/')]
+# A full recipe is composed of bases; a variant says what differs from one.
+FULL = [f for f in RECIPES if '\n_base_ = [' in (CONFIGS / f).read_text()]
+VARIANTS = [f for f in RECIPES if f not in FULL]
+
+
+def load(name: str) -> Config:
+    """A config, the caller's own; each file is read once."""
+    return deepcopy(_read(name))
+
+
+@cache
+def _read(name: str) -> Config:
+    return Config.fromfile(CONFIGS / name)
+
+
+def recipe(stem: str) -> Config:
+    """The recipe of this name under ``configs/sce``."""
+    return load(f'sce/{stem}.py')
+
+
+def build_model(stem: str) -> nn.Module:
+    """The model of a recipe at full size, without memory for its numbers."""
+    return _build(repr(recipe(stem).model.to_dict()))
+
+
+@cache
+def _build(model: str) -> nn.Module:
+    # Several recipes have the same model. It cannot be made on the meta
+    # device: mmpretrain reads numbers from tensors.
+    return MODELS.build(ast.literal_eval(model)).to('meta')
+
+
+def header(name: str) -> str:
+    """What a config says of itself before its first line of code."""
+    return (CONFIGS / name).read_text().split('"""')[1]
+
+
+def body(name: str) -> list[str]:
+    """The lines of code below the header."""
+    code = (CONFIGS / name).read_text().split('"""', 2)[2]
+    return [line for line in code.splitlines() if line.strip()]
+
+
+def processes_and_batch(name: str) -> tuple[int, int]:
+    """``8xb512`` in a name: processes, and images on each."""
+    found = re.search(r'_(\d+)xb(\d+)-', Path(name).stem)
+    assert found, f'{name}: no batch size'
+    return int(found[1]), int(found[2])
+
+
+def views(cfg: Config) -> list[dict[str, Any]]:
+    """The views that a config makes of each image."""
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    (transform,) = [t for t in pipeline if t.type == 'SCEViews']
+    return transform.views
