@@ -1,0 +1,83 @@
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from sce_mm.datasets.near_duplicates import find_copies, fingerprint
+
+PHOTOS = ('astronaut', 'chelsea', 'coffee', 'rocket')
+
+
+@pytest.fixture(scope='module')
+def photos(tmp_path_factory):
+    """Paths of four photographs as PNG files."""
+    folder = tmp_path_factory.mktemp('photos')
+    paths = []
+    for name in PHOTOS:
+        path = folder / f'{name}.png'
+        cv2.imwrite(str(path), getattr(data, name)()[..., ::-1])
+        paths.append(str(path))
+    return paths
+
+
+def written(path, image, quality=95):
+    cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda x: x[:, ::-1],
+        lambda x: cv2.resize(x, None, fx=0.5, fy=0.5),
+        lambda x: cv2.cvtColor(x, cv2.COLOR_BGR2GRAY),
+        lambda x: np.clip(x * 1.2, 0, 255).astype(np.uint8),
+    ],
+    ids=['mirrored', 'halved', 'grey', 'brighter'],
+)
+def test_changed_copies_are_found(photos, tmp_path, change):
+    for index, path in enumerate(photos):
+        copy = written(tmp_path / 'copy.jpg', change(cv2.imread(path)), 60)
+        (found,) = find_copies(photos, [copy])
+        assert found.first == photos[index]
+        assert found.second == copy
+        assert not found.exact
+
+
+def test_the_same_file_under_another_name_is_exact(photos, tmp_path):
+    copy = tmp_path / 'renamed'
+    copy.write_bytes(open(photos[2], 'rb').read())
+    (found,) = find_copies(photos, [str(copy)])
+    assert found.exact
+    assert found.first == photos[2]
+
+
+def test_other_photographs_are_no_copies(photos):
+    for path in photos:
+        assert not find_copies([p for p in photos if p != path], [path])
+
+
+def test_flat_and_broken_images_count_by_their_content_alone(tmp_path):
+    grey = written(tmp_path / 'grey.png', np.full((40, 40, 3), 90, np.uint8))
+    white = written(
+        tmp_path / 'white.png', np.full((40, 40, 3), 255, np.uint8)
+    )
+    broken = tmp_path / 'broken.jpg'
+    broken.write_bytes(b'\xff\xd8\xff nothing')
+    assert fingerprint(grey).bits is None
+    assert fingerprint(broken).bits is None
+    assert not find_copies([grey, str(broken)], [white])
+    (found,) = find_copies([grey, str(broken)], [white, str(broken)])
+    assert found.exact
+
+
+def test_no_set_at_all(photos):
+    assert find_copies([], photos) == []
+    assert find_copies(photos, []) == []
+
+
+def test_distance_out_of_range(photos):
+    with pytest.raises(
+        ValueError, match=r'max_distance must be in \[0, 255\]'
+    ):
+        find_copies(photos, photos, max_distance=256)
