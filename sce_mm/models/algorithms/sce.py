@@ -42,6 +42,9 @@ class SCE(BaseSelfSupervisor):
             so that a pair cannot be told by its statistics: shuffled over
             the processes if there are several (MoCo), else in S groups. Not
             for SyncBN. None, as in the symmetric recipes, for neither.
+        channels_last: Keep convolution weights and with them all images and
+            feature maps in the memory layout in which processors and GPUs
+            convolve fastest. Values are the same up to rounding.
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialisation config.
 
@@ -58,6 +61,7 @@ class SCE(BaseSelfSupervisor):
         queue: dict | None = None,
         num_target_views: int = 2,
         shuffle_bn: dict | None = None,
+        channels_last: bool = False,
         data_preprocessor: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
@@ -81,6 +85,9 @@ class SCE(BaseSelfSupervisor):
         # Forward passes whose gradients are summed up in one optimiser step.
         self.micro_batches_per_step = 1
         self._pending: list[list[Tensor]] = []
+        if channels_last:
+            # Convolutions take over the layout of their weights.
+            self.to(memory_format=torch.channels_last)
 
     def init_weights(self) -> None:
         """Initialise the online branch and copy it to the momentum branch."""
