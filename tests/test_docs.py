@@ -14,6 +14,7 @@ DOCUMENTS = [
     'CONTRIBUTING.md',
     'docs/method.md',
     'docs/reproduce.md',
+    'docs/datasets.md',
     'configs/sce/README.md',
 ]
 # Made by commands, or named as an example.

@@ -1,0 +1,186 @@
+"""The converters on small copies of the published layouts."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mmpretrain.datasets import CustomDataset
+
+from sce_mm.datasets import IMAGENET100_IDS, ImageNet1k, UnlabelledImages
+
+pytestmark = pytest.mark.integration
+
+TOOLS = Path(__file__).parents[2] / 'tools' / 'dataset_converters'
+IDS = ['n01443537', 'n01629819', 'n01641577']
+SMALL = ('--classes', 3, '--train-per-class', 2, '--val-per-class', 1)
+
+
+def run(tool: str, *arguments: object) -> str:
+    """What the command prints; its last line of complaint if it fails."""
+    done = subprocess.run(
+        [sys.executable, TOOLS / f'{tool}.py', *map(str, arguments)],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    return done.stdout
+
+
+def write_image(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.zeros((4, 4, 3), np.uint8))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """Tiny-ImageNet of three classes, two images each, one for validation."""
+    (tmp_path / 'wnids.txt').write_text('\n'.join(reversed(IDS)) + '\n')
+    lines = []
+    for number, name in enumerate(IDS):
+        for index in range(2):
+            file = f'{name}_{index}.JPEG'
+            write_image(tmp_path / 'train' / name / 'images' / file)
+        (tmp_path / 'train' / name / f'{name}_boxes.txt').touch()
+        file = f'val_{2 - number}.JPEG'
+        write_image(tmp_path / 'val' / 'images' / file)
+        lines.append(f'{file}\t{name}\t0\t32\t44\t62\n')
+    (tmp_path / 'val' / 'val_annotations.txt').write_text(''.join(lines))
+    return tmp_path
+
+
+def test_tiny_imagenet_gets_lists_that_data_sets_read(tiny: Path) -> None:
+    output = run('tiny_imagenet', tiny, *SMALL)
+    assert 'train.txt: 6 images of 3 classes, 2 each; all' in output
+    assert 'val.txt: 3 images of 3 classes, 1 each; all' in output
+    for split, count in (('train', 6), ('val', 3)):
+        dataset = CustomDataset(
+            data_root=str(tiny),
+            data_prefix=split,
+            ann_file=f'meta/{split}.txt',
+            metainfo={'classes': IDS},
+        )
+        assert len(dataset) == count
+    infos = [dataset.get_data_info(i) for i in range(3)]
+    files = [Path(info['img_path']).name for info in infos]
+    assert files == ['val_2.JPEG', 'val_1.JPEG', 'val_0.JPEG']
+    assert [info['gt_label'] for info in infos] == [0, 1, 2]
+
+
+def test_a_damaged_tiny_imagenet_is_refused(tiny: Path) -> None:
+    with pytest.raises(RuntimeError, match='has 3 classes, expected 200'):
+        run('tiny_imagenet', tiny)
+    with pytest.raises(RuntimeError, match='has 6 images, expected 9'):
+        run('tiny_imagenet', tiny, '--classes', 3, '--train-per-class', 3)
+    with pytest.raises(RuntimeError, match='expected the unpacked tiny-imag'):
+        run('tiny_imagenet', tiny / 'train')
+    (tiny / 'val' / 'images' / 'val_1.JPEG').unlink()
+    with pytest.raises(RuntimeError, match=r'1 of 3 files .* do not exist'):
+        run('tiny_imagenet', tiny, *SMALL)
+    with (tiny / 'val' / 'val_annotations.txt').open('a') as lines:
+        lines.write('val_9.JPEG n01443537\n')
+    with pytest.raises(RuntimeError, match=r'line 4: expected a file name'):
+        run('tiny_imagenet', tiny, *SMALL)
+
+
+@pytest.fixture
+def imagenet(tmp_path: Path) -> Path:
+    """Three classes of 9, 10 and 11 images; two are of ImageNet-100."""
+    ids = ['n01440764', *IMAGENET100_IDS[:2]]
+    for number, name in enumerate(ids):
+        for index in range(9 + number):
+            write_image(tmp_path / 'train' / name / f'{name}_{index}.JPEG')
+    return tmp_path
+
+
+def labels_of(path: Path) -> Counter[int]:
+    return Counter(
+        int(line.split()[1]) for line in path.read_text().splitlines()
+    )
+
+
+def test_shares_are_balanced_seeded_and_nested(imagenet: Path) -> None:
+    train, meta = imagenet / 'train', imagenet / 'meta'
+    contents = {}
+    for name, share, seed in (
+        ('small', 0.1, 0),
+        ('again', 0.1, 0),
+        ('other', 0.1, 1),
+        ('large', 0.5, 0),
+    ):
+        out = meta / f'{name}.txt'
+        output = run(
+            'imagenet_subset', train, out, '--share', share, '--seed', seed
+        )
+        each = round(10 * share)
+        assert f'{3 * each} images of 3 classes, {each} each' in output
+        assert labels_of(out) == {0: each, 1: each, 2: each}
+        contents[name] = set(out.read_text().splitlines())
+    assert contents['small'] == contents['again'] != contents['other']
+    assert contents['small'] < contents['large']
+    dataset = ImageNet1k(str(imagenet), ann_file='meta/large.txt')
+    assert Counter(dataset.get_gt_labels().tolist()) == {0: 5, 1: 5, 2: 5}
+
+
+def test_a_list_of_file_names_finds_its_files(imagenet: Path) -> None:
+    train, meta = imagenet / 'train', imagenet / 'meta'
+    names = imagenet / '1percent.txt'
+    names.write_text('n01692333_4.JPEG\nn01440764_7.JPEG\n')
+    run('imagenet_subset', train, meta / 'a.txt', '--names', names)
+    assert (meta / 'a.txt').read_text().splitlines() == [
+        'n01440764/n01440764_7.JPEG 0',
+        'n01692333/n01692333_4.JPEG 2',
+    ]
+    run('imagenet_subset', train, meta / 'b.txt', '--names', names, '--bare')
+    dataset = UnlabelledImages(str(train), ann_file='../meta/b.txt')
+    assert len(dataset) == 2
+    names.write_text('n01692333_4.JPEG\nn01692333_99.JPEG\n')
+    with pytest.raises(RuntimeError, match=r'1 of 2 names .* n01692333_99'):
+        run('imagenet_subset', train, meta / 'c.txt', '--names', names)
+
+
+def test_classes_are_numbered_anew(imagenet: Path) -> None:
+    train, out = imagenet / 'train', imagenet / 'some.txt'
+    ids = imagenet / 'ids.txt'
+    ids.write_text('n01692333\nn01558993\n')
+    run('imagenet_subset', train, out, '--classes', ids, '--per-class', 3)
+    assert labels_of(out) == {0: 3, 1: 3}
+    assert out.read_text().startswith('n01558993/')
+    with pytest.raises(RuntimeError, match='98 of 100 classes have no images'):
+        run('imagenet_subset', train, out, '--classes', 'imagenet100')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('--share', '0.01'), '0 images of each class: ask for a larger'),
+        (('--share', '2'), r'must be in \(0, 1\], got 2'),
+        (('--per-class', '10'), 'n01440764 has 9 images, 10 are asked for'),
+        (('--names', 'none.txt'), 'no file none.txt: it has one name a line'),
+    ],
+)
+def test_what_cannot_be_chosen_is_refused(
+    imagenet: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    out = imagenet / 'out.txt'
+    with pytest.raises(RuntimeError, match=message):
+        run('imagenet_subset', imagenet / 'train', out, *arguments)
+    assert not out.exists()
+
+
+def test_a_folder_without_classes_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / 'out.txt'
+    with pytest.raises(RuntimeError, match='no images in the folders'):
+        run('imagenet_subset', tmp_path, out, '--per-class', 1)
+    with pytest.raises(RuntimeError, match=r'no folder .*nope: name the one'):
+        run('imagenet_subset', tmp_path / 'nope', out, '--per-class', 1)
+
+
+def test_every_converter_explains_itself() -> None:
+    for tool in ('tiny_imagenet', 'imagenet_subset', 'npz_to_folders'):
+        output = run(tool, '--help')
+        assert f'python tools/dataset_converters/{tool}.py' in output

@@ -1,0 +1,182 @@
+"""A list of some of the training images of ImageNet, with labels.
+
+1 % of every class, the same in every run (the first of the 10 % of a seed):
+
+    python tools/dataset_converters/imagenet_subset.py \\
+        data/imagenet/train data/imagenet/meta/train_1percent.txt --share 0.01
+
+The images of a list of bare file names, such as SimCLR's 1percent.txt:
+
+    python tools/dataset_converters/imagenet_subset.py \\
+        data/imagenet/train data/imagenet/meta/train_1percent.txt \\
+        --names 1percent.txt
+
+All images of some classes, numbered anew:
+
+    python tools/dataset_converters/imagenet_subset.py \\
+        data/imagenet/train data/imagenet/meta/train_in100.txt \\
+        --classes imagenet100
+
+In a config, with labels:
+
+    dataset=dict(type='ImageNet1k', data_root='data/imagenet', split='train',
+                 ann_file='meta/train_1percent.txt', ...)
+
+and, from a list written with --bare, without:
+
+    dataset=dict(type='UnlabelledImages', data_root='data/imagenet/train',
+                 ann_file='../meta/names.txt', ...)
+"""
+
+import argparse
+import hashlib
+import runpy
+from importlib.util import find_spec
+from pathlib import Path
+
+from label_lists import find_classes, verify_list, write_list
+
+Samples = dict[str, list[str]]
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('root', type=Path, help='folder of class folders')
+    parser.add_argument('out', type=Path, help='list to write')
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        '--share', type=float, help='share of all images, equally of classes'
+    )
+    which.add_argument(
+        '--per-class', type=int, metavar='N', help='images of each class'
+    )
+    which.add_argument(
+        '--names', type=Path, metavar='FILE', help='file names, one a line'
+    )
+    parser.add_argument(
+        '--classes',
+        metavar='FILE',
+        help="ids of classes, one a line, or 'imagenet100'; a label is the "
+        'place in their sorted list (default: all folders)',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of the choice')
+    parser.add_argument(
+        '--bare', action='store_true', help='leave the labels out'
+    )
+    return parser.parse_args()
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines that are not empty.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'no file {path}: it has one name a line')
+    return [line.strip() for line in path.read_text().split('\n') if line]
+
+
+def read_ids(which: str) -> list[str]:
+    """Ids of a file, or of ImageNet-100."""
+    if which != 'imagenet100':
+        return read_lines(Path(which))
+    package = find_spec('sce_mm')
+    assert package is not None
+    assert package.origin is not None
+    # The list alone: importing the package takes seconds.
+    path = Path(package.origin).parent / 'datasets' / 'imagenet100_ids.py'
+    return list(runpy.run_path(str(path))['IMAGENET100_IDS'])
+
+
+def keep_classes(found: Samples, which: str) -> Samples:
+    """Only the classes of a list.
+
+    Raises:
+        ValueError: One of them has no folder.
+    """
+    ids = read_ids(which)
+    missing = [name for name in ids if not found.get(name)]
+    if missing:
+        raise ValueError(
+            f'{len(missing)} of {len(ids)} classes have no images: '
+            f'{", ".join(missing[:5])}'
+        )
+    return {name: found[name] for name in ids}
+
+
+def choose(found: Samples, count: int, seed: int) -> Samples:
+    """As many images of each class, by the hash of seed and path.
+
+    A smaller choice with the same seed is part of a larger one, on every
+    machine.
+
+    Raises:
+        ValueError: A class has fewer, or the count is below one.
+    """
+    if count < 1:
+        raise ValueError(
+            f'{count} images of each class: ask for a larger share'
+        )
+    for name, files in found.items():
+        if len(files) < count:
+            raise ValueError(
+                f'class {name} has {len(files)} images, {count} are asked for'
+            )
+
+    def draw(file: str) -> bytes:
+        return hashlib.sha256(f'{seed}/{file}'.encode()).digest()
+
+    return {
+        name: sorted(sorted(files, key=draw)[:count])
+        for name, files in found.items()
+    }
+
+
+def look_up(found: Samples, names: list[str]) -> Samples:
+    """The files of these names, in whatever class they lie.
+
+    Raises:
+        ValueError: A name is not there, or there twice.
+    """
+    if len(set(names)) < len(names):
+        raise ValueError(f'{len(names) - len(set(names))} names stand twice')
+    wanted = set(names)
+    chosen = {
+        name: [file for file in files if Path(file).name in wanted]
+        for name, files in found.items()
+    }
+    seen = [Path(f).name for files in chosen.values() for f in files]
+    if len(seen) != len(set(seen)) or set(seen) != wanted:
+        missing = sorted(wanted - set(seen))
+        raise ValueError(
+            f'{len(missing)} of {len(names)} names are not there'
+            f'{", for example " + missing[0] if missing else ""}, and '
+            f'{len(seen) - len(set(seen))} are there in several folders'
+        )
+    return chosen
+
+
+def main() -> None:
+    args = parse_args()
+    found = find_classes(args.root)
+    if args.classes is not None:
+        found = keep_classes(found, args.classes)
+    total = sum(map(len, found.values()))
+    if args.share is not None:
+        if not 0 < args.share <= 1:
+            raise ValueError(f'--share must be in (0, 1], got {args.share}')
+        args.per_class = round(args.share * total / len(found))
+    if args.per_class is not None:
+        found = choose(found, args.per_class, args.seed)
+    if args.names is not None:
+        found = look_up(found, read_lines(args.names))
+    write_list(args.out, found, args.bare)
+    counts = [len(found[name]) for name in sorted(found)]
+    print(verify_list(args.out, args.root, counts, args.bare))
+
+
+if __name__ == '__main__':
+    main()

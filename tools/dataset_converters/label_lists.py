@@ -1,0 +1,102 @@
+"""Lists of images with a label each: written, read back and counted."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif')
+
+
+def find_classes(root: Path) -> dict[str, list[str]]:
+    """Paths below each class folder, relative to ``root``, all sorted.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or no class in it.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f'no folder {root}: name the one that has a folder for each class'
+        )
+    found = {
+        folder.name: sorted(
+            path.relative_to(root).as_posix()
+            for path in folder.rglob('*')
+            if path.suffix.lower() in EXTENSIONS
+        )
+        for folder in sorted(root.iterdir())
+        if folder.is_dir() and not folder.name.startswith('.')
+    }
+    if not any(found.values()):
+        raise FileNotFoundError(
+            f'no images in the folders of {root}, which has '
+            f'{len(found)} of them: it must have one for each class'
+        )
+    return found
+
+
+def write_list(
+    path: Path, samples: Mapping[str, Sequence[str]], bare: bool = False
+) -> None:
+    """Write ``file label`` lines; a label is the place of the sorted class.
+
+    Args:
+        path: The list.
+        samples: Files of each class.
+        bare: Leave the labels out.
+    """
+    lines = [
+        file if bare else f'{file} {label}'
+        for label, name in enumerate(sorted(samples))
+        for file in samples[name]
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('\n'.join(lines) + '\n')
+
+
+def verify_list(
+    path: Path, root: Path, counts: Iterable[int], bare: bool = False
+) -> str:
+    """Read a list back and compare it with the files and the counts.
+
+    Args:
+        path: The list.
+        root: What its paths are relative to.
+        counts: Expected number of images of each label.
+        bare: There are no labels; only the sum is compared.
+
+    Returns:
+        What was verified, for people.
+
+    Raises:
+        ValueError: The list is not what it should be.
+    """
+    counts = list(counts)
+    lines = path.read_text().splitlines()
+    files = lines if bare else [line.rsplit(' ', 1)[0] for line in lines]
+    if len(set(files)) < len(files):
+        twice = [file for file, n in Counter(files).items() if n > 1]
+        raise ValueError(f'{path} has {twice[0]} twice')
+    missing = [file for file in files if not (root / file).is_file()]
+    if missing:
+        raise ValueError(
+            f'{len(missing)} of {len(files)} files of {path} do not exist, '
+            f'for example {root / missing[0]}'
+        )
+    if len(files) != sum(counts):
+        raise ValueError(
+            f'{path} has {len(files)} images, expected {sum(counts)}'
+        )
+    if not bare:
+        seen = Counter(int(line.rsplit(' ', 1)[1]) for line in lines)
+        for label, count in enumerate(counts):
+            if seen[label] != count:
+                raise ValueError(
+                    f'{path} has {seen[label]} images of class {label}, '
+                    f'expected {count}'
+                )
+    low, high = min(counts), max(counts)
+    each = f'{low}' if low == high else f'{low} to {high}'
+    return (
+        f'{path}: {len(files)} images of {len(counts)} classes, {each} each; '
+        'all files exist'
+    )
