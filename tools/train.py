@@ -29,6 +29,12 @@ def parse_args() -> argparse.Namespace:
         help="folder(s) of images to train on, instead of the config's",
     )
     parser.add_argument(
+        '--pretrained',
+        metavar='FILE',
+        help='backbone file of extract_backbone.py that a detector starts '
+        "from, instead of the config's",
+    )
+    parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
@@ -62,6 +68,8 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     """
     if args.data:
         set_data(cfg, args.data)
+    if args.pretrained:
+        set_pretrained(cfg, args.pretrained)
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
@@ -94,6 +102,28 @@ def set_data(cfg: Config, folders: list[str]) -> None:
         )
     dataset.data_root = folders if len(folders) > 1 else folders[0]
     dataset.pop('ann_file', None)
+
+
+def set_pretrained(cfg: Config, path: str) -> None:
+    """Point all that a detector takes from a backbone file to another one.
+
+    In detectors of the C4 kind that is the head of the regions as well.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no backbone file at {path}')
+    parts = [cfg.model.get('backbone')]
+    if shared := (cfg.model.get('roi_head') or {}).get('shared_head'):
+        parts.append(shared)
+    for part in parts:
+        init_cfg = (part or {}).get('init_cfg') or {}
+        if init_cfg.get('type') != 'Pretrained':
+            raise ValueError(
+                '--pretrained is for configs that load a backbone, but '
+                f'{(part or {}).get("type")} of this one has init_cfg='
+                f'{init_cfg or None}: make one that does with '
+                'tools/make_detection_config.py'
+            )
+        init_cfg.checkpoint = path
 
 
 def enable_lr_scaling(cfg: Config) -> None:

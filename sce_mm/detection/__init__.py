@@ -10,7 +10,8 @@ require_mmdet()
 from mmdet.registry import HOOKS  # noqa: E402
 
 from ..transfer import VerifyTransferHook  # noqa: E402
+from .res_layer import ResLayerExtraNorm  # noqa: E402
 
 HOOKS.register_module(module=VerifyTransferHook)
 
-__all__ = ['VerifyTransferHook']
+__all__ = ['ResLayerExtraNorm', 'VerifyTransferHook']

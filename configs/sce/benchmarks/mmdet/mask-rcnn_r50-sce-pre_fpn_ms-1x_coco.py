@@ -1,8 +1,6 @@
 """Mask R-CNN R50-FPN on COCO from a pretrained backbone, 12 epochs.
 
-    tools/dist_train.sh \
-        configs/sce/benchmarks/mmdet/mask-rcnn_r50-sce-pre_fpn_ms-1x_coco.py \
-        8 --cfg-options model.backbone.init_cfg.checkpoint=backbone.pth
+    tools/benchmarks/mmdet_train.sh CONFIG backbone.pth 8
 
 8 GPUs x 2 images, lr 0.02, short side 640 to 800. The protocol of the
 published comparisons of self-supervised methods; the paper reports C4, not

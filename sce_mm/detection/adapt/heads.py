@@ -1,0 +1,112 @@
+"""Norms in what is new in a detector: neck and heads."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from .backbone import SYNC_BN
+from .plan import ABSENT, Plan, kind
+
+PYRAMIDS = ('FPN', 'PAFPN')
+CONV_BOX_HEADS = ('ConvFCBBoxHead', 'Shared4Conv1FCBBoxHead')
+PARTS = (
+    'neck',
+    'rpn_head',
+    'bbox_head',
+    'mask_head',
+    'semantic_head',
+    'encoder',
+    'decoder',
+)
+NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
+
+
+def adapt_heads(plan: Plan) -> None:
+    """Give a norm to pyramids, box, mask and RetinaNet heads without one.
+
+    The scale of self-supervised features is not that of supervised ones, for
+    which those parts were tuned; convolutions that begin at random need a
+    norm between them. Parts that have a norm keep it, and parts of kinds not
+    named here are left as they are.
+    """
+    for path, neck in entries(plan, 'model.neck'):
+        if kind(neck) in PYRAMIDS:
+            _give(plan, path, 'lateral and output convolutions begin anew')
+    for path, head in entries(plan, 'model.roi_head.bbox_head'):
+        if kind(head) == 'Shared2FCBBoxHead':
+            _convolve(plan, path)
+        if kind(plan.get(path)) in CONV_BOX_HEADS:
+            _give(plan, path, 'norm between the convolutions of the head')
+    for path, head in entries(plan, 'model.roi_head.mask_head'):
+        # The C4 kind has none: its norm is that of the shared head.
+        if kind(head) == 'FCNMaskHead' and head.get('num_convs', 4) > 0:
+            _give(plan, path, 'norm between the convolutions of the head')
+    for path, head in entries(plan, 'model.bbox_head'):
+        if kind(head) == 'RetinaHead':
+            groups = math.gcd(32, head.get('feat_channels', 256))
+            _give(
+                plan,
+                path,
+                'one head for all levels: statistics of a batch would mix '
+                'them, those of a group of channels do not',
+                {'type': 'GN', 'num_groups': groups, 'requires_grad': True},
+            )
+
+
+def entries(plan: Plan, path: str) -> Iterator[tuple[str, Any]]:
+    """A part, or each of a list of parts, with its path."""
+    value = plan.get(path)
+    if isinstance(value, list | tuple):
+        yield from ((f'{path}[{i}]', part) for i, part in enumerate(value))
+    elif value is not ABSENT and value is not None:
+        yield path, value
+
+
+def note_norms(plan: Plan, model: nn.Module) -> None:
+    """Say of each part that was not changed what norm it has."""
+    changed = [change.path for change in plan.changes]
+    roi_head = getattr(model, 'roi_head', nn.Module())
+    for owner, prefix in ((model, 'model.'), (roi_head, 'model.roi_head.')):
+        for name in PARTS:
+            part = getattr(owner, name, None)
+            path = prefix + name
+            if not isinstance(part, nn.Module) or any(
+                c.startswith(path) for c in changed
+            ):
+                continue
+            found = {
+                type(m).__name__
+                for m in part.modules()
+                if isinstance(m, NORMS)
+            }
+            plan.notes.append(
+                f'{path} ({type(part).__name__}): '
+                + (', '.join(sorted(found)) or 'no norm')
+            )
+
+
+def _give(
+    plan: Plan, path: str, reason: str, norm_cfg: dict[str, Any] = SYNC_BN
+) -> None:
+    """Set a norm where there is none, or one that is not trained."""
+    old = plan.get(f'{path}.norm_cfg')
+    if old not in (ABSENT, None):
+        if kind(old) not in ('BN', 'SyncBN'):
+            return
+        reason = 'batch norm trained, over all GPUs'
+    plan.set(f'{path}.norm_cfg', norm_cfg, reason)
+
+
+def _convolve(plan: Plan, path: str) -> None:
+    reason = (
+        'two fully connected layers have no place for a norm; four '
+        'convolutions and one layer do, as in the published comparisons'
+    )
+    plan.set(f'{path}.type', 'Shared4Conv1FCBBoxHead', reason)
+    head = plan.get(path)
+    if head.get('conv_out_channels') is None:
+        channels = head.get('in_channels', 256)
+        plan.set(f'{path}.conv_out_channels', channels, 'as wide as its input')

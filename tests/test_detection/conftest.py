@@ -1,0 +1,99 @@
+"""A tiny data set and a backbone file, for all tests of detectors."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmpretrain.models import ResNet
+
+from sce_mm.transfer import extract_backbone, save_backbone
+
+FACTS = {
+    'arch': 'ResNet-18',
+    'method': 'SCE',
+    'epochs': 3,
+    'channel_order': 'rgb',
+    'mean': [123.675, 116.28, 103.53],
+    'std': [58.395, 57.12, 57.375],
+    'style': 'pytorch',
+}
+
+
+@pytest.fixture(scope='session')
+def scenes(tmp_path_factory):
+    """Four images of 64 pixels with a box and a mask, two classes."""
+    folder = tmp_path_factory.mktemp('scenes')
+    images, annotations = [], []
+    for index in range(4):
+        image = np.full((64, 64, 3), 40 * index, np.uint8)
+        cv2.rectangle(image, (10, 12), (40, 50), (200, 30, 90), -1)
+        name = f'{index}.png'
+        cv2.imwrite(str(folder / name), image)
+        images.append(
+            {'id': index, 'file_name': name, 'width': 64, 'height': 64}
+        )
+        annotations.append(
+            {
+                'id': index,
+                'image_id': index,
+                'category_id': 1 + index % 2,
+                'bbox': [10, 12, 30, 38],
+                'area': 1140,
+                'iscrowd': 0,
+                'segmentation': [[10, 12, 40, 12, 40, 50, 10, 50]],
+            }
+        )
+    categories = [{'id': 1, 'name': 'cup'}, {'id': 2, 'name': 'jar'}]
+    content = {
+        'images': images,
+        'annotations': annotations,
+        'categories': categories,
+    }
+    (folder / 'train.json').write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture(scope='session')
+def backbone_file(tmp_path_factory):
+    """``backbone_file(channels, **facts)``: file of a ResNet-18."""
+    folder = tmp_path_factory.mktemp('weights')
+    written = {}
+
+    def write(channels=16, **facts):
+        key = repr((channels, facts))
+        if key not in written:
+            torch.manual_seed(0)
+            net = ResNet(18, base_channels=channels, stem_channels=channels)
+            backbone, meta = extract_backbone(net.state_dict())
+            path = folder / f'{len(written)}.pth'
+            save_backbone(path, backbone, meta | FACTS | facts)
+            written[key] = path
+        return written[key]
+
+    return write
+
+
+@pytest.fixture(scope='session')
+def tiny_data(scenes):
+    """Text of a config: the scenes, two iterations, nothing written."""
+    pipeline = [
+        {'type': 'LoadImageFromFile'},
+        {'type': 'LoadAnnotations', 'with_bbox': True, 'with_mask': True},
+        {'type': 'Resize', 'scale': (64, 64)},
+        {'type': 'PackDetInputs'},
+    ]
+    return f"""
+train_dataloader = dict(
+    _delete_=True, batch_size=2, num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='CocoDataset', data_root={str(scenes)!r},
+                 ann_file='train.json', data_prefix=dict(img=''),
+                 metainfo=dict(classes=('cup', 'jar')), pipeline={pipeline!r}))
+train_cfg = dict(
+    _delete_=True, type='EpochBasedTrainLoop', max_epochs=1)
+val_cfg = val_dataloader = val_evaluator = None
+test_cfg = test_dataloader = test_evaluator = None
+default_hooks = dict(checkpoint=None)
+"""

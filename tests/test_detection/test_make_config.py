@@ -1,0 +1,202 @@
+"""Any detector's config, made right, trains on the weights for two steps."""
+
+import runpy
+from argparse import Namespace
+
+import pytest
+import torch
+from mmdet.utils import register_all_modules
+from mmengine.config import Config
+
+from sce_mm.launch import build_runner
+from sce_mm.transfer import read_checkpoint
+
+pytestmark = [
+    pytest.mark.integration,
+    # Parts of mmdet use old spellings of mmcv and of mmdet itself.
+    pytest.mark.filterwarnings('ignore:The arguments `:DeprecationWarning'),
+    pytest.mark.filterwarnings('ignore:.* is deprecated in `FFN'),
+    pytest.mark.filterwarnings('ignore:torch.meshgrid'),
+    pytest.mark.filterwarnings('ignore:To copy construct from a tensor'),
+    pytest.mark.filterwarnings('ignore:indexing with dtype torch.uint8'),
+    pytest.mark.filterwarnings('ignore:DeprecationWarning. `num_anchors`'),
+]
+
+PYRAMID = """
+model = dict(
+    backbone=dict(depth=18, base_channels=16),
+    neck=dict(in_channels=[16, 32, 64, 128], out_channels=32),
+"""
+DENSE = (
+    PYRAMID
+    + """
+    bbox_head=dict(in_channels=32, feat_channels=32, stacked_convs=1,
+                   num_classes=2))
+"""
+)
+REGIONS = (
+    PYRAMID
+    + """
+    rpn_head=dict(in_channels=32, feat_channels=32),
+    train_cfg=dict(rpn_proposal=dict(nms_pre=100, max_per_img=50)),
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=32){mask}))
+{heads}
+"""
+)
+MASK = """,
+        mask_roi_extractor=dict(out_channels=32),
+        mask_head=dict(in_channels=32, conv_out_channels=32, num_classes=2)"""
+BOX = 'in_channels=32, fc_out_channels=32, num_classes=2'
+ONE = f'_base_.model.roi_head.bbox_head.update({BOX})'
+THREE = f"""
+for head in _base_.model.roi_head.bbox_head:
+    head.update({BOX})
+del head
+"""
+C4 = """
+model = dict(
+    backbone=dict(depth=18),
+    rpn_head=dict(in_channels=256, feat_channels=32),
+    train_cfg=dict(rpn_proposal=dict(nms_pre=100, max_per_img=20),
+                   rcnn=dict(sampler=dict(num=16))),
+    roi_head=dict(
+        shared_head=dict(depth=18),
+        bbox_roi_extractor=dict(out_channels=256),
+        bbox_head=dict(in_channels=512, num_classes=2),
+        mask_head=dict(in_channels=512, conv_out_channels=32, num_classes=2)))
+"""
+TRANSFORMER = """
+model = dict(
+    backbone=dict(depth=18, base_channels=16),
+    neck=dict(in_channels={channels}), num_queries=20,
+    encoder=dict(num_layers=1), decoder=dict(num_layers=1),
+    bbox_head=dict(num_classes=2))
+"""
+# Config of mmdet, how it is made small, where it gets a norm.
+FAMILIES = {
+    'faster': (
+        'faster_rcnn/faster-rcnn_r50_fpn_1x_coco',
+        REGIONS.format(mask='', heads=ONE),
+        ['neck', 'roi_head.bbox_head'],
+    ),
+    'mask': (
+        'mask_rcnn/mask-rcnn_r50_fpn_1x_coco',
+        REGIONS.format(mask=MASK, heads=ONE),
+        ['neck', 'roi_head.bbox_head', 'roi_head.mask_head'],
+    ),
+    'cascade': (
+        'cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco',
+        REGIONS.format(mask=MASK, heads=THREE),
+        [
+            'neck',
+            *(f'roi_head.bbox_head[{i}]' for i in range(3)),
+            'roi_head.mask_head',
+        ],
+    ),
+    'c4': (
+        'mask_rcnn/mask-rcnn_r50-caffe-c4_1x_coco',
+        C4,
+        ['roi_head.shared_head'],
+    ),
+    'retinanet': (
+        'retinanet/retinanet_r50_fpn_1x_coco',
+        DENSE,
+        ['neck', 'bbox_head'],
+    ),
+    'fcos': ('fcos/fcos_r50-caffe_fpn_gn-head_1x_coco', DENSE, ['neck']),
+    'atss': ('atss/atss_r50_fpn_1x_coco', DENSE, ['neck']),
+    'gfl': ('gfl/gfl_r50_fpn_1x_coco', DENSE, ['neck']),
+    'detr': (
+        'detr/detr_r50_8xb2-150e_coco',
+        TRANSFORMER.format(channels=[128]),
+        [],
+    ),
+    'deformable-detr': (
+        'deformable_detr/deformable-detr_r50_16xb2-50e_coco',
+        TRANSFORMER.format(channels=[32, 64, 128]),
+        [],
+    ),
+    'dino': (
+        'dino/dino-4scale_r50_8xb2-12e_coco',
+        TRANSFORMER.format(channels=[32, 64, 128]),
+        [],
+    ),
+}
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _mmdet():
+    register_all_modules(init_default_scope=False)
+
+
+@pytest.fixture(scope='session')
+def make(root):
+    """``make(config, checkpoint, out)``: the tool without its process."""
+    tool = runpy.run_path(str(root / 'tools' / 'make_detection_config.py'))
+
+    def call(config, checkpoint, out, **options):
+        defaults = {'gpus': 1, 'batch': None, 'overwrite': False}
+        tool['make'](
+            Namespace(
+                config=str(config),
+                checkpoint=checkpoint,
+                out=out,
+                **(defaults | options),
+            )
+        )
+
+    return call
+
+
+@pytest.mark.parametrize('family', FAMILIES)
+def test_a_users_config_is_made_right_and_trains(
+    family, make, backbone_file, tiny_data, tmp_path, monkeypatch, capsys
+):
+    source, small, normed = FAMILIES[family]
+    base = tmp_path / 'mine' / 'detector.py'
+    base.parent.mkdir()
+    base.write_text(f"_base_ = 'mmdet::{source}.py'\n{small}\n{tiny_data}")
+    weights = backbone_file(64 if family == 'c4' else 16)
+    out = tmp_path / 'made' / f'{family}.py'
+    make(base, weights, out)
+    printed = capsys.readouterr().out
+    assert "_base_ = '../mine/detector.py'" in out.read_text()
+
+    elsewhere = tmp_path / 'elsewhere'
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    cfg, before = Config.fromfile(out), Config.fromfile(base)
+    expected = {f'model.{part}.norm_cfg' for part in normed}
+    changed = {
+        line.split()[1]
+        for line in printed.splitlines()
+        if line.startswith('+ ') and '.norm_cfg = ' in line
+    }
+    assert changed == expected | {'model.backbone.norm_cfg'}
+    assert cfg.model.data_preprocessor.bgr_to_rgb is True
+    assert cfg.model.data_preprocessor.mean == [123.675, 116.28, 103.53]
+    assert cfg.param_scheduler == before.param_scheduler
+    base_batch = before.auto_scale_lr.base_batch_size
+    rate = before.optim_wrapper.optimizer.lr * 2 / base_batch
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(rate)
+    assert f'learning rate {cfg.optim_wrapper.optimizer.lr} for ' in printed
+    assert cfg.train_dataloader.dataset.metainfo.classes == ('cup', 'jar')
+
+    cfg.launcher, cfg.work_dir = 'none', str(tmp_path / 'work')
+    cfg.experiment_name = cfg.visualizer.name = tmp_path.name
+    runner = build_runner(cfg)
+    runner.train()
+    assert runner.iter == 2
+    (log,) = (tmp_path / 'work').glob('*/*.log')
+    assert 'transfer verified: 120/120 tensors' in log.read_text()
+    parts = runner.model.backbone.state_dict()
+    if family == 'c4':
+        parts |= runner.model.roi_head.shared_head.state_dict()
+    weights = read_checkpoint(weights)['state_dict']
+    # All of it learns, its statistics too.
+    for name in weights:
+        if name.endswith('num_batches_tracked'):
+            assert parts[name] == 2
+        elif name.endswith('running_mean') or 'conv' in name:
+            assert not torch.equal(parts[name], weights[name]), name

@@ -1,0 +1,48 @@
+"""The option that names the backbone file of a detector."""
+
+import runpy
+
+import pytest
+from mmengine.config import Config
+
+
+@pytest.fixture(scope='module')
+def set_pretrained(root):
+    tool = runpy.run_path(str(root / 'tools' / 'train.py'))
+    return tool['set_pretrained']
+
+
+def detector(**roi_head):
+    loads = {'type': 'Pretrained', 'checkpoint': 'backbone.pth'}
+    return Config(
+        {
+            'model': {
+                'backbone': {'type': 'ResNet', 'init_cfg': loads},
+                'roi_head': roi_head,
+            }
+        }
+    )
+
+
+def test_backbone_and_shared_head_take_the_same_file(set_pretrained, tmp_path):
+    path = tmp_path / 'mine.pth'
+    path.touch()
+    init_cfg = {'type': 'Pretrained', 'checkpoint': 'other.pth'}
+    cfg = detector(shared_head={'type': 'ResLayer', 'init_cfg': init_cfg})
+    set_pretrained(cfg, str(path))
+    assert cfg.model.backbone.init_cfg.checkpoint == str(path)
+    assert cfg.model.roi_head.shared_head.init_cfg.checkpoint == str(path)
+    # A detector without such a head does not get one.
+    plain = detector()
+    set_pretrained(plain, str(path))
+    assert 'shared_head' not in plain.model.roi_head
+
+
+def test_what_loads_nothing_is_refused(set_pretrained, tmp_path):
+    path = tmp_path / 'mine.pth'
+    path.touch()
+    cfg = detector(shared_head={'type': 'ResLayer'})
+    with pytest.raises(ValueError, match='ResLayer of this one has init_cfg='):
+        set_pretrained(cfg, str(path))
+    with pytest.raises(FileNotFoundError, match='no backbone file at'):
+        set_pretrained(cfg, str(tmp_path / 'none.pth'))

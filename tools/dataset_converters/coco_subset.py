@@ -1,0 +1,127 @@
+"""Write annotation files of COCO that hold a part of the images.
+
+    python tools/dataset_converters/coco_subset.py \\
+        data/coco/annotations/instances_train2017.json
+
+writes subsets/instances_train2017.0@1.json, ...@2, ...@5 and ...@10 (per cent)
+beside it, 0 being the seed. Which images are taken depends on their ids and
+the seed alone, and each subset contains the smaller ones.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('annotations', type=Path, help='file of COCO format')
+    parser.add_argument(
+        '--percent',
+        type=float,
+        nargs='+',
+        default=[1, 2, 5, 10],
+        help='of the images; 1 2 5 10 by default',
+    )
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--out-dir', type=Path, help='by default subsets/ beside the file'
+    )
+    return parser.parse_args()
+
+
+def ranked(ids: list[int], seed: int) -> list[int]:
+    """Ids in an order that depends on nothing but each id and the seed.
+
+    A hash serves as the random number of an id: no generator whose stream
+    could change, and images that are added leave the order of the others.
+    """
+
+    def number(image_id: int) -> bytes:
+        return hashlib.sha256(f'{seed}:{image_id}'.encode()).digest()
+
+    return sorted(ids, key=number)
+
+
+def subset(
+    content: dict[str, Any], percent: float, seed: int
+) -> dict[str, Any]:
+    """Annotations of a part of the images; all categories stay.
+
+    Args:
+        content: Of a file in COCO format.
+        percent: Of the images, above 0 and up to 100; at least one is taken.
+        seed: Another one gives another part.
+
+    Raises:
+        ValueError: The percentage is out of range, or ids repeat.
+    """
+    if not 0 < percent <= 100:
+        raise ValueError(f'percent must be in (0, 100], got {percent}')
+    ids = [image['id'] for image in content['images']]
+    if len(set(ids)) < len(ids):
+        raise ValueError('the ids of the images repeat: mend the file')
+    count = max(1, round(len(ids) * percent / 100))
+    chosen = set(ranked(ids, seed)[:count])
+    return content | {
+        'images': [i for i in content['images'] if i['id'] in chosen],
+        'annotations': [
+            a for a in content['annotations'] if a['image_id'] in chosen
+        ],
+    }
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write a file that is never half there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + '.part')
+    part.write_text(json.dumps(content))
+    os.replace(part, path)
+
+
+def describe(content: dict[str, Any]) -> str:
+    """Counts, and the categories that a subset has not one box of."""
+    boxes = Counter(a['category_id'] for a in content['annotations'])
+    absent = [c['name'] for c in content['categories'] if not boxes[c['id']]]
+    text = (
+        f'{len(content["images"])} images, {len(content["annotations"])} '
+        f'annotations'
+    )
+    if absent:
+        text += (
+            f'; without one: {", ".join(absent[:8])}'
+            f'{", ..." if len(absent) > 8 else ""} ({len(absent)} of '
+            f'{len(content["categories"])} categories)'
+        )
+    return text
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        content = json.loads(args.annotations.read_text())
+        missing = {'images', 'annotations', 'categories'} - set(content)
+        if missing:
+            raise ValueError(
+                f'{args.annotations} is not in COCO format: it lacks '
+                f'{", ".join(sorted(missing))}'
+            )
+        folder = args.out_dir or args.annotations.parent / 'subsets'
+        for percent in args.percent:
+            part = subset(content, percent, args.seed)
+            name = f'{args.annotations.stem}.{args.seed}@{percent:g}.json'
+            write(folder / name, part)
+            print(f'{folder / name}: {describe(part)}')
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,124 @@
+"""Turn a detector's config into one that uses self-supervised weights rightly.
+
+    python tools/make_detection_config.py MMDET_CONFIG BACKBONE OUT --gpus 8
+
+MMDET_CONFIG is a path, or mmdet::name of a config that comes with mmdet; the
+data set and its classes stay. BACKBONE is a file of extract_backbone.py. OUT
+inherits MMDET_CONFIG and says what differs, with the reasons, and works from
+any folder. What cannot be done rightly is refused.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from sce_mm.detection.adapt import (
+    Plan,
+    adapt,
+    load_source,
+    write_config,
+)
+from sce_mm.transfer import (
+    CheckpointError,
+    extract_backbone,
+    read_checkpoint,
+)
+from sce_mm.transfer.backbone import FORMAT
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('config', help='path, or mmdet::name')
+    parser.add_argument('checkpoint', type=Path, help='backbone file')
+    parser.add_argument('out', type=Path, help='config to write, .py')
+    parser.add_argument(
+        '--gpus',
+        type=int,
+        default=1,
+        metavar='N',
+        help='processes of the training, for the learning rate; 1 by default',
+    )
+    parser.add_argument(
+        '--batch',
+        type=int,
+        metavar='N',
+        help="images of each process; the config's by default",
+    )
+    parser.add_argument(
+        '--overwrite', action='store_true', help='replace OUT if it exists'
+    )
+    return parser.parse_args()
+
+
+def make(args: argparse.Namespace) -> None:
+    """Read, change, write, report.
+
+    Raises:
+        ValueError: The config, the file or a number is not as it should be.
+        FileExistsError: OUT exists, or is the config itself.
+    """
+    out = args.out
+    if out.suffix != '.py':
+        raise ValueError(f'OUT is a config, its name ends in .py: {out}')
+    for name in ('gpus', 'batch'):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise ValueError(f'--{name} must be at least 1, got {value}')
+    source = Path(args.config)
+    if source.exists() and out.exists() and out.samefile(source):
+        raise FileExistsError('OUT is the config itself: name another')
+    if out.exists() and not args.overwrite:
+        raise FileExistsError(
+            f'{out} exists: name another file or add --overwrite'
+        )
+    checkpoint = read_checkpoint(args.checkpoint)
+    meta = checkpoint.get('meta')
+    if not isinstance(meta, dict) or meta.get('format') != FORMAT:
+        raise CheckpointError(
+            f'{args.checkpoint} is not a backbone file: make one with '
+            f'tools/model_converters/extract_backbone.py {args.checkpoint} '
+            'OUT and name OUT here'
+        )
+    tensors, meta = extract_backbone(checkpoint)
+    path = args.checkpoint.resolve()
+    cfg = load_source(args.config)
+    plan, rate = adapt(cfg, path, tensors, meta, args.gpus, args.batch)
+    weights = f'{meta["arch"]} of {meta["method"]}, {meta["sha256"][:8]}'
+    title = f'{args.config.rsplit("/", 1)[-1]}, from {weights}.'
+    write_config(plan, args.config, path, out, title)
+    report(plan, rate, args)
+
+
+def report(plan: Plan, rate: str, args: argparse.Namespace) -> None:
+    """Print what changed, and what did not."""
+    reason = ''
+    for change in plan.changes:
+        if change.reason != reason:
+            reason = change.reason
+            print(f'\n# {reason}')
+        print(f'- {change.path} = {change.old!r}')
+        print(f'+ {change.path} = {change.new!r}')
+    if plan.notes:
+        print('\nLeft as it is:')
+        for note in plan.notes:
+            print(f'  {note}')
+    print(f'\n{args.out}: {len(plan.changes)} lines differ; {rate}')
+    start = (
+        f'python tools/train.py {args.out}'
+        if args.gpus == 1
+        else f'tools/dist_train.sh {args.out} {args.gpus}'
+    )
+    print(f'Next: {start}')
+
+
+def main() -> None:
+    try:
+        make(parse_args())
+    except (ValueError, OSError) as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()
