@@ -1,3 +1,5 @@
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -46,7 +48,7 @@ def test_changed_copies_are_found(photos, tmp_path, change):
 
 def test_the_same_file_under_another_name_is_exact(photos, tmp_path):
     copy = tmp_path / 'renamed'
-    copy.write_bytes(open(photos[2], 'rb').read())
+    shutil.copy(photos[2], copy)
     (found,) = find_copies(photos, [str(copy)])
     assert found.exact
     assert found.first == photos[2]
