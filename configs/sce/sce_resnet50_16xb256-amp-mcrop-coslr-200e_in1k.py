@@ -7,7 +7,8 @@ Reproduces: 75.4 % linear top-1; COCO 41.6 box and 36.0 mask AP with Mask R-CNN
 R50-C4 2x; VOC07 88.24 mAP (paper).
 Hardware: 16 A100 of 80 GB on 2 machines, batch 4096, half precision (official
 code).
-Memory: not estimated.
+Memory: 40 GB a GPU, estimated by tools/analysis_tools/estimate_memory.py
+and not measured.
 Status: not run here, except for two iterations of a narrow copy in the tests.
 
 The 200-epoch recipe with four local crops, which learn from both global views:

@@ -6,7 +6,8 @@
 
 Reproduces: nothing; the combination is ours.
 Hardware: 1 GPU, batch 128, half precision.
-Memory: not estimated.
+Memory: 11 GB a GPU, estimated by tools/analysis_tools/estimate_memory.py
+and not measured.
 Status: not run here, except for two iterations of a narrow copy in the tests.
 
 The two-crop ImageNet recipe of the paper with its learning rate scaled from

@@ -5,7 +5,8 @@
 
 Reproduces: 72.7 % linear top-1 (paper).
 Hardware: 8 A100 of 80 GB, batch 4096, half precision (official code).
-Memory: not estimated.
+Memory: 42 GB a GPU, estimated by tools/analysis_tools/estimate_memory.py
+and not measured.
 Status: not run here, except for two iterations of a narrow copy in the tests.
 
 LARS with lr 0.3 for 256 images (4.8), weight decay 1e-6, 10 epochs of warm-up,

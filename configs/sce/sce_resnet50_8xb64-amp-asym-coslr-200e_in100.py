@@ -6,7 +6,8 @@
 Reproduces: 82.94 % linear top-1 at coefficient 0.5, where 0 gives 81.53 and 1
 gives 81.11 (figures of the paper as a third party quotes them).
 Hardware: not known; batch 512 split over 8 GPUs.
-Memory: not estimated.
+Memory: 3.2 GB a GPU, estimated by tools/analysis_tools/estimate_memory.py
+and not measured.
 Status: not run here, except for two iterations of a narrow copy in the tests.
 
 The base of the ablations: configs/sce/README.md says which config or override

@@ -5,7 +5,8 @@
 
 Reproduces: nothing; no result is known.
 Hardware: meant for 8 GPUs, batch 1024.
-Memory: not estimated.
+Memory: 16 GB a GPU, estimated by tools/analysis_tools/estimate_memory.py
+and not measured.
 Status: not run here, except for two iterations of a narrow copy in the tests.
 
 Loss, views, heads, queue and momentum encoder are those of the ImageNet
