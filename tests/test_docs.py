@@ -15,6 +15,7 @@ DOCUMENTS = [
     'docs/method.md',
     'docs/reproduce.md',
     'docs/datasets.md',
+    'docs/running.md',
     'configs/sce/README.md',
 ]
 # Made by commands, or named as an example.

@@ -5,10 +5,17 @@ python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
 """
 
 import argparse
-from pathlib import Path
 
 from mmengine.config import Config
 
+from sce_mm.beginnings import (
+    AUTO,
+    has_checkpoint,
+    restarted,
+    set_continuation,
+    set_initial_weights,
+    set_resume,
+)
 from sce_mm.launch import (
     add_common_arguments,
     build_runner,
@@ -39,8 +46,22 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CKPT',
-        help='go on from this checkpoint; without a path, from the newest '
-        'one in the work dir, if there is any',
+        help='go on with the run of this checkpoint; without a path, of the '
+        'newest one in the work dir, if there is any',
+    )
+    parser.add_argument(
+        '--init-from',
+        metavar='CKPT',
+        help='begin a new run from these weights: a whole model, or a '
+        'backbone of any format that extract_backbone.py knows',
+    )
+    parser.add_argument(
+        '--continue-for',
+        type=int,
+        metavar='EPOCHS',
+        help='go on for more epochs than the finished run had (of the work '
+        'dir, or of --resume CKPT); all schedules become those of the longer '
+        'run',
     )
     parser.add_argument(
         '--amp',
@@ -70,11 +91,7 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         set_data(cfg, args.data)
     if args.pretrained:
         set_pretrained(cfg, args.pretrained)
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
-        if cfg.load_from and not Path(cfg.load_from).is_file():
-            raise FileNotFoundError(f'no checkpoint at {cfg.load_from}')
+    set_beginning(cfg, args)
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
@@ -87,6 +104,24 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
             for hook in cfg.get('custom_hooks', [])
             if hook['type'] != 'OnlineKNNHook'
         ]
+
+
+def set_beginning(cfg: Config, args: argparse.Namespace) -> None:
+    """Resume, initialise from or continue for, and no two that disagree."""
+    if args.init_from and args.continue_for:
+        raise ValueError(
+            '--init-from begins a new run and --continue-for goes on with a '
+            'finished one: give one of them'
+        )
+    if restarted():
+        # What torchrun started again goes on with what it has written.
+        args.resume = AUTO if has_checkpoint(cfg) else args.resume
+    if args.init_from:
+        set_initial_weights(cfg, args.init_from)
+    if args.continue_for is not None:
+        set_continuation(cfg, args.continue_for, args.resume or AUTO)
+    elif args.resume is not None:
+        set_resume(cfg, args.resume)
 
 
 def set_data(cfg: Config, folders: list[str]) -> None:

@@ -8,7 +8,10 @@ default_hooks = dict(
     # Fetches what is logged from the device when it is logged.
     runtime_info=dict(type='DeferredRuntimeInfoHook'),
     logger=dict(interval=50),
-    checkpoint=dict(interval=1, max_keep_ckpts=3),
+    # Whole or not there, and a run goes on from it to the last bit.
+    checkpoint=dict(
+        type='DurableCheckpointHook', interval=1, max_keep_ckpts=3
+    ),
 )
 custom_hooks = [
     # 0.01 falling to zero: a decay of 0.99 rising to 1 along a cosine.

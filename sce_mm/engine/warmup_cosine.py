@@ -102,6 +102,14 @@ class WarmupCosineLR(_ParamScheduler):
             '_last_value': self._last_value,
         }
 
+    def enter(self) -> None:
+        """Give the optimiser the rate of this position, from any other."""
+        for group, value in zip(
+            self.optimizer.param_groups, self._get_value(), strict=True
+        ):
+            group['lr'] = value
+        self._last_value = self._get_value()
+
     def _get_value(self) -> list[float]:
         share = self._share(self.last_step // self.accumulation)
         return [base * share for base in self.base_values]

@@ -5,8 +5,6 @@ only, so that ``torch.load(path, weights_only=True)`` reads it anywhere.
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..durable_files import replace_durably
 from .checkpoint import META_KEY, meta_of
 from .compare import compare
 from .errors import CheckpointError
@@ -161,9 +160,10 @@ def save_backbone(
         path: Target.
         backbone: Tensors under bare names.
         meta: Meta block of :func:`extract_backbone`.
+
+    Raises:
+        WriteError: The disk is full or the folder is read-only.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         # Clones: a view would drag along the storage it is part of.
         'state_dict': {
@@ -171,16 +171,7 @@ def save_backbone(
         },
         'meta': dict(meta),
     }
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        try:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
-    path.chmod(0o644)
+    replace_durably(path, lambda file: torch.save(content, file))
 
 
 def load_backbone(

@@ -26,6 +26,7 @@ SMALL = [
     'train_cfg.max_epochs=4',
     'param_scheduler.warmup_epochs=1',
     'default_hooks.logger.interval=1',
+    'default_hooks.checkpoint.by_epoch=False',
 ]
 
 
@@ -115,13 +116,15 @@ def test_a_folder_is_enough_and_a_killed_run_goes_on(root, photos, tmp_path):
     assert 'resumed epoch: ' in resumed.stdout + resumed.stderr
     assert logged_losses(killed) == expected
     first, second = (
-        torch.load(path / 'epoch_4.pth', weights_only=False)['state_dict']
+        torch.load(path / 'iter_12.pth', weights_only=False)['state_dict']
         for path in (tmp_path / 'whole', killed)
     )
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
-    # Two of the four checkpoints at most are kept besides the last.
-    assert len(list((tmp_path / 'whole').glob('epoch_*.pth'))) == 3
+    # Two of the twelve checkpoints are kept besides the last.
+    names = {path.name for path in killed.glob('*.pth')}
+    assert names == {'iter_10.pth', 'iter_11.pth', 'iter_12.pth'}
+    assert not list(killed.glob('.*.partial'))
 
 
 @pytest.mark.parametrize(

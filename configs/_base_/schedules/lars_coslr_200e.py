@@ -5,4 +5,4 @@ optim_wrapper = dict(
 param_scheduler = dict(
     type='WarmupCosineLR', warmup_epochs=10, convert_to_iter_based=True
 )
-train_cfg = dict(by_epoch=True, max_epochs=200)
+train_cfg = dict(type='ResumableTrainLoop', max_epochs=200)

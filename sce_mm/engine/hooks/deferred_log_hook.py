@@ -56,9 +56,10 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         if self.every_n_inner_iters(
             batch_idx, self._interval
         ) or self.end_of_epoch(runner.train_dataloader, batch_idx):
-            self._hand_over(runner)
+            self.hand_over(runner)
 
-    def _hand_over(self, runner: Runner) -> None:
+    def hand_over(self, runner: Runner) -> None:
+        """Put what is kept into ``message_hub``, as a checkpoint needs it."""
         if not self._values:
             return
         numbers = torch.stack(self._values).tolist()

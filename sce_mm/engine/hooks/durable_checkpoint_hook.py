@@ -1,0 +1,263 @@
+"""Checkpoints that a run can go on from exactly, whatever killed it."""
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+
+from ...durable_files import (
+    WriteError,
+    remove_partial_files,
+    write_durably,
+)
+from ...transfer.checkpoint import read_resumable
+from ...transfer.compare import compare
+from ...transfer.errors import CheckpointError
+from ..find_checkpoint import newest_whole_checkpoint
+from ..run_state import (
+    KEY,
+    adopt_run_state,
+    collect_run_state,
+    decide_on_main,
+    enter_longer_schedules,
+    require_resumable,
+    restore_random_state,
+)
+from .deferred_log_hook import DeferredRuntimeInfoHook
+
+# Written when a run is stopped between two regular checkpoints.
+STOPPED = 'stopped_at_iter_{}.pth'
+
+
+@HOOKS.register_module()
+class DurableCheckpointHook(CheckpointHook):
+    """mmengine's ``CheckpointHook``, safe against crashes and exact.
+
+    - A file is written beside its place, flushed, read back, then renamed;
+      ``last_checkpoint`` likewise and after it; old ones are removed last.
+    - It is written between two optimiser steps only. With gradient
+      accumulation across the end of an epoch that is a few iterations later.
+    - It also holds the random generators of every process and the layout of
+      the run, see :mod:`sce_mm.engine.run_state`.
+    - Resuming takes the newest whole file, reports damaged ones, and refuses
+      files that hold no run, or one of another model or length.
+
+    Remote folders are left to mmengine, without these guarantees.
+
+    Args:
+        *args: See mmengine's ``CheckpointHook``.
+        extends: Epochs of a finished run that this one goes on from, set by
+            ``tools/train.py --continue-for``.
+        **kwargs: See mmengine's ``CheckpointHook``.
+    """
+
+    def __init__(
+        self, *args: Any, extends: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.extends = extends
+        self.backend_args: dict[str, Any] | None
+        self._resuming = False
+        self._resumed: dict[str, Any] | None = None
+        self._run_state: dict[str, Any] | None = None
+        self._overdue = False
+
+    def before_run(self, runner: Runner) -> None:
+        """Choose the checkpoint to resume from, if that is asked for."""
+        self._resuming = runner._resume
+        if not runner._resume or not _is_local(self._folder(runner)):
+            return
+        if runner._load_from is None:
+            found = decide_on_main(
+                lambda: newest_whole_checkpoint(
+                    self._folder(runner), (self.filename_tmpl, STOPPED)
+                )
+            )
+            if found is None:
+                runner._resume = self._resuming = False
+                runner.logger.info(
+                    f'nothing to resume in {self._folder(runner)}: the run '
+                    'starts at the beginning'
+                )
+                return
+            runner._load_from = str(found)
+        path = runner._load_from
+        if _is_local(path):
+            decide_on_main(
+                lambda: require_resumable(read_resumable(path), path)
+            )
+
+    def after_load_checkpoint(
+        self, runner: Runner, checkpoint: dict[str, Any]
+    ) -> None:
+        """Fit position and schedules to this run, or refuse."""
+        if not self._resuming:
+            return
+        _require_same_model(runner, checkpoint)
+        for note in adopt_run_state(runner, checkpoint, self.extends):
+            runner.logger.warning(f'resume: {note}')
+        self._resumed = checkpoint
+
+    def before_train(self, runner: Runner) -> None:
+        """Prepare the folder; go on where the checkpoint was written."""
+        local = _is_local(self._folder(runner))
+        if local and self.backend_args is None:
+            self.backend_args = {'backend': 'durable'}
+        super().before_train(runner)
+        if local and is_main_process():
+            remove_partial_files(self.out_dir)
+        if self._resumed is not None:
+            restore_random_state(self._resumed)
+            layout = self._resumed.get(KEY, {}).get('layout', {})
+            if self.extends is not None and (
+                layout.get('max_epochs') == self.extends
+            ):
+                runner.logger.warning(enter_longer_schedules(runner))
+            self._resumed = None
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Any = None,
+    ) -> None:
+        """Save every few iterations, or what is overdue."""
+        if self._overdue and runner.optim_wrapper.should_update():
+            self._overdue = False
+            step = runner.epoch if self.by_epoch else runner.iter + 1
+            self._save_checkpoint_with_step(
+                runner, step, _position_within_epoch(runner)
+            )
+        else:
+            super().after_train_iter(runner, batch_idx, data_batch, outputs)
+
+    def before_save_checkpoint(
+        self, runner: Runner, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add what was collected of all processes."""
+        if self._run_state is not None:
+            checkpoint[KEY] = self._run_state
+
+    def save_stopped(self, runner: Runner) -> str:
+        """Save between two regular checkpoints; every process calls this.
+
+        The file is removed when the resumed run writes the next one.
+
+        Returns:
+            Path of the file.
+        """
+        name = STOPPED.format(runner.iter + 1)
+        older = runner.message_hub.get_info('stopped_ckpt')
+        runner.message_hub.update_info('stopped_ckpt', name)
+        self._write(runner, name, _position_within_epoch(runner))
+        if older is not None and is_main_process():
+            self._remove(older)
+        return str(self.last_ckpt)
+
+    def _save_checkpoint(self, runner: Runner) -> None:
+        if runner.optim_wrapper.should_update():
+            super()._save_checkpoint(runner)
+        else:
+            self._overdue = True
+
+    def _save_checkpoint_with_step(
+        self, runner: Runner, step: int, meta: dict[str, Any]
+    ) -> None:
+        """Write, then point to it, then remove what is outdated."""
+        hub = runner.message_hub
+        stopped = hub.pop_info('stopped_ckpt')
+        outdated = [] if stopped is None else [stopped]
+        if self.max_keep_ckpts > 0:
+            ids = [i for i in self.keep_ckpt_ids if i != step] + [step]
+            # The file names those due for removal too: a run that is killed
+            # before that removes them when it resumes.
+            hub.update_info('keep_ckpt_ids', ids)
+            outdated += [
+                self.filename_tmpl.format(i)
+                for i in ids[: -self.max_keep_ckpts]
+            ]
+            self.keep_ckpt_ids.clear()
+            self.keep_ckpt_ids.extend(ids[-self.max_keep_ckpts :])
+        self._write(runner, self.filename_tmpl.format(step), meta)
+        if is_main_process():
+            for name in outdated:
+                self._remove(name)
+
+    def _write(self, runner: Runner, name: str, meta: dict[str, Any]) -> None:
+        for hook in runner.hooks:
+            if isinstance(hook, DeferredRuntimeInfoHook):
+                hook.hand_over(runner)
+        previous = runner.message_hub.get_info('last_ckpt')
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        self._run_state = collect_run_state(runner, self.extends)
+        try:
+            runner.save_checkpoint(
+                self.out_dir,
+                name,
+                self.file_client_args,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+                **self.args,
+            )
+            if is_main_process():
+                write_durably(
+                    Path(runner.work_dir) / 'last_checkpoint',
+                    str(self.last_ckpt).encode(),
+                )
+        except WriteError as error:
+            raise WriteError(
+                f'{error}. The last good checkpoint is {previous}: make room '
+                'or set default_hooks.checkpoint.out_dir, then --resume'
+            ) from error
+        finally:
+            self._run_state = None
+
+    def _remove(self, name: str) -> None:
+        path = self.file_backend.join_path(self.out_dir, name)
+        if self.file_backend.isfile(path):
+            self.file_backend.remove(path)
+
+    def _folder(self, runner: Runner) -> str:
+        """Where checkpoints go, as mmengine will say in ``before_train``."""
+        if self.out_dir is None or self.out_dir == runner.work_dir:
+            return runner.work_dir
+        return f'{self.out_dir}/{Path(runner.work_dir).name}'
+
+
+def _position_within_epoch(runner: Runner) -> dict[str, int]:
+    return {'epoch': runner.epoch, 'iter': runner.iter + 1}
+
+
+def _require_same_model(runner: Runner, checkpoint: dict[str, Any]) -> None:
+    """Refuse to resume with some tensors missing or left over.
+
+    Raises:
+        CheckpointError: Names or shapes differ; of the queue, which may be
+            of another length, only the names are compared.
+    """
+    model = (
+        runner.model.module if is_model_wrapper(runner.model) else runner.model
+    )
+    ours, theirs = model.state_dict(), dict(checkpoint['state_dict'])
+    if ours.keys() == theirs.keys():
+        for name in [n for n in ours if n.startswith('queue.')]:
+            del ours[name], theirs[name]
+    difference = compare(ours, theirs)
+    if difference:
+        raise CheckpointError(
+            'the checkpoint is of another model than this config builds, so '
+            f'that the run cannot go on:\n{difference}'
+        )
+
+
+def _is_local(path: str | Path) -> bool:
+    return '://' not in str(path) and ':s3:' not in str(path)

@@ -1,0 +1,295 @@
+"""Interrupted runs are the uninterrupted ones, wherever they were stopped."""
+
+import logging
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.registry import HOOKS
+from tiny_runner import Record, TinyImages, build_runner
+from torch.utils.data import DataLoader
+
+from sce_mm.beginnings import set_continuation
+from sce_mm.datasets import SeededSampler
+from sce_mm.transfer import CheckpointError, read_checkpoint
+
+pytestmark = pytest.mark.integration
+
+COSINE = {'kind': 'cosine', 'start': 0.1, 'end': 0.0}
+
+
+@HOOKS.register_module(force=True)
+class DrawHook(Record):
+    """Uses the global generators, as dropout and evaluations do."""
+
+    priority = 'NORMAL'
+
+    def __init__(self):
+        super().__init__()
+        self.drawn = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch, outputs):
+        self.drawn.append(float(torch.rand(())))
+
+    def before_train(self, runner):
+        torch.rand(3)
+
+
+def loader(images=20, batch=4, count=2, **options):
+    dataset = TinyImages(images)
+    if count > 2:
+        from tiny import views
+
+        dataset.views = views(images, count, seed=3)
+    sampler = SeededSampler(dataset, seed=5)
+    return DataLoader(
+        dataset, batch, sampler=sampler, drop_last=True, **options
+    )
+
+
+def run(folder, checkpoint=None, data=None, epochs=3, draw=None, **options):
+    """A run of 15 iterations that saves every second one, finished."""
+    loop = {'type': 'ResumableTrainLoop', 'max_epochs': epochs}
+    schedule = {
+        'type': 'WarmupCosineLR',
+        'warmup_epochs': 1,
+        'convert_to_iter_based': True,
+    }
+    hook = {
+        'type': 'DurableCheckpointHook',
+        'by_epoch': False,
+        'interval': 2,
+        **options.pop('hook', {}),
+    }
+    hooks = ({'type': 'MomentumUpdateHook', 'momentum': COSINE},)
+    runner, record = build_runner(
+        folder,
+        epochs=epochs,
+        hooks=hooks if draw is None else (*hooks, draw),
+        train_dataloader=loader(**(data or {})),
+        train_cfg=options.pop('train_cfg', loop),
+        default_hooks={'logger': None, 'checkpoint': hook},
+        param_scheduler=options.pop('param_scheduler', schedule),
+        resume=checkpoint is not None,
+        load_from=None if checkpoint in (None, 'auto') else str(checkpoint),
+        **options,
+    )
+    runner.train()
+    return runner, record
+
+
+CASES = {
+    'plain': {},
+    # Five batches an epoch, four a step: steps cross the ends of epochs.
+    'accumulation': {'accumulate': 4},
+    'workers': {'data': {'num_workers': 1, 'persistent_workers': True}},
+    'multi-crop': {'data': {'count': 4}},
+    'bf16': {
+        'optim_wrapper': {
+            'type': 'BF16OptimWrapper',
+            'optimizer': {'type': 'SGD', 'lr': 0.3, 'momentum': 0.9},
+        }
+    },
+    'by epoch, accumulation': {
+        'accumulate': 4,
+        'hook': {'by_epoch': True, 'interval': 1},
+    },
+}
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_resumed_anywhere_is_the_run_that_was_not_interrupted(tmp_path, case):
+    model = {'batch_norm': True, 'queue_length': 48}
+    options = {'model': model, **CASES[case]}
+    draw = DrawHook()
+    whole, record = run(tmp_path / 'whole', draw=draw, **dict(options))
+    assert len(record.losses) == 15
+    files = sorted((tmp_path / 'whole').glob('*_*.pth'))
+    states = {f: read_checkpoint(f)['meta'] for f in files}
+    middle = [
+        f for f in files if states[f]['iter'] % 5 and states[f]['iter'] < 14
+    ]
+    assert middle, states
+    start = states[middle[-1]]['iter']
+    again = DrawHook()
+    resumed, rest = run(
+        tmp_path / 'resumed',
+        middle[-1],
+        draw=again,
+        seed=1,
+        **dict(options),
+    )
+    assert start in (6, 8, 12)
+    assert torch.equal(
+        torch.stack(rest.losses), torch.stack(record.losses[start:])
+    )
+    assert again.drawn == draw.drawn[start:]
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name
+    history = [
+        runner.message_hub.get_scalar('train/loss').data[0].tolist()
+        for runner in (whole, resumed)
+    ]
+    assert history[0] == history[1]
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('finished')
+    runner, record = run(folder)
+    return folder, runner, record
+
+
+def test_another_batch_size_goes_on_at_the_same_place_and_says_so(
+    finished, tmp_path, caplog
+):
+    folder, _, _ = finished
+    with caplog.at_level(logging.WARNING):
+        runner, record = run(
+            tmp_path,
+            folder / 'iter_8.pth',
+            data={'batch': 2},
+            log_level='WARNING',
+        )
+    # Iteration 3 of 5 in epoch 1 is iteration 6 of 10.
+    assert len(record.losses) == 30 - 16
+    assert runner.param_schedulers[0].last_step == 30
+    log = (tmp_path / runner.timestamp / f'{runner.timestamp}.log').read_text()
+    assert 'batch size 4 -> 2' in log
+    assert 'goes on at epoch 1, iteration 16. It cannot be identical' in log
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            {'epochs': 4},
+            'of a run of 3 epochs, and this one has 4.*--continue',
+        ),
+        ({'model': {'predictor': False}}, 'is of another model than this'),
+        (
+            {'train_cfg': {'by_epoch': True, 'max_epochs': 3}},
+            'within an epoch .iteration 3 of 5.* EpochBasedTrainLoop cannot',
+        ),
+    ],
+)
+def test_what_would_not_be_the_same_run_is_refused(
+    finished, tmp_path, options, message
+):
+    folder, _, _ = finished
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, folder / 'iter_8.pth', **options)
+
+
+@pytest.mark.parametrize(
+    ('keys', 'lacks'),
+    [
+        (('state_dict', 'meta'), 'optimizer, message_hub'),
+        (('state_dict',), r'meta\.epoch'),
+    ],
+)
+def test_a_stripped_file_is_no_run(finished, tmp_path, keys, lacks):
+    content = read_checkpoint(finished[0] / 'iter_8.pth')
+    path = tmp_path / 'stripped.pth'
+    torch.save({key: content[key] for key in keys}, path)
+    with pytest.raises(CheckpointError, match=f'{lacks}.*--init-from'):
+        run(tmp_path / 'work', path)
+
+
+def test_a_damaged_newest_file_is_passed_over(tmp_path, finished):
+    folder, _, whole = finished
+    for name in ('iter_6.pth', 'iter_8.pth', 'last_checkpoint'):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    newest = tmp_path / 'iter_8.pth'
+    newest.write_bytes(newest.read_bytes()[:-900])
+    (tmp_path / 'last_checkpoint').write_text('moved/iter_8.pth')
+    runner, record = run(tmp_path, 'auto', log_level='WARNING')
+    assert torch.equal(
+        torch.stack(record.losses), torch.stack(whole.losses[6:])
+    )
+    log = (tmp_path / runner.timestamp / f'{runner.timestamp}.log').read_text()
+    assert 'iter_8.pth is damaged or cut short: taking the one before' in log
+
+
+def test_only_damaged_files_are_not_begun_anew_in_silence(tmp_path):
+    (tmp_path / 'iter_2.pth').write_bytes(b'x')
+    with pytest.raises(
+        CheckpointError, match=r'all 1 checkpoints in .*iter_2'
+    ):
+        run(tmp_path, 'auto')
+
+
+def test_nothing_to_resume_is_the_beginning(tmp_path, finished):
+    (tmp_path / 'last_checkpoint').write_text('gone/iter_2.pth')
+    _, record = run(tmp_path, 'auto')
+    assert torch.equal(
+        torch.stack(record.losses), torch.stack(finished[2].losses)
+    )
+
+
+def continuation(folder, epochs, checkpoint='auto', max_epochs=3):
+    cfg = Config(
+        {
+            'work_dir': str(folder),
+            'train_cfg': {'max_epochs': max_epochs},
+            'default_hooks': {'checkpoint': {'type': 'DurableCheckpointHook'}},
+        }
+    )
+    set_continuation(cfg, epochs, checkpoint)
+    return cfg
+
+
+def test_a_finished_run_goes_on_for_more_epochs(tmp_path, finished):
+    folder, _, _ = finished
+    cfg = continuation(folder, 2)
+    assert cfg.load_from == str(folder / 'iter_15.pth')
+    extends = cfg.default_hooks.checkpoint.extends
+    assert (extends, cfg.train_cfg.max_epochs) == (3, 5)
+    _, reference = run(tmp_path / 'five', epochs=5)
+    runner, record = run(
+        tmp_path / 'more',
+        cfg.load_from,
+        epochs=5,
+        hook={'extends': 3},
+        log_level='WARNING',
+    )
+    assert len(record.losses) == 10
+    # Rate and momentum are those of a run of five epochs, from here on.
+    for name in ('lr', 'momentum'):
+        assert [s[name] for s in record.scalars] == [
+            s[name] for s in reference.scalars[15:]
+        ]
+    log = (
+        tmp_path / 'more' / runner.timestamp / f'{runner.timestamp}.log'
+    ).read_text()
+    assert 'a run of 5 epochs at epoch 2' in log
+    # The same command once more, after a kill, finishes the continuation.
+    again = continuation(
+        tmp_path / 'more', 2, str(tmp_path / 'more' / 'iter_18.pth')
+    )
+    assert again.default_hooks.checkpoint.extends == 3
+    assert again.train_cfg.max_epochs == 5
+    # Once it is finished too, it goes on from there.
+    assert continuation(tmp_path / 'more', 1).train_cfg.max_epochs == 6
+
+
+def test_an_unfinished_run_is_not_continued(finished, tmp_path):
+    folder, _, _ = finished
+    with pytest.raises(ValueError, match=r'iteration 8 of 15 .* --resume'):
+        continuation(folder, 2, str(folder / 'iter_8.pth'))
+    with pytest.raises(FileNotFoundError, match='no checkpoint in'):
+        continuation(tmp_path, 2)
+    with pytest.raises(ValueError, match='positive number of epochs'):
+        continuation(folder, 0)
+
+
+def test_recursive_schedules_cannot_be_continued(finished, tmp_path):
+    scheduler = {'type': 'ConstantLR', 'factor': 1.0, 'by_epoch': False}
+    with pytest.raises(ValueError, match='ConstantLR computes each value'):
+        run(
+            tmp_path,
+            finished[0] / 'iter_15.pth',
+            epochs=5,
+            hook={'extends': 3},
+            param_scheduler=scheduler,
+        )

@@ -1,0 +1,30 @@
+"""Two processes that were interrupted within an epoch."""
+
+import socket
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from resume_worker import worker
+
+pytestmark = pytest.mark.integration
+
+
+def test_two_processes_resume_to_the_last_bit(tmp_path):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    with mp.Manager() as manager:
+        results = manager.dict()
+        # Forked, which spares both of them the imports.
+        mp.start_processes(
+            worker, (port, tmp_path, results), 2, start_method='fork'
+        )
+        results = dict(results)
+    for rank in range(2):
+        whole, drawn = results['whole', rank]
+        resumed, drawn_again = results['resumed', rank]
+        assert torch.equal(whole[8:], resumed)
+        # The generators of each process are its own, before and after.
+        assert drawn == drawn_again
+    assert results['whole', 0][1] != results['whole', 1][1]
