@@ -5,6 +5,7 @@ python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
 """
 
 import argparse
+from pathlib import Path
 
 from mmengine.config import Config
 
