@@ -29,9 +29,8 @@ from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
-import sce_mm  # noqa: F401 (registers the model)
+from sce_mm.models.losses.softmax import at_least_float32
 
 QUEUE, WIDTH = 65536, 256
 SETTINGS = {
@@ -253,9 +252,9 @@ def official_step(setting: dict, channels_last: bool) -> Step:
         with autocast():
             keys = [model.encode_target(x) for x in views]
             queries = [model.encode_online(x) for x in views]
-        keys = [normalize(k.float(), dim=1) for k in keys]
+        keys = [at_least_float32(k) for k in keys]
         loss = official(
-            [q.float() for q in queries],
+            [at_least_float32(q) for q in queries],
             keys,
             [(0, 1), (1, 0)],
             model.queue.features,
