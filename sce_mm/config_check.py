@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 
 _TOP_LEVEL = {
     *inspect.signature(Runner.__init__).parameters,
+    'compile',
     'custom_imports',
     'runner_type',
 } - {'self', 'cfg'}

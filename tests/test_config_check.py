@@ -51,5 +51,6 @@ def test_variables_of_a_config_are_let_alone():
 def test_an_override_must_start_at_something_that_exists():
     cfg = Config({'model': {'type': 'SCE'}, 'data_root': 'x'})
     check_overrides(cfg, {'model.queue.length': 3, 'randomness.seed': 1})
+    check_overrides(cfg, {'compile': True, 'compile.backend': 'eager'})
     with pytest.raises(ConfigError, match=r"modl.queue \(did you mean 'mod"):
         check_overrides(cfg, {'modl.queue': 3})

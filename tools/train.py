@@ -66,8 +66,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--amp',
-        action='store_true',
-        help='train in mixed precision (the loss stays in float32)',
+        nargs='?',
+        const='float16',
+        choices=['float16', 'bfloat16'],
+        help='train in mixed precision (the loss stays in float32): float16, '
+        'for GPUs, or bfloat16, for GPUs and CPUs that have it',
     )
     parser.add_argument(
         '--auto-scale-lr',
@@ -93,9 +96,13 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     if args.pretrained:
         set_pretrained(cfg, args.pretrained)
     set_beginning(cfg, args)
-    if args.amp:
+    if args.amp == 'float16':
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.amp == 'bfloat16':
+        cfg.optim_wrapper.type = 'BF16OptimWrapper'
+        # bfloat16 has the range of float32: gradients need no scale.
+        cfg.optim_wrapper.pop('loss_scale', None)
     if args.auto_scale_lr:
         enable_lr_scaling(cfg)
     if args.no_validate:
