@@ -1,6 +1,7 @@
 """From a command line to a Runner: what training and testing share."""
 
 import argparse
+import copy
 import os
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,37 @@ def require_batches(runner: Runner) -> None:
             'for example --cfg-options train_dataloader.batch_size=16 '
             'model.queue.length=256'
         )
+
+
+def scale_learning_rate(runner: Runner) -> None:
+    """Scale the learning rate to the real batch, if the config asks for it.
+
+    Linearly, from ``auto_scale_lr.base_batch_size``, the batch that the
+    rate of the config belongs to. mmengine's own scaling leaves out
+    accumulated batches and does not say what the rate becomes. A run that is
+    resumed goes on with the rate in its checkpoint.
+
+    Args:
+        runner: Before its optimiser is built.
+    """
+    options = runner.auto_scale_lr
+    if not options or not options.get('enable'):
+        return
+    batch = runner.train_dataloader.batch_sampler.batch_size
+    wrapper = copy.deepcopy(runner.optim_wrapper)
+    accumulated = wrapper.get('accumulative_counts', 1)
+    real = runner.world_size * batch * accumulated
+    base = options['base_batch_size']
+    old = wrapper['optimizer']['lr']
+    new = wrapper['optimizer']['lr'] = old * real / base
+    print_log(
+        f'--auto-scale-lr: learning rate {old:g} -> {new:g}, as the batch is '
+        f'{real} images ({runner.world_size} process(es) x {batch} x '
+        f'{accumulated} accumulated) and that of the config {base}',
+        logger='current',
+    )
+    runner.optim_wrapper = wrapper
+    runner.auto_scale_lr = None
 
 
 def _use_gloo(cfg: Config) -> None:

@@ -14,14 +14,19 @@ CASES = {
     'multi-crop': {'num_target_views': 2},
     'in-batch keys': {'num_target_views': 2, 'in_batch_keys': True},
     'in-batch keys alone': {'in_batch_keys': True, 'queue_length': None},
+    'in-batch keys, multi-crop': {'in_batch_keys': True},
+    'in-batch keys, asymmetric': {
+        'num_target_views': 1,
+        'in_batch_keys': True,
+    },
 }
-COUNTS = {'multi-crop': 4}
+COUNTS = {'multi-crop': 4, 'in-batch keys, multi-crop': 3}
 # The last batch of the epoch is smaller.
 BATCHES = (6, 6, 4)
 
 
 def run_steps(model, batches):
-    """Losses, and the state of the model after the steps."""
+    """Losses, and state and gradients of the model after the steps."""
     inner = getattr(model, 'module', model)
     optimizer = torch.optim.SGD(inner.parameters(), lr=0.3, momentum=0.9)
     losses = []
@@ -32,9 +37,13 @@ def run_steps(model, batches):
         optimizer.step()
         inner.after_optimizer_step(0.1)
         losses.append(loss.detach())
-    return torch.stack(losses), {
-        k: v.clone() for k, v in inner.state_dict().items()
+    state = {k: v.clone() for k, v in inner.state_dict().items()}
+    state |= {
+        f'gradient of {name}': parameter.grad.clone()
+        for name, parameter in inner.named_parameters()
+        if parameter.grad is not None
     }
+    return torch.stack(losses), state
 
 
 def build_case(case):
@@ -69,10 +78,13 @@ def shuffled_keys(rank):
     )
     halves = [view.chunk(2)[rank] for view in batches_of('symmetric')[0]]
     keys = [model.encode_target(half) for half in halves]
+    # A run resumed before the second shuffle draws the same one.
+    model.momentum_encoder.shuffle_count = 1
+    keys.append(model.encode_target(halves[1]))
     # Without batch statistics nothing needs to be shuffled.
     model.eval()
     model.encode_target(halves[0])
-    return torch.stack(keys), torch.stack(seen[:2]), seen[2]
+    return torch.stack(keys), torch.stack(seen[:3]), seen[3]
 
 
 def worker(rank, port, results):

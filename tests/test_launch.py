@@ -7,8 +7,14 @@ from mmengine.dataset import RepeatDataset
 from tiny_runner import TinyImages, build_runner
 from torch.utils.data import DataLoader
 
+from sce_mm import launch
 from sce_mm.datasets import SeededSampler
-from sce_mm.launch import add_common_arguments, load_config, require_batches
+from sce_mm.launch import (
+    add_common_arguments,
+    load_config,
+    require_batches,
+    scale_learning_rate,
+)
 
 
 def parse(*words):
@@ -59,3 +65,33 @@ def test_repetitions_do_not_make_a_batch_of_images(tmp_path):
     runner, _ = build_runner(tmp_path, train_dataloader=loader)
     with pytest.raises(ValueError, match='3 images are not one full batch'):
         require_batches(runner)
+
+
+@pytest.mark.integration
+def test_the_learning_rate_follows_the_real_batch(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        launch, 'print_log', lambda text, **_: said.append(text)
+    )
+    asked = {'enable': True, 'base_batch_size': 16}
+    runner, _ = build_runner(
+        tmp_path, accumulate=3, param_scheduler=None, auto_scale_lr=asked
+    )
+    config = runner.optim_wrapper
+    scale_learning_rate(runner)
+    assert said == [
+        '--auto-scale-lr: learning rate 0.3 -> 0.225, as the batch is 12 '
+        'images (1 process(es) x 4 x 3 accumulated) and that of the config 16'
+    ]
+    # The config of the recipe is as it was, or a copy would be scaled twice.
+    assert config['optimizer']['lr'] == 0.3
+    runner.train()
+    assert runner.optim_wrapper.get_lr()['lr'] == pytest.approx([0.225])
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('asked', [None, {'base_batch_size': 16}])
+def test_the_learning_rate_stays_unless_asked(tmp_path, asked):
+    runner, _ = build_runner(tmp_path, auto_scale_lr=asked)
+    scale_learning_rate(runner)
+    assert runner.optim_wrapper['optimizer']['lr'] == 0.3

@@ -22,6 +22,7 @@ from sce_mm.launch import (
     build_runner,
     load_config,
     require_batches,
+    scale_learning_rate,
 )
 
 
@@ -170,18 +171,18 @@ def set_pretrained(cfg: Config, path: str) -> None:
 
 
 def enable_lr_scaling(cfg: Config) -> None:
-    """Let mmengine scale the rate, with accumulated batches counted in."""
-    if 'auto_scale_lr' not in cfg:
+    """Ask for the rate to be scaled.
+
+    Raises:
+        ValueError: The config does not say from which batch.
+    """
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
         raise ValueError(
             '--auto-scale-lr needs the batch size that the learning rate '
             'belongs to: add auto_scale_lr = dict(base_batch_size=...) to '
             'the config'
         )
     cfg.auto_scale_lr.enable = True
-    # mmengine counts processes x batch; accumulation makes it that much
-    # larger, which is the same as a smaller base.
-    accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
-    cfg.auto_scale_lr.base_batch_size /= accumulated
 
 
 def main() -> None:
@@ -190,6 +191,7 @@ def main() -> None:
     apply_arguments(cfg, args)
     runner = build_runner(cfg)
     require_batches(runner)
+    scale_learning_rate(runner)
     runner.train()
 
 

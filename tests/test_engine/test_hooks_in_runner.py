@@ -108,6 +108,57 @@ def test_resume_equals_uninterrupted_to_the_last_bit(tmp_path, accumulate):
     assert whole.optim_wrapper.get_lr() == resumed.optim_wrapper.get_lr()
 
 
+def test_momentum_ends_at_the_last_step_whatever_the_epochs(tmp_path):
+    # 5 iterations an epoch, 4 a step: three steps, at iterations 3, 7, 9.
+    shared = {
+        'images': 10,
+        'batch': 2,
+        'accumulate': 4,
+        'hooks': ({'type': 'MomentumUpdateHook', 'momentum': COSINE},),
+    }
+    runner, record = build_runner(tmp_path / 'whole', **shared)
+    runner.train()
+    momentum = [row.get('momentum') for row in record.scalars]
+    assert momentum[:3] == [None] * 3
+    assert momentum[3:7] == pytest.approx([0.1] * 4)
+    assert momentum[7:9] == pytest.approx([0.05] * 2)
+    assert momentum[9] == 0
+    # The checkpoint lies in the middle of a step.
+    resumed, record = build_runner(
+        tmp_path / 'resumed',
+        resume=True,
+        load_from=str(tmp_path / 'whole' / 'epoch_1.pth'),
+        **shared,
+    )
+    resumed.train()
+    momentum = [row.get('momentum') for row in record.scalars]
+    assert momentum[-3:] == pytest.approx([0.05, 0.05, 0])
+    assert resumed.model.momentum_encoder.shuffle_count == 5 * 2
+
+
+@pytest.mark.parametrize(
+    ('images', 'devices', 'message'),
+    [
+        (16, 3, 'batch of 4 images does not split among 3'),
+        (14, 4, 'batch of 2 images does not split among 4.*drop_last'),
+    ],
+)
+def test_batches_that_do_not_split_are_refused_before_training(
+    tmp_path, images, devices, message
+):
+    runner, record = build_runner(
+        tmp_path,
+        images=images,
+        model={
+            'backbone': {'type': 'TinyConvNet'},
+            'shuffle_bn': {'simulated_devices': devices},
+        },
+    )
+    with pytest.raises(ValueError, match=message):
+        runner.train()
+    assert record.losses == []
+
+
 def test_without_the_hook_training_stops(tmp_path):
     runner, record = build_runner(tmp_path, hooks=())
     with pytest.raises(RuntimeError, match='momentum encoder was not updated'):
@@ -122,25 +173,49 @@ def test_a_queue_shorter_than_a_step_is_refused_before_it(tmp_path):
     assert record.losses == []
 
 
+CONSTANT = {'kind': 'constant', 'value': 0.5}
+
+
 @pytest.mark.parametrize(
-    ('attribute', 'message'),
+    ('attribute', 'schedule', 'message'),
     [
-        ('head.loss_module.lambd', "has .'coeff'"),
-        ('head.los_module.coeff', "SCEHead has no 'los_module'"),
-        ('head.loss_module', 'is not a number of the model'),
+        ('head.loss_module.lambd', CONSTANT, "has .'coeff'"),
+        ('head.los_module.coeff', CONSTANT, "SCEHead has no 'los_module'"),
+        ('head.loss_module', CONSTANT, 'is not a number of the model'),
+        (
+            'head.in_batch_keys',
+            CONSTANT,
+            'is not a number of the model',
+        ),
+        (
+            'head.loss_module.coeff',
+            {'kind': 'linear', 'start': 50, 'end': 0.5},
+            r"coeff' cannot be 50: coeff is in \[0, 1\]",
+        ),
+        (
+            'head.loss_module.target_temperature',
+            {'kind': 'cosine', 'start': 0.07, 'end': 0.0},
+            'cannot be 0.0: .*temperatures are positive',
+        ),
+        (
+            'head.loss_module.coeff',
+            [{**CONSTANT, 'epochs': 3}, CONSTANT],
+            r'last 12 optimiser steps but the run has 8 \(4 an epoch\)',
+        ),
     ],
 )
-def test_scheduling_what_does_not_exist_is_refused(
-    tmp_path, attribute, message
+def test_schedules_that_cannot_be_are_refused_before_training(
+    tmp_path, attribute, schedule, message
 ):
     hooks = (
         {'type': 'MomentumUpdateHook', 'momentum': 0.1},
         {
             'type': 'ScheduledValueHook',
             'attribute': attribute,
-            'schedule': {'kind': 'constant', 'value': 0.5},
+            'schedule': schedule,
         },
     )
-    runner, _ = build_runner(tmp_path, hooks=hooks)
+    runner, record = build_runner(tmp_path, hooks=hooks)
     with pytest.raises(ValueError, match=message):
         runner.train()
+    assert record.losses == []

@@ -47,23 +47,97 @@ def test_follows_the_rule(shape, zero):
     np.testing.assert_allclose(parameter.detach().numpy(), expected, 1e-12)
 
 
-def test_differs_from_the_one_of_mmpretrain():
-    results = []
-    for kind in ('LARSMoCoV3', 'LARS'):
-        parameter = torch.nn.Parameter(torch.eye(3))
-        optimizer = OPTIMIZERS.build(
-            {
-                'type': kind,
-                'params': [parameter],
-                'lr': 1.0,
-                'momentum': 0.9,
-                'weight_decay': 0.1,
-            }
-        )
-        parameter.grad = torch.full((3, 3), 0.5)
+def train(kind, parameter, gradients, lrs, **options):
+    """The parameter after steps with these gradients and rates."""
+    parameter = torch.nn.Parameter(parameter.clone())
+    options = {'momentum': 0.9, 'weight_decay': 0.0} | options
+    optimizer = OPTIMIZERS.build(
+        {'type': kind, 'params': [parameter], 'lr': lrs[0], **options}
+    )
+    for gradient, lr in zip(gradients, lrs, strict=True):
+        optimizer.param_groups[0]['lr'] = lr
+        parameter.grad = gradient.clone()
         optimizer.step()
-        results.append(parameter.detach().clone())
-    assert (results[0] - results[1]).abs().max() > 1e-5
+    return parameter.detach()
+
+
+@pytest.mark.parametrize(
+    ('shape', 'lrs', 'decay', 'equal'),
+    [
+        ((3, 4), (1.0, 1.0, 1.0), 0.0, True),
+        # Theirs takes the norms of weight and gradient apart,
+        ((3, 4), (1.0, 1.0, 1.0), 0.1, False),
+        # keeps the learning rate of each step inside the buffer,
+        ((3, 4), (1.0, 0.5, 0.1), 0.0, False),
+        # and adapts vectors.
+        ((5,), (1.0, 1.0, 1.0), 0.0, False),
+    ],
+    ids=['the rest', 'decay', 'schedule', 'vector'],
+)
+def test_where_it_differs_from_the_one_of_mmpretrain(shape, lrs, decay, equal):
+    generator = torch.Generator().manual_seed(1)
+    start, *gradients = torch.randn(
+        4, *shape, generator=generator, dtype=torch.float64
+    )
+    ours = train('LARSMoCoV3', start, gradients, lrs, weight_decay=decay)
+    theirs = train('LARS', start, gradients, lrs, weight_decay=decay)
+    gap = (ours - theirs).abs().max().item()
+    # Their norm of the gradient has 1e-8 added to it.
+    assert gap < 1e-9 if equal else gap > 1e-5
+
+
+def test_groups_and_missing_gradients_keep_apart(monkeypatch):
+    generator = torch.Generator().manual_seed(2)
+    shapes = [(4, 3), (6,), (2, 2), (3, 3)]
+    starts = [
+        torch.randn(s, generator=generator, dtype=torch.float64)
+        for s in shapes
+    ]
+    parameters = [torch.nn.Parameter(x.clone()) for x in starts]
+    groups = [
+        {'params': parameters[:2], 'lr': 2.0},
+        {'params': parameters[2:], 'weight_decay': 0.5, 'momentum': 0.5},
+    ]
+    optimizer = LARSMoCoV3(groups, lr=1.0)
+    for parameter in parameters[:3]:
+        parameter.grad = torch.ones_like(parameter)
+    with monkeypatch.context() as patch:
+        # Whatever reads a number waits for the device.
+        for reader in ('item', 'tolist', '__bool__', '__float__', 'cpu'):
+            patch.setattr(torch.Tensor, reader, None)
+        optimizer.step()
+        optimizer.step()
+    numbers = [(2.0, 0.9, 0.0), (2.0, 0.9, 0.0), (1.0, 0.5, 0.5)]
+    for parameter, start, shape, (lr, momentum, decay) in zip(
+        parameters[:3], starts, shapes, numbers, strict=False
+    ):
+        expected = by_the_rule(
+            start.numpy(), [np.ones(shape)] * 2, lr, momentum, decay, 1e-3
+        )
+        np.testing.assert_allclose(parameter.detach(), expected, 1e-12)
+    assert torch.equal(parameters[3], starts[3])
+    assert parameters[3] not in optimizer.state
+
+
+def test_a_resumed_run_has_its_buffers():
+    start = torch.eye(3, dtype=torch.float64)
+    whole, parts = (
+        [torch.nn.Parameter(start.clone()), torch.nn.Parameter(start[0])]
+        for _ in range(2)
+    )
+
+    def steps(parameters, optimizer, count):
+        for _ in range(count):
+            for parameter in parameters:
+                parameter.grad = parameter.detach() + 1
+            optimizer.step()
+
+    steps(whole, LARSMoCoV3(whole, lr=0.5), 4)
+    first, second = (LARSMoCoV3(parts, lr=0.5) for _ in range(2))
+    steps(parts, first, 2)
+    second.load_state_dict(first.state_dict())
+    steps(parts, second, 2)
+    assert all(torch.equal(*pair) for pair in zip(whole, parts, strict=True))
 
 
 def test_negative_numbers_are_refused():

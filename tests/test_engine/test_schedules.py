@@ -72,8 +72,40 @@ def test_phases_follow_each_other_and_the_last_takes_the_rest():
             {'kind': 'constant', 'value': 1, 'epochs': 1, 'steps': 1},
             'epochs or steps, not both',
         ),
+        ({'kind': 'constant', 'value': '0.5'}, 'value must be a number'),
+        ({'kind': 'constant', 'value': True}, 'value must be a number'),
+        (
+            {'kind': 'constant', 'value': 1, 'epochs': -1},
+            'epochs or steps must be positive',
+        ),
+        (
+            [
+                {'kind': 'linear', 'start': 0, 'end': 1, 'epochs': 1},
+                {'kind': 'constant', 'value': 1, 'steps': 6},
+            ],
+            'last 11 optimiser steps but the run has 10 .5 an epoch.',
+        ),
     ],
 )
 def test_malformed_schedules_are_refused(phases, message):
     with pytest.raises(ValueError, match=message):
         build_schedule(phases, total_steps=10, steps_per_epoch=5)
+
+
+def test_phases_may_fill_the_run():
+    rising = {'kind': 'linear', 'start': 0, 'end': 1, 'epochs': 2}
+    schedule = build_schedule(rising, total_steps=10, steps_per_epoch=5)
+    assert schedule(9) == 1
+    with_rest = [rising, {'kind': 'constant', 'value': 7}]
+    schedule = build_schedule(with_rest, total_steps=10, steps_per_epoch=5)
+    assert [schedule(9), schedule(10)] == [1, 7]
+
+
+def test_a_last_phase_with_a_length_holds_its_end():
+    schedule = build_schedule(
+        {'kind': 'cosine', 'start': 1.0, 'end': 0.0, 'steps': 4},
+        total_steps=10,
+        steps_per_epoch=5,
+    )
+    assert schedule(0) == 1
+    assert [schedule(t) for t in (3, 4, 9)] == [0, 0, 0]

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
 from mmpretrain.registry import PARAM_SCHEDULERS
 from tiny_runner import build_runner
 
@@ -85,12 +86,41 @@ def test_accumulation_counts_optimiser_steps(tmp_path):
     assert rates(tmp_path, epochs=3, accumulate=2) == pytest.approx(expected)
 
 
-def test_resumed_rates_are_those_of_one_run(tmp_path):
+def test_an_epoch_need_not_be_whole_steps(tmp_path):
+    # 5 iterations an epoch, 4 a step: steps at 0-3, 4-7 and 8-9.
+    expected = [
+        0.15 * (1 + math.cos(math.pi * t / 3)) for t in (0,) * 4 + (1,) * 4
+    ] + [0.15 * (1 + math.cos(math.pi * 2 / 3))] * 2
+    got = rates(
+        tmp_path,
+        images=10,
+        batch=2,
+        accumulate=4,
+        param_scheduler=CONFIG | {'warmup_epochs': 0},
+    )
+    assert got == pytest.approx(expected)
+
+
+def test_steps_are_counted_in_whole_numbers():
+    # 100 epochs of 7 iterations, 25 a step, are 28 steps; 100 * (7 / 25) is
+    # a little more in floating point.
+    wrapper = OptimWrapper(optimizer(), accumulative_counts=25)
+    scheduler = WarmupCosineLR(wrapper, 0, epoch_length=7, end=100)
+    for _ in range(699):
+        wrapper.optimizer.step()
+        scheduler.step()
+    last = 0.15 * (1 + math.cos(math.pi * 27 / 28))
+    assert wrapper.get_lr()['lr'] == pytest.approx([last])
+
+
+@pytest.mark.parametrize('accumulate', [1, 3])
+def test_resumed_rates_are_those_of_one_run(tmp_path, accumulate):
     options = {
+        'accumulate': accumulate,
         'default_hooks': {
             'logger': None,
             'checkpoint': {'type': 'CheckpointHook', 'interval': 1},
-        }
+        },
     }
     whole = rates(tmp_path / 'whole', epochs=3, **options)
     seen = Rates()
@@ -98,6 +128,7 @@ def test_resumed_rates_are_those_of_one_run(tmp_path):
         tmp_path / 'resumed',
         hooks=({'type': 'MomentumUpdateHook', 'momentum': 0.1}, seen),
         epochs=3,
+        accumulate=accumulate,
         param_scheduler=CONFIG,
         resume=True,
         load_from=str(tmp_path / 'whole' / 'epoch_1.pth'),

@@ -34,6 +34,7 @@ def test_two_processes_equal_one(results, case):
     losses, state = run_steps(build_case(case), batches_of(case))
     for rank in range(2):
         torch.testing.assert_close(results[case, rank][0], losses)
+        assert set(results[case, rank][1]) == set(state)
         for name, value in results[case, rank][1].items():
             torch.testing.assert_close(value, state[name], msg=name)
 
@@ -58,6 +59,13 @@ def test_shuffled_keys_come_back_in_order(results):
             assert set((places // 3).tolist()) == {0, 1}
         got = torch.cat([results['shuffle', r][0][number] for r in range(2)])
         torch.testing.assert_close(got, expected)
+
+
+def test_a_resumed_run_shuffles_alike(results):
+    for rank in range(2):
+        keys, seen, _ = results['shuffle', rank]
+        assert torch.equal(seen[2], seen[1])
+        assert torch.equal(keys[2], keys[1])
 
 
 def test_evaluation_does_not_shuffle(results):

@@ -1,4 +1,4 @@
-"""Laws of the loss, against worked numbers and the loop oracle."""
+"""Laws of the loss, and the loop oracle for each of its options."""
 
 import math
 
@@ -11,12 +11,6 @@ from torch.nn.functional import cross_entropy
 from sce_mm.models import SCELoss
 from sce_mm.models.losses.functional import relate, target_entropy
 from sce_mm.models.losses.softmax import attend
-
-# The worked example of the specification.
-QUERIES = reference.unit([(4, 3, 0), (0, 5, 12)])
-KEYS = reference.unit([(3, 4, 0), (0, 3, 4)])
-QUEUE = reference.unit([(0, 0, 1), (4, -3, 0), (0, -3, 4)])
-OTHER_QUEUE = reference.unit([(1, 0, 0), (0, 1, 0), (0, 0, 1), (2, 2, 1)])
 
 
 def loss_of(queries, keys, queue=None, batch_keys=None, **options):
@@ -35,136 +29,83 @@ def relation_to(keys, candidates, temperature, own=None):
     )
 
 
-@pytest.mark.parametrize(
-    ('options', 'arguments', 'expected'),
-    [
-        (
-            {'official_zero_logit': True},
-            {'queue': QUEUE},
-            (3.214694586, 1.731350202, 0.248005818),
-        ),
-        ({}, {'queue': QUEUE}, (4.581322651, 2.414664235, 0.248005818)),
-        (
-            {},
-            {'queue': QUEUE, 'batch_keys': [KEYS]},
-            (3.515434565, 1.882542479, 0.249650393),
-        ),
-        ({}, {'batch_keys': [KEYS]}, (6.309599502, 3.155753348, 0.001907194)),
-    ],
-    ids=['zero logit', 'queue', 'batch and queue', 'batch'],
-)
-def test_worked_numbers(options, arguments, expected):
-    for coeff, value in zip((0.0, 0.5, 1.0), expected, strict=True):
-        got = loss_of(
-            QUERIES,
-            KEYS,
-            coeff=coeff,
-            target_temperature=0.07,
-            **options,
-            **arguments,
+@pytest.fixture
+def second_of_two(unit_rows):
+    """``second_of_two(where)``: queries, keys, arguments of the loss and of
+    the oracle, for the second of two processes."""
+
+    def make(where):
+        queries, keys = unit_rows(7, 5, 1), unit_rows(7, 5, 2)
+        queue, first = unit_rows(11, 5, 3), unit_rows(7, 5, 4)
+        batch_keys = torch.cat([first, keys])
+        arguments = {
+            'queue': {'queue': queue},
+            'batch': {'batch_keys': [batch_keys], 'first_row': 7},
+        }
+        arguments['both'] = arguments['queue'] | arguments['batch']
+        candidates = {
+            'queue': queue,
+            'batch': batch_keys,
+            'both': torch.cat([batch_keys, queue]),
+        }[where]
+        own = None if where == 'queue' else range(7, 14)
+        return (
+            ([queries], [keys], [(0, 0)]),
+            arguments[where],
+            (queries.numpy(), keys.numpy(), candidates.numpy(), 0.2, 0.05),
+            {'own': own},
         )
-        assert got['loss'].item() == pytest.approx(value, abs=6e-10)
 
-
-@pytest.mark.parametrize(
-    ('options', 'arguments', 'expected'),
-    [
-        ({'official_zero_logit': True}, {}, 0.912479564),
-        ({}, {}, 0.912479585),
-        ({}, {'batch_keys': [KEYS]}, 0.915878982),
-    ],
-)
-def test_worked_numbers_with_near_neighbours(options, arguments, expected):
-    got = loss_of(
-        QUERIES,
-        KEYS,
-        queue=OTHER_QUEUE,
-        target_temperature=0.05,
-        **options,
-        **arguments,
-    )
-    assert got['loss'].item() == pytest.approx(expected, abs=6e-10)
-
-
-def test_worked_symmetric_mean():
-    more_queries = reference.unit([(3, 4, 0), (3, 4, 0)])
-    more_keys = reference.unit([(0, 1, 0), (4, 0, 3)])
-    module = SCELoss(0.1, 0.07, 0.5, official_zero_logit=True)
-    got = module(
-        [torch.as_tensor(QUERIES), torch.as_tensor(more_queries)],
-        [torch.as_tensor(KEYS), torch.as_tensor(more_keys)],
-        [(0, 0), (1, 1)],
-        queue=torch.as_tensor(QUEUE),
-    )
-    assert got['loss'].item() == pytest.approx(2.006670088, abs=6e-10)
-
-
-def test_worked_ressl_baseline():
-    ressl = {'coeff': 0.0, 'relation_weight': 1.0, 'ceiling_weight': 0.0}
-    queue_only = loss_of(QUERIES, KEYS, queue=QUEUE, **ressl)
-    both = loss_of(QUERIES, KEYS, queue=QUEUE, batch_keys=[KEYS], **ressl)
-    assert queue_only['loss'].item() == pytest.approx(0.740642292, abs=6e-10)
-    assert both['loss'].item() == pytest.approx(0.238997436, abs=6e-10)
+    return make
 
 
 @pytest.mark.parametrize('coeff', [0.0, 0.3, 1.0])
 @pytest.mark.parametrize('where', ['queue', 'zero', 'batch', 'both'])
-def test_equals_the_loop_oracle(unit_rows, coeff, where):
-    queries, keys = unit_rows(7, 5, 1), unit_rows(7, 5, 2)
-    queue = unit_rows(11, 5, 3)
-    others = unit_rows(14, 5, 4)
-    # This process is the second of two.
-    others[7:] = keys
-    arguments = {
-        'queue': {'queue': queue},
-        'zero': {'queue': queue},
-        'batch': {'batch_keys': [others], 'first_row': 7},
-        'both': {
-            'batch_keys': [others],
-            'queue': queue,
-            'first_row': 7,
-        },
-    }[where]
-    module = SCELoss(0.2, 0.05, coeff, official_zero_logit=where == 'zero')
-    got = module([queries], [keys], [(0, 0)], **arguments)['loss'].item()
-    candidates = {
-        'queue': queue,
-        'zero': queue,
-        'batch': others,
-        'both': torch.cat([others, queue]),
-    }[where]
-    expected = reference.sce_loss(
-        queries.numpy(),
-        keys.numpy(),
-        candidates.numpy(),
-        0.2,
-        0.05,
-        coeff,
-        own=range(7, 14) if where in ('batch', 'both') else None,
-        zero_logit=where == 'zero',
-    )
+def test_equals_the_loop_oracle(second_of_two, coeff, where):
+    zero = where == 'zero'
+    rows, arguments, plain, own = second_of_two('queue' if zero else where)
+    module = SCELoss(0.2, 0.05, coeff, official_zero_logit=zero)
+    got = module(*rows, **arguments)['loss'].item()
+    expected = reference.sce_loss(*plain, coeff, **own, zero_logit=zero)
     assert got == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
     'weights', [(1, 0, 0), (0, 1, 0), (0, 1, 1), (0.5, 0.5, 0), (0.2, 0.7, 2)]
 )
-def test_decomposition_equals_the_loop_oracle(unit_rows, weights):
-    queries, keys, queue = (unit_rows(n, 4, n) for n in (6, 6, 9))
-    queries = queries.roll(1, dims=0)
-    got = loss_of(
-        queries,
-        keys,
-        queue=queue,
-        coeff=weights[0],
-        target_temperature=0.05,
-        relation_weight=weights[1],
-        ceiling_weight=weights[2],
-    )
-    expected = reference.decomposed(
-        queries.numpy(), keys.numpy(), queue.numpy(), 0.1, 0.05, weights
-    )
-    assert got['loss'].item() == pytest.approx(expected, rel=1e-12)
+@pytest.mark.parametrize('where', ['queue', 'batch', 'both'])
+def test_decomposition_equals_the_loop_oracle(second_of_two, weights, where):
+    rows, arguments, plain, own = second_of_two(where)
+    module = SCELoss(0.2, 0.05, *weights)
+    got = module(*rows, **arguments)['loss'].item()
+    expected = reference.decomposed(*plain, weights, **own)
+    assert got == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize('coeff', [0.0, 0.3, 1.0])
+@pytest.mark.parametrize('where', ['queue', 'zero', 'batch', 'both'])
+def test_logged_entropy_is_that_of_the_loop_oracle(
+    second_of_two, coeff, where
+):
+    zero = where == 'zero'
+    rows, arguments, plain, own = second_of_two('queue' if zero else where)
+    module = SCELoss(0.2, 0.05, coeff, official_zero_logit=zero)
+    got = module(*rows, **arguments)
+    entropies = []
+    for i, (query, key) in enumerate(zip(*plain[:2], strict=True)):
+        target, _ = reference.target_and_prediction(
+            query,
+            key,
+            plain[2],
+            own['own'] and own['own'][i],
+            *plain[3:],
+            coeff,
+            zero,
+        )
+        assert sum(target) == pytest.approx(1)
+        entropies.append(-sum(w * math.log(w) for w in target if w))
+    assert got['target_entropy'].item() == pytest.approx(np.mean(entropies))
+    assert got['loss'] >= got['target_entropy']
 
 
 def test_coeff_one_is_the_cross_entropy_of_moco(unit_rows):

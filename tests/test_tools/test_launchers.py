@@ -133,6 +133,7 @@ def test_two_processes_train_a_folder(root, tmp_path):
             str(folder),
             '--work-dir',
             str(tmp_path / 'work'),
+            '--auto-scale-lr',
             '--cfg-options',
             'train_dataloader.batch_size=4',
             'train_dataloader.num_workers=0',
@@ -157,6 +158,10 @@ def test_two_processes_train_a_folder(root, tmp_path):
         },
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    # 0.015 belongs to 64 images.
+    assert 'learning rate 0.015 -> 0.001875, as the batch is 8 images (2 ' in (
+        done.stdout + done.stderr
+    )
     (log,) = (tmp_path / 'work').glob('*/vis_data/scalars.json')
     lines = [json.loads(x) for x in log.read_text().splitlines()]
     # 16 images, 2 processes x 4: two steps an epoch.

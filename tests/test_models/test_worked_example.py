@@ -1,0 +1,203 @@
+"""The worked example of the specification, to all of its digits.
+
+Computed there in NumPy and, for the variants that it has, with the official
+functions. Rows are normalised; temperatures are 0.1 and 0.07.
+"""
+
+import numpy as np
+import pytest
+import reference
+import torch
+
+from sce_mm.models import SCELoss
+
+QUERIES = reference.unit([(4, 3, 0), (0, 5, 12)])
+KEYS = reference.unit([(3, 4, 0), (0, 3, 4)])
+QUEUE = reference.unit([(0, 0, 1), (4, -3, 0), (0, -3, 4)])
+OTHER_QUEUE = reference.unit([(1, 0, 0), (0, 1, 0), (0, 0, 1), (2, 2, 1)])
+BOTH = np.concatenate([KEYS, QUEUE])
+
+# Options of the loss, whether there is a queue, whether keys of the batch.
+VARIANTS = {
+    'zero logit': ({'official_zero_logit': True}, True, False),
+    'queue': ({}, True, False),
+    'batch and queue': ({}, True, True),
+    'batch': ({}, False, True),
+}
+
+
+def loss_of(variant, rows=slice(None), queue=QUEUE, **options):
+    """Loss of the rows of the batch that are asked for."""
+    more, has_queue, in_batch = VARIANTS[variant]
+    module = SCELoss(0.1, **{'target_temperature': 0.07, **more, **options})
+    return module(
+        [torch.as_tensor(QUERIES[rows])],
+        [torch.as_tensor(KEYS[rows])],
+        [(0, 0)],
+        queue=torch.as_tensor(queue) if has_queue else None,
+        batch_keys=[torch.as_tensor(KEYS)] if in_batch else None,
+        first_row=rows.start or 0,
+    )['loss'].item()
+
+
+def near(value):
+    return pytest.approx(value, abs=6e-10)
+
+
+@pytest.mark.parametrize(
+    ('variant', 'at_zero', 'at_half', 'at_one', 'each_at_half'),
+    [
+        (
+            'zero logit',
+            3.214694586,
+            1.731350202,
+            0.248005818,
+            (2.735871315, 0.726829089),
+        ),
+        (
+            'queue',
+            4.581322651,
+            2.414664235,
+            0.248005818,
+            (4.102496858, 0.726831612),
+        ),
+        (
+            'batch and queue',
+            3.515434565,
+            1.882542479,
+            0.249650393,
+            (3.005968745, 0.759116213),
+        ),
+        (
+            'batch',
+            6.309599502,
+            3.155753348,
+            0.001907194,
+            (3.002475685, 3.309031011),
+        ),
+    ],
+)
+def test_losses(variant, at_zero, at_half, at_one, each_at_half):
+    assert loss_of(variant, coeff=0.0) == near(at_zero)
+    assert loss_of(variant, coeff=0.5) == near(at_half)
+    assert loss_of(variant, coeff=1.0) == near(at_one)
+    for row, value in enumerate(each_at_half):
+        assert loss_of(variant, slice(row, row + 1)) == near(value)
+
+
+@pytest.mark.parametrize(
+    ('variant', 'expected'),
+    [
+        ('zero logit', 0.912479564),
+        ('queue', 0.912479585),
+        ('batch and queue', 0.915878982),
+    ],
+)
+def test_near_neighbours_hide_the_zero_logit(variant, expected):
+    got = loss_of(variant, queue=OTHER_QUEUE, target_temperature=0.05)
+    assert got == near(expected)
+
+
+@pytest.mark.parametrize(
+    ('variant', 'terms', 'at_half'),
+    [
+        ('queue', (0.248005818, 0.740642292, 3.840680360), 2.414664235),
+        (
+            'batch and queue',
+            (0.249650393, 0.238997436, 3.276437130),
+            1.882542479,
+        ),
+    ],
+)
+def test_decomposition(variant, terms, at_half):
+    for index, value in enumerate(terms):
+        weights = [float(index == i) for i in range(3)]
+        got = loss_of(
+            variant,
+            coeff=weights[0],
+            relation_weight=weights[1],
+            ceiling_weight=weights[2],
+        )
+        assert got == near(value)
+    # The second one alone is the loss of ReSSL.
+    assert sum(terms) / 2 == pytest.approx(at_half, abs=1e-9)
+
+
+def test_symmetric_mean():
+    more_queries = reference.unit([(3, 4, 0), (3, 4, 0)])
+    more_keys = reference.unit([(0, 1, 0), (4, 0, 3)])
+    queries = [torch.as_tensor(x) for x in (QUERIES, more_queries)]
+    keys = [torch.as_tensor(x) for x in (KEYS, more_keys)]
+    module = SCELoss(0.1, 0.07, 0.5, official_zero_logit=True)
+    queue = torch.as_tensor(QUEUE)
+    one, both = [(1, 1)], [(0, 0), (1, 1)]
+    assert module(queries, keys, one, queue)['loss'].item() == near(
+        2.281989975
+    )
+    assert module(queries, keys, both, queue)['loss'].item() == near(
+        2.006670088
+    )
+
+
+@pytest.mark.parametrize(
+    ('candidates', 'own', 'zero', 'targets', 'predictions'),
+    [
+        (
+            QUEUE,
+            None,
+            True,
+            [
+                (0.666608, 0.166608, 0.166608, 0.000175),
+                (0.500005, 0.499698, 0.000000, 0.000297),
+            ],
+            [
+                (0.998818, 0.000068, 0.001112, 0.000002),
+                (0.609675, 0.384286, 0.000004, 0.006035),
+            ],
+        ),
+        (
+            QUEUE,
+            None,
+            False,
+            [
+                (0.5, 0.249869, 0.249869, 0.000263),
+                (0.5, 0.499703, 0.000000, 0.000297),
+            ],
+            None,
+        ),
+        (
+            BOTH,
+            (0, 1),
+            False,
+            # The column of the image itself comes first.
+            [
+                (0.5, 0.498950, 0.000525, 0.000525, 0.000001),
+                (0.5, 0.005116, 0.494591, 0.000000, 0.000294),
+            ],
+            [
+                (0.996351, 0.002470, 0.000067, 0.001110, 0.000002),
+                (0.609178, 0.000816, 0.383973, 0.000004, 0.006030),
+            ],
+        ),
+        (KEYS, (0, 1), False, [(0.5, 0.5), (0.5, 0.5)], None),
+    ],
+    ids=VARIANTS,
+)
+def test_targets_and_predictions_of_the_oracle(
+    candidates, own, zero, targets, predictions
+):
+    """The loop oracle, which stands for the equations in other tests."""
+    for i in range(2):
+        target, prediction = reference.target_and_prediction(
+            QUERIES[i],
+            KEYS[i],
+            candidates,
+            own and own[i],
+            0.1,
+            0.07,
+            0.5,
+            zero,
+        )
+        assert target == pytest.approx(targets[i], abs=6e-7)
+        if predictions:
+            assert prediction == pytest.approx(predictions[i], abs=6e-7)
