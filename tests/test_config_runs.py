@@ -20,6 +20,7 @@ from mmpretrain.registry import DATASETS
 from recipes import PRETRAINING, load, views
 
 from sce_mm.evaluation.features import evaluation_mode, pool
+from sce_mm.transfer import extract_backbone, read_checkpoint
 
 pytestmark = pytest.mark.integration
 
@@ -56,14 +57,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class Losses(Hook):
-    """The loss of every iteration."""
+class Record(Hook):
+    """Loss, learning rate and momentum of every iteration."""
+
+    # After the momentum update, before the scheduler goes on.
+    priority = 'BELOW_NORMAL'
 
     def __init__(self) -> None:
-        self.values: list[float] = []
+        self.losses: list[float] = []
+        self.rates: list[float] = []
+        self.momenta: list[float] = []
 
     def after_train_iter(self, runner, batch_idx, data_batch, outputs):
-        self.values.append(float(outputs['loss'].detach()))
+        self.losses.append(float(outputs['loss'].detach()))
+        self.rates.append(runner.optim_wrapper.param_groups[0]['lr'])
+        scalars = runner.message_hub.log_scalars
+        self.momenta.append(scalars['train/momentum'].current())
 
 
 def narrow_backbone(backbone: ConfigDict, size: int) -> int:
@@ -123,15 +132,16 @@ def test_runs_two_iterations(name, folder, tmp_path):
     cfg = load(name)
     narrow(cfg, folder, tmp_path)
     runner = Runner.from_cfg(cfg)
-    losses = Losses()
-    runner.register_hook(losses)
+    record = Record()
+    runner.register_hook(record)
     runner.train()
 
-    assert len(losses.values) == IMAGES // BATCH
-    assert np.isfinite(losses.values).all()
+    assert len(record.losses) == IMAGES // BATCH
+    assert np.isfinite(record.losses).all()
     model = runner.model
     keys = IMAGES * model.num_target_views
     assert int(model.queue.filled) == min(keys, QUEUE)
+    check_schedules(cfg, record)
     # DistributedDataParallel stops at a parameter without a gradient.
     stepped = runner.optim_wrapper.optimizer.state
     unused = [
@@ -140,27 +150,46 @@ def test_runs_two_iterations(name, folder, tmp_path):
         if p.requires_grad and p not in stepped
     ]
     assert not unused
+    check_branches(model, cfg.model.neck.in_channels)
+    check_export(tmp_path / 'epoch_1.pth', cfg, model)
+
+
+def check_schedules(cfg: Config, record: Record) -> None:
+    """Both go by the step: half-way down the cosine at the second of two."""
+    rate = cfg.optim_wrapper.optimizer.lr
+    assert record.rates == pytest.approx([rate, rate / 2])
+    (hook,) = [h for h in cfg.custom_hooks if h.type == 'MomentumUpdateHook']
+    momentum = hook.get('momentum', dict(start=0.01, end=0.0))
+    if isinstance(momentum, dict):
+        expected = [momentum['start'], momentum['end']]
+    else:
+        expected = [momentum, momentum]
+    assert record.momenta == pytest.approx(expected)
+
+
+def check_branches(model: torch.nn.Module, width: int) -> None:
+    """The momentum branch has moved, to weights of its own; both evaluate."""
     online = dict(model.backbone.named_parameters())
     target = model.momentum_encoder.backbone
-    moved = [
-        key
-        for key, p in target.named_parameters()
-        if not torch.equal(p, online[key])
-    ]
-    assert moved, 'the momentum branch is a copy still'
-    check_checkpoint(tmp_path, cfg)
+    assert any(
+        not torch.equal(p, online[key]) for key, p in target.named_parameters()
+    )
     images = torch.zeros(2, 3, SIZE, SIZE)
     for backbone in (model.backbone, target):
         with evaluation_mode(backbone):
             features = pool(backbone(images))
-        assert features.shape == (2, cfg.model.neck.in_channels)
+        assert features.shape == (2, width)
 
 
-def check_checkpoint(work_dir: Path, cfg: Config) -> None:
-    """What an exporter needs was saved."""
-    saved = torch.load(work_dir / 'epoch_1.pth', weights_only=False)
-    meta = saved['meta']['sce_mm']
+def check_export(path: Path, cfg: Config, model: torch.nn.Module) -> None:
+    """The backbone leaves the checkpoint whole, with what a user must know."""
+    backbone, meta = extract_backbone(read_checkpoint(path))
+    online = model.backbone.state_dict()
+    assert backbone.keys() == online.keys()
+    assert all(torch.equal(backbone[key], online[key]) for key in online)
     assert meta['arch'].startswith(cfg.model.backbone.type)
     assert meta['channel_order'] == 'rgb'
-    assert len(meta['mean']) == len(meta['std']) == 3
-    assert meta['epochs'] == 1
+    pixels = cfg.model.data_preprocessor
+    assert meta['mean'] == pytest.approx(pixels.mean, abs=1e-3)
+    assert meta['std'] == pytest.approx(pixels.std, abs=1e-3)
+    assert (meta['epochs'], meta['method']) == (1, 'SCE')
