@@ -40,8 +40,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--pretrained',
         metavar='FILE',
-        help='backbone file of extract_backbone.py that a detector starts '
-        "from, instead of the config's",
+        help='pretrained weights to start from: a detector takes a backbone '
+        'file of extract_backbone.py, a classifier any checkpoint that the '
+        'transfer reader knows',
     )
     parser.add_argument(
         '--resume',
@@ -149,12 +150,17 @@ def set_data(cfg: Config, folders: list[str]) -> None:
 
 
 def set_pretrained(cfg: Config, path: str) -> None:
-    """Point all that a detector takes from a backbone file to another one.
+    """Point all that takes pretrained weights to another file.
 
-    In detectors of the C4 kind that is the head of the regions as well.
+    In classifiers that is a hook; in detectors the backbone and, in those of
+    the C4 kind, the head of the regions as well.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'no backbone file at {path}')
+    for hook in cfg.get('custom_hooks', []):
+        if hook['type'] == 'PretrainedBackboneHook':
+            hook['checkpoint'] = path
+            return
     parts = [cfg.model.get('backbone')]
     if shared := (cfg.model.get('roi_head') or {}).get('shared_head'):
         parts.append(shared)

@@ -1,11 +1,13 @@
 """Optimisers, schedules, loops and hooks."""
 
 from .hooks import (
+    BestAndLastHook,
     DeferredRuntimeInfoHook,
     DurableCheckpointHook,
     InitialWeightsHook,
     MomentumUpdateHook,
     OnlineKNNHook,
+    PretrainedBackboneHook,
     ScheduledValueHook,
 )
 from .loops import ResumableTrainLoop
@@ -14,12 +16,14 @@ from .warmup_cosine import WarmupCosineLR
 
 __all__ = [
     'BF16OptimWrapper',
+    'BestAndLastHook',
     'DeferredRuntimeInfoHook',
     'DurableCheckpointHook',
     'InitialWeightsHook',
     'LARSMoCoV3',
     'MomentumUpdateHook',
     'OnlineKNNHook',
+    'PretrainedBackboneHook',
     'ResumableTrainLoop',
     'ScheduledValueHook',
     'WarmupCosineLR',

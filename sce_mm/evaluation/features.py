@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,10 @@ from .samples import collate, num_images
 
 
 def extract_features(
-    model: nn.Module, dataloader: DataLoader, branch: str = 'online'
+    model: nn.Module,
+    dataloader: DataLoader,
+    branch: str = 'online',
+    labelled: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Globally average-pooled last feature map of every image.
 
@@ -37,6 +41,7 @@ def extract_features(
             for distributed training or not.
         dataloader: One view per image, packed by ``PackInputs``.
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder.
+        labelled: Whether to read classes. Without, an image may have several.
 
     Returns:
         Features ``[M, D]``, float32, and labels ``[M]``, int64, -1 where
@@ -49,7 +54,7 @@ def extract_features(
     backbone = select_backbone(model, branch)
     preprocess = _unwrap(model).data_preprocessor
     batch_size = _batch_size(dataloader)
-    loader = _loader_of_rank(dataloader, batch_size)
+    loader = _loader_of_rank(dataloader, batch_size, labelled)
     features, labels = [], []
     with (
         torch.no_grad(),
@@ -162,7 +167,9 @@ def _batch_size(loader: DataLoader) -> int:
     return loader.batch_size
 
 
-def _loader_of_rank(loader: DataLoader, batch_size: int) -> DataLoader:
+def _loader_of_rank(
+    loader: DataLoader, batch_size: int, labelled: bool
+) -> DataLoader:
     """The same data and workers, each image once, as (images, labels)."""
     if num_images(loader) == 0:
         raise ValueError(
@@ -175,7 +182,7 @@ def _loader_of_rank(loader: DataLoader, batch_size: int) -> DataLoader:
         loader.dataset,
         batch_sampler=batches,
         num_workers=loader.num_workers,
-        collate_fn=collate,
+        collate_fn=partial(collate, labelled=labelled),
         worker_init_fn=loader.worker_init_fn,
         pin_memory=loader.pin_memory,
         multiprocessing_context=loader.multiprocessing_context,

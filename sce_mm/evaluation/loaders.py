@@ -1,5 +1,8 @@
 """Dataloaders of labelled images, from their configs."""
 
+from typing import Any
+
+from mmengine.config import Config
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -37,3 +40,55 @@ def build_labelled_loader(config: dict, name: str, seed: int) -> DataLoader:
             'or remove the OnlineKNNHook'
         )
     return loader
+
+
+def knn_settings(cfg: Config) -> dict[str, Any]:
+    """Data and numbers of the kNN evaluation that a config stands for.
+
+    Those of its OnlineKNNHook; of a classifier the training images, seen
+    through the pipeline of the validation images, are the bank, and the
+    validation images the queries.
+
+    Returns:
+        ``bank``, ``query`` and perhaps more arguments of the hook.
+
+    Raises:
+        ValueError: It has neither.
+    """
+    for hook in cfg.get('custom_hooks') or []:
+        if hook['type'] == 'OnlineKNNHook':
+            return dict(hook)
+    if not (cfg.get('train_dataloader') and cfg.get('val_dataloader')):
+        raise ValueError(
+            'the config names no labelled images: take one of a classifier '
+            '(configs/sce/benchmarks), or add to custom_hooks '
+            "dict(type='OnlineKNNHook', bank=dict(batch_size=..., "
+            'num_workers=..., dataset=dict(...)), query=dict(...))'
+        )
+    query = cfg.val_dataloader
+    return {
+        'bank': {
+            'batch_size': query.batch_size,
+            'num_workers': query.num_workers,
+            'dataset': {
+                **cfg.train_dataloader.dataset,
+                'pipeline': query.dataset.pipeline,
+            },
+        },
+        'query': query,
+    }
+
+
+def labelled_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
+    """Bank and query set of :func:`knn_settings`."""
+    settings = knn_settings(cfg)
+    seed = seed_of(cfg)
+    return (
+        build_labelled_loader(settings['bank'], 'bank', seed),
+        build_labelled_loader(settings['query'], 'query set', seed),
+    )
+
+
+def seed_of(cfg: Config) -> int:
+    """Seed of a config, 0 if it names none."""
+    return (cfg.get('randomness') or {}).get('seed') or 0

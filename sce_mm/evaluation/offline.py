@@ -1,7 +1,8 @@
-"""Networks and data of the offline evaluations, from a command line."""
+"""Networks of the offline evaluations, from a command line."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,19 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from mmpretrain.registry import MODELS
 from torch import nn
-from torch.utils.data import DataLoader
 
-from ..transfer import extract_backbone, load_backbone, read_checkpoint
-from ..transfer.meta_hook import describe_input
-from .loaders import build_labelled_loader
+from ..transfer import (
+    check_pixels,
+    extract_backbone,
+    load_backbone,
+    read_checkpoint,
+)
+from .loaders import seed_of
 from .rng import preserve_rng
 
 INITIAL = 'random initialisation'
+# Processes wait for each other while one fits a classifier.
+PATIENCE = timedelta(days=2)
 
 
 def evaluation_parser(description: str | None) -> argparse.ArgumentParser:
@@ -31,13 +37,15 @@ def evaluation_parser(description: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         'config',
-        help='config of the network, with an OnlineKNNHook that names the '
-        'labelled images',
+        help='config of the network; for kNN and the linear probe it names '
+        'the labelled images too, in an OnlineKNNHook or as the training '
+        'and validation data of a classifier',
     )
     parser.add_argument(
         'checkpoint',
         nargs='*',
-        help='SCE checkpoint(s), or backbones exported from them',
+        help='checkpoint(s) of SCE, of other code that the transfer reader '
+        'knows, or backbones exported from them',
     )
     parser.add_argument(
         '--random-init',
@@ -78,6 +86,16 @@ def evaluation_parser(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def add_image_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of evaluations on folders of images."""
+    parser.add_argument(
+        '--batch-size', type=int, default=64, help='images at a time'
+    )
+    parser.add_argument(
+        '--workers', type=int, default=2, help='processes that load images'
+    )
+
+
 def open_config(args: argparse.Namespace) -> Config:
     """Config of a parsed command line; connects the processes.
 
@@ -102,36 +120,11 @@ def open_config(args: argparse.Namespace) -> Config:
         backend = 'nccl' if args.device.startswith('cuda') else 'gloo'
         if args.launcher == 'pytorch' and backend == 'gloo':
             # mmengine would select a GPU first.
-            torch.distributed.init_process_group(backend)
+            torch.distributed.init_process_group(backend, timeout=PATIENCE)
         else:
-            init_dist(args.launcher, backend)
+            seconds = int(PATIENCE.total_seconds())
+            init_dist(args.launcher, backend, timeout=seconds)
     return cfg
-
-
-def knn_settings(cfg: Config) -> dict[str, Any]:
-    """Arguments of the config's OnlineKNNHook.
-
-    Raises:
-        ValueError: It has none.
-    """
-    for hook in cfg.get('custom_hooks') or []:
-        if hook['type'] == 'OnlineKNNHook':
-            return hook
-    raise ValueError(
-        'the config names no labelled images: add to custom_hooks '
-        "dict(type='OnlineKNNHook', bank=dict(batch_size=..., "
-        'num_workers=..., dataset=dict(...)), query=dict(...))'
-    )
-
-
-def labelled_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
-    """Bank and query set of the config's OnlineKNNHook."""
-    settings = knn_settings(cfg)
-    seed = _seed(cfg)
-    return (
-        build_labelled_loader(settings['bank'], 'bank', seed),
-        build_labelled_loader(settings['query'], 'query set', seed),
-    )
 
 
 def networks(
@@ -149,37 +142,10 @@ def networks(
         yield path, model.to(args.device)
 
 
-def check_pixels(
-    meta: Mapping[str, Any], preprocessor: nn.Module, path: str
-) -> None:
-    """See that the images come as those that the weights were trained on.
-
-    Args:
-        meta: Of :func:`~sce_mm.transfer.extract_backbone`; what it does not
-            know is not compared.
-        preprocessor: Data preprocessor of the config.
-        path: Of the checkpoint, for the message.
-
-    Raises:
-        ValueError: Order of channels, mean or std differ.
-    """
-    for name, value in describe_input(preprocessor).items():
-        trained = meta.get(name)
-        if None not in (value, trained) and value != trained:
-            raise ValueError(
-                f'{path} was trained with {name} = {trained}, but the '
-                f'config has {value}: change model.data_preprocessor'
-            )
-
-
 def initial_model(cfg: Config) -> Any:
     """Model of the config with the weights that its training starts from."""
     with preserve_rng():
-        set_random_seed(_seed(cfg))
+        set_random_seed(seed_of(cfg))
         model = MODELS.build(cfg.model)
         model.init_weights()
     return model
-
-
-def _seed(cfg: Config) -> int:
-    return (cfg.get('randomness') or {}).get('seed') or 0

@@ -15,8 +15,14 @@ def num_images(loader: DataLoader) -> int:
     return len(cast(Sized, loader.dataset))
 
 
-def collate(samples: Sequence[Any]) -> tuple[Tensor, Tensor]:
+def collate(
+    samples: Sequence[Any], labelled: bool = True
+) -> tuple[Tensor, Tensor]:
     """Images ``[N, C, h, w]`` and labels ``[N]`` of packed samples.
+
+    Args:
+        samples: One view each.
+        labelled: Whether to read labels; without, all are ``NO_LABEL``.
 
     Raises:
         ValueError: They are not one view of one size with at most one label.
@@ -28,7 +34,7 @@ def collate(samples: Sequence[Any]) -> tuple[Tensor, Tensor]:
             f'the images of a batch differ in size ({sorted(sizes)[:3]}): '
             'end the pipeline with a resize and a centre crop to one size'
         )
-    labels = [label_of(sample) for sample in samples]
+    labels = [label_of(x) if labelled else NO_LABEL for x in samples]
     return torch.stack(images), torch.tensor(labels)
 
 

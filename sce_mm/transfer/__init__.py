@@ -9,12 +9,14 @@ from .backbone import (
 from .checkpoint import read_checkpoint
 from .errors import CheckpointError
 from .meta_hook import TransferMetaHook
+from .pixels import check_pixels
 from .verify_hook import VerifyTransferHook
 
 __all__ = [
     'CheckpointError',
     'TransferMetaHook',
     'VerifyTransferHook',
+    'check_pixels',
     'extract_backbone',
     'load_backbone',
     'read_checkpoint',

@@ -93,7 +93,7 @@ def load_tool(root: Path, tool: str) -> ModuleType:
 
 def expected_knn(model: torch.nn.Module, config: Path) -> dict[int, float]:
     from sce_mm.evaluation import evaluate_knn
-    from sce_mm.evaluation.offline import labelled_loaders
+    from sce_mm.evaluation.loaders import labelled_loaders
 
     bank, query = labelled_loaders(Config.fromfile(config))
     return evaluate_knn(model, bank, query, (1, 5))

@@ -38,6 +38,16 @@ def test_backbone_and_shared_head_take_the_same_file(set_pretrained, tmp_path):
     assert 'shared_head' not in plain.model.roi_head
 
 
+def test_classifier_takes_it_through_its_hook(set_pretrained, root, tmp_path):
+    path = tmp_path / 'epoch_200.pth'
+    path.touch()
+    name = 'resnet50_sce-pre_8xb128-linear-coslr-90e_in1k.py'
+    cfg = Config.fromfile(root / 'configs' / 'sce' / 'benchmarks' / name)
+    set_pretrained(cfg, str(path))
+    assert cfg.custom_hooks[0].checkpoint == str(path)
+    assert 'init_cfg' not in cfg.model.backbone
+
+
 def test_what_loads_nothing_is_refused(set_pretrained, tmp_path):
     path = tmp_path / 'mine.pth'
     path.touch()

@@ -2,16 +2,17 @@
 
 python tools/benchmarks/knn.py CONFIG CHECKPOINT --random-init --k 10 20 100
 
-The labelled images are those of the config's OnlineKNNHook.
+The labelled images are those of the config's OnlineKNNHook, or, of the config
+of a classifier, its training images (without augmentation) and its validation
+images.
 """
 
 import argparse
 
 from sce_mm.evaluation import evaluate_knn
+from sce_mm.evaluation.loaders import knn_settings, labelled_loaders
 from sce_mm.evaluation.offline import (
     evaluation_parser,
-    knn_settings,
-    labelled_loaders,
     networks,
     open_config,
 )

@@ -2,8 +2,9 @@
 
 python tools/benchmarks/linear_probe.py CONFIG CHECKPOINT --random-init
 
-Trained on the bank and tested on the query set of the config's
-OnlineKNNHook; needs scikit-learn.
+Trained on the bank and tested on the query set of the config's OnlineKNNHook,
+or on the training and validation images of the config of a classifier; needs
+scikit-learn.
 """
 
 import argparse
@@ -12,9 +13,9 @@ from mmengine.dist import is_main_process
 
 from sce_mm.evaluation import check_labels, extract_features, linear_probe
 from sce_mm.evaluation.linear_probe import COSTS
+from sce_mm.evaluation.loaders import labelled_loaders
 from sce_mm.evaluation.offline import (
     evaluation_parser,
-    labelled_loaders,
     networks,
     open_config,
 )

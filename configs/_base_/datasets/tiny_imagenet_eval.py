@@ -1,0 +1,34 @@
+# Tiny-ImageNet with labels, 64 pixels, by the lists that
+# tools/dataset_converters/tiny_imagenet.py writes; otherwise as CIFAR-10.
+_base_ = './cifar10_eval.py'
+
+load = dict(type='LoadImage')
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='CustomDataset',
+        data_root='data/tiny-imagenet-200',
+        data_prefix='train',
+        ann_file='meta/train.txt',
+        pipeline=[
+            load,
+            dict(type='RandomCrop', crop_size=64, padding=4),
+            dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+            dict(type='PackInputs'),
+        ],
+    )
+)
+validation = dict(
+    _delete_=True,
+    type='CustomDataset',
+    data_root='data/tiny-imagenet-200',
+    data_prefix='val',
+    ann_file='meta/val.txt',
+    pipeline=[load, dict(type='PackInputs')],
+)
+val_dataloader = dict(dataset=validation)
+test_dataloader = dict(dataset=validation)
+# ImageNet's, as in the pretraining.
+pixel_statistics = dict(
+    mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]
+)

@@ -1,0 +1,19 @@
+# What training a classifier on pretrained weights has: strict loading, and
+# the last epoch reported beside the best.
+_base_ = 'mmpretrain::_base_/default_runtime.py'
+
+custom_imports = dict(imports=['sce_mm'], allow_failed_imports=False)
+
+default_hooks = dict(
+    checkpoint=dict(
+        interval=1,
+        max_keep_ckpts=1,
+        save_best='accuracy/top1',
+        rule='greater',
+    ),
+)
+custom_hooks = [
+    dict(type='PretrainedBackboneHook', checkpoint='backbone.pth'),
+    dict(type='BestAndLastHook', metrics=('accuracy/top1',)),
+]
+randomness = dict(seed=42)

@@ -1,0 +1,16 @@
+"""Linear classification of Tiny-ImageNet on a frozen small-image ResNet-18.
+
+The protocol of CIFAR-10; that it holds here is inferred. Not run here.
+"""
+
+_base_ = [
+    '../../_base_/models/linear_resnet18_small.py',
+    '../../_base_/datasets/tiny_imagenet_eval.py',
+    '../../_base_/schedules/linear_steplr_100e.py',
+    '../../_base_/evaluation_runtime.py',
+]
+
+model = dict(head=dict(num_classes=200))
+_base_.model.data_preprocessor.update(_base_.pixel_statistics)
+_base_.custom_hooks[0].frozen = True
+auto_scale_lr = dict(base_batch_size=256)

@@ -1,0 +1,92 @@
+"""The last and the best validation result of a run, side by side."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop, Runner
+from mmpretrain.registry import HOOKS
+
+
+@HOOKS.register_module()
+class BestAndLastHook(Hook):
+    """Report a metric after the last epoch and at its best epoch.
+
+    Published linear evaluations often give the best epoch on the very set
+    that it is chosen on; the last epoch is free of that choice. Both are
+    logged and written to ``best_and_last.json`` in the work directory after
+    every validation, with all values, from which a resumed run goes on.
+
+    Args:
+        metrics: Names, as the evaluator logs them; larger is better.
+    """
+
+    def __init__(self, metrics: Sequence[str] = ('accuracy/top1',)) -> None:
+        self._history: dict[str, list[list[float]]] = {
+            name: [] for name in metrics
+        }
+
+    def before_train(self, runner: Runner) -> None:
+        """Read the epochs before the one that a resumed run begins with."""
+        path = self._path(runner)
+        if runner.epoch > 0 and path.is_file():
+            for name, summary in json.loads(path.read_text()).items():
+                if name in self._history:
+                    self._history[name] = [
+                        entry
+                        for entry in summary['history']
+                        if entry[0] <= runner.epoch
+                    ]
+
+    def after_val_epoch(
+        self, runner: Runner, metrics: dict[str, float] | None = None
+    ) -> None:
+        """Add the epoch.
+
+        Raises:
+            ValueError: The evaluator has no such metric.
+        """
+        # Validation alone, without training, has no epochs.
+        if not isinstance(runner._train_loop, BaseLoop):
+            return
+        metrics = metrics or {}
+        for name, history in self._history.items():
+            if name not in metrics:
+                raise ValueError(
+                    f'BestAndLastHook: the evaluator gives no {name!r}, but '
+                    f'{", ".join(metrics) or "nothing"}'
+                )
+            history.append([runner.epoch, float(metrics[name])])
+        self._report(runner)
+
+    @master_only
+    def _report(self, runner: Runner) -> None:
+        summary = {
+            name: {**best_and_last(history), 'history': history}
+            for name, history in self._history.items()
+        }
+        self._path(runner).write_text(json.dumps(summary) + '\n')
+        for name, s in summary.items():
+            runner.logger.info(
+                f'{name}: last {s["last"]:.2f} (epoch {s["last_epoch"]}), '
+                f'best {s["best"]:.2f} (epoch {s["best_epoch"]})'
+            )
+
+    @staticmethod
+    def _path(runner: Runner) -> Path:
+        return Path(runner.work_dir) / 'best_and_last.json'
+
+
+def best_and_last(history: list[list[float]]) -> dict[str, Any]:
+    """Summary of (epoch, value) pairs; of equal values the first is best."""
+    best_epoch, best = max(history, key=lambda entry: entry[1])
+    last_epoch, last = history[-1]
+    return {
+        'last': last,
+        'last_epoch': last_epoch,
+        'best': best,
+        'best_epoch': best_epoch,
+    }

@@ -1,0 +1,245 @@
+"""Configs of classifiers: names, protocols, and two iterations of each."""
+
+import itertools
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmpretrain.registry import MODELS
+
+import sce_mm
+from sce_mm.engine import WarmupCosineLR
+
+CONFIGS = Path(sce_mm.__file__).parents[1] / 'configs'
+FILES = sorted((CONFIGS / 'sce' / 'benchmarks').glob('*.py'))
+BY_STEM = {path.stem: path for path in FILES}
+LINEAR = [path for path in FILES if '-linear-' in path.stem]
+
+# By the last field of a name: data set, classes, and the base whose pixel
+# statistics the pretraining has.
+DATA = {
+    'in1k': ('ImageNet1k', 1000, None),
+    'in1k-1pct': ('ImageNet1k', 1000, None),
+    'in1k-10pct': ('ImageNet1k', 1000, None),
+    'in100': ('ImageNet100', 100, None),
+    'cifar10': ('CIFAR10BGR', 10, 'cifar10'),
+    'cifar100': ('CIFAR100BGR', 100, 'cifar100'),
+    'stl10': ('STL10', 10, 'stl10'),
+    'tinyimagenet': ('CustomDataset', 200, 'tiny_imagenet'),
+}
+COUNT = itertools.count()
+
+
+@cache
+def load(path: Path) -> Config:
+    """A config that nobody writes to."""
+    return Config.fromfile(path)
+
+
+def test_nothing_is_left_out():
+    assert {path.stem.rsplit('_', 1)[1] for path in FILES} == set(DATA)
+    assert len(LINEAR) == len(FILES) - 2
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
+def test_name_is_a_contract(path: Path):
+    cfg = load(path)
+    batch = re.search(r'_(\d+)xb(\d+)-', path.stem)
+    assert batch is not None
+    processes, size = map(int, batch.groups())
+    assert cfg.train_dataloader.batch_size == size
+    assert cfg.auto_scale_lr.base_batch_size == processes * size
+    epochs = re.search(r'-(\d+)e_', path.stem)
+    assert epochs is not None
+    assert cfg.train_cfg.max_epochs == int(epochs[1])
+    scheduler = cfg.param_scheduler.type
+    assert (scheduler == 'WarmupCosineLR') == ('-coslr-' in path.stem)
+    assert (scheduler == 'MultiStepLR') == ('-steplr-' in path.stem)
+    assert f'resnet{cfg.model.backbone.depth}_' in path.stem
+    dataset, classes, _ = DATA[path.stem.rsplit('_', 1)[1]]
+    assert cfg.train_dataloader.dataset.type == dataset
+    assert cfg.val_dataloader.dataset.type == dataset
+    assert cfg.test_dataloader.dataset == cfg.val_dataloader.dataset
+    assert cfg.model.head.num_classes == classes
+    assert not cfg.val_dataloader.sampler.shuffle
+    # Half precision is not part of any of these protocols.
+    assert cfg.optim_wrapper.get('type', 'OptimWrapper') == 'OptimWrapper'
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
+def test_pixels_are_those_of_the_pretraining(path: Path):
+    _, _, data = DATA[path.stem.rsplit('_', 1)[1]]
+    model = load(CONFIGS / '_base_' / 'models' / 'sce_resnet50.py')
+    expected = dict(model.model.data_preprocessor)
+    if data is not None:
+        base = CONFIGS / '_base_' / 'datasets' / f'{data}_sce.py'
+        expected.update(load(base).get('pixel_statistics', {}))
+
+    actual = load(path).model.data_preprocessor
+
+    for name in ('mean', 'std', 'to_rgb'):
+        assert actual[name] == expected[name]
+
+
+@pytest.mark.parametrize('path', LINEAR, ids=lambda path: path.stem)
+def test_linear_evaluation_freezes_the_backbone_and_only_it(path: Path):
+    cfg = Config.fromfile(path)
+    (hook,) = (h for h in cfg.custom_hooks if h.type.startswith('Pretrained'))
+    assert hook.frozen
+    assert cfg.optim_wrapper.optimizer.weight_decay == 0
+    assert cfg.optim_wrapper.optimizer.momentum == 0.9
+    head = cfg.model.head.init_cfg
+    assert (head.type, head.layer, head.std) == ('Normal', 'Linear', 0.01)
+    narrow(cfg)
+    model = MODELS.build(cfg.model).train()
+    learning = [n for n, p in model.named_parameters() if p.requires_grad]
+    assert learning == ['head.fc.weight', 'head.fc.bias']
+    norms = [
+        module
+        for module in model.backbone.modules()
+        if isinstance(module, torch.nn.BatchNorm2d)
+    ]
+    assert norms
+    assert not any(module.training for module in norms)
+
+
+def test_rate_of_the_imagenet_protocol_falls_by_a_cosine_at_every_step():
+    cfg = load(BY_STEM['resnet50_sce-pre_8xb128-linear-coslr-90e_in1k'])
+    weight = torch.nn.Parameter(torch.zeros(1))
+    options = dict(cfg.optim_wrapper.optimizer)
+    assert options.pop('type') == 'SGD'
+    optimizer = torch.optim.SGD([weight], **options)
+    scheduler = WarmupCosineLR.build_iter_from_epoch(
+        optimizer,
+        warmup_epochs=cfg.param_scheduler.warmup_epochs,
+        epoch_length=10,
+        end=cfg.train_cfg.max_epochs,
+    )
+    rates = []
+    for _ in range(900):
+        rates.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        scheduler.step()
+    steps = np.arange(900)
+    expected = 0.4 * (1 + np.cos(np.pi * steps / 900)) / 2
+    np.testing.assert_allclose(rates, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    'path',
+    [path for path in LINEAR if 'steplr' in path.stem],
+    ids=lambda path: path.stem,
+)
+def test_rate_of_the_other_linear_protocol(path: Path):
+    cfg = load(path)
+    assert cfg.optim_wrapper.optimizer.lr == 30
+    assert list(cfg.param_scheduler.milestones) == [60, 80]
+    assert cfg.param_scheduler.gamma == 0.1
+
+
+def test_semi_supervised_protocol():
+    paths = [path for path in FILES if 'pct' in path.stem]
+    for path in paths:
+        cfg = load(path)
+        assert cfg.optim_wrapper.optimizer.weight_decay == 1e-4
+        assert list(cfg.param_scheduler.milestones) == [12, 16]
+        assert cfg.param_scheduler.gamma == 0.2
+        assert cfg.model.backbone.frozen_stages == -1
+        assert cfg.model.backbone.norm_cfg.type == 'SyncBN'
+        share = re.search(r'(\d+)pct', path.stem)
+        assert share is not None
+        listed = cfg.train_dataloader.dataset.ann_file
+        assert listed == f'meta/train_{share[1]}percent.txt'
+        assert 'ann_file' not in cfg.val_dataloader.dataset
+
+
+def test_crops_of_the_protocols():
+    for path in FILES:
+        cfg = load(path)
+        train, val = (
+            {t.type: t for t in cfg[name].dataset.pipeline}
+            for name in ('train_dataloader', 'val_dataloader')
+        )
+        assert train['RandomFlip'].prob == 0.5
+        if 'in1' in path.stem.rsplit('_', 1)[1]:
+            assert train['RandomResizedCrop'].scale == 224
+            assert train['RandomResizedCrop'].crop_ratio_range == (0.08, 1.0)
+            assert val['ResizeEdge'].scale == 256
+            assert val['ResizeEdge'].edge == 'short'
+            assert val['CenterCrop'].crop_size == 224
+        else:
+            side = 32 if 'cifar' in path.stem else 64
+            assert train['RandomCrop'].crop_size == side
+            assert train['RandomCrop'].padding == 4
+            assert 'CenterCrop' not in val
+
+
+def narrow(cfg: Config) -> None:
+    """A sixteenth of the width; the rest as it is."""
+    backbone = cfg.model.backbone
+    backbone.update(base_channels=4, stem_channels=4)
+    cfg.model.head.in_channels = 128 if backbone.depth == 50 else 32
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of two images of 64 x 64 pixels."""
+    root = tmp_path_factory.mktemp('images')
+    random = np.random.default_rng(0)
+    for label, level in enumerate((60, 180)):
+        (root / str(label)).mkdir()
+        for index in range(2):
+            image = random.integers(level - 50, level + 50, (64, 64, 3))
+            name = str(root / str(label) / f'{index}.png')
+            cv2.imwrite(name, image.astype(np.uint8))
+    return root
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
+def test_two_iterations_and_a_validation(
+    path: Path, images: Path, tmp_path: Path
+):
+    cfg = Config.fromfile(path)
+    narrow(cfg)
+    weights = tmp_path / 'backbone.pth'
+    backbone = MODELS.build(cfg.model.backbone)
+    torch.save({'state_dict': backbone.state_dict()}, weights)
+    cfg.custom_hooks[0].checkpoint = str(weights)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+        # The pipeline is that of the config.
+        pipeline = list(loader.dataset.pipeline)
+        if pipeline[0].type != 'LoadImage':
+            pipeline.insert(0, dict(type='LoadImage'))
+            pipeline.insert(1, dict(type='Resize', scale=(32, 32)))
+        loader.dataset = dict(
+            type='CustomDataset', data_root=str(images), pipeline=pipeline
+        )
+    cfg.train_cfg.max_epochs = 1
+    cfg.default_hooks.logger = None
+    cfg.work_dir = str(tmp_path)
+    cfg.log_level = 'ERROR'
+    cfg.experiment_name = f'benchmark-{next(COUNT)}'
+
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+
+    assert runner.iter == 2
+    summary = json.loads((tmp_path / 'best_and_last.json').read_text())
+    assert summary['accuracy/top1']['last_epoch'] == 1
+    assert list(tmp_path.glob('best_accuracy_top1_epoch_1.pth'))
+    trained = runner.model.backbone.state_dict()
+    moved = [
+        name
+        for name, tensor in backbone.state_dict().items()
+        if not trained[name].equal(tensor)
+    ]
+    assert bool(moved) != ('-linear-' in path.stem)
