@@ -44,6 +44,20 @@ def test_what_mmengine_takes_out_itself_is_no_mistake():
     check_config(Config({'custom_hooks': [hook], 'optim_wrapper': wrapper}))
 
 
+def test_arguments_that_a_class_hands_on_count():
+    dataset = {
+        'type': 'ImageNet1k',
+        'data_root': 'x',
+        'max_unreadable': 0.1,
+        'ann_file': 'some.txt',
+        'pipeline': [],
+    }
+    check_config(Config({'train_dataloader': {'dataset': dataset}}))
+    dataset['anm_file'] = dataset.pop('ann_file')
+    with pytest.raises(ConfigError, match=r"'anm_file' \(did you mean 'ann_"):
+        check_config(Config({'train_dataloader': {'dataset': dataset}}))
+
+
 def test_variables_of_a_config_are_let_alone():
     check_config(Config({'data_root': 'x', 'train_pipeline': [], 'img': 1}))
 

@@ -15,7 +15,7 @@ _MASK = (1 << 64) - 1
 # them from the start are 2^-k of the order apart, and from the image itself.
 _SPARE_SHARES = tuple(
     (2 * odd + 1) / 2**level
-    for level in (1, 2, 3, 4)
+    for level in (1, 2, 3)
     for odd in range(2 ** (level - 1))
 )
 
@@ -112,11 +112,11 @@ class SeededSampler(DefaultSampler):
       epoch is N // (W x batch).
     - A ``RepeatDataset`` is gone through in one order again and again, so
       that N images lie between an image and its repetition.
-    - Each index names spares for an image that cannot be read. The first
-      lies N / 2 away in the order, the next two N / 4 from it, and so on, 15
-      in all. All images of a batch move by the same distances, so a batch of
-      all processes together that is not larger than N / 2 (N / 4, N / 8, N /
-      16) has no image twice as long as 1 (3, 7, 15) spares are enough.
+    - Each index names seven spares for an image that cannot be read. The
+      first lies N / 2 away in the order, the next two N / 4 from both, the
+      others N / 8. All images of a batch move by the same distances, so a
+      batch of all processes together that is not larger than N / 2 (N / 4,
+      N / 8) has no image twice as long as 1 (3, 7) spares are enough.
 
     The order is that of ``DefaultSampler``: shuffled by seed + epoch, dealt
     to the processes in turn. Views drawn from a :class:`SampleIndex` depend

@@ -130,7 +130,8 @@ def test_spares_lie_far_from_their_image_and_from_each_other(
     place = {int(index): number for number, index in enumerate(order)}
     for index in order:
         places = [place[int(index)], *(place[s] for s in index.spares)]
-        for spares, parts in ((1, 2), (3, 4), (7, 8), (15, 16)):
+        assert len(index.spares) == 7
+        for spares, parts in ((1, 2), (3, 4), (7, 8)):
             for one, two in itertools.combinations(places[: spares + 1], 2):
                 distance = (one - two) % size
                 assert min(distance, size - distance) >= size // parts

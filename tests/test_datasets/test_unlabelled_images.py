@@ -146,6 +146,10 @@ def test_subsets_work(tmp_path: Path) -> None:
     subset = dataset.get_subset([0, 2, 2])
     assert len(subset) == 3
     assert 'good' in subset[0]['img_path']
+    # What is done to the images of one does not reach the other.
+    subset.pipeline.transforms.clear()
+    assert 'img' not in subset[1]
+    assert 'img' in dataset[1]
     dataset.get_subset_(2)
     assert len(dataset) == 2
     assert dataset[1]['img_path'] == str(tmp_path / 'good000.png')
