@@ -82,6 +82,25 @@ def build_runner(cfg: Config) -> Runner:
     return Runner.from_cfg(cfg)
 
 
+def set_data(cfg: Config, folders: list[str]) -> None:
+    """Point the innermost training data set to other folders.
+
+    Raises:
+        ValueError: The config trains on something else than a folder.
+    """
+    dataset = cfg.train_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    if dataset.type != 'UnlabelledImages':
+        raise ValueError(
+            f'--data takes a folder of unlabelled images, but this config '
+            f'trains on {dataset.type}: use a config that ends in _folder, '
+            'or set train_dataloader.dataset through --cfg-options'
+        )
+    dataset.data_root = folders if len(folders) > 1 else folders[0]
+    dataset.pop('ann_file', None)
+
+
 def require_batches(runner: Runner) -> None:
     """Build the training data and see that an epoch is not empty.
 

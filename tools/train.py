@@ -23,6 +23,7 @@ from sce_mm.launch import (
     load_config,
     require_batches,
     scale_learning_rate,
+    set_data,
 )
 
 
@@ -132,21 +133,6 @@ def set_beginning(cfg: Config, args: argparse.Namespace) -> None:
         set_continuation(cfg, args.continue_for, args.resume or AUTO)
     elif args.resume is not None:
         set_resume(cfg, args.resume)
-
-
-def set_data(cfg: Config, folders: list[str]) -> None:
-    """Point the innermost training data set to other folders."""
-    dataset = cfg.train_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    if dataset.type != 'UnlabelledImages':
-        raise ValueError(
-            f'--data takes a folder of unlabelled images, but this config '
-            f'trains on {dataset.type}: use a config that ends in _folder, '
-            'or set train_dataloader.dataset through --cfg-options'
-        )
-    dataset.data_root = folders if len(folders) > 1 else folders[0]
-    dataset.pop('ann_file', None)
 
 
 def set_pretrained(cfg: Config, path: str) -> None:
