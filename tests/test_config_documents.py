@@ -7,7 +7,7 @@ import pytest
 import yaml
 from mmengine.config import DictAction
 from mmpretrain.registry import MODELS, TRANSFORMS
-from recipes import CONFIGS, RECIPES, load
+from recipes import CONFIGS, RECIPES, header, load
 
 from sce_mm.config_check import check_config
 
@@ -44,6 +44,18 @@ def test_every_recipe_has_its_row(document, row):
     text = (CONFIGS.parent / document).read_text().replace('`', ' ')
     stems = [Path(f).stem for f in RECIPES]
     assert not [s for s in stems if row.format(stem=s) not in text]
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_header_and_table_expect_the_same_figure(name):
+    text = (CONFIGS.parent / 'docs/reproduce.md').read_text()
+    (row,) = [r for r in text.splitlines() if f'configs/{name}' in r]
+    *_, expected, measured, _ = (cell.strip() for cell in row.split('|'))
+    figures = re.findall(r'(\d\d\.\d+) % linear top-1', header(name))
+    assert re.findall(r'^\d\d\.\d+', expected) == figures[:1]
+    doubtful = 'not be verified' in header(name).replace('\n', ' ')
+    assert ('unverified' in expected) == (doubtful and bool(figures))
+    assert measured == 'not run here'
 
 
 def test_documented_ablations_change_what_they_name():
