@@ -94,6 +94,5 @@ train_dataloader = dict(
 train_cfg = dict(
     _delete_=True, type='EpochBasedTrainLoop', max_epochs=1)
 val_cfg = val_dataloader = val_evaluator = None
-test_cfg = test_dataloader = test_evaluator = None
 default_hooks = dict(checkpoint=None)
 """

@@ -62,18 +62,11 @@ def adapt_backbone(
 
 
 def _check_kind(plan: Plan) -> None:
-    backbone = plan.get(BACKBONE)
-    if backbone is ABSENT or backbone is None:
-        raise AdaptError(
-            'the config has no model.backbone: detectors inside of another '
-            'model (semi-supervised, distilled) are not supported; make a '
-            'config of the detector alone'
-        )
-    cls = MODELS.get(backbone.type)
+    cls = MODELS.get(plan.get(f'{BACKBONE}.type'))
     if cls is None or not issubclass(cls, ResNet | PretrainResNet):
         raise AdaptError(
-            f'{BACKBONE} is a {kind(backbone)}, and the weights are of a '
-            'ResNet: take a config of the same detector with a ResNet'
+            f'{BACKBONE} is a {kind(plan.get(BACKBONE))}, and the weights '
+            'are of a ResNet: take a config of the same detector with a ResNet'
         )
     for name, why in FOREIGN.items():
         for path in (BACKBONE, SHARED_HEAD):
@@ -99,7 +92,8 @@ def _load_and_train(
     plan.set(
         f'{where}.norm_cfg',
         SYNC_BN,
-        'batch norm trained, over all GPUs; plain BN where there is one',
+        'batch norm trained, over all GPUs (plain BN where there is one): '
+        'frozen, it suits supervised weights alone',
     )
     plan.set(
         f'{where}.norm_eval',

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import Tensor
 
-from .backbone import adapt_backbone
+from .backbone import BACKBONE, adapt_backbone
 from .heads import adapt_heads, note_norms
 from .pixels import adapt_pixels
 from .plan import ABSENT, AdaptError, Plan
@@ -53,13 +53,7 @@ def adapt(
             + ' '.join(f'--{name.replace("_", "-")}' for name in unknown)
         )
     plan = Plan(cfg)
-    teachers = [k for k in plan.get('model') or () if k.startswith('teacher')]
-    if teachers:
-        raise AdaptError(
-            f'the model has {teachers[0]}: a teacher gets the pixels of the '
-            'same preprocessor, which would no longer be those it was '
-            'trained on'
-        )
+    _check_model(plan)
     with DefaultScope.overwrite_default_scope('mmdet'):
         adapt_backbone(plan, path, tensors, meta)
         adapt_pixels(plan, meta)
@@ -69,6 +63,22 @@ def adapt(
         _prove_arrival(plan)
         note_norms(plan, _build(plan))
     return plan, line
+
+
+def _check_model(plan: Plan) -> None:
+    if not isinstance(plan.get(BACKBONE), dict):
+        raise AdaptError(
+            'the config has no model.backbone: a part of a config, or a '
+            'detector inside of another model (semi-supervised, distilled, '
+            'tracking). Give the config of a detector alone'
+        )
+    teachers = [k for k in plan.get('model') if k.startswith('teacher')]
+    if teachers:
+        raise AdaptError(
+            f'the model has {teachers[0]}: a teacher gets the pixels of the '
+            'same preprocessor, which would no longer be those it was '
+            'trained on'
+        )
 
 
 def _let_nothing_load_over(plan: Plan) -> None:

@@ -10,16 +10,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .backbone import SYNC_BN
 from .plan import ABSENT, Plan, kind
 
+# mmcv's own synchronised norm cannot be built outside of a distributed run.
+BATCH_NORMS = ('BN', 'SyncBN', 'MMSyncBN')
 PYRAMIDS = ('FPN', 'PAFPN')
 CONV_BOX_HEADS = ('ConvFCBBoxHead', 'Shared4Conv1FCBBoxHead')
-PARTS = (
-    'neck',
-    'rpn_head',
-    'bbox_head',
-    'mask_head',
-    'semantic_head',
-    'encoder',
-    'decoder',
+# Not heads, or dealt with elsewhere.
+OTHERS = (
+    'backbone',
+    'data_preprocessor',
+    'roi_head',
+    'shared_head',
+    'bbox_roi_extractor',
+    'mask_roi_extractor',
 )
 NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
 
@@ -66,16 +68,16 @@ def entries(plan: Plan, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def note_norms(plan: Plan, model: nn.Module) -> None:
-    """Say of each part that was not changed what norm it has."""
+    """Say of each part that was given no norm which ones it has."""
     changed = [change.path for change in plan.changes]
     roi_head = getattr(model, 'roi_head', nn.Module())
     for owner, prefix in ((model, 'model.'), (roi_head, 'model.roi_head.')):
-        for name in PARTS:
-            part = getattr(owner, name, None)
+        for name, part in owner.named_children():
             path = prefix + name
-            if not isinstance(part, nn.Module) or any(
-                c.startswith(path) for c in changed
-            ):
+            if name in OTHERS or any(c.startswith(path) for c in changed):
+                continue
+            # A loss is a module as well.
+            if not any(True for _ in part.parameters()):
                 continue
             found = {
                 type(m).__name__
@@ -94,9 +96,9 @@ def _give(
     """Set a norm where there is none, or one that is not trained."""
     old = plan.get(f'{path}.norm_cfg')
     if old not in (ABSENT, None):
-        if kind(old) not in ('BN', 'SyncBN'):
+        if kind(old) not in BATCH_NORMS:
             return
-        reason = 'batch norm trained, over all GPUs'
+        reason = 'batch norm trained, over all GPUs, and also without any'
     plan.set(f'{path}.norm_cfg', norm_cfg, reason)
 
 

@@ -1,0 +1,212 @@
+"""What cannot be made right is refused, and the reason is the real one."""
+
+import copy
+import runpy
+import subprocess
+import sys
+from argparse import Namespace
+
+import pytest
+import torch
+from mmdet.utils import register_all_modules
+from mmengine.config import Config
+from mmpretrain.models import ResNet
+
+from sce_mm.detection.adapt import AdaptError, adapt, load_source
+from sce_mm.transfer import extract_backbone, read_checkpoint
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings('ignore:DeprecationWarning. `num_anchors`'),
+]
+
+SMALL = """
+model = dict(backbone=dict(depth=18, base_channels=16),
+             neck=dict(in_channels=[16, 32, 64, 128]))
+"""
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _mmdet():
+    register_all_modules(init_default_scope=False)
+
+
+@pytest.fixture(scope='module')
+def atss():
+    base = "_base_ = 'mmdet::atss/atss_r50_fpn_1x_coco.py'\n"
+    return Config.fromstring(base + SMALL, '.py')
+
+
+@pytest.fixture
+def change(atss, backbone_file):
+    """``change(changes, **facts)``: adapt ATSS with the changes."""
+
+    def call(changes, processes=1, batch=None, **facts):
+        cfg = copy.deepcopy(atss)
+        cfg.merge_from_dict(changes)
+        path = backbone_file(16, **facts)
+        weights, meta = extract_backbone(read_checkpoint(path))
+        # Names and shapes are what it looks at.
+        with torch.device('meta'):
+            return adapt(cfg, path, weights, meta, processes, batch)
+
+    return call
+
+
+DCN = {'type': 'DCNv2', 'deform_groups': 1}
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'model.backbone.depth': 34}, 'the depths differ'),
+        ({'model.backbone.base_channels': 8}, 'the widths differ'),
+        ({'model.backbone.deep_stem': True}, r'do not fit model\.backbone'),
+        ({'model.backbone.dcn': DCN}, 'deformable convolutions have tensors'),
+        (
+            {'model.backbone.conv_cfg': {'type': 'ConvWS'}},
+            'the weights are for plain convolutions',
+        ),
+        (
+            {'model.backbone.num_stages': 3},
+            'layer4: part of the file would be lost',
+        ),
+        ({'model.backbone.type': 'Darknet'}, 'is a Darknet, and the weights'),
+        ({'model.teacher_ckpt': 'x.pth'}, 'a teacher gets the pixels'),
+        (
+            {'model.data_preprocessor.type': 'MultiBranchDataPreprocessor'},
+            'expected DetDataPreprocessor',
+        ),
+        (
+            {'tta_pipeline': [{'transforms': [[{'type': 'Normalize'}]]}]},
+            'a pipeline has Normalize',
+        ),
+        (
+            {'train_dataloader.dataset.pipeline.0.color_type': 'grayscale'},
+            "color_type='grayscale'",
+        ),
+        ({'model.neck.nonsense': 1}, 'the changed config builds no ATSS'),
+        (
+            {
+                'optim_wrapper.paramwise_cfg': {
+                    'custom_keys': {'backbone': {'lr_mult': 0}}
+                }
+            },
+            'gives backbone a learning rate of zero',
+        ),
+        ({'auto_scale_lr': {'_delete_': True}}, 'say for what batch its lear'),
+        ({'optim_wrapper.optimizer': {'_delete_': True}}, 'cannot be scaled'),
+    ],
+)
+def test_configs(change, changes, message):
+    with pytest.raises(AdaptError, match=message):
+        change(changes)
+
+
+def test_files_that_say_too_little(change):
+    with pytest.raises(
+        AdaptError, match=r'not say its mean, std: .* --mean --'
+    ):
+        change({}, mean=None, std=None)
+
+
+def test_rates_batches_and_what_would_load_over(change):
+    plan, line = change(
+        {
+            'load_from': 'coco.pth',
+            'optim_wrapper.accumulative_counts': 2,
+            'param_scheduler.1.eta_min': 1e-5,
+            'custom_imports': {'imports': ['json']},
+            'custom_hooks': [{'type': 'NumClassCheckHook'}],
+        },
+        processes=4,
+        batch=3,
+    )
+    cfg = plan.cfg
+    # 4 x 3 x 2 images instead of 16.
+    assert cfg.optim_wrapper.optimizer.lr == 0.015
+    assert cfg.param_scheduler[1].eta_min == 1.5e-5
+    assert cfg.auto_scale_lr == {'enable': False, 'base_batch_size': 24}
+    assert line == (
+        'learning rate 0.015 for 4 process(es) x 3 images x 2 accumulated'
+    )
+    assert cfg.train_dataloader.batch_size == 3
+    assert cfg.load_from is None
+    assert cfg.custom_imports.imports == ['json', 'sce_mm.detection']
+    hooks = [hook['type'] for hook in cfg.custom_hooks]
+    assert hooks == ['NumClassCheckHook', 'VerifyTransferHook']
+
+
+def test_bgr_weights_keep_their_order(change):
+    plan, _ = change(
+        {}, channel_order='bgr', mean=[1.0, 2.0, 3.0], std=[1.0, 1.0, 1.0]
+    )
+    preprocessor = plan.cfg.model.data_preprocessor
+    assert preprocessor.bgr_to_rgb is False
+    assert preprocessor.mean == [1.0, 2.0, 3.0]
+
+
+def test_what_is_right_already_is_left_alone(change, atss, backbone_file):
+    plan, _ = change({}, processes=8)
+    assert all(c.path != 'optim_wrapper.optimizer.lr' for c in plan.changes)
+    path = backbone_file(16)
+    weights, meta = extract_backbone(read_checkpoint(path))
+    again, _ = adapt(plan.cfg, path, weights, meta, 8)
+    assert again.changes == []
+
+
+def test_pure_python_configs(tmp_path):
+    path = tmp_path / 'lazy.py'
+    path.write_text('from mmengine.config import read_base\n')
+    with pytest.raises(AdaptError, match=r'write it out with Config\.fromfi'):
+        load_source(str(path))
+    with pytest.raises(FileNotFoundError, match='no config at'):
+        load_source(str(tmp_path / 'none.py'))
+
+
+def test_files_and_names(root, backbone_file, tmp_path):
+    tool = runpy.run_path(str(root / 'tools' / 'make_detection_config.py'))
+
+    def make(**options):
+        defaults = {
+            'config': 'mmdet::atss/atss_r50_fpn_1x_coco.py',
+            'checkpoint': backbone_file(16),
+            'out': tmp_path / 'out.py',
+            'gpus': 1,
+            'batch': None,
+            'overwrite': False,
+        }
+        tool['make'](Namespace(**(defaults | options)))
+
+    with pytest.raises(ValueError, match=r'its name ends in \.py'):
+        make(out=tmp_path / 'out.txt')
+    with pytest.raises(ValueError, match='--gpus must be at least 1, got 0'):
+        make(gpus=0)
+    (tmp_path / 'out.py').write_text('x = 1\n')
+    with pytest.raises(FileExistsError, match='add --overwrite'):
+        make()
+    with pytest.raises(FileExistsError, match='OUT is the config itself'):
+        make(config=str(tmp_path / 'out.py'), overwrite=True)
+    whole = tmp_path / 'epoch_1.pth'
+    tensors = {f'backbone.{k}': v for k, v in ResNet(18).state_dict().items()}
+    torch.save({'state_dict': tensors, 'meta': {}}, whole)
+    with pytest.raises(ValueError, match=r'extract_backbone\.py .*epoch_1'):
+        make(checkpoint=whole, overwrite=True)
+    assert (tmp_path / 'out.py').read_text() == 'x = 1\n'
+
+
+def test_command_line_says_why(root, backbone_file, tmp_path):
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(root / 'tools' / 'make_detection_config.py'),
+            'mmdet::atss/atss_r50_fpn_1x_coco.py',
+            str(backbone_file(16)),
+            str(tmp_path / 'out.py'),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert 'error: the weights (ResNet-18) do not fit' in done.stderr
+    assert not (tmp_path / 'out.py').exists()
