@@ -46,6 +46,7 @@ EXTRAS = {
     'openmmlab': [*OPENMMLAB, 'mmcv-lite>=2.1,<2.3'],
     'openmmlab-det': [*OPENMMLAB, 'mmcv>=2.1,<2.2', 'mmdet>=3.3'],
     'demo': ['matplotlib', 'mlxtend', 'scikit-image', 'scikit-learn'],
+    'export': ['onnx', 'onnxruntime', 'safetensors', 'timm'],
     'dev': ['mypy', 'pytest', 'ruff', 'scikit-learn'],
 }
 

@@ -15,6 +15,7 @@ from mmengine.logging import HistoryBuffer
 from .array_pickle import read_array_pickle, to_tensors
 from .errors import CheckpointError
 from .file_kind import PICKLE, SAFETENSORS, kind_of
+from .optional import imported
 
 # Under this name our meta block travels in the files of others.
 META_KEY = 'sce_mm'
@@ -128,19 +129,14 @@ def _read_torch(path: Path, trust: bool) -> Any:
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
+    safetensors = imported('safetensors', 'safetensors')
     try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError as error:
-        raise CheckpointError(
-            f'{path} is a safetensors file: pip install safetensors'
-        ) from error
-    try:
-        with safe_open(path, framework='pt') as file:
+        with safetensors.safe_open(path, framework='pt') as file:
             names = file.keys()  # the file itself cannot be iterated over
             tensors = {name: file.get_tensor(name) for name in names}
             texts = file.metadata() or {}
         meta = json.loads(texts.get(META_KEY, '{}'))
-    except (SafetensorError, ValueError) as error:
+    except (safetensors.SafetensorError, ValueError) as error:
         raise CheckpointError(
             f'{path} is damaged or cut short ({_first_line(error)}): copy or '
             'download it again'

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 from mmpretrain.models import ResNet, ResNet_CIFAR
-from torch import Tensor
+from torch import Tensor, nn
 
 from .compare import compare
 from .errors import CheckpointError
@@ -219,6 +219,18 @@ def build(found: Architecture, style: str | None) -> ResNet:
         base_channels=found.middle,
         style=style or 'pytorch',
     )
+
+
+@torch.no_grad()
+def last_features(model: nn.Module, images: Tensor) -> Tensor:
+    """Last feature map ``[N, C, h, w]`` of a backbone of OpenMMLab.
+
+    Args:
+        model: Put into evaluation mode.
+        images: ``[N, 3, h, w]``.
+    """
+    model.eval()  # which returns None in some of them
+    return model(images)[-1]
 
 
 def _count(names: Mapping[str, Tensor], stage: str) -> int:

@@ -1,11 +1,11 @@
 """The command that writes backbone files, on a checkpoint of a training."""
 
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 from tiny_runner import build_runner
+from transfer_files import run_tool
 
 pytestmark = pytest.mark.integration
 
@@ -33,22 +33,25 @@ def checkpoint(tmp_path_factory):
     return folder / 'epoch_2.pth'
 
 
-def extract(root, *words):
+@pytest.fixture
+def extract(root, capsys, monkeypatch):
+    """``extract(CKPT, OUT, ...)`` runs the command."""
     tool = root / 'tools' / 'model_converters' / 'extract_backbone.py'
     trust = [] if LISTS else ['--trust']
-    return subprocess.run(
-        [sys.executable, '-W', 'ignore', str(tool), *map(str, words), *trust],
-        capture_output=True,
-        text=True,
-    )
+
+    def run(*words):
+        code, text = run_tool(tool, capsys, monkeypatch, *words, *trust)
+        return SimpleNamespace(code=code, text=text)
+
+    return run
 
 
 @pytest.mark.parametrize('branch', ['online', 'momentum'])
-def test_a_training_checkpoint(root, checkpoint, tmp_path, branch):
+def test_a_training_checkpoint(extract, checkpoint, tmp_path, branch):
     out = tmp_path / 'backbone.pth'
-    done = extract(root, checkpoint, out, '--branch', branch)
-    assert done.returncode == 0, done.stderr
-    assert 'source: sce_mm pretraining' in done.stdout
+    done = extract(checkpoint, out, '--branch', branch)
+    assert done.code == 0, done.text
+    assert 'source: sce_mm pretraining' in done.text
     content = torch.load(out, weights_only=True)
     meta = content['meta']
     assert meta['branch'] == branch
@@ -63,24 +66,26 @@ def test_a_training_checkpoint(root, checkpoint, tmp_path, branch):
         assert torch.equal(tensor, state[f'{prefix}backbone.{name}'])
 
 
-def test_existing_files_are_not_touched_unasked(root, checkpoint, tmp_path):
+def test_existing_files_are_not_touched_unasked(extract, checkpoint, tmp_path):
     out = tmp_path / 'backbone.pth'
     out.write_text('mine')
-    done = extract(root, checkpoint, out)
-    assert done.returncode == 1
-    assert 'add --overwrite' in done.stderr
+    done = extract(checkpoint, out)
+    assert done.code == 1
+    assert 'add --overwrite' in done.text
     assert out.read_text() == 'mine'
-    done = extract(root, checkpoint, checkpoint, '--overwrite')
-    assert 'OUT is the checkpoint itself' in done.stderr
-    assert extract(root, checkpoint, out, '--overwrite').returncode == 0
+    done = extract(checkpoint, checkpoint, '--overwrite')
+    assert 'OUT is the checkpoint itself' in done.text
+    assert extract(checkpoint, out, '--overwrite').code == 0
 
 
-def test_facts_may_be_added_but_not_contradicted(root, checkpoint, tmp_path):
+def test_facts_may_be_added_but_not_contradicted(
+    extract, checkpoint, tmp_path
+):
     out = tmp_path / 'backbone.pth'
-    done = extract(root, checkpoint, out, '--channel-order', 'bgr')
-    assert done.returncode == 1
-    assert "says channel_order='rgb', not 'bgr'" in done.stderr
-    done = extract(root, checkpoint, out, '--style', 'pytorch')
-    assert done.returncode == 0, done.stderr
+    done = extract(checkpoint, out, '--channel-order', 'bgr')
+    assert done.code == 1
+    assert "says channel_order='rgb', not 'bgr'" in done.text
+    done = extract(checkpoint, out, '--style', 'pytorch')
+    assert done.code == 0, done.text
     meta = torch.load(out, weights_only=True)['meta']
     assert meta['style'] == 'pytorch'

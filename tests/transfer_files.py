@@ -1,0 +1,54 @@
+"""Networks for tests of transfer, and the converters run in this process."""
+
+import runpy
+import sys
+
+import torch
+from mmpretrain.models import ResNet, ResNet_CIFAR
+from torch import nn
+
+FACTS = {
+    'method': 'SCE',
+    'epochs': 3,
+    'channel_order': 'rgb',
+    'mean': [123.675, 116.28, 103.53],
+    'std': [58.395, 57.12, 57.375],
+    'style': 'pytorch',
+}
+
+
+def trained(depth=18, width=64, small=False, seed=0, style='pytorch'):
+    """State of a ResNet whose statistics are not those it starts with."""
+    torch.manual_seed(seed)
+    cls = ResNet_CIFAR if small else ResNet
+    model = cls(depth, base_channels=width, stem_channels=width, style=style)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.normal_(0, 0.1)
+    return model.state_dict()
+
+
+def pretraining(weights, **facts):
+    """What a training checkpoint of ours holds."""
+    return {
+        'state_dict': {f'backbone.{k}': v for k, v in weights.items()}
+        | {f'momentum_encoder.backbone.{k}': v for k, v in weights.items()},
+        'meta': {'sce_mm': FACTS | facts},
+    }
+
+
+def run_tool(path, capsys, monkeypatch, *words):
+    """Exit code and everything printed by a tool with these arguments."""
+    monkeypatch.setattr(sys, 'argv', [str(path), *map(str, words)])
+    code = 0
+    try:
+        runpy.run_path(str(path), run_name='__main__')
+    except SystemExit as stop:
+        code = stop.code
+    text = ''.join(capsys.readouterr())
+    if isinstance(code, str):
+        return 1, text + code
+    return code or 0, text
