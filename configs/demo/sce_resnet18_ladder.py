@@ -8,10 +8,10 @@
 
 The CIFAR-10 recipe (weak view to the momentum branch, strong view to the
 online branch) for a processor: ResNet's own stem on views of 32 pixels, half
-the width, 12 epochs instead of 200, bfloat16. It stands beside no number of the
-paper; docs/reproduce.md has what came out on a subset of CIFAR-10. Images lie
-in data/small/train/CLASS and data/small/test/CLASS; pretraining does not look
-at the classes.
+the width, 12 epochs instead of 200, bfloat16. It stands beside no number of
+the paper; docs/reproduce.md has what came out on a subset of CIFAR-10. Images
+lie in data/small/train/CLASS and data/small/test/CLASS; pretraining does not
+look at the classes.
 """
 
 _base_ = [
