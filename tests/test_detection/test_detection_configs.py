@@ -220,3 +220,8 @@ def test_extra_norm_is_applied_after_the_stage():
     channels = out.detach().transpose(0, 1).flatten(1)
     assert channels.mean(1).abs().max() < 1e-4
     assert (channels.var(1) - 1).abs().max() < 1e-2
+
+
+def test_the_document_names_each_config(root):
+    text = (root / 'docs' / 'detection.md').read_text()
+    assert [p.stem for p in PUBLISHED if f'`{p.stem}`' not in text] == []

@@ -73,6 +73,12 @@ def test_ids_that_repeat(tool, content):
         tool['subset'](content, 10, 0)
 
 
+def test_annotations_of_no_image(tool, content):
+    content['annotations'].append({'image_id': -3, 'category_id': 1})
+    with pytest.raises(ValueError, match='1 images have annotations and are'):
+        tool['subset'](content, 10, 0)
+
+
 def test_command_line(tool, content, tmp_path, monkeypatch, capsys):
     path = tmp_path / 'instances.json'
     path.write_text(json.dumps(content))

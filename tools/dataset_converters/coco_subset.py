@@ -61,13 +61,20 @@ def subset(
         seed: Another one gives another part.
 
     Raises:
-        ValueError: The percentage is out of range, or ids repeat.
+        ValueError: The percentage is out of range, ids repeat, or there are
+            annotations of images that are not there.
     """
     if not 0 < percent <= 100:
         raise ValueError(f'percent must be in (0, 100], got {percent}')
     ids = [image['id'] for image in content['images']]
     if len(set(ids)) < len(ids):
         raise ValueError('the ids of the images repeat: mend the file')
+    strays = {a['image_id'] for a in content['annotations']} - set(ids)
+    if strays:
+        raise ValueError(
+            f'{len(strays)} images have annotations and are not listed, '
+            f'{min(strays)} for one: mend the file'
+        )
     count = max(1, round(len(ids) * percent / 100))
     chosen = set(ranked(ids, seed)[:count])
     return content | {
@@ -79,10 +86,16 @@ def subset(
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Write a file that is never half there."""
+    """Write a file that is never half there, and read it back.
+
+    Raises:
+        OSError: What is on the disk is not what was written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + '.part')
     part.write_text(json.dumps(content))
+    if json.loads(part.read_text()) != content:
+        raise OSError(f'{part} does not hold what was written to it')
     os.replace(part, path)
 
 
