@@ -178,11 +178,15 @@ def test_under_the_compiler_it_runs_as_it_is(inputs):
         assert torch.equal(loss, SCELoss(coeff=coeff)(**arguments)['loss'])
 
 
-def test_automatic_chunks_bound_the_scores_on_a_device():
-    for rows in (1, 512, 10**6):
-        size = automatic_chunk_size(torch.empty(rows, 8, device='meta'))
-        assert size == max(512, 2**24 // rows)
-    assert automatic_chunk_size(torch.empty(10**4, 8)) == 512
+@pytest.mark.parametrize(
+    ('device', 'scores'), [('cpu', 2**21), ('meta', 2**24)]
+)
+def test_automatic_chunks_bound_the_scores(device, scores):
+    for rows in (1, 256, 6 * 64):
+        size = automatic_chunk_size(torch.empty(rows, 8, device=device))
+        assert size == scores // rows
+    # A batch of any size is compared with chunks that are worth a product.
+    assert automatic_chunk_size(torch.empty(10**6, 8, device=device)) == 512
 
 
 @pytest.mark.parametrize('chunk_size', [0, -1, 2.5, 'dense', True])

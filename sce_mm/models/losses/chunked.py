@@ -26,17 +26,18 @@ from torch.autograd.function import once_differentiable
 # any queue stays far inside float32 on both sides (e^40 = 2e17) and needs no
 # shift, even if rounding left the rows longer than one.
 SAFE_EXPONENT = 40.0
-# Candidates in a chunk: on a CPU scores that stay in the cache of a core,
-# elsewhere products that are large enough to fill the device.
-CPU_CHUNK = 512
+# Scores of a chunk. On a CPU they fit the cache that the cores share; still
+# smaller ones would be as fast on one core, but several would wait for one
+# another at the end of each. Elsewhere they are enough to fill the device.
+CPU_SCORES = 2**21
 DEVICE_SCORES = 2**24
+SMALLEST_CHUNK = 512
 
 
 def automatic_chunk_size(rows: Tensor) -> int:
     """Candidates in a chunk for rows ``[N, D]``."""
-    if rows.device.type == 'cpu':
-        return CPU_CHUNK
-    return max(CPU_CHUNK, DEVICE_SCORES // max(1, len(rows)))
+    scores = CPU_SCORES if rows.device.type == 'cpu' else DEVICE_SCORES
+    return max(SMALLEST_CHUNK, scores // max(1, len(rows)))
 
 
 def accumulate(
