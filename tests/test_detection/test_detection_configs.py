@@ -98,7 +98,11 @@ def check_weights(cfg, neck):
     loads = {'type': 'Pretrained', 'checkpoint': 'backbone.pth'}
     assert cfg.model.backbone.init_cfg == loads
     hooks = [hook.type for hook in cfg.custom_hooks]
-    assert hooks == ['VerifyTransferHook']
+    expected = ['VerifyTransferHook', 'DetPreciseBNHook']
+    assert hooks == expected[: 2 if neck == 'c4' else 1]
+    if 'DetPreciseBNHook' in hooks:
+        every = cfg.custom_hooks[1].get('interval', 1)
+        assert every == cfg.train_cfg.val_interval
     assert cfg.custom_imports.imports == ['sce_mm.detection']
     if neck == 'fpn':
         assert cfg.model.neck.norm_cfg.type == 'SyncBN'
