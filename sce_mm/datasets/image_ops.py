@@ -6,7 +6,7 @@ torchvision for the same parameters on photographs, in levels out of 255:
 0 for solarise and flip; 1 for crop, brightness, contrast, saturation and grey
 on PIL images, and for the blur on tensors, by rounding; 12 for hue on float
 tensors (0.3 on average), where 8-bit HSV rounds the hue and its shift to 1/256
-turn and a channel moves 6 levels in each. PIL's own hue is 16 from those.
+turn and a channel moves 6 levels in each; PIL's own are further on average.
 """
 
 from __future__ import annotations

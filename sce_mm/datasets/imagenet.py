@@ -25,7 +25,9 @@ class ImageNet1k(ReplaceUnreadable, ImageNet):
         data_root: Folder with ``train`` and ``val``, one folder a class each;
             or with ``meta/train.txt`` and ``meta/val.txt``, which hold a path
             and a label a line.
-        split: ``train``, ``val`` or ``test``.
+        split: ``train``, ``val`` or ``test``. In the last two an unreadable
+            image is an error unless ``test_mode`` says otherwise: a measured
+            accuracy must be that of the images asked for.
         **kwargs: Of ``ImageNet``; ``ann_file`` names another list, such as
             one of 1 % of the images.
 
@@ -40,6 +42,7 @@ class ImageNet1k(ReplaceUnreadable, ImageNet):
         split: str = 'train',
         **kwargs: Any,
     ) -> None:
+        kwargs = {'test_mode': split in ('val', 'test'), **kwargs}
         super().__init__(data_root=data_root, split=split, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:

@@ -102,12 +102,19 @@ def test_bare_names_are_sent_to_the_converter(tmp_path: Path) -> None:
         ImageNet1k(str(tmp_path), ann_file='names.txt')
 
 
-def test_a_broken_image_is_replaced(tmp_path: Path) -> None:
-    folder = fill(tmp_path / 'train', OTHERS, 3) / OTHERS[1]
-    (folder / f'{OTHERS[1]}_1.JPEG').write_bytes(b'no image')
-    dataset = ImageNet1k(
-        str(tmp_path), classes=OTHERS, pipeline=LOAD, max_unreadable=0.5
+def test_a_broken_image_is_replaced_in_training_alone(tmp_path: Path) -> None:
+    options = dict(classes=OTHERS, pipeline=LOAD, max_unreadable=0.5)
+    for split in ('train', 'val'):
+        folder = fill(tmp_path / split, OTHERS, 3) / OTHERS[1]
+        (folder / f'{OTHERS[1]}_1.JPEG').write_bytes(b'no image')
+    train = ImageNet1k(str(tmp_path), **options)
+    assert len(train) == 6
+    assert 'no image' not in Path(train[4]['img_path']).read_text('latin1')
+    assert train[0]['gt_label'] == 0
+    val = ImageNet1k(str(tmp_path), split='val', **options)
+    with pytest.raises(RuntimeError, match=r'cannot read .*_1\.JPEG; mend'):
+        val[4]
+    lenient = ImageNet1k(
+        str(tmp_path), split='val', test_mode=False, **options
     )
-    assert len(dataset) == 6
-    assert dataset[4]['img_path'] != str(folder / f'{OTHERS[1]}_1.JPEG')
-    assert dataset[0]['gt_label'] == 0
+    assert lenient[4]['img'].shape == (8, 8, 3)

@@ -64,6 +64,12 @@ def on_pil(operation: Callable[..., Any], *args: Any) -> Any:
     return lambda view: np.asarray(operation(pil(view), *args), np.float64)
 
 
+def pil_hue(view: Array, params: ViewParams) -> Array:
+    """Torchvision's hue on a PIL image, RGB."""
+    factor = dict(params.jitter)['hue']
+    return np.asarray(functional.adjust_hue(pil(view), factor), np.float64)
+
+
 def stages(params: ViewParams, size: int) -> list[tuple[str, Any, Any]]:
     """Name, our operation and torchvision's, in the order of the paper."""
     found: list[tuple[str, Any, Any]] = [
@@ -99,20 +105,28 @@ def stages(params: ViewParams, size: int) -> list[tuple[str, Any, Any]]:
 def test_the_same_parameters_give_the_same_pixels(name: str) -> None:
     rng = np.random.default_rng(5)
     worst = dict.fromkeys(BOUNDS, -1.0)
+    hues: list[tuple[float, float]] = []
     for rgb in photographs().values():
         bgr = np.ascontiguousarray(rgb[..., ::-1])
         for size in (96, 96, 32, 32):
             params = draw_params(AUGMENTATIONS[name], *bgr.shape[:2], rng)
             view = bgr
-            for stage, ours, theirs in stages(params, size):
-                expected = np.clip(theirs(view), 0, 255)
-                view = ours(view)
-                difference = np.abs(view[..., ::-1] - expected).max()
-                worst[stage] = max(worst[stage], difference)
+            for stage, ours_of, theirs_of in stages(params, size):
+                expected = np.clip(theirs_of(view), 0, 255)
+                before, view = view, ours_of(view)
+                difference = np.abs(view[..., ::-1] - expected)
+                worst[stage] = max(worst[stage], difference.max())
+                if stage == 'hue':
+                    theirs = np.abs(pil_hue(before, params) - expected)
+                    hues.append((difference.mean(), theirs.mean()))
             assert (apply_params(bgr, params, size) == view).all()
     for stage, deviation in worst.items():
         assert deviation <= BOUNDS[stage], f'{stage}: {deviation}'
     aug = AUGMENTATIONS[name]
+    if hues:
+        # On average PIL's hue is further from torchvision's floats.
+        ours, pils = np.mean(hues, axis=0)
+        assert ours < pils
     assert (worst['hue'] >= 0) == (aug.jitter_prob > 0)
     assert (worst['blur'] >= 0) == (aug.blur_prob > 0)
     assert (worst['solarise'] >= 0) == (aug.solarise_prob > 0)
