@@ -29,8 +29,15 @@ INITIAL = 'random initialisation'
 PATIENCE = timedelta(days=2)
 
 
-def evaluation_parser(description: str | None) -> argparse.ArgumentParser:
-    """Arguments that the offline evaluations share."""
+def evaluation_parser(
+    description: str | None, out: str = 'write the results to this json file'
+) -> argparse.ArgumentParser:
+    """Arguments that the offline evaluations share.
+
+    Args:
+        description: Of the command.
+        out: What ``--out`` is.
+    """
     parser = argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawTextHelpFormatter,
@@ -64,7 +71,7 @@ def evaluation_parser(description: str | None) -> argparse.ArgumentParser:
         help='unpickle freely: only for checkpoints of people that you would '
         'let run programs on this machine',
     )
-    parser.add_argument('--out', help='write the results to this json file')
+    parser.add_argument('--out', help=out)
     parser.add_argument(
         '--device',
         default='cuda' if torch.cuda.is_available() else 'cpu',

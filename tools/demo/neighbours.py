@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
-from pictures import captioned, enlarged, grid
 from torch import Tensor
 from torch.nn.functional import softmax
 
 from sce_mm.models import SCE
 from sce_mm.models.losses.softmax import similarities
 from sce_mm.transfer import read_checkpoint
+from sce_mm.visualization.sheets import captioned, enlarged, grid
 
 
 def models(cfg: Config, checkpoint: Path) -> tuple[SCE, SCE]:

@@ -26,56 +26,6 @@ def data_uri(image: np.ndarray) -> str:
     return f'data:image/png;base64,{text}'
 
 
-def enlarged(image: np.ndarray, side: int) -> np.ndarray:
-    """Resized to a square, pixels kept visible."""
-    return cv2.resize(image, (side, side), interpolation=cv2.INTER_NEAREST)
-
-
-def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 6) -> np.ndarray:
-    """Pictures of one size in rows, on white."""
-    height, width = rows[0][0].shape[:2]
-    columns = max(len(row) for row in rows)
-    sheet = np.full(
-        (
-            len(rows) * (height + gap) - gap,
-            columns * (width + gap) - gap,
-            3,
-        ),
-        255,
-        np.uint8,
-    )
-    for r, row in enumerate(rows):
-        for c, image in enumerate(row):
-            top, left = r * (height + gap), c * (width + gap)
-            sheet[top : top + height, left : left + width] = image
-    return sheet
-
-
-def captioned(
-    image: np.ndarray, text: str, right: bool | None = None
-) -> np.ndarray:
-    """A picture with a line below it.
-
-    Args:
-        image: The picture.
-        text: The line.
-        right: Green if true, red if false, grey if there is nothing to say.
-    """
-    colour = {True: (60, 140, 40), False: (50, 50, 200), None: (90, 90, 90)}
-    strip = np.full((20, image.shape[1], 3), 255, np.uint8)
-    cv2.putText(
-        strip,
-        text,
-        (2, 14),
-        cv2.FONT_HERSHEY_SIMPLEX,
-        0.42,
-        colour[right],
-        1,
-        cv2.LINE_AA,
-    )
-    return np.vstack([image, strip])
-
-
 def with_objects(
     image: np.ndarray, objects: Sequence[dict], scale: int = 2
 ) -> np.ndarray:

@@ -11,9 +11,10 @@ import neighbours
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import TRANSFORMS
-from pictures import captioned, data_uri, enlarged, grid, with_objects
+from pictures import data_uri, with_objects
 
 from sce_mm.visualization import page
+from sce_mm.visualization.sheets import captioned, enlarged, grid
 
 CHANCE = 10.0
 
