@@ -83,11 +83,11 @@ def make(args: argparse.Namespace) -> None:
         )
     tensors, meta = extract_backbone(checkpoint)
     path = args.checkpoint.resolve()
-    cfg = load_source(args.config)
-    plan, rate = adapt(cfg, path, tensors, meta, args.gpus, args.batch)
+    begin = load_source(args.config)
+    plan, rate = adapt(begin.cfg, path, tensors, meta, args.gpus, args.batch)
     weights = f'{meta["arch"]} of {meta["method"]}, {meta["sha256"][:8]}'
     title = f'{args.config.rsplit("/", 1)[-1]}, from {weights}.'
-    write_config(plan, args.config, path, out, title)
+    write_config(plan, begin.base, path, out, title)
     report(plan, rate, args)
 
 
@@ -109,6 +109,10 @@ def report(plan: Plan, rate: str, args: argparse.Namespace) -> None:
         f'python tools/train.py {args.out}'
         if args.gpus == 1
         else f'tools/dist_train.sh {args.out} {args.gpus}'
+    )
+    print(
+        f'To see what arrives: tools/verify_transfer.py {args.out} '
+        f'{args.checkpoint}'
     )
     print(f'Next: {start}')
 

@@ -5,8 +5,10 @@ from argparse import Namespace
 
 import pytest
 import torch
+from mmdet.registry import HOOKS, MODELS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 from sce_mm.launch import build_runner
 from sce_mm.transfer import read_checkpoint
@@ -200,3 +202,46 @@ def test_a_users_config_is_made_right_and_trains(
             assert parts[name] == 2
         elif name.endswith('running_mean') or 'conv' in name:
             assert not torch.equal(parts[name], weights[name]), name
+
+
+PURE = """
+from mmdet.models import ATSS, FPN, ATSSHead, DetDataPreprocessor, ResNet
+from torch.nn import BatchNorm2d
+from torch.optim import SGD
+
+model = dict(
+    type=ATSS,
+    data_preprocessor=dict(
+        type=DetDataPreprocessor, mean=[1.0, 2.0, 3.0], std=[1.0, 1.0, 1.0]),
+    backbone=dict(
+        type=ResNet, depth=18, base_channels=16,
+        norm_cfg=dict(type=BatchNorm2d)),
+    neck=dict(
+        type=FPN, in_channels=[16, 32, 64, 128], out_channels=32, num_outs=5),
+    bbox_head=dict(type=ATSSHead, num_classes=2, in_channels=32))
+optim_wrapper = dict(optimizer=dict(type=SGD, lr=0.01))
+auto_scale_lr = dict(base_batch_size=16)
+train_dataloader = dict(batch_size=2)
+param_scheduler = []
+default_scope = None
+"""
+
+
+def test_a_config_in_pure_python_is_written_out(
+    make, backbone_file, tmp_path, monkeypatch
+):
+    base, out = tmp_path / 'pure.py', tmp_path / 'sub' / 'text.py'
+    base.write_text(PURE)
+    make(base, backbone_file(16), out, gpus=8)
+    base.unlink()
+    monkeypatch.chdir(tmp_path / 'sub')
+    cfg = Config.fromfile(out)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(cfg.model)
+        model.init_weights()
+        assert HOOKS.build(cfg.custom_hooks[0])
+    assert isinstance(model.backbone.bn1, torch.nn.SyncBatchNorm)
+    assert isinstance(model.neck.fpn_convs[0].bn, torch.nn.SyncBatchNorm)
+    weights = read_checkpoint(backbone_file(16))['state_dict']
+    loaded = model.backbone.state_dict()
+    assert all(torch.equal(loaded[name], weights[name]) for name in weights)

@@ -155,13 +155,14 @@ def test_what_is_right_already_is_left_alone(change, atss, backbone_file):
     assert again.changes == []
 
 
-def test_pure_python_configs(tmp_path):
-    path = tmp_path / 'lazy.py'
-    path.write_text('from mmengine.config import read_base\n')
-    with pytest.raises(AdaptError, match=r'write it out with Config\.fromfi'):
-        load_source(str(path))
+def test_a_config_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match='no config at'):
         load_source(str(tmp_path / 'none.py'))
+
+
+def test_a_config_without_the_part_that_has_to_change(change):
+    with pytest.raises(AdaptError, match='the config has no train_dataloader'):
+        change({'train_dataloader': None}, batch=2)
 
 
 def test_files_and_names(root, backbone_file, tmp_path):

@@ -2,12 +2,13 @@
 
 from .detector import adapt
 from .plan import AdaptError, Change, Plan
-from .writer import load_source, write_config
+from .writer import Source, load_source, write_config
 
 __all__ = [
     'AdaptError',
     'Change',
     'Plan',
+    'Source',
     'adapt',
     'load_source',
     'write_config',

@@ -60,6 +60,8 @@ def adapt(
         adapt_heads(plan)
         line = adapt_schedule(plan, processes, batch)
         _let_nothing_load_over(plan)
+        if plan.get('default_scope') in (ABSENT, None):
+            plan.set('default_scope', 'mmdet', 'where these names are found')
         _prove_arrival(plan)
         note_norms(plan, _build(plan))
     return plan, line

@@ -68,11 +68,13 @@ class Plan:
             return
         *parents, last = steps(path)
         owner: Any = self.cfg
-        for step in parents:
-            owner = owner[step]
-        holds_keys = isinstance(owner, dict | list | Config)
-        if not holds_keys:
-            raise AdaptError(f'{path} cannot be set: {owner!r} holds no keys')
+        for done, step in enumerate(parents):
+            owner = owner.get(step) if isinstance(step, str) else owner[step]
+            if not isinstance(owner, dict | list):
+                raise AdaptError(
+                    f'{path} cannot be set: the config has no '
+                    f'{".".join(map(str, parents[: done + 1]))}'
+                )
         owner[last] = copy.deepcopy(new)
         self.changes.append(Change(path, copy.deepcopy(old), new, reason))
 

@@ -1,67 +1,77 @@
 """Configs in and out of files."""
 
 import os
-import re
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from .plan import AdaptError, Change, Plan
+from .plan import Plan
 
-ROOT = re.compile(r'\w+')
+COMMENT: Any = {'initial_indent': '# ', 'subsequent_indent': '# '}
 
 
-def load_source(source: str) -> Config:
+class Source(NamedTuple):
+    """A config to begin with.
+
+    Attributes:
+        cfg: All of it.
+        base: What another config names to inherit it, with an absolute path;
+            None for configs in pure Python, which text cannot inherit.
+    """
+
+    cfg: Config
+    base: str | None
+
+
+def load_source(name: str) -> Source:
     """Config of a path or of ``mmdet::name``.
 
     Raises:
         FileNotFoundError: There is none.
-        AdaptError: It is of the kind that cannot be inherited from.
     """
-    if '::' not in source:
-        path = Path(source).resolve()
+    if '::' not in name:
+        path = Path(name).resolve()
         if not path.is_file():
-            raise FileNotFoundError(f'no config at {source}')
-        if path.suffix == '.py' and re.search(
-            r'^\s*with read_base\(\)|^from mmengine', path.read_text(), re.M
-        ):
-            raise AdaptError(
-                f'{source} is a config in pure Python (read_base), which a '
-                'text config cannot inherit from: write it out with '
-                'Config.fromfile(...).dump("config.py") and give that'
-            )
-        source = str(path)
-    return Config.fromstring(f'_base_ = {source!r}\n', '.py')
+            raise FileNotFoundError(f'no config at {name}')
+        name = str(path)
+        # Imported classes instead of names; what it dumps has names.
+        if Config._is_lazy_import(name):
+            text = Config.fromfile(name).pretty_text
+            return Source(Config.fromstring(text, '.py'), None)
+    return Source(Config.fromstring(f'_base_ = {name!r}\n', '.py'), name)
 
 
 def write_config(
-    plan: Plan, source: str, checkpoint: Path, out: Path, title: str
+    plan: Plan, base: str | None, checkpoint: Path, out: Path, title: str
 ) -> None:
-    """Write a config that inherits the source and changes it.
+    """Write a config that inherits the base and changes it.
 
     Base and checkpoint are named from the folder of the new file, so that it
     works from wherever it is called and the three can be moved together.
 
     Args:
         plan: What to change.
-        source: Path or ``mmdet::name`` of the base.
+        base: Of the source; None writes all of the config.
         checkpoint: Backbone file, absolute, as the plan has it.
         out: File to write.
         title: First line.
     """
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
-    base = source
-    if '::' not in source:
-        base = os.path.relpath(Path(source).resolve(), out.parent)
+    lines = [f'"""{title}"""', '']
+    if base is None:
+        lines.append(plan.cfg.pretty_text)
+    else:
+        if '::' not in base:
+            base = os.path.relpath(base, out.parent)
+        lines.append(f'_base_ = {base!r}')
+        for change in plan.changes:
+            lines += ['', *textwrap.wrap(change.reason, 77, **COMMENT)]
+            lines.append(f'_base_.{change.path} = {change.new!r}')
     relative = os.path.relpath(checkpoint, out.parent)
-    lines = [f'"""{title}"""', '', f'_base_ = {base!r}']
-    for change in plan.changes:
-        lines += ['', *textwrap.wrap(change.reason, 77, **COMMENT)]
-        lines.append(assignment(change))
-    text = '\n'.join(lines) + '\n'
+    text = '\n'.join(lines).rstrip('\n') + '\n'
     text = text.replace(
         repr(str(checkpoint)), repr(f'{{{{ fileDirname }}}}/{relative}')
     )
@@ -73,14 +83,6 @@ def write_config(
         os.replace(part, out)
     finally:
         part.unlink(missing_ok=True)
-
-
-COMMENT: Any = {'initial_indent': '# ', 'subsequent_indent': '# '}
-
-
-def assignment(change: Change) -> str:
-    """One change as a line of a config."""
-    return f'_base_.{change.path} = {change.new!r}'
 
 
 def plain(cfg: Config) -> dict[str, Any]:
