@@ -68,6 +68,37 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+def set_pretrained(cfg: Config, path: str) -> None:
+    """Point all that takes pretrained weights to another file.
+
+    In classifiers that is a hook; in detectors the backbone and, in those of
+    the C4 kind, the head of the regions as well.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The config loads no backbone.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no backbone file at {path}')
+    for hook in cfg.get('custom_hooks', []):
+        if hook['type'] == 'PretrainedBackboneHook':
+            hook['checkpoint'] = path
+            return
+    parts = [cfg.model.get('backbone')]
+    if shared := (cfg.model.get('roi_head') or {}).get('shared_head'):
+        parts.append(shared)
+    for part in parts:
+        init_cfg = (part or {}).get('init_cfg') or {}
+        if init_cfg.get('type') != 'Pretrained':
+            raise ValueError(
+                '--pretrained is for configs that load a backbone, but '
+                f'{(part or {}).get("type")} of this one has init_cfg='
+                f'{init_cfg or None}: make one that does with '
+                'tools/make_detection_config.py'
+            )
+        init_cfg['checkpoint'] = path
+
+
 def build_runner(cfg: Config) -> Runner:
     """Runner of a config, on whatever devices there are.
 

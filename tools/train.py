@@ -5,7 +5,6 @@ python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
 """
 
 import argparse
-from pathlib import Path
 
 from mmengine.config import Config
 
@@ -24,6 +23,7 @@ from sce_mm.launch import (
     require_batches,
     scale_learning_rate,
     set_data,
+    set_pretrained,
 )
 
 
@@ -133,33 +133,6 @@ def set_beginning(cfg: Config, args: argparse.Namespace) -> None:
         set_continuation(cfg, args.continue_for, args.resume or AUTO)
     elif args.resume is not None:
         set_resume(cfg, args.resume)
-
-
-def set_pretrained(cfg: Config, path: str) -> None:
-    """Point all that takes pretrained weights to another file.
-
-    In classifiers that is a hook; in detectors the backbone and, in those of
-    the C4 kind, the head of the regions as well.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no backbone file at {path}')
-    for hook in cfg.get('custom_hooks', []):
-        if hook['type'] == 'PretrainedBackboneHook':
-            hook['checkpoint'] = path
-            return
-    parts = [cfg.model.get('backbone')]
-    if shared := (cfg.model.get('roi_head') or {}).get('shared_head'):
-        parts.append(shared)
-    for part in parts:
-        init_cfg = (part or {}).get('init_cfg') or {}
-        if init_cfg.get('type') != 'Pretrained':
-            raise ValueError(
-                '--pretrained is for configs that load a backbone, but '
-                f'{(part or {}).get("type")} of this one has init_cfg='
-                f'{init_cfg or None}: make one that does with '
-                'tools/make_detection_config.py'
-            )
-        init_cfg.checkpoint = path
 
 
 def enable_lr_scaling(cfg: Config) -> None:

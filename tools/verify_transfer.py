@@ -5,7 +5,8 @@
 Builds the model as the Runner would, initialises it, reads `load_from` if the
 config has it, and compares it with CKPT: every tensor, the channel order, mean
 and std of the pixels, where the strides are, what is frozen and what batch
-norm does. Exits with 0 if all of it holds and with 1 on any doubt.
+norm does. Exits with 0 if all of it holds and with 1 on any doubt. The config
+names the file that is loaded; --pretrained names another, as for train.py.
 """
 
 import argparse
@@ -19,7 +20,12 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
-from sce_mm.launch import add_common_arguments, build_runner, load_config
+from sce_mm.launch import (
+    add_common_arguments,
+    build_runner,
+    load_config,
+    set_pretrained,
+)
 from sce_mm.transfer import extract_backbone, read_checkpoint
 from sce_mm.transfer.verify import Rules, misfits, path_of, verify
 from sce_mm.transfer.verify_report import report
@@ -55,6 +61,11 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='the checkpoint need not say what pixels it expects',
     )
+    parser.add_argument(
+        '--pretrained',
+        metavar='FILE',
+        help='backbone file that the model is to load',
+    )
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -63,7 +74,8 @@ def initialised_model(cfg: Config) -> nn.Module:
     """The model as it is before its first iteration.
 
     Raises:
-        ValueError: The config resumes: then no file is loaded.
+        FileNotFoundError: The file that it loads is not there.
+        ValueError: The config resumes, or loads no backbone.
     """
     if cfg.get('resume'):
         raise ValueError(
@@ -78,8 +90,14 @@ def initialised_model(cfg: Config) -> nn.Module:
     cfg.log_level = 'WARNING'
     with tempfile.TemporaryDirectory() as work_dir:
         cfg.work_dir = work_dir
+        cfg.experiment_name = Path(work_dir).name
         runner = build_runner(cfg)
-        path_of(runner.model)
+        path = path_of(runner.model)
+        if not Path(path).is_file():
+            raise FileNotFoundError(
+                f'the config loads {path}, which is not there: name the file '
+                'with --pretrained FILE, here and for tools/train.py'
+            )
         runner._init_model_weights()
         runner.load_or_resume()
         # Their files go with the folder.
@@ -110,6 +128,8 @@ def main() -> None:
         checkpoint = read_checkpoint(args.checkpoint, trust=args.trust)
         weights, meta = extract_backbone(checkpoint, args.branch)
         cfg = load_config(args)
+        if args.pretrained:
+            set_pretrained(cfg, args.pretrained)
         loads = cfg.get('load_from')
         problems = compare(initialised_model(cfg), weights, meta, rules)
     except (ValueError, FileNotFoundError) as error:

@@ -25,6 +25,9 @@ from .meta_hook import describe_backbone, describe_input
 
 BATCH, STORED = 'statistics of the batch', 'stored statistics'
 
+# What mmengine makes of SyncBN where there is but one process.
+NAMES = {'_BatchNormXd': 'SyncBN (BN in one process)'}
+
 # Where a config sets what is compared.
 SETTING = {
     'channel_order': 'model.data_preprocessor.bgr_to_rgb (to_rgb in '
@@ -179,7 +182,8 @@ def norm_modes(parts: Mapping[str, nn.Module]) -> dict[str, int]:
         for module in part.modules():
             if isinstance(module, _BatchNorm):
                 mode = BATCH if module.training else STORED
-                modes[f'{type(module).__name__}, {mode}'] += 1
+                name = type(module).__name__
+                modes[f'{NAMES.get(name, name)}, {mode}'] += 1
     return dict(modes)
 
 

@@ -1,0 +1,229 @@
+"""The command that proves a transfer, on what can go wrong with one."""
+
+import pytest
+import torch
+from transfer_files import pretraining, run_tool
+
+from sce_mm.transfer import extract_backbone, read_checkpoint, save_backbone
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings('ignore:faster_coco_eval is not installed'),
+    pytest.mark.filterwarnings('ignore:The arguments `:DeprecationWarning'),
+    pytest.mark.filterwarnings('ignore:.* is deprecated in `FFN'),
+]
+
+C4 = """
+_base_ = ['{root}/configs/_base_/detection/ssl_c4.py',
+          'mmdet::_base_/models/mask-rcnn_r50-caffe-c4.py',
+          'mmdet::_base_/default_runtime.py']
+model = _base_.ssl_c4
+model.backbone.depth = 18
+model.rpn_head = dict(in_channels=256, feat_channels=32)
+model.roi_head.shared_head.depth = 18
+model.roi_head.update(
+    bbox_roi_extractor=dict(out_channels=256),
+    bbox_head=dict(in_channels=512, num_classes=2),
+    mask_head=dict(in_channels=512, conv_out_channels=32, num_classes=2))
+model.backbone.init_cfg = dict(type='Pretrained', checkpoint='{file}')
+model.roi_head.shared_head.init_cfg = dict(
+    type='Pretrained', checkpoint='{file}')
+"""
+DETR = """
+_base_ = 'mmdet::detr/detr_r50_8xb2-150e_coco.py'
+model = dict(
+    backbone=dict(depth=18, base_channels=16, init_cfg=dict(
+        type='Pretrained', checkpoint='{file}', _delete_=True)),
+    neck=dict(in_channels=[128]), num_queries=20,
+    encoder=dict(num_layers=1), decoder=dict(num_layers=1))
+"""
+CLASSIFIER = """
+_base_ = 'mmpretrain::_base_/default_runtime.py'
+custom_imports = dict(imports=['sce_mm'], allow_failed_imports=False)
+model = dict(
+    type='ImageClassifier',
+    data_preprocessor=dict(mean=[123.675, 116.28, 103.53],
+                           std=[58.395, 57.12, 57.375], to_rgb=True),
+    backbone=dict(type='ResNet', depth=18, base_channels=16, stem_channels=16,
+                  frozen_stages=4, norm_eval=True,
+                  init_cfg=dict(type='Pretrained', checkpoint='{file}')),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', num_classes=2, in_channels=128))
+"""
+SHARED = 'model.roi_head.shared_head'
+
+
+@pytest.fixture
+def verify(root, tmp_path, capsys, monkeypatch):
+    """``verify(text, file, checkpoint, *words)``: exit code and report."""
+    tool = root / 'tools' / 'verify_transfer.py'
+    config = tmp_path / 'detector.py'
+    monkeypatch.chdir(tmp_path)
+
+    def call(text, file, checkpoint, *words):
+        config.write_text(text.format(root=root, file=file))
+        return run_tool(tool, capsys, monkeypatch, config, checkpoint, *words)
+
+    return call
+
+
+def altered(path, out, name, amount=1e-3):
+    """The same file with one number of one tensor changed, and its hash."""
+    checkpoint = read_checkpoint(path)
+    weights = {k: v.clone() for k, v in checkpoint['state_dict'].items()}
+    weights[name].view(-1)[0] += amount
+    weights, meta = extract_backbone(weights)
+    facts = {k: v for k, v in checkpoint['meta'].items() if k != 'sha256'}
+    save_backbone(out, weights, meta | facts)
+    return out
+
+
+def test_a_c4_detector_that_is_right(verify, backbone_file, tmp_path):
+    file = backbone_file(64)
+    code, text = verify(C4, file, file)
+    assert code == 0, text
+    assert 'VERIFIED: 120/120 tensors' in text
+    # Three stages in the backbone, the fourth in the head, and its new norm.
+    assert 'loaded            120' in text
+    assert 'expected missing    5  roi_head.shared_head.norm.weight' in text
+    hashes = [
+        line.split()[-1] for line in text.splitlines() if 'sha256' in line
+    ]
+    assert hashes[0] == hashes[1] == read_checkpoint(file)['meta']['sha256']
+    assert 'frozen           0 parameters' in text
+    assert '21 x SyncBN (BN in one process), statistics of the bat' in text
+    # Nothing but the config is there: no logs, no work dir.
+    assert [p.name for p in tmp_path.iterdir()] == ['detector.py']
+
+
+@pytest.mark.parametrize(
+    'name', ['layer2.0.conv1.weight', 'layer4.1.bn2.bias']
+)
+def test_one_number_altered_by_a_thousandth(
+    verify, backbone_file, tmp_path, name
+):
+    file = backbone_file(64)
+    other = altered(file, tmp_path / 'other.pth', name)
+    code, text = verify(C4, file, other)
+    assert code == 1
+    assert '1 of 120 tensors are not those of the file' in text
+    assert name in text
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            ['model.data_preprocessor.bgr_to_rgb=False'],
+            'channel_order is bgr here and was rgb',
+        ),
+        (
+            [
+                'model.data_preprocessor.mean=[103.53,116.28,123.675]',
+                'model.data_preprocessor.std=[1.,1.,1.]',
+            ],
+            'std is [1.0, 1.0, 1.0] here',
+        ),
+        (['model.backbone.frozen_stages=0'], 'pretrained parameters are froz'),
+        (
+            ['model.backbone.norm_cfg.requires_grad=False'],
+            'pretrained parameters are frozen',
+        ),
+        (['model.backbone.norm_eval=True'], '15 batch norm layers would run'),
+        (
+            [f'{SHARED}.norm_eval=True', f'{SHARED}.norm_cfg.type=BN'],
+            '6 batch norm layers would run',
+        ),
+        ([f'{SHARED}.init_cfg=None'], f'{SHARED} has a place for what is'),
+        ([f'{SHARED}.init_cfg.prefix=layer4.'], 'files have bare names: rem'),
+        (
+            ['model.backbone.init_cfg.prefix=backbone.'],
+            'files have bare names: remove it',
+        ),
+        (['model.backbone.init_cfg=None'], 'not told to load anything'),
+        (['resume=True'], 'the config has resume=True'),
+        (
+            [f'{SHARED}.depth=34'],
+            'tensors are not in the file and keep their random values',
+        ),
+    ],
+)
+def test_what_the_config_does_wrong(verify, backbone_file, options, message):
+    file = backbone_file(64)
+    code, text = verify(C4, file, file, '--cfg-options', *options)
+    assert code == 1
+    assert 'NOT VERIFIED: ' in text
+    assert message in text
+
+
+def test_a_checkpoint_that_is_loaded_over_it(verify, backbone_file, tmp_path):
+    file = backbone_file(16)
+    over = {
+        f'backbone.{k}': v + 1
+        for k, v in read_checkpoint(file)['state_dict'].items()
+    }
+    torch.save({'state_dict': over}, tmp_path / 'detector.pth')
+    free = [
+        'model.backbone.frozen_stages=-1',
+        'model.backbone.norm_cfg.requires_grad=True',
+        'model.backbone.norm_eval=False',
+    ]
+    code, text = verify(DETR, file, file, '--cfg-options', *free)
+    assert code == 0, text
+    code, text = verify(
+        DETR, file, file, '--cfg-options', *free, 'load_from=detector.pth'
+    )
+    assert code == 1
+    assert '120 of 120 tensors are not those' in text
+    assert "load_from='detector.pth' is read after the backbone" in text
+
+
+def test_defaults_of_a_transformer_are_for_supervised_weights(
+    verify, backbone_file
+):
+    file = backbone_file(16)
+    code, text = verify(DETR, file, file)
+    assert code == 1
+    assert 'pretrained parameters are frozen' in text
+    assert '20 batch norm layers would run on stored statistics' in text
+
+
+def test_the_file_of_the_config_is_the_one_that_counts(
+    verify, backbone_file, tmp_path
+):
+    file = backbone_file(64)
+    code, text = verify(C4, 'backbone.pth', file)
+    assert (code, 'with --pretrained FILE' in text) == (1, True)
+    code, text = verify(C4, 'backbone.pth', file, '--pretrained', str(file))
+    assert code == 0, text
+    code, text = verify(C4, file, tmp_path / 'none.pth')
+    assert (code, 'no checkpoint at' in text) == (1, True)
+
+
+def test_the_checkpoint_of_the_training_proves_it_too(
+    verify, backbone_file, tmp_path
+):
+    file = backbone_file(64)
+    content = read_checkpoint(file)
+    torch.save(pretraining(content['state_dict']), tmp_path / 'epoch_3.pth')
+    code, text = verify(C4, file, tmp_path / 'epoch_3.pth')
+    assert code == 0, text
+
+
+def test_a_linear_evaluation_may_freeze(verify, backbone_file):
+    file = backbone_file(16)
+    code, text = verify(CLASSIFIER, file, file, '--allow-frozen')
+    assert code == 0, text
+    code, text = verify(CLASSIFIER, file, file)
+    assert (code, 'pretrained parameters are frozen' in text) == (1, True)
+
+
+def test_a_file_that_does_not_say_what_pixels_it_expects(
+    verify, backbone_file
+):
+    file = backbone_file(16, mean=None)
+    words = ['--allow-frozen']
+    code, text = verify(CLASSIFIER, file, file, *words)
+    assert (code, 'export it again with --mean' in text) == (1, True)
+    code, text = verify(CLASSIFIER, file, file, *words, '--allow-unknown')
+    assert code == 0, text
