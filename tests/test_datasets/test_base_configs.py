@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from PIL import Image
@@ -139,37 +139,54 @@ def planes(size: int, *axes: int) -> np.ndarray:
     return np.stack([a.transpose(axes).reshape(-1) for a in arrays])
 
 
-def write(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Make the data set; its root, and its images as they should look."""
+def write(
+    name: str, split: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, int]:
+    """Make one split of the data set; the size of its images."""
     if name.startswith('cifar'):
-        cls = CIFAR10BGR if name == 'cifar10_sce' else CIFAR100BGR
-        monkeypatch.setattr(cls, 'train_list', [['train', None]])
-        monkeypatch.setattr(cls, 'test_list', [])
-        batch = {'data': planes(32, 2, 0, 1), 'fine_labels': [3, 4]}
+        cls = CIFAR100BGR if name.startswith('cifar100') else CIFAR10BGR
+        lists = {'train_list': [], 'test_list': []}
+        lists |= {f'{split}_list': [[split, None]]}
+        for key, value in lists.items():
+            monkeypatch.setattr(cls, key, value)
+        batch = {'data': planes(32, 2, 0, 1), 'fine_labels': [0, 1]}
         (folder / cls.base_folder).mkdir()
-        path = folder / cls.base_folder / 'train'
+        path = folder / cls.base_folder / split
         path.write_bytes(pickle.dumps(batch))
-        return folder, (32, 32)
-    if name == 'stl10_sce':
-        monkeypatch.setitem(stl10.SPLITS, 'unlabeled', 2)
-        (folder / 'stl10_binary').mkdir()
-        path = folder / 'stl10_binary' / 'unlabeled_X.bin'
-        planes(96, 2, 1, 0).tofile(path)
-        return folder, (96, 96)
-    size = (64, 64) if name == 'tiny_imagenet_sce' else (320, 240)
-    if name == 'imagenet100_sce':
-        save(folder / 'train' / IMAGENET100_IDS[0], size)
-        for other in IMAGENET100_IDS[1:]:
-            (folder / 'train' / other).mkdir()
-        # Two images do for this purpose.
+        return 32, 32
+    if name.startswith('stl10'):
+        monkeypatch.setitem(stl10.SPLITS, split, 2)
+        binary = folder / 'stl10_binary'
+        binary.mkdir()
+        planes(96, 2, 1, 0).tofile(binary / f'{split}_X.bin')
+        np.array([1, 2], np.uint8).tofile(binary / f'{split}_y.bin')
+        return 96, 96
+    if name.startswith('tiny'):
+        save(folder / split / 'images', (64, 64))
+        (folder / 'meta').mkdir()
+        lines = 'images/0.JPEG 0\nimages/1.JPEG 1\n'
+        (folder / 'meta' / f'{split}.txt').write_text(lines)
+        return 64, 64
+    size = (320, 240)
+    if name.startswith('imagenet100'):
+        save(folder / split / IMAGENET100_IDS[0], size)
+        # One class does for this purpose.
         monkeypatch.setattr(
             'sce_mm.datasets.imagenet.IMAGENET100_IDS', IMAGENET100_IDS[:1]
         )
-    elif name.startswith('imagenet'):
-        save(folder / 'train' / 'n01440764', size)
     else:
-        save(folder / 'n01443537' / 'images', size)
-    return folder, size
+        save(folder / split / 'n01440764', size)
+    return size
+
+
+def two_images(loader: Any, data_root: Path) -> Any:
+    """The loader on what was written, both images in one batch."""
+    loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    loader.sampler.shuffle = False
+    loader.dataset.data_root = str(data_root)
+    if loader.dataset.type == 'ImageNet1k':
+        loader.dataset.classes = ['n01440764']
+    return loader
 
 
 @pytest.mark.parametrize('name', TABLE)
@@ -180,13 +197,9 @@ def test_colours_reach_the_network_in_the_right_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cfg = load(name)
-    data_root, size = write(name, tmp_path, monkeypatch)
-    loader = cfg.train_dataloader
-    loader.update(batch_size=2, num_workers=0, persistent_workers=False)
-    loader.sampler.shuffle = False
-    loader.dataset.data_root = str(data_root)
-    if loader.dataset.type == 'ImageNet1k':
-        loader.dataset.classes = ['n01440764']
+    split = TABLE[name][1] or 'train'
+    size = write(name, split, tmp_path, monkeypatch)
+    loader = two_images(cfg.train_dataloader, tmp_path)
     # The whole image; then the same without colour, which weighs channels.
     side = views_of(cfg).views[0]['size']
     ratio = (size[0] / size[1],) * 2
@@ -214,3 +227,39 @@ def test_colours_reach_the_network_in_the_right_order(
     # The photographs are not grey: another order would be far off.
     swapped = given['inputs'][0].flip(1) - given['inputs'][0]
     assert swapped.abs().mean() > 0.3
+
+
+EVALUATION = {
+    'imagenet_eval': ('val', IMAGENET, 256, 224),
+    'imagenet100_eval': ('val', IMAGENET, 256, 224),
+    'cifar10_eval': ('test', CIFAR10, 32, 32),
+    'cifar100_eval': ('test', CIFAR100, 32, 32),
+    'stl10_eval': ('test', STL, 64, 64),
+    'tiny_imagenet_eval': ('val', IMAGENET, 64, 64),
+}
+
+
+@pytest.mark.parametrize('name', EVALUATION)
+def test_evaluation_sees_what_torchvision_would(
+    root: Path,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    split, (mean, std), edge, crop = EVALUATION[name]
+    base = root / 'configs' / '_base_'
+    cfg = Config.fromfile(base / 'datasets' / f'{name}.py')
+    model = Config.fromfile(base / 'models' / 'linear_resnet50.py').model
+    model.data_preprocessor.update(cfg.get('pixel_statistics', {}))
+    size = write(name, split, tmp_path, monkeypatch)
+    loader = two_images(cfg.val_dataloader, tmp_path)
+    (batch,) = Runner.build_dataloader(loader, seed=0)
+    pixels = ConfigDict(type='ClsDataPreprocessor') | model.data_preprocessor
+    given = MODELS.build(pixels)(batch)['inputs']
+    for number, photo in enumerate(PHOTOS):
+        seen = functional.resize(photo.resize(size), edge)
+        seen = functional.center_crop(seen, [crop, crop])
+        expected = functional.normalize(functional.to_tensor(seen), mean, std)
+        torch.testing.assert_close(
+            given[number], expected, rtol=0, atol=0.1 / 255 / min(std)
+        )
