@@ -4,9 +4,11 @@ A module of its own, as started processes have to import it by name.
 """
 
 import os
+import signal
 
 import torch
 import torch.distributed as dist
+from mmengine.hooks import Hook
 from tiny_runner import TinyImages, build_runner
 from torch.utils.data import DataLoader
 
@@ -15,7 +17,6 @@ from sce_mm.datasets import SeededSampler
 
 SHARED = {
     'epochs': 3,
-    'hooks': ({'type': 'MomentumUpdateHook', 'momentum': 0.1},),
     'model': {'batch_norm': True},
     'train_cfg': {'type': 'ResumableTrainLoop', 'max_epochs': 3},
     'default_hooks': {
@@ -32,13 +33,32 @@ SHARED = {
 }
 
 
-def train(folder, **options):
+class SignalHook(Hook):
+    """Tells this process to stop within an iteration."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == self.at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def train(folder, told_at=None, **options):
     dataset = TinyImages(20)
     loader = DataLoader(
         dataset, 2, sampler=SeededSampler(dataset, seed=5), drop_last=True
     )
     runner, record = build_runner(
-        folder, train_dataloader=loader, **SHARED, **options
+        folder,
+        train_dataloader=loader,
+        hooks=(
+            {'type': 'MomentumUpdateHook', 'momentum': 0.1},
+            {'type': 'PreemptionHook'},
+            SignalHook(told_at),
+        ),
+        **SHARED,
+        **options,
     )
     runner.train()
     return torch.stack(record.losses), float(torch.rand(()))
@@ -59,4 +79,10 @@ def worker(rank, port, folder, results):
         resume=True,
         load_from=str(folder / 'whole' / 'iter_8.pth'),
     )
+    # One of the two is told to stop; both do, after the same step.
+    try:
+        train(folder / 'stopped', told_at=5 if rank == 1 else None)
+    except SystemExit as end:
+        results['code', rank] = end.code
+    results['stopped', rank] = train(folder / 'stopped', resume=True)
     dist.destroy_process_group()

@@ -5,6 +5,11 @@
 #
 # On several machines run it on each of them, with the same MASTER_ADDR and
 # PORT, NNODES the number of machines and NODE_RANK from 0 to NNODES - 1.
+#
+# MAX_RESTARTS (0): how often the processes are started again when one of them
+# dies; they go on from the newest checkpoint.
+# Told to stop by SIGTERM, training saves and this script exits with 75:
+# the same command with --resume goes on (docs/running.md).
 set -euo pipefail
 [ $# -ge 2 ] || { echo "usage: $0 CONFIG GPUS [options]" >&2; exit 2; }
 
@@ -13,11 +18,30 @@ config=$1
 gpus=$2
 shift 2
 
-exec env PYTHONPATH="$here/..:${PYTHONPATH:-}" \
+SCE_MM_STOPPED_FILE=$(mktemp -u)
+export SCE_MM_STOPPED_FILE
+
+env PYTHONPATH="$here/..:${PYTHONPATH:-}" \
     "${PYTHON:-python}" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \
     --master_port="${PORT:-29500}" \
     --nproc_per_node="$gpus" \
-    "$here/train.py" "$config" --launcher pytorch "$@"
+    --max-restarts="${MAX_RESTARTS:-0}" \
+    "$here/train.py" "$config" --launcher pytorch "$@" &
+child=$!
+trap 'kill -TERM "$child" 2>/dev/null || true' TERM INT
+status=0
+wait "$child" || status=$?
+# A signal ends the waiting, not the training.
+while kill -0 "$child" 2>/dev/null; do
+    status=0
+    wait "$child" || status=$?
+done
+# torchrun answers a signal with 1, whatever its processes said.
+if [ -e "$SCE_MM_STOPPED_FILE" ]; then
+    rm -f "$SCE_MM_STOPPED_FILE"
+    status=75
+fi
+exit "$status"

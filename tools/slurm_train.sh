@@ -4,7 +4,9 @@
 #   tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [options]
 #
 # Environment: GPUS (of the job, 8), GPUS_PER_NODE (8), CPUS_PER_TASK (5),
-# SRUN_ARGS (further options of srun, split at spaces).
+# SRUN_ARGS (further options of srun, split at spaces), RESUBMITS (0: how often
+# to go on when the cluster stops the job and training exits with 75; in a batch
+# job by scontrol requeue, which runs the batch script again: give it --resume).
 set -euo pipefail
 [ $# -ge 4 ] || {
     echo "usage: $0 PARTITION JOB_NAME CONFIG WORK_DIR [options]" >&2
@@ -20,14 +22,31 @@ shift 4
 gpus_per_node=${GPUS_PER_NODE:-8}
 read -r -a srun_args <<<"${SRUN_ARGS:-}"
 
-exec env PYTHONPATH="$here/..:${PYTHONPATH:-}" \
-    srun -p "$partition" \
-    --job-name="$job_name" \
-    --gres="gpu:$gpus_per_node" \
-    --ntasks="${GPUS:-8}" \
-    --ntasks-per-node="$gpus_per_node" \
-    --cpus-per-task="${CPUS_PER_TASK:-5}" \
-    --kill-on-bad-exit=1 \
-    ${srun_args[@]+"${srun_args[@]}"} \
-    "${PYTHON:-python}" -u "$here/train.py" "$config" \
-    --work-dir="$work_dir" --launcher=slurm "$@"
+run() {
+    env PYTHONPATH="$here/..:${PYTHONPATH:-}" \
+        srun -p "$partition" \
+        --job-name="$job_name" \
+        --gres="gpu:$gpus_per_node" \
+        --ntasks="${GPUS:-8}" \
+        --ntasks-per-node="$gpus_per_node" \
+        --cpus-per-task="${CPUS_PER_TASK:-5}" \
+        --kill-on-bad-exit=1 \
+        ${srun_args[@]+"${srun_args[@]}"} \
+        "${PYTHON:-python}" -u "$here/train.py" "$config" \
+        --work-dir="$work_dir" --launcher=slurm "$@"
+}
+
+status=0
+run "$@" || status=$?
+left=${RESUBMITS:-0}
+if [ "$status" -eq 75 ] && [ "$left" -gt 0 ] && [ -n "${SLURM_JOB_ID:-}" ]; then
+    [ "${SLURM_RESTART_COUNT:-0}" -ge "$left" ] ||
+        scontrol requeue "$SLURM_JOB_ID"
+    exit 75
+fi
+while [ "$status" -eq 75 ] && [ "$left" -gt 0 ]; do
+    left=$((left - 1))
+    status=0
+    run "$@" --resume || status=$?
+done
+exit "$status"

@@ -18,6 +18,8 @@ custom_hooks = [
     dict(type='MomentumUpdateHook'),
     # What a detector must know of the weights travels in the checkpoint.
     dict(type='TransferMetaHook'),
+    # On SIGTERM: save, exit with 75. docs/running.md says what follows.
+    dict(type='PreemptionHook'),
 ]
 
 visualizer = dict(

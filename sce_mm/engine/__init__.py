@@ -7,6 +7,7 @@ from .hooks import (
     InitialWeightsHook,
     MomentumUpdateHook,
     OnlineKNNHook,
+    PreemptionHook,
     PretrainedBackboneHook,
     ScheduledValueHook,
 )
@@ -23,6 +24,7 @@ __all__ = [
     'LARSMoCoV3',
     'MomentumUpdateHook',
     'OnlineKNNHook',
+    'PreemptionHook',
     'PretrainedBackboneHook',
     'ResumableTrainLoop',
     'ScheduledValueHook',

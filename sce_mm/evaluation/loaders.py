@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from ..signals import ShieldedWorker
 from .rng import preserve_rng
 from .samples import NO_LABEL, collate, num_images
 
@@ -27,6 +28,7 @@ def build_labelled_loader(config: dict, name: str, seed: int) -> DataLoader:
     defaults = {'sampler': {'type': 'DefaultSampler', 'shuffle': False}}
     with preserve_rng():
         loader = Runner.build_dataloader({**defaults, **config}, seed)
+        loader.worker_init_fn = ShieldedWorker(loader.worker_init_fn)
         if num_images(loader) == 0:
             raise ValueError(
                 f'the {name} of the kNN evaluation is empty: check the paths '

@@ -6,16 +6,13 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import HOOKS
-from tiny_runner import Record, TinyImages, build_runner
-from torch.utils.data import DataLoader
+from resumable import run
+from tiny_runner import Record
 
 from sce_mm.beginnings import set_continuation
-from sce_mm.datasets import SeededSampler
 from sce_mm.transfer import CheckpointError, read_checkpoint
 
 pytestmark = pytest.mark.integration
-
-COSINE = {'kind': 'cosine', 'start': 0.1, 'end': 0.0}
 
 
 @HOOKS.register_module(force=True)
@@ -33,49 +30,6 @@ class DrawHook(Record):
 
     def before_train(self, runner):
         torch.rand(3)
-
-
-def loader(images=20, batch=4, count=2, **options):
-    dataset = TinyImages(images)
-    if count > 2:
-        from tiny import views
-
-        dataset.views = views(images, count, seed=3)
-    sampler = SeededSampler(dataset, seed=5)
-    return DataLoader(
-        dataset, batch, sampler=sampler, drop_last=True, **options
-    )
-
-
-def run(folder, checkpoint=None, data=None, epochs=3, draw=None, **options):
-    """A run of 15 iterations that saves every second one, finished."""
-    loop = {'type': 'ResumableTrainLoop', 'max_epochs': epochs}
-    schedule = {
-        'type': 'WarmupCosineLR',
-        'warmup_epochs': 1,
-        'convert_to_iter_based': True,
-    }
-    hook = {
-        'type': 'DurableCheckpointHook',
-        'by_epoch': False,
-        'interval': 2,
-        **options.pop('hook', {}),
-    }
-    hooks = ({'type': 'MomentumUpdateHook', 'momentum': COSINE},)
-    runner, record = build_runner(
-        folder,
-        epochs=epochs,
-        hooks=hooks if draw is None else (*hooks, draw),
-        train_dataloader=loader(**(data or {})),
-        train_cfg=options.pop('train_cfg', loop),
-        default_hooks={'logger': None, 'checkpoint': hook},
-        param_scheduler=options.pop('param_scheduler', schedule),
-        resume=checkpoint is not None,
-        load_from=None if checkpoint in (None, 'auto') else str(checkpoint),
-        **options,
-    )
-    runner.train()
-    return runner, record
 
 
 CASES = {
@@ -102,7 +56,7 @@ def test_resumed_anywhere_is_the_run_that_was_not_interrupted(tmp_path, case):
     model = {'batch_norm': True, 'queue_length': 48}
     options = {'model': model, **CASES[case]}
     draw = DrawHook()
-    whole, record = run(tmp_path / 'whole', draw=draw, **dict(options))
+    whole, record = run(tmp_path / 'whole', more=(draw,), **dict(options))
     assert len(record.losses) == 15
     files = sorted((tmp_path / 'whole').glob('*_*.pth'))
     states = {f: read_checkpoint(f)['meta'] for f in files}
@@ -115,7 +69,7 @@ def test_resumed_anywhere_is_the_run_that_was_not_interrupted(tmp_path, case):
     resumed, rest = run(
         tmp_path / 'resumed',
         middle[-1],
-        draw=again,
+        more=(again,),
         seed=1,
         **dict(options),
     )

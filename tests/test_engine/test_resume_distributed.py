@@ -25,6 +25,10 @@ def test_two_processes_resume_to_the_last_bit(tmp_path):
         whole, drawn = results['whole', rank]
         resumed, drawn_again = results['resumed', rank]
         assert torch.equal(whole[8:], resumed)
+        assert results['code', rank] == 75
+        stopped, drawn_last = results['stopped', rank]
+        assert torch.equal(whole[6:], stopped)
+        assert drawn == drawn_last
         # The generators of each process are its own, before and after.
         assert drawn == drawn_again
     assert results['whole', 0][1] != results['whole', 1][1]

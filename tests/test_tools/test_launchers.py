@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
@@ -57,6 +59,7 @@ def test_dist_train_passes_machines_and_options_on(root, stub):
         '--master_addr=10.0.0.1',
         '--master_port=1234',
         '--nproc_per_node=4',
+        '--max-restarts=0',
     } <= set(got)
     train = str(root / 'tools' / 'train.py')
     assert got[got.index(train) :] == [
@@ -114,6 +117,76 @@ def test_too_few_words_print_the_usage(root, script):
     )
     assert done.returncode == 2
     assert f'{script} ' in done.stderr
+
+
+def program(folder, name, *lines):
+    path = folder / name
+    path.write_text('\n'.join(['#!/bin/sh', *lines, '']))
+    path.chmod(0o755)
+
+
+def slurm(root, folder, **environment):
+    return subprocess.run(
+        [
+            'bash',
+            str(root / 'tools' / 'slurm_train.sh'),
+            *['p', 'j', 'c', 'w'],
+        ],
+        capture_output=True,
+        text=True,
+        env={'PATH': f'{folder}:{os.environ["PATH"]}', **environment},
+    )
+
+
+def test_slurm_train_goes_on_when_the_cluster_stopped_it(root, tmp_path):
+    # Stopped twice, then finished; each start writes its last word.
+    program(
+        tmp_path,
+        'srun',
+        'for word; do last=$word; done',
+        f'echo "$last" >> {tmp_path}/starts',
+        f'[ "$(wc -l < {tmp_path}/starts)" -gt 2 ] || exit 75',
+    )
+    program(tmp_path, 'scontrol', 'echo "$@"')
+    assert slurm(root, tmp_path).returncode == 75
+    (tmp_path / 'starts').unlink()
+    assert slurm(root, tmp_path, RESUBMITS='1').returncode == 75
+    (tmp_path / 'starts').unlink()
+    assert slurm(root, tmp_path, RESUBMITS='5').returncode == 0
+    starts = (tmp_path / 'starts').read_text().split()
+    assert starts == ['--launcher=slurm', '--resume', '--resume']
+    # In a batch job the whole script starts again, a bounded number of times.
+    (tmp_path / 'starts').unlink()
+    batch = {'RESUBMITS': '2', 'SLURM_JOB_ID': '7'}
+    done = slurm(root, tmp_path, **batch)
+    assert (done.returncode, done.stdout) == (75, 'requeue 7\n')
+    done = slurm(root, tmp_path, SLURM_RESTART_COUNT='2', **batch)
+    assert (done.returncode, done.stdout) == (75, '')
+
+
+def test_dist_train_passes_the_signal_and_the_code_on(root, tmp_path):
+    # Stands for torchrun, which answers a signal with 1.
+    program(
+        tmp_path,
+        'python',
+        'end() { [ -n "$SAVES" ] && touch "$SCE_MM_STOPPED_FILE"; exit 1; }',
+        'trap end TERM',
+        f'touch {tmp_path}/started',
+        'while :; do sleep 0.02; done',
+    )
+    for saves, code in (('yes', 75), ('', 1)):
+        process = subprocess.Popen(
+            ['bash', str(root / 'tools' / 'dist_train.sh'), 'c', '2'],
+            env={
+                'PATH': f'{tmp_path}:{os.environ["PATH"]}',
+                'SAVES': saves,
+            },
+        )
+        while not (tmp_path / 'started').exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == code
+        (tmp_path / 'started').unlink()
 
 
 def test_two_processes_train_a_folder(root, tmp_path):

@@ -6,6 +6,7 @@ from .durable_checkpoint_hook import DurableCheckpointHook
 from .initial_weights_hook import InitialWeightsHook
 from .momentum_update_hook import MomentumUpdateHook
 from .online_knn_hook import OnlineKNNHook
+from .preemption_hook import PreemptionHook
 from .pretrained_backbone_hook import PretrainedBackboneHook
 from .scheduled_value_hook import ScheduledValueHook
 
@@ -16,6 +17,7 @@ __all__ = [
     'InitialWeightsHook',
     'MomentumUpdateHook',
     'OnlineKNNHook',
+    'PreemptionHook',
     'PretrainedBackboneHook',
     'ScheduledValueHook',
 ]

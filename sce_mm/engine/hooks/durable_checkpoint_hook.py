@@ -215,7 +215,7 @@ class DurableCheckpointHook(CheckpointHook):
                 )
         except WriteError as error:
             raise WriteError(
-                f'{error}. The last good checkpoint is {previous}: make room '
+                f'{error}. The last good checkpoint is {previous}: free space '
                 'or set default_hooks.checkpoint.out_dir, then --resume'
             ) from error
         finally:

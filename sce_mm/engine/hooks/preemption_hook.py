@@ -1,0 +1,123 @@
+"""Save and stop when the cluster takes the machine away."""
+
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+
+from ...signals import STOPPED_FILE, TRY_AGAIN, ShieldedWorker
+from .durable_checkpoint_hook import DurableCheckpointHook
+
+
+@HOOKS.register_module()
+class PreemptionHook(Hook):
+    """On SIGTERM, save after the optimiser step that runs and exit with 75.
+
+    Whichever process gets the signal, all of them stop after the same step:
+    they compare notes after each one, over gloo on the host, which does not
+    wait for the device. ``--resume`` goes on from there; the launch scripts
+    know the exit code, see docs/running.md.
+
+    Args:
+        signals: Names of the signals. Slurm sends another one in time with
+            ``--signal=USR1@300``.
+
+    Raises:
+        ValueError: A signal is unknown; before training, if there is no
+            ``DurableCheckpointHook`` to save with.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, signals: Sequence[str] = ('SIGTERM',)) -> None:
+        names = {s.name for s in signal.Signals}
+        if unknown := set(signals) - names:
+            raise ValueError(
+                f'PreemptionHook: no signals {sorted(unknown)}; known are '
+                f'{", ".join(sorted(names))}'
+            )
+        self.signals = [signal.Signals[name] for name in signals]
+        self._received: str | None = None
+        self._before: dict[int, Any] = {}
+        self._group: Any = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Listen from now on."""
+        self._checkpoints(runner)
+        self._received = None
+        for number in self.signals:
+            self._before[number] = signal.signal(number, self._note)
+        if runner.world_size > 1:
+            self._group = dist.new_group(backend='gloo')
+        loader = runner.train_dataloader
+        loader.worker_init_fn = ShieldedWorker(loader.worker_init_fn)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Stop if any process was told to, and the run is not at its end.
+
+        Raises:
+            SystemExit: With code 75, after saving.
+        """
+        if not runner.optim_wrapper.should_update() or not self._agreed():
+            return
+        if self.is_last_train_iter(runner):
+            return
+        path = self._checkpoints(runner).save_stopped(runner)
+        self._restore()
+        if self._group is not None:
+            # Launchers end all processes when the first one exits.
+            dist.barrier(group=self._group)
+        runner.logger.warning(
+            f'{self._received or "another process"} said stop: saved {path} '
+            f'after iteration {runner.iter + 1}. Exit code {TRY_AGAIN}; '
+            '--resume goes on'
+        )
+        if is_main_process() and STOPPED_FILE in os.environ:
+            Path(os.environ[STOPPED_FILE]).touch()
+        raise SystemExit(TRY_AGAIN)
+
+    def after_train(self, runner: Runner) -> None:
+        """Listen no longer."""
+        self._restore()
+
+    def _agreed(self) -> bool:
+        """Whether any process received a signal."""
+        told = self._received is not None
+        if self._group is None:
+            return told
+        flag = torch.tensor([int(told)])
+        dist.all_reduce(flag, dist.ReduceOp.MAX, group=self._group)
+        return bool(flag.item())
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._received = signal.Signals(number).name
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def _checkpoints(self, runner: Runner) -> DurableCheckpointHook:
+        for hook in runner.hooks:
+            if isinstance(hook, DurableCheckpointHook):
+                return hook
+        raise ValueError(
+            'PreemptionHook saves through DurableCheckpointHook, which is '
+            "missing: set default_hooks.checkpoint.type='DurableCheckpoint"
+            "Hook', or remove PreemptionHook from custom_hooks"
+        )
