@@ -3,10 +3,16 @@
 A module of its own, as started processes have to import it by name.
 """
 
+import os
+
 import torch
 import torch.distributed as dist
 from tiny import build, views
+from tiny_runner import TinyImages, build_runner
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Subset
+
+import sce_mm.launch  # noqa: F401  (registers the wrapper of processes on CPU)
 
 CASES = {
     'asymmetric': {'num_target_views': 1},
@@ -87,11 +93,65 @@ def shuffled_keys(rank):
     return torch.stack(keys), torch.stack(seen[:3]), seen[3]
 
 
-def worker(rank, port, results):
+def run_runner(work_dir, rank=None):
+    """Losses and state of a Runner with everything that goes by steps.
+
+    20 images an epoch, 8 a batch, the last one of 4, three batches a step.
+    A process takes its half of each batch; ``rank=None`` takes all of it.
+    """
+    images, batch, options = TinyImages(20), 8, {}
+    if rank is not None:
+        batch = 4
+        halves = torch.arange(20).split(8)
+        indices = torch.cat([half.chunk(2)[rank] for half in halves])
+        images = Subset(images, indices.tolist())
+        options = {
+            'launcher': 'pytorch',
+            'cfg': {
+                'model_wrapper_cfg': {'type': 'CPUDistributedDataParallel'}
+            },
+        }
+    runner, record = build_runner(
+        work_dir,
+        train_dataloader=DataLoader(images, batch_size=batch),
+        accumulate=3,
+        epochs=4,
+        hooks=(
+            {
+                'type': 'MomentumUpdateHook',
+                'momentum': {'kind': 'cosine', 'start': 0.2, 'end': 0.0},
+            },
+            {
+                'type': 'ScheduledValueHook',
+                'attribute': 'head.loss_module.coeff',
+                'schedule': {'kind': 'linear', 'start': 1.0, 'end': 0.5},
+            },
+        ),
+        param_scheduler={
+            'type': 'WarmupCosineLR',
+            'warmup_epochs': 1,
+            'convert_to_iter_based': True,
+        },
+        optim_wrapper={
+            'type': 'OptimWrapper',
+            'optimizer': {'type': 'LARSMoCoV3', 'lr': 1.0},
+            'accumulative_counts': 3,
+        },
+        model={'queue_length': 60},
+        **options,
+    )
+    runner.train()
+    model = getattr(runner.model, 'module', runner.model)
+    return torch.stack(record.losses), model.state_dict()
+
+
+def worker(rank, port, work_dir, results):
     dist.init_process_group(
         'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2
     )
     torch.set_num_threads(1)
+    # What torchrun would say.
+    os.environ['LOCAL_RANK'] = str(rank)
     for case in CASES:
         halves = [
             [view.chunk(2)[rank] for view in batch]
@@ -104,4 +164,7 @@ def worker(rank, port, results):
         dist.all_reduce(losses)
         results[case, rank] = losses / 2, state
     results['shuffle', rank] = shuffled_keys(rank)
+    losses, state = run_runner(f'{work_dir}/{rank}', rank)
+    dist.all_reduce(losses)
+    results['runner', rank] = losses / 2, state
     dist.destroy_process_group()

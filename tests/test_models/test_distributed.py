@@ -9,6 +9,7 @@ from distributed_worker import (
     CASES,
     batches_of,
     build_case,
+    run_runner,
     run_steps,
     worker,
 )
@@ -18,14 +19,15 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope='module')
-def results():
+def results(tmp_path_factory):
     """What both processes made, started once for all tests."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     with mp.Manager() as manager:
         results = manager.dict()
-        mp.spawn(worker, (port, results), nprocs=2)
+        work_dir = str(tmp_path_factory.mktemp('processes'))
+        mp.spawn(worker, (port, work_dir, results), nprocs=2)
         return dict(results)
 
 
@@ -36,6 +38,16 @@ def test_two_processes_equal_one(results, case):
         torch.testing.assert_close(results[case, rank][0], losses)
         assert set(results[case, rank][1]) == set(state)
         for name, value in results[case, rank][1].items():
+            torch.testing.assert_close(value, state[name], msg=name)
+
+
+def test_two_runners_equal_one(results, tmp_path):
+    losses, state = run_runner(tmp_path)
+    assert len(losses) == 12
+    assert losses.std() > 0.01
+    for rank in range(2):
+        torch.testing.assert_close(results['runner', rank][0], losses)
+        for name, value in results['runner', rank][1].items():
             torch.testing.assert_close(value, state[name], msg=name)
 
 
