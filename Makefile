@@ -49,7 +49,8 @@ evidence: setup ## long runs on real data, not part of the gate
 test-upstream: ## unit tests and a pretraining run on upstream OpenMMLab
 	@$(PYTHON) tools/dev/setup_env.py upstream
 	.venv-upstream/bin/python -m pytest -m "not integration and not evidence" \
-	    --ignore tests/test_detection --ignore tests/test_demo
+	    --ignore tests/test_detection --ignore tests/test_demo \
+	    --ignore tests/test_transfer/test_export.py
 	.venv-upstream/bin/python -m pytest -m integration \
 	    tests/test_tools/test_train_cli.py
 

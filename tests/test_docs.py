@@ -13,6 +13,7 @@ DOCUMENTS = [
     'README.md',
     'CONTRIBUTING.md',
     'docs/method.md',
+    'docs/convert.md',
     'docs/reproduce.md',
     'docs/datasets.md',
     'docs/detection.md',

@@ -82,6 +82,12 @@ def initialised_model(cfg: Config) -> nn.Module:
             'the config has resume=True: a resumed training takes its '
             'weights from its own checkpoint, not from a backbone file'
         )
+    hooks = [hook['type'] for hook in cfg.get('custom_hooks', [])]
+    if 'PretrainedBackboneHook' in hooks:
+        raise ValueError(
+            'this config loads its backbone through PretrainedBackboneHook, '
+            'which compares every tensor itself before the first iteration'
+        )
     for loop in LOOPS:
         for key in (f'{loop}_dataloader', f'{loop}_cfg', f'{loop}_evaluator'):
             cfg.pop(key, None)

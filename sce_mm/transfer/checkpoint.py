@@ -117,9 +117,9 @@ def _read_torch(path: Path, trust: bool) -> Any:
         with _mmengine_types():
             return torch.load(path, map_location='cpu', weights_only=not trust)
     except pickle.UnpicklingError as error:
-        if trust:
-            raise
-        asked = re.search(r'GLOBAL (\S+)', str(error))
+        if trust or 'unexpected EOF' in str(error):
+            raise  # damage, not a name that is refused
+        asked = re.search(r'(?:GLOBAL|Unsupported class) (\S+)', str(error))
         raise CheckpointError(
             f'{path} holds more than tensors and plain values, and reading '
             'that could run any program. If you trust its origin, pass '

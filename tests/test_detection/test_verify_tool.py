@@ -216,6 +216,9 @@ def test_a_linear_evaluation_may_freeze(verify, backbone_file):
     assert code == 0, text
     code, text = verify(CLASSIFIER, file, file)
     assert (code, 'pretrained parameters are frozen' in text) == (1, True)
+    hook = "custom_hooks = [dict(type='PretrainedBackboneHook')]\n"
+    code, text = verify(CLASSIFIER + hook, file, file)
+    assert (code, 'compares every tensor itself' in text) == (1, True)
 
 
 def test_a_file_that_does_not_say_what_pixels_it_expects(
