@@ -20,6 +20,9 @@ custom_hooks = [
     dict(type='TransferMetaHook'),
     # On SIGTERM: save, exit with 75. docs/running.md says what follows.
     dict(type='PreemptionHook'),
+    # Stops before a step that is not finite; warns of a collapse.
+    dict(type='NumericalGuardHook'),
+    dict(type='CollapseMonitorHook'),
 ]
 
 visualizer = dict(

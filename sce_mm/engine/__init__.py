@@ -2,10 +2,12 @@
 
 from .hooks import (
     BestAndLastHook,
+    CollapseMonitorHook,
     DeferredRuntimeInfoHook,
     DurableCheckpointHook,
     InitialWeightsHook,
     MomentumUpdateHook,
+    NumericalGuardHook,
     OnlineKNNHook,
     PreemptionHook,
     PretrainedBackboneHook,
@@ -18,11 +20,13 @@ from .warmup_cosine import WarmupCosineLR
 __all__ = [
     'BF16OptimWrapper',
     'BestAndLastHook',
+    'CollapseMonitorHook',
     'DeferredRuntimeInfoHook',
     'DurableCheckpointHook',
     'InitialWeightsHook',
     'LARSMoCoV3',
     'MomentumUpdateHook',
+    'NumericalGuardHook',
     'OnlineKNNHook',
     'PreemptionHook',
     'PretrainedBackboneHook',

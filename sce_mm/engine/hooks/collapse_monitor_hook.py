@@ -1,0 +1,176 @@
+"""Say in words when the embeddings collapse."""
+
+import math
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+from torch import Tensor
+
+from .deferred_log_hook import DeferredRuntimeInfoHook
+from .momentum_update_hook import unwrap_sce
+
+
+class CollapseError(RuntimeError):
+    """The embeddings have collapsed; training on is of no use."""
+
+
+@HOOKS.register_module()
+class CollapseMonitorHook(Hook):
+    """Watch spread, effective rank and targets; warn with patience.
+
+    Every ``interval`` iterations, once the queue is full, it looks at
+
+    - ``embedding_std``: 1 over the sphere, 0 on one point;
+    - ``effective_rank`` of the queue (logged): exp of the entropy of its
+      normalised singular values (Roy and Vetterli, EUSIPCO 2007), the
+      directions that the keys really use of D;
+    - ``neighbours``: exp of the entropy of the relations in the target; as
+      many as there are candidates means that the target says nothing.
+
+    What has been wrong ``patience`` times in a row is a warning; with
+    ``stop=True`` it ends the run.
+
+    Args:
+        interval: In iterations.
+        min_std: Smallest ``embedding_std`` that is not a collapse.
+        min_rank: Smallest effective rank, as a share of D.
+        max_neighbours: Largest share of the queue that may count as
+            neighbours.
+        patience: Looks in a row.
+        stop: Whether to stop.
+
+    Raises:
+        ValueError: A number is out of range.
+        CollapseError: In training, if ``stop`` says so.
+    """
+
+    priority = 'BELOW_NORMAL'
+
+    def __init__(
+        self,
+        interval: int = 500,
+        min_std: float = 0.1,
+        min_rank: float = 0.02,
+        max_neighbours: float = 0.95,
+        patience: int = 5,
+        stop: bool = False,
+    ) -> None:
+        for name, value in (('interval', interval), ('patience', patience)):
+            if value < 1:
+                raise ValueError(
+                    f'CollapseMonitorHook: {name} must be at least 1, got '
+                    f'{value}'
+                )
+        for name, share in (
+            ('min_std', min_std),
+            ('min_rank', min_rank),
+            ('max_neighbours', max_neighbours),
+        ):
+            if not 0 <= share <= 1:
+                raise ValueError(
+                    f'CollapseMonitorHook: {name} must be in [0, 1], got '
+                    f'{share}'
+                )
+        self.interval = interval
+        self.min_std = min_std
+        self.min_rank = min_rank
+        self.max_neighbours = max_neighbours
+        self.patience = patience
+        self.stop = stop
+        self._in_a_row: dict[str, int] = {}
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Look, warn, stop."""
+        if not self.every_n_train_iters(runner, self.interval):
+            return
+        for hook in runner.hooks:
+            if isinstance(hook, DeferredRuntimeInfoHook):
+                hook.hand_over(runner)
+        queue = unwrap_sce(runner, type(self).__name__).queue
+        candidates = dim = None
+        if queue is not None:
+            if float(queue.filled_share()) < 1:
+                return
+            candidates, dim = queue.features.shape
+            rank = float(effective_rank(queue.features))
+            runner.message_hub.update_scalar('train/effective_rank', rank)
+        symptoms = self._symptoms(runner, candidates, dim)
+        self._in_a_row = {
+            name: self._in_a_row.get(name, 0) + 1 for name in symptoms
+        }
+        lasting = [
+            text
+            for name, text in symptoms.items()
+            if self._in_a_row[name] >= self.patience
+        ]
+        if not lasting:
+            return
+        report = (
+            f'iteration {runner.iter + 1}, {self.patience} looks in a row: '
+            + '; '.join(lasting)
+        )
+        if self.stop:
+            raise CollapseError(f'{report}. Stopped, as stop=True says')
+        runner.logger.warning(report)
+
+    def _symptoms(
+        self, runner: Runner, candidates: int | None, dim: int | None
+    ) -> dict[str, str]:
+        """What is wrong now: a sentence for each name."""
+        values = {
+            name: runner.message_hub.get_scalar(f'train/{name}').mean(
+                self.interval
+            )
+            for name in ('embedding_std', 'neighbours')
+            if f'train/{name}' in runner.message_hub.log_scalars
+        }
+        symptoms = {}
+        std = values.get('embedding_std', math.inf)
+        if std < self.min_std:
+            symptoms['embedding_std'] = (
+                f'collapse: embedding_std is {std:.3f} (1 over the sphere, 0 '
+                'on one point), all images look alike to the network. Lower '
+                'the learning rate, lengthen the warm-up, look whether the '
+                'neck has batch norm and the momentum is small'
+            )
+        if candidates is not None and dim is not None:
+            rank = runner.message_hub.get_scalar(
+                'train/effective_rank'
+            ).current()
+            if rank < self.min_rank * dim:
+                symptoms['effective_rank'] = (
+                    f'dimensional collapse: the keys use {rank:.1f} of {dim} '
+                    'directions. Stronger augmentation and a larger queue '
+                    'help against it'
+                )
+            share = values.get('neighbours', 0) / candidates
+            if share > self.max_neighbours:
+                symptoms['neighbours'] = (
+                    f'empty targets: {share:.0%} of all candidates count as '
+                    'neighbours, so relations say nothing. Lower '
+                    'target_temperature'
+                )
+        return symptoms
+
+
+@torch.no_grad()
+def effective_rank(rows: Tensor) -> Tensor:
+    """``exp(-sum p log p)``, p the normalised singular values of ``[N, D]``.
+
+    From 1 (all rows on a line through their mean) to D. The singular values
+    come from the D x D covariance; rows that are all equal have rank 1.
+    """
+    centred = (rows - rows.mean(0)).double()
+    squares = torch.linalg.eigvalsh(centred.T @ centred).clamp_min(0)
+    values = squares.sqrt()
+    shares = values / values.sum().clamp_min(torch.finfo(values.dtype).tiny)
+    return torch.special.entr(shares).sum().exp()

@@ -1,0 +1,63 @@
+"""Make the step again at which a training was not finite any more.
+
+python tools/analysis_tools/replay_batch.py \
+    work_dirs/run/not_finite/iter_1234_rank_0.pth
+
+NumericalGuardHook writes the file: the model before the step, the batches of
+the step, the random generators. Names the first tensor that goes wrong. With
+--float64 it is seen whether precision is the reason.
+"""
+
+import argparse
+
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS
+
+import sce_mm  # noqa: F401  (registers the model)
+from sce_mm.engine.non_finite import first_non_finite
+from sce_mm.engine.random_state import set_random_state
+from sce_mm.transfer import CheckpointError, read_checkpoint
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('file', help='written by NumericalGuardHook')
+    parser.add_argument(
+        '--float64', action='store_true', help='compute in double precision'
+    )
+    return parser.parse_args()
+
+
+def replay(path: str, float64: bool = False) -> str:
+    """What went wrong in a saved step, in words."""
+    saved = read_checkpoint(path)
+    if 'batches' not in saved:
+        raise CheckpointError(
+            f'{path} holds no batches: expected a file that '
+            'NumericalGuardHook wrote under not_finite in a work dir'
+        )
+    cfg = Config.fromstring(saved['config'], file_format='.py')
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(cfg.model)
+    model.load_state_dict(saved['state_dict'], strict=True)
+    set_random_state(saved['random'])
+    batches = saved['batches']
+    if float64:
+        model = model.double()
+        batches = [
+            {**b, 'inputs': [view.double() for view in b['inputs']]}
+            for b in batches
+        ]
+    return first_non_finite(model, batches)
+
+
+def main() -> None:
+    args = parse_args()
+    print(replay(args.file, args.float64))
+
+
+if __name__ == '__main__':
+    main()
