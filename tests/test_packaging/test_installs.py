@@ -149,7 +149,7 @@ def test_importing_registers_what_configs_name():
         (HOOKS, ('MomentumUpdateHook', 'ScheduledValueHook', 'OnlineKNNHook')),
         (OPTIMIZERS, ('LARSMoCoV3',)),
         (TRANSFORMS, ('SCEViews', 'LoadImage')),
-        (DATASETS, ('UnlabelledImages',)),
+        (DATASETS, ('UnlabelledImages', 'ImageNet100', 'CIFAR10BGR', 'STL10')),
         (DATA_SAMPLERS, ('SeededSampler',)),
     ):
         for name in names:
