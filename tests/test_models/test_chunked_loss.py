@@ -5,7 +5,7 @@ import torch
 from dispatch import Watch
 
 from sce_mm.models import SCELoss
-from sce_mm.models.losses.chunked import automatic_chunk_size
+from sce_mm.models.losses.chunked import automatic_chunk_size, product
 
 ROWS, QUEUE, WIDTH = 6, 300, 16
 # Two targets, three queries, in no particular order.
@@ -176,6 +176,25 @@ def test_under_the_compiler_it_runs_as_it_is(inputs):
         module.coeff = coeff
         loss = compiled(**arguments)['loss']
         assert torch.equal(loss, SCELoss(coeff=coeff)(**arguments)['loss'])
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64], ids=str)
+def test_products_of_any_layout(unit_rows, dtype):
+    rows, columns = (
+        unit_rows(7, 33, 1).to(dtype),
+        unit_rows(50, 33, 2).to(dtype),
+    )
+    # Also what comes transposed or as a slice, as a queue of columns would.
+    for given in (
+        columns,
+        columns.T.contiguous().T,
+        columns.repeat(2, 1)[::2],
+    ):
+        got = product(rows, given)
+        assert got.dtype is dtype
+        torch.testing.assert_close(
+            got.double(), rows.double() @ given.double().T, atol=1e-6, rtol=0
+        )
 
 
 @pytest.mark.parametrize(

