@@ -85,7 +85,8 @@ def make(args: argparse.Namespace) -> None:
     path = args.checkpoint.resolve()
     begin = load_source(args.config)
     plan, rate = adapt(begin.cfg, path, tensors, meta, args.gpus, args.batch)
-    weights = f'{meta["arch"]} of {meta["method"]}, {meta["sha256"][:8]}'
+    origin = meta['method'] or meta['source']
+    weights = f'{meta["arch"] or "ResNet"} of {origin}, {meta["sha256"][:8]}'
     title = f'{args.config.rsplit("/", 1)[-1]}, from {weights}.'
     write_config(plan, begin.base, path, out, title)
     report(plan, rate, args)

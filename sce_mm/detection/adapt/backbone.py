@@ -46,16 +46,18 @@ def adapt_backbone(
     stages = plan.get(f'{BACKBONE}.num_stages')
     stages = 4 if stages is ABSENT else stages
     later = tuple(f'layer{n}.' for n in range(stages + 1, 5))
+    taken = ''
     if isinstance(plan.get(SHARED_HEAD), dict):
         _adapt_shared_head(plan, path, meta)
         stage = plan.get(f'{SHARED_HEAD}.stage')
-        name = f'layer{4 if stage is ABSENT else stage + 1}.'
-        part = {k: v for k, v in tensors.items() if k.startswith(name)}
-        _check_fit(plan, SHARED_HEAD, part, meta, left_out='norm.')
-    elif later:
+        taken = f'layer{4 if stage is ABSENT else stage + 1}.'
+        part = {k: v for k, v in tensors.items() if k.startswith(taken)}
+        _check_fit(plan, SHARED_HEAD, part, meta, left_out=('norm.',))
+    lost = [name for name in later if name != taken]
+    if lost:
         raise AdaptError(
-            f'{BACKBONE} ends at stage {stages} and {SHARED_HEAD} is not '
-            f'there to take {later[0][:-1]}: part of the file would be lost'
+            f'{BACKBONE} ends at stage {stages} and no {SHARED_HEAD} takes '
+            f'{lost[0][:-1]}: part of the file would be lost'
         )
     own = {k: v for k, v in tensors.items() if not k.startswith(later)}
     _check_fit(plan, BACKBONE, own, meta)
@@ -130,7 +132,7 @@ def _check_fit(
     where: str,
     tensors: Mapping[str, Tensor],
     meta: Mapping[str, Any],
-    left_out: str = '\n',
+    left_out: tuple[str, ...] = (),
 ) -> None:
     """Build the part and compare names and shapes with the file's."""
     module = MODELS.build(plan.get(where))
@@ -141,8 +143,9 @@ def _check_fit(
     }
     difference = compare(expected, tensors)
     if difference:
+        source = meta['arch'] or 'of a kind that is not named'
         raise AdaptError(
-            f'the weights ({meta["arch"]}) do not fit {where} '
+            f'the weights ({source}) do not fit {where} '
             f'({kind(plan.get(where))}-{plan.get(f"{where}.depth")}):\n'
             f'{difference}'
         )

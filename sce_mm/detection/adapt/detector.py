@@ -18,7 +18,7 @@ from .schedule import adapt_schedule
 
 IMPORT = 'sce_mm.detection'
 HOOK = {'type': 'VerifyTransferHook'}
-FACTS = ('arch', 'channel_order', 'mean', 'std', 'style')
+FACTS = ('channel_order', 'mean', 'std', 'style')
 
 
 def adapt(
