@@ -16,6 +16,7 @@ DOCUMENTS = [
     'docs/convert.md',
     'docs/reproduce.md',
     'docs/datasets.md',
+    'docs/evaluation.md',
     'docs/detection.md',
     'docs/running.md',
     'configs/sce/README.md',

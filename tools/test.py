@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 import mmengine
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from sce_mm.engine import OnlineKNNHook
@@ -31,6 +32,8 @@ def evaluate(runner: Runner) -> dict:
     Raises:
         ValueError: The config names nothing to evaluate on.
     """
+    # Weights that do not fit must not be measured as if they did.
+    runner.load_checkpoint(runner._load_from, strict=True)
     if runner._test_dataloader is not None:
         return runner.test()
     hooks = [h for h in runner.hooks if isinstance(h, OnlineKNNHook)]
@@ -39,8 +42,6 @@ def evaluate(runner: Runner) -> dict:
             'the config has neither a test_dataloader nor an OnlineKNNHook: '
             'there is nothing to evaluate on'
         )
-    # Weights that do not fit must not be measured as if they did.
-    runner.load_checkpoint(runner._load_from, strict=True)
     return {
         name: value
         for hook in hooks
@@ -57,7 +58,7 @@ def main() -> None:
     cfg.resume = False
     metrics = evaluate(build_runner(cfg))
     print(metrics)
-    if args.out:
+    if args.out and is_main_process():
         mmengine.dump(metrics, args.out)
 
 

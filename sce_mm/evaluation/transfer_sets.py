@@ -31,21 +31,20 @@ class TransferSet(NamedTuple):
 
 _TWO = {'train': 'train', 'test': 'test'}
 _THREE = {**_TWO, 'val': 'val'}
-_CIFAR = {'download': False}
 
 TRANSFER_SETS = {
     'food101': TransferSet(
         'Food-101', 'food-101', 101, TOP1, {'type': 'Food101'}, _TWO
     ),
     'cifar10': TransferSet(
-        'CIFAR-10', 'cifar10', 10, TOP1, {'type': 'CIFAR10', **_CIFAR}, _TWO
+        'CIFAR-10', 'cifar10', 10, TOP1, {'type': 'CIFAR10BGR'}, _TWO
     ),
     'cifar100': TransferSet(
         'CIFAR-100',
         'cifar100',
         100,
         TOP1,
-        {'type': 'CIFAR100', **_CIFAR},
+        {'type': 'CIFAR100BGR'},
         _TWO,
     ),
     # Partition 1.

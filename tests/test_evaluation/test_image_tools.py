@@ -12,6 +12,7 @@ import pytest
 import torch
 from evaluation_toys import build_model, model_config
 from mmengine.config import Config
+from mmpretrain.registry import DATASETS, MODELS
 from sklearn.datasets import load_digits
 from voc_files import CLASSES, write_voc
 
@@ -23,7 +24,7 @@ from sce_mm.evaluation.svm import (
     low_shot_svm,
     normalised,
 )
-from sce_mm.evaluation.transfer_data import build_part, multi_hot
+from sce_mm.evaluation.transfer_data import build_part, multi_hot, part_config
 from sce_mm.evaluation.transfer_sets import TRANSFER_SETS, transfer_set
 
 pytestmark = pytest.mark.integration
@@ -216,8 +217,6 @@ def test_knn_takes_the_data_of_a_classifier(folder, run, root, tmp_path):
     config = root / 'configs' / 'sce' / 'benchmarks'
     name = 'resnet18_sce-pre_1xb256-linear-steplr-100e_tinyimagenet.py'
     weights = tmp_path / 'backbone.pth'
-    from mmpretrain.registry import MODELS
-
     model = Config.fromfile(config / name).model
     narrow = dict(base_channels=4, stem_channels=4)
     state = MODELS.build(model.backbone | narrow).state_dict()
@@ -286,3 +285,21 @@ def test_a_part_with_unknown_classes_is_refused(folder, run, tmp_path):
 
 def test_classes_of_the_small_voc_are_the_twenty():
     assert len(CLASSES) == 20
+
+
+@pytest.mark.parametrize('name', TRANSFER_SETS)
+def test_data_sets_of_the_table_are_known_with_their_splits(name, tmp_path):
+    entry = TRANSFER_SETS[name]
+    (tmp_path / entry.folder).mkdir(parents=True)
+    cls = DATASETS.get(entry.dataset['type'])
+    for part in ('train', 'val', 'test'):
+        config = part_config(entry, tmp_path, part, [])
+        assert (config is None) == (part not in entry.splits)
+        # Of an empty folder the files are missed, not the split.
+        with pytest.raises((FileNotFoundError, RuntimeError)):
+            cls(
+                data_root=str(tmp_path / entry.folder),
+                split=entry.splits.get(part, 'test'),
+            )
+    classes = cls.METAINFO.get('classes')
+    assert classes is None or len(classes) == entry.classes
