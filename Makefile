@@ -3,10 +3,11 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
+STEP := $(PY) -W ignore tools/benchmarks/step.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit integration lint format types doctor \
-        parity evidence test-upstream wheel lock clean
+        parity evidence benchmarks test-upstream wheel lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -45,6 +46,16 @@ parity: setup ## replay the traces of the official implementation
 
 evidence: setup ## long runs on real data, not part of the gate
 	$(PYTEST) -m evidence
+
+benchmarks: setup ## measure loss and step again, renew docs/benchmarks.md
+	$(PY) -W ignore tools/benchmarks/loss.py --json docs/benchmarks/loss.json
+	$(STEP) --json docs/benchmarks/step-1.json
+	$(STEP) --channels-last --json docs/benchmarks/step-2.json
+	$(STEP) --channels-last --precision bfloat16 \
+	    --json docs/benchmarks/step-3.json
+	$(STEP) --setting resnet50-224 --channels-last \
+	    --json docs/benchmarks/step-4.json
+	$(PY) tools/benchmarks/plots.py
 
 test-upstream: ## unit tests and a pretraining run on upstream OpenMMLab
 	@$(PYTHON) tools/dev/setup_env.py upstream

@@ -18,6 +18,7 @@ DOCUMENTS = [
     'docs/datasets.md',
     'docs/evaluation.md',
     'docs/detection.md',
+    'docs/benchmarks.md',
     'docs/running.md',
     'configs/sce/README.md',
 ]

@@ -198,7 +198,7 @@ def test_products_of_any_layout(unit_rows, dtype):
 
 
 @pytest.mark.parametrize(
-    ('device', 'scores'), [('cpu', 2**21), ('meta', 2**24)]
+    ('device', 'scores'), [('cpu', 2**20), ('meta', 2**24)]
 )
 def test_automatic_chunks_bound_the_scores(device, scores):
     for rows in (1, 256, 6 * 64):

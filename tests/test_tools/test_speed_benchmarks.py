@@ -14,7 +14,7 @@ def tool(root, monkeypatch):
     monkeypatch.syspath_prepend(str(root / 'tools' / 'benchmarks'))
 
     def load(name):
-        for each in ('loss', 'measuring', 'step', 'plots'):
+        for each in ('loss', 'measuring', 'step', 'tables', 'plots'):
             monkeypatch.delitem(sys.modules, each, raising=False)
         return importlib.import_module(name)
 
@@ -51,10 +51,24 @@ def test_losses_agree_and_the_report_is_drawn(tool, monkeypatch, tmp_path):
         # Two matrices of 8 x 20 000 floats, at the very least.
         assert extra['official form'] > 1.2
         assert extra['sce_mm'] < extra['official form']
-    run(
-        tool('plots'), monkeypatch, '--loss', str(file), '--out', str(tmp_path)
-    )
-    assert (tmp_path / 'benchmark_loss_memory.png').stat().st_size > 1000
+    plots = tool('plots')
+    picture = tmp_path / 'memory.png'
+    plots.draw_memory(report, picture)
+    assert picture.stat().st_size > 1000
+    table = plots.loss_tables(report).splitlines()
+    assert len(table) == 4 + len(loss.CASES) * len(loss.CANDIDATES)
+
+
+def test_no_figure_of_the_page_was_written_by_hand(tool, root):
+    plots = tool('plots')
+    reports = plots.read(root / 'docs' / 'benchmarks')
+    page = (root / 'docs' / 'benchmarks.md').read_text()
+    assert plots.write_tables(page, *reports) == page
+
+
+def test_a_page_without_the_place_is_refused(tool):
+    with pytest.raises(ValueError, match='no block "<!-- loss -->"'):
+        tool('tables').fill('# Benchmarks', 'loss', 'table')
 
 
 def test_official_and_own_step_are_the_same_training(tool, monkeypatch):

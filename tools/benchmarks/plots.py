@@ -1,7 +1,9 @@
-"""Plots of docs/benchmarks.md from the files that the benchmarks wrote.
+"""Tables and plots of docs/benchmarks.md from the files beside it.
 
-python tools/benchmarks/plots.py --loss loss.json --step step.json \
-    --out docs/images
+    python tools/benchmarks/plots.py
+
+reads docs/benchmarks/*.json, as loss.py and step.py wrote them, and writes
+the tables of docs/benchmarks.md and the pictures under docs/images.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import json
 from pathlib import Path
 
 import matplotlib
+from tables import fill, loss_tables, step_tables
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
@@ -24,26 +27,29 @@ AXES = {'batch': 'batch (queue 65 536)', 'queue': 'queue (batch 256)'}
 
 
 def main() -> None:
-    """Draw what there are figures for."""
-    args = parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    if args.loss:
-        report = json.loads(args.loss.read_text())
-        draw_memory(report, args.out / 'benchmark_loss_memory.png')
-    if args.step:
-        reports = [json.loads(path.read_text()) for path in args.step]
-        draw_steps(reports, args.out / 'benchmark_step.png')
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Write page and pictures."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--loss', type=Path, help='JSON of loss.py')
-    parser.add_argument(
-        '--step', type=Path, nargs='+', help='JSON of step.py, several runs'
-    )
-    parser.add_argument('--out', type=Path, default=Path('docs/images'))
-    return parser.parse_args()
+    parser.add_argument('--docs', type=Path, default=Path('docs'))
+    docs = parser.parse_args().docs
+    loss, steps = read(docs / 'benchmarks')
+    page = docs / 'benchmarks.md'
+    page.write_text(write_tables(page.read_text(), loss, steps))
+    (docs / 'images').mkdir(exist_ok=True)
+    draw_memory(loss, docs / 'images' / 'benchmark_loss_memory.png')
+    draw_steps(steps, docs / 'images' / 'benchmark_step.png')
+
+
+def read(folder: Path) -> tuple[dict, list[dict]]:
+    """The report on the loss, and those on steps in the order of names."""
+    loss = json.loads((folder / 'loss.json').read_text())
+    steps = sorted(folder.glob('step-*.json'))
+    return loss, [json.loads(path.read_text()) for path in steps]
+
+
+def write_tables(page: str, loss: dict, steps: list[dict]) -> str:
+    """The page with the tables of these reports."""
+    page = fill(page, 'loss', loss_tables(loss))
+    return fill(page, 'step', step_tables(steps))
 
 
 def draw_memory(report: dict, path: Path) -> None:
@@ -71,10 +77,13 @@ def draw_memory(report: dict, path: Path) -> None:
 
 def draw_steps(reports: list[dict], path: Path) -> None:
     """Seconds of each step as multiples of the bare network's."""
+    rows = (len(reports) + 1) // 2
     figure, axes = plt.subplots(
-        1, len(reports), figsize=(4.5 * len(reports), 3), squeeze=False
+        rows, 2, figsize=(9, 2.8 * rows), squeeze=False
     )
-    for axis, report in zip(axes[0], reports, strict=True):
+    for axis in axes.flat[len(reports) :]:
+        axis.axis('off')
+    for axis, report in zip(axes.flat, reports, strict=False):
         ratios = report['times_the_bare_network']
         bars = axis.barh(list(ratios), list(ratios.values()))
         axis.bar_label(bars, fmt='%.2f', padding=2)

@@ -29,7 +29,7 @@ SAFE_EXPONENT = 40.0
 # Scores of a chunk. On a CPU they fit the cache that the cores share; still
 # smaller ones would be as fast on one core, but several would wait for one
 # another at the end of each. Elsewhere they are enough to fill the device.
-CPU_SCORES = 2**21
+CPU_SCORES = 2**20
 DEVICE_SCORES = 2**24
 SMALLEST_CHUNK = 512
 
