@@ -5,10 +5,11 @@ rebuilds arrays and refuses every other name before it is looked up, so that
 nothing is imported or called.
 """
 
+import os
 import pickle
-from collections.abc import Callable
+import pickletools
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -23,10 +24,12 @@ def read_array_pickle(path: Path) -> dict[str, Any]:
         path: Pickle of a dict.
 
     Raises:
-        CheckpointError: It is damaged, or names anything but arrays.
+        CheckpointError: It names anything but arrays.
+        Exception: Of any kind, where it is damaged.
     """
     try:
         with path.open('rb') as file:
+            _check_memo(file)
             content = ArrayUnpickler(file, encoding='latin1').load()
     except ForbiddenNameError as error:
         raise CheckpointError(
@@ -34,23 +37,23 @@ def read_array_pickle(path: Path) -> dict[str, Any]:
             'that could run any program. If you trust its origin, pass '
             f'--trust. What it asks for: {error}'
         ) from error
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        ValueError,
-        TypeError,
-        IndexError,
-        KeyError,
-        AttributeError,
-        MemoryError,
-        OverflowError,
-        UnicodeDecodeError,
-    ) as error:
-        raise CheckpointError(
-            f'{path} is damaged or cut short ({error}): copy or download it '
-            'again'
-        ) from error
     return to_tensors(content)
+
+
+def _check_memo(file: IO[bytes]) -> None:
+    """Refuse a memo that could not fit into the file.
+
+    The unpickler makes room for the largest index before it goes on, so that
+    a few bytes could ask for all memory.
+    """
+    size = os.fstat(file.fileno()).st_size
+    for opcode, argument, _ in pickletools.genops(file):
+        if 'PUT' in opcode.name and (argument or 0) > size:
+            raise ValueError(f'memo index {argument} in {size} bytes')
+    file.seek(0)
+
+
+NDARRAY = object()
 
 
 class ForbiddenNameError(pickle.UnpicklingError):
@@ -64,8 +67,10 @@ class ArrayUnpickler(pickle.Unpickler):
         """One of the functions of NumPy, whatever its version calls it."""
         module = module.replace('numpy._core', 'numpy.core')
         # Bound methods: a pickle can set no attribute on them.
-        allowed: dict[tuple[str, str], Callable[..., Any]] = {
-            ('numpy', 'ndarray'): np.ndarray,
+        allowed: dict[tuple[str, str], object] = {
+            # A mark for `reconstruct`; the class itself makes arrays of any
+            # size when it is called.
+            ('numpy', 'ndarray'): NDARRAY,
             ('numpy', 'dtype'): self.dtype,
             ('numpy.core.multiarray', '_reconstruct'): self.reconstruct,
             ('numpy.core.multiarray', 'scalar'): self.scalar,
@@ -86,7 +91,7 @@ class ArrayUnpickler(pickle.Unpickler):
 
     def reconstruct(self, cls: Any, shape: Any, kind: Any) -> np.ndarray:
         """An empty array that its state fills."""
-        if cls is not np.ndarray:
+        if cls is not NDARRAY:
             raise ForbiddenNameError(f'an array of class {cls}')
         return np.empty(0, np.uint8)
 
@@ -107,10 +112,15 @@ class ArrayUnpickler(pickle.Unpickler):
         return text.encode('latin1')
 
 
-def to_tensors(node: Any) -> Any:
-    """The same with tensors of their own memory in place of arrays."""
-    if isinstance(node, dict):
-        return {key: to_tensors(value) for key, value in node.items()}
+def to_tensors(node: Any, depth: int = 2) -> Any:
+    """The same with tensors of their own memory in place of arrays.
+
+    Args:
+        node: Content of a pickle.
+        depth: Of dicts in dicts to look into: those of names and arrays.
+    """
+    if isinstance(node, dict) and depth:
+        return {k: to_tensors(v, depth - 1) for k, v in node.items()}
     if isinstance(node, np.ndarray | np.generic):
         return torch.from_numpy(np.array(node))
     return node

@@ -16,22 +16,13 @@ from ..durable_files import replace_durably
 from .checkpoint import META_KEY, meta_of
 from .compare import compare
 from .errors import CheckpointError
+from .facts import facts_of
 from .formats import OWN, bare_names, select
 from .resnet import complete
 from .tensors import in_float32, state_dict_of
 
 FORMAT = 'sce_mm.backbone'
 VERSION = 1
-# What the training stores, and what may be unknown in other checkpoints.
-TRAINING_FACTS = (
-    'arch',
-    'method',
-    'epochs',
-    'channel_order',
-    'mean',
-    'std',
-    'style',
-)
 # Whose forward passes the statistics of batch norm are from.
 OWN_PASSES = 'its own forward passes'
 
@@ -83,7 +74,7 @@ def extract_backbone(
             'weights: add --recalibrate DIR with images like those of the '
             'training, or take --branch online'
         )
-    facts = dict.fromkeys(TRAINING_FACTS) | dict(own.get(META_KEY, {}))
+    facts = facts_of(own.get(META_KEY))
     assumed = {}
     if found.name != OWN or _is_resnet(facts['arch'], backbone):
         backbone, architecture = complete(backbone)
@@ -98,7 +89,7 @@ def extract_backbone(
         'branch': branch,
         'statistics': OWN_PASSES,
         'sha256': tensor_hash(backbone),
-        **{k: facts[k] for k in TRAINING_FACTS},
+        **facts,
         **assumed,
         'assumed': sorted(set(assumed) - {'arch'}),
     }
@@ -129,13 +120,23 @@ def _checked(
             'the tensors are not those that the file was written with (its '
             'hash says so): export it again from the training checkpoint'
         )
-    if branch != 'online' and branch != meta['branch']:
+    texts = {'source': 'unknown', 'branch': 'online', 'statistics': OWN_PASSES}
+    texts |= {k: str(meta[k]) for k in texts if k in meta}
+    if branch not in ('online', texts['branch']):
         raise CheckpointError(
-            f'the file holds the {meta["branch"]} branch alone, not the '
+            f'the file holds the {texts["branch"]} branch alone, not the '
             f'{branch} one: export it from the training checkpoint'
         )
-    unknown = dict.fromkeys(TRAINING_FACTS)
-    return unknown | {'statistics': OWN_PASSES, 'assumed': []} | dict(meta)
+    known = {k: meta[k] for k in ('format', 'version', 'sha256')}
+    facts = facts_of(meta)
+    assumed = meta.get('assumed')
+    names = assumed if isinstance(assumed, list) else []
+    return {
+        **known,
+        **texts,
+        **facts,
+        'assumed': [k for k in names if k in facts],
+    }
 
 
 def tensor_hash(tensors: Mapping[str, Tensor]) -> str:

@@ -4,7 +4,7 @@ import contextlib
 import json
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from mmengine.logging import HistoryBuffer
 
 from .array_pickle import read_array_pickle, to_tensors
 from .errors import CheckpointError
-from .file_kind import PICKLE, SAFETENSORS, kind_of
+from .file_kind import PICKLE, SAFETENSORS, TORCH, kind_of
 from .optional import imported
 
 # Under this name our meta block travels in the files of others.
@@ -43,30 +43,17 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> dict[str, Any]:
             trust.
     """
     path = Path(path)
-    kind = kind_of(path)
-    if kind == SAFETENSORS:
-        return _read_safetensors(path)
     try:
-        if kind == PICKLE:
-            content = _read_pickle(path, trust)
-        else:
-            content = _read_torch(path, trust)
-    except CheckpointError:
+        content = READERS[kind_of(path)](path, trust)
+    except (CheckpointError, FileNotFoundError):
         raise
     except ImportError as error:
         raise CheckpointError(
             f'{path} needs the package {error.name!r} to be read, as it '
             f'holds objects of it: pip install {error.name}'
         ) from error
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        pickle.UnpicklingError,
-    ) as error:
+    except Exception as error:
+        # Whatever a parser trips over: bytes can be wrong in any way.
         raise CheckpointError(
             f'{path} is damaged or cut short ({_first_line(error)}): copy or '
             'download it again'
@@ -128,20 +115,21 @@ def _read_torch(path: Path, trust: bool) -> Any:
         ) from error
 
 
-def _read_safetensors(path: Path) -> dict[str, Any]:
+def _read_safetensors(path: Path, trust: bool) -> dict[str, Any]:
     safetensors = imported('safetensors', 'safetensors')
-    try:
-        with safetensors.safe_open(path, framework='pt') as file:
-            names = file.keys()  # the file itself cannot be iterated over
-            tensors = {name: file.get_tensor(name) for name in names}
-            texts = file.metadata() or {}
-        meta = json.loads(texts.get(META_KEY, '{}'))
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise CheckpointError(
-            f'{path} is damaged or cut short ({_first_line(error)}): copy or '
-            'download it again'
-        ) from error
+    with safetensors.safe_open(path, framework='pt') as file:
+        names = file.keys()  # the file itself cannot be iterated over
+        tensors = {name: file.get_tensor(name) for name in names}
+        texts = file.metadata() or {}
+    meta = json.loads(texts.get(META_KEY, '{}'))
     return {'state_dict': tensors, 'meta': meta}
+
+
+READERS: dict[str, Callable[[Path, bool], Any]] = {
+    TORCH: _read_torch,
+    PICKLE: _read_pickle,
+    SAFETENSORS: _read_safetensors,
+}
 
 
 def _mmengine_types() -> contextlib.AbstractContextManager:

@@ -22,6 +22,7 @@ def kind_of(path: Path) -> str:
         FileNotFoundError: There is no such file.
         CheckpointError: It is a folder, empty, text, or an archive that torch
             did not write.
+        BadZipFile: It is a damaged archive.
     """
     if path.is_dir():
         raise CheckpointError(

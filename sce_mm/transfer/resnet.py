@@ -128,11 +128,18 @@ def architecture_of(tensors: Mapping[str, Tensor]) -> Architecture:
     for name in (*needed, second, last):
         if name not in tensors:
             raise CheckpointError(f'no {name}: not a ResNet, or not all of it')
-        if tensors[name].ndim not in (1, 4) or not tensors[name].numel():
+        dimensions = 4 if 'conv' in name else 1
+        if tensors[name].ndim != dimensions or not tensors[name].numel():
             raise CheckpointError(
                 f'{name} has the shape {list(tensors[name].shape)}: not that '
                 'of a ResNet'
             )
+    kernel = tensors['conv1.weight'].shape[-1]
+    if kernel not in (3, 7):
+        raise CheckpointError(
+            f'the stem is a {kernel} x {kernel} convolution: expected 7 x 7, '
+            'or 3 x 3 for small images'
+        )
     middle = tensors['layer1.0.bn1.weight'].numel()
     blocks = tuple(_count(tensors, f'layer{stage}.') for stage in range(1, 5))
     if (bottleneck, blocks) not in BLOCKS:
@@ -145,10 +152,10 @@ def architecture_of(tensors: Mapping[str, Tensor]) -> Architecture:
         bottleneck,
         blocks,
         stem=tensors['bn1.weight'].numel(),
-        kernel=tensors['conv1.weight'].shape[-1],
+        kernel=kernel,
         channels=tensors[last].numel(),
         middle=middle,
-        groups=middle // tensors[second].shape[1] if bottleneck else 1,
+        groups=max(1, middle // tensors[second].shape[1]) if bottleneck else 1,
     )
 
 
@@ -238,7 +245,7 @@ def _count(names: Mapping[str, Tensor], stage: str) -> int:
     indices = {
         int(name.split('.')[1])
         for name in names
-        if name.startswith(stage) and name.split('.')[1].isdigit()
+        if name.startswith(stage) and name.split('.')[1].isdecimal()
     }
     return max(indices, default=-1) + 1
 

@@ -32,6 +32,7 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     if not tensors:
         raise CheckpointError(_nothing_found(content))
     for name, tensor in tensors.items():
+        _check_memory(name, tensor)
         if not torch.isfinite(tensor).all():
             raise CheckpointError(
                 f'{name} has values that are not finite: the training had '
@@ -66,6 +67,26 @@ def in_float32(
             '--float32 converts them'
         )
     return dict(tensors) | {k: v.float() for k, v in others.items()}
+
+
+def _check_memory(name: str, tensor: Tensor) -> None:
+    """Refuse tensors that are not all there, before anything is computed.
+
+    Raises:
+        CheckpointError: It has no memory, or is larger than its memory.
+    """
+    if tensor.device.type != 'cpu' or tensor.layout != torch.strided:
+        raise CheckpointError(
+            f'{name} is a {tensor.layout} tensor on {tensor.device}: expected '
+            'a plain one with its values in the file'
+        )
+    needed = tensor.numel() * tensor.element_size()
+    if needed > tensor.untyped_storage().nbytes():
+        raise CheckpointError(
+            f'{name} has {tensor.numel()} values and the file only '
+            f'{tensor.untyped_storage().nbytes()} bytes for them: no training '
+            'writes that'
+        )
 
 
 def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

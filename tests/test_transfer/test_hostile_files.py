@@ -13,7 +13,12 @@ import torch
 from safetensors.torch import save_file
 from transfer_files import pretraining, run_tool, trained
 
-from sce_mm.transfer import extract_backbone, save_backbone
+from sce_mm.transfer import (
+    CheckpointError,
+    extract_backbone,
+    read_checkpoint,
+    save_backbone,
+)
 from sce_mm.transfer.detectron2_names import to_detectron2
 
 WEIGHTS = trained(width=8)
@@ -156,6 +161,14 @@ CASES = {
         lambda p, t: pickle.dumps({'model': {'w': torch.ones(2)}}),
         TRUST + 'torch._utils._rebuild_tensor_v2',
     ),
+    'memo larger than any memory': (
+        lambda p, t: b'\x80\x02}r\xff\xff\xff\x7f.',
+        'memo index 2147483647',
+    ),
+    'array larger than any memory': (
+        lambda p, t: b'\x80\x02cnumpy\nndarray\nJ\xff\xff\xff\x7f\x85R.',
+        'damaged or cut short',
+    ),
     # Archives.
     'member outside': (
         lambda p, t: archive(
@@ -279,6 +292,22 @@ CASES = {
         ),
         'stages of 2, 2, 1, 2 blocks',
     ),
+    'repeated memory': (
+        lambda p, t: changed(bn1__bias=torch.zeros(1).expand(10**12)),
+        'bn1.bias has 1000000000000 values and the file only 4 bytes',
+    ),
+    'no memory': (
+        lambda p, t: changed(bn1__bias=torch.empty(8, device='meta')),
+        'bn1.bias is a torch.strided tensor on meta',
+    ),
+    'other stem': (
+        lambda p, t: changed(conv1__weight=torch.ones(8, 3, 5, 5)),
+        'the stem is a 5 x 5 convolution',
+    ),
+    'claims that cannot be': (
+        lambda p, t: as_torch(pretraining(WEIGHTS, mean='dark')),
+        "says mean='dark', which it cannot be",
+    ),
     'tampered': (lambda p, t: tampered(), 'its hash says so'),
 }
 
@@ -306,6 +335,30 @@ def test_refused_by_name_and_nothing_happens(tmp_path, export, case):
     assert 'Traceback' not in text
     assert path.read_bytes() == before
     assert [*tmp_path.rglob('*')] == [folder, path]
+
+
+def test_bytes_that_are_wrong_in_any_way(tmp_path):
+    weights, meta = extract_backbone(pretraining(WEIGHTS))
+    kinds = [
+        as_torch({'state_dict': weights, 'meta': meta}),
+        as_torch(WEIGHTS, _use_new_zipfile_serialization=False),
+        arrays(NUMPY),
+        safetensors_file(tmp_path),
+    ]
+    generator = np.random.default_rng(0)
+    path, refused = tmp_path / 'file.pth', 0
+    for count in range(400):
+        content = bytearray(kinds[count % 4])
+        # Most of them where the structure is, not the numbers.
+        reach = [64, 4000, len(content)][count % 3]
+        for at in generator.integers(0, reach, 1 + count % 7):
+            content[at] = generator.integers(256)
+        path.write_bytes(content)
+        try:
+            extract_backbone(read_checkpoint(path))
+        except CheckpointError:
+            refused += 1
+    assert refused > 200
 
 
 def test_folders_and_missing_files(tmp_path, export):
@@ -373,6 +426,12 @@ def test_a_later_version_and_another_branch_of_our_file(tmp_path, export):
     save_backbone(path, weights, meta | {'branch': 'online'})
     code, text = export(path, out, '--branch', 'momentum')
     assert (code, 'holds the online branch alone' in text) == (1, True)
+    # Whoever wrote it left out what is not hashed.
+    known = {k: meta[k] for k in ('format', 'version', 'sha256')}
+    save_backbone(path, weights, known)
+    code, text = export(path, out)
+    assert (code, 'source: unknown' in text) == (0, True)
+    out.unlink()
     save_backbone(path, weights, meta | {'version': 99})
     code, text = export(path, out)
     assert (code, 'version 99 of its format' in text) == (1, True)
