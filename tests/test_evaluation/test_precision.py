@@ -1,5 +1,8 @@
 """Average precision: a case by hand, loops, and laws."""
 
+import runpy
+import sys
+
 import numpy as np
 import pytest
 
@@ -100,3 +103,10 @@ def test_order_of_the_images_does_not_matter_even_with_equal_scores(measure):
 def test_no_positive_is_explained():
     with pytest.raises(ValueError, match=r'at least one positive .* among 3'):
         area_average_precision(np.zeros(3, bool), np.arange(3.0))
+
+
+def test_missing_scikit_learn_is_explained(root, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'sklearn.metrics', None)
+    path = root / 'sce_mm' / 'evaluation' / 'precision.py'
+    with pytest.raises(ImportError, match='pip install scikit-learn'):
+        runpy.run_path(str(path))
