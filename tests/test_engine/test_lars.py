@@ -6,6 +6,7 @@ import torch
 from mmpretrain.registry import OPTIMIZERS
 
 from sce_mm.engine import LARSMoCoV3
+from sce_mm.engine.optimizers import lars
 
 
 def by_the_rule(parameter, gradients, lr, momentum, decay, coefficient):
@@ -86,7 +87,10 @@ def test_where_it_differs_from_the_one_of_mmpretrain(shape, lrs, decay, equal):
     assert gap < 1e-9 if equal else gap > 1e-5
 
 
-def test_groups_and_missing_gradients_keep_apart(monkeypatch):
+@pytest.mark.parametrize('together', [False, True], ids=['cpu', 'gpu'])
+def test_groups_and_missing_gradients_keep_apart(monkeypatch, together):
+    if together:
+        monkeypatch.setattr(lars, 'batches', lambda parameters: [parameters])
     generator = torch.Generator().manual_seed(2)
     shapes = [(4, 3), (6,), (2, 2), (3, 3)]
     starts = [

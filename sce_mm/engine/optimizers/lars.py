@@ -68,22 +68,14 @@ class LARSMoCoV3(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             present = [p for p in group['params'] if p.grad is not None]
-            self._update(
-                [p for p in present if p.ndim > 1],
-                [p for p in present if p.ndim <= 1],
-                group,
-            )
+            for together in batches(present):
+                self._update(together, group)
         return loss
 
-    def _update(
-        self,
-        matrices: list[Tensor],
-        vectors: list[Tensor],
-        group: dict[str, Any],
-    ) -> None:
+    def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        matrices = [p for p in parameters if p.ndim > 1]
+        vectors = [p for p in parameters if p.ndim <= 1]
         parameters = matrices + vectors
-        if not parameters:
-            return
         directions = adapted(
             matrices, group['weight_decay'], group['trust_coefficient']
         )
@@ -98,6 +90,18 @@ class LARSMoCoV3(Optimizer):
         if 'momentum_buffer' not in state:
             state['momentum_buffer'] = torch.zeros_like(parameter)
         return state['momentum_buffer']
+
+
+def batches(parameters: list[Tensor]) -> list[list[Tensor]]:
+    """Parameters that are updated together.
+
+    All of them where a kernel launch costs most; one after the other on a
+    processor, where a tensor then stays in the cache from its gradient to its
+    update.
+    """
+    if parameters and parameters[0].device.type != 'cpu':
+        return [parameters]
+    return [[parameter] for parameter in parameters]
 
 
 def adapted(
