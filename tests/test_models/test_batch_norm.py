@@ -22,11 +22,12 @@ def images(n=12, channels=5, seed=0, dtype=torch.float64):
 def plain_and_split(groups, affine=True, momentum=0.1):
     plain = nn.BatchNorm2d(5, affine=affine, momentum=momentum).double()
     if affine:
+        torch.manual_seed(0)
         nn.init.normal_(plain.weight)
         nn.init.normal_(plain.bias)
     holder = nn.Sequential(plain)
     assert split_batch_norm(holder, groups) == 1
-    return plain, holder[0].double()
+    return plain, holder[0]
 
 
 @pytest.mark.parametrize('layout', ['contiguous_format', 'channels_last'])
@@ -141,3 +142,15 @@ def test_without_the_option_any_batch_will_do():
     model = build(backbone=CONV)
     assert type(model.momentum_encoder) is MomentumEncoder
     model.momentum_encoder.check_batches([5, 3])
+
+
+def test_shuffling_is_left_out_of_compilation():
+    encoder = build(backbone=CONV).momentum_encoder
+    encoder.shuffles = True
+    compiled = torch.compile(encoder, backend='eager')
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        keys = [compiled(views(4)[0]) for _ in range(4)]
+    assert encoder.shuffle_count == 4
+    # One process has all images: their order alone changes.
+    for later in keys[1:]:
+        torch.testing.assert_close(later, keys[0])

@@ -123,6 +123,7 @@ def split_batch_norm(module: nn.Module, groups: int) -> int:
                 affine=child.affine,
                 track_running_stats=child.track_running_stats,
             )
+            split.to(child.running_mean)
             split.load_state_dict(child.state_dict())
             setattr(module, name, split)
             count += 1

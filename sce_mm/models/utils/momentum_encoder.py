@@ -61,8 +61,7 @@ class MomentumEncoder(nn.Module):
         """Projected embeddings ``[N, D]`` of ``[N, 3, h, w]``."""
         if not (self.shuffles and self.training):
             return self._encode(images)
-        self.shuffle_count += 1
-        return encode_shuffled(self._encode, images, self.shuffle_count)
+        return self._encode_shuffled(images)
 
     def check_batches(self, sizes: Iterable[int]) -> None:
         """See that batch norm is as asked for and can take such batches.
@@ -105,6 +104,12 @@ class MomentumEncoder(nn.Module):
     def _encode(self, images: Tensor) -> Tensor:
         (embedding,) = self.neck(self.backbone(images))
         return embedding
+
+    # Collectives, generators and a count that grows do not compile.
+    @torch.compiler.disable
+    def _encode_shuffled(self, images: Tensor) -> Tensor:
+        self.shuffle_count += 1
+        return encode_shuffled(self._encode, images, self.shuffle_count)
 
     def _separate_batch_norm(self, devices: int) -> None:
         if not isinstance(devices, int) or devices < 2:
