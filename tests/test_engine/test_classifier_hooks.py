@@ -147,6 +147,42 @@ def test_a_linear_classifier_trains_on_an_unmoved_backbone(
     assert values['best'] > 60
 
 
+@pytest.mark.parametrize(
+    ('branch', 'prefix'),
+    [('online', 'backbone.'), ('momentum', 'momentum_encoder.backbone.')],
+)
+def test_checkpoints_of_other_code_are_taken(
+    tmp_path, checkpoint, branch: str, prefix: str
+):
+    content = torch.load(checkpoint, weights_only=True)['state_dict']
+    # Names of the official code, as in a file of its training.
+    official = {
+        'backbone.': 'trunk.',
+        'momentum_encoder.backbone.': 'momentum_trunk.',
+    }
+    state = {
+        theirs + name.removeprefix(ours): tensor + (ours != 'backbone.')
+        for ours, theirs in official.items()
+        for name, tensor in content.items()
+        if name.startswith(ours) and 'num_batches' not in name
+    }
+    counters = {
+        theirs + name.removeprefix(ours): tensor
+        for ours, theirs in official.items()
+        for name, tensor in content.items()
+        if name.startswith(ours) and 'num_batches' in name
+    }
+    path = tmp_path / 'official.ckpt'
+    torch.save({'state_dict': state | counters}, path)
+    watch = Watch()
+    hook = PretrainedBackboneHook(str(path), branch=branch)
+
+    build_runner(tmp_path, [hook, watch], 1).train()
+
+    expected = content[f'{prefix}conv1.weight'] + (branch == 'momentum')
+    assert watch.initial['backbone.conv1.weight'].equal(expected)
+
+
 def corrupt(change: Callable[[dict], Any]) -> Callable[[dict], None]:
     def apply(content: dict) -> None:
         change(content['state_dict'])

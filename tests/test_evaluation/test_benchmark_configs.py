@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 
@@ -158,6 +159,29 @@ def test_semi_supervised_protocol():
         listed = cfg.train_dataloader.dataset.ann_file
         assert listed == f'meta/train_{share[1]}percent.txt'
         assert 'ann_file' not in cfg.val_dataloader.dataset
+
+
+def test_semi_supervised_rate_of_the_head_is_a_multiple_of_the_other():
+    cfg = Config.fromfile(
+        BY_STEM['resnet50_sce-pre_4xb64-steplr-20e_in1k-1pct']
+    )
+    narrow(cfg)
+    cfg.merge_from_dict(
+        {
+            'optim_wrapper.optimizer.lr': 0.1,
+            'optim_wrapper.paramwise_cfg.custom_keys.head.lr_mult': 10,
+        }
+    )
+    model = MODELS.build(cfg.model)
+    groups = build_optim_wrapper(model, cfg.optim_wrapper).param_groups
+    rates = {
+        id(parameter): group['lr']
+        for group in groups
+        for parameter in group['params']
+    }
+    for name, parameter in model.named_parameters():
+        expected = 1.0 if name.startswith('head.') else 0.1
+        assert rates[id(parameter)] == pytest.approx(expected), name
 
 
 def test_crops_of_the_protocols():
