@@ -15,7 +15,8 @@ from mmengine.registry import MODEL_WRAPPERS, RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 
-from .config_check import check_config, check_overrides
+from .config_check import ConfigError, check_config, check_overrides
+from .config_sense import check_sense
 from .datasets.samplers import SeededSampler, count_images
 
 
@@ -103,14 +104,21 @@ def build_runner(cfg: Config) -> Runner:
     """Runner of a config, on whatever devices there are.
 
     Raises:
-        ConfigError: The config has names that nothing would read.
+        ConfigError: The config has names that nothing would read, or, for
+            pretraining, anything that cannot work.
     """
     check_config(cfg)
+    check_sense(cfg)
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         _use_gloo(cfg)
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    try:
+        return Runner.from_cfg(cfg)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(
+            f'the config cannot be built: {type(error).__name__}: {error}'
+        ) from error
 
 
 def set_data(cfg: Config, folders: list[str]) -> None:

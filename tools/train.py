@@ -16,6 +16,7 @@ from sce_mm.beginnings import (
     set_initial_weights,
     set_resume,
 )
+from sce_mm.dry_run import dry_run
 from sce_mm.launch import (
     add_common_arguments,
     build_runner,
@@ -83,6 +84,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--no-validate', action='store_true', help='train without evaluation'
+    )
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='build everything, make two steps and an evaluation, save and '
+        'resume in a scratch folder, and print what the training would be',
     )
     add_common_arguments(parser)
     return parser.parse_args()
@@ -154,6 +161,9 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args)
     apply_arguments(cfg, args)
+    if args.dry_run:
+        print(dry_run(cfg))
+        return
     runner = build_runner(cfg)
     require_batches(runner)
     scale_learning_rate(runner)

@@ -54,6 +54,9 @@ class WarmupCosineLR(_ParamScheduler):
         end: Epochs of the run; the Runner knows it.
         last_step: Iterations done, minus one.
 
+    Attributes:
+        share: Share of the learning rate at each optimiser step.
+
     Raises:
         ValueError: The warm-up does not end before the run does, or the
             config lacks ``convert_to_iter_based=True``.
@@ -80,7 +83,7 @@ class WarmupCosineLR(_ParamScheduler):
                 'param_scheduler.warmup_epochs too'
             )
         self.accumulation = getattr(optimizer, '_accumulative_counts', 1)
-        self._share = warmup_cosine(
+        self.share = warmup_cosine(
             round(warmup_epochs * epoch_length / self.accumulation),
             math.ceil(end * epoch_length / self.accumulation),
         )
@@ -111,5 +114,5 @@ class WarmupCosineLR(_ParamScheduler):
         self._last_value = self._get_value()
 
     def _get_value(self) -> list[float]:
-        share = self._share(self.last_step // self.accumulation)
+        share = self.share(self.last_step // self.accumulation)
         return [base * share for base in self.base_values]

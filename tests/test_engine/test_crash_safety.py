@@ -150,7 +150,7 @@ def kill_and_resume(whole, folder, kills, seed):
             if progress.exists() and (
                 len(progress.read_text().split()) > done
             ):
-                time.sleep(draw.uniform(0, 0.08))
+                time.sleep(draw.uniform(0, 0.5))
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
                 break

@@ -133,7 +133,10 @@ def test_a_folder_is_enough_and_a_killed_run_goes_on(root, photos, tmp_path):
         (('model.head.loss.coeff=1.5',), r'coeff must be in [0, 1], got 1.5'),
         (('model.head.loss.lamda=0.5',), "SCELoss has no argument 'lamda'"),
         (('model.queue.length=5',), 'holds 5 keys but one step brings 6'),
-        (('train_dataloader.batch_size=99',), 'not one full batch of 99'),
+        (
+            ('train_dataloader.batch_size=99', 'model.queue.length=99'),
+            'not one full batch of 99',
+        ),
         (('modl.queue.length=8',), "did you mean 'model'?"),
         (('custom_hooks.0.momentum=0.99',), 'write 0.01'),
     ],

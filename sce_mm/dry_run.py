@@ -1,0 +1,144 @@
+"""Try a config out: two steps, an evaluation, a checkpoint, a resume."""
+
+import copy
+import tempfile
+from contextlib import suppress
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from .engine.steps import accumulation, steps_per_epoch, total_steps
+from .engine.warmup_cosine import WarmupCosineLR
+from .launch import build_runner, require_batches, scale_learning_rate
+
+_STEPS = 2
+
+
+class _EnoughError(Exception):
+    """The steps that were asked for are done."""
+
+
+class _StopHook(Hook):
+    """Ends the training after so many iterations, counting none before."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, iterations: int) -> None:
+        self.iterations = iterations
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        self.iterations -= 1
+        if self.iterations == 0:
+            raise _EnoughError
+
+
+def dry_run(cfg: Config) -> str:
+    """Train two optimiser steps in a scratch folder, resume, and tell.
+
+    Args:
+        cfg: As for a training; it is not changed.
+
+    Returns:
+        The plan of the whole training, in lines.
+
+    Raises:
+        ValueError: Whatever would have stopped the training at its start.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        runner = _run(cfg, scratch, _STEPS)
+        resumed = _run(cfg, scratch, 1, resume=True)
+        done = _STEPS * accumulation(runner)
+        if resumed.iter != done + accumulation(runner) - 1:
+            raise ValueError(
+                f'the resumed run is at iteration {resumed.iter}, expected '
+                f'{done + accumulation(runner) - 1}'
+            )
+        return plan(runner)
+
+
+def _run(
+    cfg: Config, scratch: str, steps: int, resume: bool = False
+) -> Runner:
+    cfg = copy.deepcopy(cfg)
+    cfg.work_dir = scratch
+    cfg.experiment_name = f'dry_run_{resume}_{id(cfg)}'
+    cfg.resume, cfg.load_from = resume, None
+    counts = cfg.optim_wrapper.get('accumulative_counts', 1)
+    cfg.default_hooks.checkpoint.update(by_epoch=False, interval=counts)
+    runner = build_runner(cfg)
+    require_batches(runner)
+    scale_learning_rate(runner)
+    runner.register_hook(_StopHook(steps * counts))
+    with suppress(_EnoughError):
+        runner.train()
+    return runner
+
+
+def plan(runner: Runner) -> str:
+    """What a run is going to do, in lines.
+
+    Args:
+        runner: That has made a few iterations.
+    """
+    model = runner.model
+    loader = runner.train_dataloader
+    batch = loader.batch_sampler.batch_size
+    step = batch * runner.world_size * accumulation(runner)
+    seconds = float(runner.message_hub.get_scalar('train/time').data[0].min())
+    steps = total_steps(runner)
+    lines = [
+        f'images        {len(loader.dataset)}',
+        f'step          {step} images ({batch} x {runner.world_size} '
+        f'process(es) x {accumulation(runner)} accumulated)',
+        f'steps         {steps}: {runner.max_epochs} epochs of '
+        f'{steps_per_epoch(runner):g}',
+        f'learning rate {_rates(runner, steps)}',
+        f'queue         {_queue(model, step)}',
+        f'parameters    {_millions(model)}',
+        f'memory        {_memory()}',
+        f'time          {seconds * runner.max_iters / 3600:.2g} hours, from '
+        f'{seconds:.2g} s an iteration (the faster of {_STEPS} steps, without '
+        'evaluation; measure longer before you trust it)',
+    ]
+    return 'dry run: all parts work. The plan:\n  ' + '\n  '.join(lines)
+
+
+def _rates(runner: Runner, steps: int) -> str:
+    for scheduler in runner.param_schedulers or []:
+        if isinstance(scheduler, WarmupCosineLR):
+            base = scheduler.base_values[0]
+            rates = [base * scheduler.share(t) for t in range(steps)]
+            peak = max(rates)
+            return (
+                f'{rates[0]:.3g} at the start, {peak:.3g} at step '
+                f'{rates.index(peak)}, {rates[-1]:.3g} at the end'
+            )
+    return f'{runner.optim_wrapper.get_lr()["lr"][0]:.3g} now'
+
+
+def _queue(model: Any, step: int) -> str:
+    queue = getattr(getattr(model, 'module', model), 'queue', None)
+    if queue is None:
+        return 'none'
+    return f'{queue.length} keys, the last {queue.length / step:.3g} x images'
+
+
+def _millions(model: Any) -> str:
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in model.parameters())
+    return f'{trained / 1e6:.3g} million trained, {total / 1e6:.3g} in all'
+
+
+def _memory() -> str:
+    if torch.cuda.is_available():
+        return f'{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB at most'
+    return 'no GPU here: tools/analysis_tools/estimate_memory.py estimates it'

@@ -1,0 +1,214 @@
+"""What cannot work is found at once, with its key."""
+
+import random
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.config import Config
+
+import sce_mm
+from sce_mm.config_check import ConfigError
+from sce_mm.config_sense import check_sense
+from sce_mm.dry_run import dry_run
+from sce_mm.launch import build_runner, require_batches
+
+CONFIGS = Path(sce_mm.__file__).parents[1] / 'configs'
+FOLDER = CONFIGS / 'sce' / 'sce_resnet18_1xb64-coslr-200e_folder.py'
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('images')
+    draw = np.random.default_rng(0)
+    for index in range(12):
+        image = draw.integers(0, 255, (40, 40, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / f'{index}.png'), image)
+    return folder
+
+
+def small(images, work_dir, **overrides):
+    cfg = Config.fromfile(FOLDER)
+    views = [
+        dict(augmentation='weak', size=32),
+        dict(augmentation='strong', size=32),
+    ]
+    cfg.merge_from_dict(
+        {
+            'train_dataloader.batch_size': 4,
+            'train_dataloader.num_workers': 0,
+            'train_dataloader.persistent_workers': False,
+            'train_dataloader.dataset.data_root': str(images),
+            'model.queue.length': 24,
+            'model.backbone.base_channels': 4,
+            'model.backbone.stem_channels': 4,
+            'model.neck.in_channels': 32,
+            'train_cfg.max_epochs': 4,
+            'param_scheduler.warmup_epochs': 1,
+            'work_dir': str(work_dir),
+            'launcher': 'none',
+        }
+    )
+    cfg.train_dataloader.dataset.pipeline[1].views = views
+    cfg.merge_from_dict(overrides)
+    return cfg
+
+
+def test_everything_is_found_at_once(images, tmp_path):
+    (tmp_path / 'file').touch()
+    cfg = small(
+        images,
+        tmp_path / 'file' / 'below',
+        **{
+            'train_dataloader.batch_size': 0,
+            'train_dataloader.dataset.data_root': 'no/such/folder',
+            'model.head.loss.coeff': 1.5,
+            'custom_hooks.0.momentum': 0.99,
+            'optim_wrapper.optimizer.lr': -1.0,
+        },
+    )
+    with pytest.raises(ConfigError) as error:
+        check_sense(cfg)
+    message = str(error.value)
+    assert message.startswith('6 thing(s) in the config cannot work:')
+    for part in (
+        'train_dataloader.batch_size: must be a positive whole number, got 0',
+        'train_dataloader.dataset.data_root: no folder at no/such/folder',
+        'model: ValueError: ',
+        'coeff must be in [0, 1], got 1.5',
+        'custom_hooks[0]: ValueError: ',
+        'write 0.01',
+        'optim_wrapper.optimizer: ValueError: ',
+        'work_dir: cannot write to',
+    ):
+        assert part in message, message
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'message'),
+    [
+        ({'model.queue.length': 3}, 'queue.length: the queue holds 3 keys'),
+        (
+            {'model.head.type': 'SCEHaed'},
+            r"model.head.type: there is no 'SCEHaed' .did you mean 'SCEHead'",
+        ),
+        (
+            {'default_hooks.checkpoint.type': 'CheckpointHok'},
+            "default_hooks.checkpoint.type: there is no 'CheckpointHok'",
+        ),
+        (
+            {'param_scheduler.warmup_epochs': 4},
+            'warmup_epochs: must be from 0 to below the 4 epochs',
+        ),
+        ({'model.num_target_views': 3}, 'views: 2 view.s., but the model'),
+        ({'custom_hooks': []}, 'exactly one MomentumUpdateHook is needed'),
+        (
+            {
+                'default_hooks.checkpoint': {
+                    '_delete_': True,
+                    'type': 'EMAHook',
+                }
+            },
+            'PreemptionHook saves through DurableCheckpointHook',
+        ),
+        ({'train_dataloader.num_workers': -1}, 'num_workers: must be a whole'),
+    ],
+)
+def test_what_does_not_fit_is_named(images, tmp_path, overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        check_sense(small(images, tmp_path, **overrides))
+
+
+def test_what_works_is_let_through(images, tmp_path):
+    state = np.random.get_state()[1].copy()
+    check_sense(small(images, tmp_path))
+    assert (np.random.get_state()[1] == state).all()
+    check_sense(Config({'model': {'type': 'MoCo'}, 'work_dir': 'x'}))
+
+
+WRONG = (None, -1, 0, 'wrong', [], {}, 1e9, 3.7, True)
+
+
+def leaves(node, path=()):
+    """Paths of all values of a config that are no containers."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from leaves(value, (*path, key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from leaves(value, (*path, index))
+    else:
+        yield path
+
+
+SECTIONS = (
+    'model',
+    'train_dataloader',
+    'optim_wrapper',
+    'param_scheduler',
+    'train_cfg',
+    'custom_hooks',
+)
+
+
+def mutate(cfg, draw):
+    """Change, misspell or remove one value; the path that was changed."""
+    paths = [p for s in SECTIONS for p in leaves(cfg[s], (s,))]
+    path = draw.choice(paths)
+    parent = cfg
+    for key in path[:-1]:
+        parent = parent[key]
+    kind = draw.choice(('value', 'name', 'gone'))
+    key = path[-1]
+    if kind == 'value' or isinstance(key, int):
+        parent[key] = draw.choice(WRONG)
+    else:
+        value = parent.pop(key)
+        if kind == 'name':
+            parent[key[:-1] + 'x'] = value
+    return path
+
+
+def fuzz(images, folder, seeds):
+    for seed in seeds:
+        cfg = small(images, folder)
+        path = mutate(cfg, random.Random(seed))
+        cfg.experiment_name = f'fuzz_{folder.name}_{seed}'
+        cfg.log_level = 'ERROR'
+        error = ''
+        try:
+            require_batches(build_runner(cfg))
+        except ValueError as refusal:
+            error = str(refusal)
+        named = [str(key) for key in path if isinstance(key, str)]
+        assert not error or any(n in error for n in named), (path, error)
+
+
+@pytest.mark.integration
+@pytest.mark.filterwarnings('ignore')
+def test_mutated_configs_build_or_say_which_key(images, tmp_path):
+    fuzz(images, tmp_path, range(30))
+
+
+@pytest.mark.evidence
+@pytest.mark.filterwarnings('ignore')
+def test_two_hundred_mutated_configs(images, tmp_path):
+    fuzz(images, tmp_path, range(200))
+
+
+@pytest.mark.integration
+def test_a_dry_run_trains_resumes_and_plans(images, tmp_path):
+    cfg = small(images, tmp_path, **{'optim_wrapper.accumulative_counts': 2})
+    told = dry_run(cfg)
+    for line in (
+        'images        12',
+        'step          8 images (4 x 1 process(es) x 2 accumulated)',
+        'steps         6: 4 epochs of 1.5',
+        'learning rate 0 at the start, 0.015 at step 1, ',
+        'queue         24 keys, the last 3 x images',
+        'hours, from',
+    ):
+        assert line in told, told
+    assert list(tmp_path.iterdir()) == []
+    assert cfg.work_dir == str(tmp_path)
