@@ -93,7 +93,8 @@ def initialised_model(cfg: Config) -> nn.Module:
             cfg.pop(key, None)
     for key in ('optim_wrapper', 'param_scheduler', *UNUSED):
         cfg.pop(key, None)
-    cfg.log_level = 'WARNING'
+    # Or mmengine lists what each part does not take of the file.
+    cfg.log_level = 'ERROR'
     with tempfile.TemporaryDirectory() as work_dir:
         cfg.work_dir = work_dir
         cfg.experiment_name = Path(work_dir).name

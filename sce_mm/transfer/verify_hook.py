@@ -113,11 +113,13 @@ class VerifyTransferHook(Hook):
         if problems:
             lines = ''.join(f'\n  - {problem}' for problem in problems)
             raise RuntimeError(f'transfer refused:{lines}')
-        total = len(self._weights)
+        total, meta = len(self._weights), self._meta
+        epochs = meta['epochs']
         print_log(
             f'transfer verified: {total}/{total} tensors, '
-            f'sha256 {self._meta["sha256"][:16]}, {self._meta["arch"]} of '
-            f'{self._meta["method"]}, {self._meta["epochs"]} epochs',
+            f'sha256 {meta["sha256"][:16]}, {meta["arch"]} of '
+            f'{meta["method"] or meta["source"]}'
+            + ('' if epochs is None else f', {epochs} epochs'),
             logger='current',
         )
 
