@@ -8,7 +8,6 @@ from sce_mm.transfer import extract_backbone, read_checkpoint, save_backbone
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.filterwarnings('ignore:faster_coco_eval is not installed'),
     pytest.mark.filterwarnings('ignore:The arguments `:DeprecationWarning'),
     pytest.mark.filterwarnings('ignore:.* is deprecated in `FFN'),
 ]
