@@ -21,6 +21,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 _FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM')
 _JPEG, _JPEG_END = b'\xff\xd8\xff', b'\xff\xd9'
 _PNG, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
+# Of one image: 537 MB when decoded. A few kB of file can claim any size.
+MAX_PIXELS = 178_956_970
 
 
 class UnreadableImageError(ValueError):
@@ -46,11 +48,13 @@ def decode_image(
         Contiguous [h, w, 3] uint8 BGR.
 
     Raises:
-        UnreadableImageError: Empty, truncated, damaged or of another kind.
+        UnreadableImageError: Empty, truncated, damaged, of another kind or
+            of more than ``MAX_PIXELS`` pixels.
     """
     if not data:
         raise UnreadableImageError('the file is empty')
     if _opencv_is_right(data):
+        _refuse_bomb(*_size_in_header(data))
         flag = cv2.IMREAD_COLOR
         if not apply_orientation:
             flag |= cv2.IMREAD_IGNORE_ORIENTATION
@@ -76,8 +80,36 @@ def _opencv_is_right(data: bytes) -> bool:
     return False
 
 
+def _size_in_header(data: bytes) -> tuple[int, int]:
+    """Width and height that a PNG or JPEG says it has."""
+    if data.startswith(_PNG):
+        width, height = struct.unpack_from('>II', data, 16)
+    else:
+        height, width = struct.unpack_from('>HH', data, _jpeg_frame(data) + 5)
+    return width, height
+
+
+def _refuse_bomb(width: int, height: int) -> None:
+    """Raise before room is made for an image that is too large.
+
+    Raises:
+        UnreadableImageError: It has more than ``MAX_PIXELS``.
+    """
+    if width * height > MAX_PIXELS:
+        raise UnreadableImageError(
+            f'{width} x {height} pixels are more than {MAX_PIXELS:,}: '
+            'make it smaller'
+        )
+
+
 def jpeg_components(data: bytes) -> int:
     """Number of colour components in the header of a JPEG, 0 if none."""
+    frame = _jpeg_frame(data)
+    return data[frame + 9] if frame else 0
+
+
+def _jpeg_frame(data: bytes) -> int:
+    """Where the header of the frame begins in a JPEG, 0 if there is none."""
     place = 2
     while place + 10 <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]
@@ -86,7 +118,7 @@ def jpeg_components(data: bytes) -> int:
             continue
         # Start of frame, but for the three other tables in that range.
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return data[place + 9]
+            return place
         place += 2 + int(struct.unpack_from('>H', data, place + 2)[0])
     return 0
 
@@ -99,6 +131,7 @@ def _decode_with_pillow(
             # Odd metadata and large sizes are no reason to speak up.
             warnings.simplefilter('ignore')
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                _refuse_bomb(*image.size)
                 upright = (
                     ImageOps.exif_transpose(image)
                     if apply_orientation
@@ -115,7 +148,7 @@ def _decode_with_pillow(
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode.startswith('I'):
-        levels = np.asarray(image).astype(np.int64)
+        levels = np.asarray(image).astype(np.int32)
         if levels.min() < 0 or levels.max() > 65535:
             raise UnreadableImageError(
                 '32-bit integer levels; convert to 16 bit'

@@ -61,12 +61,15 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
             'relative to data_root unless absolute'
         )
     images: dict[str, int] = {}
-    with open(list_file, encoding='utf-8') as lines:
+    # Any bytes can be a file name; some editors begin with a byte order mark.
+    with open(
+        list_file, encoding='utf-8-sig', errors='surrogateescape'
+    ) as lines:
         for number, line in enumerate(lines, 1):
             entry = line.strip()
             if not entry:
                 continue
-            if root and _escapes(entry):
+            if root and leads_out(entry):
                 raise ValueError(
                     f'{list_file}, line {number}: {entry!r} leads out of '
                     f'data_root {root!r}; write paths relative to it, or '
@@ -90,6 +93,11 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
             'each line holds a path and nothing else (no label)'
         )
     return paths
+
+
+def printable(path: str) -> str:
+    """A path that logs and terminals take, even if its bytes are no UTF-8."""
+    return path.encode(errors='backslashreplace').decode()
 
 
 def _walk(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
@@ -126,6 +134,7 @@ def _no_image(root: str, wanted: Sequence[str], files: Sequence[str]) -> str:
     )
 
 
-def _escapes(entry: str) -> bool:
+def leads_out(entry: str) -> bool:
+    """Whether a path of a list is absolute or climbs out of its root."""
     inside = os.path.normpath(entry)
     return os.path.isabs(entry) or inside.split(os.sep)[0] == os.pardir

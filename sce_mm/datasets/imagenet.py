@@ -11,6 +11,7 @@ from mmpretrain.datasets import ImageNet
 from mmpretrain.datasets.custom import get_samples
 from mmpretrain.registry import DATASETS
 
+from .file_lists import leads_out
 from .imagenet100_ids import IMAGENET100_IDS
 from .replacement import ReplaceUnreadable
 
@@ -64,7 +65,19 @@ class ImageNet1k(ReplaceUnreadable, ImageNet):
                 'tools/dataset_converters/imagenet_subset.py makes such a '
                 'list from bare file names'
             ) from error
+        if self.ann_file:
+            self._require_inside([info['img_path'] for info in infos])
         return infos
+
+    def _require_inside(self, paths: Sequence[str]) -> None:
+        """Raise unless all paths of the list stay in the folder."""
+        root = fileio.join_path(self.img_prefix, '')
+        for path in paths:
+            if not path.startswith(root) or leads_out(path[len(root) :]):
+                raise ValueError(
+                    f'{self.ann_file}: {path!r} leads out of '
+                    f'{self.img_prefix!r}; write paths relative to it'
+                )
 
 
 @DATASETS.register_module()

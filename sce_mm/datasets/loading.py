@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import stat
 from typing import Any
 
 import torch
@@ -13,6 +15,10 @@ from mmengine.logging import print_log
 from mmpretrain.registry import TRANSFORMS
 
 from .decoding import UnreadableImageError, decode_image
+from .file_lists import printable
+
+# A file is read whole; no image that can be decoded is larger.
+MAX_BYTES = 1 << 30
 
 
 class ReportedFiles:
@@ -46,8 +52,8 @@ class LoadImage(BaseTransform):
 
     Grey, RGBA (on white), 16-bit, CMYK, palette and animated files (first
     frame) all become [h, w, 3] uint8. A file that is missing, empty,
-    truncated or no image gives None and one warning with its path; the
-    dataset then takes another image.
+    truncated, too large or no image gives None and one warning with its
+    path; the dataset then takes another image.
 
     Args:
         apply_orientation: Turn the image as its EXIF tag says, as mmcv's
@@ -69,12 +75,15 @@ class LoadImage(BaseTransform):
         """Load the image, or return None if it cannot be read."""
         path = results['img_path']
         try:
+            if self.backend_args is None and '://' not in path:
+                _require_plain_file(path)
             data = fileio.get(path, backend_args=self.backend_args)
             image = decode_image(data, self.apply_orientation)
         except (OSError, UnreadableImageError) as error:
             if self._reported.is_new(path):
                 print_log(
-                    f'cannot read the image {path} ({error}); '
+                    f'cannot read the image {printable(path)} '
+                    f'({printable(str(error))}); '
                     'another image takes its place',
                     logger='current',
                     level=logging.WARNING,
@@ -93,4 +102,21 @@ class LoadImage(BaseTransform):
             f'{type(self).__name__}('
             f'apply_orientation={self.apply_orientation}, '
             f'backend_args={self.backend_args})'
+        )
+
+
+def _require_plain_file(path: str) -> None:
+    """See that a local path can be read without waiting or filling memory.
+
+    Raises:
+        OSError: It cannot be looked up.
+        UnreadableImageError: It is a folder, a pipe, a device, or larger
+            than ``MAX_BYTES``.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableImageError('a folder, pipe or device, not a file')
+    if status.st_size > MAX_BYTES:
+        raise UnreadableImageError(
+            f'{status.st_size:,} bytes are more than {MAX_BYTES:,}'
         )

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from mmpretrain.datasets import BaseDataset
 
+from .file_lists import printable
 from .samplers import SampleIndex
 
 # What is known of each file, a byte a file in memory shared by the workers.
@@ -135,4 +136,4 @@ class ReplaceUnreadable(BaseDataset):
         return f'Mend or remove these files:\n  {paths}{more}'
 
     def _path(self, idx: int) -> str:
-        return str(self.get_data_info(idx)['img_path'])
+        return printable(self.get_data_info(idx)['img_path'])

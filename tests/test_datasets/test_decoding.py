@@ -1,5 +1,8 @@
 """Every kind of image file becomes the picture that a viewer shows."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from image_files import encode, exif, photo, png16, tiff16
@@ -164,6 +167,37 @@ def test_a_file_damaged_inside_never_raises_anything_else() -> None:
             except UnreadableImageError:
                 continue
             assert image.ndim == 3
+
+
+def claiming(kind: str, width: int, height: int) -> bytes:
+    """A small file that says it is an image of this size."""
+    data = bytearray(KINDS[kind][0])
+    if kind == 'png':
+        data[16:24] = struct.pack('>II', width, height)
+        data[29:33] = struct.pack('>I', zlib.crc32(data[12:29]))
+    elif kind == 'jpeg':
+        place = data.index(b'\xff\xc0') + 5
+        data[place : place + 4] = struct.pack('>HH', height, width)
+    elif kind == 'gif animated':
+        data[6:10] = struct.pack('<HH', width, height)
+    elif kind == 'bmp':
+        data[18:26] = struct.pack('<ii', width, height)
+    return bytes(data)
+
+
+@pytest.mark.parametrize('kind', ['png', 'jpeg', 'gif animated', 'bmp'])
+def test_a_decompression_bomb_is_refused_from_its_header(kind: str) -> None:
+    # OpenCV would make room for 2.7 GB, and fill it.
+    with pytest.raises(UnreadableImageError, match=r'900000000|30000 x 30000'):
+        decode_image(claiming(kind, 30000, 30000))
+
+
+def test_the_bound_holds_whatever_others_tell_pillow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', None)
+    with pytest.raises(UnreadableImageError, match='30000 x 30000 pixels'):
+        decode_image(claiming('bmp', 30000, 30000))
 
 
 def test_the_components_of_a_jpeg_are_read_from_its_header() -> None:

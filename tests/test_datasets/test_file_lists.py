@@ -1,5 +1,6 @@
 """Folders and lists of images, and what is said when there are none."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,16 @@ def test_links_are_followed_once_and_loops_end(folder: Path) -> None:
     assert len(find_images([str(folder)])) == 6
 
 
+def test_what_only_looks_like_an_image_by_its_name(folder: Path) -> None:
+    (folder / 'album.jpg').mkdir()
+    (folder / 'album.jpg' / 'in.png').touch()
+    os.mkfifo(folder / 'pipe.jpg')
+    (folder / os.fsdecode(b'caf\xe9.jpg')).touch()
+    found = names(folder, find_images([str(folder)]))
+    assert {'album.jpg/in.png', 'caf\udce9.jpg'} <= set(found)
+    assert not {'album.jpg', 'pipe.jpg'} & set(found)
+
+
 def test_folders_that_overlap_give_each_image_once(folder: Path) -> None:
     found = find_images([str(folder), str(folder / 'sub')])
     assert len(found) == len(set(found)) == 6
@@ -89,6 +100,13 @@ def test_a_list_is_read_relative_to_the_root(folder: Path) -> None:
     listed.write_bytes(b'sub/c.PNG\r\n\n  b.jpg \na file.jpg\n')
     found = read_image_list(str(listed), str(folder))
     assert names(folder, found) == ['sub/c.PNG', 'b.jpg', 'a file.jpg']
+
+
+def test_a_list_may_begin_with_a_mark_and_hold_any_bytes(folder: Path) -> None:
+    listed = folder / 'notes.txt'
+    listed.write_bytes(b'\xef\xbb\xbfb.jpg\ncaf\xe9.jpg\n')
+    found = read_image_list(str(listed), str(folder))
+    assert names(folder, found) == ['b.jpg', 'caf\udce9.jpg']
 
 
 def test_absolute_paths_need_an_empty_root(folder: Path) -> None:

@@ -118,3 +118,15 @@ def test_a_broken_image_is_replaced_in_training_alone(tmp_path: Path) -> None:
         str(tmp_path), split='val', test_mode=False, **options
     )
     assert lenient[4]['img'].shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize('entry', ['../val/a.JPEG', '/etc/passwd', 'n/../..'])
+def test_a_list_cannot_lead_out_of_its_folder(
+    root: Path, tmp_path: Path, entry: str
+) -> None:
+    listed = tmp_path / 'some.txt'
+    listed.write_text(f'{IMAGENET100_IDS[0]}/a..b.JPEG 0\n{entry} 0\n')
+    with pytest.raises(ValueError, match=r'leads out of .*train'):
+        ImageNet1k(str(root), ann_file=str(listed))
+    listed.write_text(f'{IMAGENET100_IDS[0]}/a..b.JPEG 0\n')
+    assert len(ImageNet1k(str(root), ann_file=str(listed))) == 1

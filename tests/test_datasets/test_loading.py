@@ -1,5 +1,6 @@
 """LoadImage: what it adds, and what it says of a broken file."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sce_mm.datasets import LoadImage
 from sce_mm.datasets.loading import ReportedFiles
 
 Warnings = list[str]
+NOT_UTF8 = (b'good\xff.png', b'bad\xff.png')
 
 
 @pytest.fixture
@@ -72,6 +74,63 @@ def test_a_broken_file_gives_none_and_one_warning_with_its_path(
     assert len(warned) == 1
     assert str(path) in warned[0]
     assert reason in warned[0]
+
+
+@pytest.mark.parametrize(
+    ('kind', 'reason'),
+    [
+        ('folder', 'a folder, pipe or device'),
+        ('pipe', 'a folder, pipe or device'),
+        ('link to a pipe', 'a folder, pipe or device'),
+        ('dangling link', 'No such file'),
+        ('huge', r'2,147,483,648 bytes are more than 1,073,741,824'),
+        ('forbidden', 'Permission denied'),
+    ],
+)
+def test_what_cannot_be_read_neither_blocks_nor_fills_the_memory(
+    tmp_path: Path,
+    warned: Warnings,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    reason: str,
+) -> None:
+    path = tmp_path / 'x.jpg'
+    if kind == 'folder':
+        path.mkdir()
+    elif kind == 'pipe':
+        os.mkfifo(path)
+    elif kind == 'huge':
+        path.touch()
+        os.truncate(path, 1 << 31)  # takes no room on the disk
+    elif kind == 'forbidden':
+        path.write_bytes(encode(photo(), 'PNG'))
+        # Root may read anything: the refusal is put in its place.
+        error = PermissionError(13, 'Permission denied', str(path))
+        monkeypatch.setattr(
+            'sce_mm.datasets.loading.fileio.get',
+            lambda *_, **__: (_ for _ in ()).throw(error),
+        )
+    else:
+        if kind == 'link to a pipe':
+            os.mkfifo(tmp_path / 'target')
+        path.symlink_to(tmp_path / 'target')
+    assert LoadImage()(dict(img_path=str(path))) is None
+    (line,) = warned
+    assert str(path) in line
+    assert reason in line
+
+
+def test_names_that_are_not_utf8_are_read_and_reported(
+    tmp_path: Path, warned: Warnings
+) -> None:
+    good, bad = (os.path.join(os.fsencode(tmp_path), b) for b in NOT_UTF8)
+    Path(os.fsdecode(good)).write_bytes(encode(photo(), 'PNG'))
+    Path(os.fsdecode(bad)).write_bytes(b'no image')
+    load = LoadImage()
+    assert load(dict(img_path=os.fsdecode(good)))['img'].shape == (61, 81, 3)
+    assert load(dict(img_path=os.fsdecode(bad))) is None
+    # What is said can be written to a log.
+    assert 'bad\\udcff.png' in warned[0].encode('utf-8').decode()
 
 
 def test_reports_are_shared_by_copies_in_other_processes() -> None:

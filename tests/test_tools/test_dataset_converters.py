@@ -180,6 +180,28 @@ def test_a_folder_without_classes_is_refused(tmp_path: Path) -> None:
         run('imagenet_subset', tmp_path / 'nope', out, '--per-class', 1)
 
 
+@pytest.mark.parametrize(
+    ('name', 'label', 'message'),
+    [
+        ('../cat', 0, r"'../cat' cannot be the name of a folder"),
+        ('/cat', 0, 'cannot be the name of a folder'),
+        ('..', 0, 'cannot be the name of a folder'),
+        ('', 0, 'cannot be the name of a folder'),
+        ('cat', -1, 'must have class numbers from 0 to 0'),
+    ],
+)
+def test_names_of_an_npz_file_cannot_lead_out(
+    tmp_path: Path, name: str, label: int, message: str
+) -> None:
+    images = np.zeros((1, 4, 4, 3), np.uint8)
+    file = tmp_path / 'in' / 'a.npz'
+    file.parent.mkdir()
+    np.savez(file, train_x=images, train_y=[label], class_names=[name])
+    with pytest.raises(RuntimeError, match=message):
+        run('npz_to_folders', file, tmp_path / 'in' / 'out')
+    assert [*tmp_path.rglob('*')] == [file.parent, file]
+
+
 def test_every_converter_explains_itself() -> None:
     for tool in ('tiny_imagenet', 'imagenet_subset', 'npz_to_folders'):
         output = run(tool, '--help')

@@ -47,7 +47,26 @@ def parts_of(content: np.lib.npyio.NpzFile) -> list[str]:
             raise ValueError(
                 f'{part} has {len(images)} images but {len(labels)} labels'
             )
+        classes = len(content['class_names'])
+        if not np.isin(labels, range(classes)).all():
+            raise ValueError(
+                f'{part}_y must have class numbers from 0 to {classes - 1}'
+            )
     return parts
+
+
+def require_plain_names(names: list[str]) -> None:
+    """See that each name is that of one folder, as it becomes one.
+
+    Raises:
+        ValueError: One could lead out of OUT.
+    """
+    for name in names:
+        if not name.strip('. ') or {'/', '\\', '\0'} & set(name):
+            raise ValueError(
+                f'{name!r} cannot be the name of a folder: parts and classes '
+                'must have names without / and \\'
+            )
 
 
 def write_part(
@@ -66,9 +85,11 @@ def main() -> None:
     args = parse_args()
     if args.out.exists() and any(args.out.iterdir()):
         raise FileExistsError(f'{args.out} is not empty: name another folder')
-    with np.load(args.file) as content:
+    with np.load(args.file, allow_pickle=False) as content:
+        parts = parts_of(content)
         names = [str(name) for name in content['class_names'].astype(str)]
-        for part in parts_of(content):
+        require_plain_names([*parts, *names])
+        for part in parts:
             images, labels = content[f'{part}_x'], content[f'{part}_y']
             write_part(args.out / part, images, labels, names)
             counts = np.bincount(labels, minlength=len(names))
