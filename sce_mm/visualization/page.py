@@ -131,7 +131,15 @@ def curves(
     """
     figure, axes = plt.subplots(figsize=(5.4, 3.2))
     for name, points in series.items():
-        axes.plot(*zip(*points, strict=True), label=name, linewidth=1.6)
+        # A line through few points, or through one, would hide them.
+        marker = 'o' if len(points) < 12 else None
+        axes.plot(
+            *zip(*points, strict=True),
+            label=name,
+            linewidth=1.6,
+            marker=marker,
+            markersize=4,
+        )
     for name, level in (levels or {}).items():
         axes.axhline(level, linestyle='--', color='#888', linewidth=1)
         axes.annotate(

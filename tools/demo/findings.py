@@ -2,11 +2,12 @@
 
 import json
 import platform
-from collections import defaultdict
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from sce_mm.run_logs import scalars
 
 METRICS = {
     'box AP': 'coco/bbox_mAP',
@@ -14,19 +15,6 @@ METRICS = {
     'mask AP': 'coco/segm_mAP',
     'mask AP50': 'coco/segm_mAP_50',
 }
-
-
-def scalars(work_dir: Path) -> dict[str, list[tuple[int, float]]]:
-    """Every logged number of a run, as pairs of step and value."""
-    series = defaultdict(list)
-    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in path.read_text().splitlines():
-            entry = json.loads(line)
-            step = entry.get('step', entry.get('iter', 0))
-            for name, value in entry.items():
-                if isinstance(value, int | float):
-                    series[name].append((step, value))
-    return dict(series)
 
 
 def detection(work_dir: Path) -> dict[str, float]:

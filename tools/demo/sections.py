@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmpretrain.registry import TRANSFORMS
 from pictures import data_uri, with_objects
 
+from sce_mm.run_logs import scalars
 from sce_mm.visualization import page
 from sce_mm.visualization.sheets import captioned, enlarged, grid
 
@@ -47,7 +48,7 @@ def what_was_done(out: Path, cfg: Config) -> list[str]:
 
 def curves(out: Path, knn: dict, key: str) -> list[str]:
     """Loss and kNN accuracy over the pretraining."""
-    series = findings.scalars(out / 'sce')
+    series = scalars(out / 'sce')
     accuracy = series.get(key, [])
     levels = {'random initialisation': knn['random'][key], 'chance': CHANCE}
     return [
