@@ -67,38 +67,24 @@ class VerifyTransferHook(Hook):
         """Read the file and compare names and shapes."""
         # Testing a trained model needs no file; the loop is built only for
         # training.
-        if runner._resume or not isinstance(runner._train_loop, BaseLoop):
-            return
-        model = unwrapped(runner)
-        try:
-            self._path = path_of(model)
-            checkpoint = read_checkpoint(self._path)
-            if meta_of(checkpoint).get('format') != FORMAT:
-                raise CheckpointError(
-                    f'{self._path} is not a backbone file: make one with '
-                    'tools/model_converters/extract_backbone.py CKPT OUT and '
-                    'name OUT in the config'
-                )
-            self._weights, self._meta = extract_backbone(checkpoint)
-        except (ValueError, FileNotFoundError) as error:
-            raise RuntimeError(f'transfer refused: {error}') from error
-        difference = misfits(
-            model, self._path, self._weights, self._meta, self.rules
-        )
-        if difference:
-            raise RuntimeError(f'transfer refused: {difference}')
+        if isinstance(runner._train_loop, BaseLoop) and not runner._resume:
+            self._read(unwrapped(runner))
 
     def before_train(self, runner: Runner) -> None:
         """Compare values and settings."""
-        if runner._resume or runner.iter > 0:
+        # Resuming is often asked for when there is nothing to resume yet.
+        if runner.iter > 0:
             print_log(
                 'transfer not verified: the training is resumed, its weights '
                 'come from its own checkpoint',
                 logger='current',
             )
             return
+        model = unwrapped(runner)
+        if not self._weights:
+            self._read(model)
         verdict = verify(
-            unwrapped(runner),
+            model,
             self._path,
             self._weights,
             self._meta,
@@ -122,6 +108,25 @@ class VerifyTransferHook(Hook):
             + ('' if epochs is None else f', {epochs} epochs'),
             logger='current',
         )
+
+    def _read(self, model: Any) -> None:
+        try:
+            self._path = path_of(model)
+            checkpoint = read_checkpoint(self._path)
+            if meta_of(checkpoint).get('format') != FORMAT:
+                raise CheckpointError(
+                    f'{self._path} is not a backbone file: make one with '
+                    'tools/model_converters/extract_backbone.py CKPT OUT and '
+                    'name OUT in the config'
+                )
+            self._weights, self._meta = extract_backbone(checkpoint)
+        except (ValueError, FileNotFoundError) as error:
+            raise RuntimeError(f'transfer refused: {error}') from error
+        difference = misfits(
+            model, self._path, self._weights, self._meta, self.rules
+        )
+        if difference:
+            raise RuntimeError(f'transfer refused: {difference}')
 
 
 def unwrapped(runner: Runner) -> Any:

@@ -263,6 +263,12 @@ def test_what_is_allowed_by_name_passes(run, weights):
     assert iterations == 2
 
 
+def test_resuming_where_there_is_nothing_to_resume_verifies(run, weights):
+    _, log = run(weights(), resume=True)
+    assert 'transfer verified:' in log
+    assert 'not verified' not in log
+
+
 def test_a_resumed_training_is_let_through(run, weights, tmp_path):
     run(weights())
     # Its own weights have moved on from those of the file.
