@@ -20,6 +20,7 @@ DOCUMENTS = [
     'docs/detection.md',
     'docs/benchmarks.md',
     'docs/running.md',
+    'docs/transfer.md',
     'configs/sce/README.md',
 ]
 # Made by commands, or named as an example.

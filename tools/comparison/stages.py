@@ -87,14 +87,16 @@ class Comparison:
         one will go, so that what does not fit is found before the hours.
         """
         data = self.out / 'configs' / 'data.py'
-        plan = Plan(load_source(self.args.detector))
+        source = load_source(self.args.detector)
+        plan = Plan(source.cfg)
         plan_data(plan, self.args, self.classes, self.train, self.val)
         title = 'The detector on the labels of this comparison.'
         initial = self.out / 'backbones' / 'initial.pth'
-        write_config(plan, self.args.detector, initial, data, title)
+        write_config(plan, source.base, initial, data, title)
         self._save_initial(initial)
         self.make_config('initial', initial)
-        plan = Plan(load_source(str(self.config('initial'))))
+        source = load_source(str(self.config('initial')))
+        plan = Plan(source.cfg)
         reason = 'nothing is loaded'
         plan.set('model.backbone.init_cfg', None, reason)
         if isinstance(plan.get('model.roi_head.shared_head'), dict):
@@ -106,8 +108,7 @@ class Comparison:
         ]
         plan.set('custom_hooks', hooks, reason)
         title = f'The detector from {RANDOM}; nothing else differs.'
-        base = str(self.config('initial'))
-        write_config(plan, base, initial, self.config(RANDOM), title)
+        write_config(plan, source.base, initial, self.config(RANDOM), title)
 
     def _save_initial(self, path: Path) -> None:
         cfg = Config.fromfile(self.args.pretraining)
