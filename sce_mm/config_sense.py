@@ -82,6 +82,19 @@ def _missing_types(cfg: Config) -> Iterator[str]:
             for index, transform in enumerate(dataset.get('pipeline') or [])
         },
     }
+    loop = cfg.get('train_cfg')
+    if not isinstance(loop, dict) or not {'type', 'by_epoch'} & set(loop):
+        yield (
+            "train_cfg: must be a dict with a type, 'ResumableTrainLoop' for "
+            f'example, or by_epoch; got {loop!r}'
+        )
+    schedulers = cfg.get('param_scheduler') or []
+    if isinstance(schedulers, dict):
+        schedulers = [schedulers]
+    parts |= {
+        f'param_scheduler[{index}]': scheduler
+        for index, scheduler in enumerate(schedulers)
+    }
     for key, part in parts.items():
         if not isinstance(part, dict) or 'type' not in part:
             yield f'{key}: must be a dict with a type, got {part!r}'
