@@ -28,6 +28,9 @@ from torch.utils.data import DataLoader
 from .config_check import ConfigError
 from .evaluation.rng import preserve_rng
 
+# In names of classes that spread a model or make the steps themselves.
+_SHARDING = ('Flexible', 'FullySharded', 'FSDP', 'DeepSpeed', 'ColossalAI')
+
 
 def check_sense(cfg: Config) -> None:
     """Find what cannot work in a config that pretrains an SCE model.
@@ -40,7 +43,7 @@ def check_sense(cfg: Config) -> None:
     """
     if (cfg.get('model') or {}).get('type', 'SCE') != 'SCE':
         return
-    problems = [*_missing_types(cfg), *_unknown_types(cfg)]
+    problems = [*_missing_types(cfg), *_unknown_types(cfg), *_sharding(cfg)]
     if not problems:
         with (
             preserve_rng(),
@@ -98,6 +101,37 @@ def _missing_types(cfg: Config) -> Iterator[str]:
     for key, part in parts.items():
         if not isinstance(part, dict) or 'type' not in part:
             yield f'{key}: must be a dict with a type, got {part!r}'
+
+
+def _sharding(cfg: Config) -> Iterator[str]:
+    """Ways to spread one model over processes, none of which works here.
+
+    Hooks hold the runner to its optimiser wrapper and the momentum encoder to
+    whole tensors of the online one; both are others under these.
+    """
+    parts = {
+        'runner_type': cfg.get('runner_type'),
+        'strategy.type': (cfg.get('strategy') or {}).get('type'),
+        'model_wrapper_cfg.type': (cfg.get('model_wrapper_cfg') or {}).get(
+            'type'
+        ),
+        'optim_wrapper.type': (cfg.get('optim_wrapper') or {}).get('type'),
+    }
+    for key, name in parts.items():
+        if key == 'strategy.type' and name is not None:
+            refused = True
+        else:
+            refused = any(word in str(name) for word in _SHARDING)
+        if refused:
+            yield (
+                f'{key}: {name} is not supported. FSDP, DeepSpeed and '
+                'ColossalAI split or replace the parameters and the '
+                'optimiser step, but the momentum encoder is an average of '
+                'whole tensors after each step, and the saved state and the '
+                'numerical guard go by it. Data parallelism is what works '
+                '(tools/dist_train.sh without this key); for memory, use '
+                '--amp or optim_wrapper.accumulative_counts'
+            )
 
 
 def _loader(cfg: Config) -> Iterator[str]:

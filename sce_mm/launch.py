@@ -40,6 +40,12 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         default='none',
         help='how the processes of a distributed run were started',
     )
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='unpickle checkpoints freely: only for files of people that you '
+        'would let run programs on this machine',
+    )
     # torchrun may pass it in either spelling.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 

@@ -55,6 +55,27 @@ def small(images, work_dir, **overrides):
     return cfg
 
 
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('runner_type', 'FlexibleRunner'),
+        ('strategy', {'type': 'FSDPStrategy'}),
+        ('strategy', {'type': 'DeepSpeedStrategy', 'zero_optimization': {}}),
+        ('model_wrapper_cfg', {'type': 'MMFullyShardedDataParallel'}),
+        ('optim_wrapper.type', 'DeepSpeedOptimWrapper'),
+    ],
+)
+def test_sharded_training_is_refused_with_the_reason(
+    images, tmp_path, key, value
+):
+    cfg = small(images, tmp_path)
+    check_sense(cfg)
+    cfg.merge_from_dict({key: value})
+    message = rf'{key}.*is not supported(.|\n)*average of whole tensors'
+    with pytest.raises(ConfigError, match=message):
+        build_runner(cfg)
+
+
 def test_everything_is_found_at_once(images, tmp_path):
     (tmp_path / 'file').touch()
     cfg = small(

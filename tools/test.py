@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 
 from sce_mm.engine import OnlineKNNHook
 from sce_mm.launch import add_common_arguments, build_runner, load_config
+from sce_mm.safe_loading import guard_checkpoints
 
 
 def parse_args() -> argparse.Namespace:
@@ -51,6 +52,8 @@ def evaluate(runner: Runner) -> dict:
 
 def main() -> None:
     args = parse_args()
+    if not args.trust:
+        guard_checkpoints()
     cfg = load_config(args)
     if not Path(args.checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint at {args.checkpoint}')

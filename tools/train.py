@@ -26,6 +26,7 @@ from sce_mm.launch import (
     set_data,
     set_pretrained,
 )
+from sce_mm.safe_loading import guard_checkpoints
 
 
 def parse_args() -> argparse.Namespace:
@@ -159,6 +160,8 @@ def enable_lr_scaling(cfg: Config) -> None:
 
 def main() -> None:
     args = parse_args()
+    if not args.trust:
+        guard_checkpoints()
     cfg = load_config(args)
     apply_arguments(cfg, args)
     if args.dry_run:

@@ -16,7 +16,7 @@ from ..durable_files import replace_durably
 from .checkpoint import META_KEY, meta_of
 from .compare import compare
 from .errors import CheckpointError
-from .facts import facts_of
+from .facts import facts_of, name_of
 from .formats import OWN, bare_names, select
 from .resnet import complete
 from .tensors import in_float32, state_dict_of
@@ -121,7 +121,7 @@ def _checked(
             'hash says so): export it again from the training checkpoint'
         )
     texts = {'source': 'unknown', 'branch': 'online', 'statistics': OWN_PASSES}
-    texts |= {k: str(meta[k]) for k in texts if k in meta}
+    texts |= {k: name_of(k, meta[k]) for k in texts if k in meta}
     if branch not in ('online', texts['branch']):
         raise CheckpointError(
             f'the file holds the {texts["branch"]} branch alone, not the '

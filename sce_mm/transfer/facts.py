@@ -1,5 +1,6 @@
 """What a file says of its weights, seen to be of the right kind."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ TRAINING_FACTS = (
     'std',
     'style',
 )
+_NAME = re.compile(r'[\w .,:+()/@-]{1,100}', re.ASCII)
 _WORDS = {
     'channel_order': ('rgb', 'bgr'),
     'style': ('pytorch', 'caffe'),
@@ -38,6 +40,20 @@ def facts_of(block: Any) -> dict[str, Any]:
     return facts
 
 
+def name_of(name: str, value: Any) -> str:
+    """A name that a file gives, seen to be one.
+
+    Raises:
+        CheckpointError: It is none.
+    """
+    if not (isinstance(value, str) and _NAME.fullmatch(value)):
+        raise CheckpointError(
+            f'the file says {name}={value!r}, which it cannot be: it was '
+            'not written by this project'
+        )
+    return value
+
+
 def _plausible(name: str, value: Any) -> bool:
     if name in ('mean', 'std'):
         return (
@@ -47,4 +63,7 @@ def _plausible(name: str, value: Any) -> bool:
         )
     if name in _WORDS:
         return value in _WORDS[name]
-    return isinstance(value, int if name == 'epochs' else str)
+    if name == 'epochs':
+        return isinstance(value, int)
+    # Written into configs and logs: a word or a few, no quotes, no lines.
+    return isinstance(value, str) and bool(_NAME.fullmatch(value))

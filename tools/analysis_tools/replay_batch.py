@@ -5,10 +5,12 @@ python tools/analysis_tools/replay_batch.py \
 
 NumericalGuardHook writes the file: the model before the step, the batches of
 the step, the random generators. Names the first tensor that goes wrong. With
---float64 it is seen whether precision is the reason.
+--float64 it is seen whether precision is the reason. The config, which is
+code, is not taken from the file but from the work dir that it lies in.
 """
 
 import argparse
+from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -26,12 +28,15 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('file', help='written by NumericalGuardHook')
     parser.add_argument(
+        '--config', help='of the run; the newest in the work dir by default'
+    )
+    parser.add_argument(
         '--float64', action='store_true', help='compute in double precision'
     )
     return parser.parse_args()
 
 
-def replay(path: str, float64: bool = False) -> str:
+def replay(path: str, float64: bool = False, config: str | None = None) -> str:
     """What went wrong in a saved step, in words."""
     saved = read_checkpoint(path)
     if 'batches' not in saved:
@@ -39,7 +44,7 @@ def replay(path: str, float64: bool = False) -> str:
             f'{path} holds no batches: expected a file that '
             'NumericalGuardHook wrote under not_finite in a work dir'
         )
-    cfg = Config.fromstring(saved['config'], file_format='.py')
+    cfg = Config.fromfile(config or config_beside(path))
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         model = MODELS.build(cfg.model)
     model.load_state_dict(saved['state_dict'], strict=True)
@@ -54,9 +59,24 @@ def replay(path: str, float64: bool = False) -> str:
     return first_non_finite(model, batches)
 
 
+def config_beside(path: str) -> Path:
+    """The newest config of the work dir whose ``not_finite`` holds a file.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    work_dir = Path(path).resolve().parents[1]
+    configs = sorted(work_dir.glob('*.py'), key=lambda p: p.stat().st_mtime)
+    if not configs:
+        raise FileNotFoundError(
+            f'no config in {work_dir}: name that of the run with --config'
+        )
+    return configs[-1]
+
+
 def main() -> None:
     args = parse_args()
-    print(replay(args.file, args.float64))
+    print(replay(args.file, args.float64, args.config))
 
 
 if __name__ == '__main__':

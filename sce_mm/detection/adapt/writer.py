@@ -60,7 +60,8 @@ def write_config(
     """
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
-    lines = [f'"""{title}"""', '']
+    # A comment, of which no word of the file or its name can break out.
+    lines = [*textwrap.wrap(title, 77, **COMMENT), '']
     if base is None:
         lines.append(plan.cfg.pretty_text)
     else:

@@ -137,7 +137,6 @@ class NumericalGuardHook(Hook):
         buffer = io.BytesIO()
         torch.save(
             {
-                'config': runner.cfg.pretty_text,
                 'iteration': runner.iter,
                 'state_dict': model.state_dict(),
                 'batches': [_plain(batch) for batch in self._batches],
