@@ -7,7 +7,7 @@ STEP := $(PY) -W ignore tools/benchmarks/step.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit integration lint format types doctor \
-        parity evidence benchmarks test-upstream wheel lock clean
+        parity evidence benchmarks test-upstream wheel audit lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -68,6 +68,10 @@ test-upstream: ## unit tests and a pretraining run on upstream OpenMMLab
 wheel: setup ## build the wheel into dist/
 	@rm -rf build  # or files deleted since would come along
 	$(PY) -m pip wheel --no-deps --no-build-isolation -w dist .
+
+audit: ## look the locked versions up among known vulnerabilities (needs uv)
+	uvx pip-audit --strict --disable-pip --no-deps \
+	    -r requirements/constraints.txt
 
 lock: setup ## renew the versions of the default environment (needs uv)
 	uv pip compile -q --universal --python-version 3.10 --upgrade \

@@ -12,6 +12,7 @@ import sce_mm
 DOCUMENTS = [
     'README.md',
     'CONTRIBUTING.md',
+    'SECURITY.md',
     'docs/method.md',
     'docs/convert.md',
     'docs/reproduce.md',

@@ -1,5 +1,6 @@
 """Reports as one page of HTML, with nothing from outside."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from io import StringIO
@@ -89,7 +90,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def picture(source: str, caption: str) -> str:
     """A picture that the page carries in itself."""
     return (
-        f'<div class="panel"><figure><img src="{source}" '
+        f'<div class="panel"><figure><img src="{escape(source)}" '
         f'alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption>'
         '</figure></div>'
     )
@@ -162,6 +163,8 @@ def curves(
     figure.savefig(text, format='svg', metadata={'Date': None})
     plt.close(figure)
     drawing = text.getvalue()
+    # Matplotlib repeats every text in a comment.
+    drawing = re.sub(r'<!--.*?-->', '', drawing, flags=re.DOTALL)
     drawing = drawing[drawing.index('<svg') :]
     return (
         f'<div class="panel"><figure>{drawing}<figcaption>{escape(caption)}'

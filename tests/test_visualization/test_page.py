@@ -1,0 +1,26 @@
+"""Pages of reports show text as text."""
+
+from sce_mm.visualization import page
+
+NASTY = '<script>alert("x")</script>&\'"><img src=x onerror=y>.png'
+
+
+def test_no_text_becomes_markup():
+    text = page.page(
+        NASTY,
+        [
+            page.heading(NASTY, NASTY),
+            page.paragraph(NASTY, NASTY),
+            page.cards([(NASTY, NASTY, NASTY)]),
+            page.table([NASTY], [[NASTY]]),
+            page.picture(NASTY, NASTY),
+            page.listing(NASTY),
+            page.folded(NASTY, NASTY),
+            page.curves({NASTY: [(0, 1), (1, 2)]}, NASTY, NASTY, NASTY),
+        ],
+    )
+    assert '<script' not in text
+    assert '<img src=x' not in text
+    # Nothing breaks out of an attribute either.
+    assert '"><img' not in text
+    assert text.count('&lt;script&gt;') >= 12
