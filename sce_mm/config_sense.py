@@ -17,6 +17,7 @@ from mmengine import registry
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, Registry
 from mmpretrain.registry import (
+    DATASETS,
     HOOKS,
     MODELS,
     OPTIMIZERS,
@@ -281,6 +282,12 @@ def _combinations(cfg: Config) -> Iterator[str]:
             f'{steps} accumulated x {targets} target view(s)); the paper '
             'keeps 8 to 16 steps of keys'
         )
+    if batch == 1 and processes == 1 and model.head.get('in_batch_keys'):
+        yield (
+            'train_dataloader.batch_size: a batch of one image has no other '
+            'keys for in_batch_keys=True; use a larger batch, or '
+            'model.head.in_batch_keys=False and a queue'
+        )
     for key, transform in _view_transforms(cfg):
         views = len(transform['views'])
         if views < max(2, targets):
@@ -345,9 +352,23 @@ def _missing_folders(node: Any, path: str) -> Iterator[str]:
         elif (
             root and '://' not in root and not Path(root).expanduser().exists()
         ):
-            yield f'{path}.data_root: no folder at {root}'
+            yield f'{path}.data_root: {_what_goes_where(node, root)}'
     for key, value in node.items():
         yield from _missing_folders(value, f'{path}.{key}')
+
+
+def _what_goes_where(dataset: dict, root: str) -> str:
+    """Message of a missing folder: the data set's own, if it is ours.
+
+    Others may download what is missing when they are built.
+    """
+    cls = DATASETS.get(dataset['type'])
+    if cls is not None and cls.__module__.startswith('sce_mm.'):
+        try:
+            DATASETS.build({**dataset, 'pipeline': []})
+        except (OSError, ValueError) as error:
+            return str(error)
+    return f'no folder at {root}'
 
 
 def _work_dir(cfg: Config) -> Iterator[str]:

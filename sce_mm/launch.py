@@ -106,15 +106,20 @@ def set_pretrained(cfg: Config, path: str) -> None:
         init_cfg['checkpoint'] = path
 
 
-def build_runner(cfg: Config) -> Runner:
+def build_runner(cfg: Config, training: bool = True) -> Runner:
     """Runner of a config, on whatever devices there are.
+
+    Args:
+        cfg: Config.
+        training: Whether it will train; testing needs no training images.
 
     Raises:
         ConfigError: The config has names that nothing would read, or, for
             pretraining, anything that cannot work.
     """
     check_config(cfg)
-    check_sense(cfg)
+    if training:
+        check_sense(cfg)
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         _use_gloo(cfg)
     if 'runner_type' in cfg:

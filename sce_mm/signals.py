@@ -1,8 +1,9 @@
 """Being told to stop, by a cluster that wants its machine back."""
 
+import os
 import signal
+import threading
 from collections.abc import Callable
-from types import FrameType
 
 # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again later.
 TRY_AGAIN = 75
@@ -15,7 +16,9 @@ class ShieldedWorker:
     """``worker_init_fn`` of a loader whose workers outlive one SIGTERM.
 
     Clusters signal every process of a job. A worker that died of it would
-    end the training before that has saved. The second signal ends it.
+    end the training before that has saved. What its own training process
+    sends when it ends is obeyed at once, and so is a second signal of others.
+    Where signals do not tell who sent them (macOS) nothing is shielded.
 
     Args:
         inner: What the workers begin with besides.
@@ -28,8 +31,20 @@ class ShieldedWorker:
         """Begin worker number ``worker_id``."""
         if self.inner is not None:
             self.inner(worker_id)
-        signal.signal(signal.SIGTERM, _yield_next_time)
+        if hasattr(signal, 'sigwaitinfo'):
+            # Threads inherit the mask, so that the signal waits for ours.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            threading.Thread(
+                target=_end_when_told, args=(os.getppid(),), daemon=True
+            ).start()
 
 
-def _yield_next_time(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def _end_when_told(training: int) -> None:
+    """Take signals until one has to be obeyed, then end the process."""
+    strangers = 0
+    while strangers < 2:
+        sender = signal.sigwaitinfo({signal.SIGTERM}).si_pid
+        if sender == training:
+            break
+        strangers += 1
+    os._exit(0)

@@ -95,7 +95,7 @@ def test_everything_is_found_at_once(images, tmp_path):
     assert message.startswith('6 thing(s) in the config cannot work:')
     for part in (
         'train_dataloader.batch_size: must be a positive whole number, got 0',
-        'train_dataloader.dataset.data_root: no folder at no/such/folder',
+        "train_dataloader.dataset.data_root: no folder 'no/such/folder'",
         'model: ValueError: ',
         'coeff must be in [0, 1], got 1.5',
         'custom_hooks[0]: ValueError: ',
@@ -233,3 +233,27 @@ def test_a_dry_run_trains_resumes_and_plans(images, tmp_path):
         assert line in told, told
     assert list(tmp_path.iterdir()) == []
     assert cfg.work_dir == str(tmp_path)
+
+
+def test_in_batch_keys_need_two_images(images, tmp_path):
+    options = {
+        'train_dataloader.batch_size': 1,
+        'model.head.in_batch_keys': True,
+    }
+    with pytest.raises(ConfigError, match='use a larger batch'):
+        check_sense(small(images, tmp_path, **options))
+    options['train_dataloader.batch_size'] = 2
+    check_sense(small(images, tmp_path, **options))
+
+
+def test_missing_data_set_says_which_file_goes_where(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = Config.fromfile(
+        CONFIGS / 'sce' / 'sce_resnet18_1xb256-amp-coslr-200e_cifar10.py'
+    )
+    with pytest.raises(ConfigError) as error:
+        check_sense(cfg)
+    message = str(error.value)
+    assert 'train_dataloader.dataset.data_root: no file' in message
+    assert 'Nothing is downloaded: put cifar-10-python.tar.gz from' in message
+    assert not (tmp_path / 'data').exists()

@@ -33,16 +33,16 @@ def evaluate(runner: Runner) -> dict:
     Raises:
         ValueError: The config names nothing to evaluate on.
     """
-    # Weights that do not fit must not be measured as if they did.
-    runner.load_checkpoint(runner._load_from, strict=True)
-    if runner._test_dataloader is not None:
-        return runner.test()
     hooks = [h for h in runner.hooks if isinstance(h, OnlineKNNHook)]
-    if not hooks:
+    if runner._test_dataloader is None and not hooks:
         raise ValueError(
             'the config has neither a test_dataloader nor an OnlineKNNHook: '
             'there is nothing to evaluate on'
         )
+    # Weights that do not fit must not be measured as if they did.
+    runner.load_checkpoint(runner._load_from, strict=True)
+    if runner._test_dataloader is not None:
+        return runner.test()
     return {
         name: value
         for hook in hooks
@@ -59,7 +59,7 @@ def main() -> None:
         raise FileNotFoundError(f'no checkpoint at {args.checkpoint}')
     cfg.load_from = args.checkpoint
     cfg.resume = False
-    metrics = evaluate(build_runner(cfg))
+    metrics = evaluate(build_runner(cfg, training=False))
     print(metrics)
     if args.out and is_main_process():
         mmengine.dump(metrics, args.out)
