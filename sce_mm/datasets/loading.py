@@ -8,14 +8,17 @@ import os
 import stat
 from typing import Any
 
+import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from mmengine.logging import print_log
 from mmpretrain.registry import TRANSFORMS
+from numpy.typing import NDArray
 
 from .decoding import UnreadableImageError, decode_image
 from .file_lists import printable
+from .image_cache import ImageCache
 
 # A file is read whole; no image that can be decoded is larger.
 MAX_BYTES = 1 << 30
@@ -75,10 +78,7 @@ class LoadImage(BaseTransform):
         """Load the image, or return None if it cannot be read."""
         path = results['img_path']
         try:
-            if self.backend_args is None and '://' not in path:
-                _require_plain_file(path)
-            data = fileio.get(path, backend_args=self.backend_args)
-            image = decode_image(data, self.apply_orientation)
+            image = self._read(path)
         except (OSError, UnreadableImageError) as error:
             if self._reported.is_new(path):
                 print_log(
@@ -97,6 +97,12 @@ class LoadImage(BaseTransform):
             'ori_shape': shape,
         }
 
+    def _read(self, path: str) -> NDArray[np.uint8]:
+        if self.backend_args is None and '://' not in path:
+            require_plain_file(path)
+        data = fileio.get(path, backend_args=self.backend_args)
+        return decode_image(data, self.apply_orientation)
+
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}('
@@ -105,7 +111,41 @@ class LoadImage(BaseTransform):
         )
 
 
-def _require_plain_file(path: str) -> None:
+@TRANSFORMS.register_module()
+class LoadCachedImage(LoadImage):
+    """In place of :class:`LoadImage`: pixels of a cache, for any data set.
+
+    The paths of the data set stay those of the source. Images that were
+    larger than the cache's ``short_side`` come shrunk, so small crops of
+    them are enlarged from fewer pixels than those of the source.
+
+    Args:
+        cache: Folder that tools/dataset_converters/cache_images.py made.
+        source: Where the images of the data set lie now, if not where they
+            lay then.
+        check_source: Whether to compare all files with the cache at
+            construction; without, the source need not be there.
+
+    Raises:
+        FileNotFoundError: No cache, or no source to compare with.
+        StaleCacheError: The source has changed, or the cache is damaged.
+        ValueError: Later, if the data set has an image that is not in it.
+    """
+
+    def __init__(
+        self, cache: str, source: str | None = None, check_source: bool = True
+    ) -> None:
+        super().__init__()
+        self.cache = ImageCache(cache, source, check_source)
+
+    def _read(self, path: str) -> NDArray[np.uint8]:
+        return self.cache.read(path)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(cache='{self.cache.folder}')"
+
+
+def require_plain_file(path: str) -> None:
     """See that a local path can be read without waiting or filling memory.
 
     Raises:

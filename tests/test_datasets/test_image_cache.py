@@ -1,0 +1,202 @@
+"""The cache of images: its pixels, its refusals, and who may share it."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from image_files import encode, exif, photo
+from mmpretrain.registry import DATASETS
+
+import sce_mm.datasets.cache_building as building
+from sce_mm.datasets import (
+    ImageCache,
+    LoadCachedImage,
+    LoadImage,
+    SampleIndex,
+    SCEViews,
+    StaleCacheError,
+    UnreadableImageError,
+    build_cache,
+)
+
+ODD_NAME = b'odd\xff.png'
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Six images of several kinds and one file that is none."""
+    folder = tmp_path / 'source'
+    (folder / 'sub').mkdir(parents=True)
+    (folder / 'a.jpg').write_bytes(encode(photo(), 'JPEG'))
+    turned = encode(photo(), 'JPEG', exif=exif(6))
+    (folder / 'b.jpg').write_bytes(turned)
+    (folder / 'a').mkdir()
+    (folder / 'a' / 'c.png').write_bytes(encode(photo(), 'PNG'))
+    wide = photo().resize((400, 100))
+    (folder / 'sub' / 'wide.png').write_bytes(encode(wide, 'PNG'))
+    grey = photo().convert('L')
+    (folder / 'sub' / 'grey.png').write_bytes(encode(grey, 'PNG'))
+    odd = os.fsencode(folder) + b'/' + ODD_NAME
+    with open(odd, 'wb') as file:
+        file.write(encode(photo().rotate(90), 'PNG'))
+    (folder / 'bad.jpg').write_bytes(b'no image')
+    return folder
+
+
+@pytest.fixture
+def cache(source: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / 'cache'
+    assert build_cache(str(source), folder, short_side=90) == 1
+    return folder
+
+
+def dataset(source: Path, load: dict[str, Any]) -> Any:
+    views = [dict(augmentation='strong_alpha', size=32)] * 2
+    pipeline = [load, dict(type='SCEViews', views=views)]
+    return DATASETS.build(
+        dict(
+            type='UnlabelledImages',
+            data_root=str(source),
+            pipeline=pipeline,
+        )
+    )
+
+
+def test_what_is_not_larger_gives_the_same_views(
+    source: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bit for bit, broken files and their replacements too."""
+    (source / 'sub' / 'wide.png').unlink()
+    direct = dataset(source, dict(type='LoadImage'))
+    load = dict(type='LoadCachedImage', cache=str(cache), check_source=False)
+    cached = dataset(source, load)
+    for index in range(len(direct)):
+        ours, theirs = (
+            each[SampleIndex(index, 3, 5)] for each in (cached, direct)
+        )
+        assert ours['img_path'] == theirs['img_path']
+        assert ours['ori_shape'] == theirs['ori_shape']
+        for a, b in zip(ours['img'], theirs['img'], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_larger_images_are_shrunk_and_close_to_the_source(
+    source: Path, cache: Path
+) -> None:
+    path = str(source / 'sub' / 'wide.png')
+    small = LoadCachedImage(str(cache)).transform({'img_path': path})
+    full = LoadImage().transform({'img_path': path})
+    assert small is not None
+    assert full is not None
+    assert small['img'].shape == (90, 360, 3)
+    assert small['img_shape'] == (90, 360)
+    plain = SCEViews([dict(augmentation='weak', scale=(1.0, 1.0), size=24)])
+    views = [
+        plain({**each, 'sample_idx': SampleIndex(0, 0, 0)})['img'][0]
+        for each in (small, full)
+    ]
+    difference = np.abs(views[0].astype(int) - views[1]).mean()
+    # Another image is tens of levels away.
+    assert 0 < difference < 3
+
+
+def test_a_reader_gets_a_copy_and_pickles(source: Path, cache: Path) -> None:
+    reader = ImageCache(cache)
+    path = str(source / 'a.jpg')
+    pixels = reader.read(path)
+    before = pixels.copy()
+    pixels[:] = 0
+    twin = pickle.loads(pickle.dumps(reader))
+    np.testing.assert_array_equal(twin.read(path), before)
+    assert len(twin) == 7
+    assert len(pickle.dumps(reader)) < 1000
+
+
+def test_what_is_not_in_it(source: Path, cache: Path) -> None:
+    reader = ImageCache(cache)
+    with pytest.raises(UnreadableImageError, match='when the cache was'):
+        reader.read(str(source / 'bad.jpg'))
+    for name in ('zzz.jpg', 'aa.jpg', '../other.jpg'):
+        with pytest.raises(ValueError, match=r'not in the cache .*the folder'):
+            reader.read(str(source / name))
+
+
+def test_a_stale_cache_is_refused(source: Path, cache: Path) -> None:
+    path = source / 'a.jpg'
+    data, status = path.read_bytes(), path.stat()
+    os.utime(path, (status.st_atime, status.st_mtime + 5))
+    with pytest.raises(StaleCacheError, match=r'1 files have.*a\.jpg.*Build'):
+        ImageCache(cache)
+    path.write_bytes(data + b'x')
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(StaleCacheError, match='1 files have changed'):
+        LoadCachedImage(str(cache))
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    ImageCache(cache)
+    (source / 'new.jpg').write_bytes(data)
+    path.unlink()
+    with pytest.raises(StaleCacheError, match=r"1 images of .* 1 of it.*'new"):
+        ImageCache(cache)
+    assert len(ImageCache(cache, check_source=False)) == 7
+
+
+def test_a_source_may_have_moved(source: Path, cache: Path) -> None:
+    moved = source.with_name('moved')
+    source.rename(moved)
+    with pytest.raises(FileNotFoundError, match='no folder'):
+        ImageCache(cache)
+    reader = ImageCache(cache, source=str(moved))
+    assert reader.read(str(moved / 'a.jpg')).shape == (61, 81, 3)
+
+
+def test_a_damaged_cache_is_refused(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r'no cache .*cache_images\.'):
+        ImageCache(tmp_path / 'none')
+    with (cache / 'pixels.bin').open('r+b') as file:
+        file.truncate(100)
+    with pytest.raises(StaleCacheError, match=r'is damaged.*build it again'):
+        ImageCache(cache)
+    facts = (cache / 'cache.json').read_text()
+    text = facts.replace('"format": 1', '"format": 9')
+    (cache / 'cache.json').write_text(text)
+    with pytest.raises(StaleCacheError, match='has format 9'):
+        ImageCache(cache)
+
+
+def test_it_is_built_in_full_or_not_at_all(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / 'out'
+    monkeypatch.setattr(building, '_checksum', lambda file: -1)
+    with pytest.raises(OSError, match='does not read back'):
+        build_cache(str(source), out, 90)
+    assert [x.name for x in tmp_path.iterdir()] == ['source']
+    with pytest.raises(ValueError, match='short_side must be an integer >='):
+        build_cache(str(source), out, 0)
+    with pytest.raises(ValueError, match='workers must be an integer >= 1'):
+        build_cache(str(source), out, 90, workers=0)
+    with pytest.raises(FileExistsError, match='exists: remove it'):
+        build_cache(str(source), source, 90)
+
+
+@pytest.mark.integration
+def test_the_command_tells_what_it_made(source: Path, root: Path) -> None:
+    tool = root / 'tools' / 'dataset_converters' / 'cache_images.py'
+    out = source.with_name('out')
+    options = ['--short-side', '50', '--workers', '2']
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', tool, source, out, *options],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert '7/7' in done.stdout
+    assert '7 images, of which 1 could not be read, 0.1 MB' in done.stdout
+    pixels = ImageCache(out).read(str(source / 'a.jpg'))
+    assert pixels.shape == (50, 66, 3)
