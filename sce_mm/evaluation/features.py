@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader
 
+from ..datasets.worker_threads import OneThread
 from .rng import preserve_rng
 from .samples import collate, num_images
 
@@ -183,7 +184,7 @@ def _loader_of_rank(
         batch_sampler=batches,
         num_workers=loader.num_workers,
         collate_fn=partial(collate, labelled=labelled),
-        worker_init_fn=loader.worker_init_fn,
+        worker_init_fn=OneThread(loader.worker_init_fn),
         pin_memory=loader.pin_memory,
         multiprocessing_context=loader.multiprocessing_context,
     )

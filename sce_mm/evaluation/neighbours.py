@@ -11,6 +11,8 @@ from torch.nn.functional import normalize
 
 # Rows of the bank that are compared at a time: with 256 queries, 128 MB.
 BANK_BLOCK = 65536
+# Indices and similarities [Q, K] of what was looked at.
+_Found = tuple[Tensor, Tensor]
 
 
 def nearest(
@@ -40,11 +42,13 @@ def nearest(
     check_bank_size(len(bank), k)
     bank_MD = normalize(bank.float(), dim=1)
     queries_QD = normalize(queries.float(), dim=1).double()
-    found = [
-        _nearest_of_chunk(bank_MD, chunk, k)
-        for chunk in queries_QD.split(chunk_size)
-    ]
-    indices, similarities = zip(*found, strict=True)
+    chunks = queries_QD.split(chunk_size)
+    found: list[_Found | None] = [None] * len(chunks)
+    # Blocks outside: each is turned to float64 once, whatever the queries.
+    for start, block_MD in _blocks(bank_MD):
+        for i, chunk_QD in enumerate(chunks):
+            found[i] = _nearest_so_far(found[i], start, block_MD, chunk_QD, k)
+    indices, similarities = zip(*filter(None, found), strict=True)
     return torch.cat(indices), torch.cat(similarities)
 
 
@@ -76,28 +80,24 @@ def _check_features(bank: Tensor, queries: Tensor) -> None:
             )
 
 
-def _nearest_of_chunk(
-    bank_MD: Tensor, queries_QD: Tensor, k: int
-) -> tuple[Tensor, Tensor]:
-    best = None
-    for start, block in _blocks(bank_MD):
-        similarities = (queries_QD @ block.double().T).float()
-        indices, values = _top(similarities, min(k, len(block)))
-        indices = indices + start
-        if best is not None:
-            # Earlier blocks first: among equals they have the lower index.
-            indices = torch.cat([best[0], indices], dim=1)
-            values = torch.cat([best[1], values], dim=1)
-            order, values = _top(values, min(k, values.shape[1]))
-            indices = indices.gather(1, order)
-        best = indices, values
-    assert best is not None
-    return best
+def _nearest_so_far(
+    best: _Found | None, start: int, block: Tensor, chunk: Tensor, k: int
+) -> _Found:
+    similarities = (chunk @ block.T).float()
+    indices, values = _top(similarities, min(k, len(block)))
+    indices = indices + start
+    if best is None:
+        return indices, values
+    # Earlier blocks first: among equals they have the lower index.
+    indices = torch.cat([best[0], indices], dim=1)
+    values = torch.cat([best[1], values], dim=1)
+    order, values = _top(values, min(k, values.shape[1]))
+    return indices.gather(1, order), values
 
 
 def _blocks(bank_MD: Tensor) -> Iterator[tuple[int, Tensor]]:
     for start in range(0, len(bank_MD), BANK_BLOCK):
-        yield start, bank_MD[start : start + BANK_BLOCK]
+        yield start, bank_MD[start : start + BANK_BLOCK].double()
 
 
 def _top(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:
