@@ -47,7 +47,7 @@ parity: setup ## replay the traces of the official implementation
 evidence: setup ## long runs on real data, not part of the gate
 	$(PYTEST) -m evidence
 
-benchmarks: setup ## measure loss and step again, renew docs/benchmarks.md
+benchmarks: setup ## measure speed again, renew docs/benchmarks.md
 	$(PY) -W ignore tools/benchmarks/loss.py --json docs/benchmarks/loss.json
 	$(STEP) --json docs/benchmarks/step-1.json
 	$(STEP) --channels-last --json docs/benchmarks/step-2.json
@@ -55,6 +55,10 @@ benchmarks: setup ## measure loss and step again, renew docs/benchmarks.md
 	    --json docs/benchmarks/step-3.json
 	$(STEP) --setting resnet50-224 --channels-last \
 	    --json docs/benchmarks/step-4.json
+	for each in views multicrop evaluation; do \
+	    $(PY) -W ignore tools/benchmarks/$$each.py \
+	        --json docs/benchmarks/$$each.json || exit 1; \
+	done
 	$(PY) tools/benchmarks/plots.py
 
 test-upstream: ## unit tests and a pretraining run on upstream OpenMMLab

@@ -4,8 +4,25 @@ import importlib
 import json
 import sys
 
+import numpy as np
 import pytest
 import torch
+
+# mmcv says of its own pipeline what its jitter cannot do.
+PEER_WARNS = pytest.mark.filterwarnings(
+    "ignore:Only use 'alpha' for pillow backend:UserWarning"
+)
+MODULES = (
+    'evaluation',
+    'loss',
+    'measuring',
+    'multicrop',
+    'plots',
+    'step',
+    'tables',
+    'view_pipelines',
+    'views',
+)
 
 
 @pytest.fixture
@@ -14,7 +31,7 @@ def tool(root, monkeypatch):
     monkeypatch.syspath_prepend(str(root / 'tools' / 'benchmarks'))
 
     def load(name):
-        for each in ('loss', 'measuring', 'step', 'tables', 'plots'):
+        for each in MODULES:
             monkeypatch.delitem(sys.modules, each, raising=False)
         return importlib.import_module(name)
 
@@ -63,7 +80,7 @@ def test_no_figure_of_the_page_was_written_by_hand(tool, root):
     plots = tool('plots')
     reports = plots.read(root / 'docs' / 'benchmarks')
     page = (root / 'docs' / 'benchmarks.md').read_text()
-    assert plots.write_tables(page, *reports) == page
+    assert plots.write_tables(page, reports) == page
 
 
 def test_a_page_without_the_place_is_refused(tool):
@@ -99,3 +116,90 @@ def test_official_and_own_step_are_the_same_training(tool, monkeypatch):
 
 def _float32():
     return torch.autocast('cpu', enabled=False)
+
+
+@PEER_WARNS
+def test_all_pipelines_make_the_same_list_of_views(tool, tmp_path):
+    pipelines = tool('view_pipelines')
+    (path, _) = pipelines.photographs(tmp_path, 60, 45)
+    views = [
+        {**view, 'size': 20 + i} for i, view in enumerate(six_views(tool))
+    ]
+    np.random.seed(0)
+    torch.manual_seed(0)
+    means = {}
+    for name, pipeline in pipelines.pipelines(views).items():
+        batches = [images_of(pipeline(path)) for _ in range(150)]
+        for images in batches:
+            shapes = [(x.dtype, *x.shape) for x in images]
+            expected = [(torch.uint8, 3, 20 + i, 20 + i) for i in range(6)]
+            assert shapes == expected, name
+        means[name] = np.mean([[x.float().mean() for x in b] for b in batches])
+    # A view's mean is 30 levels from that of the next; 900 are averaged.
+    assert max(means.values()) - min(means.values()) < 8, means
+
+
+def images_of(made):
+    return made['inputs'] if isinstance(made, dict) else made
+
+
+def test_the_peer_is_the_recipe_of_mmpretrain(tool):
+    pipelines = tool('view_pipelines')
+    numbers = [pipelines.build_augmentation(**v) for v in six_views(tool)[:2]]
+    folder = pipelines.Path(pipelines.mmpretrain.__file__).parent
+    recipe = pipelines.Config.fromfile(folder / pipelines._RECIPE).to_dict()
+    assert pipelines.mmpretrain_config(numbers) == recipe['train_pipeline']
+
+
+def test_the_views_measured_are_those_of_the_recipe(tool, root):
+    pipelines = tool('view_pipelines')
+    path = root / 'configs/_base_/datasets/imagenet_sce_mcrop.py'
+    recipe = pipelines.Config.fromfile(path).to_dict()
+    views = recipe['train_dataloader']['dataset']['pipeline'][1]['views']
+    build = pipelines.build_augmentation
+    assert [build(**v) for v in six_views(tool)] == [build(**v) for v in views]
+
+
+@PEER_WARNS
+def test_reports_of_views_and_evaluation(tool, monkeypatch, tmp_path):
+    plots, reports = tool('plots'), []
+    for name in ('views', 'multicrop'):
+        module, file = tool(name), tmp_path / f'{name}.json'
+        small = ['--images', '1', '--repeats', '1', '--json', str(file)]
+        monkeypatch.setattr(sys, 'argv', [name, *small])
+        module.benchmark(module.VIEWS, 'test')
+        reports.append(json.loads(file.read_text()))
+        assert len(reports[-1]['sizes']) == len(module.VIEWS)
+        assert reports[-1]['times_slower']['sce_mm'] == 1
+    assert len(plots.view_tables(reports).splitlines()) == 4 + 2 * 5
+    plots.draw_views(reports, tmp_path / 'views.png')
+    assert (tmp_path / 'views.png').stat().st_size > 1000
+
+    file = tmp_path / 'evaluation.json'
+    small = [
+        '--bank',
+        '400',
+        '--queries',
+        '30',
+        '--width',
+        '32',
+        '--images',
+        '4',
+        '--size',
+        '32',
+    ]
+    small += ['--repeats', '1', '--threads', '1', '--json', str(file)]
+    run(tool('evaluation'), monkeypatch, *small)
+    report = json.loads(file.read_text())
+    assert report['knn']['predictions_as_in_float64']['sce_mm'] == 1
+    assert len(plots.evaluation_tables(report).splitlines()) == 6 + 3 + 2
+
+
+def test_features_measured_are_equal(tool):
+    runs = tool('evaluation').feature_runs(depth=18, images=3, size=32)
+    ours, bare = (take() for take in runs.values())
+    torch.testing.assert_close(ours, bare)
+
+
+def six_views(tool):
+    return tool('multicrop').VIEWS

@@ -2,8 +2,8 @@
 
     python tools/benchmarks/plots.py
 
-reads docs/benchmarks/*.json, as loss.py and step.py wrote them, and writes
-the tables of docs/benchmarks.md and the pictures under docs/images.
+reads docs/benchmarks/*.json, as the benchmarks wrote them, and writes the
+tables of docs/benchmarks.md and the pictures under docs/images.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ import json
 from pathlib import Path
 
 import matplotlib
-from tables import fill, loss_tables, step_tables
+from tables import (
+    evaluation_tables,
+    fill,
+    loss_tables,
+    step_tables,
+    view_tables,
+)
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
@@ -23,6 +29,12 @@ STYLE = {
     'sce_mm, plain form': ('tab:orange', 's'),
     'official form': ('tab:red', '^'),
 }
+TABLES = {
+    'loss': loss_tables,
+    'step': step_tables,
+    'views': view_tables,
+    'evaluation': evaluation_tables,
+}
 AXES = {'batch': 'batch (queue 65 536)', 'queue': 'queue (batch 256)'}
 
 
@@ -31,25 +43,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--docs', type=Path, default=Path('docs'))
     docs = parser.parse_args().docs
-    loss, steps = read(docs / 'benchmarks')
+    reports = read(docs / 'benchmarks')
     page = docs / 'benchmarks.md'
-    page.write_text(write_tables(page.read_text(), loss, steps))
+    page.write_text(write_tables(page.read_text(), reports))
     (docs / 'images').mkdir(exist_ok=True)
-    draw_memory(loss, docs / 'images' / 'benchmark_loss_memory.png')
-    draw_steps(steps, docs / 'images' / 'benchmark_step.png')
+    images = docs / 'images'
+    draw_memory(reports['loss'], images / 'benchmark_loss_memory.png')
+    draw_steps(reports['step'], images / 'benchmark_step.png')
+    draw_views(reports['views'], images / 'benchmark_views.png')
 
 
-def read(folder: Path) -> tuple[dict, list[dict]]:
-    """The report on the loss, and those on steps in the order of names."""
-    loss = json.loads((folder / 'loss.json').read_text())
-    steps = sorted(folder.glob('step-*.json'))
-    return loss, [json.loads(path.read_text()) for path in steps]
+def read(folder: Path) -> dict:
+    """What the benchmarks wrote, by block of the page.
+
+    Several steps come in the order of their names.
+    """
+
+    def load(name: str) -> dict:
+        return json.loads((folder / f'{name}.json').read_text())
+
+    steps = sorted(path.stem for path in folder.glob('step-*.json'))
+    return {
+        'loss': load('loss'),
+        'step': [load(name) for name in steps],
+        'views': [load('views'), load('multicrop')],
+        'evaluation': load('evaluation'),
+    }
 
 
-def write_tables(page: str, loss: dict, steps: list[dict]) -> str:
+def write_tables(page: str, reports: dict) -> str:
     """The page with the tables of these reports."""
-    page = fill(page, 'loss', loss_tables(loss))
-    return fill(page, 'step', step_tables(steps))
+    for name, table in TABLES.items():
+        page = fill(page, name, table(reports[name]))
+    return page
 
 
 def draw_memory(report: dict, path: Path) -> None:
@@ -97,6 +123,20 @@ def draw_steps(reports: list[dict], path: Path) -> None:
             fontsize=9,
         )
         axis.set_xlabel('time of the bare network')
+    save(figure, path)
+
+
+def draw_views(reports: list[dict], path: Path) -> None:
+    """Images per second of each pipeline."""
+    figure, axes = plt.subplots(1, len(reports), figsize=(9, 2.8))
+    for axis, report in zip(axes, reports, strict=True):
+        rates = report['images_per_second']
+        bars = axis.barh(list(rates), list(rates.values()))
+        axis.bar_label(bars, fmt='%.0f', padding=2)
+        axis.invert_yaxis()
+        axis.margins(x=0.15)
+        axis.set_title(f'{len(report["sizes"])} views', fontsize=9)
+        axis.set_xlabel('images per second and core')
     save(figure, path)
 
 

@@ -50,6 +50,53 @@ def step_tables(reports: list[Report]) -> str:
     return '\n'.join(lines)
 
 
+def view_tables(reports: list[Report]) -> str:
+    """Images per second of each pipeline, and how far behind it is."""
+    lines = [
+        taken_on(reports[0]['machine']),
+        '',
+        '| views | pipeline | images / s | rate of sce_mm / this |',
+        '|---|---|---|---|',
+    ]
+    for report in reports:
+        sizes = ' + '.join(str(size) for size in report['sizes'])
+        for name, rate in report['images_per_second'].items():
+            ratio = report['times_slower'][name]
+            lines.append(f'| {sizes} | {name} | {rate:.0f} | {ratio:.2f} |')
+    return '\n'.join(lines)
+
+
+def evaluation_tables(report: Report) -> str:
+    """Seconds of kNN and extraction, with the memory of the former."""
+    knn, features = report['knn'], report['features']
+    sizes = knn['sizes']
+    lines = [
+        taken_on(report['machine']),
+        '',
+        f'kNN: {sizes["queries"]} queries, bank {sizes["bank"]} of '
+        f'width {sizes["width"]}, k = {sizes["k"]}. Features: '
+        f'{features["images"]} images of {features["size"]} pixels, '
+        f'ResNet-{features["depth"]}.',
+        '',
+        '| what | how | seconds | time / sce_mm | extra MB '
+        '| classes as in float64 |',
+        '|---|---|---|---|---|---|',
+    ]
+    for name, seconds in knn['seconds'].items():
+        same = 100 * knn['predictions_as_in_float64'][name]
+        lines.append(
+            f'| kNN | {name} | {seconds:.2f} '
+            f'| {seconds / knn["seconds"]["sce_mm"]:.2f} '
+            f'| {knn["extra_megabytes"][name]:.0f} | {same:.2f} % |'
+        )
+    for name, seconds in features['seconds'].items():
+        ratio = seconds / features['seconds']['sce_mm']
+        lines.append(
+            f'| features | {name} | {seconds:.2f} | {ratio:.2f} | | |'
+        )
+    return '\n'.join(lines)
+
+
 def taken_on(machine: dict) -> str:
     """The machine in words, with the load that the benchmark met."""
     return (
