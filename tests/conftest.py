@@ -28,6 +28,13 @@ def root() -> Path:
     return ROOT
 
 
+@pytest.fixture(autouse=True, scope='module')
+def _scope_of_fixtures() -> Iterator[None]:
+    """The same for fixtures that a whole module shares."""
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _scope() -> Iterator[None]:
     """The scope of pretraining, whatever an earlier test's Runner left."""

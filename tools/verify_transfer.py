@@ -26,6 +26,7 @@ from sce_mm.launch import (
     load_config,
     set_pretrained,
 )
+from sce_mm.safe_loading import guard_checkpoints
 from sce_mm.transfer import extract_backbone, read_checkpoint
 from sce_mm.transfer.verify import Rules, misfits, path_of, verify
 from sce_mm.transfer.verify_report import report
@@ -45,11 +46,6 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--branch', choices=['online', 'momentum'], default='online'
-    )
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='read a file that could run programs, whose origin you know',
     )
     parser.add_argument(
         '--allow-frozen',
@@ -98,7 +94,7 @@ def initialised_model(cfg: Config) -> nn.Module:
     with tempfile.TemporaryDirectory() as work_dir:
         cfg.work_dir = work_dir
         cfg.experiment_name = Path(work_dir).name
-        runner = build_runner(cfg)
+        runner = build_runner(cfg, training=False)
         path = path_of(runner.model)
         if not Path(path).is_file():
             raise FileNotFoundError(
@@ -131,6 +127,8 @@ def compare(
 def main() -> None:
     args = parse_args()
     rules = Rules(args.allow_frozen, args.allow_unknown)
+    if not args.trust:
+        guard_checkpoints()
     try:
         checkpoint = read_checkpoint(args.checkpoint, trust=args.trust)
         weights, meta = extract_backbone(checkpoint, args.branch)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from mmengine.config import Config
+
 from sce_mm.commands import Command
 
 CONFIGS = Path('configs/demo')
@@ -68,8 +70,10 @@ class Demo:
 
     def labelled(self) -> list[str]:
         """Seed, and where the tiles of the kNN evaluation are."""
+        hooks = Config.fromfile(PRETRAINING).custom_hooks
+        index = [hook.type for hook in hooks].index('OnlineKNNHook')
         return [f'randomness.seed={self.seed}'] + [
-            f'custom_hooks.2.{part}.dataset.data_root={self.data}/knn'
+            f'custom_hooks.{index}.{part}.dataset.data_root={self.data}/knn'
             for part in ('bank', 'query')
         ]
 
