@@ -20,7 +20,7 @@ FILES = sorted(
     if '_base_' not in p.parts
     # Those of detectors need mmdet: tests/test_detection.
     and 'mmdet' not in p.parts
-    and not p.name.startswith('mask-rcnn')
+    and 'rcnn' not in p.name
 )
 PRETRAINING = [f for f in FILES if Path(f).parent.name in ('sce', 'demo')]
 RECIPES = [f for f in PRETRAINING if f.startswith('sce/')]

@@ -48,6 +48,17 @@ def test_nothing_is_left_out():
     assert len({f.name for f in files}) == len(files)
 
 
+def test_the_detector_for_comparisons_loads_and_builds():
+    """It is as mmdet has it: tools/compare.py makes it right."""
+    cfg = Config.fromfile(CONFIGS / 'demo' / 'faster-rcnn_r18_fpn_small.py')
+    check_config(cfg)
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert model.backbone.depth == 18
+    assert cfg.train_cfg.max_epochs == cfg.param_scheduler[1].end
+    assert cfg.train_cfg.val_interval == cfg.train_cfg.max_epochs
+
+
 @pytest.mark.parametrize('path', PUBLISHED + DEMO, ids=lambda p: p.stem)
 def test_loads_builds_and_freezes_nothing(path):
     assert path.read_text().startswith('"""')

@@ -1,5 +1,6 @@
 """The converters on small copies of the published layouts."""
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -200,6 +201,34 @@ def test_names_of_an_npz_file_cannot_lead_out(
     with pytest.raises(RuntimeError, match=message):
         run('npz_to_folders', file, tmp_path / 'in' / 'out')
     assert [*tmp_path.rglob('*')] == [file.parent, file]
+
+
+XML = """<annotation><filename>{name}.jpg</filename>
+<size><width>40</width><height>30</height></size>
+<object><name>cell</name><difficult>0</difficult><bndbox><xmin>2</xmin>
+<ymin>3</ymin><xmax>12</xmax><ymax>23</ymax></bndbox></object>
+<object><name>blot</name><difficult>1</difficult><bndbox><xmin>5</xmin>
+<ymin>5</ymin><xmax>5</xmax><ymax>9</ymax></bndbox></object></annotation>"""
+
+
+def test_voc_labels_become_coco_labels(tmp_path: Path) -> None:
+    for name in ('a', 'b', 'c'):
+        (tmp_path / f'{name}.xml').write_text(XML.format(name=name))
+    (tmp_path / 'train.txt').write_text('c\na\n')
+    out, names = tmp_path / 'train.json', tmp_path / 'train.txt'
+    told = run('voc_to_coco', tmp_path, out, '--names', names)
+    assert '2 images, 2 boxes, 2 without an area left out' in told
+    content = json.loads(out.read_text())
+    assert [i['file_name'] for i in content['images']] == ['c.jpg', 'a.jpg']
+    assert [c['name'] for c in content['categories']] == ['blot', 'cell']
+    first = content['annotations'][0]
+    assert first['bbox'] == [2.0, 3.0, 10.0, 20.0]
+    assert first['category_id'] == 2
+    with pytest.raises(RuntimeError, match=r"lacks: \['blot'\]"):
+        run('voc_to_coco', tmp_path, out, '--classes', 'cell')
+    (tmp_path / 'c.xml').write_text('<annotation>')
+    with pytest.raises(RuntimeError, match='not an annotation of VOC'):
+        run('voc_to_coco', tmp_path, out)
 
 
 def test_every_converter_explains_itself() -> None:
