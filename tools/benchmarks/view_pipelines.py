@@ -188,7 +188,10 @@ def _torchvision_view(
     library: object, aug: Augmentation, blur: Callable[..., object]
 ) -> list:
     return [
-        library.RandomResizedCrop(aug.size, aug.scale, aug.ratio),
+        # Tensors are not smoothed by default in all versions; images are.
+        library.RandomResizedCrop(
+            aug.size, aug.scale, aug.ratio, antialias=True
+        ),
         library.RandomApply(
             [
                 library.ColorJitter(
