@@ -120,6 +120,7 @@ def curves(
     ylabel: str,
     caption: str,
     levels: dict[str, float] | None = None,
+    spread: dict[str, Sequence[float]] | None = None,
 ) -> str:
     """Lines over steps as a drawing in the page.
 
@@ -129,15 +130,19 @@ def curves(
         ylabel: Of the axis.
         caption: Below the drawing.
         levels: Dashed levels, by their names.
+        spread: Half the height of an error bar at each point of a line.
     """
     figure, axes = plt.subplots(figsize=(5.4, 3.2))
     for name, points in series.items():
         # A line through few points, or through one, would hide them.
         marker = 'o' if len(points) < 12 else None
-        axes.plot(
-            *zip(*points, strict=True),
+        axes.errorbar(
+            [x for x, _ in points],
+            [y for _, y in points],
+            yerr=(spread or {}).get(name),
             label=name,
             linewidth=1.6,
+            capsize=3,
             marker=marker,
             markersize=4,
         )

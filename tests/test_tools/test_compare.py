@@ -140,6 +140,7 @@ def test_from_two_folders_to_one_table(words, tmp_path):
     page = (out / 'report.html').read_text()
     assert '| SCE | 50 % |' in (out / 'results.md').read_text()
     assert '<b>dog' not in page
+    assert '0 are the same file as a validation image, and 1 are' in page
     # What is done is not done again.
     again = run(words)
     assert again.returncode == 0

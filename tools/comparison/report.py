@@ -114,7 +114,7 @@ def as_page(comparison: Comparison, results: Results) -> str:
         '<h1>Does pretraining on my images help my detector?</h1>',
         *(page.paragraph(text, 'answer') for text in answer(results)),
         page.table(head, lines),
-        plot(results, len(comparison.train['images'])),
+        *plot(results, len(comparison.train['images'])),
         page.heading('The data'),
         page.paragraph(
             f'{comparison.num_unlabelled} unlabelled images for the '
@@ -156,27 +156,35 @@ def leakage(copies: list[dict]) -> str:
             'copy of one.'
         )
     exact = sum(copy['exact'] for copy in copies)
-    names = ', '.join(Path(copy['second']).name for copy in copies[:5])
-    more = ', ...' if len(copies) > 5 else ''
+    # Near copies first: they are the ones to look at.
+    ranked = sorted(copies, key=lambda copy: copy['exact'])
+    names = ', '.join(Path(copy['second']).name for copy in ranked[:5])
+    more = f' and {len(copies) - 5} more' if len(copies) > 5 else ''
     return (
-        f'{len(copies)} unlabelled images were validation images ({exact} the '
-        f'same file, {len(copies) - exact} near copies) and were left out of '
-        f'the pretraining: {names}{more}.'
+        f'Of the unlabelled images {exact} are the same file as a validation '
+        f'image, and {len(copies) - exact} are near enough to be a copy of '
+        f'one. They were left out of the pretraining: {names}{more}.'
     )
 
 
-def plot(results: Results, images: int) -> str:
-    """Box AP against the number of labelled images."""
-    series = {
-        source: [
-            (images * percent / 100, mean(s['box AP'] for s in seeds))
-            for percent, seeds in parts.items()
+def plot(results: Results, images: int) -> list[str]:
+    """Box AP against the number of labelled images, if it was varied."""
+    series, spread = {}, {}
+    for source, parts in results.items():
+        values = {
+            p: [s['box AP'] for s in seeds] for p, seeds in parts.items()
+        }
+        series[source] = [
+            (images * percent / 100, mean(v)) for percent, v in values.items()
         ]
-        for source, parts in results.items()
-    }
-    return page.curves(
-        series,
-        'labelled images',
-        'box AP',
-        'Mean over the seeds.',
-    )
+        spread[source] = [
+            stdev(v) if len(v) > 1 else 0.0 for v in values.values()
+        ]
+    if len(series[RANDOM]) < 2:
+        return []
+    caption = 'Mean over the seeds, and their standard deviation.'
+    return [
+        page.curves(
+            series, 'labelled images', 'box AP', caption, spread=spread
+        )
+    ]
