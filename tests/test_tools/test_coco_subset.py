@@ -43,6 +43,19 @@ def test_annotations_follow_their_images(tool, content):
     assert len(content['images']) == 200
 
 
+def test_some_categories_and_all_images(tool, content):
+    part = tool['of_classes'](content, ['c3', 'c149'])
+    assert part['images'] == content['images']
+    assert [c['name'] for c in part['categories']] == ['c3', 'c149']
+    # Images 3, 149 and 153; their boxes have ids 2 i and 2 i + 1.
+    assert [a['id'] for a in part['annotations']] == [6, 7, 298, 299, 306, 307]
+
+
+def test_an_unknown_category_is_named(tool, content):
+    with pytest.raises(ValueError, match='no category is called dog; there'):
+        tool['of_classes'](content, ['c3', 'dog'])
+
+
 def test_smaller_ones_are_parts_of_larger_ones_and_seeds_differ(tool, content):
     one, two, ten = (
         ids(tool['subset'](content, percent, 0)) for percent in (1, 2, 10)

@@ -6,6 +6,12 @@
 writes subsets/instances_train2017.0@1.json, ...@2, ...@5 and ...@10 (per cent)
 beside it, 0 being the seed. Which images are taken depends on their ids and
 the seed alone, and each subset contains the smaller ones.
+
+    python tools/dataset_converters/coco_subset.py \\
+        data/coco/annotations/instances_train2017.json \\
+        --percent 100 --classes person car
+
+keeps the annotations of two categories. Images stay, with none of them too.
 """
 
 import argparse
@@ -31,6 +37,9 @@ def parse_args() -> argparse.Namespace:
         help='of the images; 1 2 5 10 by default',
     )
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--classes', nargs='+', metavar='NAME', help='categories; all of them'
+    )
     parser.add_argument(
         '--out-dir', type=Path, help='by default subsets/ beside the file'
     )
@@ -85,6 +94,29 @@ def subset(
     }
 
 
+def of_classes(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Annotations of some categories, and only these categories.
+
+    Raises:
+        ValueError: A name is of no category.
+    """
+    known = [category['name'] for category in content['categories']]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f'no category is called {", ".join(unknown)}; there are '
+            f'{", ".join(known)}'
+        )
+    kept = [c for c in content['categories'] if c['name'] in names]
+    ids = {category['id'] for category in kept}
+    return content | {
+        'categories': kept,
+        'annotations': [
+            a for a in content['annotations'] if a['category_id'] in ids
+        ],
+    }
+
+
 def write(path: Path, content: dict[str, Any]) -> None:
     """Write a file that is never half there, and read it back.
 
@@ -126,6 +158,8 @@ def main() -> None:
                 f'{args.annotations} is not in COCO format: it lacks '
                 f'{", ".join(sorted(missing))}'
             )
+        if args.classes:
+            content = of_classes(content, args.classes)
         folder = args.out_dir or args.annotations.parent / 'subsets'
         for percent in args.percent:
             part = subset(content, percent, args.seed)
