@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+
+from mmengine.logging import print_log
 
 IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
 # So many entries of a list are looked up before a run starts.
@@ -17,7 +20,9 @@ def find_images(
     """All images below some folders, sorted, hidden files left out.
 
     Links are followed, but each real folder is read once: loops end, and no
-    image is taken twice, whether by a link or by folders that overlap.
+    image is taken twice, whether by a link or by folders that overlap. Links
+    that lead nowhere and folders that may not be read are left out, and the
+    log says so.
 
     Raises:
         FileNotFoundError: No such folder, or no image in it; the message
@@ -53,14 +58,16 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
     Raises:
         FileNotFoundError: No such list, nothing in it, or none of the
             entries looked up exists.
-        ValueError: A path leads out of ``root``, or stands there twice.
+        ValueError: A path leads out of ``root``, or stands there twice, or
+            cannot be a path.
     """
     if not os.path.isfile(list_file):
         raise FileNotFoundError(
             f'no list file {list_file!r}: check ann_file, which is taken '
             'relative to data_root unless absolute'
         )
-    images: dict[str, int] = {}
+    paths: list[str] = []
+    lines_of: dict[str, int] = {}
     # Any bytes can be a file name; some editors begin with a byte order mark.
     with open(
         list_file, encoding='utf-8-sig', errors='surrogateescape'
@@ -69,22 +76,29 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
             entry = line.strip()
             if not entry:
                 continue
+            if '\0' in entry:
+                raise ValueError(
+                    f'{list_file}, line {number}: {entry!r} holds a zero '
+                    'byte, which no path can: save the list as UTF-8 text'
+                )
             if root and leads_out(entry):
                 raise ValueError(
                     f'{list_file}, line {number}: {entry!r} leads out of '
                     f'data_root {root!r}; write paths relative to it, or '
                     "leave data_root empty ('') for absolute paths"
                 )
-            first = images.setdefault(os.path.join(root, entry), number)
+            path = os.path.join(root, entry)
+            # a/./b and a//b are the same file.
+            first = lines_of.setdefault(os.path.normpath(path), number)
             if first != number:
                 raise ValueError(
                     f'{list_file}, line {number}: {entry!r} stands in line '
                     f'{first} already; an image that is twice in a batch '
                     'would be its own negative. Remove one'
                 )
-    if not images:
+            paths.append(path)
+    if not paths:
         raise FileNotFoundError(f'the list file {list_file!r} is empty')
-    paths = list(images)
     probes = paths[:: max(1, len(paths) // _PROBES)]
     if not any(os.path.isfile(path) for path in probes):
         raise FileNotFoundError(
@@ -96,24 +110,55 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
 
 
 def printable(path: str) -> str:
-    """A path that logs and terminals take, even if its bytes are no UTF-8."""
-    return path.encode(errors='backslashreplace').decode()
+    """A path in one line of plain text, whatever its bytes are.
+
+    A name can hold line breaks that look like an entry of the log, and codes
+    that terminals obey.
+    """
+    return ''.join(
+        sign
+        if sign.isprintable()
+        else sign.encode('unicode_escape', 'backslashreplace').decode()
+        for sign in path
+    )
 
 
 def _walk(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
-    if _identity(folder) in visited:
-        return
-    visited.add(_identity(folder))
-    with os.scandir(folder) as entries:
-        found = sorted(
-            (entry for entry in entries if not entry.name.startswith('.')),
-            key=lambda entry: entry.name,
+    try:
+        identity = _identity(folder)
+        if identity in visited:
+            return
+        visited.add(identity)
+        with os.scandir(folder) as entries:
+            found = sorted(
+                (x for x in entries if not x.name.startswith('.')),
+                key=lambda entry: entry.name,
+            )
+    # lost+found of a disk, for example, is for its administrator alone.
+    except OSError as error:
+        _warn(
+            f'cannot look into the folder {printable(folder)} '
+            f'({error.strerror}): what is in it is left out'
         )
+        return
+    lost = []
     for entry in found:
-        if entry.is_dir():
+        # The path is asked: the entry of a link to itself raises.
+        if os.path.isdir(entry.path):
             yield from _walk(entry.path, visited)
-        elif entry.is_file():
+        elif os.path.isfile(entry.path):
             yield entry.path
+        elif not os.path.exists(entry.path):
+            lost.append(entry.name)
+    if lost:
+        _warn(
+            f'{len(lost)} link(s) in {printable(folder)} lead nowhere and are '
+            f'left out, for example {printable(lost[0])}'
+        )
+
+
+def _warn(message: str) -> None:
+    print_log(message, logger='current', level=logging.WARNING)
 
 
 def _identity(folder: str) -> tuple[int, int]:

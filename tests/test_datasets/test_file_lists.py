@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from sce_mm.datasets.file_lists import find_images, read_image_list
+from sce_mm.datasets import file_lists
+from sce_mm.datasets.file_lists import (
+    find_images,
+    printable,
+    read_image_list,
+)
 
 
 @pytest.fixture
@@ -56,6 +61,50 @@ def test_links_are_followed_once_and_loops_end(folder: Path) -> None:
     (folder / 'twice').symlink_to(folder / 'sub', target_is_directory=True)
     (folder / 'dangling.jpg').symlink_to(folder / 'nowhere')
     assert len(find_images([str(folder)])) == 6
+
+
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is logged."""
+    lines: list[str] = []
+    monkeypatch.setattr(
+        file_lists, 'print_log', lambda message, **_: lines.append(message)
+    )
+    return lines
+
+
+def test_links_that_lead_nowhere_are_left_out_and_said(
+    folder: Path, warned: list[str]
+) -> None:
+    (folder / 'self.jpg').symlink_to('self.jpg')
+    (folder / 'gone.jpg').symlink_to(folder / 'nowhere')
+    assert len(find_images([str(folder)])) == 6
+    (line,) = warned
+    assert line.startswith(f'2 link(s) in {folder} lead nowhere and are left')
+    assert line.endswith('for example gone.jpg')
+
+
+def test_a_folder_that_may_not_be_read_is_left_out_and_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, warned: list[str]
+) -> None:
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.endswith('deep'):
+            raise PermissionError(13, 'Permission denied', path)
+        return scan(path)
+
+    monkeypatch.setattr(os, 'scandir', refuse)
+    assert len(find_images([str(folder)])) == 5
+    assert warned == [
+        f'cannot look into the folder {folder / "sub/deep"} (Permission '
+        'denied): what is in it is left out'
+    ]
+
+
+def test_a_path_is_shown_in_one_plain_line() -> None:
+    shown = printable('a\nINFO all well \x1b[31m\udcff\u2028é日.jpg')
+    assert shown == 'a\\nINFO all well \\x1b[31m\\udcff\\u2028é日.jpg'
 
 
 def test_what_only_looks_like_an_image_by_its_name(folder: Path) -> None:
@@ -143,4 +192,18 @@ def test_a_path_that_stands_twice_in_a_list_is_refused(folder: Path) -> None:
     listed = folder / 'notes.txt'
     listed.write_text('b.jpg\nsub/c.PNG\n\nb.jpg\n')
     with pytest.raises(ValueError, match=r"line 4: 'b.jpg' stands in line 1"):
+        read_image_list(str(listed), str(folder))
+
+
+def test_two_spellings_of_a_path_are_one(folder: Path) -> None:
+    listed = folder / 'notes.txt'
+    listed.write_text('b.jpg\nsub//./c.PNG\n./b.jpg\n')
+    with pytest.raises(ValueError, match=r'line 3: .* stands in line 1'):
+        read_image_list(str(listed), str(folder))
+
+
+def test_a_list_in_utf_16_is_told_apart(folder: Path) -> None:
+    listed = folder / 'notes.txt'
+    listed.write_text('b.jpg\n', encoding='utf-16')
+    with pytest.raises(ValueError, match=r'line 1: .*save the list as UTF-8'):
         read_image_list(str(listed), str(folder))
