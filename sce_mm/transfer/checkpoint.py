@@ -39,14 +39,20 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        CheckpointError: It is empty, cut short, not a checkpoint, or needs
-            trust.
+        CheckpointError: It is empty, cut short, not a checkpoint, may not be
+            read, or needs trust.
     """
     path = Path(path)
     try:
         content = READERS[kind_of(path)](path, trust)
     except (CheckpointError, FileNotFoundError):
         raise
+    except OSError as error:
+        if error.filename is None:  # a parser that went out of bounds
+            raise CheckpointError(_damaged(path, error)) from error
+        raise CheckpointError(
+            f'{path} cannot be read: {error.strerror}'
+        ) from error
     except ImportError as error:
         raise CheckpointError(
             f'{path} needs the package {error.name!r} to be read, as it '
@@ -54,10 +60,7 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> dict[str, Any]:
         ) from error
     except Exception as error:
         # Whatever a parser trips over: bytes can be wrong in any way.
-        raise CheckpointError(
-            f'{path} is damaged or cut short ({_first_line(error)}): copy or '
-            'download it again'
-        ) from error
+        raise CheckpointError(_damaged(path, error)) from error
     if not isinstance(content, dict):
         raise CheckpointError(
             f'{path} holds a {type(content).__name__}, expected a dict of '
@@ -106,7 +109,9 @@ def _read_torch(path: Path, trust: bool) -> Any:
     except pickle.UnpicklingError as error:
         if trust or 'unexpected EOF' in str(error):
             raise  # damage, not a name that is refused
-        asked = re.search(r'(?:GLOBAL|Unsupported class) (\S+)', str(error))
+        asked = re.search(
+            r'(?:GLOBAL|Unsupported class|but got) (<.+>|\S+)', str(error)
+        )
         raise CheckpointError(
             f'{path} holds more than tensors and plain values, and reading '
             'that could run any program. If you trust its origin, pass '
@@ -165,6 +170,13 @@ def _method_of_history_buffer(owner: Any, name: str) -> Any:
     if owner is HistoryBuffer and name in ('mean', 'max', 'min', 'current'):
         return getattr(owner, name)
     raise pickle.UnpicklingError(f'attribute {name!r} of {owner!r}')
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return (
+        f'{path} is damaged or cut short ({_first_line(error)}): copy or '
+        'download it again'
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -62,6 +62,23 @@ def likely_cause(
             )
         if here[:1] != there[:1]:
             return 'the widths differ: compare base_channels, stem_channels'
-    if set(expected) != set(found):
+    missing, extra = set(expected) - set(found), set(found) - set(expected)
+    if missing and not extra and _blocks(missing) <= _blocks(set(found)):
+        return 'every block is there, but not all of it: the file is not whole'
+    tops = {name.split('.')[0] for name in extra}
+    if (
+        extra
+        and not missing
+        and not tops & {n.split('.')[0] for n in expected}
+    ):
+        return (
+            f'the file holds more than this network: {", ".join(sorted(tops))}'
+        )
+    if missing or extra:
         return 'the depths differ, or the blocks are of another kind'
     return 'the widths differ'
+
+
+def _blocks(names: set[str]) -> set[str]:
+    """``layer4.1`` of ``layer4.1.bn2.weight``."""
+    return {name.rpartition('.')[0].rpartition('.')[0] for name in names}

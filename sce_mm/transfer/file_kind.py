@@ -13,6 +13,16 @@ TORCH, PICKLE, SAFETENSORS = 'torch', 'pickle', 'safetensors'
 _LEGACY = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'
 _LFS = b'version https://git-lfs'
 _AGAIN = 'copy or download it again'
+# Files that are no checkpoints, by their first bytes.
+_OTHERS = {
+    b'\x1f\x8b': 'compressed by gzip: unpack it',
+    b'BZh': 'compressed by bzip2: unpack it',
+    b'\xfd7zXZ': 'compressed by xz: unpack it',
+    b"7z\xbc\xaf'\x1c": 'an archive of 7-Zip: unpack it',
+    b'Rar!': 'an archive of RAR: unpack it',
+    b'\x89HDF': 'an HDF5 file, as Keras writes it, not one of torch',
+    b'\x93NUMPY': 'a single NumPy array, not a checkpoint',
+}
 
 
 def kind_of(path: Path) -> str:
@@ -22,7 +32,7 @@ def kind_of(path: Path) -> str:
         FileNotFoundError: There is no such file.
         CheckpointError: It is a folder, empty, text, or an archive that torch
             did not write.
-        BadZipFile: It is a damaged archive.
+        BadZipFile: It is a damaged archive, a checksum is wrong.
     """
     if path.is_dir():
         raise CheckpointError(
@@ -52,11 +62,19 @@ def kind_of(path: Path) -> str:
 
 
 def _check_zip(path: Path) -> None:
-    """Refuse what torch never writes into its archives."""
+    """Refuse what torch never writes into its archives, and damage.
+
+    Torch itself reads altered bytes without a word.
+    """
     if not zipfile.is_zipfile(path):
         raise CheckpointError(f'{path} is damaged or cut short: {_AGAIN}')
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
+    if any(m.filename.endswith('/constants.pkl') for m in members):
+        raise CheckpointError(
+            f'{path} is a program of TorchScript, not a checkpoint: save the '
+            'state_dict() of what torch.jit.load makes of it'
+        )
     for member in members:
         name = PurePosixPath(member.filename.replace('\\', '/'))
         if name.is_absolute() or '..' in name.parts or ':' in str(name):
@@ -75,6 +93,27 @@ def _check_zip(path: Path) -> None:
             f'{path} is {what} that torch.save did not write: it has no '
             'data.pkl'
         )
+    if sum(m.file_size for m in members) > path.stat().st_size:
+        raise CheckpointError(
+            f'{path} has members that overlap: no checkpoint has, do not use '
+            'it'
+        )
+    _check_sums(path)
+
+
+def _check_sums(path: Path) -> None:
+    """Compare each member with its checksum.
+
+    Raises:
+        BadZipFile: They differ.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            # Torch can be told to leave the sums out.
+            if member.CRC:
+                with archive.open(member) as file:
+                    while file.read(1 << 20):
+                        pass
 
 
 def _is_safetensors(start: bytes, size: int) -> bool:
@@ -92,6 +131,19 @@ def _refuse_others(path: Path, start: bytes) -> None:
             f'{path} is a pointer of git-lfs, not the file itself: git lfs '
             'pull fetches it'
         )
+    for magic, what in _OTHERS.items():
+        if start.startswith(magic):
+            raise CheckpointError(f'{path} is {what}')
+    if path.suffix == '.onnx':
+        raise CheckpointError(
+            f'{path} is a graph of ONNX, whose weights are merged: name the '
+            'checkpoint that it was made of'
+        )
+    if not start.strip(b'\0'):
+        raise CheckpointError(
+            f'{path} begins with zeros, as a download that was broken off '
+            f'does: {_AGAIN}'
+        )
     lower = start.lower()
     if b'<html' in lower or b'<!doctype' in lower:
         raise CheckpointError(
@@ -103,10 +155,6 @@ def _refuse_others(path: Path, start: bytes) -> None:
     ):
         raise CheckpointError(
             f'{path} is not a checkpoint but text or a web page'
-        )
-    if start.startswith(b'\x93NUMPY'):
-        raise CheckpointError(
-            f'{path} is a single NumPy array, not a checkpoint'
         )
     if tarfile.is_tarfile(path):
         raise CheckpointError(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .compare import compare
 from .errors import CheckpointError
+from .tensors import COUNTER
 
 BLOCKS: dict[tuple[bool, tuple[int, ...]], int] = {
     (False, (2, 2, 2, 2)): 18,
@@ -24,15 +25,17 @@ BLOCKS: dict[tuple[bool, tuple[int, ...]], int] = {
     (True, (3, 8, 36, 3)): 152,
 }
 NORM = ('weight', 'bias', 'running_mean', 'running_var')
-COUNTER = 'num_batches_tracked'
 
 # A tensor that gives away another architecture.
 OTHERS = {
-    r'(^|\.)patch_embed\.|(^|\.)cls_token$': 'a vision transformer',
-    r'(^|\.)downsample_layers\.': 'a ConvNeXt',
+    r'(^|\.)patch_embed\.|(^|\.)(cls|class)_token$|\.relative_position_': (
+        'a vision transformer'
+    ),
+    r'(^|\.)downsample_layers\.|\.conv_dw\.': 'a ConvNeXt',
     r'(^|\.)(conv1|stem)\.0\.weight$': 'a ResNet with a deep stem (timm '
     'resnetXXd, mmpretrain and mmdet ResNetV1c and V1d)',
-    r'(^|\.)features\.\d': 'a VGG, MobileNet or DenseNet',
+    r'(^|\.)features\.\d': 'a VGG, MobileNet, DenseNet or another network of '
+    'torchvision in one row',
     r'^res2_0_branch2a_w$': 'a Caffe2 model of Detectron',
 }
 
@@ -111,7 +114,29 @@ def complete(
         raise CheckpointError(
             f'the tensors are not those of a whole {found.name}:\n{difference}'
         )
+    for name, tensor in tensors.items():
+        _check_values(name, tensor)
     return dict(tensors), found
+
+
+def _check_values(name: str, tensor: Tensor) -> None:
+    """Refuse numbers that no training leaves behind.
+
+    Raises:
+        CheckpointError: They are such.
+    """
+    if tensor.is_floating_point() == name.endswith(COUNTER):
+        wrong = f'is of type {str(tensor.dtype).removeprefix("torch.")}'
+    elif name.endswith('running_var') and (tensor < 0).any():
+        wrong = 'has negative variances'
+    elif tensor.ndim == 4 and not tensor.any():
+        wrong = 'has nothing but zeros'
+    else:
+        return
+    raise CheckpointError(
+        f'{name} {wrong}, which no training leaves behind: the file is '
+        'damaged, or not what was trained; copy or export it again'
+    )
 
 
 def architecture_of(tensors: Mapping[str, Tensor]) -> Architecture:
@@ -165,8 +190,9 @@ def refuse_others(names: Iterable[str]) -> None:
     Raises:
         CheckpointError: It is.
     """
-    for name in names:
-        for pattern, what in OTHERS.items():
+    names = list(names)
+    for pattern, what in OTHERS.items():
+        for name in names:
             if re.search(pattern, name):
                 raise CheckpointError(
                     f'this is {what} ({name}); backbones of other code bases '

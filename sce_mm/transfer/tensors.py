@@ -1,5 +1,6 @@
 """The tensors of a checkpoint, whichever container holds them."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,15 +10,22 @@ from torch import Tensor
 from .errors import CheckpointError
 
 CONTAINERS = ('state_dict', 'model')
-# Put before every name by DistributedDataParallel, averaged models, compile.
-WRAPPERS = ('module.', '_orig_mod.')
+# Put before every name by DistributedDataParallel and averaged models.
+WRAPPER = 'module.'
+# Put anywhere by torch.compile, sharding and activation checkpointing.
+INNER_WRAPPERS = re.compile(
+    r'\b(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.'
+)
+PRECISIONS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+COUNTER = 'num_batches_tracked'
 
 
 def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """Tensors under the names of the model, without those of wrappers.
 
     Raises:
-        CheckpointError: There are none, or some are not finite.
+        CheckpointError: There are none, some are not finite, or two have the
+            same name without wrappers.
     """
     content: Any = checkpoint
     for key in CONTAINERS:
@@ -33,7 +41,7 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
         raise CheckpointError(_nothing_found(content))
     for name, tensor in tensors.items():
         _check_memory(name, tensor)
-        if not torch.isfinite(tensor).all():
+        if tensor.dtype in PRECISIONS and not torch.isfinite(tensor).all():
             raise CheckpointError(
                 f'{name} has values that are not finite: the training had '
                 'broken down before this checkpoint; take an earlier one'
@@ -51,22 +59,34 @@ def in_float32(
         convert: Accept other precisions and convert them.
 
     Raises:
-        CheckpointError: Some have another precision and ``convert`` is False.
+        CheckpointError: Some have another precision and ``convert`` is False,
+            or are no numbers that a network is trained with.
     """
-    others = {
-        name: tensor
-        for name, tensor in tensors.items()
-        if tensor.is_floating_point() and tensor.dtype != torch.float32
-    }
+    others: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if tensor.dtype in PRECISIONS:
+            wanted = torch.int64 if name.endswith(COUNTER) else torch.float32
+            if tensor.dtype != wanted:
+                others[name] = tensor.to(wanted)
+        elif tensor.dtype not in (torch.int64, torch.bool):
+            raise CheckpointError(
+                f'{name} is {_dtype(tensor)}: expected float32. Quantised '
+                'weights cannot be trained; name the checkpoint that they '
+                'were made of'
+            )
     if others and not convert:
-        name, tensor = next(iter(others.items()))
+        name = next(iter(others))
         raise CheckpointError(
             f'{len(others)} tensors are not in single precision ({name} is '
-            f'{str(tensor.dtype).removeprefix("torch.")}): half precision has '
-            'lost digits that fine-tuning may miss. If that is known, '
-            '--float32 converts them'
+            f'{_dtype(tensors[name])}, expected {_dtype(others[name])}); half '
+            'precision has lost digits that fine-tuning may miss. If that is '
+            'known, --float32 converts them'
         )
-    return dict(tensors) | {k: v.float() for k, v in others.items()}
+    return {**tensors, **others}
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix('torch.')
 
 
 def _check_memory(name: str, tensor: Tensor) -> None:
@@ -90,14 +110,20 @@ def _check_memory(name: str, tensor: Tensor) -> None:
 
 
 def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    plain = {INNER_WRAPPERS.sub('', n): t for n, t in tensors.items()}
+    if len(plain) < len(tensors):
+        raise CheckpointError(
+            'some tensors are there twice, with and without the wrapper of '
+            'torch.compile or of sharding in their names: which of them count '
+            'is not known'
+        )
     # A name without a dot is a counter of the wrapper itself.
-    inner = {name: tensor for name, tensor in tensors.items() if '.' in name}
-    for wrapper in WRAPPERS:
-        if inner and all(name.startswith(wrapper) for name in inner):
-            return _unwrapped(
-                {n.removeprefix(wrapper): t for n, t in inner.items()}
-            )
-    return tensors
+    inner = {name: tensor for name, tensor in plain.items() if '.' in name}
+    if inner and all(name.startswith(WRAPPER) for name in inner):
+        return _unwrapped(
+            {n.removeprefix(WRAPPER): t for n, t in inner.items()}
+        )
+    return plain
 
 
 def _nothing_found(content: Mapping[str, Any]) -> str:
