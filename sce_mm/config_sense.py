@@ -7,7 +7,6 @@ dir that cannot be written to.
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -21,6 +20,7 @@ from .config_types import (
     sharding,
     unknown_types,
 )
+from .device_views import device_view_problems, view_transforms
 from .evaluation.rng import preserve_rng
 
 
@@ -106,13 +106,14 @@ def _combinations(cfg: Config) -> Iterator[str]:
             'keys for in_batch_keys=True; use a larger batch, or '
             'model.head.in_batch_keys=False and a queue'
         )
-    for key, transform in _view_transforms(cfg):
+    for key, transform in view_transforms(cfg):
         views = len(transform['views'])
         if views < max(2, targets):
             yield (
                 f'{key}.views: {views} view(s), but the model needs at least '
                 f'{max(2, targets)} (num_target_views={targets})'
             )
+    yield from device_view_problems(cfg)
     hooks = [hook['type'] for hook in cfg.get('custom_hooks') or []]
     if hooks.count('MomentumUpdateHook') != 1:
         yield (
@@ -144,15 +145,6 @@ def _schedules(cfg: Config) -> Iterator[str]:
                 f'param_scheduler.warmup_epochs: must be from 0 to below the '
                 f'{epochs} epochs of train_cfg.max_epochs, got {warmup!r}'
             )
-
-
-def _view_transforms(cfg: Config) -> Iterator[tuple[str, Any]]:
-    dataset, path = cfg.train_dataloader.dataset, 'train_dataloader.dataset'
-    while 'dataset' in dataset:
-        dataset, path = dataset['dataset'], f'{path}.dataset'
-    for index, transform in enumerate(dataset.get('pipeline') or []):
-        if transform.get('type') == 'SCEViews':
-            yield f'{path}.pipeline[{index}]', transform
 
 
 def _processes(cfg: Config) -> int:

@@ -16,6 +16,7 @@ from sce_mm.beginnings import (
     set_initial_weights,
     set_resume,
 )
+from sce_mm.device_views import set_device_views
 from sce_mm.dry_run import dry_run
 from sce_mm.launch import (
     add_common_arguments,
@@ -78,6 +79,12 @@ def parse_args() -> argparse.Namespace:
         'for GPUs, or bfloat16, for GPUs and CPUs that have it',
     )
     parser.add_argument(
+        '--device-views',
+        action='store_true',
+        help='workers decode images and draw the views, the device of the '
+        'model makes them',
+    )
+    parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
         help='scale the learning rate from the batch size of the recipe to '
@@ -114,6 +121,8 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         cfg.optim_wrapper.type = 'BF16OptimWrapper'
         # bfloat16 has the range of float32: gradients need no scale.
         cfg.optim_wrapper.pop('loss_scale', None)
+    if args.device_views:
+        set_device_views(cfg)
     if args.auto_scale_lr:
         enable_lr_scaling(cfg)
     if args.no_validate:

@@ -11,7 +11,8 @@ from mmpretrain.registry import TRANSFORMS
 
 from .augmentations import Augmentation, build_augmentation
 from .samplers import SampleIndex
-from .view_params import UniformSource, apply_params, draw_params
+from .view_params import UniformSource, ViewParams, apply_params, draw_params
+from .view_tensors import pack_params
 
 
 @TRANSFORMS.register_module()
@@ -32,6 +33,10 @@ class SCEViews(BaseTransform):
         views: One dict a view: ``augmentation`` names one of ``weak``,
             ``strong``, ``strong_alpha``, ``strong_beta``, ``strong_gamma``;
             other keys override numbers of :class:`Augmentation`.
+        deferred: Draw the same numbers, but leave it to
+            :class:`ViewPreprocessor` to make the views of them on the
+            model's device. ``results['img']`` then becomes the image and the
+            parameters [V, 21] of :func:`pack_params`.
 
     Raises:
         ValueError: No view, an unknown name or key, or a value out of range.
@@ -44,7 +49,9 @@ class SCEViews(BaseTransform):
         ... ])
     """
 
-    def __init__(self, views: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, views: Sequence[Mapping[str, Any]], deferred: bool = False
+    ) -> None:
         if isinstance(views, (str, Mapping)) or not isinstance(
             views, Sequence
         ):
@@ -55,9 +62,10 @@ class SCEViews(BaseTransform):
         if not views:
             raise ValueError('views is empty: name at least one view')
         self.views = [_build(i, view) for i, view in enumerate(views)]
+        self.deferred = deferred
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Replace the image by its views."""
+        """Replace the image by its views, or add what makes them."""
         image = results['img']
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(
@@ -66,21 +74,33 @@ class SCEViews(BaseTransform):
                 "dict(type='LoadImage')"
             )
         height, width = image.shape[:2]
-        index = results.get('sample_idx')
-        views = []
+        params = self._draw(height, width, results.get('sample_idx'))
+        sizes = [view.size for view in self.views]
+        if self.deferred:
+            return {**results, 'img': [image, pack_params(params, sizes)]}
+        views = [
+            apply_params(image, drawn, size)
+            for drawn, size in zip(params, sizes, strict=True)
+        ]
+        return {**results, 'img': views}
+
+    def _draw(self, height: int, width: int, index: Any) -> list[ViewParams]:
+        params = []
         for number, augmentation in enumerate(self.views):
             rng: UniformSource = (
                 index.rng(number)
                 if isinstance(index, SampleIndex)
                 else np.random
             )
-            params = draw_params(augmentation, height, width, rng)
-            views.append(apply_params(image, params, augmentation.size))
-        return {**results, 'img': views}
+            params.append(draw_params(augmentation, height, width, rng))
+        return params
 
     def __repr__(self) -> str:
         lines = ',\n    '.join(str(view) for view in self.views)
-        return f'{type(self).__name__}(views=[\n    {lines}])'
+        return (
+            f'{type(self).__name__}(views=[\n    {lines}], '
+            f'deferred={self.deferred})'
+        )
 
 
 def _build(number: int, view: Mapping[str, Any]) -> Augmentation:

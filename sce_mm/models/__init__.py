@@ -3,6 +3,13 @@
 from .algorithms import SCE
 from .heads import SCEHead
 from .losses import SCELoss
-from .utils import MemoryQueue, MomentumEncoder
+from .utils import MemoryQueue, MomentumEncoder, ViewPreprocessor
 
-__all__ = ['SCE', 'MemoryQueue', 'MomentumEncoder', 'SCEHead', 'SCELoss']
+__all__ = [
+    'SCE',
+    'MemoryQueue',
+    'MomentumEncoder',
+    'SCEHead',
+    'SCELoss',
+    'ViewPreprocessor',
+]

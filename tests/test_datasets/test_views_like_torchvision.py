@@ -5,8 +5,6 @@ a bound that has a reason. With parameters drawn by each side, the views must
 have the same statistics.
 """
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,89 +14,16 @@ from image_files import photographs
 from PIL import Image
 from scipy.stats import ks_2samp
 from torchvision import transforms
-from torchvision.transforms import functional
+from torchvision_views import BOUNDS, pil_hue, stages
 
 from sce_mm.datasets import (
     AUGMENTATIONS,
     Augmentation,
-    ViewParams,
     apply_params,
     draw_params,
-    image_ops,
 )
 
 Array = np.ndarray[Any, Any]
-# Largest deviation in levels of 255. One is rounding: the integer weights of
-# the resize, a blend that is cut or rounded, the integer weights of L, a mean
-# of L that lies near a half, a sum over taps. For the hue see image_ops.
-BOUNDS = {
-    'crop': 1,
-    'brightness': 1,
-    'contrast': 1,
-    'saturation': 1,
-    'hue': 12,
-    'grey': 1,
-    'blur': 1,
-    'solarise': 0,
-    'flip': 0,
-}
-
-
-def pil(view: Array) -> Image.Image:
-    """PIL image of BGR."""
-    return Image.fromarray(np.ascontiguousarray(view[..., ::-1]))
-
-
-def on_tensor(operation: Callable[..., torch.Tensor], *args: Any) -> Any:
-    """A torchvision operation that is exact on float tensors."""
-
-    def call(view: Array) -> Array:
-        image = functional.pil_to_tensor(pil(view)).double() / 255
-        return (255 * operation(image, *args)).permute(1, 2, 0).numpy()
-
-    return call
-
-
-def on_pil(operation: Callable[..., Any], *args: Any) -> Any:
-    """A torchvision operation on PIL images."""
-    return lambda view: np.asarray(operation(pil(view), *args), np.float64)
-
-
-def pil_hue(view: Array, params: ViewParams) -> Array:
-    """Torchvision's hue on a PIL image, RGB."""
-    factor = dict(params.jitter)['hue']
-    return np.asarray(functional.adjust_hue(pil(view), factor), np.float64)
-
-
-def stages(params: ViewParams, size: int) -> list[tuple[str, Any, Any]]:
-    """Name, our operation and torchvision's, in the order of the paper."""
-    found: list[tuple[str, Any, Any]] = [
-        (
-            'crop',
-            lambda v: image_ops.resized_crop(v, *params.crop, size),
-            on_pil(functional.resized_crop, *params.crop, [size, size]),
-        )
-    ]
-    for name, factor in params.jitter:
-        on = on_tensor if name == 'hue' else on_pil
-        theirs = on(getattr(functional, f'adjust_{name}'), factor)
-        ours = partial(image_ops.JITTER[name], factor=factor)
-        found.append((name, ours, theirs))
-    if params.grey:
-        theirs = on_pil(functional.to_grayscale, 3)
-        found.append(('grey', image_ops.to_grey, theirs))
-    if params.blur_sigma is not None:
-        sigma = params.blur_sigma
-        theirs = on_tensor(functional.gaussian_blur, [23, 23], [sigma, sigma])
-        ours = partial(image_ops.gaussian_blur, sigma=sigma)
-        found.append(('blur', ours, theirs))
-    if params.solarise_threshold is not None:
-        theirs = on_pil(functional.solarize, 128)
-        found.append(('solarise', image_ops.solarise, theirs))
-    if params.flip:
-        theirs = on_pil(functional.hflip)
-        found.append(('flip', image_ops.horizontal_flip, theirs))
-    return found
 
 
 @pytest.mark.parametrize('name', AUGMENTATIONS)

@@ -45,3 +45,15 @@ def test_mixed_precision_in_either_format(applied, recipe):
 def test_precision_is_the_recipes_own_unless_asked(applied):
     types = [applied(recipe).optim_wrapper.get('type') for recipe in RECIPES]
     assert types == [None, 'AmpOptimWrapper']
+
+
+def test_views_on_the_device_are_one_option(applied):
+    plain = applied(RECIPES[0])
+    assert 'deferred' not in plain.train_dataloader.dataset.pipeline[1]
+    cfg = applied(RECIPES[0], '--device-views')
+    assert cfg.train_dataloader.dataset.pipeline[1].deferred is True
+    assert cfg.train_dataloader.collate_fn.type == 'pseudo_collate'
+    assert cfg.model.data_preprocessor.type == 'ViewPreprocessor'
+    assert (
+        cfg.model.data_preprocessor.mean == plain.model.data_preprocessor.mean
+    )

@@ -3,5 +3,11 @@
 from .batch_norm import SplitBatchNorm2d
 from .memory_queue import MemoryQueue
 from .momentum_encoder import MomentumEncoder
+from .view_preprocessor import ViewPreprocessor
 
-__all__ = ['MemoryQueue', 'MomentumEncoder', 'SplitBatchNorm2d']
+__all__ = [
+    'MemoryQueue',
+    'MomentumEncoder',
+    'SplitBatchNorm2d',
+    'ViewPreprocessor',
+]

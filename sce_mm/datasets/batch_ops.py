@@ -1,0 +1,177 @@
+"""The operations of :mod:`image_ops` on batches, on any device.
+
+Every function takes ``views`` [N, 3, h, w], BGR, float32 that holds whole
+levels from 0 to 255, and one value a view [N]; it returns such a tensor and
+leaves its arguments alone. Rounding and cutting are those of ``image_ops``,
+so both agree to one level. The hue alone is not made of 8-bit HSV here: it is
+that of torchvision's float tensors, from which ``image_ops`` is up to 12
+levels away. Nothing makes the host wait for the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, interpolate
+
+# Weights of L for B, G and R.
+_LUMA = (0.114, 0.587, 0.299)
+# As in image_ops: PIL cuts the fraction of a blend, rounding does it here.
+_TRUNCATE = -0.499
+# The paper's GPU views use a 23 x 23 kernel for every crop size.
+_BLUR_RADIUS = 11
+# A blur of this deviation is none; of zero it would be none by zero.
+_SMALLEST_SIGMA = 1e-3
+
+
+def resized_crops(
+    images: Sequence[Tensor] | Tensor,
+    boxes: Sequence[Sequence[int]],
+    size: int,
+) -> Tensor:
+    """Cut a box out of each image and resize it, bilinear with antialiasing.
+
+    Args:
+        images: N images [3, h, w] uint8 of any heights and widths.
+        boxes: Top, left, height and width of each, on the host.
+        size: Height and width of the views.
+
+    Returns:
+        ``[N, 3, size, size]`` float32.
+    """
+    crops = []
+    for image, (top, left, height, width) in zip(images, boxes, strict=True):
+        crop = image[None, :, top : top + height, left : left + width]
+        crops.append(
+            # Integers are resized on CPUs only.
+            interpolate(
+                crop.float(),
+                size=(size, size),
+                mode='bilinear',
+                antialias=True,
+            )
+        )
+    return _levels(torch.cat(crops))
+
+
+def adjust_brightness(views: Tensor, factors: Tensor) -> Tensor:
+    """``factor * view``."""
+    return _levels(_wide(factors) * views + _TRUNCATE)
+
+
+def adjust_contrast(views: Tensor, factors: Tensor) -> Tensor:
+    """``factor * view + (1 - factor) * m``, m the rounded mean of L."""
+    mean = (_luma(views).mean(dim=(1, 2, 3)) + 0.5).floor()
+    return _blend(views, _wide(mean), factors)
+
+
+def adjust_saturation(views: Tensor, factors: Tensor) -> Tensor:
+    """``factor * view + (1 - factor) * L``."""
+    return _blend(views, _levels(_luma(views)), factors)
+
+
+def adjust_hue(views: Tensor, factors: Tensor) -> Tensor:
+    """Turn the hue by ``factor`` turns.
+
+    Value v and chroma c of HSV stay. With the hue h in sixths of a turn, a
+    channel is v - c clip(min(k, 4 - k), 0, 1), k = (n + h) mod 6, n = 5, 3, 1
+    for R, G, B.
+    """
+    blue, green, red = views.unbind(dim=1)
+    value = views.amax(dim=1)
+    chroma = value - views.amin(dim=1)
+    # Grey pixels have no hue, and keep their level with any.
+    divisor = chroma.clamp_min(1.0)
+    hue = torch.where(
+        value == red,
+        (green - blue) / divisor,
+        torch.where(
+            value == green,
+            2 + (blue - red) / divisor,
+            4 + (red - green) / divisor,
+        ),
+    )
+    hue = hue + 6 * factors.view(-1, 1, 1)
+    channels = []
+    for offset in (1, 3, 5):
+        place = (hue + offset).remainder(6)
+        share = torch.minimum(place, 4 - place).clamp(0, 1)
+        channels.append(value - chroma * share)
+    return _levels(torch.stack(channels, dim=1))
+
+
+def to_grey(views: Tensor, _: Tensor) -> Tensor:
+    """L = 0.299 R + 0.587 G + 0.114 B in all three channels."""
+    return _levels(_luma(views)).expand_as(views)
+
+
+def gaussian_blur(views: Tensor, sigmas: Tensor) -> Tensor:
+    """Blur with 23 x 23 taps, the border reflected without its edge."""
+    taps = torch.arange(
+        -_BLUR_RADIUS, _BLUR_RADIUS + 1, device=views.device
+    ).float()
+    scaled = taps / sigmas.clamp_min(_SMALLEST_SIGMA).view(-1, 1)
+    kernels = (-0.5 * scaled.square()).exp()
+    kernels = kernels / kernels.sum(dim=1, keepdim=True)
+    # A channel of a view is a group with a kernel of its own.
+    weights = kernels.repeat_interleave(3, dim=0)[:, None, None]
+    groups = len(weights)
+    rows = _reflected(views, dim=3).flatten(0, 1)[None]
+    rows = conv2d(rows, weights, groups=groups)
+    columns = _reflected(rows, dim=2)
+    blurred = conv2d(columns, weights.transpose(2, 3), groups=groups)
+    return _levels(blurred.view_as(views))
+
+
+def solarise(views: Tensor, thresholds: Tensor) -> Tensor:
+    """Invert the pixels at or above the threshold."""
+    return torch.where(views < _wide(thresholds), views, 255 - views)
+
+
+def horizontal_flip(views: Tensor, _: Tensor) -> Tensor:
+    """Mirror left and right."""
+    return views.flip(dims=(3,))
+
+
+OPERATIONS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    'brightness': adjust_brightness,
+    'contrast': adjust_contrast,
+    'saturation': adjust_saturation,
+    'hue': adjust_hue,
+    'grey': to_grey,
+    'blur': gaussian_blur,
+    'solarise': solarise,
+    'flip': horizontal_flip,
+}
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values.view(-1, 1, 1, 1)
+
+
+def _levels(views: Tensor) -> Tensor:
+    return views.round().clamp(0, 255)
+
+
+def _luma(views: Tensor) -> Tensor:
+    blue, green, red = views.split(1, dim=1)
+    return _LUMA[0] * blue + _LUMA[1] * green + _LUMA[2] * red
+
+
+def _blend(views: Tensor, others: Tensor, factors: Tensor) -> Tensor:
+    factors = _wide(factors)
+    return _levels(factors * views + (1 - factors) * others + _TRUNCATE)
+
+
+def _reflected(views: Tensor, dim: int) -> Tensor:
+    """Lengthen a side by the radius of the blur at both ends.
+
+    ``torch.nn.functional.pad`` reflects once, which is not enough for views
+    that are smaller than the radius.
+    """
+    places = np.pad(np.arange(views.shape[dim]), _BLUR_RADIUS, mode='reflect')
+    index = torch.from_numpy(places).to(views.device, non_blocking=True)
+    return views.index_select(dim, index)

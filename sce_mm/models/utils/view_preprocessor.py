@@ -1,0 +1,44 @@
+"""A data preprocessor that makes the views itself."""
+
+from typing import Any
+
+from mmpretrain.models import SelfSupDataPreprocessor
+from mmpretrain.registry import MODELS
+from torch import Tensor
+
+from ...datasets.batch_views import make_views
+
+
+@MODELS.register_module()
+class ViewPreprocessor(SelfSupDataPreprocessor):
+    """Views, order of channels and normalisation on the model's device.
+
+    For ``SCEViews(deferred=True)``, which sends each image with the
+    parameters of its views, and ``collate_fn=dict(type='pseudo_collate')``,
+    as images differ in size. Everything else, evaluations for example, is
+    treated as by the base class, whose arguments it takes.
+    """
+
+    def forward(self, data: dict, training: bool = False) -> dict[str, Any]:
+        """Views ``[N, 3, size, size]``, normalised, in a list.
+
+        Args:
+            data: ``inputs`` are N images [3, h, w] uint8 BGR and N parameter
+                tensors [V, 21], or whatever the base class takes.
+            training: See the base class.
+        """
+        inputs = data['inputs']
+        if _are_deferred(inputs):
+            images, params = inputs
+            views = make_views(self.cast_data(images), params)
+            data = {**data, 'inputs': views}
+        return super().forward(data, training)
+
+
+def _are_deferred(inputs: Any) -> bool:
+    """Whether these are images and parameters; views have a dimension more."""
+    return (
+        not isinstance(inputs, Tensor)
+        and len(inputs) == 2
+        and inputs[1][0].ndim == 2
+    )

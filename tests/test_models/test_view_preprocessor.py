@@ -1,0 +1,259 @@
+"""Deferred views through transform, loader, preprocessor and Runner."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from image_files import encode, photographs
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmpretrain.registry import MODELS
+from PIL import Image
+from tiny_runner import Record
+
+import sce_mm
+from sce_mm.config_check import ConfigError
+from sce_mm.config_sense import check_sense
+from sce_mm.device_views import set_device_views
+from sce_mm.launch import build_runner
+from sce_mm.transfer import read_checkpoint
+
+CONFIGS = Path(sce_mm.__file__).parents[1] / 'configs' / 'sce'
+STATISTICS = dict(
+    mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
+)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory) -> Path:
+    """Twelve photographs of several sizes."""
+    path = tmp_path_factory.mktemp('photographs')
+    for number in range(2):
+        for name, photo in photographs().items():
+            side = 90 - 8 * len(name)
+            image = Image.fromarray(photo).resize((side + 20, side))
+            image = image.rotate(180 * number)
+            (path / f'{name}{number}.jpg').write_bytes(encode(image, 'JPEG'))
+    return path
+
+
+def batches(folder: Path, workers: int, deferred: bool) -> list[dict]:
+    """The normalised batches of epoch 3."""
+    init_default_scope('mmpretrain')
+    views = [
+        dict(augmentation='weak', size=40),
+        dict(augmentation='strong_beta', size=32, jitter_prob=0.0),
+        dict(augmentation='strong_gamma', size=16, jitter_prob=0.0),
+    ]
+    collate = 'pseudo_collate' if deferred else 'default_collate'
+    loader = Runner.build_dataloader(
+        dict(
+            batch_size=4,
+            num_workers=workers,
+            sampler=dict(type='SeededSampler', shuffle=True),
+            collate_fn=dict(type=collate),
+            dataset=dict(
+                type='UnlabelledImages',
+                data_root=str(folder),
+                pipeline=[
+                    dict(type='LoadImage'),
+                    dict(type='SCEViews', views=views, deferred=deferred),
+                    dict(type='PackInputs'),
+                ],
+            ),
+        ),
+        seed=5,
+    )
+    name = 'ViewPreprocessor' if deferred else 'SelfSupDataPreprocessor'
+    preprocessor = MODELS.build(dict(type=name, **STATISTICS))
+    loader.sampler.set_epoch(3)
+    return [preprocessor(batch, True) for batch in loader]
+
+
+@pytest.mark.integration
+def test_the_loader_gives_the_views_that_workers_would_have_made(folder):
+    expected = batches(folder, 0, deferred=False)
+    alone, workers = (batches(folder, n, deferred=True) for n in (0, 2))
+    for plain, one, two in zip(expected, alone, workers, strict=True):
+        assert [v.shape for v in one['inputs']] == [
+            v.shape for v in plain['inputs']
+        ]
+        for ours, again, theirs in zip(
+            one['inputs'], two['inputs'], plain['inputs'], strict=True
+        ):
+            assert torch.equal(ours, again)
+            # Two levels, divided by the smallest standard deviation.
+            assert (ours - theirs).abs().max() < 2.1 / 57.12
+        paths = [
+            [sample.img_path for sample in each['data_samples']]
+            for each in (plain, one)
+        ]
+        assert paths[0] == paths[1]
+
+
+def sample(seed: int = 0) -> dict:
+    """Two images and parameters in which every operation occurs."""
+    transform = sce_mm.datasets.SCEViews(
+        [
+            dict(
+                augmentation='strong_beta',
+                size=24,
+                jitter_prob=1.0,
+                grey_prob=0.5,
+                blur_prob=1.0,
+                solarise_prob=1.0,
+            ),
+            dict(augmentation='weak', size=12),
+        ],
+        deferred=True,
+    )
+    np.random.seed(seed)
+    draw = np.random.default_rng(seed)
+    images, params = [], []
+    for size in ((50, 60), (40, 31)):
+        image = draw.integers(0, 256, (*size, 3), dtype=np.uint8)
+        raw, rows = transform(dict(img=image))['img']
+        images.append(torch.from_numpy(raw).permute(2, 0, 1).contiguous())
+        params.append(rows)
+    return {'inputs': [images, params], 'data_samples': None}
+
+
+def test_nothing_of_the_device_is_read(monkeypatch):
+    """Tensors of the meta device have no values that could be read."""
+    # There is no autocast for it.
+    monkeypatch.setattr(torch, 'autocast', lambda *_, **__: nullcontext())
+    preprocessor = MODELS.build(dict(type='ViewPreprocessor', **STATISTICS))
+    views = preprocessor.to('meta')(sample(), True)['inputs']
+    assert [tuple(v.shape) for v in views] == [(2, 3, 24, 24), (2, 3, 12, 12)]
+    assert all(v.device.type == 'meta' for v in views)
+
+
+def test_autocast_and_the_compiler_change_no_view():
+    preprocessor = MODELS.build(dict(type='ViewPreprocessor', **STATISTICS))
+    plain = preprocessor(sample(), True)['inputs']
+    with torch.autocast('cpu', torch.bfloat16):
+        cast = preprocessor(sample(), True)['inputs']
+    compiled = torch.compile(preprocessor, backend='eager')
+    for others in (cast, compiled(sample(), True)['inputs']):
+        for view, other in zip(plain, others, strict=True):
+            assert other.dtype == torch.float32
+            assert torch.equal(view, other)
+
+
+def test_what_is_not_deferred_is_treated_as_by_mmpretrain():
+    ours, theirs = (
+        MODELS.build(dict(type=name, **STATISTICS))
+        for name in ('ViewPreprocessor', 'SelfSupDataPreprocessor')
+    )
+    image = torch.randint(256, (2, 3, 8, 8), dtype=torch.uint8)
+    for inputs in (image, [image], [image, image], 3 * [image]):
+        data = {'inputs': inputs, 'data_samples': None}
+        one, other = ours(data)['inputs'], theirs(data)['inputs']
+        assert torch.equal(torch.stack(list(one)), torch.stack(list(other)))
+
+
+def config(folder: Path, work_dir: Path, **overrides) -> Config:
+    """The laptop recipe, narrow, 12 images a epoch in batches of 4."""
+    cfg = Config.fromfile(CONFIGS / 'sce_resnet18_1xb64-coslr-200e_folder.py')
+    cfg.merge_from_dict(
+        {
+            'train_dataloader.batch_size': 4,
+            'train_dataloader.num_workers': 0,
+            'train_dataloader.persistent_workers': False,
+            'train_dataloader.dataset.data_root': str(folder),
+            'train_dataloader.dataset.pipeline.1.views.0.size': 32,
+            'train_dataloader.dataset.pipeline.1.views.1.size': 32,
+            'model.queue.length': 24,
+            'model.backbone.base_channels': 4,
+            'model.backbone.stem_channels': 4,
+            'model.neck.in_channels': 32,
+            'train_cfg.max_epochs': 2,
+            'param_scheduler.warmup_epochs': 1,
+            'default_hooks.checkpoint.by_epoch': False,
+            'default_hooks.checkpoint.interval': 2,
+            'work_dir': str(work_dir),
+            'log_level': 'ERROR',
+            'launcher': 'none',
+            'experiment_name': work_dir.name,
+        }
+    )
+    set_device_views(cfg)
+    cfg.merge_from_dict(overrides)
+    return cfg
+
+
+def run(cfg: Config):
+    runner = build_runner(cfg)
+    record = Record()
+    runner.register_hook(record)
+    runner.train()
+    return runner, torch.stack(record.losses)
+
+
+@pytest.mark.integration
+def test_a_run_trains_on_them_evaluates_and_resumes_exactly(folder, tmp_path):
+    images = dict(
+        batch_size=4,
+        num_workers=0,
+        dataset=dict(
+            type='CustomDataset',
+            data_root=str(folder.parent),
+            data_prefix='',
+            pipeline=[
+                dict(type='LoadImage'),
+                dict(type='Resize', scale=(32, 32)),
+                dict(type='PackInputs'),
+            ],
+        ),
+    )
+    knn = dict(type='OnlineKNNHook', bank=images, query=images, k=1)
+    cfg = config(folder, tmp_path / 'whole')
+    cfg.custom_hooks = [*cfg.custom_hooks, knn]
+    whole, losses = run(cfg)
+    assert len(losses) == 6
+    assert torch.isfinite(losses).all()
+    assert 'knn_top1_k1' in str(list(whole.message_hub.log_scalars))
+    middle = tmp_path / 'whole' / 'iter_2.pth'
+    assert read_checkpoint(middle)['meta']['sce_mm']['channel_order'] == 'rgb'
+    resumed, rest = run(
+        config(
+            folder, tmp_path / 'resumed', resume=True, load_from=str(middle)
+        )
+    )
+    assert torch.equal(rest, losses[2:])
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [
+        (
+            'train_dataloader.collate_fn.type',
+            'default_collate',
+            "collate_fn.type='pseudo_collate', got 'default_collate'",
+        ),
+        (
+            'model.data_preprocessor.type',
+            'SelfSupDataPreprocessor',
+            "data_preprocessor.type='ViewPreprocessor', got 'SelfSup",
+        ),
+    ],
+)
+def test_half_of_it_is_refused(folder, tmp_path, key, value, message):
+    check_sense(config(folder, tmp_path))
+    with pytest.raises(ConfigError, match=rf'\]\.deferred: .*{message}'):
+        check_sense(config(folder, tmp_path, **{key: value}))
+
+
+def test_a_config_without_such_views_is_refused(folder, tmp_path):
+    cfg = config(folder, tmp_path)
+    cfg.model.data_preprocessor.type = 'TwoNormDataPreprocessor'
+    with pytest.raises(ValueError, match='has 1 SCEViews and TwoNorm'):
+        set_device_views(cfg)
+    cfg.train_dataloader.dataset.pipeline.pop(1)
+    with pytest.raises(ValueError, match='has 0 SCEViews'):
+        set_device_views(cfg)
