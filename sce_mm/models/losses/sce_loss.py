@@ -6,15 +6,15 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .candidates import Candidates, log_partitions, relate_views
 from .functional import (
     Contrast,
     Relation,
     combine,
     contrast,
-    relate,
     target_entropy,
 )
-from .softmax import ChunkSize, Softmax, attend, log_partition
+from .softmax import ChunkSize
 
 
 @MODELS.register_module()
@@ -116,9 +116,7 @@ class SCELoss(nn.Module):
     ) -> dict[str, Tensor]:
         """Mean loss over pairs and batch.
 
-        All rows are L2-normalised. Work is shared: a key meets the
-        candidates once, whatever the number of queries that it teaches, and a
-        query meets the queue once.
+        All rows are L2-normalised.
 
         Args:
             queries: Online embeddings, ``[N, D]`` for each online view.
@@ -146,20 +144,27 @@ class SCELoss(nn.Module):
         if batch_keys is not None:
             rows = torch.arange(len(keys[0]), device=keys[0].device)
             own = first_row + rows
+        candidates = Candidates(queue, batch_keys, own)
         # Similarities are divided by temperatures down to 0.03: half
         # precision has no digits left for that.
         with torch.autocast(keys[0].device.type, enabled=False):
-            relations = self._relations(keys, queue, batch_keys, own)
-            log_z = self._log_partitions(
-                queries, pairs, queue, batch_keys, own
+            relations = relate_views(
+                keys,
+                candidates,
+                self.target_temperature,
+                self.official_zero_logit,
+                self.chunk_size,
+            )
+            log_z = log_partitions(
+                queries,
+                pairs,
+                candidates,
+                self.temperature,
+                self.chunk_size,
             )
             # Pairs and batch are one long batch from here on.
-            relation = Relation(
-                *(
-                    torch.cat([relations[j][field] for _, j in pairs])
-                    for field in range(len(Relation._fields))
-                )
-            )
+            by_pair = [relations[j] for _, j in pairs]
+            relation = Relation(*map(torch.cat, zip(*by_pair, strict=True)))
             terms = contrast(
                 torch.cat([queries[i] for i, _ in pairs]),
                 torch.cat([keys[j] for _, j in pairs]),
@@ -190,84 +195,6 @@ class SCELoss(nn.Module):
                 'use a larger batch (drop_last=True drops a short last one) '
                 'or in_batch_keys=False with a queue'
             )
-
-    def _relations(
-        self,
-        keys: Sequence[Tensor],
-        queue: Tensor | None,
-        batch_keys: Sequence[Tensor] | None,
-        own: Tensor | None,
-    ) -> list[Relation]:
-        """One for each target view."""
-        parts: list[list[Softmax]] = [[] for _ in keys]
-        if queue is not None:
-            # The keys of all views meet the queue at once.
-            log_z, centroid = attend(
-                torch.cat(list(keys)),
-                queue,
-                self.target_temperature,
-                chunk_size=self.chunk_size,
-            )
-            for view, part in enumerate(
-                zip(
-                    log_z.chunk(len(keys)),
-                    centroid.chunk(len(keys)),
-                    strict=True,
-                )
-            ):
-                parts[view].append(Softmax(*part))
-        for view, rows in enumerate(batch_keys or ()):
-            parts[view].append(
-                attend(
-                    keys[view],
-                    rows,
-                    self.target_temperature,
-                    own,
-                    self.chunk_size,
-                )
-            )
-        return [
-            relate(
-                key,
-                part,
-                self.target_temperature,
-                self.official_zero_logit,
-            )
-            for key, part in zip(keys, parts, strict=True)
-        ]
-
-    def _log_partitions(
-        self,
-        queries: Sequence[Tensor],
-        pairs: Sequence[tuple[int, int]],
-        queue: Tensor | None,
-        batch_keys: Sequence[Tensor] | None,
-        own: Tensor | None,
-    ) -> Tensor:
-        """Of the candidates, for each pair and row: ``[len(pairs) N]``."""
-        parts = []
-        if queue is not None:
-            # A query meets the queue once, whatever the number of its pairs.
-            by_query = log_partition(
-                torch.cat(list(queries)),
-                queue,
-                self.temperature,
-                chunk_size=self.chunk_size,
-            ).chunk(len(queries))
-            parts.append(torch.cat([by_query[i] for i, _ in pairs]))
-        if batch_keys is not None:
-            by_pair = [
-                log_partition(
-                    queries[i],
-                    batch_keys[j],
-                    self.temperature,
-                    own,
-                    self.chunk_size,
-                )
-                for i, j in pairs
-            ]
-            parts.append(torch.cat(by_pair))
-        return torch.stack(parts).logsumexp(dim=0)
 
     def _summary(
         self, terms: Contrast, relation: Relation

@@ -1,0 +1,120 @@
+"""All queries and keys of a step against its candidates, nothing twice.
+
+Legend of shapes as in :mod:`~sce_mm.models.losses.functional`. A key meets
+the candidates once, whatever the number of queries that it teaches; a query
+meets the queue once, whatever the number of keys that it learns from.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .functional import Relation, relate
+from .softmax import ChunkSize, Softmax, attend, log_partition
+
+
+class Candidates(NamedTuple):
+    """What the images of a step are compared with.
+
+    Attributes:
+        queue: ``[K, D]``, keys of earlier steps, or None.
+        batch_keys: For each target view the keys of all processes,
+            ``[M, D]``, or None.
+        own: ``[N]`` int64, the row of ``batch_keys`` that is image i's own
+            key and so no candidate of it; None without ``batch_keys``.
+    """
+
+    queue: Tensor | None
+    batch_keys: Sequence[Tensor] | None
+    own: Tensor | None
+
+
+def relate_views(
+    keys: Sequence[Tensor],
+    candidates: Candidates,
+    target_temperature: float,
+    zero_logit: bool = False,
+    chunk_size: ChunkSize = None,
+) -> list[Relation]:
+    """Relation of the keys ``[N, D]`` of each target view.
+
+    Args:
+        keys: One tensor for each target view.
+        candidates: Of the step.
+        target_temperature: See :func:`~sce_mm.models.losses.softmax.attend`.
+        zero_logit: See :func:`~sce_mm.models.losses.functional.relate`.
+        chunk_size: See :mod:`~sce_mm.models.losses.softmax`.
+    """
+    parts: list[list[Softmax]] = [[] for _ in keys]
+    if candidates.queue is not None:
+        # The keys of all views meet the queue at once.
+        log_z, centroid = attend(
+            torch.cat(list(keys)),
+            candidates.queue,
+            target_temperature,
+            chunk_size=chunk_size,
+        )
+        views = zip(
+            log_z.chunk(len(keys)), centroid.chunk(len(keys)), strict=True
+        )
+        for view, part in enumerate(views):
+            parts[view].append(Softmax(*part))
+    for view, rows in enumerate(candidates.batch_keys or ()):
+        parts[view].append(
+            attend(
+                keys[view],
+                rows,
+                target_temperature,
+                candidates.own,
+                chunk_size,
+            )
+        )
+    return [
+        relate(key, part, target_temperature, zero_logit)
+        for key, part in zip(keys, parts, strict=True)
+    ]
+
+
+def log_partitions(
+    queries: Sequence[Tensor],
+    pairs: Sequence[tuple[int, int]],
+    candidates: Candidates,
+    temperature: float,
+    chunk_size: ChunkSize = None,
+) -> Tensor:
+    """Log of the candidates' part of Z, with a gradient to the queries.
+
+    Args:
+        queries: ``[N, D]`` for each online view.
+        pairs: Positions of a query and of the key that it learns from.
+        candidates: Of the step; there are some.
+        temperature: Divides the similarities of the online branch.
+        chunk_size: See :mod:`~sce_mm.models.losses.softmax`.
+
+    Returns:
+        One pair after the other, ``[len(pairs) N]``.
+    """
+    parts = []
+    if candidates.queue is not None:
+        by_query = log_partition(
+            torch.cat(list(queries)),
+            candidates.queue,
+            temperature,
+            chunk_size=chunk_size,
+        ).chunk(len(queries))
+        parts.append(torch.cat([by_query[i] for i, _ in pairs]))
+    if candidates.batch_keys is not None:
+        by_pair = [
+            log_partition(
+                queries[i],
+                candidates.batch_keys[j],
+                temperature,
+                candidates.own,
+                chunk_size,
+            )
+            for i, j in pairs
+        ]
+        parts.append(torch.cat(by_pair))
+    return torch.stack(parts).logsumexp(dim=0)
