@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from ..durable_files import write_durably
+from .architecture import Architecture
 from .errors import CheckpointError
-from .resnet import Architecture, build, complete, last_features
+from .resnet import build, complete, last_features
 from .targets import TARGETS, Target
 
 # Of the largest feature. The same operations in the same order give 0;

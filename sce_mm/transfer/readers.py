@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .architecture import Architecture
 from .backbone import extract_backbone
 from .checkpoint import read_checkpoint
 from .errors import CheckpointError
 from .optional import imported
-from .resnet import Architecture, build, last_features
+from .resnet import build, last_features
 
 
 def run_torchvision(

@@ -1,84 +1,22 @@
-"""The architecture of a ResNet, read off its tensors and checked.
+"""The tensors of a ResNet, checked, and the network that takes them.
 
 Every tensor that the architecture implies has to be there in its shape, and no
 other: what is wrong with a file is then said when it is read, not when a
 detector has trained on half of it.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
 
 import torch
 from mmpretrain.models import ResNet, ResNet_CIFAR
 from torch import Tensor, nn
 
+from .architecture import Architecture, architecture_of
 from .compare import compare
 from .errors import CheckpointError
 from .tensors import COUNTER
 
-BLOCKS: dict[tuple[bool, tuple[int, ...]], int] = {
-    (False, (2, 2, 2, 2)): 18,
-    (False, (3, 4, 6, 3)): 34,
-    (True, (3, 4, 6, 3)): 50,
-    (True, (3, 4, 23, 3)): 101,
-    (True, (3, 8, 36, 3)): 152,
-}
 NORM = ('weight', 'bias', 'running_mean', 'running_var')
-
-# A tensor that gives away another architecture.
-OTHERS = {
-    r'(^|\.)patch_embed\.|(^|\.)(cls|class)_token$|\.relative_position_': (
-        'a vision transformer'
-    ),
-    r'(^|\.)downsample_layers\.|\.conv_dw\.': 'a ConvNeXt',
-    r'(^|\.)(conv1|stem)\.0\.weight$': 'a ResNet with a deep stem (timm '
-    'resnetXXd, mmpretrain and mmdet ResNetV1c and V1d)',
-    r'(^|\.)features\.\d': 'a VGG, MobileNet, DenseNet or another network of '
-    'torchvision in one row',
-    r'^res2_0_branch2a_w$': 'a Caffe2 model of Detectron',
-}
-
-
-class Architecture(NamedTuple):
-    """What tells one ResNet from another.
-
-    Attributes:
-        bottleneck: Blocks of three convolutions, not two.
-        blocks: Of each stage.
-        stem: Channels of the first convolution.
-        kernel: Of the first convolution: 7, or 3 for small images.
-        channels: Of the first stage's output.
-        middle: Of the 3 x 3 convolutions of the first stage.
-        groups: Of these convolutions.
-    """
-
-    bottleneck: bool
-    blocks: tuple[int, ...]
-    stem: int
-    kernel: int
-    channels: int
-    middle: int
-    groups: int
-
-    @property
-    def depth(self) -> int:
-        """Layers, as the architecture is called."""
-        return BLOCKS[self.bottleneck, self.blocks]
-
-    @property
-    def plain(self) -> bool:
-        """Neither grouped nor wide convolutions."""
-        expansion = 4 if self.bottleneck else 1
-        return self.groups == 1 and self.middle * expansion == self.channels
-
-    @property
-    def name(self) -> str:
-        """As mmpretrain calls it, with the depth: ``ResNet-50``."""
-        if not self.plain:
-            return f'{"ResNeXt" if self.groups > 1 else "wide"}-{self.depth}'
-        cls = 'ResNet' if self.kernel == 7 else 'ResNet_CIFAR'
-        return f'{cls}-{self.depth}'
 
 
 def complete(
@@ -137,68 +75,6 @@ def _check_values(name: str, tensor: Tensor) -> None:
         f'{name} {wrong}, which no training leaves behind: the file is '
         'damaged, or not what was trained; copy or export it again'
     )
-
-
-def architecture_of(tensors: Mapping[str, Tensor]) -> Architecture:
-    """Architecture that a few tensors of the stem and first block imply.
-
-    Raises:
-        CheckpointError: It is none that is known here.
-    """
-    refuse_others(tensors)
-    bottleneck = 'layer1.0.conv3.weight' in tensors
-    needed = ('conv1.weight', 'bn1.weight', 'layer1.0.bn1.weight')
-    last = f'layer1.0.bn{3 if bottleneck else 2}.weight'
-    second = 'layer1.0.conv2.weight'
-    for name in (*needed, second, last):
-        if name not in tensors:
-            raise CheckpointError(f'no {name}: not a ResNet, or not all of it')
-        dimensions = 4 if 'conv' in name else 1
-        if tensors[name].ndim != dimensions or not tensors[name].numel():
-            raise CheckpointError(
-                f'{name} has the shape {list(tensors[name].shape)}: not that '
-                'of a ResNet'
-            )
-    kernel = tensors['conv1.weight'].shape[-1]
-    if kernel not in (3, 7):
-        raise CheckpointError(
-            f'the stem is a {kernel} x {kernel} convolution: expected 7 x 7, '
-            'or 3 x 3 for small images'
-        )
-    middle = tensors['layer1.0.bn1.weight'].numel()
-    blocks = tuple(_count(tensors, f'layer{stage}.') for stage in range(1, 5))
-    if (bottleneck, blocks) not in BLOCKS:
-        raise CheckpointError(
-            f'stages of {", ".join(map(str, blocks))} blocks are those of no '
-            'ResNet that is known here (18, 34, 50, 101, 152 layers): tensors '
-            'are missing, or it is another network'
-        )
-    return Architecture(
-        bottleneck,
-        blocks,
-        stem=tensors['bn1.weight'].numel(),
-        kernel=kernel,
-        channels=tensors[last].numel(),
-        middle=middle,
-        groups=max(1, middle // tensors[second].shape[1]) if bottleneck else 1,
-    )
-
-
-def refuse_others(names: Iterable[str]) -> None:
-    """Raise with the name of another architecture, if it is a known one.
-
-    Raises:
-        CheckpointError: It is.
-    """
-    names = list(names)
-    for pattern, what in OTHERS.items():
-        for name in names:
-            if re.search(pattern, name):
-                raise CheckpointError(
-                    f'this is {what} ({name}); backbones of other code bases '
-                    'are read if they are ResNets with a single convolution '
-                    'as their stem'
-                )
 
 
 def shapes(found: Architecture) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -264,16 +140,6 @@ def last_features(model: nn.Module, images: Tensor) -> Tensor:
     """
     model.eval()  # which returns None in some of them
     return model(images)[-1]
-
-
-def _count(names: Mapping[str, Tensor], stage: str) -> int:
-    """Blocks of a stage."""
-    indices = {
-        int(name.split('.')[1])
-        for name in names
-        if name.startswith(stage) and name.split('.')[1].isdecimal()
-    }
-    return max(indices, default=-1) + 1
 
 
 def _conv_and_norm(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from .architecture import Architecture
 from .backbone import save_backbone
 from .readers import (
     run_bare,
@@ -15,7 +16,6 @@ from .readers import (
     run_timm,
     run_torchvision,
 )
-from .resnet import Architecture
 from .writers import (
     Meta,
     Weights,

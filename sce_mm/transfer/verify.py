@@ -4,12 +4,10 @@ The command and the hook ask the same questions here; nothing of mmdet is
 needed to answer them.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from .arrival import (
     EXPECTED_MISSING,
@@ -21,21 +19,14 @@ from .arrival import (
     who_could_take,
 )
 from .compare import compare
+from .conditions import norm_modes, stride_style
 from .meta_hook import describe_backbone, describe_input
-
-BATCH, STORED = 'statistics of the batch', 'stored statistics'
-
-# What mmengine makes of SyncBN where there is but one process.
-NAMES = {'_BatchNormXd': 'SyncBN (BN in one process)'}
-
-# Where a config sets what is compared.
-SETTING = {
-    'channel_order': 'model.data_preprocessor.bgr_to_rgb (to_rgb in '
-    'mmpretrain)',
-    'mean': 'model.data_preprocessor.mean',
-    'std': 'model.data_preprocessor.std',
-    'style': 'model.backbone.style',
-}
+from .problems import (
+    SETTING,
+    frozen_problems,
+    setting_problems,
+    tensor_problems,
+)
 
 
 class Rules(NamedTuple):
@@ -168,113 +159,8 @@ def verify(
     )
     model.train()
     norms = norm_modes(parts)
-    problems = list(_tensor_problems(arrival, len(weights)))
-    problems += _setting_problems(settings, rules)
+    problems = list(tensor_problems(arrival, len(weights)))
+    problems += setting_problems(settings, rules.allow_unknown)
     if not rules.allow_frozen:
-        problems += _frozen_problems(frozen, norms)
+        problems += frozen_problems(frozen, norms)
     return Verdict(arrival, settings, frozen, norms, tuple(problems))
-
-
-def norm_modes(parts: Mapping[str, nn.Module]) -> dict[str, int]:
-    """Batch norm layers, counted by kind and present mode."""
-    modes: Counter[str] = Counter()
-    for part in parts.values():
-        for module in part.modules():
-            if isinstance(module, _BatchNorm):
-                mode = BATCH if module.training else STORED
-                name = type(module).__name__
-                modes[f'{NAMES.get(name, name)}, {mode}'] += 1
-    return dict(modes)
-
-
-def stride_style(parts: Mapping[str, nn.Module]) -> str | None:
-    """Where bottlenecks have their strides.
-
-    Returns:
-        ``'pytorch'`` (3 x 3), ``'caffe'`` (1 x 1), ``'mixed'`` if the parts
-        differ; without strided bottlenecks what the backbone says.
-    """
-    styles = set()
-    for part in parts.values():
-        for module in part.modules():
-            convs = dict(module.named_children())
-            if {'conv1', 'conv2', 'conv3'} <= set(convs):
-                strides = [
-                    getattr(convs[name], 'stride', 1)
-                    for name in ('conv1', 'conv2')
-                ]
-                if strides[0] in (2, (2, 2)):
-                    styles.add('caffe')
-                if strides[1] in (2, (2, 2)):
-                    styles.add('pytorch')
-    if not styles:
-        return describe_backbone(parts['backbone'])['style']
-    return styles.pop() if len(styles) == 1 else 'mixed'
-
-
-def same(value: Any, expected: Any) -> bool:
-    """Equal, numbers to a hundredth of a grey level."""
-    if isinstance(expected, list) and isinstance(value, list):
-        return len(value) == len(expected) and all(
-            abs(a - b) < 0.01 for a, b in zip(value, expected, strict=True)
-        )
-    return value == expected
-
-
-def _tensor_problems(arrival: Arrival, total: int) -> Iterator[str]:
-    if arrival.wrong:
-        yield (
-            f'{len(arrival.wrong)} of {total} tensors are not those of the '
-            f'file ({_first(arrival.wrong)}): something initialised or loaded '
-            'over them, or the config names another file'
-        )
-    if arrival.untouched:
-        yield (
-            f'{len(arrival.untouched)} tensors are not in the file and keep '
-            f'their random values ({_first(arrival.untouched)})'
-        )
-    if arrival.left_over:
-        yield (
-            f'{len(arrival.left_over)} tensors of the file went nowhere '
-            f'({_first(arrival.left_over)})'
-        )
-
-
-def _setting_problems(
-    settings: tuple[tuple[str, Any, Any], ...], rules: Rules
-) -> Iterator[str]:
-    for name, expected, value in settings:
-        if expected is None:
-            if not rules.allow_unknown:
-                yield (
-                    f'the file does not say its {name}: export it again '
-                    f'with --{name.replace("_", "-")}, or set '
-                    'allow_unknown=True in the hook'
-                )
-        elif not same(value, expected):
-            yield (
-                f'{name} is {value} here and was {expected} in the '
-                f'pretraining: change {SETTING[name]}'
-            )
-
-
-def _frozen_problems(
-    frozen: tuple[str, ...], norms: Mapping[str, int]
-) -> Iterator[str]:
-    if frozen:
-        yield (
-            f'{len(frozen)} pretrained parameters are frozen '
-            f'({_first(frozen)}): set frozen_stages=-1 and '
-            'norm_cfg.requires_grad=True, or allow_frozen=True in the hook'
-        )
-    stored = sum(n for mode, n in norms.items() if mode.endswith(STORED))
-    if stored:
-        yield (
-            f'{stored} batch norm layers would run on stored statistics: set '
-            'norm_eval=False (in a shared head too), or allow_frozen=True in '
-            'the hook'
-        )
-
-
-def _first(names: tuple[str, ...]) -> str:
-    return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')

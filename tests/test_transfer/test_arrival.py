@@ -9,7 +9,8 @@ from transfer_files import FACTS, trained
 
 from sce_mm.transfer import extract_backbone
 from sce_mm.transfer.arrival import parts_that_load, take_stock
-from sce_mm.transfer.verify import Rules, path_of, stride_style, verify
+from sce_mm.transfer.conditions import stride_style
+from sce_mm.transfer.verify import Rules, path_of, verify
 
 FILE = 'backbone.pth'
 INIT = {'type': 'Pretrained', 'checkpoint': FILE}

@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 from sce_mm.transfer import CheckpointError
+from sce_mm.transfer.architecture import architecture_of
 from sce_mm.transfer.export import export, snippet
 from sce_mm.transfer.pictures import as_input, read_image
-from sce_mm.transfer.resnet import architecture_of
 from sce_mm.transfer.source import add_arguments, describe, read_source
 from sce_mm.transfer.targets import TARGETS
 
