@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from .engine.steps import accumulation, steps_per_epoch, total_steps
 from .engine.warmup_cosine import WarmupCosineLR
 from .launch import build_runner, require_batches, scale_learning_rate
+from .models.utils import unwrapped
 
 _STEPS = 2
 
@@ -126,7 +127,7 @@ def _rates(runner: Runner, steps: int) -> str:
 
 
 def _queue(model: Any, step: int) -> str:
-    queue = getattr(getattr(model, 'module', model), 'queue', None)
+    queue = getattr(unwrapped(model), 'queue', None)
     if queue is None:
         return 'none'
     return f'{queue.length} keys, the last {queue.length / step:.3g} x images'

@@ -13,7 +13,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..transfer.verify_hook import unwrapped
+from ..models.utils import unwrapped
 
 
 @HOOKS.register_module()
@@ -52,7 +52,7 @@ class DetPreciseBNHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """See that there is something to do."""
-        if not trained_norms(unwrapped(runner).train()):
+        if not trained_norms(unwrapped(runner.model).train()):
             raise ValueError(
                 'DetPreciseBNHook finds no batch norm that is trained: set '
                 'norm_eval=False, or remove the hook'
@@ -78,7 +78,7 @@ class DetPreciseBNHook(Hook):
             self._recompute(runner, stream(runner.train_loop))
 
     def _recompute(self, runner: Runner, batches: Iterable[Any]) -> None:
-        model = unwrapped(runner)
+        model = unwrapped(runner.model)
         count = 0
         with (
             torch.no_grad(),

@@ -4,16 +4,15 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import torch
 from mmengine.dist import all_gather, get_dist_info
-from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader
 
 from ..datasets.worker_threads import OneThread
+from ..models.utils import unwrapped
 from .rng import preserve_rng
 from .samples import collate, num_images
 
@@ -53,7 +52,7 @@ def extract_features(
             see :func:`~sce_mm.evaluation.samples.collate`.
     """
     backbone = select_backbone(model, branch)
-    preprocess = _unwrap(model).data_preprocessor
+    preprocess = unwrapped(model).data_preprocessor
     batch_size = _batch_size(dataloader)
     loader = _loader_of_rank(dataloader, batch_size, labelled)
     features, labels = [], []
@@ -84,15 +83,15 @@ def select_backbone(model: nn.Module, branch: str = 'online') -> nn.Module:
         raise ValueError(
             f"branch must be 'online' or 'momentum', got {branch!r}"
         )
-    unwrapped = _unwrap(model)
+    bare = unwrapped(model)
     if branch == 'online':
-        return unwrapped.backbone
-    if not hasattr(unwrapped, 'momentum_encoder'):
+        return bare.backbone
+    if not hasattr(bare, 'momentum_encoder'):
         raise ValueError(
-            f'{type(unwrapped).__name__} has no momentum encoder: use '
+            f'{type(bare).__name__} has no momentum encoder: use '
             "branch='online'"
         )
-    return unwrapped.momentum_encoder.backbone
+    return bare.momentum_encoder.backbone
 
 
 def pool(feature_maps: Tensor | Sequence[Tensor]) -> Tensor:
@@ -153,10 +152,6 @@ def batches_of_rank(
         batches[i % len(batches)]
         for i in range(rank, rounds * world_size, world_size)
     ]
-
-
-def _unwrap(model: nn.Module) -> Any:
-    return model.module if is_model_wrapper(model) else model
 
 
 def _batch_size(loader: DataLoader) -> int:

@@ -3,10 +3,11 @@
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import nn
+
+from ..models.utils import unwrapped
 
 
 @HOOKS.register_module()
@@ -21,8 +22,7 @@ class TransferMetaHook(Hook):
         self, runner: Runner, checkpoint: dict[str, Any]
     ) -> None:
         """Add the block."""
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrapped(runner.model)
         checkpoint['meta']['sce_mm'] = {
             **describe_backbone(model.backbone),
             **describe_input(model.data_preprocessor),

@@ -4,11 +4,11 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 from torch import Tensor
 
+from ..models.utils import unwrapped
 from .arrival import EXPECTED_MISSING
 from .backbone import FORMAT, extract_backbone
 from .checkpoint import meta_of, read_checkpoint
@@ -68,7 +68,7 @@ class VerifyTransferHook(Hook):
         # Testing a trained model needs no file; the loop is built only for
         # training.
         if isinstance(runner._train_loop, BaseLoop) and not runner._resume:
-            self._read(unwrapped(runner))
+            self._read(unwrapped(runner.model))
 
     def before_train(self, runner: Runner) -> None:
         """Compare values and settings."""
@@ -80,7 +80,7 @@ class VerifyTransferHook(Hook):
                 logger='current',
             )
             return
-        model = unwrapped(runner)
+        model = unwrapped(runner.model)
         if not self._weights:
             self._read(model)
         verdict = verify(
@@ -127,9 +127,3 @@ class VerifyTransferHook(Hook):
         )
         if difference:
             raise RuntimeError(f'transfer refused: {difference}')
-
-
-def unwrapped(runner: Runner) -> Any:
-    """The model without its distributed wrapper."""
-    model = runner.model
-    return model.module if is_model_wrapper(model) else model

@@ -5,7 +5,6 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
@@ -15,15 +14,16 @@ from ...durable_files import (
     write_durably,
 )
 from ...transfer.checkpoint import read_resumable
-from ...transfer.compare import compare
-from ...transfer.errors import CheckpointError
 from ..find_checkpoint import newest_whole_checkpoint
+from ..main_process import decide_on_main
+from ..resuming import (
+    adopt_run_state,
+    enter_longer_schedules,
+    require_same_model,
+)
 from ..run_state import (
     KEY,
-    adopt_run_state,
     collect_run_state,
-    decide_on_main,
-    enter_longer_schedules,
     require_resumable,
     restore_random_state,
 )
@@ -97,7 +97,7 @@ class DurableCheckpointHook(CheckpointHook):
         """Fit position and schedules to this run, or refuse."""
         if not self._resuming:
             return
-        _require_same_model(runner, checkpoint)
+        require_same_model(runner, checkpoint)
         for note in adopt_run_state(runner, checkpoint, self.extends):
             runner.logger.warning(f'resume: {note}')
         self._resumed = checkpoint
@@ -235,28 +235,6 @@ class DurableCheckpointHook(CheckpointHook):
 
 def _position_within_epoch(runner: Runner) -> dict[str, int]:
     return {'epoch': runner.epoch, 'iter': runner.iter + 1}
-
-
-def _require_same_model(runner: Runner, checkpoint: dict[str, Any]) -> None:
-    """Refuse to resume with some tensors missing or left over.
-
-    Raises:
-        CheckpointError: Names or shapes differ; of the queue, which may be
-            of another length, only the names are compared.
-    """
-    model = (
-        runner.model.module if is_model_wrapper(runner.model) else runner.model
-    )
-    ours, theirs = model.state_dict(), dict(checkpoint['state_dict'])
-    if ours.keys() == theirs.keys():
-        for name in [n for n in ours if n.startswith('queue.')]:
-            del ours[name], theirs[name]
-    difference = compare(ours, theirs)
-    if difference:
-        raise CheckpointError(
-            'the checkpoint is of another model than this config builds, so '
-            f'that the run cannot go on:\n{difference}'
-        )
 
 
 def _is_local(path: str | Path) -> bool:

@@ -1,10 +1,10 @@
 """Begin a run from the weights of another one."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from ...models.utils import unwrapped
 from ...transfer.checkpoint import read_checkpoint
 from ...transfer.initial import load_initial_weights
 
@@ -37,8 +37,7 @@ class InitialWeightsHook(Hook):
         """Load the weights."""
         if runner.iter > 0:
             return
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrapped(runner.model)
         content = read_checkpoint(self.checkpoint)
         runner.logger.info(
             load_initial_weights(model, content, self.checkpoint)

@@ -5,12 +5,12 @@ from typing import Any, cast
 
 from mmengine.dist import broadcast, get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch.utils.data import BatchSampler, DataLoader
 
 from ...models import SCE
+from ...models.utils import unwrapped
 from ..schedules import Schedule, build_schedule, check_phases
 from ..steps import (
     accumulation,
@@ -124,8 +124,7 @@ def unwrap_sce(runner: Runner, who: str) -> SCE:
     Raises:
         TypeError: The model is another one.
     """
-    model = runner.model
-    model = model.module if is_model_wrapper(model) else model
+    model = unwrapped(runner.model)
     if not isinstance(model, SCE):
         raise TypeError(
             f'{who} works on a model of type SCE, got {type(model).__name__}: '

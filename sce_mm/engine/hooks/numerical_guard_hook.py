@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import Tensor, nn
 
 from ...durable_files import write_durably
+from ...models.utils import unwrapped
 from ..non_finite import NonFiniteError, all_finite, first_non_finite
 from ..random_state import get_random_state
 
@@ -119,8 +119,7 @@ class NumericalGuardHook(Hook):
         ]
 
     def _stop(self, runner: Runner, what: str) -> None:
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrapped(runner.model)
         path = self._save(runner, model)
         where = 'the first tensor that went wrong is named by the replay'
         if runner.world_size == 1:

@@ -10,13 +10,13 @@ from mmpretrain.registry import HOOKS
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from ...models.utils import unwrapped
 from ...transfer import (
     check_pixels,
     extract_backbone,
     load_backbone,
     read_checkpoint,
 )
-from ...transfer.verify_hook import unwrapped
 
 
 @HOOKS.register_module()
@@ -75,12 +75,12 @@ class PretrainedBackboneHook(Hook):
         # for training.
         if isinstance(runner._train_loop, BaseLoop) and not runner._resume:
             self._read(runner)
-            model = unwrapped(runner)
+            model = unwrapped(runner.model)
             load_backbone(model.backbone, self._weights, self._meta)
 
     def before_train(self, runner: Runner) -> None:
         """Load, or compare if the run is resumed."""
-        backbone = unwrapped(runner).backbone
+        backbone = unwrapped(runner.model).backbone
         # Resuming is often asked for when there is nothing to resume yet.
         started = runner.iter > 0
         if not self._weights and (self.frozen or not started):
@@ -100,12 +100,12 @@ class PretrainedBackboneHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         """See that a frozen backbone has not moved."""
         if self.frozen:
-            self._require_unchanged(unwrapped(runner).backbone)
+            self._require_unchanged(unwrapped(runner.model).backbone)
 
     def _read(self, runner: Runner) -> None:
         checkpoint = read_checkpoint(self.checkpoint, self.trust)
         self._weights, self._meta = extract_backbone(checkpoint, self.branch)
-        preprocessor = unwrapped(runner).data_preprocessor
+        preprocessor = unwrapped(runner.model).data_preprocessor
         check_pixels(self._meta, preprocessor, self.checkpoint)
 
     def _require_unchanged(self, backbone: nn.Module) -> None:

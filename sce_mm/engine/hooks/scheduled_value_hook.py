@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import nn
 
+from ...models.utils import unwrapped
 from ..schedules import Schedule, build_schedule, check_phases
 from ..steps import current_step, steps_per_epoch, total_steps
 
@@ -90,8 +90,7 @@ class ScheduledValueHook(Hook):
                     )
 
     def _find(self, runner: Runner) -> tuple[nn.Module, str]:
-        model = runner.model
-        owner = model.module if is_model_wrapper(model) else model
+        owner = unwrapped(runner.model)
         *parents, name = self.attribute.split('.')
         for parent in parents:
             if not hasattr(owner, parent):

@@ -3,6 +3,7 @@
 from .batch_norm import SplitBatchNorm2d
 from .memory_queue import MemoryQueue
 from .momentum_encoder import MomentumEncoder
+from .unwrap import unwrapped
 from .view_preprocessor import ViewPreprocessor
 
 __all__ = [
@@ -10,4 +11,5 @@ __all__ = [
     'MomentumEncoder',
     'SplitBatchNorm2d',
     'ViewPreprocessor',
+    'unwrapped',
 ]
