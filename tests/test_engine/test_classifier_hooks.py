@@ -204,7 +204,7 @@ def corrupt(change: Callable[[dict], Any]) -> Callable[[dict], None]:
         (
             corrupt(
                 lambda s: s.update(
-                    {'backbone.conv1.weight': torch.zeros(8, 3, 3, 3)}
+                    {'backbone.conv1.weight': torch.ones(8, 3, 3, 3)}
                 )
             ),
             'stems differ',
