@@ -7,6 +7,7 @@ import os
 
 import torch
 import torch.distributed as dist
+from mmengine.dist import all_reduce
 from tiny import build, views
 from tiny_runner import TinyImages, build_runner
 from torch.nn.parallel import DistributedDataParallel
@@ -28,32 +29,48 @@ CASES = {
 }
 COUNTS = {'multi-crop': 4, 'in-batch keys, multi-crop': 3}
 # The last batch of the epoch is smaller.
-BATCHES = (6, 6, 4)
+BATCHES = (8, 8, 8, 8, 4)
+WORLDS = (2, 4)
+# Batches a step; with two of them the last step has one.
+ACCUMULATIONS = (1, 2)
+IMAGES, BATCH = 20, 8
 
 
-def run_steps(model, batches):
-    """Losses, and state and gradients of the model after the steps."""
+def run_steps(model, batches, accumulated):
+    """What the steps showed and left behind.
+
+    Returns:
+        The values for the log of each batch; queue after each step; state
+        and gradients of the model after the last one.
+    """
     inner = getattr(model, 'module', model)
+    inner.micro_batches_per_step = accumulated
     optimizer = torch.optim.SGD(inner.parameters(), lr=0.3, momentum=0.9)
-    losses = []
-    for inputs in batches:
-        loss = model(inputs, None, mode='loss')['loss']
-        optimizer.zero_grad()
-        loss.backward()
+    log, queues = [], []
+    for number, inputs in enumerate(batches, start=1):
+        values = model(inputs, None, mode='loss')
+        (values['loss'] / accumulated).backward()
+        log.append({name: x.detach() for name, x in values.items()})
+        if number % accumulated and number < len(batches):
+            continue
         optimizer.step()
         inner.after_optimizer_step(0.1)
-        losses.append(loss.detach())
+        if inner.queue is not None:
+            queues.append(inner.queue.features.clone())
+        if number < len(batches):
+            optimizer.zero_grad()
     state = {k: v.clone() for k, v in inner.state_dict().items()}
     state |= {
         f'gradient of {name}': parameter.grad.clone()
         for name, parameter in inner.named_parameters()
         if parameter.grad is not None
     }
-    return torch.stack(losses), state
+    return log, queues, state
 
 
 def build_case(case):
-    options = dict(CASES[case])
+    # Not a multiple of what a step brings.
+    options = {'queue_length': 36} | CASES[case]
     in_batch = options.pop('in_batch_keys', False)
     model = build(**options).double()
     model.head.in_batch_keys = in_batch
@@ -93,17 +110,17 @@ def shuffled_keys(rank):
     return torch.stack(keys), torch.stack(seen[:3]), seen[3]
 
 
-def run_runner(work_dir, rank=None):
-    """Losses and state of a Runner with everything that goes by steps.
+def run_runner(work_dir, rank=0, world=None):
+    """Logged values and state of a Runner with all that goes by steps.
 
     20 images an epoch, 8 a batch, the last one of 4, three batches a step.
-    A process takes its half of each batch; ``rank=None`` takes all of it.
+    A process takes its part of each batch; ``world=None`` takes all of it.
     """
-    images, batch, options = TinyImages(20), 8, {}
-    if rank is not None:
-        batch = 4
-        halves = torch.arange(20).split(8)
-        indices = torch.cat([half.chunk(2)[rank] for half in halves])
+    images, batch, options = TinyImages(IMAGES), BATCH, {}
+    if world is not None:
+        batch //= world
+        batches = torch.arange(IMAGES).split(BATCH)
+        indices = torch.cat([x.chunk(world)[rank] for x in batches])
         images = Subset(images, indices.tolist())
         options = {
             'launcher': 'pytorch',
@@ -138,33 +155,66 @@ def run_runner(work_dir, rank=None):
             'accumulative_counts': 3,
         },
         model={'queue_length': 60},
+        default_hooks={
+            'logger': None,
+            'checkpoint': None,
+            'runtime_info': {'type': 'DeferredRuntimeInfoHook'},
+        },
         **options,
     )
     runner.train()
     model = getattr(runner.model, 'module', runner.model)
-    return torch.stack(record.losses), model.state_dict()
+    return record.scalars, model.state_dict()
 
 
-def worker(rank, port, work_dir, results):
-    dist.init_process_group(
-        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2
-    )
+def mean_over_processes(log):
+    """The values for the log, as DeferredRuntimeInfoHook averages them."""
+    for values in log:
+        for value in values.values():
+            all_reduce(value, 'mean')
+    return log
+
+
+def work(rank, world, work_dir):
+    """Results of this process among ``world`` of them."""
+    results = {}
+    for case in CASES:
+        parts = [
+            [view.chunk(world)[rank] for view in batch]
+            for batch in batches_of(case)
+        ]
+        for accumulated in ACCUMULATIONS:
+            model = DistributedDataParallel(
+                build_case(case), broadcast_buffers=False
+            )
+            log, queues, state = run_steps(model, parts, accumulated)
+            results[case, accumulated] = (
+                mean_over_processes(log),
+                queues,
+                state,
+            )
+    results['runner'] = run_runner(f'{work_dir}/{world}_{rank}', rank, world)
+    if world == 2:
+        results['shuffle'] = shuffled_keys(rank)
+    return results
+
+
+def worker(rank, work_dir):
+    """Be one process of four, and then maybe one of two."""
     torch.set_num_threads(1)
     # What torchrun would say.
     os.environ['LOCAL_RANK'] = str(rank)
-    for case in CASES:
-        halves = [
-            [view.chunk(2)[rank] for view in batch]
-            for batch in batches_of(case)
-        ]
-        model = DistributedDataParallel(
-            build_case(case), broadcast_buffers=False
+    # mmengine warns when it has to set them itself.
+    os.environ.update(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
+    for world in sorted(WORLDS, reverse=True):
+        if rank >= world:
+            break
+        dist.init_process_group(
+            'gloo',
+            init_method=f'file://{work_dir}/meeting_of_{world}',
+            rank=rank,
+            world_size=world,
         )
-        losses, state = run_steps(model, halves)
-        dist.all_reduce(losses)
-        results[case, rank] = losses / 2, state
-    results['shuffle', rank] = shuffled_keys(rank)
-    losses, state = run_runner(f'{work_dir}/{rank}', rank)
-    dist.all_reduce(losses)
-    results['runner', rank] = losses / 2, state
-    dist.destroy_process_group()
+        results = work(rank, world, work_dir)
+        torch.save(results, f'{work_dir}/results_{world}_{rank}.pth')
+        dist.destroy_process_group()

@@ -39,7 +39,7 @@ class Record(Hook):
         scalars = runner.message_hub.log_scalars
         self.scalars.append(
             {
-                name.removeprefix('train/'): scalars[name].current()
+                name.removeprefix('train/'): float(scalars[name].current())
                 for name in scalars
                 if name.startswith('train/')
             }

@@ -1,12 +1,15 @@
-"""Two processes equal one process with the batches of both."""
+"""Two and four processes equal one process with the batches of all."""
 
-import socket
+from itertools import pairwise
 
 import pytest
 import torch
 import torch.multiprocessing as mp
 from distributed_worker import (
+    ACCUMULATIONS,
+    BATCHES,
     CASES,
+    WORLDS,
     batches_of,
     build_case,
     run_runner,
@@ -20,35 +23,60 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope='module')
 def results(tmp_path_factory):
-    """What both processes made, started once for all tests."""
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    with mp.Manager() as manager:
-        results = manager.dict()
-        work_dir = str(tmp_path_factory.mktemp('processes'))
-        mp.spawn(worker, (port, work_dir, results), nprocs=2)
-        return dict(results)
+    """What all processes made, started once for all tests."""
+    folder = tmp_path_factory.mktemp('processes')
+    # Forked, which spares them the imports.
+    mp.start_processes(worker, (folder,), max(WORLDS), start_method='fork')
+    return {
+        (world, rank): torch.load(folder / f'results_{world}_{rank}.pth')
+        for world in WORLDS
+        for rank in range(world)
+    }
 
 
+@pytest.mark.parametrize('accumulated', ACCUMULATIONS)
 @pytest.mark.parametrize('case', CASES)
-def test_two_processes_equal_one(results, case):
-    losses, state = run_steps(build_case(case), batches_of(case))
-    for rank in range(2):
-        torch.testing.assert_close(results[case, rank][0], losses)
-        assert set(results[case, rank][1]) == set(state)
-        for name, value in results[case, rank][1].items():
-            torch.testing.assert_close(value, state[name], msg=name)
+def test_processes_equal_one(results, case, accumulated):
+    log, queues, state = run_steps(
+        build_case(case), batches_of(case), accumulated
+    )
+    assert len(log) == len(BATCHES)
+    for got_log, got_queues, got_state in (
+        of_rank[case, accumulated] for of_rank in results.values()
+    ):
+        # Loss and its parts, entropy, neighbours, spread, share of the queue.
+        torch.testing.assert_close(got_log, log)
+        torch.testing.assert_close(got_queues, queues)
+        torch.testing.assert_close(got_state, state)
 
 
-def test_two_runners_equal_one(results, tmp_path):
-    losses, state = run_runner(tmp_path)
-    assert len(losses) == 12
+@pytest.mark.parametrize('accumulated', ACCUMULATIONS)
+@pytest.mark.parametrize('case', CASES)
+def test_queues_are_the_same_to_the_last_bit(results, case, accumulated):
+    for world in WORLDS:
+        _, queues, state = results[world, 0][case, accumulated]
+        # A queue that never moved would be equal too.
+        assert all(not torch.equal(*pair) for pair in pairwise(queues))
+        for rank in range(1, world):
+            _, others, other = results[world, rank][case, accumulated]
+            assert all(map(torch.equal, others, queues))
+            assert all(torch.equal(other[k], state[k]) for k in state)
+
+
+def test_runners_equal_one(results, tmp_path):
+    log, state = run_runner(tmp_path)
+    losses = torch.tensor([values['loss'] for values in log])
+    assert len(log) == 12
     assert losses.std() > 0.01
-    for rank in range(2):
-        torch.testing.assert_close(results['runner', rank][0], losses)
-        for name, value in results['runner', rank][1].items():
-            torch.testing.assert_close(value, state[name], msg=name)
+    for of_rank in results.values():
+        got_log, got_state = of_rank['runner']
+        drop = {'time', 'data_time'}
+        for got, values in zip(got_log, log, strict=True):
+            assert set(got) == set(values)
+            for name in set(values) - drop:
+                expected = pytest.approx(values[name], 1e-5, 1e-5)
+                assert got[name] == expected, name
+        torch.testing.assert_close(got_state, state)
 
 
 def test_shuffled_keys_come_back_in_order(results):
@@ -57,25 +85,27 @@ def test_shuffled_keys_come_back_in_order(results):
     for number, images in enumerate(views):
         # The permutation of this shuffle, then each process by hand.
         order = torch.randperm(
-            6, generator=torch.Generator().manual_seed(number + 1)
+            8, generator=torch.Generator().manual_seed(number + 1)
         )
-        expected = torch.zeros(6, 4, dtype=torch.float64)
+        expected = torch.zeros(8, 4, dtype=torch.float64)
         for rank in range(2):
-            places = order[3 * rank : 3 * rank + 3]
+            places = order[4 * rank : 4 * rank + 4]
             (keys,) = plain.neck(plain.backbone(images[places]))
             for place, key in zip(places, keys, strict=True):
                 expected[place] = key / key.norm()
             torch.testing.assert_close(
-                results['shuffle', rank][1][number], images[places]
+                results[2, rank]['shuffle'][1][number], images[places]
             )
-            assert set((places // 3).tolist()) == {0, 1}
-        got = torch.cat([results['shuffle', r][0][number] for r in range(2)])
+            assert set((places // 4).tolist()) == {0, 1}
+        got = torch.cat(
+            [results[2, r]['shuffle'][0][number] for r in range(2)]
+        )
         torch.testing.assert_close(got, expected)
 
 
 def test_a_resumed_run_shuffles_alike(results):
     for rank in range(2):
-        keys, seen, _ = results['shuffle', rank]
+        keys, seen, _ = results[2, rank]['shuffle']
         assert torch.equal(seen[2], seen[1])
         assert torch.equal(keys[2], keys[1])
 
@@ -83,4 +113,4 @@ def test_a_resumed_run_shuffles_alike(results):
 def test_evaluation_does_not_shuffle(results):
     images = batches_of('symmetric')[0][0]
     for rank, half in enumerate(images.chunk(2)):
-        torch.testing.assert_close(results['shuffle', rank][2], half)
+        torch.testing.assert_close(results[2, rank]['shuffle'][2], half)

@@ -1,8 +1,9 @@
-"""Values of the log, fetched from the device only when they are logged."""
+"""Values of the log: of all processes, and fetched only when logged."""
 
 from typing import Any
 
 import torch
+from mmengine.dist import all_reduce
 from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
@@ -18,6 +19,9 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
     the values stay on the device until the ``LoggerHook`` is about to read
     them, or the epoch ends, and come over in one copy. The log is the same.
     Between these points ``message_hub`` does not have them yet.
+
+    On several processes each value is the mean of theirs, that of the whole
+    batch; mmengine logs the part of the first process.
 
     Put it in the place of the other one::
 
@@ -59,10 +63,15 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
             self.hand_over(runner)
 
     def hand_over(self, runner: Runner) -> None:
-        """Put what is kept into ``message_hub``, as a checkpoint needs it."""
+        """Put what is kept into ``message_hub``, as a checkpoint needs it.
+
+        All processes have to come here after the same iteration.
+        """
         if not self._values:
             return
-        numbers = torch.stack(self._values).tolist()
+        values = torch.stack(self._values)
+        all_reduce(values, 'mean')
+        numbers = values.tolist()
         for name, number in zip(self._names, numbers, strict=True):
             runner.message_hub.update_scalar(name, number)
         self._names.clear()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import all_gather, get_rank
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
@@ -65,9 +65,9 @@ class SCEHead(BaseModule):
 
         Returns:
             The dict of :meth:`SCELoss.forward`, and ``embedding_std``: the
-            standard deviation of the queries over the batch times sqrt(D),
-            averaged over dimensions and views. One is the value of embeddings
-            spread over the sphere, zero is collapse.
+            standard deviation of the queries over the batch of all processes
+            times sqrt(D), averaged over dimensions and views. One is the
+            value of embeddings spread over the sphere, zero is collapse.
         """
         online = [v for v, query in enumerate(queries) if query is not None]
         present = [query for query in queries if query is not None]
@@ -91,6 +91,16 @@ class SCEHead(BaseModule):
 
 @torch.no_grad()
 def spread(embeddings: Sequence[Tensor]) -> Tensor:
-    """Mean of the standard deviation over the batch, times sqrt(D)."""
-    stds = [x.float().std(dim=0, correction=0).mean() for x in embeddings]
-    return torch.stack(stds).mean() * embeddings[0].shape[1] ** 0.5
+    """Mean of the standard deviation over the batch, times sqrt(D).
+
+    Of the batch of all processes: its variance is the mean of theirs plus
+    the variance of their means, as their batches are equally large.
+
+    Args:
+        embeddings: ``[N, D]`` for each view.
+    """
+    rows = torch.stack([x.float() for x in embeddings])
+    own = torch.stack([rows.var(dim=1, correction=0), rows.mean(dim=1)])
+    variances, means = torch.stack(all_gather(own)).unbind(dim=1)
+    variance = variances.mean(dim=0) + means.var(dim=0, correction=0)
+    return variance.sqrt().mean() * rows.shape[-1] ** 0.5
