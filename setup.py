@@ -45,6 +45,7 @@ EXTRAS = {
     'onedl-det': [*ONEDL, 'onedl-mmdetection>=3.5'],
     'openmmlab': [*OPENMMLAB, 'mmcv-lite>=2.1,<2.3'],
     'openmmlab-det': [*OPENMMLAB, 'mmcv>=2.1,<2.2', 'mmdet>=3.3'],
+    'coco': ['faster-coco-eval'],
     'demo': ['matplotlib', 'mlxtend', 'scikit-image', 'scikit-learn'],
     'export': ['onnx', 'onnxruntime', 'safetensors', 'timm'],
     'dev': ['mypy', 'pytest', 'ruff', 'scikit-learn'],

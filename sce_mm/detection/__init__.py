@@ -10,9 +10,15 @@ require_mmdet()
 from mmdet.registry import HOOKS  # noqa: E402
 
 from ..transfer import VerifyTransferHook  # noqa: E402
+from .fast_coco_metric import FastCocoMetric  # noqa: E402
 from .precise_bn_hook import DetPreciseBNHook  # noqa: E402
 from .res_layer import ResLayerExtraNorm  # noqa: E402
 
 HOOKS.register_module(module=VerifyTransferHook)
 
-__all__ = ['DetPreciseBNHook', 'ResLayerExtraNorm', 'VerifyTransferHook']
+__all__ = [
+    'DetPreciseBNHook',
+    'FastCocoMetric',
+    'ResLayerExtraNorm',
+    'VerifyTransferHook',
+]
