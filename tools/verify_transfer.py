@@ -4,9 +4,10 @@
 
 Builds the model as the Runner would, initialises it, reads `load_from` if the
 config has it, and compares it with CKPT: every tensor, the channel order, mean
-and std of the pixels, where the strides are, what is frozen and what batch
-norm does. Exits with 0 if all of it holds and with 1 on any doubt. The config
-names the file that is loaded; --pretrained names another, as for train.py.
+and std of the pixels, where the strides are, what is frozen or has a learning
+rate of zero and what batch norm does. Exits with 0 if all of it holds and with
+1 on any doubt. The config names the file that is loaded; --pretrained names
+another, as for train.py.
 """
 
 import argparse
@@ -28,6 +29,12 @@ from sce_mm.launch import (
 )
 from sce_mm.safe_loading import guard_checkpoints
 from sce_mm.transfer import extract_backbone, read_checkpoint
+from sce_mm.transfer.arrival import parts_that_load
+from sce_mm.transfer.surroundings import (
+    parameter_groups,
+    pipeline_problems,
+    rate_problems,
+)
 from sce_mm.transfer.verify import Rules, misfits, path_of, verify
 from sce_mm.transfer.verify_report import report
 
@@ -64,6 +71,23 @@ def parse_args() -> argparse.Namespace:
     )
     add_common_arguments(parser)
     return parser.parse_args()
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """The config, with the options of the command line.
+
+    Raises:
+        ValueError: It is no config.
+        FileNotFoundError: There is none.
+    """
+    try:
+        return load_config(args)
+    except (ValueError, OSError):
+        raise
+    except Exception as error:  # of whatever is written in it
+        raise ValueError(
+            f'{args.config} cannot be read: {type(error).__name__}: {error}'
+        ) from error
 
 
 def initialised_model(cfg: Config) -> nn.Module:
@@ -114,12 +138,16 @@ def compare(
     weights: Mapping[str, Tensor],
     meta: Mapping[str, Any],
     rules: Rules,
+    optim_wrapper: Mapping[str, Any] | None,
 ) -> list[str]:
     """Print what was compared; what is wrong."""
     path = path_of(model)
     verdict = verify(model, path, weights, meta, rules)
     print(report(model, weights, meta, verdict))
     problems = list(verdict.problems)
+    if not rules.allow_frozen:
+        groups = parameter_groups(model, optim_wrapper)
+        problems += rate_problems(parts_that_load(model, path), groups)
     difference = misfits(model, path, weights, meta, rules)
     return [difference, *problems] if difference else problems
 
@@ -132,12 +160,14 @@ def main() -> None:
     try:
         checkpoint = read_checkpoint(args.checkpoint, trust=args.trust)
         weights, meta = extract_backbone(checkpoint, args.branch)
-        cfg = load_config(args)
+        cfg = read_config(args)
         if args.pretrained:
             set_pretrained(cfg, args.pretrained)
-        loads = cfg.get('load_from')
-        problems = compare(initialised_model(cfg), weights, meta, rules)
-    except (ValueError, FileNotFoundError) as error:
+        loads, optim = cfg.get('load_from'), cfg.get('optim_wrapper')
+        problems = list(pipeline_problems(cfg))
+        model = initialised_model(cfg)
+        problems += compare(model, weights, meta, rules, optim)
+    except (ValueError, OSError) as error:
         sys.exit(f'NOT VERIFIED: {error}')
     if problems and loads:
         problems.append(f'load_from={loads!r} is read after the backbone file')

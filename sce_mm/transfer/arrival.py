@@ -119,7 +119,10 @@ def who_could_take(
     model: nn.Module, names: tuple[str, ...], parts: Mapping[str, nn.Module]
 ) -> str | None:
     """Outermost part of a model that has all these tensors but loads none."""
+    inner = tuple(f'{part}.' for part in parts)
     for name, module in model.named_modules():
-        if name and name not in parts and set(names) <= {*module.state_dict()}:
+        if not name or name in parts or name.startswith(inner):
+            continue
+        if set(names) <= {*module.state_dict()}:
             return name
     return None

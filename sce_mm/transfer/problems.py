@@ -13,7 +13,7 @@ SETTING = {
     'mmpretrain)',
     'mean': 'model.data_preprocessor.mean',
     'std': 'model.data_preprocessor.std',
-    'style': 'model.backbone.style',
+    'style': 'model.backbone.style, and that of a shared head',
 }
 
 

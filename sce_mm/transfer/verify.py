@@ -77,6 +77,14 @@ def path_of(model: nn.Module) -> str:
             f'{type(model).__name__} has no model.backbone, so there is no '
             'place whose weights could be compared'
         )
+    if isinstance(getattr(backbone, 'init_cfg', None), list) and any(
+        'Pretrained' in str(init) for init in backbone.init_cfg
+    ):
+        raise ValueError(
+            'model.backbone.init_cfg is a list, and its other initialisers '
+            'begin the blocks anew after the file is loaded: leave Pretrained '
+            'alone, as a dict'
+        )
     init_cfg = pretrained_init(backbone)
     path = init_cfg.get('checkpoint')
     if not path:

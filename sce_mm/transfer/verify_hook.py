@@ -9,10 +9,11 @@ from mmpretrain.registry import HOOKS
 from torch import Tensor
 
 from ..models.utils import unwrapped
-from .arrival import EXPECTED_MISSING
+from .arrival import EXPECTED_MISSING, parts_that_load
 from .backbone import FORMAT, extract_backbone
 from .checkpoint import meta_of, read_checkpoint
 from .errors import CheckpointError
+from .surroundings import pipeline_problems, rate_problems
 from .verify import Rules, misfits, path_of, verify
 
 
@@ -30,8 +31,9 @@ class VerifyTransferHook(Hook):
       tensors are those that the backbone has, by name and shape;
     - before the first iteration: every tensor of the backbone, and of a
       shared head that loads the same file, equals that of the file, the
-      pixels arrive with the channel order, mean and std of the pretraining,
-      strides are where they were, nothing is frozen.
+      pixels arrive with the channel order, mean and std of the pretraining
+      and are normalised once, strides are where they were, nothing is frozen
+      or has a learning rate of zero.
 
     A resumed training takes its weights from its own checkpoint and is let
     through. Known to mmpretrain, and to mmdet after
@@ -91,6 +93,10 @@ class VerifyTransferHook(Hook):
             self.rules,
         )
         problems = list(verdict.problems)
+        problems += pipeline_problems(runner.cfg)
+        if not self.rules.allow_frozen:
+            parts = parts_that_load(model, self._path)
+            problems += rate_problems(parts, _groups(runner))
         if problems and runner._load_from:
             problems.append(
                 f'load_from={runner._load_from!r} is read after the backbone '
@@ -127,3 +133,11 @@ class VerifyTransferHook(Hook):
         )
         if difference:
             raise RuntimeError(f'transfer refused: {difference}')
+
+
+def _groups(runner: Runner) -> list[dict[str, Any]]:
+    """Groups of parameters of the optimiser, or of each of several."""
+    groups = runner.optim_wrapper.param_groups
+    if isinstance(groups, dict):
+        return [group for several in groups.values() for group in several]
+    return groups

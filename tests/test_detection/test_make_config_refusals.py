@@ -85,7 +85,10 @@ DCN = {'type': 'DCNv2', 'deform_groups': 1}
             {'train_dataloader.dataset.pipeline.0.color_type': 'grayscale'},
             "color_type='grayscale'",
         ),
-        ({'model.neck.nonsense': 1}, 'the changed config builds no ATSS'),
+        (
+            {'model.neck.nonsense': 1},
+            'the config, changed or not, builds no ATSS',
+        ),
         (
             {
                 'optim_wrapper.paramwise_cfg': {
@@ -158,6 +161,18 @@ def test_what_is_right_already_is_left_alone(change, atss, backbone_file):
 def test_a_config_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match='no config at'):
         load_source(str(tmp_path / 'none.py'))
+
+
+def test_a_file_that_is_no_config(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text('model = dict(')
+    with pytest.raises(AdaptError, match=r'cannot read .*\(SyntaxError: '):
+        load_source(str(path))
+
+
+def test_names_that_mmengine_does_not_resolve():
+    with pytest.raises(AdaptError, match='give the path of its file instead'):
+        load_source('mmdet::legacy_1.x/faster-rcnn_r50_fpn_1x_coco_v1.py')
 
 
 def test_a_config_without_the_part_that_has_to_change(change):

@@ -140,6 +140,13 @@ def test_one_number_altered_by_a_thousandth(
             'files have bare names: remove it',
         ),
         (['model.backbone.init_cfg=None'], 'not told to load anything'),
+        (
+            [
+                "model.backbone.init_cfg=[{'type':'Pretrained',"
+                "'checkpoint':'x'},{'type':'Constant','val':1}]"
+            ],
+            'init_cfg is a list, and its other initialisers',
+        ),
         (['resume=True'], 'the config has resume=True'),
         (
             [f'{SHARED}.depth=34'],
@@ -153,6 +160,52 @@ def test_what_the_config_does_wrong(verify, backbone_file, options, message):
     assert code == 1
     assert 'NOT VERIFIED: ' in text
     assert message in text
+
+
+@pytest.mark.parametrize(
+    ('addition', 'message'),
+    [
+        (
+            "optim_wrapper = dict(type='AmpOptimWrapper', "
+            "optimizer=dict(type='SGD', lr=0.1), paramwise_cfg=dict("
+            "custom_keys={{'backbone.layer1': dict(lr_mult=0.)}}))",
+            '12 pretrained parameters have a learning rate of zero '
+            '(backbone.layer1.0.conv1.weight, ',
+        ),
+        (
+            "optim_wrapper = dict(type='OptimWrapper', optimizer=dict("
+            "type='SGD', rate=1))",
+            'optim_wrapper cannot be built: ',
+        ),
+        (
+            'val_dataloader = dict(dataset=dict(pipeline=[dict('
+            "type='mmcv.Normalize', mean=[0], std=[1])]))",
+            'val_dataloader has Normalize in its pipeline',
+        ),
+        ('model.backbone.deep_stem = True', '18 missing in the file: stem.0'),
+        ('model.update(', 'cannot be read: SyntaxError'),
+        ('import no_such_package', 'cannot be read: ModuleNotFoundError'),
+    ],
+)
+def test_what_is_around_the_model(verify, backbone_file, addition, message):
+    file = backbone_file(64)
+    code, text = verify(C4 + addition + '\n', file, file)
+    assert code == 1, text
+    assert 'NOT VERIFIED: ' in text
+    assert message in text
+    # No block of the backbone itself is taken for a head that could load it.
+    assert 'has a place for what is left over' not in text
+
+
+def test_rates_that_are_not_zero_are_no_matter(verify, backbone_file):
+    file = backbone_file(64)
+    rates = (
+        "optim_wrapper = dict(type='AmpOptimWrapper', optimizer=dict("
+        "type='AdamW', lr=1e-4), paramwise_cfg=dict(custom_keys={{"
+        "'backbone': dict(lr_mult=0.1), 'rpn_head': dict(lr_mult=0.)}}))\n"
+    )
+    code, text = verify(C4 + rates, file, file)
+    assert code == 0, text
 
 
 def test_a_checkpoint_that_is_loaded_over_it(verify, backbone_file, tmp_path):

@@ -205,6 +205,30 @@ def test_the_right_weights_are_proved_and_trained(run, weights):
             {'model.backbone.init_cfg': None},
             'the backbone is not told to load anything',
         ),
+        (
+            None,
+            {},
+            {
+                'optim_wrapper.paramwise_cfg': {
+                    'custom_keys': {'layer2.1': {'lr_mult': 0}}
+                }
+            },
+            '6 pretrained parameters have a learning rate of zero '
+            '(backbone.layer2.1.conv1.weight, ',
+        ),
+        (
+            None,
+            {},
+            {
+                'train_dataloader.dataset.pipeline': [
+                    {'type': 'LoadImageFromFile'},
+                    {'type': 'LoadAnnotations', 'with_bbox': True},
+                    {'type': 'Normalize', 'mean': [0] * 3, 'std': [1] * 3},
+                    {'type': 'PackDetInputs'},
+                ]
+            },
+            'train_dataloader has Normalize in its pipeline',
+        ),
     ],
 )
 def test_anything_else_stops_before_the_first_iteration(

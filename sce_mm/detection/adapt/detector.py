@@ -63,7 +63,7 @@ def adapt(
         if plan.get('default_scope') in (ABSENT, None):
             plan.set('default_scope', 'mmdet', 'where these names are found')
         _prove_arrival(plan)
-        note_norms(plan, _build(plan))
+        note_norms(plan, _build(plan, cfg))
     return plan, line
 
 
@@ -115,11 +115,17 @@ def _prove_arrival(plan: Plan) -> None:
         )
 
 
-def _build(plan: Plan) -> Any:
+def _build(plan: Plan, before: Config) -> Any:
     try:
         # mmdet's detectors write into the config that they are built from.
         return MODELS.build(copy.deepcopy(plan.get('model')))
     except Exception as error:
-        raise AdaptError(
-            f'the changed config builds no {plan.get("model.type")}: {error}'
-        ) from error
+        reason = error
+    try:
+        MODELS.build(copy.deepcopy(before.model))
+        which = 'changed config'
+    except Exception as error:
+        which, reason = 'config, changed or not,', error
+    raise AdaptError(
+        f'the {which} builds no {plan.get("model.type")}: {reason}'
+    ) from reason

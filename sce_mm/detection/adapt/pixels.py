@@ -1,8 +1,9 @@
 """Pixels as the weights know them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from ...transfer.surroundings import transforms
 from .plan import ABSENT, AdaptError, Plan, kind
 
 PREPROCESSOR = 'model.data_preprocessor'
@@ -45,18 +46,6 @@ def adapt_pixels(plan: Plan, meta: Mapping[str, Any]) -> None:
     for name in ('mean', 'std'):
         reason = f'{name} of the pretraining, in {order.upper()} order'
         plan.set(f'{PREPROCESSOR}.{name}', list(meta[name]), reason)
-
-
-def transforms(node: Any) -> Iterator[dict[str, Any]]:
-    """Every dict of a config that names a class, at whatever depth."""
-    if isinstance(node, dict):
-        if 'type' in node:
-            yield node
-        node = node.values()
-    if not isinstance(node, str) and hasattr(node, '__iter__'):
-        for item in node:
-            if isinstance(item, dict | list | tuple):
-                yield from transforms(item)
 
 
 def _check(plan: Plan, transform: dict[str, Any]) -> None:

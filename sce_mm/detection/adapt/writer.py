@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from .plan import Plan
+from .plan import AdaptError, Plan
 
 COMMENT: Any = {'initial_indent': '# ', 'subsequent_indent': '# '}
 
@@ -30,7 +30,21 @@ def load_source(name: str) -> Source:
 
     Raises:
         FileNotFoundError: There is none.
+        AdaptError: It is no config.
     """
+    try:
+        return _load_source(name)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # of whatever is written in it
+        hint = ': give the path of its file instead' if '::' in name else ''
+        raise AdaptError(
+            f'mmengine cannot read {name}{hint} ({type(error).__name__}: '
+            f'{error})'
+        ) from error
+
+
+def _load_source(name: str) -> Source:
     if '::' not in name:
         path = Path(name).resolve()
         if not path.is_file():
