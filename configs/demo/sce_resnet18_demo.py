@@ -59,6 +59,7 @@ def labelled(part):
         dataset=dict(
             type='CustomDataset',
             data_root=data_root + 'knn',
+            test_mode=True,
             data_prefix=part,
             ann_file=part + '.txt',
             pipeline=[

@@ -48,6 +48,7 @@ def labelled(part):
         dataset=dict(
             type='CustomDataset',
             data_root=data_root + part,
+            test_mode=True,
             pipeline=[
                 dict(type='LoadImage'),
                 dict(type='Resize', scale=(size, size)),

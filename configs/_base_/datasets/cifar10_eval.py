@@ -27,6 +27,7 @@ val_dataloader = dict(
         type='CIFAR10BGR',
         data_root='data/cifar10',
         split='test',
+        test_mode=True,
         pipeline=[dict(type='PackInputs')],
     ),
 )

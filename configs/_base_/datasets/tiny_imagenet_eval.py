@@ -24,6 +24,7 @@ validation = dict(
     data_root='data/tiny-imagenet-200',
     data_prefix='val',
     ann_file='meta/val.txt',
+    test_mode=True,
     pipeline=[load, dict(type='PackInputs')],
 )
 val_dataloader = dict(dataset=validation)
