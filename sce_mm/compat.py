@@ -5,8 +5,10 @@ onedl forks. Both work, a mixture does not: pip lays the files of one over
 those of the other.
 """
 
+import io
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from itertools import pairwise
 
@@ -115,6 +117,21 @@ def check_stack() -> None:
             + ''.join(f'  - {problem}\n' for problem in problems)
             + 'python -m sce_mm.doctor shows the whole picture'
         )
+
+
+def import_mmpretrain() -> None:
+    """Import mmpretrain without the line that its fork prints at each start.
+
+    It is about a data set that is no part of it; other lines come through.
+    """
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed):
+            import mmpretrain.datasets  # noqa: F401
+    finally:
+        for line in printed.getvalue().splitlines():
+            if line != 'Could not import OneDL':
+                print(line)
 
 
 def require_mmdet() -> None:

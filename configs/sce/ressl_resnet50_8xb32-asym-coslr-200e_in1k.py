@@ -37,6 +37,7 @@ model = dict(
 )
 _base_.custom_hooks[0].momentum = 0.001
 optim_wrapper = dict(
+    constructor='TrainedOnlyConstructor',
     optimizer=dict(lr=0.05, weight_decay=1e-4),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )

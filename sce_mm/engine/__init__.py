@@ -14,7 +14,11 @@ from .hooks import (
     ScheduledValueHook,
 )
 from .loops import ResumableTrainLoop
-from .optimizers import BF16OptimWrapper, LARSMoCoV3
+from .optimizers import (
+    BF16OptimWrapper,
+    LARSMoCoV3,
+    TrainedOnlyConstructor,
+)
 from .warmup_cosine import WarmupCosineLR
 
 __all__ = [
@@ -32,5 +36,6 @@ __all__ = [
     'PretrainedBackboneHook',
     'ResumableTrainLoop',
     'ScheduledValueHook',
+    'TrainedOnlyConstructor',
     'WarmupCosineLR',
 ]

@@ -3,6 +3,7 @@
 _base_ = './lars_coslr_200e.py'
 
 optim_wrapper = dict(
+    constructor='TrainedOnlyConstructor',
     optimizer=dict(_delete_=True, type='AdamW', lr=6e-4, weight_decay=0.1),
     paramwise_cfg=dict(
         norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0

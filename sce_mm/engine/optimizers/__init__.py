@@ -2,5 +2,6 @@
 
 from .bf16 import BF16OptimWrapper
 from .lars import LARSMoCoV3
+from .trained_only import TrainedOnlyConstructor
 
-__all__ = ['BF16OptimWrapper', 'LARSMoCoV3']
+__all__ = ['BF16OptimWrapper', 'LARSMoCoV3', 'TrainedOnlyConstructor']

@@ -1,0 +1,78 @@
+"""Groups of an optimiser for a model with a momentum encoder."""
+
+import logging
+
+import pytest
+import tiny
+import torch
+from mmengine.logging import MMLogger
+from mmengine.optim import DefaultOptimWrapperConstructor, build_optim_wrapper
+
+CONFIG = {
+    'type': 'OptimWrapper',
+    'optimizer': {'type': 'SGD', 'lr': 0.1, 'weight_decay': 1e-4},
+    'paramwise_cfg': {'norm_decay_mult': 0.0, 'bias_decay_mult': 0.0},
+}
+
+
+@pytest.fixture
+def warnings(caplog):
+    """What mmengine's logger warned of."""
+    name = 'test_trained_only'
+    logger = MMLogger.get_instance(name, logger_name=name)
+    logger.addHandler(caplog.handler)
+    yield lambda: [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno >= logging.WARNING
+    ]
+    logger.removeHandler(caplog.handler)
+
+
+def described(model, wrapper):
+    """Names of each group, and its other options."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    return [
+        ([names[id(p)] for p in group['params']], group['weight_decay'])
+        for group in wrapper.optimizer.param_groups
+        if any(p.requires_grad for p in group['params'])
+    ]
+
+
+def test_groups_are_those_of_mmengine_without_a_word_of_frozen_ones(warnings):
+    model = tiny.build()
+    default = DefaultOptimWrapperConstructor(
+        {k: v for k, v in CONFIG.items() if k != 'paramwise_cfg'},
+        CONFIG['paramwise_cfg'],
+    )(model)
+    before = warnings()
+
+    ours = build_optim_wrapper(
+        model, {**CONFIG, 'constructor': 'TrainedOnlyConstructor'}
+    )
+
+    assert described(model, ours) == described(model, default)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert sum(len(g['params']) for g in ours.optimizer.param_groups) == len(
+        trained
+    )
+    assert {g['weight_decay'] for g in ours.optimizer.param_groups} == {
+        0.0,
+        1e-4,
+    }
+    assert not any(
+        'requires_grad' in text for text in warnings()[len(before) :]
+    )
+
+
+def test_a_frozen_parameter_beside_trained_ones_is_left_out():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    model[0].bias.requires_grad_(False)
+    model[1].requires_grad_(False)
+
+    wrapper = build_optim_wrapper(
+        model, {**CONFIG, 'constructor': 'TrainedOnlyConstructor'}
+    )
+
+    trained = [p for g in wrapper.optimizer.param_groups for p in g['params']]
+    assert [p for p in trained if p.requires_grad] == [model[0].weight]
