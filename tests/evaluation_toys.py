@@ -1,6 +1,9 @@
 """A labelled toy data set and a tiny SCE model for the evaluation tests."""
 
+from typing import Any
+
 import torch
+from mmengine.config import Config
 from mmpretrain.registry import DATASETS, MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
@@ -98,3 +101,16 @@ def build_model(seed: int = 0) -> nn.Module:
         model = MODELS.build(model_config())
         model.init_weights()
     return model
+
+
+def toy_config(**rest: Any) -> Config:
+    """A config of that model for a command line, and what else it holds."""
+    imports = {'imports': ['evaluation_toys'], 'allow_failed_imports': False}
+    return Config(
+        {
+            'default_scope': 'mmpretrain',
+            'custom_imports': imports,
+            'model': model_config(),
+            **rest,
+        }
+    )

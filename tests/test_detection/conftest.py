@@ -7,18 +7,9 @@ import numpy as np
 import pytest
 import torch
 from mmpretrain.models import ResNet
+from transfer_files import FACTS
 
 from sce_mm.transfer import extract_backbone, save_backbone
-
-FACTS = {
-    'arch': 'ResNet-18',
-    'method': 'SCE',
-    'epochs': 3,
-    'channel_order': 'rgb',
-    'mean': [123.675, 116.28, 103.53],
-    'std': [58.395, 57.12, 57.375],
-    'style': 'pytorch',
-}
 
 
 @pytest.fixture(scope='session')

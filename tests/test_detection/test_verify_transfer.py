@@ -1,30 +1,18 @@
 """A real Mask R-CNN trains on the right weights, and on no others."""
 
-import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmpretrain.models import ResNet
+from transfer_files import FACTS
 
 from sce_mm.launch import build_runner
 from sce_mm.transfer import extract_backbone, save_backbone, tensor_hash
 
 pytestmark = pytest.mark.integration
-
-FACTS = {
-    'arch': 'ResNet-18',
-    'method': 'SCE',
-    'epochs': 3,
-    'channel_order': 'rgb',
-    'mean': [123.675, 116.28, 103.53],
-    'std': [58.395, 57.12, 57.375],
-    'style': 'pytorch',
-}
 
 
 class Count(Hook):
@@ -35,39 +23,6 @@ class Count(Hook):
 
     def after_train_iter(self, *args, **kwargs):
         self.iterations += 1
-
-
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    """Four images with a box and a mask each, as COCO writes them."""
-    folder = tmp_path_factory.mktemp('coco')
-    images, annotations = [], []
-    for index in range(4):
-        image = np.full((64, 64, 3), 40 * index, np.uint8)
-        cv2.rectangle(image, (10, 12), (40, 50), (200, 30, 90), -1)
-        name = f'{index}.png'
-        cv2.imwrite(str(folder / name), image)
-        images.append(
-            {'id': index, 'file_name': name, 'width': 64, 'height': 64}
-        )
-        annotations.append(
-            {
-                'id': index,
-                'image_id': index,
-                'category_id': 1,
-                'bbox': [10, 12, 30, 38],
-                'area': 1140,
-                'iscrowd': 0,
-                'segmentation': [[10, 12, 40, 12, 40, 50, 10, 50]],
-            }
-        )
-    content = {
-        'images': images,
-        'annotations': annotations,
-        'categories': [{'id': 1, 'name': 'thing'}],
-    }
-    (folder / 'train.json').write_text(json.dumps(content))
-    return folder
 
 
 def resnet(**options):
@@ -93,7 +48,7 @@ def weights(tmp_path):
 
 
 @pytest.fixture
-def run(root, data, tmp_path):
+def run(root, scenes, tmp_path):
     """``run(path, **overrides)`` trains for two iterations."""
     base = root / 'configs/_base_/detection/mask-rcnn_r50_fpn_ssl.py'
     pipeline = [
@@ -112,13 +67,13 @@ model = dict(
         bbox_roi_extractor=dict(out_channels=16),
         mask_roi_extractor=dict(out_channels=16),
         bbox_head=dict(in_channels=16, conv_out_channels=16,
-                       fc_out_channels=32, num_classes=1),
-        mask_head=dict(in_channels=16, conv_out_channels=16, num_classes=1)))
+                       fc_out_channels=32, num_classes=2),
+        mask_head=dict(in_channels=16, conv_out_channels=16, num_classes=2)))
 train_dataloader = dict(
     batch_size=2, num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='CocoDataset', data_root='{data}',
-                 ann_file='train.json', metainfo=dict(classes=('thing',)),
+    dataset=dict(type='CocoDataset', data_root='{scenes}',
+                 ann_file='train.json', metainfo=dict(classes=('cup', 'jar')),
                  data_prefix=dict(img=''), pipeline={pipeline!r}))
 train_cfg = dict(by_epoch=True, max_epochs=1)
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.001))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from evaluation_toys import build_model, model_config
+from evaluation_toys import build_model, model_config, toy_config
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -44,19 +44,8 @@ def config(tmp_path: Path) -> Path:
         query=loader_config(12, offset=500),
         k=(1, 5),
     )
-    cfg = Config(
-        dict(
-            default_scope='mmpretrain',
-            custom_imports=dict(
-                imports=['evaluation_toys'], allow_failed_imports=False
-            ),
-            model=model_config(),
-            custom_hooks=[hook],
-            randomness=dict(seed=3),
-        )
-    )
     path = tmp_path / 'toy.py'
-    cfg.dump(path)
+    toy_config(custom_hooks=[hook], randomness=dict(seed=3)).dump(path)
     return path
 
 

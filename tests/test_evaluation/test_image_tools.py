@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from evaluation_toys import build_model, model_config
+from evaluation_toys import build_model, toy_config
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS, MODELS
 from sklearn.datasets import load_digits
@@ -34,15 +34,7 @@ pytestmark = pytest.mark.integration
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Config, checkpoint, a small VOC and digits in two layouts."""
     root = tmp_path_factory.mktemp('tools')
-    Config(
-        dict(
-            default_scope='mmpretrain',
-            custom_imports=dict(
-                imports=['evaluation_toys'], allow_failed_imports=False
-            ),
-            model=model_config(),
-        )
-    ).dump(root / 'toy.py')
+    toy_config().dump(root / 'toy.py')
     state = build_model(8).state_dict()
     torch.save({'state_dict': state}, root / 'epoch_1.pth')
     write_voc(root / 'VOCdevkit')

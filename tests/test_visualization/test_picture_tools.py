@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from evaluation_toys import build_model, model_config
-from mmengine.config import Config
+from evaluation_toys import build_model, toy_config
 from sklearn.datasets import load_digits
 
 from sce_mm.evaluation.folder_images import classes_of, read_folder
@@ -22,16 +21,9 @@ pytestmark = pytest.mark.integration
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Config, checkpoint and sixty digits of three classes."""
     root = tmp_path_factory.mktemp('pictures')
-    Config(
-        dict(
-            default_scope='mmpretrain',
-            custom_imports=dict(
-                imports=['evaluation_toys'], allow_failed_imports=False
-            ),
-            model=model_config(),
-        )
-    ).dump(root / 'toy.py')
-    torch.save({'state_dict': build_model(8).state_dict()}, root / 'last.pth')
+    toy_config().dump(root / 'toy.py')
+    state = build_model(8).state_dict()
+    torch.save({'state_dict': state}, root / 'last.pth')
     data = load_digits(n_class=3)
     for index in range(60):
         path = root / 'digits' / f'{data.target[index]}' / f'{index:02d}.png'
