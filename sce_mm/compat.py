@@ -9,6 +9,7 @@ import io
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
 
@@ -119,18 +120,18 @@ def check_stack() -> None:
         )
 
 
-def import_mmpretrain() -> None:
-    """Import mmpretrain without the line that its fork prints at each start.
+def import_quietly(name: str) -> None:
+    """Import a module without what the forks print at each start.
 
-    It is about a data set that is no part of it; other lines come through.
+    They miss a data set that is no part of them; other lines come through.
     """
     printed = io.StringIO()
     try:
         with redirect_stdout(printed):
-            import mmpretrain.datasets  # noqa: F401
+            import_module(name)
     finally:
         for line in printed.getvalue().splitlines():
-            if line != 'Could not import OneDL':
+            if not line.startswith('Could not import OneDL'):
                 print(line)
 
 
