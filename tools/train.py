@@ -16,6 +16,7 @@ from sce_mm.beginnings import (
     set_initial_weights,
     set_resume,
 )
+from sce_mm.config_edits import set_data, set_pretrained
 from sce_mm.device_views import set_device_views
 from sce_mm.dry_run import dry_run
 from sce_mm.launch import (
@@ -24,8 +25,6 @@ from sce_mm.launch import (
     load_config,
     require_batches,
     scale_learning_rate,
-    set_data,
-    set_pretrained,
 )
 from sce_mm.safe_loading import guard_checkpoints
 

@@ -21,11 +21,11 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
+from sce_mm.config_edits import set_pretrained
 from sce_mm.launch import (
     add_common_arguments,
     build_runner,
     load_config,
-    set_pretrained,
 )
 from sce_mm.safe_loading import guard_checkpoints
 from sce_mm.transfer import extract_backbone, read_checkpoint

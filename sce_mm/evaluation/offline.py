@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import init_dist
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -15,6 +15,7 @@ from mmengine.runner import set_random_seed
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from ..command_line import add_shared_arguments
 from ..transfer import (
     check_pixels,
     extract_backbone,
@@ -65,31 +66,13 @@ def evaluation_parser(
         default='online',
         help='whose backbone of a checkpoint to take',
     )
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='unpickle freely: only for checkpoints of people that you would '
-        'let run programs on this machine',
-    )
     parser.add_argument('--out', help=out)
     parser.add_argument(
         '--device',
         default='cuda' if torch.cuda.is_available() else 'cpu',
         help='where the network runs',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help='overrides of the config, key=value with dots in the key',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='how the processes of a distributed run were started',
-    )
+    add_shared_arguments(parser)
     return parser
 
 

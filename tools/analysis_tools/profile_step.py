@@ -31,12 +31,12 @@ from step_stages import (
     time_stages,
 )
 
+from sce_mm.config_edits import set_data
 from sce_mm.launch import (
     add_common_arguments,
     build_runner,
     load_config,
     require_batches,
-    set_data,
 )
 
 WARM_UP = 2
