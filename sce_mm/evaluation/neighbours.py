@@ -11,6 +11,9 @@ from torch.nn.functional import normalize
 
 # Rows of the bank that are compared at a time: with 256 queries, 128 MB.
 BANK_BLOCK = 65536
+# Entries beyond k that are compared exactly: with fewer the search is not as
+# often sure of itself, with more it takes longer.
+SPARE = 32
 # Indices and similarities [Q, K] of what was looked at.
 _Found = tuple[Tensor, Tensor]
 
@@ -22,7 +25,9 @@ def nearest(
 
     Sums are formed in float64 and rounded to float32, so that equal entries
     have equal similarities whatever the chunk they are computed in; of equal
-    similarities the lower index comes first.
+    similarities the lower index comes first. Sums in float32, which are
+    faster, choose the entries for which that is done, where their largest
+    possible error proves that no other entry could be among the nearest.
 
     Args:
         bank: ``[M, D]``, any norm.
@@ -41,13 +46,15 @@ def nearest(
     _check_features(bank, queries)
     check_bank_size(len(bank), k)
     bank_MD = normalize(bank.float(), dim=1)
-    queries_QD = normalize(queries.float(), dim=1).double()
+    queries_QD = normalize(queries.float(), dim=1)
     chunks = queries_QD.split(chunk_size)
     found: list[_Found | None] = [None] * len(chunks)
-    # Blocks outside: each is turned to float64 once, whatever the queries.
-    for start, block_MD in _blocks(bank_MD):
-        for i, chunk_QD in enumerate(chunks):
-            found[i] = _nearest_so_far(found[i], start, block_MD, chunk_QD, k)
+    with torch.autocast(bank.device.type, enabled=False):
+        for start, block_MD in _blocks(bank_MD):
+            for i, chunk_QD in enumerate(chunks):
+                found[i] = _nearest_so_far(
+                    found[i], start, block_MD, chunk_QD, k
+                )
     indices, similarities = zip(*filter(None, found), strict=True)
     return torch.cat(indices), torch.cat(similarities)
 
@@ -83,8 +90,7 @@ def _check_features(bank: Tensor, queries: Tensor) -> None:
 def _nearest_so_far(
     best: _Found | None, start: int, block: Tensor, chunk: Tensor, k: int
 ) -> _Found:
-    similarities = (chunk @ block.T).float()
-    indices, values = _top(similarities, min(k, len(block)))
+    indices, values = _nearest_in_block(block, chunk, min(k, len(block)))
     indices = indices + start
     if best is None:
         return indices, values
@@ -95,9 +101,49 @@ def _nearest_so_far(
     return indices.gather(1, order), values
 
 
+def _nearest_in_block(block_MD: Tensor, chunk_QD: Tensor, k: int) -> _Found:
+    count = min(k + SPARE, len(block_MD))
+    rough_QC, columns_QC = (chunk_QD @ block_MD.T).topk(count, dim=1)
+    # Lower columns first, and a stable sort keeps them so among equals.
+    columns_QC = columns_QC.sort(dim=1).values
+    exact_QC = torch.bmm(
+        block_MD[columns_QC].double(), chunk_QD.double()[:, :, None]
+    )
+    values, order = (
+        exact_QC[..., 0].float().sort(dim=1, descending=True, stable=True)
+    )
+    columns, values = columns_QC.gather(1, order)[:, :k], values[:, :k]
+    if count < len(block_MD):
+        unsure = _unsure(rough_QC, k, chunk_QD.shape[1])
+        if unsure.any():
+            exact = chunk_QD[unsure].double() @ block_MD.double().T
+            columns[unsure], values[unsure] = _top(exact.float(), k)
+    return columns, values
+
+
+def _unsure(rough_QC: Tensor, k: int, width: int) -> Tensor:
+    """Queries [Q] for which an entry that was left out could be nearer.
+
+    A sum of D products of unit vectors in float32 is off by at most D u, u =
+    2^-24, whatever its order: that of an entry left out, and that of each of
+    the k best. Some u more are for the rounding of exact sums, a hundredth for
+    terms of second order. Where matrices are multiplied in less than float32,
+    no query is sure.
+
+    Args:
+        rough_QC: Largest sums in float32, descending; C > k.
+        k: Number of neighbours.
+        width: D.
+    """
+    if torch.get_float32_matmul_precision() != 'highest':
+        return torch.ones_like(rough_QC[:, 0], dtype=torch.bool)
+    slack = (2.02 * width + 4) * 2.0**-24
+    return rough_QC[:, -1] >= rough_QC[:, k - 1] - slack
+
+
 def _blocks(bank_MD: Tensor) -> Iterator[tuple[int, Tensor]]:
     for start in range(0, len(bank_MD), BANK_BLOCK):
-        yield start, bank_MD[start : start + BANK_BLOCK].double()
+        yield start, bank_MD[start : start + BANK_BLOCK]
 
 
 def _top(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """Laws of the nearest-neighbour search and of the votes."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,6 +108,65 @@ def test_one_neighbour_gives_the_label_of_the_most_similar_entry():
     predicted = knn_predict(bank, labels, queries, k=1)
 
     assert predicted[1].equal(labels[closest])
+
+
+def whole_search(bank: Tensor, queries: Tensor, k: int) -> Tensor:
+    """Indices by one stable sort of all similarities, sums in float64."""
+    unit = torch.nn.functional.normalize
+    similarities = unit(queries).double() @ unit(bank).double().T
+    order = similarities.float().sort(dim=1, descending=True, stable=True)
+    return order.indices[:, :k]
+
+
+@pytest.fixture
+def unsure(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """What the search says of its own choice in float32, chunk by chunk."""
+    told: list[Tensor] = []
+    original = neighbours_module._unsure
+
+    def note(*args: Any) -> Tensor:
+        told.append(original(*args))
+        return told[-1]
+
+    monkeypatch.setattr(neighbours_module, '_unsure', note)
+    return told
+
+
+def test_a_choice_in_float32_is_taken_where_it_is_proved(unsure):
+    bank, _, queries = random_problem(bank=3000, queries=70, dim=128)
+    indices, _ = nearest(bank, queries, k=20, chunk_size=32)
+    assert indices.equal(whole_search(bank, queries, 20))
+    assert len(unsure) == 3
+    assert not torch.cat(unsure).any()
+
+
+@pytest.mark.parametrize('spread', [1e-8, 1e-7, 1e-6, 1e-5, 1e-4])
+def test_entries_closer_than_float32_can_tell_are_compared_exactly(
+    unsure, spread: float
+):
+    bank, _, queries = random_problem(bank=600, queries=40, dim=256)
+    bank = bank[:1] + spread * bank
+    indices, similarities = nearest(bank, queries, k=7)
+    assert indices.equal(whole_search(bank, queries, 7))
+    assert (similarities.diff(dim=1) <= 0).all()
+    if spread <= 1e-6:
+        assert torch.cat(unsure).all()
+
+
+def test_less_than_float32_changes_nothing(unsure):
+    bank, _, queries = random_problem(bank=300, queries=9, dim=64)
+    expected = nearest(bank, queries, k=5)
+    assert not torch.cat(unsure).any()
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision('medium')
+        with torch.autocast('cpu', torch.bfloat16):
+            found = nearest(bank, queries, k=5)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert unsure[-1].all()
+    assert found[0].equal(expected[0])
+    assert found[1].equal(expected[1])
 
 
 @pytest.mark.parametrize('chunk_size', [1, 4, 13, 1000])
