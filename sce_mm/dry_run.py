@@ -142,4 +142,4 @@ def _millions(model: Any) -> str:
 def _memory() -> str:
     if torch.cuda.is_available():
         return f'{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB at most'
-    return 'no GPU here: tools/analysis_tools/estimate_memory.py estimates it'
+    return 'no GPU here: tools/analysis_tools/estimate.py estimates it'

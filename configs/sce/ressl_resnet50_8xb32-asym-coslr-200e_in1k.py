@@ -5,7 +5,7 @@
 
 Reproduces: 69.9 % linear top-1 (ReSSL's repository).
 Hardware: 8 GPUs, batch 256 (ReSSL's repository); their kind is not stated.
-Memory: 3.3 GB a GPU, estimated by tools/analysis_tools/estimate_memory.py
+Memory: 3.4 GB a GPU, estimated by tools/analysis_tools/estimate.py
 and not measured.
 Status: not run here, except for two iterations of a narrow copy in the tests.
 

@@ -5,7 +5,7 @@
 
 Reproduces: 90.34 % linear top-1, a figure that could not be verified.
 Hardware: 1 GPU, batch 256, half precision (official code).
-Memory: 0.8 GB a GPU, estimated by tools/analysis_tools/estimate_memory.py
+Memory: 0.8 GB a GPU, estimated by tools/analysis_tools/estimate.py
 and not measured.
 Status: not run here, except for two iterations of a narrow copy in the tests.
 

@@ -6,7 +6,7 @@
 
 Reproduces: nothing; the combination is ours.
 Hardware: a laptop without a GPU or 1 GPU, batch 64.
-Memory: 0.6 GB, estimated by tools/analysis_tools/estimate_memory.py
+Memory: 0.6 GB, estimated by tools/analysis_tools/estimate.py
 and not measured.
 Status: not run here on a public benchmark; a few epochs in the tests.
 

@@ -7,7 +7,7 @@ Reproduces: 75.4 % linear top-1; COCO 41.6 box and 36.0 mask AP (that this is
 Mask R-CNN R50-C4 2x is inferred); VOC07 88.24 mAP (paper).
 Hardware: 16 A100 of 80 GB on 2 machines, batch 4096, half precision (official
 code).
-Memory: 40 GB a GPU, estimated by tools/analysis_tools/estimate_memory.py
+Memory: 41 GB a GPU, estimated by tools/analysis_tools/estimate.py
 and not measured.
 Status: not run here, except for two iterations of a narrow copy in the tests.
 

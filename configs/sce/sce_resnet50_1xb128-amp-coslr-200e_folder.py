@@ -6,7 +6,7 @@
 
 Reproduces: nothing; the combination is ours.
 Hardware: 1 GPU, batch 128, half precision.
-Memory: 11 GB a GPU, estimated by tools/analysis_tools/estimate_memory.py
+Memory: 11 GB a GPU, estimated by tools/analysis_tools/estimate.py
 and not measured.
 Status: not run here, except for two iterations of a narrow copy in the tests.
 

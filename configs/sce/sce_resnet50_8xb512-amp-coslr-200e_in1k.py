@@ -5,7 +5,7 @@
 
 Reproduces: 72.7 % linear top-1 (paper).
 Hardware: 8 A100 of 80 GB, batch 4096, half precision (official code).
-Memory: 42 GB a GPU, estimated by tools/analysis_tools/estimate_memory.py
+Memory: 43 GB a GPU, estimated by tools/analysis_tools/estimate.py
 and not measured.
 Status: not run here, except for two iterations of a narrow copy in the tests.
 

@@ -6,7 +6,7 @@
 Reproduces: 82.94 % linear top-1 at coefficient 0.5, where 0 gives 81.53 and 1
 gives 81.11 (figures of the paper as a third party quotes them).
 Hardware: not known; batch 512 split over 8 GPUs.
-Memory: 3.2 GB a GPU, estimated by tools/analysis_tools/estimate_memory.py
+Memory: 3.3 GB a GPU, estimated by tools/analysis_tools/estimate.py
 and not measured.
 Status: not run here, except for two iterations of a narrow copy in the tests.
 

@@ -6,7 +6,7 @@
 Reproduces: 70.5 % linear top-1, a figure that could not be verified; beside it
 69.9 for ReSSL (its repository; ressl_resnet50_8xb32-asym-coslr-200e_in1k).
 Hardware: not known; batch 512 split over 8 GPUs.
-Memory: 3.2 GB a GPU, estimated by tools/analysis_tools/estimate_memory.py
+Memory: 3.3 GB a GPU, estimated by tools/analysis_tools/estimate.py
 and not measured.
 Status: not run here, except for two iterations of a narrow copy in the tests.
 

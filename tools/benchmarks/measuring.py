@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+from sce_mm.peak_memory import peak_bytes, reset_peak
+
 Run = Callable[[], object]
 
 
@@ -57,18 +59,9 @@ def peak_megabytes(prepare: Callable[[], Run]) -> float:
 
 def _measure_peak(prepare: Callable[[], Run], sender: object) -> None:
     run = prepare()
-    # Sets the high-water mark back to what is resident now.
-    Path('/proc/self/clear_refs').write_text('5')
-    before = _status('VmHWM')
+    before = reset_peak()
     run()
-    sender.send(_status('VmHWM') - before)
-
-
-def _status(field: str) -> float:
-    for line in Path('/proc/self/status').read_text().splitlines():
-        if line.startswith(f'{field}:'):
-            return int(line.split()[1]) * 1024 / 1e6
-    raise RuntimeError(f'no {field} in /proc/self/status')
+    sender.send((peak_bytes() - before) / 1e6)
 
 
 def machine() -> dict[str, object]:
