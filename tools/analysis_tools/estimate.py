@@ -26,7 +26,8 @@ from scaling import Network, communication, hours, largest_batch
 from step_memory import Memory, batch_multiple, count_memory
 from step_traffic import count_traffic
 
-from sce_mm.launch import load_config, set_data
+from sce_mm.config_edits import set_data
+from sce_mm.launch import load_config
 
 USABLE = 0.9
 
