@@ -18,6 +18,7 @@ MODULES = (
     'measuring',
     'multicrop',
     'plots',
+    'soak',
     'step',
     'tables',
     'view_pipelines',
@@ -194,6 +195,55 @@ def test_reports_of_views_and_evaluation(tool, monkeypatch, tmp_path):
     report = json.loads(file.read_text())
     assert report['knn']['predictions_as_in_float64']['sce_mm'] == 1
     assert len(plots.evaluation_tables(report).splitlines()) == 6 + 3 + 2
+
+
+LEAK = """
+import time
+kept = []
+for _ in range(1000):
+    kept.append((bytearray(b'x' * 1_000_000), open('/dev/null')))
+    time.sleep(0.05)
+"""
+
+
+def test_a_leak_of_memory_and_files_is_seen(tool, tmp_path):
+    soak = tool('soak')
+    process = soak.psutil.Popen([sys.executable, '-c', LEAK])
+    try:
+        samples = soak.watch(process, tmp_path, seconds=3, every=0.1)
+    finally:
+        process.kill()
+        process.wait()
+    found = soak.growth(samples)
+    counts = found['counts']
+    assert not found['flat']
+    assert counts['open_files']['growth_in_an_hour'] > 3600
+    assert counts['memory_mb']['growth_in_an_hour'] > 3600
+    assert counts['threads']['growth_in_an_hour'] == 0
+
+
+def test_a_level_that_wavers_is_flat(tool, tmp_path):
+    soak = tool('soak')
+    # It rises for ten minutes of the first quarter, then goes up and down.
+    samples = [
+        {
+            'minutes': m,
+            **dict.fromkeys(soak.MUST_NOT_GROW, min(m, 10) * 100 + m % 2),
+        }
+        for m in range(61)
+    ]
+    report = {
+        'machine': tool('measuring').machine(),
+        'every': 60,
+        'samples': samples,
+        **soak.growth(samples),
+    }
+    assert report['flat']
+    assert soak.in_words(report)[-1].endswith('threads: none grows')
+    plots = tool('plots')
+    plots.draw_soak(report, tmp_path / 'soak.png')
+    assert (tmp_path / 'soak.png').stat().st_size > 1000
+    assert '| open files | 1000' in plots.soak_tables(report)
 
 
 def test_features_measured_are_equal(tool):

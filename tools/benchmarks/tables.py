@@ -30,6 +30,26 @@ def loss_tables(report: Report) -> str:
     return '\n'.join(lines)
 
 
+def soak_tables(report: Report) -> str:
+    """What each count did after the first quarter."""
+    lines = [
+        taken_on(report['machine']),
+        '',
+        f'{report["minutes"]:.0f} minutes, a sample every '
+        f'{report["every"]:.0f} seconds; counts after the first quarter:',
+        '',
+        '| count | median | lowest | highest | growth in an hour |',
+        '|---|---|---|---|---|',
+    ]
+    for name, count in sorted(report['counts'].items()):
+        lines.append(
+            f'| {name.replace("_", " ")} | {count["median"]:.1f} '
+            f'| {count["lowest"]:.1f} | {count["highest"]:.1f} '
+            f'| {count["share_in_an_hour"]:+.2%} |'
+        )
+    return '\n'.join(lines)
+
+
 def step_tables(reports: list[Report]) -> str:
     """Seconds of each step, and as multiples of the bare network's."""
     lines = [
