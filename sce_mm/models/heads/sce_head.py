@@ -9,6 +9,8 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from ..losses.softmax import at_least_float32
+
 
 @MODELS.register_module()
 class SCEHead(BaseModule):
@@ -99,7 +101,7 @@ def spread(embeddings: Sequence[Tensor]) -> Tensor:
     Args:
         embeddings: ``[N, D]`` for each view.
     """
-    rows = torch.stack([x.float() for x in embeddings])
+    rows = torch.stack([at_least_float32(x) for x in embeddings])
     own = torch.stack([rows.var(dim=1, correction=0), rows.mean(dim=1)])
     variances, means = torch.stack(all_gather(own)).unbind(dim=1)
     variance = variances.mean(dim=0) + means.var(dim=0, correction=0)
