@@ -55,10 +55,11 @@ benchmarks: setup ## measure speed again, renew docs/benchmarks.md
 	    --json docs/benchmarks/step-3.json
 	$(STEP) --setting resnet50-224 --channels-last \
 	    --json docs/benchmarks/step-4.json
-	for each in views multicrop evaluation; do \
+	for each in memory views multicrop evaluation; do \
 	    $(PY) -W ignore tools/benchmarks/$$each.py \
 	        --json docs/benchmarks/$$each.json || exit 1; \
 	done
+	PYTHON=$(PY) tools/benchmarks/estimates.sh docs/benchmarks
 	$(PY) tools/benchmarks/plots.py
 
 test-upstream: ## unit tests and a pretraining run on upstream OpenMMLab

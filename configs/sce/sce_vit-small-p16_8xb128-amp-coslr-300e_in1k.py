@@ -5,7 +5,7 @@
 
 Reproduces: nothing; no result is known.
 Hardware: meant for 8 GPUs, batch 1024.
-Memory: 8.8 GB a GPU, estimated by tools/analysis_tools/estimate.py
+Memory: 9.0 GB a GPU, estimated by tools/analysis_tools/estimate.py
 and not measured.
 Status: not run here, except for two iterations of a narrow copy in the tests.
 

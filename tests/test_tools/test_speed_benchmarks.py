@@ -14,12 +14,16 @@ PEER_WARNS = pytest.mark.filterwarnings(
 )
 MODULES = (
     'evaluation',
+    'lightly_peer',
     'loss',
     'measuring',
+    'memory',
     'multicrop',
     'plots',
     'soak',
     'step',
+    'step_candidates',
+    'step_models',
     'tables',
     'view_pipelines',
     'views',
@@ -91,8 +95,8 @@ def test_a_page_without_the_place_is_refused(tool):
 
 
 def test_official_and_own_step_are_the_same_training(tool, monkeypatch):
-    step = tool('step')
-    monkeypatch.setattr(step, 'QUEUE', 512)
+    step = tool('step_candidates')
+    monkeypatch.setattr(sys.modules['step_models'], 'QUEUE', 512)
     setting = dict(
         backbone=dict(type='ResNet_CIFAR', depth=18, base_channels=4),
         features=32,
@@ -100,7 +104,8 @@ def test_official_and_own_step_are_the_same_training(tool, monkeypatch):
     views = [torch.randn(4, 3, 8, 8).double() for _ in range(2)]
     models = []
     original = step.sce
-    for make in (step.sce_step, step.official_step):
+    official = step.CANDIDATES['SCE, official form']
+    for make in (step.sce_step, official):
 
         def seeded(setting):
             torch.manual_seed(0)
@@ -114,6 +119,30 @@ def test_official_and_own_step_are_the_same_training(tool, monkeypatch):
     ours, official = (model.state_dict() for model in models)
     for name, value in ours.items():
         torch.testing.assert_close(value, official[name], msg=name)
+
+
+def test_memory_of_a_process_with_either_loss(tool, monkeypatch, tmp_path):
+    memory, file = tool('memory'), tmp_path / 'memory.json'
+    monkeypatch.setattr(memory, 'SIZES', [16] * 6)
+    small = ['--batch', '32', '--channels', '4', '--threads', '1']
+    run(memory, monkeypatch, *small, '--json', str(file))
+    report = json.loads(file.read_text())
+    taken = report['megabytes']
+    # At least one matrix of 32 x 65 536 floats for each of the ten pairs.
+    assert taken['official form'] > taken['without loss'] + 10 * 8.4
+    assert taken['sce_mm'] < taken['without loss'] + 40
+    assert report['share_of_the_loss']['without loss'] == 0
+    table = tool('tables').memory_tables(report)
+    assert f'| official form | {taken["official form"]:.0f} |' in table
+
+
+def test_peers_without_lightly(tool, monkeypatch, capsys):
+    step, pipelines = tool('step'), tool('view_pipelines')
+    peer = sys.modules['lightly_peer']
+    monkeypatch.setattr(peer, 'find_spec', lambda name: None)
+    assert step.present() == step.CANDIDATES
+    assert 'pip install --no-deps lightly' in capsys.readouterr().out
+    assert 'lightly' not in pipelines.pipelines(six_views(tool))
 
 
 def _float32():

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import matplotlib
 from tables import (
+    estimate_tables,
     evaluation_tables,
     fill,
     loss_tables,
+    memory_tables,
     soak_tables,
     step_tables,
     view_tables,
@@ -33,9 +35,11 @@ STYLE = {
 TABLES = {
     'loss': loss_tables,
     'step': step_tables,
+    'memory': memory_tables,
     'views': view_tables,
     'evaluation': evaluation_tables,
     'soak': soak_tables,
+    'estimate': estimate_tables,
 }
 AXES = {'batch': 'batch (queue 65 536)', 'queue': 'queue (batch 256)'}
 
@@ -59,19 +63,24 @@ def main() -> None:
 def read(folder: Path) -> dict:
     """What the benchmarks wrote, by block of the page.
 
-    Several steps come in the order of their names.
+    Several steps or estimates come in the order of their names.
     """
 
     def load(name: str) -> dict:
         return json.loads((folder / f'{name}.json').read_text())
 
-    steps = sorted(path.stem for path in folder.glob('step-*.json'))
+    def several(name: str) -> list[dict]:
+        paths = sorted(path.stem for path in folder.glob(f'{name}-*.json'))
+        return [load(path) for path in paths]
+
     return {
         'loss': load('loss'),
-        'step': [load(name) for name in steps],
+        'step': several('step'),
+        'memory': load('memory'),
         'views': [load('views'), load('multicrop')],
         'evaluation': load('evaluation'),
         'soak': load('soak'),
+        'estimate': several('estimate'),
     }
 
 

@@ -70,6 +70,42 @@ def step_tables(reports: list[Report]) -> str:
     return '\n'.join(lines)
 
 
+def memory_tables(report: Report) -> str:
+    """Peak memory of a training process with each form of the loss."""
+    sizes = ' + '.join(str(size) for size in report['sizes'])
+    lines = [
+        taken_on(report['machine']),
+        '',
+        f'Batch {report["batch"]}, views of {sizes} pixels, queue '
+        f'{report["queue"]} x {report["width"]}, ResNet-18 of '
+        f'{report["channels"]} channels in its first stage, float32.',
+        '',
+        '| process | peak MB above the libraries | of it the loss |',
+        '|---|---|---|',
+    ]
+    for name, value in report['megabytes'].items():
+        share = report['share_of_the_loss'][name]
+        lines.append(f'| {name} | {value:.0f} | {100 * share:.0f} % |')
+    return '\n'.join(lines)
+
+
+def estimate_tables(reports: list[Report]) -> str:
+    """Estimated memory of a process, and the peak that was measured."""
+    lines = [
+        '| config | batch | estimated MB | measured MB | ratio |',
+        '|---|---|---|---|---|',
+    ]
+    for report in reports:
+        probe = report['probe']
+        estimated, peak = probe['estimated_bytes'], probe['peak_bytes']
+        lines.append(
+            f'| {report["config"]} | {probe["batch"]} '
+            f'| {estimated / 1e6:.0f} | {peak / 1e6:.0f} '
+            f'| {peak / estimated:.2f} |'
+        )
+    return '\n'.join(lines)
+
+
 def view_tables(reports: list[Report]) -> str:
     """Images per second of each pipeline, and how far behind it is."""
     lines = [

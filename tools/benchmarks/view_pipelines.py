@@ -1,8 +1,9 @@
 """One list of views as pipelines of this project and of its peers.
 
 All of them read a JPEG file from disk and return uint8 tensors. The peers are
-built from the same numbers, each in its fastest form. lightly has no row of
-its own: its transforms are torchvision's on PIL images with Pillow's blur.
+built from the same numbers, each in its fastest form; lightly, whose
+transforms are torchvision's on PIL images with Pillow's blur, is among them
+where it is installed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import cv2
 import mmpretrain
 import torch
+from lightly_peer import installed, lightly_views
 from measuring import interleaved, machine
 from mmcv.transforms import Compose
 from mmengine.config import Config
@@ -89,13 +91,16 @@ def pipelines(views: Views) -> dict[str, Pipeline]:
     """Each pipeline under the name that tables give it."""
     init_default_scope('mmpretrain')
     numbers = [build_augmentation(**view) for view in views]
-    return {
+    made = {
         'sce_mm': sce_mm(views),
         'mmpretrain': mmpretrain_views(numbers),
         'torchvision, PIL': torchvision_pil(numbers),
         'torchvision v2, PIL': torchvision_v2(numbers, _read_pil),
         'torchvision v2, tensors': torchvision_v2(numbers, _read_tensor),
     }
+    if installed():
+        made['lightly'] = lightly_views(numbers, _read_pil)
+    return made
 
 
 def sce_mm(views: Views) -> Pipeline:
