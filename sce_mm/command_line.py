@@ -1,8 +1,28 @@
 """Options that the commands of the project have in common."""
 
 import argparse
+from typing import Any
 
 from mmengine.config import DictAction
+
+
+class _Overrides(DictAction):
+    """mmengine's ``key=value`` pairs, with a message for what is none."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        wrong = [word for word in values if '=' not in word]
+        if wrong:
+            parser.error(
+                f'{option_string} takes key=value, without spaces around the '
+                f'sign; got {" ".join(wrong)}'
+            )
+        super().__call__(parser, namespace, values, option_string)
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
@@ -10,7 +30,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=_Overrides,
         default={},
         help='overrides of the config, key=value with dots in the key',
     )

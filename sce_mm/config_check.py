@@ -44,15 +44,20 @@ def check_config(cfg: Config) -> None:
         ConfigError: A top-level key is almost one that the Runner takes, or
             a class of ours has no such argument. All of them are listed.
     """
-    ours = _our_classes()
-    problems = list(_top_level(cfg))
-    for key in cfg:
-        problems += _walk(cfg[key], key, ours)
+    problems = list(wrong_names(cfg))
     if problems:
         lines = ''.join(f'\n  - {problem}' for problem in problems)
         raise ConfigError(
             f'{len(problems)} wrong name(s) in the config:{lines}'
         )
+
+
+def wrong_names(cfg: Config) -> Iterator[str]:
+    """Names that nothing will read, one line each, beginning with the key."""
+    ours = _our_classes()
+    yield from _top_level(cfg)
+    for key in cfg:
+        yield from _walk(cfg[key], key, ours)
 
 
 def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
@@ -86,16 +91,21 @@ def _walk(node: Any, path: str, ours: dict[str, type]) -> Iterator[str]:
         return
     cls = ours.get(str(node.get('type')).removeprefix('mmpretrain.'))
     if cls is not None:
-        names = _argument_names(cls)
-        for key in node:
-            if key not in names | _TAKEN_BEFORE:
-                yield (
-                    f'{path}: {cls.__name__} has no argument {key!r}'
-                    f'{_nearest(key, names)}; it takes '
-                    f'{", ".join(sorted(names))}'
-                )
+        yield from wrong_arguments(node, path, cls)
     for key, value in node.items():
         yield from _walk(value, f'{path}.{key}', ours)
+
+
+def wrong_arguments(node: dict, path: str, cls: type) -> Iterator[str]:
+    """Keys of a dict that its class does not take."""
+    names = _argument_names(cls)
+    for key in node:
+        if key not in names | _TAKEN_BEFORE:
+            yield (
+                f'{path}: {cls.__name__} has no argument {key!r}'
+                f'{_nearest(key, names)}; it takes '
+                f'{", ".join(sorted(names))}'
+            )
 
 
 def _argument_names(cls: type) -> set[str]:

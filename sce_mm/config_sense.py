@@ -5,18 +5,23 @@ refuses, parts that do not fit together, folders that are not there and a work
 dir that cannot be written to.
 """
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from .config_check import ConfigError
+from .config_builds import refused_arguments, shapes
+from .config_check import ConfigError, check_config, wrong_names
+from .config_parts import evaluation_loaders, wrong_kinds
 from .config_places import missing_folders, unwritable_work_dir
 from .config_types import (
+    dataset_arguments,
     loader_options,
     missing_types,
-    refused_arguments,
+    misspelt_hooks,
     sharding,
     unknown_types,
 )
@@ -28,27 +33,53 @@ def check_sense(cfg: Config) -> None:
     """Find what cannot work in a config that pretrains an SCE model.
 
     Model, transforms, hooks and optimiser are built and thrown away; random
-    generators are as before. Other configs are let through.
+    generators are as before. Of other configs only the names are checked.
 
     Raises:
         ConfigError: With every problem that was found, each with its key.
     """
-    if (cfg.get('model') or {}).get('type', 'SCE') != 'SCE':
+    if not _pretrains(cfg):
+        check_config(cfg)
         return
-    problems = [*missing_types(cfg), *unknown_types(cfg), *sharding(cfg)]
-    if not problems:
-        with (
-            preserve_rng(),
-            DefaultScope.overwrite_default_scope('mmpretrain'),
-        ):
-            problems += refused_arguments(cfg)
-    problems += _numbers(cfg)
-    if not problems:
-        problems += _combinations(cfg)
-    problems += loader_options(cfg)
-    for key in cfg:
-        problems += missing_folders(cfg[key], key)
-    problems += unwritable_work_dir(cfg)
+    problems: list[str] = []
+
+    def look(check: Callable[[Config], Iterator[str]]) -> None:
+        try:
+            problems.extend(check(cfg))
+        # It stumbled over what has been found already.
+        except (AttributeError, KeyError, TypeError):
+            if not problems:
+                raise
+
+    def build(cfg: Config) -> Iterator[str]:
+        return refused_arguments(cfg, {p.split(': ')[0] for p in problems})
+
+    for check in (
+        wrong_kinds,
+        wrong_names,
+        missing_types,
+        unknown_types,
+        dataset_arguments,
+        misspelt_hooks,
+        sharding,
+        _numbers,
+        _not_finite,
+    ):
+        look(check)
+    with preserve_rng(), DefaultScope.overwrite_default_scope('mmpretrain'):
+        look(build)
+        if not problems:
+            look(shapes)
+    for check in (
+        _queue,
+        _views,
+        _hooks,
+        _schedules,
+        loader_options,
+        _all_folders,
+        unwritable_work_dir,
+    ):
+        look(check)
     if problems:
         lines = ''.join(f'\n  - {problem}' for problem in problems)
         raise ConfigError(
@@ -56,37 +87,81 @@ def check_sense(cfg: Config) -> None:
         )
 
 
+def _pretrains(cfg: Config) -> bool:
+    model = cfg.get('model')
+    return not isinstance(model, dict) or model.get('type', 'SCE') == 'SCE'
+
+
+def _all_folders(cfg: Config) -> Iterator[str]:
+    for key in cfg:
+        yield from missing_folders(cfg[key], key)
+
+
 def _numbers(cfg: Config) -> Iterator[str]:
-    """Counts that must be positive whole numbers."""
-    loader, loop = (
-        cfg.get('train_dataloader') or {},
-        cfg.get('train_cfg') or {},
-    )
+    """Counts that must be whole numbers, and switches."""
+    loop = cfg.get('train_cfg') or {}
+    wrapper = cfg.get('optim_wrapper') or {}
     counts = {
-        'train_dataloader.batch_size': loader.get('batch_size'),
         'optim_wrapper.accumulative_counts': (
-            cfg.get('optim_wrapper') or {}
-        ).get('accumulative_counts', 1),
+            wrapper.get('accumulative_counts', 1),
+            1,
+        ),
+        'randomness.seed': ((cfg.get('randomness') or {}).get('seed') or 0, 0),
     }
     if 'max_iters' not in loop:
-        counts['train_cfg.max_epochs'] = loop.get('max_epochs')
-    for key, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            yield f'{key}: must be a positive whole number, got {value!r}'
-    workers = loader.get('num_workers', 0)
-    if (
-        isinstance(workers, bool)
-        or not isinstance(workers, int)
-        or (workers < 0)
-    ):
+        counts['train_cfg.max_epochs'] = loop.get('max_epochs'), 1
+    training = cfg.get('train_dataloader') or {}
+    loaders = [('train_dataloader', training), *evaluation_loaders(cfg)]
+    for key, loader in loaders:
+        counts[f'{key}.batch_size'] = loader.get('batch_size'), 1
+        counts[f'{key}.num_workers'] = loader.get('num_workers', 0), 0
+        if loader.get('drop_last') not in (None, True, False):
+            yield f'{key}.drop_last: must be True or False'
+        if loader.get('persistent_workers') and not loader.get('num_workers'):
+            yield (
+                f'{key}.persistent_workers: there are none with num_workers='
+                f'{loader.get("num_workers", 0)}; set it to False'
+            )
+    for key, (value, least) in counts.items():
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or value < least
+        ):
+            wanted = 'a positive whole' if least else 'a whole'
+            more = '' if least else ', 0 or more'
+            yield f'{key}: must be {wanted} number{more}, got {value!r}'
+    pixels = (cfg.get('model') or {}).get('data_preprocessor') or {}
+    if any(not x > 0 for x in pixels.get('std') or []):
         yield (
-            'train_dataloader.num_workers: must be a whole number, 0 or more, '
-            f'got {workers!r}'
+            'model.data_preprocessor.std: pixels are divided by it, so each '
+            f'must be positive, got {pixels["std"]}'
+        )
+    clip = wrapper.get('clip_grad')
+    if clip is not None and not isinstance(clip, dict):
+        yield (
+            'optim_wrapper.clip_grad: must be a dict such as '
+            f'dict(max_norm=1.0), or None, got {clip!r}'
         )
 
 
-def _combinations(cfg: Config) -> Iterator[str]:
-    """Parts that are right by themselves and not together."""
+def _not_finite(node: Any, path: str = '') -> Iterator[str]:
+    """NaN and infinity, which comparisons let through."""
+    if isinstance(node, dict | Config):
+        for key in node:
+            yield from _not_finite(node[key], f'{path}.{key}'.lstrip('.'))
+    elif isinstance(node, list | tuple):
+        for index, item in enumerate(node):
+            yield from _not_finite(item, f'{path}[{index}]')
+    # The largest gradient is the infinite norm of all.
+    elif path.endswith('norm_type'):
+        return
+    elif isinstance(node, float) and not math.isfinite(node):
+        yield f'{path}: must be a finite number, got {node}'
+
+
+def _queue(cfg: Config) -> Iterator[str]:
+    """How many keys there are, of earlier steps and of this one."""
     model, targets = cfg.model, cfg.model.get('num_target_views', 2)
     batch = cfg.train_dataloader.batch_size
     steps = cfg.optim_wrapper.get('accumulative_counts', 1)
@@ -106,6 +181,10 @@ def _combinations(cfg: Config) -> Iterator[str]:
             'keys for in_batch_keys=True; use a larger batch, or '
             'model.head.in_batch_keys=False and a queue'
         )
+
+
+def _views(cfg: Config) -> Iterator[str]:
+    targets = cfg.model.get('num_target_views', 2)
     for key, transform in view_transforms(cfg):
         views = len(transform['views'])
         if views < max(2, targets):
@@ -114,6 +193,9 @@ def _combinations(cfg: Config) -> Iterator[str]:
                 f'{max(2, targets)} (num_target_views={targets})'
             )
     yield from device_view_problems(cfg)
+
+
+def _hooks(cfg: Config) -> Iterator[str]:
     hooks = [hook['type'] for hook in cfg.get('custom_hooks') or []]
     if hooks.count('MomentumUpdateHook') != 1:
         yield (
@@ -128,7 +210,6 @@ def _combinations(cfg: Config) -> Iterator[str]:
             'default_hooks.checkpoint.type: PreemptionHook saves through '
             f'DurableCheckpointHook, got {checkpoint.get("type")!r}'
         )
-    yield from _schedules(cfg)
 
 
 def _schedules(cfg: Config) -> Iterator[str]:

@@ -1,62 +1,47 @@
-"""Classes of a pretraining config, and what they say to their arguments.
+"""Classes that a pretraining config names.
 
 Part of :func:`~sce_mm.config_sense.check_sense`: each function yields one line
 a problem, which begins with its key.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
 from mmengine import registry
 from mmengine.config import Config
 from mmengine.registry import Registry
-from mmpretrain.registry import HOOKS, MODELS, OPTIMIZERS, TRANSFORMS
-from torch import nn
+from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader
+
+from .config_check import wrong_arguments
+from .config_parts import Part, evaluation_loaders, parts
 
 # In names of classes that spread a model or make the steps themselves.
 _SHARDING = ('Flexible', 'FullySharded', 'FSDP', 'DeepSpeed', 'ColossalAI')
+_DEFAULT_HOOKS = (
+    'checkpoint',
+    'logger',
+    'param_scheduler',
+    'runtime_info',
+    'sampler_seed',
+    'timer',
+)
 
 
 def missing_types(cfg: Config) -> Iterator[str]:
     """Parts that do not say of what class they are."""
-    loader = cfg.get('train_dataloader') or {}
-    dataset = loader.get('dataset') or {}
-    parts = {
-        'model': cfg.get('model'),
-        'optim_wrapper.optimizer': (cfg.get('optim_wrapper') or {}).get(
-            'optimizer'
-        ),
-        'train_dataloader.dataset': dataset,
-        'train_dataloader.sampler': loader.get('sampler'),
-        'train_dataloader.collate_fn': loader.get('collate_fn', {'type': ''}),
-        **{
-            f'custom_hooks[{index}]': hook
-            for index, hook in enumerate(cfg.get('custom_hooks') or [])
-        },
-        **{
-            f'train_dataloader.dataset.pipeline[{index}]': transform
-            for index, transform in enumerate(dataset.get('pipeline') or [])
-        },
-    }
     loop = cfg.get('train_cfg')
     if not isinstance(loop, dict) or not {'type', 'by_epoch'} & set(loop):
         yield (
             "train_cfg: must be a dict with a type, 'ResumableTrainLoop' for "
             f'example, or by_epoch; got {loop!r}'
         )
-    schedulers = cfg.get('param_scheduler') or []
-    if isinstance(schedulers, dict):
-        schedulers = [schedulers]
-    parts |= {
-        f'param_scheduler[{index}]': scheduler
-        for index, scheduler in enumerate(schedulers)
-    }
-    for key, part in parts.items():
-        if not isinstance(part, dict) or 'type' not in part:
-            yield f'{key}: must be a dict with a type, got {part!r}'
+    for part in parts(cfg):
+        node = part.node
+        if not isinstance(node, dict) or (part.typed and 'type' not in node):
+            yield f'{part.key}: must be a dict with a type, got {part.node!r}'
 
 
 def sharding(cfg: Config) -> Iterator[str]:
@@ -65,7 +50,7 @@ def sharding(cfg: Config) -> Iterator[str]:
     Hooks hold the runner to its optimiser wrapper and the momentum encoder to
     whole tensors of the online one; both are others under these.
     """
-    parts = {
+    named = {
         'runner_type': cfg.get('runner_type'),
         'strategy.type': (cfg.get('strategy') or {}).get('type'),
         'model_wrapper_cfg.type': (cfg.get('model_wrapper_cfg') or {}).get(
@@ -73,7 +58,7 @@ def sharding(cfg: Config) -> Iterator[str]:
         ),
         'optim_wrapper.type': (cfg.get('optim_wrapper') or {}).get('type'),
     }
-    for key, name in parts.items():
+    for key, name in named.items():
         if key == 'strategy.type' and name is not None:
             refused = True
         else:
@@ -96,98 +81,108 @@ def loader_options(cfg: Config) -> Iterator[str]:
         *inspect.signature(DataLoader.__init__).parameters,
         'num_batch_per_epoch',
     } - {'self'}
-    for key in cfg.get('train_dataloader') or {}:
-        if key not in known:
-            near = get_close_matches(key, sorted(known), 1, 0.6)
-            hint = f' (did you mean {near[0]!r}?)' if near else ''
-            yield f'train_dataloader: no option {key!r}{hint}'
+    loaders = [('train_dataloader', cfg.get('train_dataloader') or {})]
+    for where, loader in [*loaders, *evaluation_loaders(cfg)]:
+        for key in loader:
+            if key not in known:
+                yield f'{where}: no option {key!r}{_hint(key, known)}'
+
+
+def dataset_arguments(cfg: Config) -> Iterator[str]:
+    """Arguments that data sets of mmpretrain and mmengine do not take."""
+    for part in parts(cfg):
+        if part.registry is DATASETS and not is_ours(part):
+            cls = DATASETS.get(part.node['type'])
+            if cls is not None:
+                yield from wrong_arguments(part.node, part.key, cls)
+
+
+def misspelt_hooks(cfg: Config) -> Iterator[str]:
+    """Names that are almost one of mmengine's default hooks.
+
+    Its own one, with its default settings, would run beside ours.
+    """
+    for name in cfg.get('default_hooks') or {}:
+        if name not in _DEFAULT_HOOKS:
+            near = get_close_matches(name, _DEFAULT_HOOKS, 1, 0.8)
+            if near:
+                yield (
+                    f'default_hooks.{name}: mmengine has no default hook of '
+                    f'this name (did you mean {near[0]!r}?)'
+                )
 
 
 def unknown_types(cfg: Config) -> Iterator[str]:
-    """Class names that no registry of pretraining has."""
-    known = _registered()
-    for section in (
-        'model',
-        'train_dataloader',
-        'optim_wrapper',
-        'param_scheduler',
-        'train_cfg',
-        'default_hooks',
-        'custom_hooks',
-    ):
-        yield from _walk_types(cfg.get(section), section, known)
+    """Class names that the registry of their place does not have."""
+    anywhere = _registered()
+    placed = [part for part in parts(cfg) if isinstance(part.node, dict)]
+    for part in placed:
+        yield from _wrong_type(part.key, part.node, _names(part.registry))
+    # Within the parts there are more, of registries that vary.
+    keys = {part.key for part in placed}
+    for part in placed:
+        for name, value in part.node.items():
+            yield from _walk(value, f'{part.key}.{name}', keys, anywhere)
 
 
-def _walk_types(node: Any, path: str, known: set[str]) -> Iterator[str]:
+def _walk(
+    node: Any, path: str, done: set[str], known: set[str]
+) -> Iterator[str]:
+    if path in done:
+        return
     if isinstance(node, list | tuple):
         for index, item in enumerate(node):
-            yield from _walk_types(item, f'{path}[{index}]', known)
+            yield from _walk(item, f'{path}[{index}]', done, known)
     if not isinstance(node, dict):
         return
+    # A norm to clip at is no class.
+    if not path.endswith('clip_grad'):
+        yield from _wrong_type(path, node, known)
+    for key, value in node.items():
+        yield from _walk(value, f'{path}.{key}', done, known)
+
+
+def _wrong_type(path: str, node: dict, known: set[str]) -> Iterator[str]:
     name = node.get('type')
     if 'type' in node and not isinstance(name, str) and not callable(name):
         yield f'{path}.type: must be the name of a class, got {name!r}'
-    # A norm to clip at is no class; a path is imported.
-    if isinstance(name, str) and not path.endswith('clip_grad'):
+    if isinstance(name, str):
         bare = name.removeprefix('mmpretrain.').removeprefix('mmengine.')
+        # A path is imported.
         if bare not in known and '.' not in bare:
-            near = get_close_matches(bare, sorted(known), 1, 0.6)
-            hint = f' (did you mean {near[0]!r}?)' if near else ''
-            yield f'{path}.type: there is no {name!r}{hint}'
-    for key, value in node.items():
-        yield from _walk_types(value, f'{path}.{key}', known)
+            yield f'{path}.type: there is no {name!r} here{_hint(bare, known)}'
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(str(name), sorted(known), 1, 0.6)
+    return f' (did you mean {near[0]!r}?)' if near else ''
 
 
 def _registered() -> set[str]:
     names = set()
     for parent in vars(registry).values():
-        if not isinstance(parent, Registry):
-            continue
-        family = [parent, *parent.children.values()]
-        for member in family:
-            if member.scope in ('mmengine', 'mmpretrain'):
-                member.import_from_location()
-                names |= set(member.module_dict)
+        if isinstance(parent, Registry):
+            names |= _names(parent)
+            for child in parent.children.values():
+                names |= _names(child)
     return names
 
 
-def refused_arguments(cfg: Config) -> Iterator[str]:
-    """What the classes themselves say to their arguments."""
-    parts = [('model', MODELS, cfg.model)]
-    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    path = 'train_dataloader.dataset'
-    while 'dataset' in dataset:
-        dataset, path = dataset['dataset'], f'{path}.dataset'
-    parts += [
-        (f'{path}.pipeline[{index}]', TRANSFORMS, transform)
-        for index, transform in enumerate(dataset.get('pipeline') or [])
-    ]
-    hooks = [
-        (f'custom_hooks[{index}]', hook)
-        for index, hook in enumerate(cfg.get('custom_hooks') or [])
-    ] + [
-        (f'default_hooks.{name}', hook)
-        for name, hook in (cfg.get('default_hooks') or {}).items()
-    ]
-    # Some of mmengine's need a runner to be built.
-    parts += [(key, HOOKS, hook) for key, hook in hooks if _is_ours(hook)]
-    optimizer = (cfg.get('optim_wrapper') or {}).get('optimizer') or {}
-    parameters = [nn.Parameter(nn.Linear(1, 1).weight)]
-    parts.append(
-        (
-            'optim_wrapper.optimizer',
-            OPTIMIZERS,
-            {**optimizer, 'params': parameters},
-        )
-    )
-    for where, builder, part in parts:
-        try:
-            builder.build({k: v for k, v in part.items() if k != 'priority'})
-        # Whatever a class raises is for the user's eyes.
-        except Exception as error:
-            yield f'{where}: {type(error).__name__}: {error}'
+def _names(member: Registry) -> set[str]:
+    """Of the classes in a registry and those above it, of pretraining."""
+    names: set[str] = set()
+    current: Registry | None = member
+    while current is not None:
+        if current.scope in ('mmengine', 'mmpretrain'):
+            current.import_from_location()
+            names |= set(current.module_dict)
+        current = current.parent
+    return names
 
 
-def _is_ours(hook: Any) -> bool:
-    cls = HOOKS.get(hook['type']) if hook else None
+def is_ours(part: Part) -> bool:
+    """Whether the class of a part is one of this package."""
+    cls = part.node['type']
+    if isinstance(cls, str):
+        cls = part.registry.get(cls)
     return cls is not None and cls.__module__.startswith('sce_mm.')

@@ -4,18 +4,23 @@ import argparse
 import copy
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .command_line import add_shared_arguments
 from .config_check import ConfigError, check_config, check_overrides
 from .config_sense import check_sense
 from .cpu_processes import use_gloo
 from .datasets.samplers import SeededSampler, count_images
+from .evaluation.rng import preserve_rng
+from .models import SCE
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +51,11 @@ def load_config(args: argparse.Namespace) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(path)
     check_overrides(cfg, args.cfg_options)
-    cfg.merge_from_dict(args.cfg_options)
+    try:
+        cfg.merge_from_dict(args.cfg_options)
+    # An index beyond a list, or a key below a number.
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f'--cfg-options: {error.args[0]}') from error
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -66,9 +75,10 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
         ConfigError: The config has names that nothing would read, or, for
             pretraining, anything that cannot work.
     """
-    check_config(cfg)
     if training:
         check_sense(cfg)
+    else:
+        check_config(cfg)
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         use_gloo(cfg)
     if 'runner_type' in cfg:
@@ -86,20 +96,68 @@ def require_batches(runner: Runner) -> None:
 
     Raises:
         ValueError: There are fewer images than one batch takes; repetitions
-            do not count where no image may be twice in a batch.
+            do not count where no image may be twice in a batch. Or, in
+            pretraining, a batch of one image, or one that cannot be prepared.
     """
     loader = runner.train_dataloader
     batch = loader.batch_sampler.batch_size
     images = total = len(loader.dataset)
     if isinstance(loader.sampler, SeededSampler):
         images = count_images(loader.dataset)
+    model = runner.model
+    pretrains = isinstance(getattr(model, 'module', model), SCE)
+    if pretrains and images < 2:
+        raise ValueError(
+            f'{images} image(s) to train on: SCE compares images with each '
+            'other and needs two at the very least, better thousands'
+        )
     if len(loader) == 0 or images < min(total, batch * runner.world_size):
+        fits = max(1, min(16, images // runner.world_size))
         raise ValueError(
             f'{images} images are not one full batch of {batch} '
             f'on each of {runner.world_size} process(es): use a smaller one, '
-            'for example --cfg-options train_dataloader.batch_size=16 '
-            'model.queue.length=256'
+            f'for example --cfg-options train_dataloader.batch_size={fits} '
+            f'model.queue.length={16 * fits * runner.world_size}'
         )
+    if pretrains:
+        _refuse_single_images(runner)
+        _prepare_one(loader.dataset)
+
+
+def _refuse_single_images(runner: Runner) -> None:
+    """See that batch norm of the embeddings gets two images at least."""
+    loader, model = runner.train_dataloader, runner.model
+    batch = loader.batch_sampler.batch_size
+    share = len(loader.sampler)
+    rest = 0 if loader.batch_sampler.drop_last else share % batch
+    model = getattr(model, 'module', model)
+    norms = [
+        module
+        for part in (model.neck, model.head)
+        for module in part.modules()
+        if isinstance(module, _BatchNorm)
+        and not (
+            isinstance(module, nn.SyncBatchNorm) and runner.world_size > 1
+        )
+    ]
+    if norms and 1 in (batch, rest):
+        raise ValueError(
+            'train_dataloader.batch_size: batch norm needs two images or '
+            f'more, but {share} images in batches of {batch} leave one by '
+            'itself: use another size, or train_dataloader.drop_last=True'
+        )
+
+
+def _prepare_one(dataset: Any) -> None:
+    """Send an image through the pipeline before workers do."""
+    with preserve_rng():
+        try:
+            dataset[0]
+        except (KeyError, TypeError, AttributeError, AssertionError) as error:
+            raise ConfigError(
+                'train_dataloader.dataset.pipeline: an image cannot be '
+                f'prepared: {type(error).__name__}: {error}'
+            ) from error
 
 
 def scale_learning_rate(runner: Runner) -> None:

@@ -87,19 +87,27 @@ def test_everything_is_found_at_once(images, tmp_path):
             'model.head.loss.coeff': 1.5,
             'custom_hooks.0.momentum': 0.99,
             'optim_wrapper.optimizer.lr': -1.0,
+            'custom_hooks.3.pateince': 3,
+            'param_scheduler.warmup_epochs': 9,
+            'default_hooks.loger': dict(type='LoggerHook'),
         },
     )
+    cfg.custom_hooks.append(dict(interval=3))
     with pytest.raises(ConfigError) as error:
         check_sense(cfg)
     message = str(error.value)
-    assert message.startswith('6 thing(s) in the config cannot work:')
+    assert message.startswith('10 thing(s) in the config cannot work:')
     for part in (
         'train_dataloader.batch_size: must be a positive whole number, got 0',
         "train_dataloader.dataset.data_root: no folder 'no/such/folder'",
-        'model: ValueError: ',
-        'coeff must be in [0, 1], got 1.5',
+        'model.head.loss: ValueError: coeff must be in [0, 1], got 1.5',
         'custom_hooks[0]: ValueError: ',
         'write 0.01',
+        "custom_hooks[3]: NumericalGuardHook has no argument 'pateince'",
+        'custom_hooks[5]: must be a dict with a type',
+        'param_scheduler.warmup_epochs: must be from 0 to below the 4',
+        'default_hooks.loger: mmengine has no default hook of this name (did '
+        "you mean 'logger'?)",
         'optim_wrapper.optimizer: ValueError: ',
         'work_dir: cannot write to',
     ):
@@ -112,7 +120,7 @@ def test_everything_is_found_at_once(images, tmp_path):
         ({'model.queue.length': 3}, 'queue.length: the queue holds 3 keys'),
         (
             {'model.head.type': 'SCEHaed'},
-            r"model.head.type: there is no 'SCEHaed' .did you mean 'SCEHead'",
+            r"head.type: there is no 'SCEHaed' here .did you mean 'SCEHead'",
         ),
         (
             {'default_hooks.checkpoint.type': 'CheckpointHok'},
@@ -134,11 +142,78 @@ def test_everything_is_found_at_once(images, tmp_path):
             'PreemptionHook saves through DurableCheckpointHook',
         ),
         ({'train_dataloader.num_workers': -1}, 'num_workers: must be a whole'),
+        (
+            {'train_dataloader.persistent_workers': True},
+            'persistent_workers: there are none with num_workers=0',
+        ),
+        ({'randomness.seed': 'a'}, 'randomness.seed: must be a whole number'),
+        ({'optim_wrapper.clip_grad': []}, 'clip_grad: must be a dict such as'),
+        (
+            {'model.data_preprocessor.std': [57.0, 57.0, float('inf')]},
+            r'data_preprocessor.std\[2\]: must be a finite number, got inf',
+        ),
+        (
+            {'train_dataloader.dataset.type': 'LoadImage'},
+            "train_dataloader.dataset.type: there is no 'LoadImage' here",
+        ),
+        (
+            {'model.neck.hid_channels': 'wide'},
+            r'model.neck: TypeError: .*of NonLinearNeck with .*hid_chann',
+        ),
+        (
+            {'model.neck.in_channels': 16},
+            r'model.neck: does not take what comes before it, \[1, 32, ',
+        ),
+        (
+            {'model.data_preprocessor.std': [57.0, 0.0, 57.0]},
+            'data_preprocessor.std: pixels are divided by it',
+        ),
+        (
+            {'default_hooks.checkpoint.interval': '1'},
+            'default_hooks.checkpoint: ValueError: .*interval must be a whole',
+        ),
+        ({'model.neck': 3}, 'model.neck: must be a dict with a type, got 3'),
+        ({'optim_wrapper': [1]}, r'optim_wrapper: must be a dict, got \[1\]'),
+        (
+            {'default_hooks.logger': 'x'},
+            "default_hooks.logger: must be a dict, got 'x'",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(images, tmp_path, overrides, message):
     with pytest.raises(ConfigError, match=message):
         check_sense(small(images, tmp_path, **overrides))
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [
+        ('dataset.with_lable', True, r'has no argument .*did you mean'),
+        ('batch_size', '8', 'query.batch_size: must be a positive whole'),
+        ('shuffel', True, "query: no option 'shuffel' .did you mean"),
+        ('dataset.pipeline.0.type', 'SCE', r'pipeline\[0\].type: there is no'),
+        ('dataset.pipeline', [None], r'pipeline\[0\]: must be a dict with a'),
+    ],
+)
+def test_labelled_images_of_hooks_are_looked_at(
+    images, tmp_path, key, value, message
+):
+    cfg = small(images, tmp_path)
+    loader = dict(
+        batch_size=4,
+        dataset=dict(
+            type='CustomDataset',
+            data_root=str(images),
+            pipeline=[dict(type='LoadImage'), dict(type='PackInputs')],
+        ),
+    )
+    cfg.custom_hooks.append(
+        dict(type='OnlineKNNHook', bank=loader, query=loader, k=1)
+    )
+    check_sense(cfg)
+    cfg.merge_from_dict({f'custom_hooks.5.query.{key}': value})
+    with pytest.raises(ConfigError, match=message):
+        check_sense(cfg)
 
 
 def test_what_works_is_let_through(images, tmp_path):
@@ -257,3 +332,32 @@ def test_missing_data_set_says_which_file_goes_where(tmp_path, monkeypatch):
     assert 'train_dataloader.dataset.data_root: no file' in message
     assert 'Nothing is downloaded: put cifar-10-python.tar.gz from' in message
     assert not (tmp_path / 'data').exists()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ('images_used', 'overrides', 'message'),
+    [
+        (1, {}, r'1 image\(s\) to train on: SCE compares images'),
+        (3, {}, r'batch_size=3 model\.queue\.length=48$'),
+        (3, {'batch_size': 1}, 'batch norm needs two images or more'),
+        (9, {'drop_last': False}, '9 images in batches of 4 leave one by'),
+        (
+            4,
+            {'dataset.pipeline.2.meta_keys': [[1]]},
+            'dataset.pipeline: an image cannot be prepared: TypeError',
+        ),
+    ],
+)
+def test_images_that_make_no_batch_are_refused(
+    images, tmp_path, images_used, overrides, message
+):
+    folder = tmp_path / 'few'
+    folder.mkdir()
+    for index in range(images_used):
+        (folder / f'{index}.png').symlink_to(images / f'{index}.png')
+    overrides = {f'train_dataloader.{k}': v for k, v in overrides.items()}
+    cfg = small(folder, tmp_path / 'work', **overrides)
+    cfg.experiment_name = f'no_batch_{hash(message)}'
+    with pytest.raises(ValueError, match=message):
+        require_batches(build_runner(cfg))

@@ -8,6 +8,7 @@ from tiny_runner import TinyImages, build_runner
 from torch.utils.data import DataLoader
 
 from sce_mm import launch
+from sce_mm.config_check import ConfigError
 from sce_mm.datasets import SeededSampler
 from sce_mm.launch import (
     add_common_arguments,
@@ -39,6 +40,15 @@ def test_work_dir_is_named_after_the_config(config):
 def test_overrides_reach_nested_keys(config):
     args = parse(config, '--cfg-options', 'model.depth.number=18')
     assert load_config(args).model.depth.number == 18
+
+
+def test_an_override_that_cannot_be_made_is_explained(config, capsys):
+    with pytest.raises(SystemExit):
+        parse(config, '--cfg-options', 'model.depth', '=', '3')
+    assert 'takes key=value, without spaces around' in capsys.readouterr().err
+    args = parse(config, '--cfg-options', 'model.depth.number.more=1')
+    with pytest.raises(ConfigError, match='--cfg-options: number='):
+        load_config(args)
 
 
 def test_a_missing_config_is_refused(tmp_path):

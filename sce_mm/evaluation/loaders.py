@@ -1,5 +1,6 @@
 """Dataloaders of labelled images, from their configs."""
 
+import json
 from typing import Any
 
 from mmengine.config import Config
@@ -22,19 +23,28 @@ def build_labelled_loader(config: dict, name: str, seed: int) -> DataLoader:
         seed: Of the workers.
 
     Raises:
-        ValueError: The data set is empty, or its first image has no label
-            or is not one view.
+        ValueError: The data set cannot be built or is empty, or its first
+            image cannot be loaded, has no label or is not one view.
     """
     defaults = {'sampler': {'type': 'DefaultSampler', 'shuffle': False}}
     with preserve_rng():
-        loader = Runner.build_dataloader({**defaults, **config}, seed)
+        try:
+            loader = Runner.build_dataloader({**defaults, **config}, seed)
+            first = loader.dataset[0] if num_images(loader) else None
+        # Registries and transforms raise anything.
+        except Exception as error:
+            raise ValueError(
+                f'the {name} of the kNN evaluation cannot be loaded: '
+                f'{type(error).__name__}: {error}. Its config: '
+                f'{json.dumps(config, default=str)}'
+            ) from error
         loader.worker_init_fn = ShieldedWorker(loader.worker_init_fn)
-        if num_images(loader) == 0:
+        if first is None:
             raise ValueError(
                 f'the {name} of the kNN evaluation is empty: check the paths '
                 'of its data set'
             )
-        _, labels = collate([loader.dataset[0]])
+        _, labels = collate([first])
     if labels.item() == NO_LABEL:
         raise ValueError(
             f'the images of the kNN {name} have no labels: name a labelled '

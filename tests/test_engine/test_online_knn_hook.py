@@ -114,6 +114,10 @@ def test_mistakes_in_the_config_are_explained(
             dict(bank=loader_config(0)),
             'the bank of the kNN evaluation is empty: check',
         ),
+        (
+            dict(query=loader_config(sise=3)),
+            'query set of the kNN evaluation cannot be loaded: TypeError: ',
+        ),
         (dict(bank=loader_config(views=2)), 'one view .* got 2 views'),
         (dict(branch='ema'), "branch must be 'online' or 'momentum'"),
     ],

@@ -53,12 +53,21 @@ class DurableCheckpointHook(CheckpointHook):
         extends: Epochs of a finished run that this one goes on from, set by
             ``tools/train.py --continue-for``.
         **kwargs: See mmengine's ``CheckpointHook``.
+
+    Raises:
+        ValueError: The interval is no number.
     """
 
     def __init__(
         self, *args: Any, extends: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
+        if not isinstance(self.interval, int) or self.interval < -1:
+            raise ValueError(
+                'DurableCheckpointHook: interval must be a whole number of '
+                'epochs or iterations, or -1 for no regular checkpoints, got '
+                f'{self.interval!r}'
+            )
         self.extends = extends
         self.backend_args: dict[str, Any] | None
         self._resuming = False

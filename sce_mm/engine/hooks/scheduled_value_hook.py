@@ -44,6 +44,11 @@ class ScheduledValueHook(Hook):
     def __init__(
         self, attribute: str, schedule: dict | Sequence[dict]
     ) -> None:
+        if not isinstance(attribute, str):
+            raise TypeError(
+                'ScheduledValueHook: attribute must be a dotted path such as '
+                f"'head.loss_module.coeff', got {attribute!r}"
+            )
         self.attribute = attribute
         self.phases = check_phases(schedule)
         self._schedule: Schedule | None = None
