@@ -4,10 +4,11 @@
 #   tools/dist_train.sh CONFIG GPUS [options of tools/train.py]
 #
 # On several machines run it on each of them, with the same MASTER_ADDR and
-# PORT, NNODES the number of machines and NODE_RANK from 0 to NNODES - 1.
+# PORT, NNODES the number of machines and NODE_RANK from 0 to NNODES - 1, and a
+# work dir that all of them see (docs/running.md, also on network interfaces).
 #
 # MAX_RESTARTS (0): how often the processes are started again when one of them
-# dies; they go on from the newest checkpoint.
+# dies; they go on from the newest checkpoint. The same on all machines.
 # Told to stop by SIGTERM, training saves and this script exits with 75:
 # the same command with --resume goes on (docs/running.md).
 set -euo pipefail

@@ -27,6 +27,7 @@ from sce_mm.launch import (
     scale_learning_rate,
 )
 from sce_mm.safe_loading import guard_checkpoints
+from sce_mm.signals import TRY_AGAIN, stop_noted
 
 
 def parse_args() -> argparse.Namespace:
@@ -168,6 +169,9 @@ def enable_lr_scaling(cfg: Config) -> None:
 
 def main() -> None:
     args = parse_args()
+    if restarted() and stop_noted():
+        # torchrun takes a stop on another machine for a crash.
+        raise SystemExit(TRY_AGAIN)
     if not args.trust:
         guard_checkpoints()
     cfg = load_config(args)

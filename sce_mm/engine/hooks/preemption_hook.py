@@ -1,20 +1,17 @@
 """Save and stop when the cluster takes the machine away."""
 
-import os
 import signal
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ...signals import STOPPED_FILE, TRY_AGAIN, ShieldedWorker
+from ...signals import TRY_AGAIN, ShieldedWorker, note_stop
 from .durable_checkpoint_hook import DurableCheckpointHook
 
 
@@ -79,6 +76,8 @@ class PreemptionHook(Hook):
             return
         path = self._checkpoints(runner).save_stopped(runner)
         self._restore()
+        # On every machine, whichever of them got the signal.
+        note_stop()
         if self._group is not None:
             # Launchers end all processes when the first one exits.
             dist.barrier(group=self._group)
@@ -87,8 +86,6 @@ class PreemptionHook(Hook):
             f'after iteration {runner.iter + 1}. Exit code {TRY_AGAIN}; '
             '--resume goes on'
         )
-        if is_main_process() and STOPPED_FILE in os.environ:
-            Path(os.environ[STOPPED_FILE]).touch()
         raise SystemExit(TRY_AGAIN)
 
     def after_train(self, runner: Runner) -> None:
