@@ -22,7 +22,22 @@ shift 4
 gpus_per_node=${GPUS_PER_NODE:-8}
 read -r -a srun_args <<<"${SRUN_ARGS:-}"
 
+# Srun kills the other tasks when the first one exits with 75 and may answer
+# with their code, so training leaves a file as well.
+SCE_MM_STOPPED_FILE="$work_dir/.stopped_$$"
+export SCE_MM_STOPPED_FILE
+
+# Sets the status.
 run() {
+    status=0
+    srun_train "$@" || status=$?
+    if [ -e "$SCE_MM_STOPPED_FILE" ]; then
+        rm -f "$SCE_MM_STOPPED_FILE"
+        status=75
+    fi
+}
+
+srun_train() {
     env PYTHONPATH="$here/..:${PYTHONPATH:-}" \
         srun -p "$partition" \
         --job-name="$job_name" \
@@ -36,8 +51,7 @@ run() {
         --work-dir="$work_dir" --launcher=slurm "$@"
 }
 
-status=0
-run "$@" || status=$?
+run "$@"
 left=${RESUBMITS:-0}
 if [ "$status" -eq 75 ] && [ "$left" -gt 0 ] && [ -n "${SLURM_JOB_ID:-}" ]; then
     [ "${SLURM_RESTART_COUNT:-0}" -ge "$left" ] ||
@@ -46,7 +60,6 @@ if [ "$status" -eq 75 ] && [ "$left" -gt 0 ] && [ -n "${SLURM_JOB_ID:-}" ]; then
 fi
 while [ "$status" -eq 75 ] && [ "$left" -gt 0 ]; do
     left=$((left - 1))
-    status=0
-    run "$@" --resume || status=$?
+    run "$@" --resume
 done
 exit "$status"

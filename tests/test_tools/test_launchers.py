@@ -130,6 +130,7 @@ def slurm(root, folder, **environment):
         ],
         capture_output=True,
         text=True,
+        cwd=folder,
         env={'PATH': f'{folder}:{os.environ["PATH"]}', **environment},
     )
 
@@ -158,6 +159,24 @@ def test_slurm_train_goes_on_when_the_cluster_stopped_it(root, tmp_path):
     assert (done.returncode, done.stdout) == (75, 'requeue 7\n')
     done = slurm(root, tmp_path, SLURM_RESTART_COUNT='2', **batch)
     assert (done.returncode, done.stdout) == (75, '')
+
+
+def test_slurm_train_knows_a_stop_whose_code_srun_lost(root, tmp_path):
+    # The first task exited with 75, srun killed the others and says so.
+    work = tmp_path / 'w'
+    work.mkdir()
+    program(
+        tmp_path,
+        'srun',
+        f'[ -e {tmp_path}/again ] && exit 3',
+        f'touch {tmp_path}/again "$SCE_MM_STOPPED_FILE"',
+        'exit 137',
+    )
+    assert slurm(root, tmp_path).returncode == 75
+    assert list(work.iterdir()) == []
+    (tmp_path / 'again').unlink()
+    # Whatever ends the next start is not taken for a stop.
+    assert slurm(root, tmp_path, RESUBMITS='5').returncode == 3
 
 
 def test_dist_train_passes_the_signal_and_the_code_on(root, tmp_path):
