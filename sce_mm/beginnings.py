@@ -106,3 +106,16 @@ def has_checkpoint(cfg: Config) -> bool:
 def restarted() -> bool:
     """Whether torchrun started this process anew after a crash."""
     return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')) > 0
+
+
+def meet_elsewhere() -> None:
+    """Let processes that were started again meet at a port of their own.
+
+    torchrun lets them meet at the store of the first start, which still has
+    the addresses of the processes that died: who is there first calls those.
+    Every 100th port after the first one serves one restart.
+    """
+    restarts = int(os.environ['TORCHELASTIC_RESTART_COUNT'])
+    port = int(os.environ['MASTER_PORT']) + 100 * restarts
+    os.environ['MASTER_PORT'] = str(port)
+    os.environ['TORCHELASTIC_USE_AGENT_STORE'] = 'False'

@@ -8,7 +8,8 @@
 # work dir that all of them see (docs/running.md, also on network interfaces).
 #
 # MAX_RESTARTS (0): how often the processes are started again when one of them
-# dies; they go on from the newest checkpoint. The same on all machines.
+# dies; they go on from the newest checkpoint. The same on all machines; each
+# restart takes the port 100 further on.
 # Told to stop by SIGTERM, training saves and this script exits with 75:
 # the same command with --resume goes on (docs/running.md).
 set -euo pipefail

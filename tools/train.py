@@ -11,6 +11,7 @@ from mmengine.config import Config
 from sce_mm.beginnings import (
     AUTO,
     has_checkpoint,
+    meet_elsewhere,
     restarted,
     set_continuation,
     set_initial_weights,
@@ -169,9 +170,11 @@ def enable_lr_scaling(cfg: Config) -> None:
 
 def main() -> None:
     args = parse_args()
-    if restarted() and stop_noted():
-        # torchrun takes a stop on another machine for a crash.
-        raise SystemExit(TRY_AGAIN)
+    if restarted():
+        if stop_noted():
+            # torchrun takes a stop on another machine for a crash.
+            raise SystemExit(TRY_AGAIN)
+        meet_elsewhere()
     if not args.trust:
         guard_checkpoints()
     cfg = load_config(args)
