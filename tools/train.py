@@ -23,6 +23,7 @@ from sce_mm.dry_run import dry_run
 from sce_mm.launch import (
     add_common_arguments,
     build_runner,
+    leave_processes,
     load_config,
     require_batches,
     scale_learning_rate,
@@ -185,7 +186,13 @@ def main() -> None:
     runner = build_runner(cfg)
     require_batches(runner)
     scale_learning_rate(runner)
-    runner.train()
+    try:
+        runner.train()
+    except SystemExit:
+        # All processes were told to stop.
+        leave_processes()
+        raise
+    leave_processes()
 
 
 if __name__ == '__main__':
