@@ -132,10 +132,13 @@ def _numbers(cfg: Config) -> Iterator[str]:
             more = '' if least else ', 0 or more'
             yield f'{key}: must be {wanted} number{more}, got {value!r}'
     pixels = (cfg.get('model') or {}).get('data_preprocessor') or {}
-    if any(not x > 0 for x in pixels.get('std') or []):
+    std = pixels.get('std') or []
+    if not isinstance(std, list | tuple) or not all(
+        isinstance(x, int | float) and x > 0 for x in std
+    ):
         yield (
             'model.data_preprocessor.std: pixels are divided by it, so each '
-            f'must be positive, got {pixels["std"]}'
+            f'must be a positive number, got {std}'
         )
     clip = wrapper.get('clip_grad')
     if clip is not None and not isinstance(clip, dict):
