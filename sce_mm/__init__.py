@@ -4,13 +4,12 @@ Importing this package registers everything that pretraining needs in the
 registries of mmpretrain. What detection needs is in ``sce_mm.detection``.
 """
 
-from .compat import check_stack, doctor_is_running, import_quietly
+from .compat import check_stack, doctor_is_running
 from .version import __version__
 
 # The doctor examines broken stacks: it must start on them.
 if not doctor_is_running():
     check_stack()
-    import_quietly('mmpretrain.datasets')
     from . import datasets, engine, evaluation, models, transfer
 
 __all__ = [

@@ -5,11 +5,8 @@ onedl forks. Both work, a mixture does not: pip lays the files of one over
 those of the other.
 """
 
-import io
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import redirect_stdout
-from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
 
@@ -118,21 +115,6 @@ def check_stack() -> None:
             + ''.join(f'  - {problem}\n' for problem in problems)
             + 'python -m sce_mm.doctor shows the whole picture'
         )
-
-
-def import_quietly(name: str) -> None:
-    """Import a module without what the forks print at each start.
-
-    They miss a data set that is no part of them; other lines come through.
-    """
-    printed = io.StringIO()
-    try:
-        with redirect_stdout(printed):
-            import_module(name)
-    finally:
-        for line in printed.getvalue().splitlines():
-            if not line.startswith('Could not import OneDL'):
-                print(line)
 
 
 def require_mmdet() -> None:

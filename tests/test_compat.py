@@ -10,7 +10,6 @@ from sce_mm.compat import (
     DETECTION,
     check_stack,
     find_problems,
-    import_quietly,
     require_mmdet,
 )
 
@@ -195,19 +194,3 @@ def test_missing_ops_say_what_to_install(monkeypatch, installed, remedy):
     monkeypatch.setitem(sys.modules, 'mmcv._ext', None)
     with pytest.raises(ImportError, match=remedy):
         require_mmdet()
-
-
-def test_one_line_of_a_fork_is_not_passed_on(tmp_path, monkeypatch, capsys):
-    package = tmp_path / 'mmpretrain'
-    package.mkdir()
-    (package / '__init__.py').touch()
-    (package / 'datasets.py').write_text(
-        "print('Could not import OneDL')\nprint('something else')\n"
-    )
-    for name in [n for n in sys.modules if n.split('.')[0] == 'mmpretrain']:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.syspath_prepend(tmp_path)
-
-    import_quietly('mmpretrain.datasets')
-
-    assert capsys.readouterr().out == 'something else\n'

@@ -3,10 +3,9 @@
 Config of a detector: ``custom_imports = dict(imports=['sce_mm.detection'])``.
 """
 
-from ..compat import import_quietly, require_mmdet
+from ..compat import require_mmdet
 
 require_mmdet()
-import_quietly('mmdet.datasets')
 
 from mmdet.registry import HOOKS  # noqa: E402
 

@@ -22,7 +22,7 @@ pytestmark = [
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 PUBLISHED = sorted((CONFIGS / 'sce' / 'benchmarks' / 'mmdet').glob('*.py'))
-DEMO = sorted((CONFIGS / 'demo').glob('mask-rcnn*.py'))
+DEMO = sorted((CONFIGS / 'demo').glob('mask-rcnn*_demo.py'))
 NAME = re.compile(
     r'(?P<detector>mask-rcnn|faster-rcnn|retinanet|panoptic-fpn)_r50-sce-pre_'
     r'(?P<neck>fpn|c4)_(?P<ms>ms-)?(?P<length>\d+[xk])(?P<cosine>-coslr)?_'
