@@ -29,8 +29,13 @@ STATISTICS = dict(
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory) -> Path:
-    """Twelve photographs of several sizes."""
-    path = tmp_path_factory.mktemp('photographs')
+    """Twelve photographs of several sizes, in a folder that holds only them.
+
+    Its parent holds nothing else: the evaluation takes it for a data set of one
+    class.
+    """
+    path = tmp_path_factory.mktemp('photographs') / 'class'
+    path.mkdir()
     for number in range(2):
         for name, photo in photographs().items():
             side = 90 - 8 * len(name)
