@@ -31,8 +31,8 @@ STATISTICS = dict(
 def folder(tmp_path_factory) -> Path:
     """Twelve photographs of several sizes, in a folder that holds only them.
 
-    Its parent holds nothing else: the evaluation takes it for a data set of one
-    class.
+    Its parent holds nothing else: the evaluation takes it for a data set of
+    one class.
     """
     path = tmp_path_factory.mktemp('photographs') / 'class'
     path.mkdir()
