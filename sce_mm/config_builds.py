@@ -14,7 +14,7 @@ from torch import nn
 
 from .config_parts import Part, parts
 from .config_types import is_ours
-from .datasets.augmentations import Augmentation
+from .training_data import view_sizes, view_transforms
 
 # Of an argument in a message.
 _SHOWN = 60
@@ -48,16 +48,11 @@ def shapes(cfg: Config) -> Iterator[str]:
 
     One black image goes through the network, of the size of the first view.
     """
-    views = [
-        view
-        for part in parts(cfg)
-        if part.registry is TRANSFORMS and part.node['type'] == 'SCEViews'
-        for view in part.node['views']
-    ]
-    if not views:
+    _, transform = next(view_transforms(cfg), ('', None))
+    if transform is None:
         return
     model = MODELS.build(cfg.model).eval()
-    size = views[0].get('size', Augmentation.size)
+    size = view_sizes(transform)[0]
     value: Any = torch.zeros(1, 3, size, size)
     stages = {'backbone': model.backbone, 'neck': model.neck}
     if getattr(model.head, 'predictor', None) is not None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from .training_data import innermost_dataset
+
 
 def set_data(cfg: Config, folders: list[str]) -> None:
     """Point the innermost training data set to other folders.
@@ -11,9 +13,7 @@ def set_data(cfg: Config, folders: list[str]) -> None:
     Raises:
         ValueError: The config trains on something else than a folder.
     """
-    dataset = cfg.train_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
+    _, dataset = innermost_dataset(cfg)
     if dataset.type != 'UnlabelledImages':
         raise ValueError(
             f'--data takes a folder of unlabelled images, but this config '

@@ -25,8 +25,9 @@ from .config_types import (
     sharding,
     unknown_types,
 )
-from .device_views import device_view_problems, view_transforms
+from .device_views import device_view_problems
 from .evaluation.rng import preserve_rng
+from .training_data import view_transforms
 
 
 def check_sense(cfg: Config) -> None:

@@ -1,21 +1,12 @@
 """Let the data preprocessor make the views, on the device of the model."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from mmengine.config import Config
 
+from .training_data import view_transforms
+
 PREPROCESSOR, COLLATE = 'ViewPreprocessor', 'pseudo_collate'
-
-
-def view_transforms(cfg: Config) -> Iterator[tuple[str, Any]]:
-    """Each ``SCEViews`` of the training data and the key where it stands."""
-    dataset, path = cfg.train_dataloader.dataset, 'train_dataloader.dataset'
-    while 'dataset' in dataset:
-        dataset, path = dataset['dataset'], f'{path}.dataset'
-    for index, transform in enumerate(dataset.get('pipeline') or []):
-        if transform.get('type') == 'SCEViews':
-            yield f'{path}.pipeline[{index}]', transform
 
 
 def set_device_views(cfg: Config) -> None:

@@ -21,6 +21,7 @@ from .cpu_processes import use_gloo
 from .datasets.samplers import SeededSampler, count_images
 from .evaluation.rng import preserve_rng
 from .models import SCE
+from .models.utils import unwrapped
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,8 +114,7 @@ def require_batches(runner: Runner) -> None:
     images = total = len(loader.dataset)
     if isinstance(loader.sampler, SeededSampler):
         images = count_images(loader.dataset)
-    model = runner.model
-    pretrains = isinstance(getattr(model, 'module', model), SCE)
+    pretrains = isinstance(unwrapped(runner.model), SCE)
     if pretrains and images < 2:
         raise ValueError(
             f'{images} image(s) to train on: SCE compares images with each '
@@ -135,11 +135,10 @@ def require_batches(runner: Runner) -> None:
 
 def _refuse_single_images(runner: Runner) -> None:
     """See that batch norm of the embeddings gets two images at least."""
-    loader, model = runner.train_dataloader, runner.model
+    loader, model = runner.train_dataloader, unwrapped(runner.model)
     batch = loader.batch_sampler.batch_size
     share = len(loader.sampler)
     rest = 0 if loader.batch_sampler.drop_last else share % batch
-    model = getattr(model, 'module', model)
     norms = [
         module
         for part in (model.neck, model.head)

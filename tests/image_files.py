@@ -34,6 +34,14 @@ def photographs() -> dict[str, Array]:
     return {**found, 'china': china, 'flower': flower}
 
 
+def write_noise(folder: Path, count: int) -> None:
+    """``0.png``, ``1.png``, ... of 50 x 40 random pixels."""
+    random = np.random.default_rng(0)
+    for index in range(count):
+        pixels = random.integers(0, 255, (40, 50, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / f'{index}.png'), pixels)
+
+
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
     """The bytes of an image file."""
     buffer = io.BytesIO()

@@ -27,6 +27,18 @@ RECIPES = [f for f in PRETRAINING if f.startswith('sce/')]
 # A full recipe is composed of bases; a variant says what differs from one.
 FULL = [f for f in RECIPES if '\n_base_ = [' in (CONFIGS / f).read_text()]
 VARIANTS = [f for f in RECIPES if f not in FULL]
+# Overrides of the laptop recipe for a handful of images, in this process.
+TINY_FOLDER = (
+    'train_dataloader.batch_size=4',
+    'train_dataloader.num_workers=0',
+    'train_dataloader.persistent_workers=False',
+    'train_dataloader.dataset.pipeline.1.views.0.size=32',
+    'train_dataloader.dataset.pipeline.1.views.1.size=32',
+    'model.queue.length=16',
+    'model.backbone.base_channels=8',
+    'model.backbone.stem_channels=8',
+    'model.neck.in_channels=64',
+)
 
 
 def load(name: str) -> Config:

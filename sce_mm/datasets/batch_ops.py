@@ -17,12 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate
 
+from .image_ops import MAX_BLUR_RADIUS, TRUNCATE
+
 # Weights of L for B, G and R.
 _LUMA = (0.114, 0.587, 0.299)
-# As in image_ops: PIL cuts the fraction of a blend, rounding does it here.
-_TRUNCATE = -0.499
-# The paper's GPU views use a 23 x 23 kernel for every crop size.
-_BLUR_RADIUS = 11
 # A blur of this deviation is none; of zero it would be none by zero.
 _SMALLEST_SIGMA = 1e-3
 
@@ -59,7 +57,7 @@ def resized_crops(
 
 def adjust_brightness(views: Tensor, factors: Tensor) -> Tensor:
     """``factor * view``."""
-    return _levels(_wide(factors) * views + _TRUNCATE)
+    return _levels(_wide(factors) * views + TRUNCATE)
 
 
 def adjust_contrast(views: Tensor, factors: Tensor) -> Tensor:
@@ -111,7 +109,7 @@ def to_grey(views: Tensor, _: Tensor) -> Tensor:
 def gaussian_blur(views: Tensor, sigmas: Tensor) -> Tensor:
     """Blur with 23 x 23 taps, the border reflected without its edge."""
     taps = torch.arange(
-        -_BLUR_RADIUS, _BLUR_RADIUS + 1, device=views.device
+        -MAX_BLUR_RADIUS, MAX_BLUR_RADIUS + 1, device=views.device
     ).float()
     scaled = taps / sigmas.clamp_min(_SMALLEST_SIGMA).view(-1, 1)
     kernels = (-0.5 * scaled.square()).exp()
@@ -163,7 +161,7 @@ def _luma(views: Tensor) -> Tensor:
 
 def _blend(views: Tensor, others: Tensor, factors: Tensor) -> Tensor:
     factors = _wide(factors)
-    return _levels(factors * views + (1 - factors) * others + _TRUNCATE)
+    return _levels(factors * views + (1 - factors) * others + TRUNCATE)
 
 
 def _reflected(views: Tensor, dim: int) -> Tensor:
@@ -172,6 +170,8 @@ def _reflected(views: Tensor, dim: int) -> Tensor:
     ``torch.nn.functional.pad`` reflects once, which is not enough for views
     that are smaller than the radius.
     """
-    places = np.pad(np.arange(views.shape[dim]), _BLUR_RADIUS, mode='reflect')
+    places = np.pad(
+        np.arange(views.shape[dim]), MAX_BLUR_RADIUS, mode='reflect'
+    )
     index = torch.from_numpy(places).to(views.device, non_blocking=True)
     return views.index_select(dim, index)

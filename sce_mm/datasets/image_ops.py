@@ -24,9 +24,9 @@ Image = NDArray[np.uint8]
 
 # PIL cuts the fraction of a blend where OpenCV rounds. A shift by slightly
 # less than one half turns the one into the other.
-_TRUNCATE = -0.499
+TRUNCATE = -0.499
 # The paper's GPU views use a 23 x 23 kernel for every crop size.
-_MAX_BLUR_RADIUS = 11
+MAX_BLUR_RADIUS = 11
 
 
 def resized_crop(
@@ -94,7 +94,7 @@ def gaussian_blur(image: Image, sigma: float) -> Image:
     blur (the paper's CPU views) approximates the same Gaussian by box
     filters: 0.4 levels on average, more at the border, which it extends.
     """
-    radius = min(math.ceil(3.5 * sigma), _MAX_BLUR_RADIUS)
+    radius = min(math.ceil(3.5 * sigma), MAX_BLUR_RADIUS)
     kernel = cv2.getGaussianKernel(2 * radius + 1, sigma)
     return _image(
         cv2.sepFilter2D(
@@ -128,7 +128,7 @@ def _blend(
 ) -> Image:
     """``factor * image + weight * other + offset``, cut and clipped."""
     return _image(
-        cv2.addWeighted(image, factor, other, weight, offset + _TRUNCATE)
+        cv2.addWeighted(image, factor, other, weight, offset + TRUNCATE)
     )
 
 

@@ -4,6 +4,7 @@ Legend: M bank entries, Q queries, D features, K neighbours.
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -16,6 +17,17 @@ BANK_BLOCK = 65536
 SPARE = 32
 # Indices and similarities [Q, K] of what was looked at.
 _Found = tuple[Tensor, Tensor]
+
+
+class _Block:
+    """Rows [M, D] of the bank; in float64 once, and only if it is needed."""
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows = rows
+
+    @cached_property
+    def exact(self) -> Tensor:
+        return self.rows.double()
 
 
 def nearest(
@@ -50,11 +62,9 @@ def nearest(
     chunks = queries_QD.split(chunk_size)
     found: list[_Found | None] = [None] * len(chunks)
     with torch.autocast(bank.device.type, enabled=False):
-        for start, block_MD in _blocks(bank_MD):
+        for start, block in _blocks(bank_MD):
             for i, chunk_QD in enumerate(chunks):
-                found[i] = _nearest_so_far(
-                    found[i], start, block_MD, chunk_QD, k
-                )
+                found[i] = _nearest_so_far(found[i], start, block, chunk_QD, k)
     indices, similarities = zip(*filter(None, found), strict=True)
     return torch.cat(indices), torch.cat(similarities)
 
@@ -88,9 +98,9 @@ def _check_features(bank: Tensor, queries: Tensor) -> None:
 
 
 def _nearest_so_far(
-    best: _Found | None, start: int, block: Tensor, chunk: Tensor, k: int
+    best: _Found | None, start: int, block: _Block, chunk: Tensor, k: int
 ) -> _Found:
-    indices, values = _nearest_in_block(block, chunk, min(k, len(block)))
+    indices, values = _nearest_in_block(block, chunk, min(k, len(block.rows)))
     indices = indices + start
     if best is None:
         return indices, values
@@ -101,7 +111,8 @@ def _nearest_so_far(
     return indices.gather(1, order), values
 
 
-def _nearest_in_block(block_MD: Tensor, chunk_QD: Tensor, k: int) -> _Found:
+def _nearest_in_block(block: _Block, chunk_QD: Tensor, k: int) -> _Found:
+    block_MD = block.rows
     count = min(k + SPARE, len(block_MD))
     rough_QC, columns_QC = (chunk_QD @ block_MD.T).topk(count, dim=1)
     # Lower columns first, and a stable sort keeps them so among equals.
@@ -116,7 +127,7 @@ def _nearest_in_block(block_MD: Tensor, chunk_QD: Tensor, k: int) -> _Found:
     if count < len(block_MD):
         unsure = _unsure(rough_QC, k, chunk_QD.shape[1])
         if unsure.any():
-            exact = chunk_QD[unsure].double() @ block_MD.double().T
+            exact = chunk_QD[unsure].double() @ block.exact.T
             columns[unsure], values[unsure] = _top(exact.float(), k)
     return columns, values
 
@@ -141,9 +152,9 @@ def _unsure(rough_QC: Tensor, k: int, width: int) -> Tensor:
     return rough_QC[:, -1] >= rough_QC[:, k - 1] - slack
 
 
-def _blocks(bank_MD: Tensor) -> Iterator[tuple[int, Tensor]]:
+def _blocks(bank_MD: Tensor) -> Iterator[tuple[int, _Block]]:
     for start in range(0, len(bank_MD), BANK_BLOCK):
-        yield start, bank_MD[start : start + BANK_BLOCK]
+        yield start, _Block(bank_MD[start : start + BANK_BLOCK])
 
 
 def _top(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """What is wrong with a transfer, and what to change, in words."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .arrival import Arrival
@@ -27,18 +27,18 @@ def tensor_problems(arrival: Arrival, total: int) -> Iterator[str]:
     if arrival.wrong:
         yield (
             f'{len(arrival.wrong)} of {total} tensors are not those of the '
-            f'file ({_first(arrival.wrong)}): something initialised or loaded '
-            'over them, or the config names another file'
+            f'file ({first_names(arrival.wrong)}): something initialised or '
+            'loaded over them, or the config names another file'
         )
     if arrival.untouched:
         yield (
             f'{len(arrival.untouched)} tensors are not in the file and keep '
-            f'their random values ({_first(arrival.untouched)})'
+            f'their random values ({first_names(arrival.untouched)})'
         )
     if arrival.left_over:
         yield (
             f'{len(arrival.left_over)} tensors of the file went nowhere '
-            f'({_first(arrival.left_over)})'
+            f'({first_names(arrival.left_over)})'
         )
 
 
@@ -78,7 +78,7 @@ def frozen_problems(
     if frozen:
         yield (
             f'{len(frozen)} pretrained parameters are frozen '
-            f'({_first(frozen)}): set frozen_stages=-1 and '
+            f'({first_names(frozen)}): set frozen_stages=-1 and '
             'norm_cfg.requires_grad=True, or allow_frozen=True in the hook'
         )
     stored = sum(n for mode, n in norms.items() if mode.endswith(STORED))
@@ -90,5 +90,6 @@ def frozen_problems(
         )
 
 
-def _first(names: tuple[str, ...]) -> str:
+def first_names(names: Sequence[str]) -> str:
+    """Three of them, for a message."""
     return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')

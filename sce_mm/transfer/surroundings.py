@@ -6,6 +6,8 @@ from typing import Any
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
+from .problems import first_names
+
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -96,6 +98,6 @@ def rate_problems(
     if rates and still:
         yield (
             f'{len(still)} pretrained parameters have a learning rate of zero '
-            f'({", ".join(still[:3])}{", ..." if still[3:] else ""}): take '
-            'lr_mult=0 out of optim_wrapper.paramwise_cfg'
+            f'({first_names(still)}): take lr_mult=0 out of '
+            'optim_wrapper.paramwise_cfg'
         )

@@ -7,12 +7,11 @@ import re
 import sys
 from types import SimpleNamespace
 
-import cv2
-import numpy as np
 import pytest
 import torch
+from image_files import write_noise
 from mmengine.config import Config, ConfigDict
-from recipes import header, recipe
+from recipes import TINY_FOLDER, header, recipe
 from torch import nn
 
 CIFAR = 'sce_resnet18_1xb256-amp-coslr-200e_cifar10'
@@ -125,25 +124,11 @@ def test_memory_is_what_a_training_takes(tool, monkeypatch, stem, batch):
 
 @pytest.mark.integration
 def test_what_an_estimate_prints(tool, root, tmp_path, monkeypatch, capsys):
-    random = np.random.default_rng(0)
-    for index in range(5):
-        pixels = random.integers(0, 255, (40, 50, 3), dtype=np.uint8)
-        cv2.imwrite(str(tmp_path / f'{index}.png'), pixels)
-    options = [
-        'train_dataloader.batch_size=4',
-        'train_dataloader.num_workers=0',
-        'train_dataloader.persistent_workers=False',
-        'train_dataloader.dataset.pipeline.1.views.0.size=32',
-        'train_dataloader.dataset.pipeline.1.views.1.size=32',
-        'model.queue.length=16',
-        'model.backbone.base_channels=8',
-        'model.backbone.stem_channels=8',
-        'model.neck.in_channels=64',
-    ]
+    write_noise(tmp_path, 5)
     out = tmp_path / 'estimate.json'
     arguments = ['--data', str(tmp_path), '--probe-seconds', '0']
     arguments += ['--device', 'cpu', '--device-memory', '1', '--gpus', '4']
-    arguments += ['--json', str(out), '--cfg-options', *options]
+    arguments += ['--json', str(out), '--cfg-options', *TINY_FOLDER]
     config = root / 'configs' / 'sce' / f'{FOLDER}.py'
     monkeypatch.setattr(sys, 'argv', ['tool', str(config), *arguments])
     tool('estimate').main()

@@ -4,11 +4,11 @@ import importlib
 import json
 import sys
 
-import cv2
-import numpy as np
 import pytest
 import torch
+from image_files import write_noise
 from mmengine.optim import build_optim_wrapper
+from recipes import TINY_FOLDER
 from tiny import build, views
 
 TRANSFORMS = {'LoadImage': 0.004, 'SCEViews': 0.006}
@@ -96,25 +96,11 @@ def test_every_stage_is_timed_once_and_numbers_stay(tool):
 
 @pytest.mark.integration
 def test_a_config_is_profiled(tool, root, tmp_path, monkeypatch, capsys):
-    random = np.random.default_rng(0)
-    for index in range(5):
-        pixels = random.integers(0, 255, (40, 50, 3), dtype=np.uint8)
-        cv2.imwrite(str(tmp_path / f'{index}.png'), pixels)
+    write_noise(tmp_path, 5)
     config = root / 'configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py'
-    options = [
-        'train_dataloader.batch_size=4',
-        'train_dataloader.num_workers=0',
-        'train_dataloader.persistent_workers=False',
-        'train_dataloader.dataset.pipeline.1.views.0.size=32',
-        'train_dataloader.dataset.pipeline.1.views.1.size=32',
-        'model.queue.length=16',
-        'model.backbone.base_channels=8',
-        'model.backbone.stem_channels=8',
-        'model.neck.in_channels=64',
-    ]
     out = tmp_path / 'profile.json'
     arguments = ['--data', str(tmp_path), '--steps', '2', '--images', '3']
-    arguments += ['--json', str(out), '--cfg-options', *options]
+    arguments += ['--json', str(out), '--cfg-options', *TINY_FOLDER]
     monkeypatch.setattr(sys, 'argv', ['tool', str(config), *arguments])
     tool('profile_step').main()
     report = json.loads(out.read_text())

@@ -28,6 +28,7 @@ from step_traffic import count_traffic
 
 from sce_mm.config_edits import set_data
 from sce_mm.launch import load_config
+from sce_mm.training_data import innermost_dataset
 
 USABLE = 0.9
 
@@ -113,9 +114,7 @@ def check(cfg: Config, args: argparse.Namespace, loading: bool) -> int:
 
 def has_data(cfg: Config) -> bool:
     """Whether the folders of the training data set are there."""
-    dataset = cfg.train_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
+    _, dataset = innermost_dataset(cfg)
     roots = dataset.get('data_root') or []
     roots = [roots] if isinstance(roots, str) else roots
     return bool(roots) and all(Path(root).is_dir() for root in roots)

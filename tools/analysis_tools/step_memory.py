@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-import sce_mm  # noqa: F401  (registers the model)
+from sce_mm import training_data
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,8 @@ def view_sizes(cfg: Config) -> list[int]:
     Raises:
         ValueError: The pipeline does not say which views it makes.
     """
-    dataset = cfg.train_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    for transform in dataset.get('pipeline') or []:
-        if transform.type == 'SCEViews':
-            return [view.size for view in transform.views]
+    for _, transform in training_data.view_transforms(cfg):
+        return training_data.view_sizes(transform)
     raise ValueError(
         'the estimate reads number and sizes of the views from SCEViews, and '
         'the training pipeline of this config has none'

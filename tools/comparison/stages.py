@@ -13,6 +13,7 @@ from mmpretrain.registry import MODELS
 from sce_mm.commands import Command, run_together
 from sce_mm.detection.adapt import load_source, write_config
 from sce_mm.detection.adapt.plan import Plan
+from sce_mm.training_data import innermost_dataset
 from sce_mm.transfer import save_backbone, tensor_hash
 from sce_mm.transfer.backbone import FORMAT, VERSION
 from sce_mm.transfer.meta_hook import describe_backbone, describe_input
@@ -204,7 +205,8 @@ class Comparison:
         folder = self.out / 'runs' / run.folder
         result = folder / 'result.json'
         if not result.is_file():
-            where = train_set(Config.fromfile(self.config(run.source)))
+            cfg = Config.fromfile(self.config(run.source))
+            where, _ = innermost_dataset(cfg)
             self.start('tools/train.py', [
                 self.config(run.source), '--work-dir', folder, '--resume',
                 '--cfg-options', f'randomness.seed={run.seed}',
@@ -228,11 +230,3 @@ def overrides(words: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser()
     parser.add_argument('--o', nargs='*', action=DictAction)
     return parser.parse_args(['--o', *words]).o
-
-
-def train_set(cfg: Config) -> str:
-    """Key of the innermost training data set."""
-    where, node = 'train_dataloader.dataset', cfg.train_dataloader.dataset
-    while 'dataset' in node:
-        where, node = f'{where}.dataset', node.dataset
-    return where

@@ -1,0 +1,29 @@
+"""What a config says of the images that it trains on."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+
+from .datasets.augmentations import Augmentation
+
+
+def innermost_dataset(cfg: Config) -> tuple[str, Any]:
+    """Key and config of the training data set inside all wrappers."""
+    key, dataset = 'train_dataloader.dataset', cfg.train_dataloader.dataset
+    while 'dataset' in dataset:
+        key, dataset = f'{key}.dataset', dataset['dataset']
+    return key, dataset
+
+
+def view_transforms(cfg: Config) -> Iterator[tuple[str, Any]]:
+    """Each ``SCEViews`` of the training data and the key where it stands."""
+    key, dataset = innermost_dataset(cfg)
+    for index, transform in enumerate(dataset.get('pipeline') or []):
+        if transform.get('type') == 'SCEViews':
+            yield f'{key}.pipeline[{index}]', transform
+
+
+def view_sizes(transform: Any) -> list[int]:
+    """Pixels along a side of each view that a ``SCEViews`` makes."""
+    return [v.get('size', Augmentation.size) for v in transform['views']]
