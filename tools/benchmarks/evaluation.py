@@ -33,6 +33,8 @@ Run = Callable[[], object]
 def main() -> None:
     """Measure and print; memory first, while no threads have started."""
     args = parse_args()
+    # A fork of a process whose threads have started waits for them for ever.
+    torch.set_num_threads(1)
     data = clustered(args.bank, args.queries, args.width)
     extra = {
         name: peak_megabytes(lambda run=run: prepare(run, data, args.threads))
