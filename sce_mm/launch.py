@@ -92,15 +92,6 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
         ) from error
 
 
-def leave_processes() -> None:
-    """Close the connections of processes that all end at the same point.
-
-    The threads of gloo abort a process now and then that exits before.
-    """
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-
-
 def require_batches(runner: Runner) -> None:
     """Build the training data and see that an epoch is not empty.
 

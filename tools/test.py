@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 
 from sce_mm.engine import OnlineKNNHook
 from sce_mm.launch import add_common_arguments, build_runner, load_config
+from sce_mm.process_end import leave_processes
 from sce_mm.safe_loading import guard_checkpoints
 
 
@@ -67,3 +68,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     main()
+    leave_processes()

@@ -23,11 +23,11 @@ from sce_mm.dry_run import dry_run
 from sce_mm.launch import (
     add_common_arguments,
     build_runner,
-    leave_processes,
     load_config,
     require_batches,
     scale_learning_rate,
 )
+from sce_mm.process_end import leave_processes
 from sce_mm.safe_loading import guard_checkpoints
 from sce_mm.signals import TRY_AGAIN, stop_noted
 
@@ -188,12 +188,12 @@ def main() -> None:
     scale_learning_rate(runner)
     try:
         runner.train()
-    except SystemExit:
+    except SystemExit as stop:
         # All processes were told to stop.
-        leave_processes()
+        leave_processes(stop.code)
         raise
-    leave_processes()
 
 
 if __name__ == '__main__':
     main()
+    leave_processes()

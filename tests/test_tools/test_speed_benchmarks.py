@@ -137,11 +137,16 @@ def test_memory_of_a_process_with_either_loss(tool, monkeypatch, tmp_path):
 
 
 def test_peers_without_lightly(tool, monkeypatch, capsys):
-    step, pipelines = tool('step'), tool('view_pipelines')
-    peer = sys.modules['lightly_peer']
-    monkeypatch.setattr(peer, 'find_spec', lambda name: None)
+    def without(name):
+        loaded = tool(name)
+        peer = sys.modules['lightly_peer']
+        monkeypatch.setattr(peer, 'find_spec', lambda name: None)
+        return loaded
+
+    step = without('step')
     assert step.present() == step.CANDIDATES
     assert 'pip install --no-deps lightly' in capsys.readouterr().out
+    pipelines = without('view_pipelines')
     assert 'lightly' not in pipelines.pipelines(six_views(tool))
 
 
