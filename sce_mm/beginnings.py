@@ -12,7 +12,7 @@ from mmengine.config import Config
 from .engine.find_checkpoint import newest_whole_checkpoint
 from .engine.hooks.durable_checkpoint_hook import STOPPED
 from .engine.run_state import KEY, require_resumable
-from .transfer.checkpoint import read_resumable
+from .safe_loading import read_resumable
 
 AUTO = 'auto'
 _NAMES = ('epoch_{}.pth', 'iter_{}.pth', STOPPED)

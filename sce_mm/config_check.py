@@ -8,10 +8,12 @@ arguments of our classes are found at once, each with the nearest right name.
 import inspect
 from collections.abc import Iterator
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any
 
 from mmengine import registry
 from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
@@ -81,6 +83,7 @@ def _top_level(cfg: Config) -> Iterator[str]:
             key, _TOP_LEVEL, 1, 0.9
         ):
             yield f'{key}: nothing reads it{_nearest(key, _TOP_LEVEL)}'
+    yield from _wrong_scope(cfg.get('default_scope'), 'default_scope')
 
 
 def _walk(node: Any, path: str, ours: dict[str, type]) -> Iterator[str]:
@@ -89,11 +92,23 @@ def _walk(node: Any, path: str, ours: dict[str, type]) -> Iterator[str]:
             yield from _walk(item, f'{path}[{index}]', ours)
     if not isinstance(node, dict):
         return
+    yield from _wrong_scope(node.get('_scope_'), f'{path}._scope_')
     cls = ours.get(str(node.get('type')).removeprefix('mmpretrain.'))
     if cls is not None:
         yield from wrong_arguments(node, path, cls)
     for key, value in node.items():
         yield from _walk(value, f'{path}.{key}', ours)
+
+
+def _wrong_scope(scope: Any, path: str) -> Iterator[str]:
+    """A package to look names up in that is not there."""
+    if scope is None:
+        return
+    if not isinstance(scope, str) or not scope.isidentifier():
+        yield f'{path}: must be the name of a package, got {scope!r}'
+    elif find_spec(scope) is None:
+        hint = _nearest(scope, set(MODULE2PACKAGE))
+        yield f'{path}: no package {scope!r} is installed{hint}'
 
 
 def wrong_arguments(node: dict, path: str, cls: type) -> Iterator[str]:

@@ -14,24 +14,69 @@ from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
 
-def missing_folders(node: Any, path: str) -> Iterator[str]:
-    """``data_root`` of any data set, if it is a local folder."""
+def missing_places(node: Any, path: str) -> Iterator[str]:
+    """``data_root``, ``ann_file`` and ``data_prefix`` that are not there.
+
+    Of every data set in what is given that is on a local disk.
+    """
     if isinstance(node, list | tuple):
         for index, item in enumerate(node):
-            yield from missing_folders(item, f'{path}[{index}]')
+            yield from missing_places(item, f'{path}[{index}]')
     if not isinstance(node, dict):
         return
     # Variables of a config stand at the top; only data sets are read.
-    roots = node.get('data_root', '') if 'type' in node else ''
-    for root in roots if isinstance(roots, list | tuple) else [roots]:
+    if 'type' in node and not node.get('backend_args'):
+        yield from _of_dataset(node, path)
+    for key, value in node.items():
+        yield from missing_places(value, f'{path}.{key}')
+
+
+def missing_data(cfg: Config) -> Iterator[str]:
+    """Like :func:`missing_places`, of what a training of any kind reads."""
+    for part in ('train', 'val'):
+        if cfg.get(f'{part}_cfg'):
+            for key in (f'{part}_dataloader', f'{part}_evaluator'):
+                yield from missing_places(cfg.get(key), key)
+
+
+def _of_dataset(node: dict, path: str) -> Iterator[str]:
+    given = node.get('data_root') or ''
+    roots = given if isinstance(given, list | tuple) else [given]
+    gone = False
+    for root in roots:
         if not isinstance(root, str):
             yield f'{path}.data_root: must name a folder, got {root!r}'
-        elif (
-            root and '://' not in root and not Path(root).expanduser().exists()
-        ):
+        elif _absent(root):
             yield f'{path}.data_root: {_what_goes_where(node, root)}'
-    for key, value in node.items():
-        yield from missing_folders(value, f'{path}.{key}')
+        else:
+            continue
+        gone = True
+    if gone or len(roots) > 1:
+        return
+    prefix = node.get('data_prefix') or ''
+    named = {'ann_file': node.get('ann_file')}
+    if isinstance(prefix, dict):
+        named |= {
+            f'data_prefix.{key}': prefix.get(key)
+            for key in ('img', 'img_path')
+        }
+    else:
+        named['data_prefix'] = prefix
+    for key, name in named.items():
+        if isinstance(name, str) and _absent(place := _join(roots[0], name)):
+            yield f'{path}.{key}: there is no {place}'
+
+
+def _join(root: str, name: str) -> str:
+    return name and os.path.join(root, os.path.expanduser(name))
+
+
+def _absent(place: str) -> bool:
+    return (
+        bool(place)
+        and '://' not in place
+        and not Path(place).expanduser().exists()
+    )
 
 
 def _what_goes_where(dataset: dict, root: str) -> str:

@@ -14,9 +14,13 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from .config_builds import refused_arguments, shapes
-from .config_check import ConfigError, check_config, wrong_names
+from .config_check import ConfigError, wrong_names
 from .config_parts import evaluation_loaders, wrong_kinds
-from .config_places import missing_folders, unwritable_work_dir
+from .config_places import (
+    missing_data,
+    missing_places,
+    unwritable_work_dir,
+)
 from .config_types import (
     dataset_arguments,
     loader_options,
@@ -40,7 +44,9 @@ def check_sense(cfg: Config) -> None:
         ConfigError: With every problem that was found, each with its key.
     """
     if not _pretrains(cfg):
-        check_config(cfg)
+        _raise_all(
+            [*wrong_names(cfg), *missing_data(cfg), *unwritable_work_dir(cfg)]
+        )
         return
     problems: list[str] = []
 
@@ -77,10 +83,14 @@ def check_sense(cfg: Config) -> None:
         _hooks,
         _schedules,
         loader_options,
-        _all_folders,
+        _all_places,
         unwritable_work_dir,
     ):
         look(check)
+    _raise_all(problems)
+
+
+def _raise_all(problems: list[str]) -> None:
     if problems:
         lines = ''.join(f'\n  - {problem}' for problem in problems)
         raise ConfigError(
@@ -93,9 +103,9 @@ def _pretrains(cfg: Config) -> bool:
     return not isinstance(model, dict) or model.get('type', 'SCE') == 'SCE'
 
 
-def _all_folders(cfg: Config) -> Iterator[str]:
+def _all_places(cfg: Config) -> Iterator[str]:
     for key in cfg:
-        yield from missing_folders(cfg[key], key)
+        yield from missing_places(cfg[key], key)
 
 
 def _numbers(cfg: Config) -> Iterator[str]:

@@ -8,7 +8,6 @@ folder. A reader sees the old file or the new one.
 import os
 import shutil
 import tempfile
-import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -89,19 +88,6 @@ def remove_partial_files(folder: str | Path) -> None:
     """Remove what killed runs were writing."""
     for path in Path(folder).glob(f'.*{_SUFFIX}'):
         path.unlink(missing_ok=True)
-
-
-def is_whole_archive(path: str | Path) -> bool:
-    """Whether a file of ``torch.save`` is complete and undamaged.
-
-    It is a zip archive with a checksum for each tensor; all are checked,
-    nothing is unpickled.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile, EOFError, zlib.error):
-        return False
 
 
 @register_backend('durable')

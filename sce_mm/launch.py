@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .command_line import add_shared_arguments
 from .config_check import ConfigError, check_config, check_overrides
+from .config_reading import read_config
 from .config_sense import check_sense
 from .cpu_processes import use_gloo
 from .datasets.samplers import SeededSampler, count_images
@@ -41,16 +42,11 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: There is no such config.
-        ConfigError: An override has a key that nothing would read.
+        ConfigError: The config cannot be read, or an override has a key that
+            nothing would read.
     """
-    path = Path(args.config)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'no config at {path}: the recipes are under configs/sce, the '
-            'demo under configs/demo'
-        )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(path)
+    cfg = read_config(args.config)
     check_overrides(cfg, args.cfg_options)
     try:
         cfg.merge_from_dict(args.cfg_options)
@@ -61,7 +57,7 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(Path('work_dirs') / path.stem)
+        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     return cfg
 
 

@@ -5,22 +5,41 @@ the text of the config that a checkpoint carries.
 """
 
 import os
+from pathlib import Path
 from typing import Any
 
 from mmengine.runner import CheckpointLoader
 
-from .transfer.checkpoint import read_resumable
+from .transfer.checkpoint import TYPES_CAN_BE_ALLOWED, read_checkpoint
+
+# Whether the user of this process trusts all checkpoints.
+_trust = False
 
 
-def guard_checkpoints() -> None:
+def guard_checkpoints(trust: bool = False) -> None:
     """Read local checkpoints with our reader from now on, in all of mmengine.
 
-    That is what ``load_from``, ``resume`` and ``init_cfg`` name. Torch before
-    2.6 cannot tell the types of a training checkpoint apart; there files are
-    still unpickled freely, see :func:`~sce_mm.transfer.checkpoint.
-    read_resumable`.
+    That is what ``load_from``, ``resume`` and ``init_cfg`` name.
+
+    Args:
+        trust: Unpickle them freely (``--trust``).
     """
+    global _trust
+    _trust = trust
     CheckpointLoader.register_scheme('', load_from_plain_file, force=True)
+
+
+def read_resumable(path: str | Path) -> dict[str, Any]:
+    """Content of a training checkpoint that a run is to go on from.
+
+    Torch before 2.6 cannot be told which types a training checkpoint holds;
+    there files are unpickled freely, as mmengine does it by itself.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: See :func:`~sce_mm.transfer.read_checkpoint`.
+    """
+    return read_checkpoint(path, trust=_trust or not TYPES_CAN_BE_ALLOWED)
 
 
 def load_from_plain_file(

@@ -58,6 +58,24 @@ def test_arguments_that_a_class_hands_on_count():
         check_config(Config({'train_dataloader': {'dataset': dataset}}))
 
 
+def test_a_scope_is_an_installed_package():
+    check_config(Config({'default_scope': 'mmpretrain'}))
+    wrong = {
+        'default_scope': 'mmpretrian',
+        'model': {'type': 'SCE', '_scope_': 'mmdeet'},
+        'custom_hooks': [{'type': 'X', '_scope_': 3}],
+    }
+    with pytest.raises(ConfigError) as error:
+        check_config(Config(wrong))
+    for line in (
+        "default_scope: no package 'mmpretrian' is installed (did you mean "
+        "'mmpretrain'?)",
+        "model._scope_: no package 'mmdeet' is installed (did you mean ",
+        'custom_hooks[0]._scope_: must be the name of a package, got 3',
+    ):
+        assert line in str(error.value)
+
+
 def test_variables_of_a_config_are_let_alone():
     check_config(Config({'data_root': 'x', 'train_pipeline': [], 'img': 1}))
 

@@ -8,12 +8,10 @@ import signal
 import time
 
 import pytest
-import torch
 from mmengine.fileio import get_file_backend
 
 from sce_mm.durable_files import (
     WriteError,
-    is_whole_archive,
     remove_partial_files,
     write_durably,
 )
@@ -107,18 +105,3 @@ def test_what_reads_back_otherwise_is_not_kept(tmp_path, monkeypatch):
     with pytest.raises(WriteError, match='does not read back'):
         write_durably(tmp_path / 'file', b'new')
     assert os.listdir(tmp_path) == []
-
-
-def test_damage_anywhere_in_an_archive_is_seen(tmp_path):
-    path = tmp_path / 'a.pth'
-    torch.save({'x': torch.arange(1000)}, path)
-    assert is_whole_archive(path)
-    data = path.read_bytes()
-    path.write_bytes(data[:-1])
-    assert not is_whole_archive(path)
-    middle = len(data) // 2
-    path.write_bytes(data[:middle] + b'\xff' + data[middle + 1 :])
-    assert not is_whole_archive(path)
-    path.write_bytes(b'')
-    assert not is_whole_archive(path)
-    assert not is_whole_archive(tmp_path / 'none.pth')

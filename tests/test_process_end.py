@@ -1,9 +1,9 @@
-"""The end of one of several processes."""
+"""The end of a process of a command."""
 
 import subprocess
 import sys
 
-from sce_mm.process_end import leave_processes
+import pytest
 
 # Threads like those of gloo: inside of torch, and back for the interpreter.
 PROCESS = """
@@ -13,7 +13,7 @@ import time
 
 import torch
 
-from sce_mm.process_end import leave_processes
+from sce_mm.process_end import run_command
 
 
 def work():
@@ -26,26 +26,42 @@ def report():
     print('reported')
 
 
-atexit.register(print, 'exit function')
-store = torch.distributed.HashStore()
-torch.distributed.init_process_group(
-    'gloo', store=store, rank=0, world_size=1
-)
-for _ in range(4):
-    threading.Thread(target=work, daemon=True).start()
-threading.Thread(target=report).start()
-print('no newline', end=' ')
-leave_processes(75)
+def main():
+    atexit.register(print, 'exit function')
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group(
+        'gloo', store=store, rank=0, world_size=1
+    )
+    for _ in range(4):
+        threading.Thread(target=work, daemon=True).start()
+    threading.Thread(target=report).start()
+    print('no newline', end=' ')
+    {end}
+
+
+run_command(main)
 """
 
 
-def test_threads_do_not_abort_a_process_that_has_ended():
-    ended = subprocess.run(
-        [sys.executable, '-c', PROCESS], capture_output=True, text=True
+def run(end):
+    return subprocess.run(
+        [sys.executable, '-c', PROCESS.replace('{end}', end)],
+        capture_output=True,
+        text=True,
     )
-    assert ended.returncode == 75, ended.stderr
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ('end', 'code', 'said'),
+    [
+        ('pass', 0, ''),
+        ('raise SystemExit(75)', 75, ''),
+        ('raise SystemExit("why")', 1, 'why\n'),
+    ],
+)
+def test_threads_do_not_abort_a_process_that_has_ended(end, code, said):
+    ended = run(end)
+    assert ended.returncode == code, ended.stderr
     assert ended.stdout.endswith('no newline reported\nexit function\n')
-
-
-def test_a_process_that_is_alone_goes_on():
-    leave_processes()
+    assert ended.stderr.endswith(said)

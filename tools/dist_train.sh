@@ -10,8 +10,8 @@
 # MAX_RESTARTS (0): how often the processes are started again when one of them
 # dies; they go on from the newest checkpoint. The same on all machines; each
 # restart takes the port 100 further on.
-# Told to stop by SIGTERM, training saves and this script exits with 75:
-# the same command with --resume goes on (docs/running.md).
+# Told to stop by SIGTERM, training saves if it has begun, and this script exits
+# with 75: the same command with --resume goes on (docs/running.md).
 set -euo pipefail
 [ $# -ge 2 ] || { echo "usage: $0 CONFIG GPUS [options]" >&2; exit 2; }
 
@@ -33,7 +33,8 @@ env PYTHONPATH="$here/..:${PYTHONPATH:-}" \
     --max-restarts="${MAX_RESTARTS:-0}" \
     "$here/train.py" "$config" --launcher pytorch "$@" &
 child=$!
-trap 'kill -TERM "$child" 2>/dev/null || true' TERM INT
+told=
+trap 'told=yes; kill -TERM "$child" 2>/dev/null || true' TERM INT
 status=0
 wait "$child" || status=$?
 # A signal ends the waiting, not the training.
@@ -44,6 +45,10 @@ done
 # torchrun answers a signal with 1, whatever its processes said.
 if [ -e "$SCE_MM_STOPPED_FILE" ]; then
     rm -f "$SCE_MM_STOPPED_FILE"
+    status=75
+elif [ -n "$told" ] && [ "$status" -ne 0 ]; then
+    echo "$0: stopped without saving; --resume goes on with the newest" \
+        "checkpoint, if there is one" >&2
     status=75
 fi
 exit "$status"

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 
 from sce_mm.engine import OnlineKNNHook
 from sce_mm.launch import add_common_arguments, build_runner, load_config
-from sce_mm.process_end import leave_processes
+from sce_mm.process_end import run_command
 from sce_mm.safe_loading import guard_checkpoints
 
 
@@ -53,8 +53,7 @@ def evaluate(runner: Runner) -> dict:
 
 def main() -> None:
     args = parse_args()
-    if not args.trust:
-        guard_checkpoints()
+    guard_checkpoints(args.trust)
     cfg = load_config(args)
     if not Path(args.checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint at {args.checkpoint}')
@@ -67,5 +66,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
-    leave_processes()
+    run_command(main)

@@ -6,6 +6,12 @@ python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
 
 import argparse
 
+if __name__ == '__main__':
+    # The imports below take seconds.
+    import early_stop
+
+    early_stop.listen()
+
 from mmengine.config import Config
 
 from sce_mm.beginnings import (
@@ -27,7 +33,7 @@ from sce_mm.launch import (
     require_batches,
     scale_learning_rate,
 )
-from sce_mm.process_end import leave_processes
+from sce_mm.process_end import run_command
 from sce_mm.safe_loading import guard_checkpoints
 from sce_mm.signals import TRY_AGAIN, stop_noted
 
@@ -176,8 +182,7 @@ def main() -> None:
             # torchrun takes a stop on another machine for a crash.
             raise SystemExit(TRY_AGAIN)
         meet_elsewhere()
-    if not args.trust:
-        guard_checkpoints()
+    guard_checkpoints(args.trust)
     cfg = load_config(args)
     apply_arguments(cfg, args)
     if args.dry_run:
@@ -186,14 +191,8 @@ def main() -> None:
     runner = build_runner(cfg)
     require_batches(runner)
     scale_learning_rate(runner)
-    try:
-        runner.train()
-    except SystemExit as stop:
-        # All processes were told to stop.
-        leave_processes(stop.code)
-        raise
+    runner.train()
 
 
 if __name__ == '__main__':
-    main()
-    leave_processes()
+    run_command(main)

@@ -155,8 +155,7 @@ def compare(
 def main() -> None:
     args = parse_args()
     rules = Rules(args.allow_frozen, args.allow_unknown)
-    if not args.trust:
-        guard_checkpoints()
+    guard_checkpoints(args.trust)
     try:
         checkpoint = read_checkpoint(args.checkpoint, trust=args.trust)
         weights, meta = extract_backbone(checkpoint, args.branch)

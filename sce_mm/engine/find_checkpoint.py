@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from ..durable_files import is_whole_archive
+from ..safe_loading import read_resumable
 from ..transfer.errors import CheckpointError
 
 
@@ -17,7 +17,8 @@ def newest_whole_checkpoint(
     """The newest checkpoint of a run that can be read to its end.
 
     That is the one that ``last_checkpoint`` names, then the others by age.
-    Each one passed over is reported.
+    Each one passed over is reported. They are read whole: a damaged archive
+    can be one that only torch cannot open.
 
     Args:
         work_dir: Folder with checkpoints and ``last_checkpoint``.
@@ -27,23 +28,29 @@ def newest_whole_checkpoint(
         None if there is no checkpoint at all.
 
     Raises:
-        CheckpointError: There are some, and all are damaged.
+        CheckpointError: There are some, and none can be read.
     """
     work_dir = Path(work_dir)
     candidates = _candidates(work_dir, templates)
+    reasons = []
     for path in candidates:
-        if is_whole_archive(path):
+        try:
+            read_resumable(path)
+        except (CheckpointError, FileNotFoundError) as error:
+            reasons.append(str(error))
+            print_log(
+                f'{error}. Not resumed from: taking the one before it',
+                logger='current',
+                level=logging.WARNING,
+            )
+        else:
             return path
-        print_log(
-            f'{path} is damaged or cut short: taking the one before it',
-            logger='current',
-            level=logging.WARNING,
-        )
-    if candidates:
+    if reasons:
+        lines = ''.join(f'\n  - {reason}' for reason in reasons)
         raise CheckpointError(
-            f'all {len(candidates)} checkpoints in {work_dir} are damaged '
-            f'({", ".join(path.name for path in candidates)}): remove them to '
-            'begin anew, or give --resume a copy that is whole'
+            f'none of the {len(candidates)} checkpoints in {work_dir} can be '
+            f'read:{lines}\nRemove them to begin anew, or give --resume a '
+            'copy that is whole'
         )
     return None
 
@@ -58,11 +65,12 @@ def _candidates(work_dir: Path, templates: Sequence[str]) -> list[Path]:
         for path in (work_dir.iterdir() if work_dir.is_dir() else ())
         if any(re.fullmatch(pattern, path.name) for pattern in patterns)
     ]
-    found.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    found.sort(key=lambda path: path.lstat().st_mtime_ns, reverse=True)
     pointer = work_dir / 'last_checkpoint'
     if pointer.is_file():
-        # The folder may have been moved: the name counts.
-        named = work_dir / Path(pointer.read_text().strip()).name
+        # The folder may have been moved: the name counts. Damaged, it is none.
+        text = pointer.read_text(errors='replace')
+        named = work_dir / Path(text.strip()).name
         if named in found:
             found.remove(named)
             found.insert(0, named)

@@ -16,6 +16,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..command_line import add_shared_arguments
+from ..config_reading import read_config
 from ..transfer import (
     check_pixels,
     extract_backbone,
@@ -91,9 +92,10 @@ def open_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: There is no such config or checkpoint.
+        ConfigError: The config cannot be read.
         ValueError: Nothing to evaluate was named.
     """
-    for path in (args.config, *args.checkpoint):
+    for path in args.checkpoint:
         if not Path(path).is_file():
             raise FileNotFoundError(f'there is no file {path}')
     if not args.checkpoint and not args.random_init:
@@ -103,7 +105,7 @@ def open_config(args: argparse.Namespace) -> Config:
         )
     # Otherwise each initialised parameter is a line on the screen.
     MMLogger.get_instance('evaluation').setLevel('WARNING')
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     cfg.merge_from_dict(args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     if args.launcher != 'none':

@@ -19,7 +19,7 @@ from .optional import imported
 
 # Under this name our meta block travels in the files of others.
 META_KEY = 'sce_mm'
-_TYPES_CAN_BE_ALLOWED = hasattr(
+TYPES_CAN_BE_ALLOWED = hasattr(
     torch.serialization, 'get_unsafe_globals_in_checkpoint'
 )
 
@@ -67,19 +67,6 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> dict[str, Any]:
             'tensors or one with a state_dict'
         )
     return content
-
-
-def read_resumable(path: str | Path) -> dict[str, Any]:
-    """Content of a training checkpoint that a run is to go on from.
-
-    Torch before 2.6 cannot be told which types a training checkpoint holds;
-    there the file is trusted, as mmengine trusts it a moment later.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        CheckpointError: See :func:`read_checkpoint`.
-    """
-    return read_checkpoint(path, trust=not _TYPES_CAN_BE_ALLOWED)
 
 
 def meta_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -143,7 +130,7 @@ def _mmengine_types() -> contextlib.AbstractContextManager:
     That is its log buffers and the NumPy arrays in them. Torch before 2.6
     cannot be told; there a training checkpoint needs trust.
     """
-    if not _TYPES_CAN_BE_ALLOWED:
+    if not TYPES_CAN_BE_ALLOWED:
         return contextlib.nullcontext()
     functions = {
         '_reconstruct': np.empty(0).__reduce__()[0],

@@ -162,13 +162,13 @@ def test_a_damaged_newest_file_is_passed_over(tmp_path, finished):
         torch.stack(record.losses), torch.stack(whole.losses[6:])
     )
     log = (tmp_path / runner.timestamp / f'{runner.timestamp}.log').read_text()
-    assert 'iter_8.pth is damaged or cut short: taking the one before' in log
+    assert 'iter_8.pth is damaged or cut short' in log
 
 
 def test_only_damaged_files_are_not_begun_anew_in_silence(tmp_path):
     (tmp_path / 'iter_2.pth').write_bytes(b'x')
     with pytest.raises(
-        CheckpointError, match=r'all 1 checkpoints in .*iter_2'
+        CheckpointError, match=r'none of the 1 checkpoints in .*\n.*iter_2'
     ):
         run(tmp_path, 'auto')
 

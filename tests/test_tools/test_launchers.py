@@ -179,26 +179,35 @@ def test_slurm_train_knows_a_stop_whose_code_srun_lost(root, tmp_path):
     assert slurm(root, tmp_path, RESUBMITS='5').returncode == 3
 
 
-def test_dist_train_passes_the_signal_and_the_code_on(root, tmp_path):
+@pytest.mark.parametrize(('told', 'code'), [(True, 75), (False, 1)])
+@pytest.mark.parametrize('saves', ['yes', ''])
+def test_dist_train_passes_the_signal_and_the_code_on(
+    root, tmp_path, told, code, saves
+):
     # Stands for torchrun, which answers a signal with 1.
     program(
         tmp_path,
         'python',
         'end() { [ -n "$SAVES" ] && touch "$SCE_MM_STOPPED_FILE"; exit 1; }',
         'trap end TERM',
-        f'touch {tmp_path}/started',
+        f'echo $$ > {tmp_path}/started.tmp',
+        f'mv {tmp_path}/started.tmp {tmp_path}/started',
         'while :; do sleep 0.02; done',
     )
-    for saves, code in (('yes', 75), ('', 1)):
-        process = subprocess.Popen(
-            ['bash', str(root / 'tools' / 'dist_train.sh'), 'c', '2'],
-            env={
-                'PATH': f'{tmp_path}:{os.environ["PATH"]}',
-                'SAVES': saves,
-            },
-        )
-        while not (tmp_path / 'started').exists():
-            time.sleep(0.01)
+    process = subprocess.Popen(
+        ['bash', str(root / 'tools' / 'dist_train.sh'), 'c', '2'],
+        env={'PATH': f'{tmp_path}:{os.environ["PATH"]}', 'SAVES': saves},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / 'started').exists():
+        time.sleep(0.01)
+    if told:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == code
-        (tmp_path / 'started').unlink()
+    else:
+        # torchrun ends by itself; another machine may have stopped it.
+        child = int((tmp_path / 'started').read_text())
+        os.kill(child, signal.SIGTERM)
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode == (75 if saves else code)
+    assert ('stopped without saving' in said) == (told and not saves)

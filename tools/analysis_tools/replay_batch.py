@@ -12,11 +12,11 @@ code, is not taken from the file but from the work dir that it lies in.
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
 import sce_mm  # noqa: F401  (registers the model)
+from sce_mm.config_reading import read_config
 from sce_mm.engine.non_finite import first_non_finite
 from sce_mm.engine.random_state import set_random_state
 from sce_mm.transfer import CheckpointError, read_checkpoint
@@ -44,7 +44,7 @@ def replay(path: str, float64: bool = False, config: str | None = None) -> str:
             f'{path} holds no batches: expected a file that '
             'NumericalGuardHook wrote under not_finite in a work dir'
         )
-    cfg = Config.fromfile(config or config_beside(path))
+    cfg = read_config(config or config_beside(path))
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         model = MODELS.build(cfg.model)
     model.load_state_dict(saved['state_dict'], strict=True)

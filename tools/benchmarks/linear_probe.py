@@ -21,6 +21,7 @@ from sce_mm.evaluation.offline import (
 )
 from sce_mm.evaluation.samples import num_images
 from sce_mm.evaluation.tables import report
+from sce_mm.process_end import run_command
 
 
 def parse_args() -> argparse.Namespace:
@@ -66,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

@@ -34,6 +34,7 @@ from sce_mm.evaluation.transfer_data import (
     targets_of,
 )
 from sce_mm.evaluation.transfer_sets import TRANSFER_SETS, transfer_set
+from sce_mm.process_end import run_command
 
 
 def parse_args() -> argparse.Namespace:
@@ -164,4 +165,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

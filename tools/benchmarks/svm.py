@@ -31,6 +31,7 @@ from sce_mm.evaluation.svm import (
 )
 from sce_mm.evaluation.tables import report
 from sce_mm.evaluation.transfer_data import multi_hot
+from sce_mm.process_end import run_command
 
 RESIZE, CROP = 256, 224
 
@@ -148,4 +149,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

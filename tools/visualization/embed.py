@@ -20,6 +20,7 @@ from mmengine.dist import is_main_process
 from sce_mm.evaluation.folder_images import FolderImages
 from sce_mm.evaluation.images import image_features
 from sce_mm.evaluation.offline import networks, open_config
+from sce_mm.process_end import run_command
 from sce_mm.visualization.embedding import (
     METHODS,
     class_colours,
@@ -103,4 +104,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

@@ -21,6 +21,7 @@ from sce_mm.evaluation import nearest
 from sce_mm.evaluation.folder_images import FolderImages
 from sce_mm.evaluation.images import image_features
 from sce_mm.evaluation.offline import networks, open_config
+from sce_mm.process_end import run_command
 from sce_mm.visualization.folder_arguments import folder_parser, open_folder
 from sce_mm.visualization.sheets import (
     captioned,
@@ -137,4 +138,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

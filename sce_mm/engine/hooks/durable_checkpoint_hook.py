@@ -13,7 +13,8 @@ from ...durable_files import (
     remove_partial_files,
     write_durably,
 )
-from ...transfer.checkpoint import read_resumable
+from ...folder_lock import FolderLock
+from ...safe_loading import read_resumable
 from ..find_checkpoint import newest_whole_checkpoint
 from ..main_process import decide_on_main
 from ..resuming import (
@@ -43,6 +44,7 @@ class DurableCheckpointHook(CheckpointHook):
       accumulation across the end of an epoch that is a few iterations later.
     - It also holds the random generators of every process and the layout of
       the run, see :mod:`sce_mm.engine.run_state`.
+    - Two trainings at a time in one folder are refused.
     - Resuming takes the newest whole file, reports damaged ones, and refuses
       files that hold no run, or one of another model or length.
 
@@ -74,6 +76,7 @@ class DurableCheckpointHook(CheckpointHook):
         self._resumed: dict[str, Any] | None = None
         self._run_state: dict[str, Any] | None = None
         self._overdue = False
+        self._lock: FolderLock | None = None
 
     def before_run(self, runner: Runner) -> None:
         """Choose the checkpoint to resume from, if that is asked for."""
@@ -112,13 +115,17 @@ class DurableCheckpointHook(CheckpointHook):
         self._resumed = checkpoint
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare the folder; go on where the checkpoint was written."""
+        """Prepare the folder; go on where the checkpoint was written.
+
+        Raises:
+            FolderInUseError: Another training writes to it.
+        """
         local = _is_local(self._folder(runner))
         if local and self.backend_args is None:
             self.backend_args = {'backend': 'durable'}
         super().before_train(runner)
-        if local and is_main_process():
-            remove_partial_files(self.out_dir)
+        if local:
+            decide_on_main(self._prepare_folder)
         if self._resumed is not None:
             restore_random_state(self._resumed)
             layout = self._resumed.get(KEY, {}).get('layout', {})
@@ -127,6 +134,12 @@ class DurableCheckpointHook(CheckpointHook):
             ):
                 runner.logger.warning(enter_longer_schedules(runner))
             self._resumed = None
+
+    def after_train(self, runner: Runner) -> None:
+        """Let others write to the folder."""
+        super().after_train(runner)
+        if self._lock is not None:
+            self._lock.close()
 
     def after_train_iter(
         self,
@@ -223,12 +236,19 @@ class DurableCheckpointHook(CheckpointHook):
                     str(self.last_ckpt).encode(),
                 )
         except WriteError as error:
+            last = 'There is no checkpoint yet'
+            if previous is not None:
+                last = f'The last good checkpoint is {previous}'
             raise WriteError(
-                f'{error}. The last good checkpoint is {previous}: free space '
-                'or set default_hooks.checkpoint.out_dir, then --resume'
+                f'{error}. {last}: free space or set '
+                'default_hooks.checkpoint.out_dir, then --resume'
             ) from error
         finally:
             self._run_state = None
+
+    def _prepare_folder(self) -> None:
+        self._lock = FolderLock(self.out_dir)
+        remove_partial_files(self.out_dir)
 
     def _remove(self, name: str) -> None:
         path = self.file_backend.join_path(self.out_dir, name)

@@ -1,0 +1,62 @@
+"""A config file, read, or why not."""
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
+
+from .config_check import ConfigError
+
+
+def read_config(path: str | Path) -> Config:
+    """Read a config and import what it asks for.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ConfigError: It is no valid file of its kind, one of its bases is not
+            there, or a module cannot be imported.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'no config at {path}: the recipes are under configs/sce, the '
+            'demo under configs/demo'
+        )
+    try:
+        cfg = Config.fromfile(path, import_custom_modules=False)
+    # The file is run as a program: anything can happen.
+    except Exception as error:
+        raise ConfigError(
+            f'the config {path} cannot be read: '
+            f'{type(error).__name__}: {error}'
+        ) from error
+    import_custom_modules(cfg)
+    return cfg
+
+
+def import_custom_modules(cfg: Config) -> None:
+    """Import the modules of ``custom_imports``, which register classes.
+
+    Raises:
+        ConfigError: One of them cannot be imported.
+    """
+    wanted: Any = cfg.get('custom_imports') or {}
+    if not isinstance(wanted, dict) or set(wanted) - {
+        'imports',
+        'allow_failed_imports',
+    }:
+        raise ConfigError(
+            "custom_imports: must be dict(imports=['module', ...], "
+            f'allow_failed_imports=False), got {wanted!r}'
+        )
+    try:
+        import_modules_from_strings(**{'imports': None} | wanted)
+    # A module of the user's own can fail in any way.
+    except Exception as error:
+        # mmengine names the module, the error before it says what is wrong.
+        reason = error.__context__ or error
+        raise ConfigError(
+            f'custom_imports: {error} ({type(reason).__name__}: {reason}); '
+            'the folder of a module of your own must be in PYTHONPATH'
+        ) from error

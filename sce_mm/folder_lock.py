@@ -1,0 +1,80 @@
+"""One training at a time in a folder."""
+
+import contextlib
+import os
+import socket
+import time
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Not a system of the Unix kind.
+    fcntl = None  # type: ignore[assignment]
+
+NAME = '.in_use_by'
+
+
+class FolderInUseError(ValueError):
+    """Another training writes to this folder."""
+
+
+class FolderLock:
+    """Keeps other processes out of a folder that this one writes to.
+
+    The lock is the system's and ends with the process, whatever ends that: a
+    killed run leaves nothing that would have to be removed. Where the system
+    or the file system has no locks, or nothing can be written, it holds
+    nothing.
+
+    Args:
+        folder: Made if it is not there.
+        patience: Seconds to wait for a process that is about to end.
+
+    Raises:
+        FolderInUseError: Another process has it.
+    """
+
+    def __init__(self, folder: str | Path, patience: float = 10.0) -> None:
+        self._handle: int | None = None
+        if fcntl is None:
+            return
+        # Whoever writes there next says that it cannot be done.
+        with contextlib.suppress(OSError):
+            os.makedirs(folder, exist_ok=True)
+            path = Path(folder) / NAME
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        deadline = time.monotonic() + patience
+        while self._handle is not None and not self._lock():
+            if time.monotonic() >= deadline:
+                who = os.read(self._handle, 300).decode(errors='replace')
+                self.close()
+                raise FolderInUseError(
+                    f'another training writes to {folder} ({who.strip()}): '
+                    "they would overwrite each other's checkpoints. Give "
+                    'this one a --work-dir of its own, or stop the other'
+                )
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        """Let others in."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    __del__ = close
+
+    def _lock(self) -> bool:
+        assert self._handle is not None
+        try:
+            fcntl.lockf(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return False
+        except OSError:  # A file system without locks.
+            self.close()
+            return True
+        # A full disk is told of by what matters more.
+        with contextlib.suppress(OSError):
+            name = f'process {os.getpid()} on {socket.gethostname()}\n'
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, name.encode(), 0)
+        return True

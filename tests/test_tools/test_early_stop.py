@@ -1,0 +1,74 @@
+"""Told to stop before there is anything to save."""
+
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sce_mm import signals
+
+
+def test_the_names_are_those_of_the_package(root):
+    early = runpy.run_path(str(root / 'tools' / 'early_stop.py'))
+    assert early['TRY_AGAIN'] == signals.TRY_AGAIN
+    assert early['STOPPED_FILE'] == signals.STOPPED_FILE
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('after', [0.5, 4])
+def test_a_training_that_only_begins(root, tmp_path, after):
+    told = tmp_path / 'told'
+    config = root / 'configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py'
+    process = subprocess.Popen(
+        [sys.executable, root / 'tools/train.py', config],
+        env=os.environ | {'SCE_MM_STOPPED_FILE': str(told)},
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(after)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 75, said
+    assert 'no step runs after which to save' in said
+    assert told.exists()
+
+
+@pytest.mark.integration
+def test_a_process_that_is_forked_ends_as_usual(root):
+    code = (
+        'import os, signal, sys\n'
+        f'sys.path.insert(0, {str(root / "tools")!r})\n'
+        'import early_stop\n'
+        'early_stop.listen()\n'
+        'if (child := os.fork()) == 0:\n'
+        '    signal.raise_signal(signal.SIGTERM)\n'
+        'print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True
+    )
+    assert done.stdout == '-15\n', done.stderr
+
+
+@pytest.mark.integration
+def test_dist_train_stopped_before_torchrun_listens(root, tmp_path):
+    python = tmp_path / 'python'
+    python.write_text('#!/bin/sh\necho begun\nexec sleep 60\n')
+    python.chmod(0o755)
+    process = subprocess.Popen(
+        ['bash', root / 'tools/dist_train.sh', 'config.py', '2'],
+        env=os.environ | {'PYTHON': str(python)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 75
+    assert 'stopped without saving; --resume goes on' in said

@@ -1,0 +1,39 @@
+"""A stop of the cluster while training is not yet able to save.
+
+Nothing but Python's own is imported, as the other imports take seconds.
+"""
+
+import os
+import signal
+from pathlib import Path
+from types import FrameType
+
+# Those of sce_mm/signals.py, which needs the other imports.
+TRY_AGAIN = 75
+STOPPED_FILE = 'SCE_MM_STOPPED_FILE'
+
+MESSAGE = b"""\
+SIGTERM, but no step runs after which to save, or there is no PreemptionHook.
+Exit code 75; --resume goes on with the newest checkpoint, if there is one.
+"""
+
+
+def listen() -> None:
+    """From now on SIGTERM ends this process with 75.
+
+    ``PreemptionHook`` takes over while it trains. Processes that are forked
+    from this one end as they would without.
+    """
+    training = os.getpid()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != training:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        first = os.environ.get('LOCAL_RANK', '0') == '0'
+        if STOPPED_FILE in os.environ and first:
+            Path(os.environ[STOPPED_FILE]).touch()
+        os.write(2, MESSAGE)
+        os._exit(TRY_AGAIN)
+
+    signal.signal(signal.SIGTERM, stop)
