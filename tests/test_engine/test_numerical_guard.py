@@ -89,6 +89,18 @@ def test_a_bad_batch_stops_before_its_step(root, tmp_path, accumulate):
     assert replay(root, saved) == replay(root, saved, float64=True) == sentence
 
 
+def test_what_cannot_be_saved_is_told_with_the_reason(tmp_path):
+    (tmp_path / 'not_finite').touch()  # Where a folder should be made.
+    runner, _ = build_runner(
+        tmp_path, train_dataloader=poisoned(9), hooks=(UPDATE, GUARD)
+    )
+    with pytest.raises(NonFiniteError) as error:
+        runner.train()
+    message = str(error.value)
+    assert 'the images of batch 0 of the step are not finite' in message
+    assert 'Batches and state could not be saved (cannot write' in message
+
+
 def test_weights_outputs_and_gradients_are_told_apart():
     model = build()
     assert 'everything is finite' in first_non_finite(model, [batch()])

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import Tensor, nn
 
-from ...durable_files import write_durably
+from ...durable_files import WriteError, write_durably
 from ...models.utils import unwrapped
 from ..non_finite import NonFiniteError, all_finite, first_non_finite
 from ..random_state import get_random_state
@@ -120,14 +120,20 @@ class NumericalGuardHook(Hook):
 
     def _stop(self, runner: Runner, what: str) -> None:
         model = unwrapped(runner.model)
-        path = self._save(runner, model)
+        try:
+            path = self._save(runner, model)
+            look = (
+                'Look at it with python '
+                f'tools/analysis_tools/replay_batch.py {path}'
+            )
+        except WriteError as error:
+            look = f'Batches and state could not be saved ({error})'
         where = 'the first tensor that went wrong is named by the replay'
         if runner.world_size == 1:
             where = first_non_finite(model, self._batches)
         raise NonFiniteError(
             f'iteration {runner.iter + 1}: {what}: {where}. The optimiser '
-            'step was not made and no checkpoint written. Look at it with '
-            f'python tools/analysis_tools/replay_batch.py {path}; a lower '
+            f'step was not made and no checkpoint written. {look}; a lower '
             'learning rate, a longer warm-up or gradient clipping are what '
             'helps most often, then --resume'
         )
