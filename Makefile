@@ -55,7 +55,7 @@ benchmarks: setup ## measure speed again, renew docs/benchmarks.md
 	    --json docs/benchmarks/step-3.json
 	$(STEP) --setting resnet50-224 --channels-last \
 	    --json docs/benchmarks/step-4.json
-	for each in memory views multicrop evaluation; do \
+	for each in memory views multicrop evaluation coco_metric; do \
 	    $(PY) -W ignore tools/benchmarks/$$each.py \
 	        --json docs/benchmarks/$$each.json || exit 1; \
 	done

@@ -1,9 +1,11 @@
 """What several test files share."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
@@ -20,6 +22,21 @@ with warnings.catch_warnings():
 ROOT = Path(__file__).parents[1]
 # tests/reference.py, the oracle, and the fixtures' helpers.
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True, scope='session')
+def _tests_go_on() -> Iterator[None]:
+    """A command that ends its process must not end the tests, and well."""
+    tests, end = os.getpid(), os._exit
+
+    def refuse(code: int) -> NoReturn:
+        if os.getpid() == tests:
+            raise RuntimeError('the process of the tests would have ended')
+        end(code)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, '_exit', refuse)
+        yield
 
 
 @pytest.fixture(scope='session')

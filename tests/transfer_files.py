@@ -45,7 +45,7 @@ def run_tool(path, capsys, monkeypatch, *words):
     monkeypatch.setattr(sys, 'argv', [str(path), *map(str, words)])
     code = 0
     try:
-        runpy.run_path(str(path), run_name='__main__')
+        runpy.run_path(str(path))['main']()
     except SystemExit as stop:
         code = stop.code
     text = ''.join(capsys.readouterr())

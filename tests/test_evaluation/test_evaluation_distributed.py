@@ -85,7 +85,7 @@ test_evaluator = dict(topk=1)
 def run_test(root: Path, monkeypatch, *words: object) -> None:
     """Main of tools/test.py, in this process."""
     monkeypatch.setattr(sys, 'argv', ['test.py', *map(str, words)])
-    runpy.run_path(str(root / 'tools' / 'test.py'), run_name='__main__')
+    runpy.run_path(str(root / 'tools' / 'test.py'))['main']()
 
 
 def test_dist_test_of_a_classifier_counts_every_image_once(

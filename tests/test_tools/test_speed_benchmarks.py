@@ -13,6 +13,7 @@ PEER_WARNS = pytest.mark.filterwarnings(
     "ignore:Only use 'alpha' for pillow backend:UserWarning"
 )
 MODULES = (
+    'coco_metric',
     'evaluation',
     'lightly_peer',
     'loss',
@@ -230,6 +231,18 @@ def test_reports_of_views_and_evaluation(tool, monkeypatch, tmp_path):
     report = json.loads(file.read_text())
     assert report['knn']['predictions_as_in_float64']['sce_mm'] == 1
     assert len(plots.evaluation_tables(report).splitlines()) == 6 + 3 + 2
+
+
+def test_report_of_the_coco_metric(tool, monkeypatch, tmp_path):
+    file = tmp_path / 'coco_metric.json'
+    small = ['--images', '10', '--classes', '3', '--repeats', '1']
+    run(tool('coco_metric'), monkeypatch, *small, '--json', str(file))
+    report = json.loads(file.read_text())
+    assert report['equal']
+    assert report['metrics']['CocoMetric']['bbox_mAP'] > 0
+    table = tool('tables').coco_metric_tables(report)
+    assert 'numbers equal.' in table
+    assert '| FastCocoMetric |' in table
 
 
 LEAK = """

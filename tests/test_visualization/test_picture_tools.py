@@ -45,7 +45,7 @@ def run(root, folder, tmp_path, monkeypatch, capsys):
         ]  # fmt: skip
         monkeypatch.setattr(sys, 'argv', list(map(str, arguments)))
         path = root / 'tools' / 'visualization' / f'{tool}.py'
-        runpy.run_path(str(path), run_name='__main__')
+        runpy.run_path(str(path))['main']()
         return cv2.imread(str(out)), capsys.readouterr().out
 
     return call

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import matplotlib
 from tables import (
+    coco_metric_tables,
     estimate_tables,
     evaluation_tables,
     fill,
@@ -38,6 +39,7 @@ TABLES = {
     'memory': memory_tables,
     'views': view_tables,
     'evaluation': evaluation_tables,
+    'coco_metric': coco_metric_tables,
     'soak': soak_tables,
     'estimate': estimate_tables,
 }
@@ -79,6 +81,7 @@ def read(folder: Path) -> dict:
         'memory': load('memory'),
         'views': [load('views'), load('multicrop')],
         'evaluation': load('evaluation'),
+        'coco_metric': load('coco_metric'),
         'soak': load('soak'),
         'estimate': several('estimate'),
     }

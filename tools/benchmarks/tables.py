@@ -153,6 +153,24 @@ def evaluation_tables(report: Report) -> str:
     return '\n'.join(lines)
 
 
+def coco_metric_tables(report: Report) -> str:
+    """Seconds of either metric, and whether the numbers are the same."""
+    same = 'equal' if report['equal'] else 'DIFFERENT'
+    lines = [
+        taken_on(report['machine']),
+        '',
+        f'{report["images"]} images, {report["classes"]} classes, '
+        f'{report["detections"]} detections an image; numbers {same}.',
+        '',
+        '| metric | seconds | time / FastCocoMetric |',
+        '|---|---|---|',
+    ]
+    for name, seconds in report['seconds'].items():
+        ratio = seconds / report['seconds']['FastCocoMetric']
+        lines.append(f'| {name} | {seconds:.2f} | {ratio:.2f} |')
+    return '\n'.join(lines)
+
+
 def taken_on(machine: dict) -> str:
     """The machine in words, with the load that the benchmark met."""
     return (
