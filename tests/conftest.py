@@ -1,6 +1,5 @@
 """What several test files share."""
 
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ with warnings.catch_warnings():
     warnings.simplefilter('ignore')
     from mmengine.registry import DefaultScope
 
-    import sce_mm  # noqa: F401
+    from sce_mm import process_end
 
 ROOT = Path(__file__).parents[1]
 # tests/reference.py, the oracle, and the fixtures' helpers.
@@ -26,16 +25,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture(autouse=True, scope='session')
 def _tests_go_on() -> Iterator[None]:
-    """A command that ends its process must not end the tests, and well."""
-    tests, end = os.getpid(), os._exit
+    """A tool that ends its process must not end the tests, and well."""
 
-    def refuse(code: int) -> NoReturn:
-        if os.getpid() == tests:
-            raise RuntimeError('the process of the tests would have ended')
-        end(code)
+    def refuse(main: Callable[[], object]) -> NoReturn:
+        raise RuntimeError('call the main() of the tool, which ends nothing')
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, '_exit', refuse)
+        patch.setattr(process_end, 'run_command', refuse)
         yield
 
 

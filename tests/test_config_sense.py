@@ -342,31 +342,6 @@ def test_lists_and_prefixes_that_are_not_there(images, tmp_path):
         assert f'{key}: there is no {images / name}' in str(error.value)
 
 
-def test_detectors_miss_all_their_files_at_once(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    cfg = Config.fromfile(
-        CONFIGS
-        / 'sce/benchmarks/mmdet/mask-rcnn_r50-sce-pre_fpn_ms-1x_coco.py'
-    )
-    cfg.work_dir = str(tmp_path / 'work')
-    with pytest.raises(ConfigError) as error:
-        check_sense(cfg)
-    for part in ('train_dataloader', 'val_dataloader'):
-        assert f'{part}.dataset.data_root: no folder at' in str(error.value)
-    assert 'test_dataloader' not in str(error.value)
-    annotations = tmp_path / 'data/coco/annotations'
-    annotations.mkdir(parents=True)
-    (annotations / 'instances_train2017.json').touch()
-    (annotations.parent / 'train2017').mkdir()
-    with pytest.raises(ConfigError) as error:
-        check_sense(cfg)
-    assert 'train_dataloader' not in str(error.value)
-    for key in ('dataset.ann_file', 'dataset.data_prefix.img'):
-        assert f'val_dataloader.{key}: there is no' in str(error.value)
-    cfg.val_cfg = None
-    check_sense(cfg)
-
-
 def test_missing_data_set_says_which_file_goes_where(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cfg = Config.fromfile(

@@ -136,6 +136,8 @@ def test_nothing_of_the_device_is_read(monkeypatch):
     assert all(v.device.type == 'meta' for v in views)
 
 
+# Said by torch 2.1 if anything was compiled before.
+@pytest.mark.filterwarnings('ignore:changing options to `torch.compile')
 def test_autocast_and_the_compiler_change_no_view():
     preprocessor = MODELS.build(dict(type='ViewPreprocessor', **STATISTICS))
     plain = preprocessor(sample(), True)['inputs']

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -53,17 +54,40 @@ def run(module, monkeypatch, *arguments):
         torch.set_num_threads(threads)
 
 
-def test_losses_agree_and_the_report_is_drawn(tool, monkeypatch, tmp_path):
-    loss = tool('loss')
-    cases = {name: (64, pairs) for name, (_, pairs) in loss.CASES.items()}
-    monkeypatch.setattr(loss, 'CASES', cases)
-    monkeypatch.setattr(loss, 'QUEUE', 50_000)
-    curves = {'batch': [(8, 999)], 'queue': [(8, 64)]}
-    monkeypatch.setattr(loss, 'CURVES', curves)
+def run_alone(root, name, settings, *arguments):
+    """The same in a process of its own.
+
+    A fork of this one would have its free memory, and threads that stand
+    still.
+    """
+    folder = root / 'tools' / 'benchmarks'
+    lines = [
+        'import sys',
+        f'sys.path.insert(0, {str(folder)!r})',
+        f'import {name}',
+        settings,
+        f'sys.argv = {[name, *arguments]!r}',
+        f'{name}.main()',
+    ]
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', '\n'.join(lines)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_losses_agree_and_the_report_is_drawn(root, tool, tmp_path):
+    settings = """
+loss.CASES = {name: (64, pairs) for name, (_, pairs) in loss.CASES.items()}
+loss.QUEUE = 50_000
+loss.CURVES = {'batch': [(8, 999)], 'queue': [(8, 64)]}
+"""
     file = tmp_path / 'loss.json'
     arguments = ['--repeats', '1', '--threads', '1', '--json', str(file)]
-    run(loss, monkeypatch, *arguments)
+    run_alone(root, 'loss', settings, *arguments)
     report = json.loads(file.read_text())
+    loss = tool('loss')
     for name in loss.CASES:
         case = report['cases'][name]
         for kind in ('loss', 'gradient'):
@@ -122,11 +146,11 @@ def test_official_and_own_step_are_the_same_training(tool, monkeypatch):
         torch.testing.assert_close(value, official[name], msg=name)
 
 
-def test_memory_of_a_process_with_either_loss(tool, monkeypatch, tmp_path):
-    memory, file = tool('memory'), tmp_path / 'memory.json'
-    monkeypatch.setattr(memory, 'SIZES', [16] * 6)
+def test_memory_of_a_process_with_either_loss(root, tool, tmp_path):
+    file = tmp_path / 'memory.json'
     small = ['--batch', '32', '--channels', '4', '--threads', '1']
-    run(memory, monkeypatch, *small, '--json', str(file))
+    small += ['--json', str(file)]
+    run_alone(root, 'memory', 'memory.SIZES = [16] * 6', *small)
     report = json.loads(file.read_text())
     taken = report['megabytes']
     # At least one matrix of 32 x 65 536 floats for each of the ten pairs.
@@ -198,7 +222,7 @@ def test_the_views_measured_are_those_of_the_recipe(tool, root):
 
 
 @PEER_WARNS
-def test_reports_of_views_and_evaluation(tool, monkeypatch, tmp_path):
+def test_reports_of_views_and_evaluation(root, tool, monkeypatch, tmp_path):
     plots, reports = tool('plots'), []
     for name in ('views', 'multicrop'):
         module, file = tool(name), tmp_path / f'{name}.json'
@@ -227,12 +251,13 @@ def test_reports_of_views_and_evaluation(tool, monkeypatch, tmp_path):
         '32',
     ]
     small += ['--repeats', '1', '--threads', '1', '--json', str(file)]
-    run(tool('evaluation'), monkeypatch, *small)
+    run_alone(root, 'evaluation', '', *small)
     report = json.loads(file.read_text())
     assert report['knn']['predictions_as_in_float64']['sce_mm'] == 1
     assert len(plots.evaluation_tables(report).splitlines()) == 6 + 3 + 2
 
 
+@pytest.mark.integration
 def test_report_of_the_coco_metric(tool, monkeypatch, tmp_path):
     file = tmp_path / 'coco_metric.json'
     small = ['--images', '10', '--classes', '3', '--repeats', '1']
@@ -254,6 +279,7 @@ for _ in range(1000):
 """
 
 
+@pytest.mark.integration
 def test_a_leak_of_memory_and_files_is_seen(tool, tmp_path):
     soak = tool('soak')
     process = soak.psutil.Popen([sys.executable, '-c', LEAK])
@@ -270,6 +296,7 @@ def test_a_leak_of_memory_and_files_is_seen(tool, tmp_path):
     assert counts['threads']['growth_in_an_hour'] == 0
 
 
+@pytest.mark.integration
 def test_a_level_that_wavers_is_flat(tool, tmp_path):
     soak = tool('soak')
     # It rises for ten minutes of the first quarter, then goes up and down.
