@@ -46,12 +46,18 @@ def check_config(cfg: Config) -> None:
         ConfigError: A top-level key is almost one that the Runner takes, or
             a class of ours has no such argument. All of them are listed.
     """
-    problems = list(wrong_names(cfg))
+    raise_all(list(wrong_names(cfg)), 'wrong name(s) in the config')
+
+
+def raise_all(problems: list[str], what: str) -> None:
+    """List all problems in one error, if there are any.
+
+    Raises:
+        ConfigError: There are.
+    """
     if problems:
         lines = ''.join(f'\n  - {problem}' for problem in problems)
-        raise ConfigError(
-            f'{len(problems)} wrong name(s) in the config:{lines}'
-        )
+        raise ConfigError(f'{len(problems)} {what}:{lines}')
 
 
 def wrong_names(cfg: Config) -> Iterator[str]:

@@ -6,7 +6,7 @@ a problem, which begins with its key.
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +42,10 @@ def missing_data(cfg: Config) -> Iterator[str]:
 def _of_dataset(node: dict, path: str) -> Iterator[str]:
     given = node.get('data_root') or ''
     roots = given if isinstance(given, list | tuple) else [given]
-    gone = False
-    for root in roots:
-        if not isinstance(root, str):
-            yield f'{path}.data_root: must name a folder, got {root!r}'
-        elif _absent(root):
-            yield f'{path}.data_root: {_what_goes_where(node, root)}'
-        else:
-            continue
-        gone = True
-    if gone or len(roots) > 1:
+    wrong = list(_wrong_roots(node, roots, path))
+    yield from wrong
+    # What follows is relative to the one root.
+    if wrong or len(roots) > 1:
         return
     prefix = node.get('data_prefix') or ''
     named = {'ann_file': node.get('ann_file')}
@@ -65,6 +59,14 @@ def _of_dataset(node: dict, path: str) -> Iterator[str]:
     for key, name in named.items():
         if isinstance(name, str) and _absent(place := _join(roots[0], name)):
             yield f'{path}.{key}: there is no {place}'
+
+
+def _wrong_roots(node: dict, roots: Sequence[Any], path: str) -> Iterator[str]:
+    for root in roots:
+        if not isinstance(root, str):
+            yield f'{path}.data_root: must name a folder, got {root!r}'
+        elif _absent(root):
+            yield f'{path}.data_root: {_what_goes_where(node, root)}'
 
 
 def _join(root: str, name: str) -> str:

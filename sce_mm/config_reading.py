@@ -31,16 +31,12 @@ def read_config(path: str | Path) -> Config:
             f'the config {path} cannot be read: '
             f'{type(error).__name__}: {error}'
         ) from error
-    import_custom_modules(cfg)
+    _import_custom_modules(cfg)
     return cfg
 
 
-def import_custom_modules(cfg: Config) -> None:
-    """Import the modules of ``custom_imports``, which register classes.
-
-    Raises:
-        ConfigError: One of them cannot be imported.
-    """
+def _import_custom_modules(cfg: Config) -> None:
+    """Import the modules of ``custom_imports``, which register classes."""
     wanted: Any = cfg.get('custom_imports') or {}
     if not isinstance(wanted, dict) or set(wanted) - {
         'imports',
@@ -51,7 +47,9 @@ def import_custom_modules(cfg: Config) -> None:
             f'allow_failed_imports=False), got {wanted!r}'
         )
     try:
-        import_modules_from_strings(**{'imports': None} | wanted)
+        import_modules_from_strings(
+            wanted.get('imports'), wanted.get('allow_failed_imports', False)
+        )
     # A module of the user's own can fail in any way.
     except Exception as error:
         # mmengine names the module, the error before it says what is wrong.

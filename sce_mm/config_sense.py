@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from .config_builds import refused_arguments, shapes
-from .config_check import ConfigError, wrong_names
+from .config_check import raise_all, wrong_names
 from .config_parts import evaluation_loaders, wrong_kinds
 from .config_places import (
     missing_data,
@@ -33,6 +33,8 @@ from .device_views import device_view_problems
 from .evaluation.rng import preserve_rng
 from .training_data import view_transforms
 
+_CANNOT_WORK = 'thing(s) in the config cannot work'
+
 
 def check_sense(cfg: Config) -> None:
     """Find what cannot work in a config that pretrains an SCE model.
@@ -44,8 +46,9 @@ def check_sense(cfg: Config) -> None:
         ConfigError: With every problem that was found, each with its key.
     """
     if not _pretrains(cfg):
-        _raise_all(
-            [*wrong_names(cfg), *missing_data(cfg), *unwritable_work_dir(cfg)]
+        raise_all(
+            [*wrong_names(cfg), *missing_data(cfg), *unwritable_work_dir(cfg)],
+            _CANNOT_WORK,
         )
         return
     problems: list[str] = []
@@ -87,15 +90,7 @@ def check_sense(cfg: Config) -> None:
         unwritable_work_dir,
     ):
         look(check)
-    _raise_all(problems)
-
-
-def _raise_all(problems: list[str]) -> None:
-    if problems:
-        lines = ''.join(f'\n  - {problem}' for problem in problems)
-        raise ConfigError(
-            f'{len(problems)} thing(s) in the config cannot work:{lines}'
-        )
+    raise_all(problems, _CANNOT_WORK)
 
 
 def _pretrains(cfg: Config) -> bool:

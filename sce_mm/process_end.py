@@ -13,7 +13,7 @@ import torch
 def run_command(main: Callable[[], object]) -> NoReturn:
     """Run a command to its end, and end the process with its exit code.
 
-    The interpreter is left without being taken down. A thread of gloo that
+    The interpreter is left without being taken down. A thread of torch that
     asks for it meanwhile would abort the process, and a signal would be
     answered as if Python had no handlers: the launcher would take a finished
     run for a failed one. What is registered for the end is done all the same.
