@@ -38,10 +38,10 @@ def set_initial_weights(cfg: Config, checkpoint: str) -> None:
     """
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint at {checkpoint}')
-    cfg.custom_hooks = [
-        *cfg.get('custom_hooks', []),
-        dict(type='InitialWeightsHook', checkpoint=checkpoint),
-    ]
+    hooks = cfg.setdefault('default_hooks', {})
+    hooks['initial_weights'] = dict(
+        type='InitialWeightsHook', checkpoint=checkpoint
+    )
 
 
 def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:

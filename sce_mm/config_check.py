@@ -35,6 +35,16 @@ _TAKEN_BEFORE = {
 }
 
 
+# What configs written for hooks in a list are told.
+BY_NAME = (
+    'the hooks of the recipes have names, not positions: '
+    'default_hooks.momentum_update.momentum instead of '
+    'custom_hooks[0].momentum, likewise transfer_meta, preemption, '
+    'numerical_guard, collapse_monitor, online_knn, pretrained_backbone, '
+    'best_and_last and verify_transfer; custom_hooks is for hooks of your own'
+)
+
+
 class ConfigError(ValueError):
     """Everything that is wrong with a config."""
 
@@ -76,6 +86,9 @@ def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
     """
     known = {*cfg, *_TOP_LEVEL}
     wrong = [key for key in overrides if key.split('.')[0] not in known]
+    for key in overrides:
+        if key.startswith('custom_hooks.') and not cfg.get('custom_hooks'):
+            raise ConfigError(f'--cfg-options {key}: {BY_NAME}')
     if wrong:
         hints = (f'{key}{_nearest(key.split(".")[0], known)}' for key in wrong)
         raise ConfigError(

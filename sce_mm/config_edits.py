@@ -4,7 +4,17 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from .config_parts import find_hook
 from .training_data import innermost_dataset
+
+_ADDED_BY_MMENGINE = {
+    'runtime_info',
+    'timer',
+    'sampler_seed',
+    'logger',
+    'param_scheduler',
+    'checkpoint',
+}
 
 
 def set_data(cfg: Config, folders: list[str]) -> None:
@@ -36,10 +46,9 @@ def set_pretrained(cfg: Config, path: str) -> None:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'no backbone file at {path}')
-    for hook in cfg.get('custom_hooks', []):
-        if hook['type'] == 'PretrainedBackboneHook':
-            hook['checkpoint'] = path
-            return
+    if hook := find_hook(cfg, 'PretrainedBackboneHook'):
+        hook['checkpoint'] = path
+        return
     parts = [cfg.model.get('backbone')]
     if shared := (cfg.model.get('roi_head') or {}).get('shared_head'):
         parts.append(shared)
@@ -53,3 +62,24 @@ def set_pretrained(cfg: Config, path: str) -> None:
                 'tools/make_detection_config.py'
             )
         init_cfg['checkpoint'] = path
+
+
+def remove_hooks(cfg: Config, kind: str) -> None:
+    """Take the hooks of a type out."""
+    for name, hook in list((cfg.get('default_hooks') or {}).items()):
+        if hook and hook['type'] == kind:
+            del cfg.default_hooks[name]
+    if hooks := cfg.get('custom_hooks'):
+        cfg.custom_hooks = [hook for hook in hooks if hook['type'] != kind]
+
+
+def drop_disabled_hooks(cfg: Config) -> None:
+    """Let ``default_hooks.NAME=None`` remove hooks of any name.
+
+    mmengine takes None for the hooks that it adds by itself, and stops with
+    an assertion at any other name.
+    """
+    hooks = cfg.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None]:
+        if name not in _ADDED_BY_MMENGINE:
+            del hooks[name]

@@ -83,12 +83,7 @@ def parts(cfg: Config) -> list[Part]:
         Part('train_cfg', LOOPS, cfg.get('train_cfg') or {}, typed=False),
         *_loader_parts(cfg.get('train_dataloader') or {}, 'train_dataloader'),
         *_list_parts(cfg, 'param_scheduler', PARAM_SCHEDULERS),
-        *_list_parts(cfg, 'custom_hooks', HOOKS),
-        *(
-            Part(f'default_hooks.{name}', HOOKS, hook)
-            for name, hook in _items(cfg.get('default_hooks'))
-            if hook is not None
-        ),
+        *(Part(key, HOOKS, hook) for key, hook in hooks_of(cfg)),
     ]
     visualizer = cfg.get('visualizer') or {}
     found.append(Part('visualizer', VISUALIZERS, visualizer, typed=False))
@@ -98,12 +93,29 @@ def parts(cfg: Config) -> list[Part]:
     return found
 
 
+def hooks_of(cfg: Config) -> Iterator[tuple[str, Any]]:
+    """All hooks with their keys: those by name, then the user's own."""
+    for name, hook in _items(cfg.get('default_hooks')):
+        if hook is not None:
+            yield f'default_hooks.{name}', hook
+    for index, hook in enumerate(cfg.get('custom_hooks') or []):
+        yield f'custom_hooks[{index}]', hook
+
+
+def find_hook(cfg: Config, kind: str) -> Any:
+    """The first hook of a type, or None."""
+    for _, hook in hooks_of(cfg):
+        if isinstance(hook, dict) and hook.get('type') == kind:
+            return hook
+    return None
+
+
 def evaluation_loaders(cfg: Config) -> Iterator[tuple[str, dict]]:
     """Loaders of the labelled images of hooks, with their keys."""
-    for index, hook in enumerate(cfg.get('custom_hooks') or []):
+    for key, hook in hooks_of(cfg):
         for name, value in _items(hook):
             if isinstance(value, dict) and 'dataset' in value:
-                yield f'custom_hooks[{index}].{name}', value
+                yield f'{key}.{name}', value
 
 
 def _loader_parts(loader: dict, key: str, sampled: bool = True) -> list[Part]:

@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
-from .config_check import ConfigError
+from .config_check import BY_NAME, ConfigError
 
 
 def read_config(path: str | Path) -> Config:
@@ -27,9 +27,11 @@ def read_config(path: str | Path) -> Config:
         cfg = Config.fromfile(path, import_custom_modules=False)
     # The file is run as a program: anything can happen.
     except Exception as error:
+        reason = f'{type(error).__name__}: {error}'
+        if isinstance(error, AttributeError) and 'custom_hooks' in reason:
+            reason = f'{reason}: {BY_NAME}'
         raise ConfigError(
-            f'the config {path} cannot be read: '
-            f'{type(error).__name__}: {error}'
+            f'the config {path} cannot be read: {reason}'
         ) from error
     _import_custom_modules(cfg)
     return cfg

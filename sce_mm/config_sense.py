@@ -15,7 +15,7 @@ from mmengine.registry import DefaultScope
 
 from .config_builds import refused_arguments, shapes
 from .config_check import raise_all, wrong_names
-from .config_parts import evaluation_loaders, wrong_kinds
+from .config_parts import evaluation_loaders, hooks_of, wrong_kinds
 from .config_places import (
     missing_data,
     missing_places,
@@ -205,11 +205,11 @@ def _views(cfg: Config) -> Iterator[str]:
 
 
 def _hooks(cfg: Config) -> Iterator[str]:
-    hooks = [hook['type'] for hook in cfg.get('custom_hooks') or []]
+    hooks = [hook['type'] for _, hook in hooks_of(cfg)]
     if hooks.count('MomentumUpdateHook') != 1:
         yield (
-            'custom_hooks: exactly one MomentumUpdateHook is needed, got '
-            f'{hooks.count("MomentumUpdateHook")}'
+            'default_hooks.momentum_update: exactly one MomentumUpdateHook '
+            f'is needed, got {hooks.count("MomentumUpdateHook")}'
         )
     checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
     if 'PreemptionHook' in hooks and (

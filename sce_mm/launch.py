@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .command_line import add_shared_arguments
 from .config_check import ConfigError, check_config, check_overrides
+from .config_edits import drop_disabled_hooks
 from .config_reading import read_config
 from .config_sense import check_sense
 from .cpu_processes import use_gloo
@@ -76,6 +77,7 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
         check_sense(cfg)
     else:
         check_config(cfg)
+    drop_disabled_hooks(cfg)
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         use_gloo(cfg)
     if 'runner_type' in cfg:

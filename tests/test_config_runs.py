@@ -119,9 +119,7 @@ def narrow(cfg: Config, folder: Path, work_dir: Path) -> None:
         # mmengine's wrapper refuses a CPU: autocast all the same.
         cfg.optim_wrapper.type = 'BF16OptimWrapper'
         cfg.optim_wrapper.pop('loss_scale')
-    cfg.custom_hooks = [
-        hook for hook in cfg.custom_hooks if hook.type != 'OnlineKNNHook'
-    ]
+    cfg.default_hooks.pop('online_knn', None)
     cfg.visualizer.vis_backends = []
     cfg.log_level = 'ERROR'
     cfg.work_dir = str(work_dir)
@@ -158,7 +156,7 @@ def check_schedules(cfg: Config, record: Record) -> None:
     """Both go by the step: half-way down the cosine at the second of two."""
     rate = cfg.optim_wrapper.optimizer.lr
     assert record.rates == pytest.approx([rate, rate / 2])
-    (hook,) = [h for h in cfg.custom_hooks if h.type == 'MomentumUpdateHook']
+    hook = cfg.default_hooks.momentum_update
     momentum = hook.get('momentum', dict(start=0.01, end=0.0))
     if isinstance(momentum, dict):
         expected = [momentum['start'], momentum['end']]

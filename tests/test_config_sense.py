@@ -9,7 +9,9 @@ import pytest
 from mmengine.config import Config
 
 import sce_mm
-from sce_mm.config_check import ConfigError
+from sce_mm.config_check import ConfigError, check_overrides
+from sce_mm.config_parts import hooks_of
+from sce_mm.config_reading import read_config
 from sce_mm.config_sense import check_sense
 from sce_mm.dry_run import dry_run
 from sce_mm.launch import build_runner, require_batches
@@ -85,14 +87,14 @@ def test_everything_is_found_at_once(images, tmp_path):
             'train_dataloader.batch_size': 0,
             'train_dataloader.dataset.data_root': 'no/such/folder',
             'model.head.loss.coeff': 1.5,
-            'custom_hooks.0.momentum': 0.99,
+            'default_hooks.momentum_update.momentum': 0.99,
             'optim_wrapper.optimizer.lr': -1.0,
-            'custom_hooks.3.pateince': 3,
+            'default_hooks.numerical_guard.pateince': 3,
             'param_scheduler.warmup_epochs': 9,
             'default_hooks.loger': dict(type='LoggerHook'),
         },
     )
-    cfg.custom_hooks.append(dict(interval=3))
+    cfg.custom_hooks = [dict(interval=3)]
     with pytest.raises(ConfigError) as error:
         check_sense(cfg)
     message = str(error.value)
@@ -101,10 +103,11 @@ def test_everything_is_found_at_once(images, tmp_path):
         'train_dataloader.batch_size: must be a positive whole number, got 0',
         "train_dataloader.dataset.data_root: no folder 'no/such/folder'",
         'model.head.loss: ValueError: coeff must be in [0, 1], got 1.5',
-        'custom_hooks[0]: ValueError: ',
+        'default_hooks.momentum_update: ValueError: ',
         'write 0.01',
-        "custom_hooks[3]: NumericalGuardHook has no argument 'pateince'",
-        'custom_hooks[5]: must be a dict with a type',
+        'default_hooks.numerical_guard: NumericalGuardHook has no argument '
+        "'pateince'",
+        'custom_hooks[0]: must be a dict with a type',
         'param_scheduler.warmup_epochs: must be from 0 to below the 4',
         'default_hooks.loger: mmengine has no default hook of this name (did '
         "you mean 'logger'?)",
@@ -131,7 +134,10 @@ def test_everything_is_found_at_once(images, tmp_path):
             'warmup_epochs: must be from 0 to below the 4 epochs',
         ),
         ({'model.num_target_views': 3}, 'views: 2 view.s., but the model'),
-        ({'custom_hooks': []}, 'exactly one MomentumUpdateHook is needed'),
+        (
+            {'default_hooks.momentum_update': None},
+            'exactly one MomentumUpdateHook is needed',
+        ),
         (
             {
                 'default_hooks.checkpoint': {
@@ -207,11 +213,11 @@ def test_labelled_images_of_hooks_are_looked_at(
             pipeline=[dict(type='LoadImage'), dict(type='PackInputs')],
         ),
     )
-    cfg.custom_hooks.append(
+    cfg.custom_hooks = [
         dict(type='OnlineKNNHook', bank=loader, query=loader, k=1)
-    )
+    ]
     check_sense(cfg)
-    cfg.merge_from_dict({f'custom_hooks.5.query.{key}': value})
+    cfg.merge_from_dict({f'custom_hooks.0.query.{key}': value})
     with pytest.raises(ConfigError, match=message):
         check_sense(cfg)
 
@@ -244,13 +250,27 @@ SECTIONS = (
     'optim_wrapper',
     'param_scheduler',
     'train_cfg',
-    'custom_hooks',
+    'default_hooks',
 )
+# mmengine takes and explains them.
+NOT_OURS = {
+    'runtime_info',
+    'timer',
+    'logger',
+    'param_scheduler',
+    'sampler_seed',
+    'visualization',
+}
 
 
 def mutate(cfg, draw):
     """Change, misspell or remove one value; the path that was changed."""
-    paths = [p for s in SECTIONS for p in leaves(cfg[s], (s,))]
+    paths = [
+        path
+        for section in SECTIONS
+        for path in leaves(cfg[section], (section,))
+        if path[1] not in NOT_OURS
+    ]
     path = draw.choice(paths)
     parent = cfg
     for key in path[:-1]:
@@ -382,3 +402,25 @@ def test_images_that_make_no_batch_are_refused(
     cfg.experiment_name = f'no_batch_{hash(message)}'
     with pytest.raises(ValueError, match=message):
         require_batches(build_runner(cfg))
+
+
+def test_hooks_of_ones_own_remove_none_of_ours(images, tmp_path):
+    cfg = small(images, tmp_path)
+    cfg.default_hooks.preemption = None
+    cfg.custom_hooks = [dict(type='EMAHook')]
+    kinds = [type(hook).__name__ for hook in build_runner(cfg).hooks]
+    for _, hook in hooks_of(Config.fromfile(FOLDER)):
+        assert (hook['type'] in kinds) == (hook['type'] != 'PreemptionHook')
+    assert 'EMAHook' in kinds
+
+
+def test_positions_of_hooks_are_answered_with_their_names(tmp_path):
+    cfg = Config.fromfile(FOLDER)
+    with pytest.raises(ConfigError, match='momentum_update'):
+        check_overrides(cfg, {'custom_hooks.0.momentum': 0.02})
+    old = tmp_path / 'old.py'
+    old.write_text(
+        f'_base_ = {str(FOLDER)!r}\n_base_.custom_hooks[0].momentum = 0.02\n'
+    )
+    with pytest.raises(ConfigError, match='momentum_update'):
+        read_config(old)

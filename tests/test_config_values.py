@@ -122,7 +122,7 @@ def test_learning_rate_at_its_corners(name):
 @pytest.mark.parametrize('name', TABLE)
 def test_decay_of_the_momentum_encoder(name):
     cfg, e = recipe(name), TABLE[name]
-    (hook,) = [h for h in cfg.custom_hooks if h.type == 'MomentumUpdateHook']
+    hook = cfg.default_hooks.momentum_update
     per_epoch = e.images // e.batch
     total = e.epochs * per_epoch
     momentum = build_schedule(HOOKS.build(hook).phases, total, per_epoch)

@@ -54,7 +54,7 @@ def test_pretraining_has_its_hooks_and_views(name):
     cfg = load(name)
     assert cfg.default_scope == 'mmpretrain'
     assert cfg.model.type == 'SCE'
-    hooks = [hook.type for hook in cfg.custom_hooks]
+    hooks = [hook.type for hook in cfg.default_hooks.values()]
     assert hooks.count('MomentumUpdateHook') == 1
     assert hooks.count('TransferMetaHook') == 1
     loader = cfg.train_dataloader

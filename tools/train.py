@@ -23,7 +23,7 @@ from sce_mm.beginnings import (
     set_initial_weights,
     set_resume,
 )
-from sce_mm.config_edits import set_data, set_pretrained
+from sce_mm.config_edits import remove_hooks, set_data, set_pretrained
 from sce_mm.device_views import set_device_views
 from sce_mm.dry_run import dry_run
 from sce_mm.launch import (
@@ -135,11 +135,7 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         enable_lr_scaling(cfg)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-        cfg.custom_hooks = [
-            hook
-            for hook in cfg.get('custom_hooks', [])
-            if hook['type'] != 'OnlineKNNHook'
-        ]
+        remove_hooks(cfg, 'OnlineKNNHook')
 
 
 def set_beginning(cfg: Config, args: argparse.Namespace) -> None:

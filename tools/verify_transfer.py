@@ -22,6 +22,7 @@ from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
 from sce_mm.config_edits import set_pretrained
+from sce_mm.config_parts import find_hook
 from sce_mm.launch import (
     add_common_arguments,
     build_runner,
@@ -102,8 +103,7 @@ def initialised_model(cfg: Config) -> nn.Module:
             'the config has resume=True: a resumed training takes its '
             'weights from its own checkpoint, not from a backbone file'
         )
-    hooks = [hook['type'] for hook in cfg.get('custom_hooks', [])]
-    if 'PretrainedBackboneHook' in hooks:
+    if find_hook(cfg, 'PretrainedBackboneHook'):
         raise ValueError(
             'this config loads its backbone through PretrainedBackboneHook, '
             'which compares every tensor itself before the first iteration'

@@ -12,18 +12,16 @@ default_hooks = dict(
     checkpoint=dict(
         type='DurableCheckpointHook', interval=1, max_keep_ckpts=3
     ),
-)
-custom_hooks = [
     # 0.01 falling to zero: a decay of 0.99 rising to 1 along a cosine.
-    dict(type='MomentumUpdateHook'),
+    momentum_update=dict(type='MomentumUpdateHook'),
     # What a detector must know of the weights travels in the checkpoint.
-    dict(type='TransferMetaHook'),
+    transfer_meta=dict(type='TransferMetaHook'),
     # On SIGTERM: save, exit with 75. docs/running.md says what follows.
-    dict(type='PreemptionHook'),
+    preemption=dict(type='PreemptionHook'),
     # Stops before a step that is not finite; warns of a collapse.
-    dict(type='NumericalGuardHook'),
-    dict(type='CollapseMonitorHook'),
-]
+    numerical_guard=dict(type='NumericalGuardHook'),
+    collapse_monitor=dict(type='CollapseMonitorHook'),
+)
 
 visualizer = dict(
     vis_backends=[

@@ -11,9 +11,9 @@ default_hooks = dict(
         save_best='accuracy/top1',
         rule='greater',
     ),
+    pretrained_backbone=dict(
+        type='PretrainedBackboneHook', checkpoint='backbone.pth'
+    ),
+    best_and_last=dict(type='BestAndLastHook', metrics=('accuracy/top1',)),
 )
-custom_hooks = [
-    dict(type='PretrainedBackboneHook', checkpoint='backbone.pth'),
-    dict(type='BestAndLastHook', metrics=('accuracy/top1',)),
-]
 randomness = dict(seed=42)

@@ -71,14 +71,14 @@ def labelled(part):
     )
 
 
-_base_.custom_hooks[0].momentum = dict(kind='cosine', start=0.5, end=0.02)
-_base_.custom_hooks.append(
-    dict(
-        type='OnlineKNNHook',
-        bank=labelled('bank'),
-        query=labelled('query'),
-        interval=4,
-    )
+_base_.default_hooks.momentum_update.momentum = dict(
+    kind='cosine', start=0.5, end=0.02
+)
+_base_.default_hooks.online_knn = dict(
+    type='OnlineKNNHook',
+    bank=labelled('bank'),
+    query=labelled('query'),
+    interval=4,
 )
 _base_.default_hooks.logger.interval = 10
 

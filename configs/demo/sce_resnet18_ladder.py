@@ -58,14 +58,12 @@ def labelled(part):
     )
 
 
-_base_.custom_hooks[0].momentum = 0.01
-_base_.custom_hooks.append(
-    dict(
-        type='OnlineKNNHook',
-        bank=labelled('train'),
-        query=labelled('test'),
-        interval=10,
-    )
+_base_.default_hooks.momentum_update.momentum = 0.01
+_base_.default_hooks.online_knn = dict(
+    type='OnlineKNNHook',
+    bank=labelled('train'),
+    query=labelled('test'),
+    interval=10,
 )
 _base_.default_hooks.logger.interval = 10
 

@@ -35,7 +35,7 @@ model = dict(
         )
     ),
 )
-_base_.custom_hooks[0].momentum = 0.001
+_base_.default_hooks.momentum_update.momentum = 0.001
 optim_wrapper = dict(
     constructor='TrainedOnlyConstructor',
     optimizer=dict(lr=0.05, weight_decay=1e-4),

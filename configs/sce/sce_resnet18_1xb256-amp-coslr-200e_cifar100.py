@@ -21,7 +21,7 @@ _base_ = [
 ]
 
 _base_.model.data_preprocessor.update(_base_.pixel_statistics)
-_base_.custom_hooks[0].momentum = 0.01
+_base_.default_hooks.momentum_update.momentum = 0.01
 optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
 default_hooks = dict(checkpoint=dict(interval=10))
 auto_scale_lr = dict(base_batch_size=256)

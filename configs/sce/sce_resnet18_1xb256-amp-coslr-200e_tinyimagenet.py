@@ -22,7 +22,7 @@ _base_ = [
 ]
 
 model = dict(queue=dict(length=16384))
-_base_.custom_hooks[0].momentum = 0.004
+_base_.default_hooks.momentum_update.momentum = 0.004
 optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
 default_hooks = dict(checkpoint=dict(interval=10))
 auto_scale_lr = dict(base_batch_size=256)

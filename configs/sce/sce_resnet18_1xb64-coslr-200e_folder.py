@@ -28,7 +28,7 @@ _base_.train_dataloader.dataset.pipeline[1].views = [
     dict(augmentation='strong', size=128, scale=(0.2, 1.0)),
 ]
 _base_.train_dataloader.num_workers = 2
-_base_.custom_hooks[0].momentum = 0.01
+_base_.default_hooks.momentum_update.momentum = 0.01
 
 # 0.06 for 256 images.
 optim_wrapper = dict(optimizer=dict(lr=0.015))

@@ -23,7 +23,7 @@ _base_ = [
 ]
 
 train_dataloader = dict(batch_size=64)
-_base_.custom_hooks[0].momentum = 0.001
+_base_.default_hooks.momentum_update.momentum = 0.001
 optim_wrapper = dict(
     type='AmpOptimWrapper',
     loss_scale='dynamic',

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from ..config_parts import find_hook
 from ..signals import ShieldedWorker
 from .rng import preserve_rng
 from .samples import NO_LABEL, collate, num_images
@@ -67,15 +68,15 @@ def knn_settings(cfg: Config) -> dict[str, Any]:
     Raises:
         ValueError: It has neither.
     """
-    for hook in cfg.get('custom_hooks') or []:
-        if hook['type'] == 'OnlineKNNHook':
-            return dict(hook)
+    if hook := find_hook(cfg, 'OnlineKNNHook'):
+        return dict(hook)
     if not (cfg.get('train_dataloader') and cfg.get('val_dataloader')):
         raise ValueError(
             'the config names no labelled images: take one of a classifier '
-            '(configs/sce/benchmarks), or add to custom_hooks '
-            "dict(type='OnlineKNNHook', bank=dict(batch_size=..., "
-            'num_workers=..., dataset=dict(...)), query=dict(...))'
+            '(configs/sce/benchmarks), or add default_hooks = '
+            "dict(online_knn=dict(type='OnlineKNNHook', bank=dict("
+            'batch_size=..., num_workers=..., dataset=dict(...)), '
+            'query=dict(...)))'
         )
     query = cfg.val_dataloader
     return {

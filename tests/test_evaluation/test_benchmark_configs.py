@@ -92,8 +92,7 @@ def test_pixels_are_those_of_the_pretraining(path: Path):
 @pytest.mark.parametrize('path', LINEAR, ids=lambda path: path.stem)
 def test_linear_evaluation_freezes_the_backbone_and_only_it(path: Path):
     cfg = Config.fromfile(path)
-    (hook,) = (h for h in cfg.custom_hooks if h.type.startswith('Pretrained'))
-    assert hook.frozen
+    assert cfg.default_hooks.pretrained_backbone.frozen
     assert cfg.optim_wrapper.optimizer.weight_decay == 0
     assert cfg.optim_wrapper.optimizer.momentum == 0.9
     head = cfg.model.head.init_cfg
@@ -236,7 +235,7 @@ def test_two_iterations_and_a_validation(
     weights = tmp_path / 'backbone.pth'
     backbone = MODELS.build(cfg.model.backbone)
     torch.save({'state_dict': backbone.state_dict()}, weights)
-    cfg.custom_hooks[0].checkpoint = str(weights)
+    cfg.default_hooks.pretrained_backbone.checkpoint = str(weights)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         loader.update(batch_size=2, num_workers=0, persistent_workers=False)
         # The pipeline is that of the config.

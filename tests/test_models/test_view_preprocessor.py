@@ -218,7 +218,7 @@ def test_a_run_trains_on_them_evaluates_and_resumes_exactly(folder, tmp_path):
     )
     knn = dict(type='OnlineKNNHook', bank=images, query=images, k=1)
     cfg = config(folder, tmp_path / 'whole')
-    cfg.custom_hooks = [*cfg.custom_hooks, knn]
+    cfg.custom_hooks = [knn]
     whole, losses = run(cfg)
     assert len(losses) == 6
     assert torch.isfinite(losses).all()

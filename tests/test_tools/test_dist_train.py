@@ -57,7 +57,7 @@ class Launcher:
             fault = {'type': 'FaultHook'} | fault
             lines += [
                 "custom_imports = dict(imports=['sce_mm', 'faults'])",
-                f'custom_hooks = [*_base_.custom_hooks, {fault!r}]',
+                f'custom_hooks = [{fault!r}]',
             ]
         path = self.folder / f'{name}.py'
         path.write_text('\n'.join(lines))

@@ -44,7 +44,7 @@ def test_classifier_takes_it_through_its_hook(set_pretrained, root, tmp_path):
     name = 'resnet50_sce-pre_8xb128-linear-coslr-90e_in1k.py'
     cfg = Config.fromfile(root / 'configs' / 'sce' / 'benchmarks' / name)
     set_pretrained(cfg, str(path))
-    assert cfg.custom_hooks[0].checkpoint == str(path)
+    assert cfg.default_hooks.pretrained_backbone.checkpoint == str(path)
     assert 'init_cfg' not in cfg.model.backbone
 
 

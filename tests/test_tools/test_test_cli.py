@@ -32,7 +32,7 @@ model = dict(backbone=dict(base_channels=8, stem_channels=8),
 labelled = dict(batch_size=4, num_workers=0, dataset=dict(
     type='CustomDataset', data_root='{folder / 'images'}',
     pipeline=[dict(type='LoadImage'), dict(type='PackInputs')]))
-_base_.custom_hooks.append(dict(
+default_hooks = dict(online_knn=dict(
     type='OnlineKNNHook', bank=labelled, query=labelled, k=1))
 """)
     code = (

@@ -138,7 +138,7 @@ def test_a_folder_is_enough_and_a_killed_run_goes_on(root, photos, tmp_path):
             'not one full batch of 99',
         ),
         (('modl.queue.length=8',), "did you mean 'model'?"),
-        (('custom_hooks.0.momentum=0.99',), 'write 0.01'),
+        (('default_hooks.momentum_update.momentum=0.99',), 'write 0.01'),
     ],
 )
 def test_mistakes_stop_before_the_first_step(

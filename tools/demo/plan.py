@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from mmengine.config import Config
-
 from sce_mm.commands import Command
 
 CONFIGS = Path('configs/demo')
@@ -70,10 +68,9 @@ class Demo:
 
     def labelled(self) -> list[str]:
         """Seed, and where the tiles of the kNN evaluation are."""
-        hooks = Config.fromfile(PRETRAINING).custom_hooks
-        index = [hook.type for hook in hooks].index('OnlineKNNHook')
+        hook = 'default_hooks.online_knn'
         return [f'randomness.seed={self.seed}'] + [
-            f'custom_hooks.{index}.{part}.dataset.data_root={self.data}/knn'
+            f'{hook}.{part}.dataset.data_root={self.data}/knn'
             for part in ('bank', 'query')
         ]
 

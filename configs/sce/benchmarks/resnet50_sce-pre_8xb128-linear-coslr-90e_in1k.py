@@ -17,5 +17,5 @@ _base_ = [
     '../../_base_/evaluation_runtime.py',
 ]
 
-_base_.custom_hooks[0].frozen = True
+_base_.default_hooks.pretrained_backbone.frozen = True
 auto_scale_lr = dict(base_batch_size=1024)

@@ -128,6 +128,6 @@ def unwrap_sce(runner: Runner, who: str) -> SCE:
     if not isinstance(model, SCE):
         raise TypeError(
             f'{who} works on a model of type SCE, got {type(model).__name__}: '
-            'remove the hook from custom_hooks or change model.type'
+            'remove the hook, or change model.type'
         )
     return model

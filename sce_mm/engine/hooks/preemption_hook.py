@@ -116,5 +116,5 @@ class PreemptionHook(Hook):
         raise ValueError(
             'PreemptionHook saves through DurableCheckpointHook, which is '
             "missing: set default_hooks.checkpoint.type='DurableCheckpoint"
-            "Hook', or remove PreemptionHook from custom_hooks"
+            "Hook', or default_hooks.preemption=None"
         )

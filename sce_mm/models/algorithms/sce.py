@@ -183,8 +183,9 @@ class SCE(BaseSelfSupervisor):
         if len(self._pending) >= self.micro_batches_per_step:
             raise RuntimeError(
                 'the momentum encoder was not updated after the previous '
-                "optimiser step: add dict(type='MomentumUpdateHook') to "
-                'custom_hooks, or call model.after_optimizer_step(momentum) '
+                'optimiser step: set default_hooks.momentum_update to '
+                "dict(type='MomentumUpdateHook'), or call "
+                'model.after_optimizer_step(momentum) '
                 'after optimizer.step() in a loop of your own'
             )
 
