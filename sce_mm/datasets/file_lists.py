@@ -168,7 +168,8 @@ def _require_folder(root: str) -> None:
     if not os.path.isdir(root):
         raise NotADirectoryError(
             f'{root!r} is a file, not a folder of images; a text file with '
-            'one path a line is given as ann_file of the data set'
+            'one path a line is given as ann_file of the data set '
+            '(--cfg-options train_dataloader.dataset.ann_file=FILE)'
         )
 
 
@@ -304,10 +305,9 @@ def _counted(kinds: Counter[str]) -> str:
 
 def _no_image(root: str, wanted: Sequence[str], kinds: Counter[str]) -> str:
     found = _counted(kinds) or 'no file at all but hidden ones'
-    advice = ': convert the images, or name other extensions' if kinds else ''
     return (
-        f'no image below {root!r}: looked for {" ".join(wanted)} in all '
-        f'sub-folders, found {found}{advice}'
+        f'no image below {root!r}, found {found}. Convert images to one of '
+        f'{" ".join(wanted)}, or name other extensions'
     )
 
 

@@ -256,7 +256,7 @@ def test_a_folder_without_images_says_what_it_holds(tmp_path: Path) -> None:
         find_images([str(tmp_path)])
     for name in ('a.txt', 'b.txt', 'c.DCM', 'README'):
         (tmp_path / name).touch()
-    message = r'looked for \.jpg .*found 2 \.txt, 1 .*extensions'
+    message = r'found 2 \.txt, 1 .*Convert .*\.jpg .*extensions'
     with pytest.raises(FileNotFoundError, match=message):
         find_images([str(tmp_path)])
 
