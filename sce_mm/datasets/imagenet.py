@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from mmengine import fileio
+from mmengine.logging import print_log
 from mmpretrain.datasets import ImageNet
 from mmpretrain.datasets.custom import get_samples
 from mmpretrain.registry import DATASETS
 
-from .file_lists import leads_out
+from .file_lists import IMAGE_EXTENSIONS, is_hidden, leads_out
 from .imagenet100_ids import IMAGENET100_IDS
 from .replacement import ReplaceUnreadable
 
@@ -34,7 +36,8 @@ class ImageNet1k(ReplaceUnreadable, ImageNet):
 
     Raises:
         FileNotFoundError: The images are not there; says what goes where.
-        ValueError: A line of the list has no label.
+        ValueError: A line of the list has no label, or there are more or
+            fewer class folders than classes.
     """
 
     def __init__(
@@ -43,7 +46,11 @@ class ImageNet1k(ReplaceUnreadable, ImageNet):
         split: str = 'train',
         **kwargs: Any,
     ) -> None:
-        kwargs = {'test_mode': split in ('val', 'test'), **kwargs}
+        kwargs = {
+            'test_mode': split in ('val', 'test'),
+            'extensions': IMAGE_EXTENSIONS,
+            **kwargs,
+        }
         super().__init__(data_root=data_root, split=split, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -59,6 +66,8 @@ class ImageNet1k(ReplaceUnreadable, ImageNet):
         try:
             infos: list[dict[str, Any]] = super().load_data_list()
         except ValueError as error:
+            if not self.ann_file:
+                raise
             raise ValueError(
                 f'{self.ann_file}: each line must be a path relative to '
                 f'{self.img_prefix}, a blank and the number of the class. '
@@ -68,6 +77,45 @@ class ImageNet1k(ReplaceUnreadable, ImageNet):
         if self.ann_file:
             self._require_inside([info['img_path'] for info in infos])
         return infos
+
+    def is_valid_file(self, filename: str) -> bool:
+        """Whether a file below a class folder is an image to take."""
+        hidden = any(map(is_hidden, filename.split('/')))
+        return not hidden and super().is_valid_file(filename)
+
+    def _find_samples(self) -> list[Sample]:
+        """Samples of the class folders; hidden ones are no classes."""
+        samples: list[Sample]
+        if not self.with_label:
+            samples = super()._find_samples()
+            return samples
+        folders = sorted(
+            name
+            for name in fileio.list_dir_or_file(
+                self.img_prefix, list_file=False, recursive=False
+            )
+            if not is_hidden(name)
+        )
+        if len(folders) != len(self.CLASSES):
+            raise ValueError(
+                f'{self.img_prefix!r} has {len(folders)} class folders, but '
+                f'there are {len(self.CLASSES)} classes: complete the folder, '
+                "or name its classes with metainfo={'classes': [...]}"
+            )
+        self.folder_to_idx = {name: i for i, name in enumerate(folders)}
+        samples, empty = get_samples(
+            self.img_prefix, self.folder_to_idx, self.is_valid_file
+        )
+        if empty:
+            shown = ', '.join(sorted(empty)[:5])
+            message = (
+                f'{len(empty)} of {len(folders)} class folders of '
+                f'{self.img_prefix!r} have no images: {shown}'
+            )
+            if not samples:
+                raise FileNotFoundError(message)
+            print_log(message, logger='current', level=logging.WARNING)
+        return samples
 
     def _require_inside(self, paths: Sequence[str]) -> None:
         """Raise unless all paths of the list stay in the folder."""

@@ -17,7 +17,8 @@ def fill(root: Path, classes: list[str], per_class: int = 2) -> Path:
     for name in classes:
         (root / name).mkdir(parents=True)
         for number in range(per_class):
-            (root / name / f'{name}_{number}.JPEG').write_bytes(data)
+            file = f'{Path(name).name}_{number}.JPEG'
+            (root / name / file).write_bytes(data)
     return root
 
 
@@ -77,6 +78,38 @@ def test_a_flat_folder_takes_its_classes_from_the_training_folders(
     (tmp_path / 'train' / extra[0]).rmdir()
     with pytest.raises(ValueError, match=r'1000 class folders .* has 999'):
         ImageNet100(str(tmp_path), split='val')
+
+
+@pytest.mark.parametrize('split', ['train', 'val', 'test'])
+def test_hidden_and_system_files_are_no_images_and_no_classes(
+    tmp_path: Path, split: str
+) -> None:
+    folder = fill(tmp_path / split, OTHERS)
+    for name in (
+        '.ipynb_checkpoints',
+        '@eaDir',
+        '$RECYCLE.BIN',
+        '__MACOSX',
+        f'{OTHERS[0]}/.ipynb_checkpoints',
+        f'{OTHERS[1]}/@eaDir',
+    ):
+        fill(folder, [name])
+    (folder / OTHERS[0] / f'._{OTHERS[0]}_0.JPEG').touch()
+    dataset = ImageNet1k(str(tmp_path), split, classes=OTHERS)
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    assert len(infos) == 4
+    for info in infos if split != 'test' else ():
+        place = OTHERS.index(Path(info['img_path']).parent.name)
+        assert info['gt_label'] == place
+
+
+def test_class_folders_must_be_as_many_as_the_classes(tmp_path: Path) -> None:
+    fill(tmp_path / 'train', OTHERS)
+    with pytest.raises(ValueError, match=r'2 class folders, .* 1000 classes'):
+        ImageNet1k(str(tmp_path))
+    fill(tmp_path / 'val', OTHERS, per_class=0)
+    with pytest.raises(FileNotFoundError, match=f'2 of 2 .*{OTHERS[0]}'):
+        ImageNet1k(str(tmp_path), 'val', classes=OTHERS)
 
 
 def test_missing_classes_are_named(tmp_path: Path) -> None:

@@ -1,35 +1,20 @@
 """The converters on small copies of the published layouts."""
 
-import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from converters import TOOLS, run
 from mmpretrain.datasets import CustomDataset
 
 from sce_mm.datasets import IMAGENET100_IDS, ImageNet1k, UnlabelledImages
 
 pytestmark = pytest.mark.integration
 
-TOOLS = Path(__file__).parents[2] / 'tools' / 'dataset_converters'
 IDS = ['n01443537', 'n01629819', 'n01641577']
 SMALL = ('--classes', 3, '--train-per-class', 2, '--val-per-class', 1)
-
-
-def run(tool: str, *arguments: object) -> str:
-    """What the command prints; its last line of complaint if it fails."""
-    done = subprocess.run(
-        [sys.executable, TOOLS / f'{tool}.py', *map(str, arguments)],
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip().splitlines()[-1])
-    return done.stdout
 
 
 def write_image(path: Path) -> None:
@@ -173,12 +158,40 @@ def test_what_cannot_be_chosen_is_refused(
     assert not out.exists()
 
 
+def test_hidden_and_empty_folders_are_no_classes(imagenet: Path) -> None:
+    train, out = imagenet / 'train', imagenet / 'all.txt'
+    for name in (
+        'n01440764/._n01440764_0.JPEG',
+        '__MACOSX/n01440764/._n01440764_0.JPEG',
+        '@eaDir/n01440764_0.JPEG',
+        '.ipynb_checkpoints/a.JPEG',
+        'n01440764/.ipynb_checkpoints/a.JPEG',
+        'beside.JPEG',
+    ):
+        write_image(train / name)
+    (train / 'a_empty').mkdir()
+    (train / 'b_notes').mkdir()
+    (train / 'b_notes' / 'a.txt').touch()
+    told = run('imagenet_subset', train, out)
+    assert '30 images of 3 classes, 9 to 11 each' in told
+    assert '2 folders without images' in told
+    assert 'a_empty, b_notes' in told
+    assert '1 images in no class folder, for example beside.JPEG' in told
+    assert labels_of(out) == {0: 9, 1: 10, 2: 11}
+    assert '._' not in out.read_text()
+
+
 def test_a_folder_without_classes_is_refused(tmp_path: Path) -> None:
     out = tmp_path / 'out.txt'
-    with pytest.raises(RuntimeError, match='no images in the folders'):
+    for folder, message in (
+        (tmp_path, 'no image below'),
+        (tmp_path / 'nope', 'no folder .*nope'),
+    ):
+        with pytest.raises(RuntimeError, match=f'^error: {message}'):
+            run('imagenet_subset', folder, out, '--per-class', 1)
+    write_image(tmp_path / 'a.jpg')
+    with pytest.raises(RuntimeError, match=r'all 1 images .* in no folder'):
         run('imagenet_subset', tmp_path, out, '--per-class', 1)
-    with pytest.raises(RuntimeError, match=r'no folder .*nope: name the one'):
-        run('imagenet_subset', tmp_path / 'nope', out, '--per-class', 1)
 
 
 @pytest.mark.parametrize(
@@ -203,35 +216,8 @@ def test_names_of_an_npz_file_cannot_lead_out(
     assert [*tmp_path.rglob('*')] == [file.parent, file]
 
 
-XML = """<annotation><filename>{name}.jpg</filename>
-<size><width>40</width><height>30</height></size>
-<object><name>cell</name><difficult>0</difficult><bndbox><xmin>2</xmin>
-<ymin>3</ymin><xmax>12</xmax><ymax>23</ymax></bndbox></object>
-<object><name>blot</name><difficult>1</difficult><bndbox><xmin>5</xmin>
-<ymin>5</ymin><xmax>5</xmax><ymax>9</ymax></bndbox></object></annotation>"""
-
-
-def test_voc_labels_become_coco_labels(tmp_path: Path) -> None:
-    for name in ('a', 'b', 'c'):
-        (tmp_path / f'{name}.xml').write_text(XML.format(name=name))
-    (tmp_path / 'train.txt').write_text('c\na\n')
-    out, names = tmp_path / 'train.json', tmp_path / 'train.txt'
-    told = run('voc_to_coco', tmp_path, out, '--names', names)
-    assert '2 images, 2 boxes, 2 without an area left out' in told
-    content = json.loads(out.read_text())
-    assert [i['file_name'] for i in content['images']] == ['c.jpg', 'a.jpg']
-    assert [c['name'] for c in content['categories']] == ['blot', 'cell']
-    first = content['annotations'][0]
-    assert first['bbox'] == [2.0, 3.0, 10.0, 20.0]
-    assert first['category_id'] == 2
-    with pytest.raises(RuntimeError, match=r"lacks: \['blot'\]"):
-        run('voc_to_coco', tmp_path, out, '--classes', 'cell')
-    (tmp_path / 'c.xml').write_text('<annotation>')
-    with pytest.raises(RuntimeError, match='not an annotation of VOC'):
-        run('voc_to_coco', tmp_path, out)
-
-
 def test_every_converter_explains_itself() -> None:
-    for tool in ('tiny_imagenet', 'imagenet_subset', 'npz_to_folders'):
-        output = run(tool, '--help')
-        assert f'python tools/dataset_converters/{tool}.py' in output
+    for path in TOOLS.glob('*.py'):
+        if '__main__' in path.read_text():
+            output = run(path.stem, '--help')
+            assert f'python tools/dataset_converters/{path.name}' in output

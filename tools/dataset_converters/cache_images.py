@@ -9,6 +9,7 @@ everything else of the config stays.
 
 import argparse
 import os
+import sys
 
 from sce_mm.datasets import ImageCache, build_cache
 
@@ -45,4 +46,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')

@@ -30,11 +30,12 @@ and, from a list written with --bare, without:
 
 import argparse
 import hashlib
-import runpy
-from importlib.util import find_spec
+import sys
 from pathlib import Path
 
 from label_lists import find_classes, verify_list, write_list
+
+from sce_mm.datasets import IMAGENET100_IDS
 
 Samples = dict[str, list[str]]
 
@@ -76,19 +77,15 @@ def read_lines(path: Path) -> list[str]:
     """
     if not path.is_file():
         raise FileNotFoundError(f'no file {path}: it has one name a line')
-    return [line.strip() for line in path.read_text().split('\n') if line]
+    lines = path.read_text('utf-8-sig').splitlines()
+    return [line.strip() for line in lines if line.strip()]
 
 
 def read_ids(which: str) -> list[str]:
     """Ids of a file, or of ImageNet-100."""
-    if which != 'imagenet100':
-        return read_lines(Path(which))
-    package = find_spec('sce_mm')
-    assert package is not None
-    assert package.origin is not None
-    # The list alone: importing the package takes seconds.
-    path = Path(package.origin).parent / 'datasets' / 'imagenet100_ids.py'
-    return list(runpy.run_path(str(path))['IMAGENET100_IDS'])
+    if which == 'imagenet100':
+        return list(IMAGENET100_IDS)
+    return read_lines(Path(which))
 
 
 def keep_classes(found: Samples, which: str) -> Samples:
@@ -179,4 +176,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')

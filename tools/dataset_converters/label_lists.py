@@ -4,34 +4,48 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif')
+from sce_mm.datasets.file_lists import find_images, is_hidden
 
 
 def find_classes(root: Path) -> dict[str, list[str]]:
     """Paths below each class folder, relative to ``root``, all sorted.
 
+    Folders without images are no classes; they are named on the console.
+
     Raises:
         FileNotFoundError: There is no such folder, or no class in it.
     """
-    if not root.is_dir():
+    found: dict[str, list[str]] = {}
+    beside = []
+    for path in find_images([str(root)]):
+        file = Path(path).relative_to(root).as_posix()
+        name, _, rest = file.partition('/')
+        if rest:
+            found.setdefault(name, []).append(file)
+        else:
+            beside.append(file)
+    if not found:
         raise FileNotFoundError(
-            f'no folder {root}: name the one that has a folder for each class'
+            f'all {len(beside)} images of {root} lie in no folder: it must '
+            'have one for each class'
         )
-    found = {
-        folder.name: sorted(
-            path.relative_to(root).as_posix()
-            for path in folder.rglob('*')
-            if path.suffix.lower() in EXTENSIONS
+    if beside:
+        print(
+            f'left out: {len(beside)} images in no class folder, for example '
+            f'{beside[0]}'
         )
+    if empty := [
+        folder.name
         for folder in sorted(root.iterdir())
-        if folder.is_dir() and not folder.name.startswith('.')
-    }
-    if not any(found.values()):
-        raise FileNotFoundError(
-            f'no images in the folders of {root}, which has '
-            f'{len(found)} of them: it must have one for each class'
+        if folder.is_dir()
+        and not is_hidden(folder.name)
+        and folder.name not in found
+    ]:
+        print(
+            f'left out: {len(empty)} folders without images, which get no '
+            f'label: {", ".join(empty[:5])}{", ..." if empty[5:] else ""}'
         )
-    return found
+    return {name: sorted(found[name]) for name in sorted(found)}
 
 
 def write_list(

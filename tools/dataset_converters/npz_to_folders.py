@@ -9,6 +9,7 @@ UnlabelledImages without.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import cv2
@@ -97,4 +98,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')

@@ -14,6 +14,7 @@ the folder train.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from label_lists import find_classes, verify_list, write_list
@@ -107,4 +108,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')

@@ -1,0 +1,27 @@
+"""The converters of data sets, run in this process."""
+
+import contextlib
+import io
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).parents[1] / 'tools' / 'dataset_converters'
+
+
+def run(tool: str, *arguments: object) -> str:
+    """What the command prints; its complaint if it fails."""
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(TOOLS)
+        path = TOOLS / f'{tool}.py'
+        patch.setattr(sys, 'argv', [str(path), *map(str, arguments)])
+        try:
+            with contextlib.redirect_stdout(printed):
+                runpy.run_path(str(path), run_name='__main__')
+        except SystemExit as stop:
+            if stop.code:
+                raise RuntimeError(stop.code) from stop
+    return printed.getvalue()
