@@ -4,7 +4,12 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from .training_data import innermost_dataset
+from .datasets import LabelledImages
+from .evaluation.images import crop_pipeline
+from .training_data import image_side, innermost_dataset
+
+# Images of this many pixels have no border to cut off.
+_SMALL = 96
 
 
 def set_data(cfg: Config, folders: list[str]) -> None:
@@ -53,3 +58,64 @@ def set_pretrained(cfg: Config, path: str) -> None:
                 'tools/make_detection_config.py'
             )
         init_cfg['checkpoint'] = path
+
+
+def set_knn(
+    cfg: Config,
+    bank: str,
+    query: str,
+    resize: int | None = None,
+    crop: int | None = None,
+    batch_size: int = 64,
+    workers: int = 2,
+) -> None:
+    """Let two folders of class folders be the data of the kNN evaluation.
+
+    They take the place of those of an ``OnlineKNNHook`` that there is.
+
+    Args:
+        cfg: Config.
+        bank: Folder of the images that vote.
+        query: Folder of the images to classify.
+        resize: Pixels of the shorter side; by default 8/7 of ``crop``, and of
+            small images ``crop``.
+        crop: Side of the central square; by default that of the images that
+            the config trains on.
+        batch_size: Images at a time.
+        workers: Processes that load them.
+
+    Raises:
+        FileNotFoundError: A folder is not there, or has no class folders.
+    """
+    for name, folder in (('bank', bank), ('query', query)):
+        if not Path(folder).expanduser().is_dir():
+            raise FileNotFoundError(f'{name}: there is no folder {folder}')
+    crop = crop or image_side(cfg)
+    resize = resize or (crop if crop <= _SMALL else crop * 8 // 7)
+    pipeline = crop_pipeline(resize, crop, apply_orientation=True)
+
+    def loader(folder: str) -> dict:
+        dataset = {
+            'type': 'mmpretrain.LabelledImages',
+            'data_root': folder,
+            'test_mode': True,
+            'pipeline': pipeline,
+        }
+        return {
+            'batch_size': batch_size,
+            'num_workers': workers,
+            'dataset': dataset,
+        }
+
+    hooks = list(cfg.get('custom_hooks') or [])
+    kinds = [hook['type'] for hook in hooks]
+    if 'OnlineKNNHook' in kinds:
+        hook = hooks.pop(kinds.index('OnlineKNNHook'))
+    else:
+        # A vote of nearly the whole of a small bank says little.
+        size = len(LabelledImages(data_root=bank))
+        hook = {'type': 'OnlineKNNHook', 'k': max(1, min(20, size // 2))}
+    cfg.custom_hooks = [
+        *hooks,
+        {**hook, 'bank': loader(bank), 'query': loader(query)},
+    ]

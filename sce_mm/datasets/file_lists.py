@@ -12,6 +12,13 @@ from mmengine.logging import print_log
 IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
 # So many entries of a list are looked up before a run starts.
 _PROBES = 16
+# Left by file servers, archives and other systems beside the images.
+_SYSTEM_NAMES = ('__MACOSX', '@eaDir', '$RECYCLE.BIN')
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is not the user's own."""
+    return name.startswith('.') or name in _SYSTEM_NAMES
 
 
 def find_images(
@@ -131,7 +138,7 @@ def _walk(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
         visited.add(identity)
         with os.scandir(folder) as entries:
             found = sorted(
-                (x for x in entries if not x.name.startswith('.')),
+                (x for x in entries if not is_hidden(x.name)),
                 key=lambda entry: entry.name,
             )
     # lost+found of a disk, for example, is for its administrator alone.
