@@ -77,9 +77,12 @@ def _build(config: dict, name: str, seed: int) -> DataLoader:
 
 
 def _not_loaded(name: str, config: dict, error: Exception) -> ValueError:
+    what = f'the {name} of the kNN evaluation cannot be loaded'
+    # Those of data sets say what is wrong with which folder.
+    if isinstance(error, (OSError, ValueError)):
+        return ValueError(f'{what}: {error}')
     return ValueError(
-        f'the {name} of the kNN evaluation cannot be loaded: '
-        f'{type(error).__name__}: {error}. Its config: '
+        f'{what}: {type(error).__name__}: {error}. Its config: '
         f'{json.dumps(config, default=str)}'
     )
 
