@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from sce_mm.progress import track
+
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif')
 
 
@@ -76,7 +78,11 @@ def verify_list(
     if len(set(files)) < len(files):
         twice = [file for file, n in Counter(files).items() if n > 1]
         raise ValueError(f'{path} has {twice[0]} twice')
-    missing = [file for file in files if not (root / file).is_file()]
+    missing = [
+        file
+        for file in track(files, 'Files of the list')
+        if not (root / file).is_file()
+    ]
     if missing:
         raise ValueError(
             f'{len(missing)} of {len(files)} files of {path} do not exist, '

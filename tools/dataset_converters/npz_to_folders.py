@@ -14,6 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from sce_mm.progress import track
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -73,7 +75,9 @@ def write_part(
     folder: Path, images: np.ndarray, labels: np.ndarray, names: list[str]
 ) -> None:
     """Write one part and read each file back."""
-    for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+    pairs = zip(images, labels, strict=True)
+    shown = track(pairs, folder.name, len(images))
+    for index, (image, label) in enumerate(shown):
         path = folder / names[int(label)] / f'{index:06d}.png'
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), image[..., ::-1])
