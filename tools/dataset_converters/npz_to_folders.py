@@ -4,7 +4,7 @@
 
 FILE holds, for each part such as train and test, PART_x [n, h, w, 3] uint8
 RGB and PART_y [n] class numbers, and class_names. OUT gets
-PART/CLASS/000000.png, which CustomDataset reads with labels and
+PART/CLASS/000000.png, which LabelledImages reads with labels and
 UnlabelledImages without.
 """
 
