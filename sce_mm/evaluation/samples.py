@@ -4,12 +4,7 @@ from collections.abc import Mapping, Sequence, Sized
 from typing import Any, cast
 
 import torch
-from mmengine.dataset import (
-    BaseDataset,
-    ClassBalancedDataset,
-    ConcatDataset,
-    RepeatDataset,
-)
+from mmengine.dataset import BaseDataset, ConcatDataset
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
@@ -88,7 +83,7 @@ def _unwrapped(dataset: Any, index: int) -> tuple[Any, int]:
     if isinstance(dataset, ConcatDataset):
         part, index = dataset._get_ori_dataset_idx(index)
         return _unwrapped(dataset.datasets[part], index)
-    if isinstance(dataset, (RepeatDataset, ClassBalancedDataset)):
+    if hasattr(dataset, '_get_ori_dataset_idx'):
         inner = dataset._get_ori_dataset_idx(index)
         return _unwrapped(dataset.dataset, inner)
     if isinstance(dataset, Subset):

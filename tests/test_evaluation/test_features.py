@@ -19,6 +19,7 @@ from sce_mm.evaluation import (
     check_labels,
     extract_features,
     linear_probe,
+    nearest,
 )
 from sce_mm.evaluation.features import batches_of_rank, pool
 from sce_mm.evaluation.logistic import METRICS, Part, linear_transfer
@@ -281,6 +282,7 @@ def svm_of_blobs() -> None:
     'work',
     [
         lambda: extract_features(build_model(), loader()),
+        lambda: nearest(blobs()[0], blobs()[0], 3),
         lambda: linear_probe(*blobs(), *blobs()),
         transfer_of_blobs,
         svm_of_blobs,
