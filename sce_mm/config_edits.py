@@ -5,7 +5,12 @@ from pathlib import Path
 from mmengine.config import Config
 
 from .config_parts import find_hook
-from .training_data import innermost_dataset
+from .datasets import LabelledImages
+from .evaluation.images import crop_pipeline
+from .training_data import image_side, innermost_dataset
+
+# Images of this many pixels have no border to cut off.
+_SMALL = 96
 
 _ADDED_BY_MMENGINE = {
     'runtime_info',
@@ -83,3 +88,63 @@ def drop_disabled_hooks(cfg: Config) -> None:
     for name in [name for name, hook in hooks.items() if hook is None]:
         if name not in _ADDED_BY_MMENGINE:
             del hooks[name]
+
+
+def set_knn(
+    cfg: Config,
+    bank: str,
+    query: str,
+    resize: int | None = None,
+    crop: int | None = None,
+    batch_size: int = 64,
+    workers: int = 2,
+) -> None:
+    """Let two folders of class folders be the data of the kNN evaluation.
+
+    They take the place of those of an ``OnlineKNNHook`` that there is.
+
+    Args:
+        cfg: Config.
+        bank: Folder of the images that vote.
+        query: Folder of the images to classify.
+        resize: Pixels of the shorter side; by default 8/7 of ``crop``, and of
+            small images ``crop``.
+        crop: Side of the central square; by default that of the images that
+            the config trains on.
+        batch_size: Images at a time.
+        workers: Processes that load them.
+
+    Raises:
+        FileNotFoundError: A folder is not there, or has no class folders.
+    """
+    for name, folder in (('bank', bank), ('query', query)):
+        if not Path(folder).expanduser().is_dir():
+            raise FileNotFoundError(f'{name}: there is no folder {folder}')
+    crop = crop or image_side(cfg)
+    resize = resize or (crop if crop <= _SMALL else crop * 8 // 7)
+    pipeline = crop_pipeline(resize, crop, apply_orientation=True)
+
+    def loader(folder: str) -> dict:
+        dataset = {
+            'type': 'mmpretrain.LabelledImages',
+            'data_root': folder,
+            'test_mode': True,
+            'pipeline': pipeline,
+        }
+        return {
+            'batch_size': batch_size,
+            'num_workers': workers,
+            'dataset': dataset,
+        }
+
+    hook = find_hook(cfg, 'OnlineKNNHook')
+    if hook is None:
+        # A vote of nearly the whole of a small bank says little.
+        size = len(LabelledImages(data_root=bank))
+        hook = {'type': 'OnlineKNNHook', 'k': max(1, min(20, size // 2))}
+    remove_hooks(cfg, 'OnlineKNNHook')
+    cfg.setdefault('default_hooks', {})['online_knn'] = {
+        **hook,
+        'bank': loader(bank),
+        'query': loader(query),
+    }

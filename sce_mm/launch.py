@@ -20,6 +20,7 @@ from .config_edits import drop_disabled_hooks
 from .config_reading import read_config
 from .config_sense import check_sense
 from .cpu_processes import use_gloo
+from .datasets.labelled_images import share_labels
 from .datasets.samplers import SeededSampler, count_images
 from .evaluation.rng import preserve_rng
 from .models import SCE
@@ -78,6 +79,7 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
     else:
         check_config(cfg)
     drop_disabled_hooks(cfg)
+    _share_labels(cfg, training)
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         use_gloo(cfg)
     if 'runner_type' in cfg:
@@ -88,6 +90,25 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
         raise ConfigError(
             f'the config cannot be built: {type(error).__name__}: {error}'
         ) from error
+
+
+def _share_labels(cfg: Config, training: bool) -> None:
+    """Number the class folders of all parts as those of the training part."""
+    measured = [
+        cfg[f'{part}_dataloader'].dataset
+        for part in ('val', 'test')
+        if cfg.get(f'{part}_dataloader')
+    ]
+    reference = (cfg.get('train_dataloader') or {}).get('dataset')
+    if not measured:
+        return
+    try:
+        share_labels(reference, *measured)
+    except FileNotFoundError:
+        # Testing needs no training images.
+        if training:
+            raise
+        share_labels(None, *measured)
 
 
 def require_batches(runner: Runner) -> None:

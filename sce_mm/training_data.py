@@ -27,3 +27,21 @@ def view_transforms(cfg: Config) -> Iterator[tuple[str, Any]]:
 def view_sizes(transform: Any) -> list[int]:
     """Pixels along a side of each view that a ``SCEViews`` makes."""
     return [v.get('size', Augmentation.size) for v in transform['views']]
+
+
+def image_side(cfg: Config) -> int:
+    """Pixels along a side of the largest images that a config trains on."""
+    if not cfg.get('train_dataloader'):
+        return Augmentation.size
+    for _, transform in view_transforms(cfg):
+        return max(view_sizes(transform))
+    # Of a classifier.
+    _, dataset = innermost_dataset(cfg)
+    for transform in dataset.get('pipeline') or []:
+        key = {'RandomResizedCrop': 'scale', 'RandomCrop': 'crop_size'}.get(
+            transform['type']
+        )
+        if key:
+            size = transform[key]
+            return size if isinstance(size, int) else max(size)
+    return Augmentation.size

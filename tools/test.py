@@ -11,6 +11,7 @@ import mmengine
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
+from sce_mm.datasets.labelled_images import listed
 from sce_mm.engine import OnlineKNNHook
 from sce_mm.launch import add_common_arguments, build_runner, load_config
 from sce_mm.process_end import run_command
@@ -41,14 +42,33 @@ def evaluate(runner: Runner) -> dict:
             'there is nothing to evaluate on'
         )
     # Weights that do not fit must not be measured as if they did.
-    runner.load_checkpoint(runner._load_from, strict=True)
+    checkpoint = runner.load_checkpoint(runner._load_from, strict=True)
     if runner._test_dataloader is not None:
+        require_classes(runner, checkpoint.get('meta') or {})
         return runner.test()
     return {
         name: value
         for hook in hooks
         for name, value in hook.evaluate(runner).items()
     }
+
+
+def require_classes(runner: Runner, meta: dict) -> None:
+    """See that labels mean what they meant in training.
+
+    Raises:
+        ValueError: The test set has other classes, or another order.
+    """
+    trained = (meta.get('dataset_meta') or {}).get('classes')
+    tested = getattr(runner.test_dataloader.dataset, 'metainfo', {}).get(
+        'classes'
+    )
+    if trained and tested and list(trained) != list(tested):
+        raise ValueError(
+            f'the checkpoint was trained on the classes {listed(trained)}, '
+            f'the test set has {listed(tested)}: test_dataloader.dataset '
+            'needs classes=[...] with the names of the former, in their order'
+        )
 
 
 def main() -> None:

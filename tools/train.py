@@ -23,7 +23,12 @@ from sce_mm.beginnings import (
     set_initial_weights,
     set_resume,
 )
-from sce_mm.config_edits import remove_hooks, set_data, set_pretrained
+from sce_mm.config_edits import (
+    remove_hooks,
+    set_data,
+    set_knn,
+    set_pretrained,
+)
 from sce_mm.device_views import set_device_views
 from sce_mm.dry_run import dry_run
 from sce_mm.launch import (
@@ -99,6 +104,13 @@ def parse_args() -> argparse.Namespace:
         'the real one (processes x batch x accumulation)',
     )
     parser.add_argument(
+        '--knn',
+        nargs=2,
+        metavar=('BANK', 'QUERY'),
+        help='measure the features during pretraining: kNN accuracy on the '
+        'images of QUERY by those of BANK, two folders of class folders',
+    )
+    parser.add_argument(
         '--no-validate', action='store_true', help='train without evaluation'
     )
     parser.add_argument(
@@ -133,6 +145,13 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         set_device_views(cfg)
     if args.auto_scale_lr:
         enable_lr_scaling(cfg)
+    if args.knn:
+        if cfg.get('val_dataloader'):
+            raise ValueError(
+                '--knn is for pretraining; this config has a validation of '
+                'its own'
+            )
+        set_knn(cfg, *args.knn)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
         remove_hooks(cfg, 'OnlineKNNHook')

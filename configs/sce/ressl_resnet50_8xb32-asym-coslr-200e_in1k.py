@@ -12,7 +12,8 @@ Status: not run here, except for two iterations of a narrow copy in the tests.
 The positive is absent from the softmax of the target and of the prediction.
 SGD with lr 0.05, weight decay 1e-4 but none on norms and biases, 5 epochs of
 warm-up, cosine to zero; constant decay 0.999 of the momentum encoder; queue
-131 072; 512 dimensions; temperatures 0.1 and 0.04: as in ReSSL's code.
+131 072; 512 dimensions; temperatures 0.1 and 0.04; saturation 0.4: as in
+ReSSL's code.
 """
 
 _base_ = [
@@ -23,6 +24,7 @@ _base_ = [
 ]
 
 train_dataloader = dict(batch_size=32)
+_base_.train_dataloader.dataset.pipeline[1].views[1].saturation = 0.4
 model = dict(
     queue=dict(length=131072),
     neck=dict(out_channels=512),

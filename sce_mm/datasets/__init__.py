@@ -7,6 +7,7 @@ from .decoding import UnreadableImageError, decode_image
 from .image_cache import ImageCache, StaleCacheError
 from .imagenet import ImageNet1k, ImageNet100
 from .imagenet100_ids import IMAGENET100_IDS
+from .labelled_images import LabelledImages
 from .loading import LoadCachedImage, LoadImage
 from .replacement import ReplaceUnreadable
 from .samplers import SampleIndex, SeededSampler
@@ -25,6 +26,7 @@ __all__ = [
     'ImageCache',
     'ImageNet1k',
     'ImageNet100',
+    'LabelledImages',
     'LoadCachedImage',
     'LoadImage',
     'ReplaceUnreadable',

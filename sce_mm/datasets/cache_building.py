@@ -15,9 +15,9 @@ from typing import IO, Any
 
 import cv2
 import numpy as np
-from mmengine.utils import ProgressBar
 from numpy.typing import NDArray
 
+from ..progress import track
 from .checks import check_integer
 from .decoding import UnreadableImageError, decode_image
 from .file_lists import find_images
@@ -91,10 +91,10 @@ def _write_pixels(
     records = np.zeros(len(names), _record_type(names))
     records['name'] = names
     checksum = offset = 0
-    bar = ProgressBar(len(names))
     with (folder / PIXELS).open('w+b') as file:
-        for record, (image, size, seconds) in zip(
-            records, decoded, strict=True
+        pairs = zip(records, decoded, strict=True)
+        for record, (image, size, seconds) in track(
+            pairs, 'Images', len(names)
         ):
             record['bytes'], record['seconds'] = size, seconds
             record['offset'] = offset
@@ -103,8 +103,6 @@ def _write_pixels(
                 pixels = image.tobytes()
                 checksum = zlib.crc32(pixels, checksum)
                 offset += file.write(pixels)
-            bar.update()
-        print()
         file.flush()
         os.fsync(file.fileno())
         if _checksum(file) != checksum:

@@ -56,7 +56,7 @@ class LoadImage(BaseTransform):
     Grey, RGBA (on white), 16-bit, CMYK, palette and animated files (first
     frame) all become [h, w, 3] uint8. A file that is missing, empty,
     truncated, too large or no image gives None and one warning with its
-    path; the dataset then takes another image.
+    path; in training the data set then takes another image.
 
     Args:
         apply_orientation: Turn the image as its EXIF tag says, as mmcv's
@@ -83,8 +83,7 @@ class LoadImage(BaseTransform):
             if self._reported.is_new(path):
                 print_log(
                     f'cannot read the image {printable(path)} '
-                    f'({printable(str(error))}); '
-                    'another image takes its place',
+                    f'({printable(str(error))})',
                     logger='current',
                     level=logging.WARNING,
                 )

@@ -108,9 +108,14 @@ class ReplaceUnreadable(BaseDataset):
     def _read_or_raise(self, idx: int) -> Any:
         data = self.prepare_data(idx)
         if data is None:
+            # The rest is looked through, so that one stop tells them all.
+            for place in range(len(self)):
+                if self.prepare_data(place) is None:
+                    self._status[place] = _UNREADABLE
             raise RuntimeError(
-                f'cannot read {self._path(idx)}; mend or remove the file '
-                '(in testing, images are not replaced)'
+                f'cannot read {self._path(idx)}; mend or remove the file (in '
+                'testing, images are not replaced). '
+                f'{self._unreadable_list()}'
             )
         return data
 

@@ -1,5 +1,6 @@
 """Features of a labelled data set, as every evaluation here uses them."""
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,14 +8,17 @@ from functools import partial
 
 import torch
 from mmengine.dist import all_gather, get_dist_info
+from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader
 
+from ..datasets.labelled_images import listed
 from ..datasets.worker_threads import OneThread
 from ..models.utils import unwrapped
+from ..progress import track
 from .rng import preserve_rng
-from .samples import collate, num_images
+from .samples import UNREADABLE, NoReplacement, collate, num_images
 
 
 def extract_features(
@@ -30,6 +34,9 @@ def extract_features(
     order of the data set. On several processes the batches are dealt out in
     turn, so that each batch, and with it each feature, is the one that a
     single process computes; all processes get all rows.
+
+    An image that cannot be read is left out: it has no row, and a warning
+    says how many there are and which.
 
     Nothing of the model changes: the backbone runs in evaluation mode, which
     leaves batch norm statistics alone, and every module gets back the mode
@@ -48,29 +55,51 @@ def extract_features(
         the data set has none; both on the CPU.
 
     Raises:
-        ValueError: The data set is empty, the loader has no batch size, or
-            see :func:`~sce_mm.evaluation.samples.collate`.
+        ValueError: The data set is empty, no image of it can be read, the
+            loader has no batch size, or see
+            :func:`~sce_mm.evaluation.samples.collate`.
     """
+    features, labels, unreadable = features_of_all(
+        model, dataloader, branch, labelled
+    )
+    if unreadable:
+        print_log(
+            f'{len(unreadable)} of {num_images(dataloader)} images cannot be '
+            f'read and are left out: {listed(unreadable)}',
+            logger='current',
+            level=logging.WARNING,
+        )
+    return features, labels
+
+
+def features_of_all(
+    model: nn.Module, dataloader: DataLoader, branch: str, labelled: bool
+) -> tuple[Tensor, Tensor, list[str]]:
+    """Like :func:`extract_features`, with the paths of what has no row."""
     backbone = select_backbone(model, branch)
     preprocess = unwrapped(model).data_preprocessor
     batch_size = _batch_size(dataloader)
-    loader = _loader_of_rank(dataloader, batch_size, labelled)
+    images = NoReplacement(dataloader.dataset)
     features, labels = [], []
     with (
         torch.no_grad(),
         preserve_rng(),
         evaluation_mode(backbone, preprocess),
     ):
-        for images, batch_labels in loader:
-            data = {'inputs': images, 'data_samples': None}
+        loader = _loader_of_rank(dataloader, images, batch_size, labelled)
+        for batch, batch_labels in track(loader, 'Features', len(loader)):
+            data = {'inputs': batch, 'data_samples': None}
             inputs = preprocess(data, False)['inputs']
             with torch.autocast(inputs.device.type, enabled=False):
                 pooled = pool(backbone(inputs)).float()
             features += _gather_rows(pooled, batch_size)
             labels += _gather_rows(batch_labels, batch_size)
     # What the last round was filled up with comes after the last image.
-    size = num_images(dataloader)
-    return torch.cat(features)[:size].cpu(), torch.cat(labels)[:size].cpu()
+    all_labels = torch.cat(labels)[: len(images)]
+    read = all_labels != UNREADABLE
+    unreadable = [images.path(i) for i in (~read).nonzero().flatten().tolist()]
+    rows = torch.cat(features)[: len(images)]
+    return rows[read], all_labels[read], unreadable
 
 
 def select_backbone(model: nn.Module, branch: str = 'online') -> nn.Module:
@@ -164,21 +193,21 @@ def _batch_size(loader: DataLoader) -> int:
 
 
 def _loader_of_rank(
-    loader: DataLoader, batch_size: int, labelled: bool
+    loader: DataLoader,
+    images: NoReplacement,
+    batch_size: int,
+    labelled: bool,
 ) -> DataLoader:
     """The same data and workers, each image once, as (images, labels)."""
-    if num_images(loader) == 0:
-        raise ValueError(
-            f'the data set {type(loader.dataset).__name__} is empty: check '
-            'its paths'
-        )
+    # Stands in for unreadable images, so that batches keep their shape.
+    filler = images.first(f'data set {type(loader.dataset).__name__}')
     rank, world_size = get_dist_info()
-    batches = batches_of_rank(num_images(loader), batch_size, rank, world_size)
+    batches = batches_of_rank(len(images), batch_size, rank, world_size)
     return DataLoader(
-        loader.dataset,
+        images,
         batch_sampler=batches,
         num_workers=loader.num_workers,
-        collate_fn=partial(collate, labelled=labelled),
+        collate_fn=partial(collate, labelled=labelled, filler=filler),
         worker_init_fn=OneThread(loader.worker_init_fn),
         pin_memory=loader.pin_memory,
         multiprocessing_context=loader.multiprocessing_context,

@@ -5,17 +5,28 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from .features import extract_features
+from ..datasets.labelled_images import listed
+from .features import features_of_all
 from .samples import collate
 
 
 def crop_pipeline(
-    resize: int, crop: int, interpolation: str = 'bilinear'
+    resize: int,
+    crop: int,
+    interpolation: str = 'bilinear',
+    apply_orientation: bool = False,
 ) -> list[dict[str, Any]]:
     """Shorter side to ``resize`` pixels, then the central square of ``crop``.
 
     Pillow resizes, as in the protocols: it filters where OpenCV would skip
     pixels.
+
+    Args:
+        resize: Pixels.
+        crop: Pixels.
+        interpolation: Of the resizing.
+        apply_orientation: Turn images as their EXIF tag says; the loaders of
+            the protocols do not.
 
     Raises:
         ValueError: The square is larger than the resized image.
@@ -26,7 +37,7 @@ def crop_pipeline(
             f'{crop} from {resize}'
         )
     return [
-        {'type': 'LoadImage'},
+        {'type': 'LoadImage', 'apply_orientation': apply_orientation},
         {
             'type': 'ResizeEdge',
             'scale': resize,
@@ -49,9 +60,18 @@ def image_features(
         dataset: One view of each image; labels do not count.
         batch_size: Images at a time.
         workers: Processes that load them.
+
+    Raises:
+        RuntimeError: Some cannot be read: figures of the protocols are of
+            all images.
     """
     loader = DataLoader(
         dataset, batch_size, num_workers=workers, collate_fn=collate
     )
-    features, _ = extract_features(model, loader, labelled=False)
+    features, _, unreadable = features_of_all(model, loader, 'online', False)
+    if unreadable:
+        raise RuntimeError(
+            f'{len(unreadable)} of {len(dataset)} images cannot be read; mend '
+            f'or remove them: {listed(unreadable)}'
+        )
     return features

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ..progress import track
+
 # Inverse strength of the L2 penalty on standardised features.
 COSTS = tuple(10.0**exponent for exponent in range(-5, 3))
 
@@ -70,7 +72,7 @@ def linear_probe(
     )
     scores = {
         cost: _fit_and_score(fit_x, fit_y, held_x, held_y, cost, max_iter)
-        for cost in candidates
+        for cost in track(candidates, 'Linear probe')
     }
     best = max(candidates, key=lambda cost: scores[cost])
     accuracy = _fit_and_score(

@@ -1,5 +1,6 @@
 """Dataloaders of labelled images, from their configs."""
 
+import copy
 import json
 from typing import Any
 
@@ -8,51 +9,89 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from ..config_parts import find_hook
+from ..datasets.labelled_images import listed, share_labels
 from ..signals import ShieldedWorker
 from .rng import preserve_rng
-from .samples import NO_LABEL, collate, num_images
+from .samples import NO_LABEL, NoImageError, NoReplacement, collate
+
+_NAMES = ('bank', 'query set')
 
 
-def build_labelled_loader(config: dict, name: str, seed: int) -> DataLoader:
-    """Loader whose first image has proved to be usable.
+def build_labelled_loaders(
+    bank: dict, query: dict, seed: int
+) -> tuple[DataLoader, DataLoader]:
+    """Loaders whose first images have proved to be usable.
 
-    The global random generators are as before.
+    Class folders of the same name have the same label in both. The global
+    random generators are as before.
 
     Args:
-        config: As of ``train_dataloader``; a sampler is not needed.
-        name: What the messages call it.
+        bank: As ``train_dataloader``; a sampler is not needed.
+        query: Likewise.
         seed: Of the workers.
 
     Raises:
-        ValueError: The data set cannot be built or is empty, or its first
-            image cannot be loaded, has no label or is not one view.
+        ValueError: A data set cannot be built or is empty, its images cannot
+            be loaded, have no label or are not one view; or the queries have
+            other classes than the bank.
     """
+    # What is written into them is none of the caller's.
+    bank, query = copy.deepcopy(bank), copy.deepcopy(query)
+    try:
+        share_labels(bank['dataset'], query['dataset'])
+    except Exception as error:
+        raise _not_loaded(_NAMES[0], bank, error) from error
+    loaders = (
+        _build(bank, _NAMES[0], seed),
+        _build(query, _NAMES[1], seed),
+    )
+    known, asked = map(_classes, loaders)
+    if known and asked and known != asked:
+        raise ValueError(
+            'the classes of the bank and of the query set of the kNN '
+            f'evaluation differ: {listed(known)} against {listed(asked)}'
+        )
+    return loaders
+
+
+def _build(config: dict, name: str, seed: int) -> DataLoader:
     defaults = {'sampler': {'type': 'DefaultSampler', 'shuffle': False}}
     with preserve_rng():
         try:
             loader = Runner.build_dataloader({**defaults, **config}, seed)
-            first = loader.dataset[0] if num_images(loader) else None
+            what = f'{name} of the kNN evaluation'
+            first = NoReplacement(loader.dataset).first(what)
+        except NoImageError:
+            raise
         # Registries and transforms raise anything.
         except Exception as error:
-            raise ValueError(
-                f'the {name} of the kNN evaluation cannot be loaded: '
-                f'{type(error).__name__}: {error}. Its config: '
-                f'{json.dumps(config, default=str)}'
-            ) from error
+            raise _not_loaded(name, config, error) from error
         loader.worker_init_fn = ShieldedWorker(loader.worker_init_fn)
-        if first is None:
-            raise ValueError(
-                f'the {name} of the kNN evaluation is empty: check the paths '
-                'of its data set'
-            )
         _, labels = collate([first])
     if labels.item() == NO_LABEL:
         raise ValueError(
             f'the images of the kNN {name} have no labels: name a labelled '
-            "data set (such as 'CustomDataset' with one folder per class), "
+            "data set (such as 'LabelledImages' with one folder per class), "
             'or remove the OnlineKNNHook'
         )
     return loader
+
+
+def _not_loaded(name: str, config: dict, error: Exception) -> ValueError:
+    what = f'the {name} of the kNN evaluation cannot be loaded'
+    # Those of data sets say what is wrong with which folder.
+    if isinstance(error, (OSError, ValueError)):
+        return ValueError(f'{what}: {error}')
+    return ValueError(
+        f'{what}: {type(error).__name__}: {error}. Its config: '
+        f'{json.dumps(config, default=str)}'
+    )
+
+
+def _classes(loader: DataLoader) -> tuple[str, ...]:
+    """Names of the classes, if the data set knows any."""
+    metainfo = getattr(loader.dataset, 'metainfo', {})
+    return tuple(metainfo.get('classes') or ())
 
 
 def knn_settings(cfg: Config) -> dict[str, Any]:
@@ -72,7 +111,8 @@ def knn_settings(cfg: Config) -> dict[str, Any]:
         return dict(hook)
     if not (cfg.get('train_dataloader') and cfg.get('val_dataloader')):
         raise ValueError(
-            'the config names no labelled images: take one of a classifier '
+            'the config names no labelled images: give two folders of class '
+            'folders as --bank and --query, take a config of a classifier '
             '(configs/sce/benchmarks), or add default_hooks = '
             "dict(online_knn=dict(type='OnlineKNNHook', bank=dict("
             'batch_size=..., num_workers=..., dataset=dict(...)), '
@@ -95,10 +135,8 @@ def knn_settings(cfg: Config) -> dict[str, Any]:
 def labelled_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
     """Bank and query set of :func:`knn_settings`."""
     settings = knn_settings(cfg)
-    seed = seed_of(cfg)
-    return (
-        build_labelled_loader(settings['bank'], 'bank', seed),
-        build_labelled_loader(settings['query'], 'query set', seed),
+    return build_labelled_loaders(
+        settings['bank'], settings['query'], seed_of(cfg)
     )
 
 

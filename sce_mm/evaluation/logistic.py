@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from ..progress import track
 from .precision import eleven_point_average_precision
 
 Floats = NDArray[np.float64]
@@ -100,7 +101,7 @@ def linear_transfer(
     ]
     scores = {
         penalty: score(classifiers, train, validation, penalty, metric)
-        for penalty in penalties
+        for penalty in track(penalties, 'Penalties')
     }
     best = max(penalties, key=lambda penalty: scores[penalty])
     fresh = [

@@ -3,12 +3,15 @@
 Legend: M bank entries, Q queries, D features, K neighbours.
 """
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
+
+from ..progress import track
 
 # Rows of the bank that are compared at a time: with 256 queries, 128 MB.
 BANK_BLOCK = 65536
@@ -62,9 +65,14 @@ def nearest(
     chunks = queries_QD.split(chunk_size)
     found: list[_Found | None] = [None] * len(chunks)
     with torch.autocast(bank.device.type, enabled=False):
-        for start, block in _blocks(bank_MD):
-            for i, chunk_QD in enumerate(chunks):
-                found[i] = _nearest_so_far(found[i], start, block, chunk_QD, k)
+        steps = (
+            (start, block, i)
+            for start, block in _blocks(bank_MD)
+            for i in range(len(chunks))
+        )
+        total = math.ceil(len(bank_MD) / BANK_BLOCK) * len(chunks)
+        for start, block, i in track(steps, 'Neighbours', total):
+            found[i] = _nearest_so_far(found[i], start, block, chunks[i], k)
     indices, similarities = zip(*filter(None, found), strict=True)
     return torch.cat(indices), torch.cat(similarities)
 

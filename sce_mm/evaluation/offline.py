@@ -16,6 +16,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..command_line import add_shared_arguments
+from ..config_edits import set_knn
 from ..config_reading import read_config
 from ..transfer import (
     check_pixels,
@@ -46,8 +47,8 @@ def evaluation_parser(
     )
     parser.add_argument(
         'config',
-        help='config of the network; for kNN and the linear probe it names '
-        'the labelled images too, in an OnlineKNNHook or as the training '
+        help='config of the network; for kNN and the linear probe it can '
+        'name the labelled images too, in an OnlineKNNHook or as the training '
         'and validation data of a classifier',
     )
     parser.add_argument(
@@ -85,6 +86,60 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--workers', type=int, default=2, help='processes that load images'
     )
+
+
+def add_class_folder_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of evaluations on two folders of class folders."""
+    for name, what in (
+        ('bank', 'labelled images to compare with or to train on'),
+        (
+            'query',
+            'labelled images to classify; classes are those of the bank'
+            ' by the names of their folders',
+        ),
+    ):
+        parser.add_argument(
+            f'--{name}',
+            metavar='DIR',
+            help=f"{what}, one folder for each class, instead of the config's",
+        )
+    parser.add_argument(
+        '--crop',
+        type=int,
+        help='central square of these images, pixels; by default the size of '
+        'the images that the config trains on',
+    )
+    parser.add_argument(
+        '--resize',
+        type=int,
+        help='shorter side before that; by default 8/7 of it, or the same up '
+        'to 96 pixels',
+    )
+    add_image_arguments(parser)
+
+
+def set_class_folders(cfg: Config, args: argparse.Namespace) -> None:
+    """Write the folders of a parsed command line into the config, if any.
+
+    Raises:
+        FileNotFoundError: One is not there.
+        ValueError: One is named without the other.
+    """
+    if bool(args.bank) != bool(args.query):
+        raise ValueError(
+            '--bank and --query go together: folders of class folders, such '
+            'as --bank data/mine/train --query data/mine/test'
+        )
+    if args.bank:
+        set_knn(
+            cfg,
+            args.bank,
+            args.query,
+            args.resize,
+            args.crop,
+            args.batch_size,
+            args.workers,
+        )
 
 
 def open_config(args: argparse.Namespace) -> Config:

@@ -4,10 +4,15 @@ from collections.abc import Mapping, Sequence, Sized
 from typing import Any, cast
 
 import torch
+from mmengine.dataset import BaseDataset, ConcatDataset
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from ..datasets.file_lists import printable
 
 NO_LABEL = -1
+# Stands for the label of an image that cannot be read.
+UNREADABLE = -2
 
 
 def num_images(loader: DataLoader) -> int:
@@ -15,26 +20,102 @@ def num_images(loader: DataLoader) -> int:
     return len(cast(Sized, loader.dataset))
 
 
+class NoImageError(ValueError):
+    """A data set is empty, or nothing of it can be read."""
+
+
+class NoReplacement(Dataset):
+    """The images of a data set as they are asked for, None if unreadable.
+
+    Data sets of mmpretrain give another image in place of an unreadable one,
+    which no evaluation may count.
+
+    Args:
+        dataset: Of any kind, perhaps in wrappers.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        """The sample, or None."""
+        dataset, index = _unwrapped(self.dataset, index)
+        if isinstance(dataset, BaseDataset):
+            return dataset.prepare_data(index)
+        return dataset[index]
+
+    def first(self, name: str) -> Any:
+        """The first image that can be read.
+
+        Args:
+            name: Of the data set, for the message.
+
+        Raises:
+            NoImageError: There is none.
+        """
+        for index in range(len(self)):
+            sample = self[index]
+            if sample is not None:
+                return sample
+        raise NoImageError(
+            f'none of the {len(self)} images of the {name} can be read, for '
+            f'example {self.path(0)}'
+            if len(self)
+            else f'the {name} is empty: check the paths of its data set'
+        )
+
+    def path(self, index: int) -> str:
+        """Where the image lies, if that is known, else its number."""
+        dataset, index = _unwrapped(self.dataset, index)
+        info = (
+            dataset.get_data_info(index)
+            if isinstance(dataset, BaseDataset)
+            else {}
+        )
+        return printable(info.get('img_path') or f'image {index}')
+
+
+def _unwrapped(dataset: Any, index: int) -> tuple[Any, int]:
+    """The data set inside all wrappers and the place of an image in it."""
+    if isinstance(dataset, ConcatDataset):
+        part, index = dataset._get_ori_dataset_idx(index)
+        return _unwrapped(dataset.datasets[part], index)
+    if hasattr(dataset, '_get_ori_dataset_idx'):
+        inner = dataset._get_ori_dataset_idx(index)
+        return _unwrapped(dataset.dataset, inner)
+    if isinstance(dataset, Subset):
+        return _unwrapped(dataset.dataset, dataset.indices[index])
+    return dataset, index
+
+
 def collate(
-    samples: Sequence[Any], labelled: bool = True
+    samples: Sequence[Any], labelled: bool = True, filler: Any = None
 ) -> tuple[Tensor, Tensor]:
     """Images ``[N, C, h, w]`` and labels ``[N]`` of packed samples.
 
     Args:
-        samples: One view each.
+        samples: One view each, or None for an image that cannot be read.
         labelled: Whether to read labels; without, all are ``NO_LABEL``.
+        filler: Stands in for what cannot be read, with ``UNREADABLE`` as its
+            label.
 
     Raises:
         ValueError: They are not one view of one size with at most one label.
     """
-    images = [_image_of(sample) for sample in samples]
+    images = [_image_of(filler if x is None else x) for x in samples]
     sizes = {tuple(image.shape) for image in images}
     if len(sizes) > 1:
         raise ValueError(
             f'the images of a batch differ in size ({sorted(sizes)[:3]}): '
             'end the pipeline with a resize and a centre crop to one size'
         )
-    labels = [label_of(x) if labelled else NO_LABEL for x in samples]
+    labels = [
+        UNREADABLE if x is None else label_of(x) if labelled else NO_LABEL
+        for x in samples
+    ]
     return torch.stack(images), torch.tensor(labels)
 
 

@@ -155,7 +155,9 @@ def _runs(
         targets = test.targets[:, label]
         return area_average_precision(targets, scores), converged
 
-    precisions, converged = zip(*map_shared(fit, jobs), strict=True)
+    precisions, converged = zip(
+        *map_shared(fit, jobs, 'Classifiers'), strict=True
+    )
     table = np.reshape(precisions, (len(draws), num_classes))
     return SVMResult(
         tuple((100 * table.mean(axis=1)).tolist()),

@@ -13,27 +13,32 @@ import numpy as np
 from mmpretrain.registry import DATASETS
 from numpy.typing import NDArray
 
+from ..datasets.labelled_images import share_labels
 from .transfer_sets import MAP, TransferSet
 
 PARTS = ('train', 'val', 'test')
 
 
-def build_part(
-    entry: TransferSet, root: Path, part: str, pipeline: list[dict]
-) -> Any:
-    """The data set of one part, None if it has no such part.
+def build_parts(
+    entry: TransferSet, root: Path, pipeline: list[dict]
+) -> dict[str, Any]:
+    """The data sets of the parts there are.
+
+    Class folders of the same name have the same label in all of them.
 
     Args:
         entry: What the protocol says of it.
         root: Folder of all data sets.
-        part: One of ``PARTS``.
         pipeline: Of each image.
 
     Raises:
         FileNotFoundError: There is nothing that could be read.
+        ValueError: A part has classes that the training part lacks.
     """
-    config = part_config(entry, root, part, pipeline)
-    return None if config is None else DATASETS.build(config)
+    found = {part: part_config(entry, root, part, pipeline) for part in PARTS}
+    configs = {part: config for part, config in found.items() if config}
+    share_labels(*configs.values())
+    return {part: DATASETS.build(x) for part, x in configs.items()}
 
 
 def part_config(
@@ -139,6 +144,5 @@ def check_classes(
         if unknown:
             raise ValueError(
                 f'the {part} part of {name} has classes that its training '
-                f'part lacks: {unknown[:5]}. In folders of classes, each '
-                'part needs the same folders'
+                f'part lacks: {unknown[:5]}'
             )

@@ -45,7 +45,8 @@ def open_folder(args: argparse.Namespace) -> FolderImages:
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     return read_folder(
         args.data,
-        crop_pipeline(args.resize, args.crop),
+        # Turned, as they are drawn.
+        crop_pipeline(args.resize, args.crop, apply_orientation=True),
         args.max_images,
         not args.no_labels,
         args.seed,

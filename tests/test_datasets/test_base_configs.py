@@ -114,12 +114,13 @@ def test_the_numbers_are_those_of_the_specification(
         (config['augmentation'], view.size, view.scale)
         for config, view in zip(named, built, strict=True)
     ] == views
-    # Nothing is overridden but size and scale.
-    assert {key for config in named for key in config} == {
-        'augmentation',
-        'size',
-        'scale',
-    }
+    # Nothing is overridden but size and scale, and the saturation of the
+    # released pair for ImageNet.
+    own = {'augmentation', 'size', 'scale'}
+    overridden = {key for config in named for key in config} - own
+    released = split == 'train' and views == weak_strong(224)
+    assert overridden == ({'saturation'} if released else set())
+    assert [v.get('saturation', 0.2) for v in named] == [0.2] * len(named)
     pixels = cfg.model.data_preprocessor
     assert pixels.to_rgb
     assert pixels.mean == pytest.approx([255 * value for value in mean])

@@ -17,6 +17,7 @@ from mmpretrain.registry import MODELS
 
 import sce_mm
 from sce_mm.engine import WarmupCosineLR
+from sce_mm.evaluation.images import crop_pipeline
 
 CONFIGS = Path(sce_mm.__file__).parents[1] / 'configs'
 FILES = sorted((CONFIGS / 'sce' / 'benchmarks').glob('*.py'))
@@ -142,6 +143,23 @@ def test_rate_of_the_other_linear_protocol(path: Path):
     assert cfg.optim_wrapper.optimizer.lr == 30
     assert list(cfg.param_scheduler.milestones) == [60, 80]
     assert cfg.param_scheduler.gamma == 0.1
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
+def test_the_rest_of_a_batch_is_no_step_of_a_linear_evaluation(path: Path):
+    dropped = load(path).train_dataloader.get('drop_last', False)
+    assert dropped == (path in LINEAR)
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
+def test_images_are_not_turned_as_torchvision_does_not(path: Path):
+    cfg = load(path)
+    for part in ('train', 'val', 'test'):
+        for transform in cfg[f'{part}_dataloader'].dataset.pipeline:
+            if transform.type == 'LoadImage':
+                assert transform.apply_orientation is False
+    (first, *_) = crop_pipeline(256, 224)
+    assert first['apply_orientation'] is False
 
 
 def test_semi_supervised_protocol():

@@ -125,6 +125,19 @@ def test_dist_test_of_a_classifier_counts_every_image_once(
     assert 0 < round(hits) < 7
 
 
+def test_classifier_of_other_classes_is_not_measured(
+    root, classifier, tmp_path, monkeypatch
+):
+    config, checkpoint = classifier
+    content = torch.load(checkpoint, weights_only=True)
+    content['meta'] = {'dataset_meta': {'classes': ['first', 'second']}}
+    other = tmp_path / 'other.pth'
+    torch.save(content, other)
+
+    with pytest.raises(ValueError, match=r'classes first, second, .* has 0'):
+        run_test(root, monkeypatch, config, other, '--work-dir', tmp_path)
+
+
 def test_classifier_whose_weights_do_not_fit_is_not_measured(
     root, classifier, tmp_path, monkeypatch
 ):

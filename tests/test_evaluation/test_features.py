@@ -1,6 +1,10 @@
 """Features: what they are, and that taking them changes nothing."""
 
+import io
 import random
+import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +13,18 @@ from evaluation_toys import ToyImages, build_model
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
-from sce_mm.evaluation import NO_LABEL, check_labels, extract_features
+from sce_mm.datasets.near_duplicates import find_copies
+from sce_mm.evaluation import (
+    NO_LABEL,
+    check_labels,
+    extract_features,
+    linear_probe,
+    nearest,
+)
 from sce_mm.evaluation.features import batches_of_rank, pool
+from sce_mm.evaluation.logistic import METRICS, Part, linear_transfer
 from sce_mm.evaluation.samples import collate
+from sce_mm.evaluation.svm import LabelledFeatures, full_svm
 
 
 def loader(size: int = 10, batch_size: int = 4, **kwargs) -> DataLoader:
@@ -241,3 +254,47 @@ def test_unknown_or_absent_branches_are_refused():
     del model.momentum_encoder
     with pytest.raises(ValueError, match='SCE has no momentum encoder'):
         extract_features(model, loader(), branch='momentum')
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def blobs() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(40, 4, generator=generator), torch.arange(40) % 2
+
+
+def transfer_of_blobs() -> None:
+    part = Part(*(x.double().numpy() for x in blobs()))
+    linear_transfer(part, None, part, METRICS[0], [0.1, 1.0])
+
+
+def svm_of_blobs() -> None:
+    features, labels = blobs()
+    targets = torch.stack([labels == 0, labels == 1], dim=1)
+    part = LabelledFeatures(features.double().numpy(), targets.numpy())
+    full_svm(part, part)
+
+
+@pytest.mark.parametrize(
+    'work',
+    [
+        lambda: extract_features(build_model(), loader()),
+        lambda: nearest(blobs()[0], blobs()[0], 3),
+        lambda: linear_probe(*blobs(), *blobs()),
+        transfer_of_blobs,
+        svm_of_blobs,
+        lambda: find_copies([__file__], [__file__]),
+    ],
+)
+def test_long_work_shows_its_progress_on_terminals_only(
+    work: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+):
+    for stream, shown in ((Screen(), True), (io.StringIO(), False)):
+        monkeypatch.setattr('sys.stderr', stream)
+        work()
+        # Done of all, and the time it took.
+        found = re.search(r'(\d+)/\1\b.*\d:\d\d', stream.getvalue())
+        assert bool(found) == shown

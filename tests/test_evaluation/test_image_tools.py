@@ -24,7 +24,7 @@ from sce_mm.evaluation.svm import (
     low_shot_svm,
     normalised,
 )
-from sce_mm.evaluation.transfer_data import build_part, multi_hot, part_config
+from sce_mm.evaluation.transfer_data import build_parts, multi_hot, part_config
 from sce_mm.evaluation.transfer_sets import TRANSFER_SETS, transfer_set
 
 pytestmark = pytest.mark.integration
@@ -83,9 +83,10 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 @pytest.fixture(scope='module')
 def voc(folder: Path) -> list[LabelledFeatures]:
     parts = []
-    for split in ('trainval', 'test'):
-        entry = TRANSFER_SETS['voc2007']._replace(splits={'x': split})
-        images = build_part(entry, folder, 'x', crop_pipeline(256, 224))
+    splits = {'train': 'trainval', 'test': 'test'}
+    entry = TRANSFER_SETS['voc2007']._replace(splits=splits)
+    built = build_parts(entry, folder, crop_pipeline(256, 224))
+    for images in built.values():
         features = image_features(build_model(8), images, workers=0)
         parts.append(
             LabelledFeatures(normalised(features.numpy()), multi_hot(images))
@@ -172,7 +173,7 @@ def test_linear_transfer_of_a_checkpoint(folder, run, tmp_path):
 
 def part_of(folder: Path, name: str, part: str) -> Part | None:
     pipeline = crop_pipeline(64, 64, 'bicubic')
-    images = build_part(transfer_set(name), folder, part, pipeline)
+    images = build_parts(transfer_set(name), folder, pipeline).get(part)
     if images is None:
         return None
     features = image_features(build_model(8), images, workers=0).numpy()

@@ -4,9 +4,12 @@ import importlib.util
 import sys
 
 import pytest
+from image_files import write_noise
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from torch import nn
+
+from sce_mm.evaluation.loaders import build_labelled_loaders
 
 RECIPES = [
     'sce_resnet18_1xb64-coslr-200e_folder',
@@ -57,3 +60,31 @@ def test_views_on_the_device_are_one_option(applied):
     assert (
         cfg.model.data_preprocessor.mean == plain.model.data_preprocessor.mean
     )
+
+
+def test_knn_on_two_folders_is_one_option(applied, tmp_path):
+    for part, classes in (('bank', 'abc'), ('query', 'bc')):
+        for name in classes:
+            folder = tmp_path / part / name
+            folder.mkdir(parents=True)
+            write_noise(folder, 10)
+    words = ('--knn', str(tmp_path / 'bank'), str(tmp_path / 'query'))
+
+    (hook,) = (
+        hook
+        for hook in applied(RECIPES[0], *words).custom_hooks
+        if hook.type == 'OnlineKNNHook'
+    )
+
+    bank, query = build_labelled_loaders(hook.bank, hook.query, 0)
+    assert hook.k == 15
+    assert bank.dataset.CLASSES == query.dataset.CLASSES == tuple('abc')
+    side = applied(RECIPES[0]).train_dataloader.dataset.pipeline[1].views[0]
+    assert query.dataset[0]['inputs'].shape == (3, side['size'], side['size'])
+    without = applied(RECIPES[0], *words, '--no-validate').custom_hooks
+    assert 'OnlineKNNHook' not in [hook.type for hook in without]
+    with pytest.raises(FileNotFoundError, match='nowhere'):
+        applied(RECIPES[0], '--knn', 'nowhere', words[1])
+    linear = 'resnet18_sce-pre_1xb256-linear-steplr-100e_cifar10'
+    with pytest.raises(ValueError, match='--knn is for pretraining'):
+        applied(f'benchmarks/{linear}', *words)

@@ -1,22 +1,24 @@
 """kNN accuracy of frozen features, offline.
 
-python tools/benchmarks/knn.py CONFIG CHECKPOINT --random-init --k 10 20 100
+python tools/benchmarks/knn.py CONFIG CHECKPOINT --random-init \
+    --bank path/to/train --query path/to/test
 
-The labelled images are those of the config's OnlineKNNHook, or, of the config
-of a classifier, its training images (without augmentation) and its validation
-images.
+Without --bank and --query the labelled images are those of the config's
+OnlineKNNHook, or, of the config of a classifier, its training images (without
+augmentation) and its validation images.
 """
 
 import argparse
 
-from sce_mm.evaluation import evaluate_knn
+from sce_mm.evaluation.evaluate import labelled_features, shared_knn
 from sce_mm.evaluation.loaders import knn_settings, labelled_loaders
 from sce_mm.evaluation.offline import (
+    add_class_folder_arguments,
     evaluation_parser,
     networks,
     open_config,
+    set_class_folders,
 )
-from sce_mm.evaluation.samples import num_images
 from sce_mm.evaluation.tables import report
 from sce_mm.process_end import run_command
 
@@ -24,11 +26,13 @@ from sce_mm.process_end import run_command
 def parse_args() -> argparse.Namespace:
     """Arguments of the command line."""
     parser = evaluation_parser(__doc__)
+    add_class_folder_arguments(parser)
     parser.add_argument(
         '--k',
         nargs='+',
         type=int,
-        help='numbers of neighbours; by default those of the hook',
+        help='numbers of neighbours; by default those of the hook, else 20, '
+        'or half of a bank of fewer than 40',
     )
     parser.add_argument(
         '--temperature',
@@ -42,19 +46,22 @@ def main() -> None:
     """Evaluate each network in turn."""
     args = parse_args()
     cfg = open_config(args)
+    set_class_folders(cfg, args)
     settings = knn_settings(cfg)
     ks = args.k or settings.get('k', 20)
     temperature = args.temperature or settings.get('temperature', 0.07)
     bank, query = labelled_loaders(cfg)
     rows = []
     for name, model in networks(cfg, args):
-        accuracies = evaluate_knn(model, bank, query, ks, temperature)
+        votes = labelled_features(model, bank, 'bank')
+        queries = labelled_features(model, query, 'query set')
+        accuracies = shared_knn(votes, queries, ks, temperature)
         columns = {f'knn_top1_k{k}': x for k, x in accuracies.items()}
         rows.append({'network': name, **columns})
     report(
         rows,
-        f'kNN top-1 (%): {num_images(query)} images by their neighbours '
-        f'among {num_images(bank)}, temperature {temperature:g}',
+        f'kNN top-1 (%): {len(queries[1])} images by their neighbours '
+        f'among {len(votes[1])}, temperature {temperature:g}',
         args.out,
     )
 

@@ -1,25 +1,28 @@
 """Linear classification of frozen features, offline.
 
-python tools/benchmarks/linear_probe.py CONFIG CHECKPOINT --random-init
+python tools/benchmarks/linear_probe.py CONFIG CHECKPOINT --random-init \
+    --bank path/to/train --query path/to/test
 
-Trained on the bank and tested on the query set of the config's OnlineKNNHook,
-or on the training and validation images of the config of a classifier; needs
-scikit-learn.
+Trained on the bank and tested on the query set. Without them, on those of the
+config's OnlineKNNHook, or on the training and validation images of the config
+of a classifier. Needs scikit-learn.
 """
 
 import argparse
 
 from mmengine.dist import is_main_process
 
-from sce_mm.evaluation import check_labels, extract_features, linear_probe
+from sce_mm.evaluation import linear_probe
+from sce_mm.evaluation.evaluate import labelled_features
 from sce_mm.evaluation.linear_probe import COSTS
 from sce_mm.evaluation.loaders import labelled_loaders
 from sce_mm.evaluation.offline import (
+    add_class_folder_arguments,
     evaluation_parser,
     networks,
     open_config,
+    set_class_folders,
 )
-from sce_mm.evaluation.samples import num_images
 from sce_mm.evaluation.tables import report
 from sce_mm.process_end import run_command
 
@@ -27,6 +30,7 @@ from sce_mm.process_end import run_command
 def parse_args() -> argparse.Namespace:
     """Arguments of the command line."""
     parser = evaluation_parser(__doc__)
+    add_class_folder_arguments(parser)
     parser.add_argument(
         '--costs',
         nargs='+',
@@ -41,16 +45,15 @@ def main() -> None:
     """Evaluate each network in turn."""
     args = parse_args()
     cfg = open_config(args)
+    set_class_folders(cfg, args)
     bank, query = labelled_loaders(cfg)
     rows = []
     for name, model in networks(cfg, args):
-        features, labels = extract_features(model, bank)
-        check_labels(labels, 'bank')
-        queries, truth = extract_features(model, query)
-        check_labels(truth, 'query set')
+        train = labelled_features(model, bank, 'bank')
+        test = labelled_features(model, query, 'query set')
         # Features are on all processes; one fits the classifier.
         if is_main_process():
-            result = linear_probe(features, labels, queries, truth, args.costs)
+            result = linear_probe(*train, *test, args.costs)
             rows.append(
                 {
                     'network': name,
@@ -60,8 +63,8 @@ def main() -> None:
             )
     report(
         rows,
-        f'Linear probe top-1 (%): trained on {num_images(bank)} images, '
-        f'tested on {num_images(query)}',
+        f'Linear probe top-1 (%): trained on {len(train[1])} images, '
+        f'tested on {len(test[1])}',
         args.out,
     )
 

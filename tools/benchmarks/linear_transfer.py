@@ -28,8 +28,7 @@ from sce_mm.evaluation.offline import (
 from sce_mm.evaluation.sharing import map_shared
 from sce_mm.evaluation.tables import report
 from sce_mm.evaluation.transfer_data import (
-    PARTS,
-    build_part,
+    build_parts,
     check_classes,
     targets_of,
 )
@@ -96,11 +95,7 @@ class DataSet:
         self.entry = transfer_set(name, args.metric)
         # The crop takes the whole shorter side.
         pipeline = crop_pipeline(args.size, args.size, 'bicubic')
-        built = {
-            part: build_part(self.entry, args.data_root, part, pipeline)
-            for part in PARTS
-        }
-        self.images = {k: v for k, v in built.items() if v is not None}
+        self.images = build_parts(self.entry, args.data_root, pipeline)
         self.labels = {
             part: targets_of(images, self.entry.metric)
             for part, images in self.images.items()

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sce_mm.datasets.file_lists import find_images, is_hidden
+from sce_mm.progress import track
 
 
 def find_classes(root: Path) -> dict[str, list[str]]:
@@ -90,7 +91,11 @@ def verify_list(
     if len(set(files)) < len(files):
         twice = [file for file, n in Counter(files).items() if n > 1]
         raise ValueError(f'{path} has {twice[0]} twice')
-    missing = [file for file in files if not (root / file).is_file()]
+    missing = [
+        file
+        for file in track(files, 'Files of the list')
+        if not (root / file).is_file()
+    ]
     if missing:
         raise ValueError(
             f'{len(missing)} of {len(files)} files of {path} do not exist, '

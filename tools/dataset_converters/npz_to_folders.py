@@ -4,7 +4,7 @@
 
 FILE holds, for each part such as train and test, PART_x [n, h, w, 3] uint8
 RGB and PART_y [n] class numbers, and class_names. OUT gets
-PART/CLASS/000000.png, which CustomDataset reads with labels and
+PART/CLASS/000000.png, which LabelledImages reads with labels and
 UnlabelledImages without.
 """
 
@@ -14,6 +14,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+from sce_mm.progress import track
 
 
 def parse_args() -> argparse.Namespace:
@@ -74,7 +76,9 @@ def write_part(
     folder: Path, images: np.ndarray, labels: np.ndarray, names: list[str]
 ) -> None:
     """Write one part and read each file back."""
-    for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+    pairs = zip(images, labels, strict=True)
+    shown = track(pairs, folder.name, len(images))
+    for index, (image, label) in enumerate(shown):
         path = folder / names[int(label)] / f'{index:06d}.png'
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), image[..., ::-1])

@@ -21,6 +21,7 @@ from sce_mm.evaluation.folder_images import FolderImages
 from sce_mm.evaluation.images import image_features
 from sce_mm.evaluation.offline import networks, open_config
 from sce_mm.process_end import run_command
+from sce_mm.progress import track
 from sce_mm.visualization.embedding import (
     METHODS,
     class_colours,
@@ -59,7 +60,8 @@ def draw(
     pictures = []
     if args.thumbnails or not images.labels:
         pictures = [
-            centre_square(path, 64)[..., ::-1] for path in images.paths
+            centre_square(path, 64)[..., ::-1]
+            for path in track(images.paths, 'Thumbnails')
         ]
     figure, panels = plt.subplots(
         1,

@@ -1,8 +1,10 @@
 # ImageNet-1k with labels: crops of 8 to 100 % of the area and flips to train,
-# shorter side 256 and centre crop 224 to validate. Pillow resizes, as
-# torchvision does.
+# shorter side 256 and centre crop 224 to validate. As with torchvision, Pillow
+# resizes and the EXIF tag turns no image. A rest of a batch is no step.
+load = dict(type='LoadImage', apply_orientation=False)
 train_dataloader = dict(
     batch_size=128,
+    drop_last=True,
     num_workers=8,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
@@ -11,7 +13,7 @@ train_dataloader = dict(
         data_root='data/imagenet/',
         split='train',
         pipeline=[
-            dict(type='LoadImage'),
+            load,
             dict(
                 type='RandomResizedCrop',
                 scale=224,
@@ -33,7 +35,7 @@ val_dataloader = dict(
         data_root='data/imagenet/',
         split='val',
         pipeline=[
-            dict(type='LoadImage'),
+            load,
             dict(type='ResizeEdge', scale=256, edge='short', backend='pillow'),
             dict(type='CenterCrop', crop_size=224),
             dict(type='PackInputs'),

@@ -1,8 +1,9 @@
 # Tiny-ImageNet with labels, 64 pixels, by the lists that
-# tools/dataset_converters/tiny_imagenet.py writes; otherwise as CIFAR-10.
+# tools/dataset_converters/tiny_imagenet.py writes; otherwise as CIFAR-10. As
+# with torchvision, the EXIF tag turns no image.
 _base_ = './cifar10_eval.py'
 
-load = dict(type='LoadImage')
+load = dict(type='LoadImage', apply_orientation=False)
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,

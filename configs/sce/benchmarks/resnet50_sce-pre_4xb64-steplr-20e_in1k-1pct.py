@@ -25,6 +25,8 @@ model = dict(
 )
 train_dataloader = dict(
     batch_size=64,
+    # OpenMMLab's protocol trains on the rest of a batch too.
+    drop_last=False,
     dataset=dict(ann_file='meta/train_1percent.txt', data_prefix='train'),
 )
 auto_scale_lr = dict(base_batch_size=256)

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from ...evaluation import evaluate_knn, select_backbone
 from ...evaluation.knn import check_ks, check_temperature
-from ...evaluation.loaders import build_labelled_loader
+from ...evaluation.loaders import build_labelled_loaders
 from ...evaluation.neighbours import check_bank_size
 from ...evaluation.samples import num_images
 
@@ -19,9 +19,11 @@ from ...evaluation.samples import num_images
 class OnlineKNNHook(Hook):
     """kNN accuracy of the frozen backbone on a labelled set.
 
-    The labels serve this evaluation alone. It changes nothing of the
-    training: batch norm statistics, queue, mode of every module and random
-    generators are as before, so the losses are those of a run without it::
+    The labels serve this evaluation alone. Class folders of the same name are
+    the same class; images that cannot be read are left out. It changes
+    nothing of the training: batch norm statistics, queue, mode of every
+    module and random generators are as before, so the losses are those of a
+    run without it::
 
         dict(
             type='OnlineKNNHook',
@@ -121,8 +123,9 @@ class OnlineKNNHook(Hook):
 
     def _build(self, runner: Runner) -> tuple[DataLoader, DataLoader]:
         if self._loaders is None:
-            bank = build_labelled_loader(self.bank, 'bank', runner.seed)
-            query = build_labelled_loader(self.query, 'query set', runner.seed)
+            bank, query = build_labelled_loaders(
+                self.bank, self.query, runner.seed
+            )
             check_bank_size(num_images(bank), max(self.k))
             self._loaders = bank, query
         return self._loaders

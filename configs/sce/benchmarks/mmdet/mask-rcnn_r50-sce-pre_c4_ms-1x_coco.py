@@ -5,8 +5,8 @@
 The protocol that MoCo introduced: 8 GPUs x 2 images, lr 0.02 in steps, short
 side 640 to 800, extra norm after the last stage, synchronised batch norm
 everywhere, nothing frozen. MoCo counts 90,000 iterations, this file 12 epochs
-(87,960). That its warm-up takes 1000 iterations is from memory, and that the
-statistics before an evaluation are of 200 batches. Nothing was measured here.
+(87,960). Warm-up takes 1000 iterations, and statistics before an evaluation
+are of 200 batches: defaults of detectron2. Nothing was measured here.
 """
 
 _base_ = [

@@ -1,0 +1,193 @@
+"""Labelled images whose classes are known by the names of their folders."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mmengine.fileio import get_file_backend
+from mmengine.logging import print_log
+from mmpretrain.datasets import CustomDataset
+from mmpretrain.registry import DATASETS
+
+from .file_lists import IMAGE_EXTENSIONS, is_hidden, printable
+from .replacement import ReplaceUnreadable
+
+_LISTED = 10
+
+
+@DATASETS.register_module()
+class LabelledImages(ReplaceUnreadable, CustomDataset):
+    """mmpretrain's ``CustomDataset`` with class folders known by name.
+
+    Without a list (``ann_file``) each folder with an image in it is a class.
+    Hidden folders and files do not count. What is left out, and classes of
+    ``folders`` without an image here, are named in the log.
+
+    Args:
+        folders: Names of the class folders in the order of their labels, if
+            those of another data set are to be shared. Defaults to
+            ``classes``, if that names the folders, else to the folders here,
+            sorted.
+        extensions: What counts as an image in a folder, in any case.
+        **kwargs: Of ``CustomDataset``. Unreadable images are replaced, or
+            an error with ``test_mode``.
+
+    Raises:
+        FileNotFoundError: There are no images in class folders.
+        ValueError: A folder is not among ``folders``, or ``classes`` are not
+            as many as the folders.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[str] | None = None,
+        extensions: Sequence[str] = (*IMAGE_EXTENSIONS, '.ppm', '.pgm'),
+        **kwargs: Any,
+    ) -> None:
+        self._folders = folders
+        super().__init__(extensions=extensions, **kwargs)
+
+    def label_names(self) -> list[str]:
+        """Names of the class folders in the order of their labels."""
+        return self._in_order(list(self._files_of_folders()))
+
+    def is_valid_file(self, filename: str) -> bool:
+        """Whether a path below a class folder is an image to take."""
+        return super().is_valid_file(filename) and not any(
+            map(is_hidden, filename.split(os.sep))
+        )
+
+    def _find_samples(self) -> list[Any]:
+        """Path and label of every image of the folders."""
+        if not self.with_label:
+            return list(super()._find_samples())
+        files = self._files_of_folders()
+        names = self._in_order(list(files))
+        if foreign := sorted(set(files) - set(names)):
+            raise ValueError(
+                f'{self.img_prefix} has folders of classes that are unknown '
+                f'elsewhere: {listed(foreign)}. Known are {listed(names)}; '
+                'classes are compared by the names of their folders'
+            )
+        if self.CLASSES is None:
+            self._metainfo['classes'] = tuple(names)
+        elif len(self.CLASSES) != len(names):
+            raise ValueError(
+                f'{self.img_prefix} has {len(names)} class folders '
+                f'({listed(names)}), but classes names {len(self.CLASSES)} '
+                f'({listed(self.CLASSES)})'
+            )
+        self._say_what_is_left_out(list(files), names)
+        return [
+            (f'{name}/{file}', label)
+            for label, name in enumerate(names)
+            for file in files.get(name, ())
+        ]
+
+    def _files_of_folders(self) -> dict[str, list[str]]:
+        """The images of each folder that has some, both sorted."""
+        folders = self._folders_here()
+        found = {
+            name: self._images(name, list_dir=False, recursive=True)
+            for name in folders
+        }
+        if not any(found.values()):
+            raise FileNotFoundError(
+                f'no image in class folders in {self.img_prefix!r}: expected '
+                'a folder for each class with images of '
+                f'{" ".join(sorted(self.extensions))}, found '
+                f'{listed(folders) or "no folder"}'
+            )
+        return {name: files for name, files in found.items() if files}
+
+    def _in_order(self, own: list[str]) -> list[str]:
+        if self._folders is not None:
+            return list(self._folders)
+        # Else they are names to show, in the order of the folders.
+        if self.CLASSES is not None and set(own) <= set(self.CLASSES):
+            return list(self.CLASSES)
+        return own
+
+    def _folders_here(self) -> list[str]:
+        names = self._entries('', list_file=False)
+        return sorted(name for name in names if not is_hidden(name))
+
+    def _images(self, folder: str, **kinds: bool) -> list[str]:
+        return sorted(
+            filter(self.is_valid_file, self._entries(folder, **kinds))
+        )
+
+    def _entries(self, folder: str, **kinds: bool) -> Iterator[str]:
+        backend = get_file_backend(self.img_prefix, enable_singleton=True)
+        place = backend.join_path(self.img_prefix, folder)
+        entries: Iterator[str] = backend.list_dir_or_file(place, **kinds)
+        return entries
+
+    def _say_what_is_left_out(self, own: list[str], names: list[str]) -> None:
+        empty = [name for name in self._folders_here() if name not in own]
+        absent = [name for name in names if name not in own]
+        beside = len(self._images('', list_dir=False))
+        for found, message in (
+            (empty, f'no image in the folders {listed(empty)}: no classes'),
+            (absent, f'no images of the classes {listed(absent)}'),
+            (beside, f'{beside} image(s) beside the class folders left out'),
+        ):
+            if found:
+                print_log(
+                    f'{self.img_prefix}: {message}',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+
+
+def share_labels(reference: Any, *others: Any) -> None:
+    """Give class folders of the same name the same label everywhere.
+
+    All ``CustomDataset`` in the configs become :class:`LabelledImages`, those
+    in the others with ``test_mode``: an accuracy is that of the images asked
+    for.
+
+    Args:
+        reference: Config of a data set, perhaps in wrappers. Its class
+            folders are the classes.
+        *others: Configs of data sets, changed in place like the first.
+
+    Raises:
+        FileNotFoundError: The reference has no images in class folders.
+    """
+    names: dict[str, None] = {}
+    for leaf in _labelled_leaves(reference):
+        if not leaf.get('ann_file'):
+            lazy = {**leaf, 'pipeline': [], 'lazy_init': True}
+            names |= dict.fromkeys(DATASETS.build(lazy).label_names())
+    for config in (reference, *others):
+        for leaf in _labelled_leaves(config):
+            if config is not reference:
+                leaf['test_mode'] = True
+            if names and not leaf.get('ann_file'):
+                leaf['folders'] = list(names)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f' and {len(names) - _LISTED} more' if names[_LISTED:] else ''
+    return ', '.join(map(printable, names[:_LISTED])) + more
+
+
+def _labelled_leaves(config: Any) -> Iterator[Any]:
+    """Labelled images within wrappers, made data sets of this kind."""
+    if not isinstance(config, dict):
+        return
+    for inner in (config.get('dataset'), *(config.get('datasets') or ())):
+        yield from _labelled_leaves(inner)
+    kind = config.get('type')
+    if isinstance(kind, str):
+        kind = DATASETS.get(kind)
+    if kind in (CustomDataset, LabelledImages) and config.get(
+        'with_label', True
+    ):
+        config['type'] = 'mmpretrain.LabelledImages'
+        yield config

@@ -1,0 +1,291 @@
+"""Class folders are compared by name, and no image stands in for another."""
+
+import json
+import re
+import runpy
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from evaluation_toys import build_model, toy_config
+from mmengine.config import Config
+from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmpretrain.registry import DATASETS
+from torch.utils.data import DataLoader, Subset
+
+from sce_mm.datasets import LabelledImages
+from sce_mm.datasets.labelled_images import share_labels
+from sce_mm.evaluation import extract_features
+from sce_mm.evaluation.loaders import build_labelled_loaders
+from sce_mm.evaluation.samples import NoReplacement, collate
+from sce_mm.launch import build_runner
+
+COLOURS = {'a': (200, 30, 30), 'b': (30, 200, 30), 'c': (30, 30, 200)}
+PIPELINE = [{'type': 'LoadImage'}, {'type': 'PackInputs'}]
+HIDDEN = (
+    '.ipynb_checkpoints/1.png',
+    '@eaDir/1.png',
+    '__MACOSX/1.png',
+    '$RECYCLE.BIN/1.png',
+    'b/._1.png',
+    'b/.ipynb_checkpoints/1.png',
+)
+
+
+def write(root: Path, classes: str, count: int = 4) -> Path:
+    """Folders of images of one colour each."""
+    random = np.random.default_rng(len(str(root)))
+    for name in classes:
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            noise = random.integers(-20, 20, (32, 32, 3))
+            image = (noise + COLOURS.get(name, (90, 90, 90))).astype(np.uint8)
+            cv2.imwrite(str(root / name / f'{index}.png'), image)
+    return root
+
+
+def litter(root: Path) -> None:
+    """What file servers, notebooks and archives leave, with an image each."""
+    for name in HIDDEN:
+        path = root / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        shutil.copy(root / 'b' / '0.png', path)
+    (root / '0-empty').mkdir()
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Bank of a, b, c and queries of b, c, with litter in both."""
+    bank = write(tmp_path / 'train', 'abc', 6)
+    query = write(tmp_path / 'test', 'bc')
+    for root in (bank, query):
+        litter(root)
+    return bank, query
+
+
+def config_of(root: Path, **options: Any) -> dict[str, Any]:
+    return {
+        'type': 'CustomDataset',
+        'data_root': str(root),
+        'pipeline': PIPELINE,
+        **options,
+    }
+
+
+def loader_of(root: Path, **options: Any) -> dict[str, Any]:
+    dataset = config_of(root, **options)
+    return {'batch_size': 4, 'num_workers': 0, 'dataset': dataset}
+
+
+def test_hidden_and_empty_folders_are_no_classes(folders, caplog):
+    images = LabelledImages(data_root=str(folders[0]), pipeline=PIPELINE)
+
+    assert images.CLASSES == ('a', 'b', 'c')
+    assert images.get_gt_labels().tolist() == [0] * 6 + [1] * 6 + [2] * 6
+
+
+@pytest.mark.parametrize(
+    ('classes', 'labels'),
+    [
+        (None, {0: 'b', 1: 'c'}),
+        # They name the folders, or are shown for them.
+        (['c', 'b', 'x'], {0: 'c', 1: 'b'}),
+        (['dog', 'cat'], {0: 'b', 1: 'c'}),
+    ],
+)
+def test_labels_follow_the_classes_that_are_given(folders, classes, labels):
+    images = LabelledImages(data_root=str(folders[1]), classes=classes)
+
+    for index in range(len(images)):
+        info = images.get_data_info(index)
+        folder = Path(info['img_path']).parent.name
+        assert labels[info['gt_label']] == folder
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        (dict(folders=['a', 'b']), ('c', 'a, b', 'names of their folders')),
+        (dict(classes=['dog']), ('2 class folders', 'b, c', '1 (dog)')),
+        (dict(data_prefix='b'), ('no image in class folders',)),
+    ],
+)
+def test_folders_that_do_not_fit_are_named(folders, options, words):
+    with pytest.raises((ValueError, OSError)) as caught:
+        LabelledImages(data_root=str(folders[1]), **options)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize('wrapped', [False, True])
+def test_labels_are_shared_within_wrappers(folders, wrapped):
+    train, test = map(config_of, folders)
+    if wrapped:
+        train = {'type': 'RepeatDataset', 'times': 2, 'dataset': train}
+        test = {'type': 'ConcatDataset', 'datasets': [test, test.copy()]}
+
+    share_labels(train, test)
+
+    names = []
+    for config in (train, test):
+        dataset = DATASETS.build(config)
+        names.append(dataset.metainfo['classes'])
+        for index in range(len(dataset)):
+            info = dataset.get_data_info(index)
+            folder = Path(info['img_path']).parent.name
+            assert names[-1][info['gt_label']] == folder
+    assert names == [('a', 'b', 'c')] * 2
+
+
+@pytest.fixture
+def run(root: Path, tmp_path: Path, monkeypatch) -> Callable[..., dict]:
+    """Call a tool with a checkpoint; gives the row of results."""
+    toy_config().dump(tmp_path / 'toy.py')
+    state = build_model(8).state_dict()
+    torch.save({'state_dict': state}, tmp_path / 'last.pth')
+
+    def call(tool: str, *words: object) -> dict:
+        out = tmp_path / 'out.json'
+        arguments = [tool, tmp_path / 'toy.py', tmp_path / 'last.pth', *words]
+        arguments += ['--workers', 0, '--out', out]
+        monkeypatch.setattr(sys, 'argv', list(map(str, arguments)))
+        path = root / 'tools' / 'benchmarks' / f'{tool}.py'
+        runpy.run_path(str(path))['main']()
+        (row,) = json.loads(out.read_text())
+        return row
+
+    return call
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ('tool', 'column'),
+    [('knn', 'knn_top1_k9'), ('linear_probe', 'linear_top1')],
+)
+def test_two_folders_on_the_command_line(folders, run, capsys, tool, column):
+    bank, query = folders
+    for name in ('0.png', '1.png'):
+        (query / 'b' / name).write_bytes(b'')
+
+    row = run(tool, '--bank', bank, '--query', query, '--crop', 32)
+
+    # Whether colours are told apart is not in question, labels are.
+    assert row[column] == 100
+    (heading,) = re.findall('.*top-1.*', capsys.readouterr().out)
+    assert {'18', '6'} <= set(re.findall(r'\d+', heading))
+
+
+@pytest.mark.integration
+def test_linear_transfer_of_folders(folders, run):
+    root = folders[0].parent
+    row = run(
+        'linear_transfer', '--data-root', root.parent, '--datasets', root.name
+    )
+    assert row['score'] == 100
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (('--bank', 'test', '--query', 'train'), ('query', 'a', 'b, c')),
+        (('--bank', 'train'), ('--query',)),
+        (('--query', 'test'), ('--bank',)),
+        (('--bank', 'train', '--query', 'nowhere'), ('query', 'nowhere')),
+        (('--bank', 'test/b', '--query', 'test'), ('no image in class',)),
+    ],
+)
+def test_mistakes_with_two_folders(folders, run, words, message):
+    root = folders[0].parent
+    words = [x if x.startswith('--') else root / x for x in words]
+    with pytest.raises((ValueError, OSError)) as caught:
+        run('knn', *words, '--crop', 32)
+    for word in message:
+        assert word in str(caught.value)
+
+
+def test_classes_of_lists_and_folders_are_compared(folders):
+    bank, query = folders
+    (query / 'list.txt').write_text('b/0.png 0\nc/0.png 1\n')
+    listed = loader_of(query, ann_file='list.txt', classes=['b', 'c'])
+    with pytest.raises(ValueError, match='a, b, c against b, c'):
+        build_labelled_loaders(loader_of(bank), listed, 0)
+
+
+def wrappers(dataset: Any) -> list[tuple[Any, int]]:
+    """Data sets with the image 1 of the given one, and its place there."""
+    size = len(dataset)
+    return [
+        (dataset, 1),
+        (RepeatDataset(dataset, 2), size + 1),
+        (ConcatDataset([dataset, dataset]), size + 1),
+        (Subset(dataset, [0, 1]), 1),
+    ]
+
+
+@pytest.mark.parametrize('test_mode', [False, True])
+def test_an_unreadable_image_is_none_in_every_wrapper(folders, test_mode):
+    (folders[1] / 'b' / '1.png').write_bytes(b'no image')
+    built = LabelledImages(
+        data_root=str(folders[1]), pipeline=PIPELINE, test_mode=test_mode
+    )
+    for dataset, place in wrappers(built):
+        images = NoReplacement(dataset)
+        assert images[place] is None
+        assert images[0] is not None
+        assert images.path(place).endswith('b/1.png')
+
+
+@pytest.mark.parametrize('broken', [[0], [0, 1, 2, 3], [2, 7], [1, 4, 5]])
+def test_features_are_those_of_the_images_that_can_be_read(folders, broken):
+    dataset = DATASETS.build(config_of(folders[1]))
+    model = build_model()
+    loader = DataLoader(dataset, 2, collate_fn=collate)
+    expected, labels = extract_features(model, loader)
+    for index in broken:
+        Path(dataset.get_data_info(index)['img_path']).write_bytes(b'')
+    kept = [i for i in range(len(dataset)) if i not in broken]
+
+    features, found = extract_features(model, loader)
+
+    assert found.tolist() == labels[kept].tolist()
+    torch.testing.assert_close(features, expected[kept])
+
+
+def test_without_any_readable_image_there_is_nothing_to_measure(folders):
+    for path in folders[1].glob('?/*.png'):
+        path.write_bytes(b'')
+    with pytest.raises(ValueError, match=r'none of the 8 images.*query set'):
+        build_labelled_loaders(*map(loader_of, folders), 0)
+
+
+@pytest.mark.integration
+def test_validation_of_a_classifier_has_the_labels_of_its_training(
+    root, folders, tmp_path
+):
+    base = root / 'configs' / 'sce' / 'benchmarks'
+    base /= 'resnet18_sce-pre_1xb256-linear-steplr-100e_tinyimagenet.py'
+    cfg = Config.fromfile(base)
+    cfg.work_dir, cfg.launcher = str(tmp_path / 'run'), 'none'
+    cfg.experiment_name = 'class_folders'
+    cfg.model.backbone.update(base_channels=4, stem_channels=4)
+    parts = ('train', 'val', 'test')
+    for part, folder in zip(parts, (*folders, folders[1]), strict=True):
+        loader = cfg[f'{part}_dataloader']
+        loader.update(num_workers=0, persistent_workers=False)
+        loader.dataset = config_of(folder)
+    (folders[1] / 'b' / '1.png').write_bytes(b'')
+    (folders[1] / 'c' / '2.png').write_bytes(b'')
+
+    runner = build_runner(cfg)
+
+    for loader in (runner.val_dataloader, runner.test_dataloader):
+        assert loader.dataset.get_gt_labels().tolist() == [1] * 4 + [2] * 4
+        with pytest.raises(RuntimeError, match=r'(?s)b/1\.png.*c/2\.png'):
+            list(loader)
