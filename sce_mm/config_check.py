@@ -17,6 +17,8 @@ from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
+from .errors import UserError
+
 _TOP_LEVEL = {
     *inspect.signature(Runner.__init__).parameters,
     'compile',
@@ -35,7 +37,7 @@ _TAKEN_BEFORE = {
 }
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """Everything that is wrong with a config."""
 
 

@@ -8,10 +8,10 @@ from tiny_runner import TinyImages, build_runner
 from torch.utils.data import DataLoader
 
 from sce_mm import launch
+from sce_mm.command_line import add_common_arguments
 from sce_mm.config_check import ConfigError
 from sce_mm.datasets import SeededSampler
 from sce_mm.launch import (
-    add_common_arguments,
     load_config,
     require_batches,
     scale_learning_rate,

@@ -11,6 +11,7 @@ import argparse
 import os
 
 from sce_mm.datasets import ImageCache, build_cache
+from sce_mm.process_end import run_command
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)
