@@ -4,7 +4,9 @@ Importing this package registers everything that pretraining needs in the
 registries of mmpretrain. What detection needs is in ``sce_mm.detection``.
 """
 
+from contextlib import redirect_stdout
 from importlib import import_module
+from io import StringIO
 
 from .compat import check_stack, starts_light
 from .version import __version__
@@ -19,8 +21,10 @@ def register() -> None:
         ImportError: Something is missing, too old or new, or mixed.
     """
     check_stack()
-    for name in ('datasets', 'engine', 'evaluation', 'models', 'transfer'):
-        import_module(f'{__name__}.{name}')
+    # mmpretrain of onedl prints what it did without, which is no news.
+    with redirect_stdout(StringIO()):
+        for name in ('datasets', 'engine', 'evaluation', 'models', 'transfer'):
+            import_module(f'{__name__}.{name}')
 
 
 # The doctor examines broken stacks: it must start on them.

@@ -16,7 +16,7 @@ from .engine.steps import accumulation, steps_per_epoch, total_steps
 from .engine.warmup_cosine import WarmupCosineLR
 from .launch import build_runner, require_batches, scale_learning_rate
 from .models.utils import unwrapped
-from .step_timer import SECONDS, StepTimer
+from .step_timer import SECONDS, StepTimer, hours_text
 
 _STEPS = 2
 
@@ -163,7 +163,7 @@ def _time(runner: Runner, timer: StepTimer) -> str:
     if not timer.steps:
         return 'too few steps to time them'
     return (
-        f'{timer.median * runner.max_iters / 3600:.2g} hours, from '
+        f'{hours_text(timer.median * runner.max_iters / 3600)} hours, from '
         f'{timer.median:.2g} s an iteration, the median of {timer.steps}, '
         'without evaluation'
     )

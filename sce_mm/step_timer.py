@@ -51,3 +51,8 @@ class StepTimer:
     def median(self) -> float:
         """Seconds of a step; NaN if none was timed."""
         return median(self._times) if self._times else float('nan')
+
+
+def hours_text(hours: float) -> str:
+    """Hours with as many digits as an estimate has."""
+    return f'{hours:.0f}' if hours >= 10 else f'{hours:.2g}'

@@ -25,7 +25,7 @@ SCE_MM_STOPPED_FILE=$(mktemp -u)
 export SCE_MM_STOPPED_FILE
 
 env PYTHONPATH="$here/..:${PYTHONPATH:-}" \
-    "${PYTHON:-python}" -m torch.distributed.run \
+    "${PYTHON:-python}" "$here/run_processes.py" \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \
