@@ -68,6 +68,7 @@ def wrong_names(cfg: Config) -> Iterator[str]:
     yield from _top_level(cfg)
     for key in cfg:
         yield from _walk(cfg[key], key, ours)
+    yield from _left_over(cfg.get('optim_wrapper'))
 
 
 def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
@@ -106,6 +107,20 @@ def _walk(node: Any, path: str, ours: dict[str, type]) -> Iterator[str]:
         yield from wrong_arguments(node, path, cls)
     for key, value in node.items():
         yield from _walk(value, f'{path}.{key}', ours)
+
+
+def _left_over(wrapper: Any) -> Iterator[str]:
+    """What an optimiser wrapper of mmengine does not take from another one.
+
+    Such as the scale of float16, when only the type was changed.
+    """
+    if not isinstance(wrapper, dict) or 'optimizer' not in wrapper:
+        return
+    name = str(wrapper.get('type', 'OptimWrapper'))
+    cls = registry.OPTIM_WRAPPERS.module_dict.get(name)
+    if cls is not None:
+        for problem in wrong_arguments(wrapper, 'optim_wrapper', cls):
+            yield f'{problem}. --amp none, float16 or bfloat16 sets them all'
 
 
 def _wrong_scope(scope: Any, path: str) -> Iterator[str]:

@@ -146,6 +146,10 @@ def test_everything_is_found_at_once(images, tmp_path):
             {'train_dataloader.persistent_workers': True},
             'persistent_workers: there are none with num_workers=0',
         ),
+        (
+            {'optim_wrapper.loss_scale': 'dynamic'},
+            "optim_wrapper: OptimWrapper has no argument 'loss_scale'",
+        ),
         *(
             ({'randomness.seed': wrong}, 'randomness.seed: must be a whole')
             for wrong in ('a', -1, 0.0, False, 2**32)

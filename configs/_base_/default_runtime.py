@@ -18,7 +18,7 @@ custom_hooks = [
     dict(type='MomentumUpdateHook'),
     # What a detector must know of the weights travels in the checkpoint.
     dict(type='TransferMetaHook'),
-    # On SIGTERM or Ctrl-C: save, exit with 75. docs/running.md says what follows.
+    # On SIGTERM or Ctrl-C: save, exit with 75, see docs/running.md.
     dict(type='PreemptionHook'),
     # Stops before a step that is not finite; warns of a collapse.
     dict(type='NumericalGuardHook'),
