@@ -4,19 +4,29 @@ Importing this package registers everything that pretraining needs in the
 registries of mmpretrain. What detection needs is in ``sce_mm.detection``.
 """
 
-from .compat import check_stack, doctor_is_running
+from contextlib import redirect_stdout
+from importlib import import_module
+from io import StringIO
+
+from .compat import check_stack, starts_light
 from .version import __version__
 
-# The doctor examines broken stacks: it must start on them.
-if not doctor_is_running():
-    check_stack()
-    from . import datasets, engine, evaluation, models, transfer
+__all__ = ['__version__', 'register']
 
-__all__ = [
-    '__version__',
-    'datasets',
-    'engine',
-    'evaluation',
-    'models',
-    'transfer',
-]
+
+def register() -> None:
+    """Import everything that pretraining needs, which takes seconds.
+
+    Raises:
+        ImportError: Something is missing, too old or new, or mixed.
+    """
+    check_stack()
+    # mmpretrain of onedl prints what it did without, which is no news.
+    with redirect_stdout(StringIO()):
+        for name in ('datasets', 'engine', 'evaluation', 'models', 'transfer'):
+            import_module(f'{__name__}.{name}')
+
+
+# The doctor examines broken stacks: it must start on them.
+if not starts_light():
+    register()

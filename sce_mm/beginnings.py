@@ -9,9 +9,10 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from .engine.find_checkpoint import newest_whole_checkpoint
+from .engine.find_checkpoint import checkpoints_in, newest_whole_checkpoint
 from .engine.hooks.durable_checkpoint_hook import STOPPED
 from .engine.run_state import KEY, require_resumable
+from .errors import UserError
 from .safe_loading import read_resumable
 
 AUTO = 'auto'
@@ -27,7 +28,7 @@ def set_resume(cfg: Config, checkpoint: str) -> None:
     cfg.resume = True
     cfg.load_from = None if checkpoint == AUTO else checkpoint
     if cfg.load_from and not Path(cfg.load_from).is_file():
-        raise FileNotFoundError(f'no checkpoint at {cfg.load_from}')
+        raise FileNotFoundError(f'--resume: no checkpoint at {checkpoint}')
 
 
 def set_initial_weights(cfg: Config, checkpoint: str) -> None:
@@ -37,7 +38,7 @@ def set_initial_weights(cfg: Config, checkpoint: str) -> None:
         FileNotFoundError: There is no such file.
     """
     if not Path(checkpoint).is_file():
-        raise FileNotFoundError(f'no checkpoint at {checkpoint}')
+        raise FileNotFoundError(f'--init-from: no checkpoint at {checkpoint}')
     hooks = cfg.setdefault('default_hooks', {})
     hooks['initial_weights'] = dict(
         type='InitialWeightsHook', checkpoint=checkpoint
@@ -66,10 +67,11 @@ def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
         )
     path = checkpoint
     if checkpoint == AUTO:
-        found = newest_whole_checkpoint(cfg.work_dir, _NAMES)
+        folder = checkpoint_folder(cfg)
+        found = newest_whole_checkpoint(folder, _names(cfg))
         if found is None:
             raise FileNotFoundError(
-                f'--continue-for: no checkpoint in {cfg.work_dir}; name '
+                f'--continue-for: no checkpoint in {folder}; name '
                 'another folder with --work-dir or a file with --resume'
             )
         path = str(found)
@@ -100,7 +102,61 @@ def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
 
 def has_checkpoint(cfg: Config) -> bool:
     """Whether the work dir has a whole checkpoint."""
-    return newest_whole_checkpoint(cfg.work_dir, _NAMES) is not None
+    folder = checkpoint_folder(cfg)
+    return newest_whole_checkpoint(folder, _names(cfg)) is not None
+
+
+def refuse_overwriting(cfg: Config) -> None:
+    """See that a run that begins does not write over one that is there.
+
+    Raises:
+        UserError: The folder has checkpoints of a run that this one does not
+            go on with.
+    """
+    folder = checkpoint_folder(cfg)
+    found = checkpoints_in(folder, _names(cfg))
+    source = cfg.get('load_from') if cfg.get('resume') else None
+    # Without a file --resume takes the newest one of the folder.
+    if not found or (cfg.get('resume') and source is None):
+        return
+    run = f'{folder} holds a run, at {_position(found[0])}'
+    if source is None:
+        raise UserError(
+            f'{run}, and a new one would write over it: --resume to go on '
+            'with it, or another --work-dir'
+        )
+    if Path(source).resolve().parent != folder.resolve():
+        raise UserError(
+            f'{run}, and {source} is of another one: --resume without a file '
+            'to go on with the one that is there, or another --work-dir'
+        )
+
+
+def checkpoint_folder(cfg: Config) -> Path:
+    """Where the checkpoints of a run go."""
+    out_dir = _checkpoint_options(cfg).get('out_dir')
+    if out_dir is None or out_dir == cfg.work_dir:
+        return Path(cfg.work_dir)
+    return Path(out_dir) / Path(cfg.work_dir).name
+
+
+def _checkpoint_options(cfg: Config) -> dict:
+    hooks = cfg.get('default_hooks')
+    hook = hooks.get('checkpoint') if isinstance(hooks, dict) else None
+    return hook if isinstance(hook, dict) else {}
+
+
+def _names(cfg: Config) -> list[str]:
+    own = _checkpoint_options(cfg).get('filename_tmpl')
+    return [*_NAMES, own] if isinstance(own, str) else [*_NAMES]
+
+
+def _position(checkpoint: Path) -> str:
+    """Where a run is, by the name of its checkpoint."""
+    number = ''.join(filter(str.isdigit, checkpoint.stem))
+    unit = 'epoch' if checkpoint.stem.startswith('epoch') else 'iteration'
+    named = checkpoint.stem.startswith(('epoch', 'iter', 'stopped'))
+    return f'{unit} {number}' if named else checkpoint.name
 
 
 def restarted() -> bool:

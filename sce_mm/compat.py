@@ -95,9 +95,18 @@ def _pip_install(names: Iterable[str], family: str) -> str:
     return 'pip install ' + ' '.join(f"'{w}'" for w in wanted)
 
 
-def doctor_is_running() -> bool:
-    """Whether this process is ``python -m sce_mm.doctor``."""
-    return ('-m', 'sce_mm.doctor') in pairwise(sys.orig_argv)
+def starts_light() -> bool:
+    """Whether the program does not want all of the package at once.
+
+    That is ``python -m sce_mm.doctor``, and each tool with a line
+    ``__starts_light__ = True``, which reads its arguments before it calls
+    :func:`sce_mm.register`.
+    """
+    program = sys.modules.get('__main__')
+    return getattr(program, '__starts_light__', False) or (
+        '-m',
+        'sce_mm.doctor',
+    ) in pairwise(sys.orig_argv)
 
 
 def check_stack() -> None:

@@ -17,6 +17,8 @@ from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
+from .errors import UserError
+
 _TOP_LEVEL = {
     *inspect.signature(Runner.__init__).parameters,
     'compile',
@@ -45,7 +47,7 @@ BY_NAME = (
 )
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """Everything that is wrong with a config."""
 
 
@@ -76,6 +78,7 @@ def wrong_names(cfg: Config) -> Iterator[str]:
     yield from _top_level(cfg)
     for key in cfg:
         yield from _walk(cfg[key], key, ours)
+    yield from _left_over(cfg.get('optim_wrapper'))
 
 
 def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
@@ -117,6 +120,20 @@ def _walk(node: Any, path: str, ours: dict[str, type]) -> Iterator[str]:
         yield from wrong_arguments(node, path, cls)
     for key, value in node.items():
         yield from _walk(value, f'{path}.{key}', ours)
+
+
+def _left_over(wrapper: Any) -> Iterator[str]:
+    """What an optimiser wrapper of mmengine does not take from another one.
+
+    Such as the scale of float16, when only the type was changed.
+    """
+    if not isinstance(wrapper, dict) or 'optimizer' not in wrapper:
+        return
+    name = str(wrapper.get('type', 'OptimWrapper'))
+    cls = registry.OPTIM_WRAPPERS.module_dict.get(name)
+    if cls is not None:
+        for problem in wrong_arguments(wrapper, 'optim_wrapper', cls):
+            yield f'{problem}. --amp none, float16 or bfloat16 sets them all'
 
 
 def _wrong_scope(scope: Any, path: str) -> Iterator[str]:

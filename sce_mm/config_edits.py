@@ -1,11 +1,15 @@
-"""Data and weights of a command line in place of those of a config."""
+"""What a command line and the machine put in place of a config's values."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
 from .config_parts import find_hook
 from .datasets import LabelledImages
+from .engine.optimizers.bf16 import computes_in_bfloat16
+from .errors import UserError
 from .evaluation.images import crop_pipeline
 from .training_data import image_side, innermost_dataset
 
@@ -21,16 +25,26 @@ _ADDED_BY_MMENGINE = {
     'checkpoint',
 }
 
+# Names of precisions and what trains in them.
+PRECISIONS = {
+    'none': 'OptimWrapper',
+    'float16': 'AmpOptimWrapper',
+    'bfloat16': 'BF16OptimWrapper',
+}
+
 
 def set_data(cfg: Config, folders: list[str]) -> None:
     """Point the innermost training data set to other folders.
 
     Raises:
-        ValueError: The config trains on something else than a folder.
+        UserError: One is not there, or the config trains on something else.
     """
+    for folder in folders:
+        if not Path(folder).expanduser().is_dir():
+            raise UserError(f'--data: there is no folder {folder}')
     _, dataset = innermost_dataset(cfg)
     if dataset.type != 'UnlabelledImages':
-        raise ValueError(
+        raise UserError(
             f'--data takes a folder of unlabelled images, but this config '
             f'trains on {dataset.type}: use a config that ends in _folder, '
             'or set train_dataloader.dataset through --cfg-options'
@@ -50,7 +64,7 @@ def set_pretrained(cfg: Config, path: str) -> None:
         ValueError: The config loads no backbone.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f'no backbone file at {path}')
+        raise FileNotFoundError(f'--pretrained: no backbone file at {path}')
     if hook := find_hook(cfg, 'PretrainedBackboneHook'):
         hook['checkpoint'] = path
         return
@@ -148,3 +162,96 @@ def set_knn(
         'bank': loader(bank),
         'query': loader(query),
     }
+
+
+def without_evaluation(cfg: Config) -> None:
+    """Train and nothing else."""
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    remove_hooks(cfg, 'OnlineKNNHook')
+
+
+def set_precision(cfg: Config, precision: str) -> None:
+    """Train in one of ``PRECISIONS``, whatever the config trains in.
+
+    Raises:
+        UserError: The config has no optimiser wrapper.
+    """
+    wrapper = cfg.get('optim_wrapper')
+    if not isinstance(wrapper, dict):
+        raise UserError(f'optim_wrapper: must be a dict, got {wrapper!r}')
+    wrapper['type'] = PRECISIONS[precision]
+    # Only float16 has a range so small that gradients need a scale.
+    for name in ('dtype', 'use_fsdp', 'loss_scale'):
+        if precision != 'float16' or name == 'dtype':
+            wrapper.pop(name, None)
+    if precision == 'float16':
+        wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def fit_precision(cfg: Config, device: str) -> str:
+    """Train in a precision that the device has and is not slow in.
+
+    Args:
+        cfg: Config.
+        device: As ``mmengine.device.get_device`` names it.
+
+    Returns:
+        What was changed, or nothing.
+    """
+    kind = (cfg.get('optim_wrapper') or {}).get('type')
+    name = str(getattr(kind, '__name__', kind)).rpartition('.')[2]
+    narrow = computes_in_bfloat16()
+    if device not in ('cpu', 'mps') or name not in (
+        'AmpOptimWrapper',
+        *(() if narrow else ('BF16OptimWrapper',)),
+    ):
+        return ''
+    if name == 'AmpOptimWrapper':
+        reason = 'float16 needs a GPU, and none was found'
+    else:
+        reason = 'this processor has no bfloat16 and would crawl'
+    precision = 'bfloat16' if narrow else 'none'
+    set_precision(cfg, precision)
+    shown = 'float32' if precision == 'none' else precision
+    return (
+        f'{reason}: training in {shown} instead, by '
+        f'{PRECISIONS[precision]} (--amp {precision})'
+    )
+
+
+def planned_epochs(cfg: Config) -> Any:
+    """Length of the training that a config describes."""
+    loop = cfg.get('train_cfg')
+    return loop.get('max_epochs') if isinstance(loop, dict) else None
+
+
+def fit_warmup(cfg: Config, before: Any, words: Sequence[str]) -> str:
+    """Shorten a warm-up along with the training that words have shortened.
+
+    Args:
+        cfg: Config, with the words in it.
+        before: Epochs that it had without them.
+        words: ``key=value`` of the command line; a warm-up that is among
+            them stays as it is.
+
+    Returns:
+        What was changed, or nothing.
+    """
+    epochs, schedulers = planned_epochs(cfg), cfg.get('param_scheduler')
+    if isinstance(schedulers, dict):
+        schedulers = [schedulers]
+    if any(word.startswith('param_scheduler') for word in words):
+        return ''
+    for scheduler in schedulers or []:
+        warmup = isinstance(scheduler, dict) and scheduler.get('warmup_epochs')
+        numbers = (warmup, epochs, before)
+        if all(type(n) in (int, float) for n in numbers) and (
+            0 < epochs <= warmup < before
+        ):
+            scheduler['warmup_epochs'] = epochs * warmup / before
+            return (
+                f'param_scheduler.warmup_epochs: {warmup:g} -> '
+                f'{scheduler["warmup_epochs"]:.3g}, the same share of '
+                f'{epochs:g} epoch(s) as of the {before:g} in the config'
+            )
+    return ''

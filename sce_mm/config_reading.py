@@ -1,12 +1,14 @@
-"""A config file, read, or why not."""
+"""A config file and what overrides it, read, or why not."""
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.utils import import_modules_from_strings
 
-from .config_check import BY_NAME, ConfigError
+from .config_check import BY_NAME, ConfigError, check_overrides
 
 
 def read_config(path: str | Path) -> Config:
@@ -35,6 +37,35 @@ def read_config(path: str | Path) -> Config:
         ) from error
     _import_custom_modules(cfg)
     return cfg
+
+
+def read_overrides(words: Sequence[str]) -> dict[str, Any]:
+    """Values of ``key=value`` words, by key.
+
+    Raises:
+        ConfigError: A value has brackets that do not close.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--words', nargs='*', action=DictAction, default={})
+    try:
+        return parser.parse_args(['--words', *words]).words
+    except AssertionError as error:
+        raise ConfigError(f'--cfg-options: {error}') from error
+
+
+def override(cfg: Config, words: Sequence[str]) -> None:
+    """Write ``key=value`` words into a config.
+
+    Raises:
+        ConfigError: A key leads nowhere, or a value cannot be read.
+    """
+    overrides = read_overrides(words)
+    check_overrides(cfg, overrides)
+    try:
+        cfg.merge_from_dict(overrides)
+    # An index beyond a list, or a key below a number.
+    except (KeyError, TypeError, IndexError) as error:
+        raise ConfigError(f'--cfg-options: {error.args[0]}') from error
 
 
 def _import_custom_modules(cfg: Config) -> None:

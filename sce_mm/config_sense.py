@@ -13,6 +13,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from .command_line import LARGEST_SEED
 from .config_builds import refused_arguments, shapes
 from .config_check import raise_all, wrong_names
 from .config_parts import evaluation_loaders, hooks_of, wrong_kinds
@@ -47,7 +48,12 @@ def check_sense(cfg: Config) -> None:
     """
     if not _pretrains(cfg):
         raise_all(
-            [*wrong_names(cfg), *missing_data(cfg), *unwritable_work_dir(cfg)],
+            [
+                *wrong_names(cfg),
+                *_seed(cfg),
+                *missing_data(cfg),
+                *unwritable_work_dir(cfg),
+            ],
             _CANNOT_WORK,
         )
         return
@@ -72,6 +78,7 @@ def check_sense(cfg: Config) -> None:
         dataset_arguments,
         misspelt_hooks,
         sharding,
+        _seed,
         _numbers,
         _not_finite,
     ):
@@ -103,6 +110,19 @@ def _all_places(cfg: Config) -> Iterator[str]:
         yield from missing_places(cfg[key], key)
 
 
+def _seed(cfg: Config) -> Iterator[str]:
+    """A seed that some generator would not take."""
+    options = cfg.get('randomness')
+    seed = options.get('seed') if isinstance(options, dict) else options
+    if seed is not None and (
+        type(seed) is not int or not 0 <= seed <= LARGEST_SEED
+    ):
+        yield (
+            f'randomness.seed: must be a whole number from 0 to '
+            f'{LARGEST_SEED}, got {seed!r}'
+        )
+
+
 def _numbers(cfg: Config) -> Iterator[str]:
     """Counts that must be whole numbers, and switches."""
     loop = cfg.get('train_cfg') or {}
@@ -112,7 +132,6 @@ def _numbers(cfg: Config) -> Iterator[str]:
             wrapper.get('accumulative_counts', 1),
             1,
         ),
-        'randomness.seed': ((cfg.get('randomness') or {}).get('seed') or 0, 0),
     }
     if 'max_iters' not in loop:
         counts['train_cfg.max_epochs'] = loop.get('max_epochs'), 1
@@ -233,8 +252,14 @@ def _schedules(cfg: Config) -> Iterator[str]:
         if not isinstance(warmup, int | float) or not 0 <= warmup < epochs:
             yield (
                 f'param_scheduler.warmup_epochs: must be from 0 to below the '
-                f'{epochs} epochs of train_cfg.max_epochs, got {warmup!r}'
+                f'{epochs} epochs of train_cfg.max_epochs, got {warmup!r}: '
+                'set both, for example --cfg-options '
+                f'param_scheduler.warmup_epochs={_tenth(epochs)}'
             )
+
+
+def _tenth(epochs: Any) -> str:
+    return f'{epochs / 10:g}' if isinstance(epochs, int | float) else '0'
 
 
 def _processes(cfg: Config) -> int:

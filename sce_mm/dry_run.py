@@ -3,6 +3,7 @@
 import copy
 import tempfile
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,10 +11,12 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from .config_edits import without_evaluation
 from .engine.steps import accumulation, steps_per_epoch, total_steps
 from .engine.warmup_cosine import WarmupCosineLR
 from .launch import build_runner, require_batches, scale_learning_rate
 from .models.utils import unwrapped
+from .step_timer import SECONDS, StepTimer, hours_text
 
 _STEPS = 2
 
@@ -42,11 +45,47 @@ class _StopHook(Hook):
             raise _EnoughError
 
 
-def dry_run(cfg: Config) -> str:
-    """Train two optimiser steps in a scratch folder, resume, and tell.
+class _TimeHook(Hook):
+    """Times iterations and ends the training when that will do.
+
+    Attributes:
+        begun: Iteration at which the training began.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, seconds: float) -> None:
+        self.timer = StepTimer(seconds)
+        self.begun = -1
+
+    def before_train(self, runner: Runner) -> None:
+        self.begun = runner.iter
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        self.timer.start()
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        if self.timer.lap():
+            raise _EnoughError
+
+
+def dry_run(
+    cfg: Config,
+    source: str = 'train_dataloader.dataset',
+    seconds: float = SECONDS,
+) -> str:
+    """Train two optimiser steps in a scratch folder, resume, time and tell.
 
     Args:
         cfg: As for a training; it is not changed.
+        source: What named the images, for messages.
+        seconds: How long steps are timed after that.
 
     Returns:
         The plan of the whole training, in lines.
@@ -55,46 +94,55 @@ def dry_run(cfg: Config) -> str:
         ValueError: Whatever would have stopped the training at its start.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        runner = _run(cfg, scratch, _STEPS)
-        resumed = _run(cfg, scratch, 1, resume=True)
-        done = _STEPS * accumulation(runner)
-        if resumed.iter != done + accumulation(runner) - 1:
+        first = copy.deepcopy(cfg)
+        counts = cfg.optim_wrapper.get('accumulative_counts', 1)
+        first.default_hooks.checkpoint.update(by_epoch=False, interval=counts)
+        runner = _run(first, scratch, source, _StopHook(_STEPS * counts))
+        # Neither evaluations nor checkpoints are part of a step.
+        second = copy.deepcopy(cfg)
+        without_evaluation(second)
+        second.default_hooks.checkpoint.update(
+            by_epoch=False, interval=-1, save_last=False
+        )
+        clock = _TimeHook(seconds)
+        _run(second, scratch, source, clock, resume=True)
+        done = min(_STEPS * accumulation(runner), runner.max_iters)
+        if clock.begun != done:
             raise ValueError(
-                f'the resumed run is at iteration {resumed.iter}, expected '
-                f'{done + accumulation(runner) - 1}'
+                f'the resumed run began at iteration {clock.begun}, expected '
+                f'{done}'
             )
-        return plan(runner)
+        return plan(runner, clock.timer)
 
 
 def _run(
-    cfg: Config, scratch: str, steps: int, resume: bool = False
+    cfg: Config, scratch: str, source: str, hook: Hook, resume: bool = False
 ) -> Runner:
-    cfg = copy.deepcopy(cfg)
+    """Train in the scratch folder until the hook ends it."""
     cfg.work_dir = scratch
-    cfg.experiment_name = f'dry_run_{resume}_{id(cfg)}'
+    cfg.default_hooks.checkpoint.pop('out_dir', None)
+    cfg.experiment_name = f'dry_run_{Path(scratch).name}_{resume}'
     cfg.resume, cfg.load_from = resume, None
-    counts = cfg.optim_wrapper.get('accumulative_counts', 1)
-    cfg.default_hooks.checkpoint.update(by_epoch=False, interval=counts)
     runner = build_runner(cfg)
-    require_batches(runner)
+    require_batches(runner, source)
     scale_learning_rate(runner)
-    runner.register_hook(_StopHook(steps * counts))
+    runner.register_hook(hook)
     with suppress(_EnoughError):
         runner.train()
     return runner
 
 
-def plan(runner: Runner) -> str:
+def plan(runner: Runner, timer: StepTimer) -> str:
     """What a run is going to do, in lines.
 
     Args:
         runner: That has made a few iterations.
+        timer: Of more iterations.
     """
     model = runner.model
     loader = runner.train_dataloader
     batch = loader.batch_sampler.batch_size
     step = batch * runner.world_size * accumulation(runner)
-    seconds = float(runner.message_hub.get_scalar('train/time').data[0].min())
     steps = total_steps(runner)
     lines = [
         f'images        {len(loader.dataset)}',
@@ -106,11 +154,19 @@ def plan(runner: Runner) -> str:
         f'queue         {_queue(model, step)}',
         f'parameters    {_millions(model)}',
         f'memory        {_memory()}',
-        f'time          {seconds * runner.max_iters / 3600:.2g} hours, from '
-        f'{seconds:.2g} s an iteration (the faster of {_STEPS} steps, without '
-        'evaluation; measure longer before you trust it)',
+        f'time          {_time(runner, timer)}',
     ]
     return 'dry run: all parts work. The plan:\n  ' + '\n  '.join(lines)
+
+
+def _time(runner: Runner, timer: StepTimer) -> str:
+    if not timer.steps:
+        return 'too few steps to time them'
+    return (
+        f'{hours_text(timer.median * runner.max_iters / 3600)} hours, from '
+        f'{timer.median:.2g} s an iteration, the median of {timer.steps}, '
+        'without evaluation'
+    )
 
 
 def _rates(runner: Runner, steps: int) -> str:

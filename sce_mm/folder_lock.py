@@ -6,6 +6,8 @@ import socket
 import time
 from pathlib import Path
 
+from .errors import UserError
+
 try:
     import fcntl
 except ImportError:  # Not a system of the Unix kind.
@@ -14,7 +16,7 @@ except ImportError:  # Not a system of the Unix kind.
 NAME = '.in_use_by'
 
 
-class FolderInUseError(ValueError):
+class FolderInUseError(UserError):
     """Another training writes to this folder."""
 
 

@@ -2,41 +2,39 @@
 
 import argparse
 import copy
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .command_line import add_shared_arguments
-from .config_check import ConfigError, check_config, check_overrides
-from .config_edits import drop_disabled_hooks
-from .config_reading import read_config
+from .config_check import ConfigError, check_config
+from .config_edits import (
+    drop_disabled_hooks,
+    fit_precision,
+    fit_warmup,
+    planned_epochs,
+)
+from .config_reading import override, read_config
 from .config_sense import check_sense
 from .cpu_processes import use_gloo
 from .datasets.labelled_images import share_labels
 from .datasets.samplers import SeededSampler, count_images
+from .errors import UserError
 from .evaluation.rng import preserve_rng
+from .held_output import release_output
 from .models import SCE
 from .models.utils import unwrapped
-
-
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that every OpenMMLab tool has."""
-    parser.add_argument(
-        '--work-dir',
-        help='where logs and checkpoints go; by default '
-        'work_dirs/<name of the config>',
-    )
-    add_shared_arguments(parser)
-    # torchrun may pass it in either spelling.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+from .process_end import is_first_process, message_of
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -46,15 +44,16 @@ def load_config(args: argparse.Namespace) -> Config:
         FileNotFoundError: There is no such config.
         ConfigError: The config cannot be read, or an override has a key that
             nothing would read.
+        UserError: The launcher that was named has not started this process.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    _require_launcher(args.launcher)
     cfg = read_config(args.config)
-    check_overrides(cfg, args.cfg_options)
-    try:
-        cfg.merge_from_dict(args.cfg_options)
-    # An index beyond a list, or a key below a number.
-    except (KeyError, TypeError) as error:
-        raise ConfigError(f'--cfg-options: {error.args[0]}') from error
+    before = planned_epochs(cfg)
+    override(cfg, args.cfg_options)
+    note = fit_warmup(cfg, before, args.cfg_options)
+    if note and is_first_process():
+        print_log(note, logger='current', level=logging.WARNING)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -63,17 +62,39 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+def _require_launcher(launcher: str) -> None:
+    needed = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID'}.get(launcher)
+    if needed and needed not in os.environ:
+        raise UserError(
+            f'--launcher {launcher}: this process was not started by it '
+            f'({needed} is not set): use tools/dist_train.sh, '
+            'tools/slurm_train.sh, or those of tests'
+        )
+
+
+class _ReleaseOutputHook(Hook):
+    """Ends the silence before the first step or evaluation."""
+
+    priority = 'HIGH'
+
+    def before_train(self, runner: Runner) -> None:
+        release_output()
+
+    before_val = before_test = before_train
+
+
 def build_runner(cfg: Config, training: bool = True) -> Runner:
     """Runner of a config, on whatever devices there are.
 
     Args:
-        cfg: Config.
+        cfg: Config; its precision becomes one that the device has.
         training: Whether it will train; testing needs no training images.
 
     Raises:
         ConfigError: The config has names that nothing would read, or, for
             pretraining, anything that cannot work.
     """
+    note = fit_precision(cfg, get_device()) if training else ''
     if training:
         check_sense(cfg)
     else:
@@ -83,13 +104,18 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         use_gloo(cfg)
     if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
-    try:
-        return Runner.from_cfg(cfg)
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ConfigError(
-            f'the config cannot be built: {type(error).__name__}: {error}'
-        ) from error
+        runner = RUNNERS.build(cfg)
+    else:
+        try:
+            runner = Runner.from_cfg(cfg)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ConfigError(
+                f'the config cannot be built: {type(error).__name__}: {error}'
+            ) from error
+    runner.register_hook(_ReleaseOutputHook())
+    if note:
+        runner.logger.warning(note)
+    return runner
 
 
 def _share_labels(cfg: Config, training: bool) -> None:
@@ -111,15 +137,25 @@ def _share_labels(cfg: Config, training: bool) -> None:
         share_labels(None, *measured)
 
 
-def require_batches(runner: Runner) -> None:
+def require_batches(
+    runner: Runner, source: str = 'train_dataloader.dataset'
+) -> None:
     """Build the training data and see that an epoch is not empty.
 
+    Args:
+        runner: Not yet training.
+        source: What named the images, for messages.
+
     Raises:
+        ConfigError: There are no images.
         ValueError: There are fewer images than one batch takes; repetitions
             do not count where no image may be twice in a batch. Or, in
             pretraining, a batch of one image, or one that cannot be prepared.
     """
-    loader = runner.train_dataloader
+    try:
+        loader = runner.train_dataloader
+    except (FileNotFoundError, UserError) as error:
+        raise ConfigError(f'{source}: {message_of(error)}') from error
     batch = loader.batch_sampler.batch_size
     images = total = len(loader.dataset)
     if isinstance(loader.sampler, SeededSampler):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again later.
 TRY_AGAIN = 75
+# Of a shell for a command that Ctrl-C has ended.
+INTERRUPTED = 130
 # Names a file that is made when training has saved and stopped, for
 # launchers between which and the training the exit code is lost. Each machine
 # has one of its own.
@@ -28,8 +30,9 @@ def stop_noted() -> bool:
 class ShieldedWorker:
     """``worker_init_fn`` of a loader whose workers outlive one SIGTERM.
 
-    Clusters signal every process of a job. A worker that died of it would
-    end the training before that has saved. What its own training process
+    Clusters signal every process of a job, and so does Ctrl-C, which workers
+    never obey. One that died of it would end the training before that has
+    saved. What its own training process
     sends when it ends is obeyed at once, and so is a second signal of others.
     Where signals do not tell who sent them (macOS) nothing is shielded.
 
@@ -44,6 +47,7 @@ class ShieldedWorker:
         """Begin worker number ``worker_id``."""
         if self.inner is not None:
             self.inner(worker_id)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if hasattr(signal, 'sigwaitinfo'):
             # Threads inherit the mask, so that the signal waits for ours.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

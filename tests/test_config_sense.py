@@ -152,7 +152,14 @@ def test_everything_is_found_at_once(images, tmp_path):
             {'train_dataloader.persistent_workers': True},
             'persistent_workers: there are none with num_workers=0',
         ),
-        ({'randomness.seed': 'a'}, 'randomness.seed: must be a whole number'),
+        (
+            {'optim_wrapper.loss_scale': 'dynamic'},
+            "optim_wrapper: OptimWrapper has no argument 'loss_scale'",
+        ),
+        *(
+            ({'randomness.seed': wrong}, 'randomness.seed: must be a whole')
+            for wrong in ('a', -1, 0.0, False, 2**32)
+        ),
         ({'optim_wrapper.clip_grad': []}, 'clip_grad: must be a dict such as'),
         (
             {'model.data_preprocessor.std': [57.0, 57.0, float('inf')]},
@@ -316,7 +323,7 @@ def test_two_hundred_mutated_configs(images, tmp_path):
 @pytest.mark.integration
 def test_a_dry_run_trains_resumes_and_plans(images, tmp_path):
     cfg = small(images, tmp_path, **{'optim_wrapper.accumulative_counts': 2})
-    told = dry_run(cfg)
+    told = dry_run(cfg, seconds=0)
     for line in (
         'images        12',
         'step          8 images (4 x 1 process(es) x 2 accumulated)',

@@ -1,17 +1,21 @@
 """From a command line to a Runner."""
 
 import argparse
+import os
 
 import pytest
+from mmengine.config import Config
 from mmengine.dataset import RepeatDataset
 from tiny_runner import TinyImages, build_runner
 from torch.utils.data import DataLoader
 
 from sce_mm import launch
+from sce_mm.beginnings import refuse_overwriting
+from sce_mm.command_line import add_common_arguments
 from sce_mm.config_check import ConfigError
 from sce_mm.datasets import SeededSampler
+from sce_mm.errors import UserError
 from sce_mm.launch import (
-    add_common_arguments,
     load_config,
     require_batches,
     scale_learning_rate,
@@ -105,3 +109,53 @@ def test_the_learning_rate_stays_unless_asked(tmp_path, asked):
     runner, _ = build_runner(tmp_path, auto_scale_lr=asked)
     scale_learning_rate(runner)
     assert runner.optim_wrapper['optimizer']['lr'] == 0.3
+
+
+@pytest.mark.parametrize(
+    ('files', 'words', 'named'),
+    [
+        ([], '', None),
+        (['20260101_000000/run.log', 'config.py'], '', None),
+        (['backbone.pth'], '', None),
+        (['epoch_150.pth', 'epoch_149.pth'], '', 'epoch 150'),
+        (['iter_12.pth'], '', 'iteration 12'),
+        (['stopped_at_iter_7.pth'], '', 'iteration 7'),
+        (['mine_3.pth'], '', 'mine_3.pth'),
+        (['epoch_150.pth'], 'resume', None),
+        (['epoch_150.pth'], 'load_from', 'epoch 150'),
+        (['epoch_150.pth'], '{work}/epoch_150.pth', None),
+        (['epoch_150.pth'], '{work}/../other/epoch_3.pth', 'another one'),
+        ([], '{work}/../other/epoch_3.pth', None),
+    ],
+)
+def test_a_run_is_not_written_over(tmp_path, files, words, named):
+    work = tmp_path / 'work'
+    for age, name in enumerate(files):
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).touch()
+        os.utime(work / name, (1000 - age, 1000 - age))
+    source = words.format(work=work) if '{' in words else None
+    if words == 'load_from':
+        source = 'other.pth'
+    cfg = Config(
+        {
+            'work_dir': str(work),
+            'resume': words not in ('', 'load_from'),
+            'load_from': source,
+            'default_hooks': {
+                'checkpoint': {
+                    'type': 'CheckpointHook',
+                    'filename_tmpl': 'mine_{}.pth',
+                    # They go there, in a folder named after the work dir.
+                    'out_dir': str(tmp_path) if len(files) == 2 else None,
+                }
+            },
+        }
+    )
+    if named is None:
+        refuse_overwriting(cfg)
+        return
+    with pytest.raises(UserError) as error:
+        refuse_overwriting(cfg)
+    for part in (named, str(work), '--resume', '--work-dir'):
+        assert part in str(error.value)

@@ -1,9 +1,18 @@
 """The end of a process of a command."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
+
+from sce_mm.config_check import ConfigError
+from sce_mm.engine.optimizers import BF16OptimWrapper
+from sce_mm.held_output import hold_output, release_output
+from sce_mm.models import SCELoss
+from sce_mm.process_end import message_of
 
 # Threads like those of gloo: inside of torch, and back for the interpreter.
 PROCESS = """
@@ -58,6 +67,12 @@ def run(end):
         ('pass', 0, ''),
         ('raise SystemExit(75)', 75, ''),
         ('raise SystemExit("why")', 1, 'why\n'),
+        (
+            'from sce_mm.errors import UserError; raise UserError("why")',
+            1,
+            'error: why\n',
+        ),
+        ('raise KeyboardInterrupt', 130, 'interrupted\n'),
     ],
 )
 def test_threads_do_not_abort_a_process_that_has_ended(end, code, said):
@@ -65,3 +80,62 @@ def test_threads_do_not_abort_a_process_that_has_ended(end, code, said):
     assert ended.returncode == code, ended.stderr
     assert ended.stdout.endswith('no newline reported\nexit function\n')
     assert ended.stderr.endswith(said)
+
+
+def ours():
+    SCELoss(coeff=7)
+
+
+def rebuilt():
+    # As upstream's registry does it.
+    try:
+        SCELoss(coeff=7)
+    except ValueError as error:
+        raise ValueError(f'class `SCELoss` in losses.py: {error}')  # noqa: B904
+
+
+def bug():
+    BF16OptimWrapper.optim_context(None, None).__enter__()
+
+
+def in_torch():
+    torch.ones(2) @ torch.ones(3)
+
+
+@pytest.mark.parametrize(
+    ('function', 'told'),
+    [
+        (ours, 'coeff'),
+        (rebuilt, 'coeff'),
+        (
+            lambda: Path('/no/file').read_text(),
+            '/no/file: No such file or directory',
+        ),
+        (
+            lambda: exec(
+                'raise ConfigError("x")', {'ConfigError': ConfigError}
+            ),
+            'x',
+        ),
+        (lambda: json.loads('{'), None),
+        (in_torch, None),
+        (bug, None),
+    ],
+)
+def test_errors_for_users_are_told_from_bugs(function, told):
+    with pytest.raises(Exception) as error:  # noqa: PT011
+        function()
+    message = message_of(error.value)
+    assert message is None if told is None else told in message
+    assert not message or 'losses.py' not in message
+
+
+def test_output_waits_for_its_release(capsys, monkeypatch):
+    monkeypatch.setattr(sys, 'stdout', sys.stdout)
+    hold_output()
+    print('first')
+    sys.stdout.writelines(['second\n'])
+    assert capsys.readouterr().out == ''
+    release_output()
+    print('third')
+    assert capsys.readouterr().out == 'first\nsecond\nthird\n'

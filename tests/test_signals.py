@@ -24,14 +24,17 @@ def batches():
     return iterator
 
 
-def end(worker):
+def end(worker, number='TERM'):
     """Signal a worker as another program does."""
-    subprocess.run(['kill', '-TERM', str(worker.pid)], check=True)
+    subprocess.run(['kill', f'-{number}', str(worker.pid)], check=True)
 
 
 def test_one_signal_of_a_stranger_is_survived_and_no_second(batches):
     (worker,) = batches._workers
     end(worker)
+    # Ctrl-C goes to all processes of a terminal.
+    end(worker, 'INT')
+    end(worker, 'INT')
     time.sleep(1)
     assert next(batches) is not None
     assert worker.is_alive()

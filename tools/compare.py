@@ -91,6 +91,9 @@ def main() -> None:
     args = parse_args()
     # Commands are shown, and run, from the root of the project.
     os.chdir(ROOT)
+    import sce_mm
+
+    sce_mm.register()
     from comparison.report import write_report
     from comparison.stages import Comparison
 
@@ -104,4 +107,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    __starts_light__ = True
+    from sce_mm.process_end import run_command
+
+    run_command(main)

@@ -17,7 +17,7 @@ gpus=$3
 shift 3
 
 exec env PYTHONPATH="$here/..:${PYTHONPATH:-}" \
-    "${PYTHON:-python}" -m torch.distributed.run \
+    "${PYTHON:-python}" "$here/run_processes.py" \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \

@@ -10,8 +10,9 @@
 # MAX_RESTARTS (0): how often the processes are started again when one of them
 # dies; they go on from the newest checkpoint. The same on all machines; each
 # restart takes the port 100 further on.
-# Told to stop by SIGTERM, training saves if it has begun, and this script exits
-# with 75: the same command with --resume goes on (docs/running.md).
+# Told to stop by SIGTERM or Ctrl-C, training saves if it has begun, and this
+# script exits with 75: the same command with --resume goes on
+# (docs/running.md). A second Ctrl-C ends everything at once.
 set -euo pipefail
 [ $# -ge 2 ] || { echo "usage: $0 CONFIG GPUS [options]" >&2; exit 2; }
 
@@ -24,7 +25,7 @@ SCE_MM_STOPPED_FILE=$(mktemp -u)
 export SCE_MM_STOPPED_FILE
 
 env PYTHONPATH="$here/..:${PYTHONPATH:-}" \
-    "${PYTHON:-python}" -m torch.distributed.run \
+    "${PYTHON:-python}" "$here/run_processes.py" \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \
@@ -34,7 +35,22 @@ env PYTHONPATH="$here/..:${PYTHONPATH:-}" \
     "$here/train.py" "$config" --launcher pytorch "$@" &
 child=$!
 told=
-trap 'told=yes; kill -TERM "$child" 2>/dev/null || true' TERM INT
+interrupted=
+stop() {
+    told=yes
+    kill -TERM "$child" 2>/dev/null || true
+}
+interrupt() {
+    if [ -n "$interrupted" ]; then
+        # A second Ctrl-C: the processes first, or torchrun could not be told.
+        pkill -KILL -P "$child" || true
+        kill -KILL "$child" 2>/dev/null || true
+    fi
+    interrupted=yes
+    stop
+}
+trap stop TERM
+trap interrupt INT
 status=0
 wait "$child" || status=$?
 # A signal ends the waiting, not the training.

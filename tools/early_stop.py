@@ -1,4 +1,4 @@
-"""A stop of the cluster while training is not yet able to save.
+"""A stop by the cluster or Ctrl-C while training is not yet able to save.
 
 Nothing but Python's own is imported, as the other imports take seconds.
 """
@@ -12,14 +12,14 @@ from types import FrameType
 TRY_AGAIN = 75
 STOPPED_FILE = 'SCE_MM_STOPPED_FILE'
 
-MESSAGE = b"""\
-SIGTERM, but no step runs after which to save, or there is no PreemptionHook.
+MESSAGE = b"""
+Told to stop, but no step runs after which to save, or no PreemptionHook does.
 Exit code 75; --resume goes on with the newest checkpoint, if there is one.
 """
 
 
 def listen() -> None:
-    """From now on SIGTERM ends this process with 75.
+    """From now on SIGTERM and Ctrl-C end this process with 75.
 
     ``PreemptionHook`` takes over while it trains. Processes that are forked
     from this one end as they would without.
@@ -33,7 +33,9 @@ def listen() -> None:
         first = os.environ.get('LOCAL_RANK', '0') == '0'
         if STOPPED_FILE in os.environ and first:
             Path(os.environ[STOPPED_FILE]).touch()
-        os.write(2, MESSAGE)
+        if first:
+            os.write(2, MESSAGE)
         os._exit(TRY_AGAIN)
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)

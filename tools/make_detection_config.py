@@ -18,6 +18,7 @@ from sce_mm.detection.adapt import (
     load_source,
     write_config,
 )
+from sce_mm.process_end import run_command
 from sce_mm.transfer import (
     CheckpointError,
     extract_backbone,
@@ -126,4 +127,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

@@ -51,8 +51,10 @@ srun_train() {
         --work-dir="$work_dir" --launcher=slurm "$@"
 }
 
-run "$@"
 left=${RESUBMITS:-0}
+# Who presses Ctrl-C does not want the job again.
+trap 'left=0' INT
+run "$@"
 if [ "$status" -eq 75 ] && [ "$left" -gt 0 ] && [ -n "${SLURM_JOB_ID:-}" ]; then
     [ "${SLURM_RESTART_COUNT:-0}" -ge "$left" ] ||
         scontrol requeue "$SLURM_JOB_ID"

@@ -6,22 +6,22 @@ pretraining config with an online kNN evaluation runs that evaluation.
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import mmengine
-from mmengine.dist import is_main_process
-from mmengine.runner import Runner
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
 
-from sce_mm.datasets.labelled_images import listed
-from sce_mm.engine import OnlineKNNHook
-from sce_mm.launch import add_common_arguments, build_runner, load_config
+import sce_mm
+from sce_mm.command_line import ArgumentParser, add_common_arguments
+from sce_mm.held_output import hold_output
 from sce_mm.process_end import run_command
-from sce_mm.safe_loading import guard_checkpoints
+
+if TYPE_CHECKING:
+    from mmengine.runner import Runner
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', help='write the metrics to this json file')
@@ -29,12 +29,14 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def evaluate(runner: Runner) -> dict:
+def evaluate(runner: 'Runner') -> dict:
     """Metrics of the checkpoint that the runner was told to load.
 
     Raises:
         ValueError: The config names nothing to evaluate on.
     """
+    from sce_mm.engine import OnlineKNNHook
+
     hooks = [h for h in runner.hooks if isinstance(h, OnlineKNNHook)]
     if runner._test_dataloader is None and not hooks:
         raise ValueError(
@@ -53,12 +55,14 @@ def evaluate(runner: Runner) -> dict:
     }
 
 
-def require_classes(runner: Runner, meta: dict) -> None:
+def require_classes(runner: 'Runner', meta: dict) -> None:
     """See that labels mean what they meant in training.
 
     Raises:
         ValueError: The test set has other classes, or another order.
     """
+    from sce_mm.datasets.labelled_images import listed
+
     trained = (meta.get('dataset_meta') or {}).get('classes')
     tested = getattr(runner.test_dataloader.dataset, 'metainfo', {}).get(
         'classes'
@@ -73,10 +77,18 @@ def require_classes(runner: Runner, meta: dict) -> None:
 
 def main() -> None:
     args = parse_args()
-    guard_checkpoints(args.trust)
-    cfg = load_config(args)
     if not Path(args.checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint at {args.checkpoint}')
+    hold_output()
+    sce_mm.register()
+    import mmengine
+    from mmengine.dist import is_main_process
+
+    from sce_mm.launch import build_runner, load_config
+    from sce_mm.safe_loading import guard_checkpoints
+
+    guard_checkpoints(args.trust)
+    cfg = load_config(args)
     cfg.load_from = args.checkpoint
     cfg.resume = False
     metrics = evaluate(build_runner(cfg, training=False))

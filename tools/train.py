@@ -5,48 +5,27 @@ python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
 """
 
 import argparse
+from typing import TYPE_CHECKING
+
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
 
 if __name__ == '__main__':
-    # The imports below take seconds.
     import early_stop
 
     early_stop.listen()
 
-from mmengine.config import Config
-
-from sce_mm.beginnings import (
-    AUTO,
-    has_checkpoint,
-    meet_elsewhere,
-    restarted,
-    set_continuation,
-    set_initial_weights,
-    set_resume,
-)
-from sce_mm.config_edits import (
-    remove_hooks,
-    set_data,
-    set_knn,
-    set_pretrained,
-)
-from sce_mm.device_views import set_device_views
-from sce_mm.dry_run import dry_run
-from sce_mm.launch import (
-    add_common_arguments,
-    build_runner,
-    load_config,
-    require_batches,
-    scale_learning_rate,
-)
+import sce_mm
+from sce_mm.command_line import ArgumentParser, add_common_arguments
+from sce_mm.held_output import hold_output
 from sce_mm.process_end import run_command
-from sce_mm.safe_loading import guard_checkpoints
-from sce_mm.signals import TRY_AGAIN, stop_noted
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--data',
@@ -87,9 +66,10 @@ def parse_args() -> argparse.Namespace:
         '--amp',
         nargs='?',
         const='float16',
-        choices=['float16', 'bfloat16'],
+        choices=['float16', 'bfloat16', 'none'],
         help='train in mixed precision (the loss stays in float32): float16, '
-        'for GPUs, or bfloat16, for GPUs and CPUs that have it',
+        'for GPUs, or bfloat16, for GPUs and CPUs that have it; none for '
+        'float32, whatever the recipe has',
     )
     parser.add_argument(
         '--device-views',
@@ -117,30 +97,35 @@ def parse_args() -> argparse.Namespace:
         '--dry-run',
         action='store_true',
         help='build everything, make two steps and an evaluation, save and '
-        'resume in a scratch folder, and print what the training would be',
+        'resume in a scratch folder, time steps for half a minute, and print '
+        'what the training would be',
     )
     add_common_arguments(parser)
     return parser.parse_args()
 
 
-def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
+def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
     """Write what the command line asks for into the config.
 
     Raises:
         ValueError: The config has no place for it.
     """
+    from sce_mm.config_edits import (
+        set_data,
+        set_knn,
+        set_precision,
+        set_pretrained,
+        without_evaluation,
+    )
+    from sce_mm.device_views import set_device_views
+
     if args.data:
         set_data(cfg, args.data)
     if args.pretrained:
         set_pretrained(cfg, args.pretrained)
     set_beginning(cfg, args)
-    if args.amp == 'float16':
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
-    if args.amp == 'bfloat16':
-        cfg.optim_wrapper.type = 'BF16OptimWrapper'
-        # bfloat16 has the range of float32: gradients need no scale.
-        cfg.optim_wrapper.pop('loss_scale', None)
+    if args.amp:
+        set_precision(cfg, args.amp)
     if args.device_views:
         set_device_views(cfg)
     if args.auto_scale_lr:
@@ -153,29 +138,31 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
             )
         set_knn(cfg, *args.knn)
     if args.no_validate:
-        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-        remove_hooks(cfg, 'OnlineKNNHook')
+        without_evaluation(cfg)
 
 
-def set_beginning(cfg: Config, args: argparse.Namespace) -> None:
+def set_beginning(cfg: 'Config', args: argparse.Namespace) -> None:
     """Resume, initialise from or continue for, and no two that disagree."""
-    if args.init_from and args.continue_for:
+    from sce_mm import beginnings
+
+    if args.init_from and args.continue_for is not None:
         raise ValueError(
             '--init-from begins a new run and --continue-for goes on with a '
             'finished one: give one of them'
         )
-    if restarted():
+    if beginnings.restarted() and beginnings.has_checkpoint(cfg):
         # What torchrun started again goes on with what it has written.
-        args.resume = AUTO if has_checkpoint(cfg) else args.resume
+        args.resume = beginnings.AUTO
     if args.init_from:
-        set_initial_weights(cfg, args.init_from)
+        beginnings.set_initial_weights(cfg, args.init_from)
     if args.continue_for is not None:
-        set_continuation(cfg, args.continue_for, args.resume or AUTO)
+        checkpoint = args.resume or beginnings.AUTO
+        beginnings.set_continuation(cfg, args.continue_for, checkpoint)
     elif args.resume is not None:
-        set_resume(cfg, args.resume)
+        beginnings.set_resume(cfg, args.resume)
 
 
-def enable_lr_scaling(cfg: Config) -> None:
+def enable_lr_scaling(cfg: 'Config') -> None:
     """Ask for the rate to be scaled.
 
     Raises:
@@ -192,6 +179,23 @@ def enable_lr_scaling(cfg: Config) -> None:
 
 def main() -> None:
     args = parse_args()
+    hold_output()
+    sce_mm.register()
+    from sce_mm.beginnings import (
+        meet_elsewhere,
+        refuse_overwriting,
+        restarted,
+    )
+    from sce_mm.dry_run import dry_run
+    from sce_mm.launch import (
+        build_runner,
+        load_config,
+        require_batches,
+        scale_learning_rate,
+    )
+    from sce_mm.safe_loading import guard_checkpoints
+    from sce_mm.signals import TRY_AGAIN, stop_noted
+
     if restarted():
         if stop_noted():
             # torchrun takes a stop on another machine for a crash.
@@ -200,11 +204,13 @@ def main() -> None:
     guard_checkpoints(args.trust)
     cfg = load_config(args)
     apply_arguments(cfg, args)
+    source = '--data' if args.data else 'train_dataloader.dataset'
     if args.dry_run:
-        print(dry_run(cfg))
+        print(dry_run(cfg, source))
         return
+    refuse_overwriting(cfg)
     runner = build_runner(cfg)
-    require_batches(runner)
+    require_batches(runner, source)
     scale_learning_rate(runner)
     runner.train()
 

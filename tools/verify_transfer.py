@@ -21,13 +21,14 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
+from sce_mm.command_line import ArgumentParser, add_common_arguments
 from sce_mm.config_edits import set_pretrained
 from sce_mm.config_parts import find_hook
 from sce_mm.launch import (
-    add_common_arguments,
     build_runner,
     load_config,
 )
+from sce_mm.process_end import run_command
 from sce_mm.safe_loading import guard_checkpoints
 from sce_mm.transfer import extract_backbone, read_checkpoint
 from sce_mm.transfer.arrival import parts_that_load
@@ -45,9 +46,7 @@ LOOPS = ('train', 'val', 'test')
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     parser.add_argument('config', help='config of a detector or classifier')
     parser.add_argument(
         'checkpoint', help='backbone file, or the checkpoint it was made of'
@@ -180,4 +179,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

@@ -16,7 +16,7 @@ default_hooks = dict(
     momentum_update=dict(type='MomentumUpdateHook'),
     # What a detector must know of the weights travels in the checkpoint.
     transfer_meta=dict(type='TransferMetaHook'),
-    # On SIGTERM: save, exit with 75. docs/running.md says what follows.
+    # On SIGTERM or Ctrl-C: save, exit with 75, see docs/running.md.
     preemption=dict(type='PreemptionHook'),
     # Stops before a step that is not finite; warns of a collapse.
     numerical_guard=dict(type='NumericalGuardHook'),

@@ -31,7 +31,7 @@ def newest_whole_checkpoint(
         CheckpointError: There are some, and none can be read.
     """
     work_dir = Path(work_dir)
-    candidates = _candidates(work_dir, templates)
+    candidates = checkpoints_in(work_dir, templates)
     reasons = []
     for path in candidates:
         try:
@@ -55,8 +55,8 @@ def newest_whole_checkpoint(
     return None
 
 
-def _candidates(work_dir: Path, templates: Sequence[str]) -> list[Path]:
-    """Checkpoints of a folder, newest first."""
+def checkpoints_in(work_dir: Path, templates: Sequence[str]) -> list[Path]:
+    """Checkpoints of a folder by their names, newest first."""
     patterns = [
         re.escape(template).replace(r'\{\}', r'\d+') for template in templates
     ]

@@ -15,9 +15,9 @@ from mmengine.runner import set_random_seed
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from ..command_line import add_shared_arguments
+from ..command_line import ArgumentParser, add_shared_arguments
 from ..config_edits import set_knn
-from ..config_reading import read_config
+from ..config_reading import override, read_config
 from ..transfer import (
     check_pixels,
     extract_backbone,
@@ -41,10 +41,7 @@ def evaluation_parser(
         description: Of the command.
         out: What ``--out`` is.
     """
-    parser = argparse.ArgumentParser(
-        description=description,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = ArgumentParser(description)
     parser.add_argument(
         'config',
         help='config of the network; for kNN and the linear probe it can '
@@ -161,7 +158,7 @@ def open_config(args: argparse.Namespace) -> Config:
     # Otherwise each initialised parameter is a line on the screen.
     MMLogger.get_instance('evaluation').setLevel('WARNING')
     cfg = read_config(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    override(cfg, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     if args.launcher != 'none':
         backend = 'nccl' if args.device.startswith('cuda') else 'gloo'

@@ -92,6 +92,32 @@ def test_told_to_stop_it_saves_and_goes_on_exactly(tmp_path, monkeypatch):
     }
 
 
+@pytest.mark.parametrize(('seconds', 'code'), [(0.1, 75), (1.3, 130)])
+def test_a_second_ctrl_c_ends_at_once_unless_it_is_the_same_press(
+    tmp_path, monkeypatch, capfd, seconds, code
+):
+    class PressTwice(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter in (0, 1):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(seconds)
+
+    def leave(code):
+        raise SystemExit(code)
+
+    monkeypatch.setattr(os, '_exit', leave)
+    options = {'accumulate': 4, 'model': {'queue_length': 48}}
+    with pytest.raises(SystemExit) as end:
+        run(
+            tmp_path,
+            more=({'type': 'PreemptionHook'}, PressTwice()),
+            **options,
+        )
+    assert end.value.code == code
+    assert capfd.readouterr().err.count('once more to end at once') == 1
+    assert bool(list(tmp_path.glob('stopped_at_iter_4.pth'))) == (code == 75)
+
+
 def test_told_to_stop_at_the_last_step_it_finishes(tmp_path):
     _, record = run(
         tmp_path, more=({'type': 'PreemptionHook'}, SignalHook(14))

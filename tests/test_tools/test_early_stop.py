@@ -19,8 +19,10 @@ def test_the_names_are_those_of_the_package(root):
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize('after', [0.5, 4])
-def test_a_training_that_only_begins(root, tmp_path, after):
+@pytest.mark.parametrize(
+    ('after', 'number'), [(0.5, signal.SIGINT), (4, signal.SIGTERM)]
+)
+def test_a_training_that_only_begins(root, tmp_path, after, number):
     told = tmp_path / 'told'
     config = root / 'configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py'
     process = subprocess.Popen(
@@ -31,7 +33,7 @@ def test_a_training_that_only_begins(root, tmp_path, after):
         text=True,
     )
     time.sleep(after)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 75, said
     assert 'no step runs after which to save' in said

@@ -1,15 +1,9 @@
 """The option that names the backbone file of a detector."""
 
-import runpy
-
 import pytest
 from mmengine.config import Config
 
-
-@pytest.fixture(scope='module')
-def set_pretrained(root):
-    tool = runpy.run_path(str(root / 'tools' / 'train.py'))
-    return tool['set_pretrained']
+from sce_mm.config_edits import set_pretrained
 
 
 def detector(**roi_head):
@@ -24,7 +18,7 @@ def detector(**roi_head):
     )
 
 
-def test_backbone_and_shared_head_take_the_same_file(set_pretrained, tmp_path):
+def test_backbone_and_shared_head_take_the_same_file(tmp_path):
     path = tmp_path / 'mine.pth'
     path.touch()
     init_cfg = {'type': 'Pretrained', 'checkpoint': 'other.pth'}
@@ -38,7 +32,7 @@ def test_backbone_and_shared_head_take_the_same_file(set_pretrained, tmp_path):
     assert 'shared_head' not in plain.model.roi_head
 
 
-def test_classifier_takes_it_through_its_hook(set_pretrained, root, tmp_path):
+def test_classifier_takes_it_through_its_hook(root, tmp_path):
     path = tmp_path / 'epoch_200.pth'
     path.touch()
     name = 'resnet50_sce-pre_8xb128-linear-coslr-90e_in1k.py'
@@ -48,7 +42,7 @@ def test_classifier_takes_it_through_its_hook(set_pretrained, root, tmp_path):
     assert 'init_cfg' not in cfg.model.backbone
 
 
-def test_what_loads_nothing_is_refused(set_pretrained, tmp_path):
+def test_what_loads_nothing_is_refused(tmp_path):
     path = tmp_path / 'mine.pth'
     path.touch()
     cfg = detector(shared_head={'type': 'ResLayer'})

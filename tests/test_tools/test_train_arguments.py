@@ -1,15 +1,19 @@
-"""What the options of tools/train.py write into a config."""
+"""What the options of tools/train.py write into a config, or refuse."""
 
 import importlib.util
+import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
 from image_files import write_noise
-from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 
+from sce_mm import config_edits, launch
 from sce_mm.evaluation.loaders import build_labelled_loaders
+from sce_mm.process_end import message_of
 
 RECIPES = [
     'sce_resnet18_1xb64-coslr-200e_folder',
@@ -17,22 +21,110 @@ RECIPES = [
 ]
 
 
-@pytest.fixture
-def applied(root, monkeypatch):
-    """``applied(recipe, *options)``: the config after the command line."""
+@pytest.fixture(scope='module')
+def tool(root):
     path = root / 'tools' / 'train.py'
     spec = importlib.util.spec_from_file_location('train_tool', path)
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
+    return tool
+
+
+@pytest.fixture
+def applied(root, tool, monkeypatch):
+    """``applied(recipe, *options)``: the config after the command line."""
 
     def apply(recipe, *options):
         config = root / 'configs' / 'sce' / f'{recipe}.py'
         monkeypatch.setattr(sys, 'argv', ['train.py', str(config), *options])
-        cfg = Config.fromfile(config)
-        tool.apply_arguments(cfg, tool.parse_args())
+        args = tool.parse_args()
+        cfg = launch.load_config(args)
+        tool.apply_arguments(cfg, args)
         return cfg
 
     return apply
+
+
+@pytest.fixture(scope='module')
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('photos')
+    for index in range(6):
+        image = np.full((40, 40, 3), 40 * index, np.uint8)
+        cv2.imwrite(str(folder / f'{index}.png'), image)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ('words', 'named'),
+    [
+        ('--data {tmp}/none', ['--data', '{tmp}/none']),
+        ('--data {photos} {photos}/0.png', ['--data', '{photos}/0.png']),
+        ('--data {tmp}', ['--data: no image', '{tmp}']),
+        ('--data {photos}', ['6 images', 'train_dataloader.batch_size=']),
+        ('--pretrained {tmp}/b.pth', ['--pretrained', '{tmp}/b.pth']),
+        ('--resume {tmp}/c.pth', ['--resume', '{tmp}/c.pth']),
+        ('--init-from {tmp}/d.pth', ['--init-from', '{tmp}/d.pth']),
+        ('--continue-for 0', ['--continue-for', 'got 0']),
+        ('--continue-for 5', ['--continue-for', '{tmp}/work']),
+        ('--init-from {photos}/1.png', ['{photos}/1.png']),
+        ('--launcher pytorch', ['--launcher pytorch', 'RANK']),
+        ('--cfg-options model.head=(1,', ['--cfg-options', '(1,']),
+        ('--cfg-options modl.depth=1', ['--cfg-options', "'model'"]),
+        (
+            '--cfg-options train_cfg.max_epochs=3 '
+            'param_scheduler.warmup_epochs=4',
+            ['param_scheduler.warmup_epochs', 'got 4'],
+        ),
+        ('--cfg-options model.head.loss.coeff=1.5', ['coeff', '[0, 1]']),
+        ('--cfg-options model.head.loss.lamda=0.5', ["argument 'lamda'"]),
+        ('--cfg-options model.queue.length=5', ['holds 5 keys', 'brings 64']),
+        (
+            '--cfg-options default_hooks.momentum_update.momentum=0.99',
+            ['write 0.01'],
+        ),
+        ('--work-dir {photos}/2.png/work', ['work_dir', '--work-dir']),
+    ],
+)
+def test_a_mistake_is_one_message_that_names_what_was_typed(
+    root, tool, photos, tmp_path, monkeypatch, capsys, words, named
+):
+    for name in ('RANK', 'LOCAL_RANK'):
+        monkeypatch.delenv(name, raising=False)
+    config = root / 'configs' / 'sce' / f'{RECIPES[0]}.py'
+    words = words.format(tmp=tmp_path, photos=photos).split()
+    if '--work-dir' not in words:
+        words = ['--work-dir', str(tmp_path / 'work'), *words]
+    if '--data' not in words:
+        words = ['--data', str(photos), *words]
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(config), *words])
+    # It is held back there, and nothing may have been released.
+    monkeypatch.setattr(sys, 'stdout', sys.stdout)
+    with pytest.raises((ValueError, OSError)) as error:
+        tool.main()
+    message = message_of(error.value)
+    assert message, repr(error.value)
+    for name in named:
+        assert name.format(tmp=tmp_path, photos=photos) in message
+    assert capsys.readouterr().out == ''
+
+
+@pytest.mark.parametrize('name', ['train', 'test'])
+@pytest.mark.parametrize('words', [['c.py', '--nono'], []])
+def test_a_wrong_option_is_answered_before_torch_is_imported(
+    root, name, words
+):
+    done = subprocess.run(
+        [sys.executable, '-X', 'importtime', f'tools/{name}.py', *words],
+        capture_output=True,
+        text=True,
+        cwd=root,
+    )
+    assert done.returncode == 2
+    said = [x for x in done.stderr.splitlines() if 'import time:' not in x]
+    assert len(said) == 1
+    assert said[0].startswith('error: ')
+    assert 'torch' not in done.stderr
+    assert done.stdout == ''
 
 
 @pytest.mark.parametrize('recipe', RECIPES)
@@ -43,6 +135,61 @@ def test_mixed_precision_in_either_format(applied, recipe):
     wrapper = build_optim_wrapper(nn.Linear(2, 2), brain)
     assert type(wrapper).__name__ == 'BF16OptimWrapper'
     assert type(wrapper.optimizer).__name__ == brain.optimizer.type
+
+
+@pytest.mark.parametrize('recipe', RECIPES)
+def test_mixed_precision_is_switched_off(applied, recipe):
+    wrapper = applied(recipe, '--amp', 'none').optim_wrapper
+    built = build_optim_wrapper(nn.Linear(2, 2), wrapper)
+    assert type(built).__name__ == 'OptimWrapper'
+
+
+@pytest.mark.parametrize(
+    ('words', 'device', 'narrow', 'trains', 'said'),
+    [
+        ([], 'cuda', False, 'AmpOptimWrapper', ''),
+        ([], 'cpu', True, 'BF16OptimWrapper', 'bfloat16'),
+        ([], 'cpu', False, 'OptimWrapper', 'float32'),
+        (['--amp', 'bfloat16'], 'cpu', True, 'BF16OptimWrapper', ''),
+        (['--amp', 'bfloat16'], 'cpu', False, 'OptimWrapper', 'float32'),
+        (['--amp', 'bfloat16'], 'cuda', False, 'BF16OptimWrapper', ''),
+        (['--amp', 'none'], 'cpu', False, 'OptimWrapper', ''),
+    ],
+)
+def test_the_precision_is_one_that_the_device_has(
+    applied, monkeypatch, words, device, narrow, trains, said
+):
+    monkeypatch.setattr(config_edits, 'computes_in_bfloat16', lambda: narrow)
+    cfg = applied(RECIPES[1], *words)
+    note = config_edits.fit_precision(cfg, device)
+    assert cfg.optim_wrapper.type == trains
+    assert (said in note) if said else note == ''
+    if device == 'cpu':
+        build_optim_wrapper(nn.Linear(2, 2), cfg.optim_wrapper)
+
+
+@pytest.mark.parametrize(
+    ('recipe', 'options', 'warmup'),
+    [
+        (RECIPES[0], [], 5),
+        (RECIPES[0], ['train_cfg.max_epochs=1'], 5 / 200),
+        (RECIPES[1], ['train_cfg.max_epochs=10'], 10 * 10 / 200),
+        (RECIPES[1], ['train_cfg.max_epochs=11'], 10),
+        (
+            RECIPES[0],
+            ['train_cfg.max_epochs=2', 'param_scheduler.warmup_epochs=3'],
+            3,
+        ),
+    ],
+)
+def test_a_warm_up_is_shortened_along_with_the_run(
+    applied, capsys, recipe, options, warmup
+):
+    cfg = applied(recipe, *(['--cfg-options', *options] if options else []))
+    assert cfg.param_scheduler.warmup_epochs == pytest.approx(warmup)
+    changed = warmup not in (3, 5, 10)
+    said = capsys.readouterr()
+    assert ('warmup_epochs: ' in said.out + said.err) == changed
 
 
 def test_precision_is_the_recipes_own_unless_asked(applied):

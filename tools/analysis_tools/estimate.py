@@ -28,6 +28,7 @@ from step_traffic import count_traffic
 
 from sce_mm.config_edits import set_data
 from sce_mm.launch import load_config
+from sce_mm.process_end import run_command
 from sce_mm.training_data import innermost_dataset
 
 USABLE = 0.9
@@ -159,4 +160,4 @@ def distribute(
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

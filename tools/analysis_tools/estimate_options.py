@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from scaling import Network
 
-from sce_mm.launch import add_common_arguments
+from sce_mm.command_line import ArgumentParser, add_common_arguments
+from sce_mm.step_timer import SECONDS
 
 
 def network(args: argparse.Namespace) -> Network:
@@ -16,9 +17,7 @@ def network(args: argparse.Namespace) -> Network:
 
 def parse_args(description: str) -> argparse.Namespace:
     """The options, parsed."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(description)
     parser.add_argument('config', help='config file')
     parser.add_argument('--data', nargs='+', metavar='DIR')
     parser.add_argument(
@@ -36,7 +35,7 @@ def parse_args(description: str) -> argparse.Namespace:
         help="of 2^30 bytes; by default the device's own",
     )
     parser.add_argument('--gpus', type=int, default=1, metavar='N')
-    parser.add_argument('--probe-seconds', type=float, default=30)
+    parser.add_argument('--probe-seconds', type=float, default=SECONDS)
     parser.add_argument(
         '--probe-batch',
         type=int,

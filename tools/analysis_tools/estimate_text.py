@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sce_mm.step_timer import hours_text
+
 GB = 2**30
 
 
@@ -38,7 +40,7 @@ def lines(report: dict, usable: float) -> list[str]:
         )
     text.append(
         f'schedule: {report["epochs"]} epochs of {report["images"]} images, '
-        f'{report["hours"]:.1f} hours in one process'
+        f'{hours_text(report["hours"])} hours in one process'
     )
     return text + _several(report.get('distributed'))
 
@@ -51,7 +53,7 @@ def _several(several: dict | None) -> list[str]:
         f'{several["processes"]} GPUs, each with that batch, memory and rate: '
         f'{several["images_per_second"]:.1f} images/s '
         f'({several["efficiency"]:.0%} of {several["processes"]} times one), '
-        f'{several["hours"]:.1f} hours',
+        f'{hours_text(several["hours"])} hours',
         '  added to a step of '
         f'{1e3 * several["seconds_per_step"]:.0f} ms: '
         + ', '.join(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, repeat
-from statistics import median
 
 import torch
 from mmengine.config import Config
@@ -22,17 +21,17 @@ from step_memory import view_sizes
 from step_stages import StageClock, take_steps, time_stages
 from torch import nn
 
+from sce_mm.config_edits import fit_precision
 from sce_mm.peak_memory import peak_bytes, reset_peak
-
-# The second step is the first that has the optimiser's state from its start.
-WARM_UP = MINIMUM = 2
+from sce_mm.step_timer import StepTimer
 
 
 def probe(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
     """Train for so many seconds, in a process that has done nothing else.
 
     Args:
-        cfg: Config; its batch size is the one that is tried.
+        cfg: Config; its batch size is the one that is tried. Its precision
+            becomes one that the device has.
         device: Where to, ``'cpu'`` or ``'cuda'``.
         seconds: At least two steps are made, however long they take.
         loading: Whether images come from the config's data set, or else are
@@ -72,24 +71,22 @@ def train(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
         batches = chain.from_iterable(repeat(loader))
     model, optim_wrapper = build(cfg, device)
     clock = StageClock()
-    take_steps(model, optim_wrapper, batches, clock, WARM_UP)
-    times = []
-    while len(times) < MINIMUM or sum(times) < seconds:
-        start = time.perf_counter()
+    timer = StepTimer(seconds)
+    timer.start()
+    enough = False
+    while not enough:
         take_steps(model, optim_wrapper, batches, clock, 1)
-        if device == 'cuda':
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
+        enough = timer.lap()
     peak = _peak(device, before)
     # Clocks around the stages make a GPU wait, so they come afterwards.
     clock = StageClock()
     time_stages(model, optim_wrapper, clock)
     take_steps(model, optim_wrapper, batches, clock, 1)
     return {
-        'images_per_second': cfg.train_dataloader.batch_size / median(times),
-        'seconds_per_step': median(times),
+        'images_per_second': cfg.train_dataloader.batch_size / timer.median,
+        'seconds_per_step': timer.median,
         'backward_seconds': clock.medians(skip=0)['backward'],
-        'steps': len(times),
+        'steps': timer.steps,
         'peak_bytes': peak,
         'images': images,
     }
@@ -119,12 +116,9 @@ def build(cfg: Config, device: str) -> tuple[nn.Module, OptimWrapper]:
     model = revert_sync_batchnorm(MODELS.build(cfg.model))
     model.init_weights()
     model = model.to(device)
-    options = cfg.optim_wrapper.copy()
-    if device == 'cpu' and options.get('type') == 'AmpOptimWrapper':
-        # float16 is for GPUs; bfloat16 takes as much memory.
-        options.type = 'BF16OptimWrapper'
-        options.pop('loss_scale', None)
-    return model, build_optim_wrapper(model, options)
+    cfg = copy.deepcopy(cfg)
+    fit_precision(cfg, device)
+    return model, build_optim_wrapper(model, cfg.optim_wrapper)
 
 
 def _start_of_memory(device: str) -> int | None:

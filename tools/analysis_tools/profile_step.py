@@ -31,13 +31,14 @@ from step_stages import (
     time_stages,
 )
 
+from sce_mm.command_line import ArgumentParser, add_common_arguments
 from sce_mm.config_edits import set_data
 from sce_mm.launch import (
-    add_common_arguments,
     build_runner,
     load_config,
     require_batches,
 )
+from sce_mm.process_end import run_command
 
 WARM_UP = 2
 
@@ -57,9 +58,7 @@ def main() -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--data', nargs='+', metavar='DIR')
     parser.add_argument('--steps', type=int, default=8)
@@ -136,4 +135,4 @@ def print_report(report: dict) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

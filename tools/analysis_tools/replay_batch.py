@@ -19,6 +19,7 @@ import sce_mm  # noqa: F401  (registers the model)
 from sce_mm.config_reading import read_config
 from sce_mm.engine.non_finite import first_non_finite
 from sce_mm.engine.random_state import set_random_state
+from sce_mm.process_end import run_command
 from sce_mm.transfer import CheckpointError, read_checkpoint
 
 
@@ -80,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

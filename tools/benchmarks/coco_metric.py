@@ -25,6 +25,7 @@ from mmdet.evaluation.metrics import CocoMetric
 from mmengine.logging import MMLogger
 
 from sce_mm.detection import FastCocoMetric
+from sce_mm.process_end import run_command
 
 SIDE, TRUE_BOXES, DETECTIONS = 512, 7, 100
 METRICS = {'FastCocoMetric': FastCocoMetric, 'CocoMetric': CocoMetric}
@@ -155,4 +156,4 @@ def prepare(
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

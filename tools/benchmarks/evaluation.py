@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 
 from sce_mm.evaluation import extract_features, knn_predict
 from sce_mm.evaluation.samples import collate
+from sce_mm.process_end import run_command
 
 K, TEMPERATURE, CLASSES = 20, 0.07, 100
 Run = Callable[[], object]
@@ -188,4 +189,4 @@ class Network(nn.Module):
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from sce_mm.models import SCELoss
+from sce_mm.process_end import run_command
 
 TEMPERATURE, TARGET_TEMPERATURE, COEFF = 0.1, 0.07, 0.5
 WIDTH, QUEUE = 256, 65536
@@ -213,4 +214,4 @@ def print_case(name: str, case: dict) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

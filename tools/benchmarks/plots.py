@@ -180,4 +180,7 @@ def save(figure: plt.Figure, path: Path) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    __starts_light__ = True
+    from sce_mm.process_end import run_command
+
+    run_command(main)

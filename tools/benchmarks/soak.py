@@ -138,4 +138,7 @@ def in_words(report: dict) -> list[str]:
 
 
 if __name__ == '__main__':
-    main()
+    __starts_light__ = True
+    from sce_mm.process_end import run_command
+
+    run_command(main)

@@ -29,6 +29,8 @@ from mmengine.registry import init_default_scope
 from step_candidates import CANDIDATES, Step
 from step_models import SETTINGS
 
+from sce_mm.process_end import run_command
+
 
 def main() -> None:
     """Measure and print."""
@@ -103,4 +105,4 @@ def parse_args() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

@@ -16,7 +16,9 @@ import json
 from pathlib import Path
 from statistics import mean, stdev
 
+from sce_mm.command_line import seed_number
 from sce_mm.commands import Command, run_together
+from sce_mm.process_end import run_command
 
 RANDOM = 'random initialisation'
 EVALUATIONS = ('knn', 'linear_probe')
@@ -36,7 +38,7 @@ def parse_args() -> argparse.Namespace:
         metavar='WORD',
         help='a name, and the overrides (key=value) that make it; repeatable',
     )
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0])
+    parser.add_argument('--seeds', nargs='+', type=seed_number, default=[0])
     parser.add_argument(
         '--threads', type=int, default=1, help='processor threads of a run'
     )
@@ -124,4 +126,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

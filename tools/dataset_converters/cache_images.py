@@ -9,9 +9,9 @@ everything else of the config stays.
 
 import argparse
 import os
-import sys
 
 from sce_mm.datasets import ImageCache, build_cache
+from sce_mm.process_end import run_command
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,7 +46,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    run_command(main)

@@ -9,7 +9,6 @@ UnlabelledImages without.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import cv2
@@ -102,7 +101,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    __starts_light__ = True
+    from sce_mm.process_end import run_command
+
+    run_command(main)

@@ -14,7 +14,6 @@ the folder train.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from label_lists import find_classes, verify_list, write_list
@@ -108,7 +107,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    __starts_light__ = True
+    from sce_mm.process_end import run_command
+
+    run_command(main)

@@ -21,7 +21,6 @@ gives them.
 import argparse
 import json
 import math
-import sys
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -332,7 +331,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    __starts_light__ = True
+    from sce_mm.process_end import run_command
+
+    run_command(main)

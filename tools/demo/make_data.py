@@ -183,4 +183,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    __starts_light__ = True
+    from sce_mm.process_end import run_command
+
+    run_command(main)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sce_mm.commands import Command
+from sce_mm.engine.optimizers.bf16 import computes_in_bfloat16
 
 CONFIGS = Path('configs/demo')
 PRETRAINING = CONFIGS / 'sce_resnet18_demo.py'
@@ -63,7 +64,6 @@ class Demo:
         ]
         if not computes_in_bfloat16():
             print('[demo] no bfloat16 on this CPU: float32, which is slower')
-            options.append('optim_wrapper.type=OptimWrapper')
         return [self.training(PRETRAINING, self.work, options, 2)]
 
     def labelled(self) -> list[str]:
@@ -120,12 +120,3 @@ class Demo:
 
     def report(self) -> list[Command]:
         return [Command('tools/demo/report.py', [self.out])]
-
-
-def computes_in_bfloat16() -> bool:
-    """Whether bfloat16 is faster than float32 on this processor (Linux)."""
-    try:
-        flags = Path('/proc/cpuinfo').read_text().split()
-    except OSError:
-        return False
-    return 'avx512_bf16' in flags or 'amx_bf16' in flags

@@ -11,6 +11,7 @@ import findings
 import sections
 from mmengine.config import Config
 
+from sce_mm.process_end import run_command
 from sce_mm.visualization import page
 
 
@@ -89,4 +90,4 @@ def answer(measured: dict[str, tuple[float, float]]) -> str:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

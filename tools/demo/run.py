@@ -11,13 +11,14 @@ import argparse
 import json
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 
 from plan import DETECTORS, Demo
 
+from sce_mm.command_line import seed_number
 from sce_mm.commands import run_together
+from sce_mm.process_end import run_command
 
 # What a stage makes, and removes before it does so.
 MADE = {
@@ -99,7 +100,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument('--work-dir', type=Path, default='work_dirs/demo')
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--seed', type=seed_number, default=0)
     parser.add_argument(
         '--fast', action='store_true', help='tiny amounts: only that it runs'
     )
@@ -115,11 +116,8 @@ def main() -> None:
     out = args.work_dir.resolve()
     os.chdir(Path(__file__).resolve().parents[2])
     out.mkdir(parents=True, exist_ok=True)
-    try:
-        run(Demo(out, args.seed, args.fast), args.start)
-    except (FileNotFoundError, RuntimeError) as error:
-        sys.exit(f'[demo] {error}')
+    run(Demo(out, args.seed, args.fast), args.start)
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from sce_mm.process_end import run_command
 from sce_mm.transfer import CheckpointError
 from sce_mm.transfer.architecture import architecture_of
 from sce_mm.transfer.export import export, snippet
@@ -54,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

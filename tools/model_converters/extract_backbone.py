@@ -12,6 +12,7 @@ export_backbone.py writes for mmdet and mmpretrain.
 import argparse
 import sys
 
+from sce_mm.process_end import run_command
 from sce_mm.transfer import CheckpointError, save_backbone
 from sce_mm.transfer.source import add_arguments, describe, read_source
 
@@ -43,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

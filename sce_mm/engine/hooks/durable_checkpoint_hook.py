@@ -5,7 +5,7 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...durable_files import (
@@ -79,7 +79,16 @@ class DurableCheckpointHook(CheckpointHook):
         self._lock: FolderLock | None = None
 
     def before_run(self, runner: Runner) -> None:
-        """Choose the checkpoint to resume from, if that is asked for."""
+        """Lock the folder; choose what to resume from, if that is asked for.
+
+        Raises:
+            FolderInUseError: Another training writes to the folder.
+        """
+        if _is_local(self._folder(runner)) and (
+            isinstance(runner._train_loop, BaseLoop)
+        ):
+            # Before minutes are spent on what would be refused then.
+            decide_on_main(lambda: self._lock_folder(runner))
         self._resuming = runner._resume
         if not runner._resume or not _is_local(self._folder(runner)):
             return
@@ -115,17 +124,13 @@ class DurableCheckpointHook(CheckpointHook):
         self._resumed = checkpoint
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare the folder; go on where the checkpoint was written.
-
-        Raises:
-            FolderInUseError: Another training writes to it.
-        """
+        """Prepare the folder; go on where the checkpoint was written."""
         local = _is_local(self._folder(runner))
         if local and self.backend_args is None:
             self.backend_args = {'backend': 'durable'}
         super().before_train(runner)
         if local:
-            decide_on_main(self._prepare_folder)
+            decide_on_main(lambda: remove_partial_files(self.out_dir))
         if self._resumed is not None:
             restore_random_state(self._resumed)
             layout = self._resumed.get(KEY, {}).get('layout', {})
@@ -246,9 +251,8 @@ class DurableCheckpointHook(CheckpointHook):
         finally:
             self._run_state = None
 
-    def _prepare_folder(self) -> None:
-        self._lock = FolderLock(self.out_dir)
-        remove_partial_files(self.out_dir)
+    def _lock_folder(self, runner: Runner) -> None:
+        self._lock = FolderLock(self._folder(runner))
 
     def _remove(self, name: str) -> None:
         path = self.file_backend.join_path(self.out_dir, name)

@@ -1,6 +1,9 @@
-"""Save and stop when the cluster takes the machine away."""
+"""Save and stop when the cluster, or somebody at the keys, says so."""
 
+import multiprocessing
+import os
 import signal
+import time
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
@@ -11,22 +14,29 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ...signals import TRY_AGAIN, ShieldedWorker, note_stop
+from ...signals import INTERRUPTED, TRY_AGAIN, ShieldedWorker, note_stop
 from .durable_checkpoint_hook import DurableCheckpointHook
+
+_PRESSED = b"""
+Ctrl-C: saving after this step; once more to end at once, without saving.
+"""
+# Seconds in which two of SIGINT are one press of Ctrl-C.
+_SAME_PRESS = 1.0
 
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
-    """On SIGTERM, save after the optimiser step that runs and exit with 75.
+    """When told to stop, save after the step that runs and exit with 75.
 
     Whichever process gets the signal, all of them stop after the same step:
     they compare notes after each one, over gloo on the host, which does not
     wait for the device. ``--resume`` goes on from there; the launch scripts
-    know the exit code, see docs/running.md.
+    know the exit code, see docs/running.md. A second Ctrl-C ends the process
+    at once, without saving.
 
     Args:
-        signals: Names of the signals. Slurm sends another one in time with
-            ``--signal=USR1@300``.
+        signals: Names of the signals; SIGINT is Ctrl-C. Slurm sends another
+            one in time with ``--signal=USR1@300``.
 
     Raises:
         ValueError: A signal is unknown; before training, if there is no
@@ -35,7 +45,7 @@ class PreemptionHook(Hook):
 
     priority = 'LOWEST'
 
-    def __init__(self, signals: Sequence[str] = ('SIGTERM',)) -> None:
+    def __init__(self, signals: Sequence[str] = ('SIGTERM', 'SIGINT')) -> None:
         names = {s.name for s in signal.Signals}
         if unknown := set(signals) - names:
             raise ValueError(
@@ -44,13 +54,14 @@ class PreemptionHook(Hook):
             )
         self.signals = [signal.Signals[name] for name in signals]
         self._received: str | None = None
+        self._pressed = 0.0
         self._before: dict[int, Any] = {}
         self._group: Any = None
 
     def before_train(self, runner: Runner) -> None:
         """Listen from now on."""
         self._checkpoints(runner)
-        self._received = None
+        self._received, self._pressed = None, 0.0
         for number in self.signals:
             self._before[number] = signal.signal(number, self._note)
         if runner.world_size > 1:
@@ -102,7 +113,19 @@ class PreemptionHook(Hook):
         return bool(flag.item())
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        again = time.monotonic() - self._pressed
         self._received = signal.Signals(number).name
+        if number != signal.SIGINT:
+            return
+        if not self._pressed:
+            self._pressed = time.monotonic()
+            if os.environ.get('LOCAL_RANK', '0') == '0':
+                os.write(2, _PRESSED)
+        # A launcher passes on what the terminal has sent already.
+        elif again > _SAME_PRESS:
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            os._exit(INTERRUPTED)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

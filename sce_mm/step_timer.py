@@ -1,0 +1,58 @@
+"""How long a training step takes, measured one way everywhere."""
+
+import time
+from statistics import median
+
+import torch
+
+# Seconds of steps behind a figure.
+SECONDS = 30.0
+# Optimisers make their state in the first step, and loaders fill their
+# queues: a step is itself from the third one on.
+_WARM_UP = 2
+_MINIMUM = 2
+
+
+class StepTimer:
+    """Times steps one after another, the first two left out.
+
+    Args:
+        seconds: Steps are timed until they have taken so long, and two at
+            least.
+    """
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self.seconds = seconds
+        self._left_out = 0
+        self._times: list[float] = []
+        self._start = 0.0
+
+    def start(self) -> None:
+        """The next step begins now, with the wait for its images."""
+        self._start = time.perf_counter()
+
+    def lap(self) -> bool:
+        """A step is over and the next one begins; whether that will do."""
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        if self._left_out < _WARM_UP:
+            self._left_out += 1
+        else:
+            self._times.append(time.perf_counter() - self._start)
+        self.start()
+        return self.steps >= _MINIMUM and sum(self._times) >= self.seconds
+
+    @property
+    def steps(self) -> int:
+        """Number of steps that were timed."""
+        return len(self._times)
+
+    @property
+    def median(self) -> float:
+        """Seconds of a step; NaN if none was timed."""
+        return median(self._times) if self._times else float('nan')
+
+
+def hours_text(hours: float) -> str:
+    """Hours with as many digits as an estimate has."""
+    return f'{hours:.0f}' if hours >= 10 else f'{hours:.2g}'
