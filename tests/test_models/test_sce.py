@@ -156,6 +156,42 @@ def test_identity_queries_of_a_fresh_model_are_its_keys():
     torch.testing.assert_close(norms, torch.ones(5))
 
 
+HALVES = [
+    torch.bfloat16,
+    pytest.param(
+        torch.float16,
+        marks=pytest.mark.skipif(
+            torch.__version__ < '2.3', reason='not on processors before'
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize('dtype', HALVES, ids=str)
+@pytest.mark.parametrize('predictor', [True, False])
+def test_rows_have_length_one_under_every_autocast(dtype, predictor):
+    model = build(batch_norm=True, predictor=predictor)
+    inputs = views(12)
+    with torch.autocast('cpu', dtype):
+        loss = model.loss(inputs)['loss']
+        queries = model.encode_online(inputs[0])
+    model.after_optimizer_step(0.01)
+    for rows in (queries, model.queue.features):
+        assert rows.dtype is torch.float32
+        ones = torch.ones(len(rows))
+        torch.testing.assert_close(rows.norm(dim=1), ones, rtol=0, atol=1e-6)
+    assert loss.dtype is torch.float32
+
+
+def test_a_model_in_half_precision_normalises_in_float32():
+    model = build().bfloat16()
+    for encode in (model.encode_online, model.encode_target):
+        rows = encode(views(12)[0].bfloat16())
+        torch.testing.assert_close(
+            rows.norm(dim=1), torch.ones(12), rtol=0, atol=1e-6
+        )
+
+
 def test_batch_keys_alone_will_do():
     model = build(queue_length=None)
     model.head.in_batch_keys = True

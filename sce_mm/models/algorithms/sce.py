@@ -8,8 +8,8 @@ from mmengine.dist import all_gather
 from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.registry import MODELS
 from torch import Tensor
-from torch.nn.functional import normalize
 
+from ..losses.softmax import unit_rows
 from ..utils import MemoryQueue, MomentumEncoder
 
 
@@ -140,8 +140,11 @@ class SCE(BaseSelfSupervisor):
 
     @torch.no_grad()
     def encode_target(self, images: Tensor) -> Tensor:
-        """Keys ``[N, D]`` of one view, L2-normalised, without gradient."""
-        return normalize(self.momentum_encoder(images), dim=1)
+        """Keys ``[N, D]`` of one view, L2-normalised, without gradient.
+
+        In float32 under any autocast, as the queue keeps them.
+        """
+        return unit_rows(self.momentum_encoder(images))
 
     def after_optimizer_step(self, momentum: float) -> None:
         """Enqueue the keys of the step and average the parameters.

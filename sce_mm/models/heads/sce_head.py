@@ -7,9 +7,8 @@ from mmengine.dist import all_gather, get_rank
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
-from ..losses.softmax import at_least_float32
+from ..losses.softmax import at_least_float32, unit_rows
 
 
 @MODELS.register_module()
@@ -40,10 +39,13 @@ class SCEHead(BaseModule):
         self.in_batch_keys = in_batch_keys
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """Query of a projected embedding: ``[N, D]``, L2-normalised."""
+        """Query of a projected embedding: ``[N, D]``, L2-normalised.
+
+        In float32 under any autocast.
+        """
         if self.predictor is not None:
             (embedding,) = self.predictor((embedding,))
-        return normalize(embedding, dim=1)
+        return unit_rows(embedding)
 
     def loss(
         self,
