@@ -118,15 +118,34 @@ def test_coeff_one_is_the_cross_entropy_of_moco(unit_rows):
     torch.testing.assert_close(got, expected)
 
 
-def test_the_loss_is_the_weighted_mean_of_its_logged_parts(unit_rows):
+@pytest.mark.parametrize(
+    ('options', 'weights'),
+    [
+        ({'coeff': 0.3}, {'contrastive': 0.3, 'relational': 0.7}),
+        ({'coeff': 1.0}, {'contrastive': 1.0, 'relational': 0.0}),
+        # A third of the relation lies on the positive.
+        (
+            {'coeff': 0.3, 'official_zero_logit': True},
+            {'contrastive': 0.3, 'relational': 0.7},
+        ),
+        (
+            {'coeff': 0.0, 'relation_weight': 1.0, 'ceiling_weight': 0.0},
+            {'contrastive': 0.0, 'relational': 1.0, 'ceiling': 0.0},
+        ),
+        (
+            {'coeff': 0.2, 'ceiling_weight': 0.4},
+            {'contrastive': 0.2, 'relational': 0.8, 'ceiling': 0.4},
+        ),
+    ],
+    ids=lambda x: '',
+)
+def test_the_logged_parts_add_up_to_the_loss(unit_rows, options, weights):
     got = loss_of(
-        unit_rows(8, 6),
-        unit_rows(8, 6, 1),
-        queue=unit_rows(9, 6, 2),
-        coeff=0.3,
+        unit_rows(8, 6), unit_rows(8, 6, 1), queue=unit_rows(9, 6), **options
     )
-    mean = 0.3 * got['contrastive'] + 0.7 * got['relational']
-    torch.testing.assert_close(got['loss'], mean)
+    assert ('ceiling' in got) == ('ceiling' in weights)
+    total = sum(weight * got[part] for part, weight in weights.items())
+    torch.testing.assert_close(got['loss'].detach(), total)
 
 
 def test_order_of_the_queue_does_not_matter(unit_rows):

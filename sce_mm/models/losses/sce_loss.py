@@ -130,11 +130,12 @@ class SCELoss(nn.Module):
 
         Returns:
             ``loss`` with gradient; for the log and without gradient
-            ``contrastive`` and ``relational`` (the loss is their mean
-            weighted by ``coeff`` and ``1 - coeff``, unless weights are
-            given), ``target_entropy`` (nats; the floor of the loss),
-            ``neighbours`` (effective number of candidates in the relation),
-            and the current ``coeff`` and ``target_temperature``.
+            ``contrastive`` and ``relational`` (``coeff`` times the one and
+            ``1 - coeff`` times the other are the loss; if weights are given,
+            the terms that they weight, and ``ceiling`` too),
+            ``target_entropy`` (nats; the floor of the loss), ``neighbours``
+            (effective number of candidates in the relation), and the current
+            ``coeff`` and ``target_temperature``.
 
         Raises:
             ValueError: There are no candidates besides the positive.
@@ -207,10 +208,15 @@ class SCELoss(nn.Module):
             self.relation_weight,
             self.ceiling_weight,
         ).mean()
+        parts = {name: x.detach() for name, x in terms._asdict().items()}
+        if self.relation_weight is None and self.ceiling_weight is None:
+            # Both have one weight: -sum_x s(x) log p(x) of the relation s.
+            share = relation.positive_share
+            outside = parts['relational'] + parts.pop('ceiling')
+            parts['relational'] = outside.lerp(parts['contrastive'], share)
         return {
             'loss': loss,
-            'contrastive': terms.contrastive.detach().mean(),
-            'relational': (terms.relational + terms.ceiling).detach().mean(),
+            **{name: x.mean() for name, x in parts.items()},
             'target_entropy': target_entropy(relation, self.coeff).mean(),
             'neighbours': relation.entropy.exp().mean(),
             # Fills on the device; a copy from the host would wait for it.
