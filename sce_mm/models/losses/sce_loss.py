@@ -7,6 +7,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from .candidates import Candidates, log_partitions, relate_views
+from .checks import check_shapes, check_unit_rows
 from .functional import (
     Contrast,
     Relation,
@@ -101,6 +102,20 @@ class SCELoss(nn.Module):
         self.ceiling_weight = ceiling_weight
         self.official_zero_logit = official_zero_logit
         self.chunk_size = chunk_size
+        self._rows_seen = False
+
+    def extra_repr(self) -> str:
+        """Numbers of the loss as they are now."""
+        names = (
+            'temperature',
+            'target_temperature',
+            'coeff',
+            'relation_weight',
+            'ceiling_weight',
+            'official_zero_logit',
+            'chunk_size',
+        )
+        return ', '.join(f'{name}={getattr(self, name)!r}' for name in names)
 
     # Compiled code is made for one value of each number that a schedule moves,
     # and for one count of chunks; under torch.compile the loss runs as it is.
@@ -116,7 +131,8 @@ class SCELoss(nn.Module):
     ) -> dict[str, Tensor]:
         """Mean loss over pairs and batch.
 
-        All rows are L2-normalised.
+        All rows are L2-normalised. That is looked at in each call on a CPU;
+        elsewhere in the first call alone, as the host waits for the device.
 
         Args:
             queries: Online embeddings, ``[N, D]`` for each online view.
@@ -138,9 +154,19 @@ class SCELoss(nn.Module):
             ``coeff`` and ``target_temperature``.
 
         Raises:
-            ValueError: There are no candidates besides the positive.
+            ValueError: There are no candidates besides the positive, shapes
+                or positions do not fit, or rows are not normalised.
         """
+        check_shapes(queries, keys, pairs, queue, batch_keys, first_row)
         self._check_candidates(queue, batch_keys)
+        if not self._rows_seen or keys[0].device.type == 'cpu':
+            check_unit_rows(
+                queries=queries,
+                keys=keys,
+                queue=() if queue is None else (queue,),
+                batch_keys=batch_keys or (),
+            )
+            self._rows_seen = True
         own = None
         if batch_keys is not None:
             rows = torch.arange(len(keys[0]), device=keys[0].device)
