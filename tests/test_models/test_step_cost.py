@@ -30,8 +30,7 @@ def test_the_watch_sees_reads():
 @pytest.mark.parametrize('wrapper', ['OptimWrapper', 'BF16OptimWrapper'])
 @pytest.mark.parametrize('in_batch_keys', [False, True])
 def test_no_step_waits(optimizer, wrapper, in_batch_keys):
-    model = build(batch_norm=True)
-    model.head.in_batch_keys = in_batch_keys
+    model = build(batch_norm=True, in_batch_keys=in_batch_keys)
     optim_wrapper = build_optim_wrapper(
         model, {'type': wrapper, 'optimizer': optimizer}
     )

@@ -17,6 +17,16 @@ from .functional import (
 )
 from .softmax import ChunkSize
 
+# Also said when a model is built.
+NO_CANDIDATES = (
+    'SCE needs something to compare with: give the model a queue, such as '
+    'queue=dict(length=65536), or set in_batch_keys=True in the head, or both'
+)
+NO_ZERO_LOGIT = (
+    'official_zero_logit has no meaning with in_batch_keys=True: the official '
+    'code masks the positive there, as we do'
+)
+
 
 @MODELS.register_module()
 class SCELoss(nn.Module):
@@ -206,16 +216,10 @@ class SCELoss(nn.Module):
     ) -> None:
         if batch_keys is None:
             if queue is None:
-                raise ValueError(
-                    'SCE needs something to compare with: give the model a '
-                    'queue, or set in_batch_keys=True in the head, or both'
-                )
+                raise ValueError(NO_CANDIDATES)
             return
         if self.official_zero_logit:
-            raise ValueError(
-                'official_zero_logit has no meaning with in_batch_keys=True: '
-                'the official code masks the positive there, as we do'
-            )
+            raise ValueError(NO_ZERO_LOGIT)
         if len(batch_keys[0]) < 2:
             raise ValueError(
                 'a batch of one image has no other keys to compare with: '
