@@ -71,10 +71,7 @@ def run_steps(model, batches, accumulated):
 def build_case(case):
     # Not a multiple of what a step brings.
     options = {'queue_length': 36} | CASES[case]
-    in_batch = options.pop('in_batch_keys', False)
-    model = build(**options).double()
-    model.head.in_batch_keys = in_batch
-    return model
+    return build(**options).double()
 
 
 def batches_of(case):

@@ -29,10 +29,8 @@ STEPS = 20
 def curve(case: str) -> dict[str, list[float]]:
     """Loss, entropy of the target and spread at each step."""
     options = dict(CASES[case])
-    in_batch = options.pop('in_batch_keys', False)
     loss_options = options.pop('loss', {})
     model = build(seed=1, batch_norm=True, **options).double()
-    model.head.in_batch_keys = in_batch
     for name, value in loss_options.items():
         setattr(model.head.loss_module, name, value)
     # Normal numbers differ in the last digit between processors.

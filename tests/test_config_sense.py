@@ -175,7 +175,22 @@ def test_everything_is_found_at_once(images, tmp_path):
         ),
         (
             {'model.neck.in_channels': 16},
+            r'model: .*neck.in_channels is 16, but .* of width 32',
+        ),
+        (
+            {
+                'model.neck.with_avg_pool': False,
+                'train_dataloader.dataset.pipeline.1.views.0.size': 64,
+            },
             r'model.neck: does not take what comes before it, \[1, 32, ',
+        ),
+        (
+            {'model.queue': None},
+            'model: .*needs something to compare with',
+        ),
+        (
+            {'model.momentum': 0.99},
+            'model: .*MomentumUpdateHook.*for a decay of 0.99 write 0.01',
         ),
         (
             {'model.data_preprocessor.std': [57.0, 0.0, 57.0]},

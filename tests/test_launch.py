@@ -5,8 +5,7 @@ import os
 
 import pytest
 from mmengine.config import Config
-from mmengine.dataset import RepeatDataset
-from tiny_runner import TinyImages, build_runner
+from tiny_runner import TinyImages, build_runner, repeated
 from torch.utils.data import DataLoader
 
 from sce_mm import launch
@@ -70,9 +69,7 @@ def test_fewer_images_than_a_batch_are_refused(tmp_path):
 
 @pytest.mark.integration
 def test_repetitions_do_not_make_a_batch_of_images(tmp_path):
-    data = RepeatDataset.__new__(RepeatDataset)
-    data.__dict__ |= {'dataset': TinyImages(3), '_fully_initialized': True}
-    data.__dict__ |= {'times': 4, '_ori_len': 3, '_metainfo': None}
+    data = repeated(TinyImages(3), 4)
     loader = DataLoader(
         data, batch_size=4, drop_last=True, sampler=SeededSampler(data, seed=0)
     )

@@ -59,6 +59,7 @@ def sce_config(
     batch_norm: bool = False,
     predictor: bool = True,
     queue_length: int | None = 24,
+    in_batch_keys: bool = False,
     **options,
 ) -> dict:
     """Config of a tiny SCE; ``options`` override top-level keys."""
@@ -67,6 +68,7 @@ def sce_config(
         'type': 'SCEHead',
         'loss': {'type': 'SCELoss'},
         'predictor': {**neck, 'in_channels': 4} if predictor else None,
+        'in_batch_keys': in_batch_keys,
     }
     return {
         'type': 'SCE',

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from mmengine.dataset import RepeatDataset
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from tiny import sce_config, views
@@ -23,6 +24,19 @@ class TinyImages(Dataset):
     def __getitem__(self, index: int) -> dict:
         images = [view[index] for view in self.views]
         return {'inputs': images, 'data_samples': index}
+
+
+def repeated(images: Dataset, times: int) -> RepeatDataset:
+    """Several times the same images, as a short epoch may need them."""
+    data = RepeatDataset.__new__(RepeatDataset)
+    data.__dict__ |= {
+        'dataset': images,
+        '_fully_initialized': True,
+        'times': times,
+        '_ori_len': len(images),
+        '_metainfo': None,
+    }
+    return data
 
 
 class Record(Hook):

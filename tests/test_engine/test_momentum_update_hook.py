@@ -1,6 +1,8 @@
-"""What the hook refuses at construction."""
+"""What the hook refuses at construction, and warns of before training."""
 
 import pytest
+from tiny_runner import TinyImages, build_runner, repeated
+from torch.utils.data import DataLoader
 
 from sce_mm.engine import MomentumUpdateHook, ScheduledValueHook
 
@@ -19,3 +21,33 @@ def test_malformed_schedules_are_refused_at_once():
         MomentumUpdateHook({'kind': 'cosine', 'start': 0.01})
     with pytest.raises(ValueError, match='kind must be one of'):
         ScheduledValueHook('head.loss_module.coeff', {'start': 1})
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ('images', 'batch', 'length', 'parts'),
+    [
+        # One step brings 4 keys, then 8: there are two views.
+        (5, 2, 80, ['80 keys of 5 images, 16 of each', 'queue.length=4']),
+        (40, 4, 60, ['60 keys of 40 images, 1.5 of each', 'queue.length=16']),
+        (5, 4, 8, ['1.6 of each', 'model.queue=None', 'in_batch_keys=True']),
+        (24, 4, 24, None),
+    ],
+)
+def test_a_queue_longer_than_the_data_set_is_told(
+    tmp_path, images, batch, length, parts
+):
+    runner, _ = build_runner(
+        tmp_path,
+        train_dataloader=DataLoader(
+            repeated(TinyImages(images), 3), batch_size=batch, drop_last=True
+        ),
+        model={'queue_length': length},
+        log_level='WARNING',
+        epochs=1,
+    )
+    runner.train()
+    log = (tmp_path / runner.timestamp / f'{runner.timestamp}.log').read_text()
+    assert ('own older keys' in log) == bool(parts)
+    for part in parts or ():
+        assert part in log

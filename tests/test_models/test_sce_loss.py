@@ -118,15 +118,34 @@ def test_coeff_one_is_the_cross_entropy_of_moco(unit_rows):
     torch.testing.assert_close(got, expected)
 
 
-def test_the_loss_is_the_weighted_mean_of_its_logged_parts(unit_rows):
+@pytest.mark.parametrize(
+    ('options', 'weights'),
+    [
+        ({'coeff': 0.3}, {'contrastive': 0.3, 'relational': 0.7}),
+        ({'coeff': 1.0}, {'contrastive': 1.0, 'relational': 0.0}),
+        # A third of the relation lies on the positive.
+        (
+            {'coeff': 0.3, 'official_zero_logit': True},
+            {'contrastive': 0.3, 'relational': 0.7},
+        ),
+        (
+            {'coeff': 0.0, 'relation_weight': 1.0, 'ceiling_weight': 0.0},
+            {'contrastive': 0.0, 'relational': 1.0, 'ceiling': 0.0},
+        ),
+        (
+            {'coeff': 0.2, 'ceiling_weight': 0.4},
+            {'contrastive': 0.2, 'relational': 0.8, 'ceiling': 0.4},
+        ),
+    ],
+    ids=lambda x: '',
+)
+def test_the_logged_parts_add_up_to_the_loss(unit_rows, options, weights):
     got = loss_of(
-        unit_rows(8, 6),
-        unit_rows(8, 6, 1),
-        queue=unit_rows(9, 6, 2),
-        coeff=0.3,
+        unit_rows(8, 6), unit_rows(8, 6, 1), queue=unit_rows(9, 6), **options
     )
-    mean = 0.3 * got['contrastive'] + 0.7 * got['relational']
-    torch.testing.assert_close(got['loss'], mean)
+    assert ('ceiling' in got) == ('ceiling' in weights)
+    total = sum(weight * got[part] for part, weight in weights.items())
+    torch.testing.assert_close(got['loss'].detach(), total)
 
 
 def test_order_of_the_queue_does_not_matter(unit_rows):
@@ -256,3 +275,138 @@ def test_nothing_to_compare_with_is_refused(unit_rows):
             batch_keys=[rows],
             official_zero_logit=True,
         )
+
+
+# Of two views of six images, 4 wide; how it is called and what it is told.
+WRONG_CALLS = {
+    'queue for pairs': (
+        lambda q, k, c: SCELoss()(q, k, c),
+        ['pairs must be a list', 'shape [9, 4]', 'queue=...'],
+    ),
+    'no pair': (
+        lambda q, k, c: SCELoss()(q, k, [], c),
+        ['pairs', 'list of 0'],
+    ),
+    'query out of range': (
+        lambda q, k, c: SCELoss()(q, k, [(0, 0), (2, 0)], c),
+        ['pairs: (2, 0)', '(1, 1)'],
+    ),
+    'key out of range': (
+        lambda q, k, c: SCELoss()(q, k[:1], [(0, 1)], c),
+        ['pairs: (0, 1)', '(1, 0)'],
+    ),
+    'from the end': (
+        lambda q, k, c: SCELoss()(q, k, [(-1, 0)], c),
+        ['pairs: (-1, 0)', '(1, 1)'],
+    ),
+    'three positions': (
+        lambda q, k, c: SCELoss()(q, k, [(0, 1, 1)], c),
+        ['pairs: (0, 1, 1)'],
+    ),
+    'a wider queue': (
+        lambda q, k, c: SCELoss()(q, k, [(0, 1)], c.repeat(1, 2)),
+        ['queue', '4]', '[9, 8]'],
+    ),
+    'a queue of columns': (
+        lambda q, k, c: SCELoss()(q, k, [(0, 1)], c.T),
+        ['queue', 'in each row', '[4, 9]'],
+    ),
+    'an empty queue': (
+        lambda q, k, c: SCELoss()(q, k, [(0, 1)], c[:0]),
+        ['queue', '[0, 4]'],
+    ),
+    'a module for a queue': (
+        lambda q, k, c: SCELoss()(q, k, [(0, 1)], torch.nn.Identity()),
+        ['queue', 'a Identity'],
+    ),
+    'one view without list': (
+        lambda q, k, c: SCELoss()(q[0], k, [(0, 1)], c),
+        ['queries must be a list', '[6, 4]'],
+    ),
+    'no view': (
+        lambda q, k, c: SCELoss()(q, [], [(0, 1)], c),
+        ['keys must be a list', 'list of 0'],
+    ),
+    'maps': (
+        lambda q, k, c: SCELoss()([q[0][..., None]], k, [(0, 1)], c),
+        ['queries', '[6, 4, 1]'],
+    ),
+    'narrower keys': (
+        lambda q, k, c: SCELoss()(q, [x[:, :3] for x in k], [(0, 1)], c),
+        ['keys', '[6, 4]', '[6, 3]'],
+    ),
+    'another batch': (
+        lambda q, k, c: SCELoss()(q, [k[0], k[1][:5]], [(0, 1)], c),
+        ['keys', '[6, 4]', '[5, 4]'],
+    ),
+    'batch keys of one view': (
+        lambda q, k, c: SCELoss()(q, k, [(0, 1)], c, k[:1]),
+        ['batch_keys', 'each of the 2'],
+    ),
+    'narrower batch keys': (
+        lambda q, k, c: SCELoss()(
+            q, k, [(0, 1)], batch_keys=[x[:, :2] for x in k]
+        ),
+        ['batch_keys', '[6, 2]'],
+    ),
+    'keys of another process': (
+        lambda q, k, c: SCELoss()(q, k, [(0, 1)], c, k, first_row=1),
+        ['first_row=1', '6 keys', '6 rows'],
+    ),
+}
+
+
+@pytest.mark.parametrize('case', WRONG_CALLS)
+def test_arguments_that_do_not_fit_are_told_apart(unit_rows, case):
+    call, parts = WRONG_CALLS[case]
+    queries, keys = (
+        [unit_rows(6, 4, seed) for seed in seeds] for seeds in ((0, 1), (2, 3))
+    )
+    with pytest.raises(ValueError, match='must') as error:
+        call(queries, keys, unit_rows(9, 4, 5))
+    for part in parts:
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize('chunk_size', ['auto', None, 3])
+@pytest.mark.parametrize('length', [10.0, 2.0, 1.05, 0.9, 0.01])
+@pytest.mark.parametrize('name', ['queries', 'keys', 'queue', 'batch_keys'])
+def test_rows_that_are_not_normalised_are_refused(
+    unit_rows, name, length, chunk_size
+):
+    module = SCELoss(chunk_size=chunk_size)
+
+    def arguments():
+        return {
+            'queries': [unit_rows(6, 4)],
+            'keys': [unit_rows(6, 4, 1)],
+            'pairs': [(0, 0)],
+            'queue': unit_rows(9, 4, 2),
+            'batch_keys': [unit_rows(6, 4, 1)],
+        }
+
+    given = arguments()
+    # In a later call, and one row among many.
+    module(**given)
+    rows = given[name] if name == 'queue' else given[name][0]
+    rows[4] *= length
+    with pytest.raises(ValueError, match=rf'{name} must be L2-normalised.*'):
+        module(**given)
+    # A dead network gives zeros, and a diverged one no number.
+    rows[4] = 0
+    assert torch.isfinite(module(**given)['loss'])
+    rows[4] = math.nan
+    assert not torch.isfinite(module(**given)['loss'])
+
+
+def test_the_numbers_are_printed():
+    module = SCELoss(0.2, 0.05, coeff=0.25, ceiling_weight=0.0, chunk_size=64)
+    module.coeff = 0.3
+    for part in (
+        'temperature=0.2',
+        'target_temperature=0.05',
+        'coeff=0.3',
+        'ceiling_weight=0.0',
+        'chunk_size=64',
+    ):
+        assert part in str(module)

@@ -35,7 +35,9 @@ def edited(source, target, **changes):
     spec = json.loads(str(arrays['spec']))
     for key, value in changes.items():
         if isinstance(value, dict):
-            spec[key] = spec[key] | value
+            spec[key] = spec.get(key, {}) | value
+        elif not callable(value):
+            spec[key] = value
         else:
             arrays[key.replace('__', '.')] = value(arrays)
     arrays['spec'] = np.array(json.dumps(spec))
@@ -87,22 +89,78 @@ def test_what_is_no_trace_is_refused(tool, tmp_path):
     assert stderr.count('not a trace') == 2
 
 
+def nothing(arrays):
+    return np.zeros(8)
+
+
 @pytest.mark.parametrize(
-    ('changes', 'message'),
+    ('changes', 'parts'),
     [
-        ({'num_splits': 2}, 'no such option of the model here: num_splits=2'),
-        ({'scheduler_momentum': 'step'}, "unknown schedule 'step'"),
+        # Options of the official model, heads and optimiser.
+        ({'model': {'num_splits': 2}}, ['the model', 'num_splits=2', '0']),
+        ({'model': {'shuffle_bn': True}}, ['the model', 'shuffle_bn=True']),
+        ({'model': {'temperature': 0.1}}, ['the model', 'temperature=0.1']),
+        ({'model': {'scheduler_momentum': 'step'}}, ["schedule 'step'"]),
         (
-            {'warmup_epoch_coeff': 9},
-            'last 72 optimiser steps but the run has 8',
+            {'model': {'warmup_epoch_coeff': 9}},
+            ['last 72 optimiser steps but the run has 8'],
         ),
+        ({'projector': {'dropout': 0.1}}, ['projector', 'dropout=0.1']),
+        (
+            {'predictor': {'activation_layer': 'gelu'}},
+            ['predictor', "activation_layer='gelu'", "'relu'"],
+        ),
+        ({'predictor': {'residual': True}}, ['predictor', 'residual=True']),
+        ({'optim': {'scheduler': {}}}, ['optim', 'scheduler={}']),
+        ({'optim': {'name': 'adam'}}, ["unknown optimiser 'adam'"]),
+        ({'optim': {'params': {'betas': [0.9]}}}, ['betas']),
+        # Of the spec and of the file.
+        ({'accumulate': 2}, ['the spec', 'accumulate=2']),
+        ({'precision': {'bits': 16}}, ['the spec', 'precision=']),
+        ({'epochs': 2}, ['step.', '8 steps', '16']),
+        ({'queue': None}, ['the file', 'step.']),
+        ({'queue': 64}, ['init.queue', '64', '128']),
+        ({'step__momentum': nothing}, ['the file', 'step.momentum=[8]']),
+        ({'view2': nothing}, ['the file', 'view2']),
+        ({'other': nothing}, ['the file', 'other=[8]']),
+        ({'init__trunk__9__weight': nothing}, ['init.trunk.9.weight']),
+        ({'model': {'num_local_crops': 2}}, ['2 views', '4 crops']),
     ],
+    ids=lambda x: next(iter(x)) if isinstance(x, dict) else '',
 )
-def test_what_we_do_not_have_is_refused(
-    tool, root, tmp_path, changes, message
+def test_what_would_be_left_out_is_refused(
+    tool, root, tmp_path, changes, parts
 ):
     source = root / 'tests' / 'data' / 'traces' / 'symmetric.npz'
-    path = edited(source, tmp_path / 'x.npz', model=changes)
-    status, _, stderr = tool(path)
+    path = edited(source, tmp_path / 'x.npz', **changes)
+    status, stdout, stderr = tool(path)
     assert status == 1
-    assert message in stderr
+    assert 'DIFFERS' not in stdout
+    assert 'cannot be replayed' in stderr
+    for part in parts:
+        assert part in stderr
+
+
+@pytest.mark.parametrize('gone', ['view1', 'step.lr', 'init.queue'])
+def test_what_is_missing_is_named(tool, root, tmp_path, gone):
+    source = root / 'tests' / 'data' / 'traces' / 'symmetric.npz'
+    with np.load(source) as file:
+        arrays = {name: file[name] for name in file if name != gone}
+    np.savez(tmp_path / 'x.npz', **arrays)
+    status, stdout, stderr = tool(tmp_path / 'x.npz')
+    assert status == 1
+    assert 'DIFFERS' not in stdout
+    assert f'lacks {gone}' in stderr
+
+
+def test_options_without_effect_are_no_obstacle(tool, root, tmp_path):
+    source = root / 'tests' / 'data' / 'traces' / 'symmetric.npz'
+    path = edited(
+        source,
+        tmp_path / 'x.npz',
+        case='another',
+        model={'simulate_n_devices': 8, 'normalize_outputs': True},
+        projector={'activation_layer': 'relu', 'dropout': 0.0},
+    )
+    status, stdout, stderr = tool(path)
+    assert status == 0, stdout + stderr

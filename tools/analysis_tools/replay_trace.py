@@ -117,7 +117,8 @@ def main() -> int:
     for path in args.traces:
         try:
             largest = replay(path)
-        except ValueError as error:
+        # An optimiser says TypeError to a parameter that it does not have.
+        except (ValueError, TypeError) as error:
             print(f'{path}: cannot be replayed: {error}', file=sys.stderr)
             failed += 1
             continue

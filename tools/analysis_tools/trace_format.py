@@ -1,7 +1,9 @@
 """A trace of the official implementation, as it lies on disk."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +36,48 @@ FIXED = {
     'mutual_pass': False,
     'shuffle_bn': False,
 }
+# Options of those above; while they are off, any value will do.
+WITHOUT_EFFECT = {
+    'num_devices',
+    'simulate_n_devices',
+    'num_splits_per_combination',
+}
+SPEC = {
+    'sizes',
+    'batch',
+    'epochs',
+    'steps_per_epoch',
+    'model',
+    'projector',
+    'predictor',
+    'queue',
+    'optim',
+}
+# What the run is called and how its inputs were drawn: they are recorded.
+NOTES = {'case', 'seed'}
+OPTIM = {'name', 'initial_lr', 'params'}
+# The recorded state shows what these are, or begins after them.
+HEAD = {
+    'input_dim',
+    'hidden_dims',
+    'num_layers',
+    'output_dim',
+    'norm_layer',
+    'bias',
+    'affine',
+    'last_bias',
+    'last_norm',
+    'last_affine',
+    'last_init_normal',
+    'init_mean',
+    'init_std',
+    'zero_bias',
+    'activation_inplace',
+    'dropout_inplace',
+}
+STATES = ('init', 'final')
+FIXED_HEAD = {'activation_layer': 'relu', 'dropout': 0}
+STEP = ('loss', 'lr', 'coeff', 'temp_m')
 
 
 class TraceError(ValueError):
@@ -62,14 +106,46 @@ class Trace:
             self.spec = json.loads(str(self.arrays['spec']))
         except (OSError, ValueError, KeyError) as error:
             raise TraceError(f'not a trace: {error!r}') from error
-        for name, value in self.spec['model'].items():
-            if name not in MODEL_DEFAULTS and FIXED.get(name) != value:
-                raise TraceError(
-                    f'no such option of the model here: {name}={value!r}'
-                )
+        self._check_names()
         self.model = MODEL_DEFAULTS | self.spec['model']
         self.steps_per_epoch = self.spec['steps_per_epoch']
         self.num_steps = self.spec['epochs'] * self.steps_per_epoch
+        self._check_counts()
+
+    def _check_names(self) -> None:
+        """Refuse what would be left out of the replay without a word."""
+        spec = self.spec
+        _check_keys('the spec', spec, SPEC, NOTES)
+        _check_keys('optim', spec['optim'], OPTIM)
+        options = {*MODEL_DEFAULTS, *WITHOUT_EFFECT}
+        _check_keys('the model', spec['model'], (), options, FIXED)
+        for head in ('projector', 'predictor'):
+            _check_keys(head, spec[head] or {}, (), HEAD, FIXED_HEAD)
+        views = {f'view{v}' for v in range(len(spec['sizes']))}
+        steps = {f'step.{name}' for name in STEP}
+        if spec['queue'] is not None:
+            steps |= {'step.queue', 'step.ptr'}
+        arrays = {
+            name: list(array.shape)
+            for name, array in self.arrays.items()
+            if name.split('.')[0] not in STATES
+        }
+        _check_keys('the file', arrays, {'spec', *views}, steps)
+
+    def _check_counts(self) -> None:
+        views = len(self.spec['sizes'])
+        crops = FIXED['num_global_crops'] + self.model['num_local_crops']
+        if crops != views:
+            raise TraceError(
+                f'sizes are of {views} views, but the model has {crops} crops '
+                f'(num_local_crops={self.model["num_local_crops"]})'
+            )
+        for name, array in self.arrays.items():
+            if name.startswith('step.') and len(array) != self.num_steps:
+                raise TraceError(
+                    f'{name} has {len(array)} steps, but the spec '
+                    f'{self.num_steps}'
+                )
 
     def samples(self) -> list[dict[str, list[Tensor]]]:
         """The inputs image by image, in the order of the steps."""
@@ -81,6 +157,8 @@ class Trace:
 
     def step(self, name: str, index: int) -> Tensor:
         """Recorded value of one step, float64."""
+        if f'step.{name}' not in self.arrays:
+            raise TraceError(f'the trace lacks step.{name}')
         return torch.as_tensor(
             self.arrays[f'step.{name}'][index], dtype=torch.float64
         )
@@ -90,3 +168,30 @@ class Trace:
         prefix = f'init.{mlp}.layers.'
         keys = (k.removeprefix(prefix) for k in self.arrays if prefix in k)
         return sorted({int(key.split('.')[0]) for key in keys})
+
+
+def _check_keys(
+    where: str,
+    given: dict[str, Any],
+    needed: Collection[str],
+    known: Collection[str] = (),
+    fixed: dict[str, Any] | None = None,
+) -> None:
+    """Check that nothing is missing and nothing would be left out.
+
+    Raises:
+        TraceError: A key is missing or not known, or not of its fixed value.
+    """
+    missing = sorted(set(needed) - set(given))
+    if missing:
+        raise TraceError(f'{where} lacks {", ".join(missing)}')
+    fixed = fixed or {}
+    for name, value in given.items():
+        if name in fixed and value != fixed[name]:
+            raise TraceError(
+                f'{where} has {name}={value!r}; here it is {fixed[name]!r}'
+            )
+        if name not in {*needed, *known, *fixed}:
+            raise TraceError(
+                f'{where} has {name}={value!r}, which is not known here'
+            )

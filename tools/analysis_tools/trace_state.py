@@ -34,7 +34,7 @@ def pairs(
     Raises:
         TraceError: A tensor is missing, left over, or of another shape.
     """
-    used = {f'{when}.queue', f'{when}.queue_ptr'}
+    used = set()
     for theirs, ours in PARTS.items():
         if theirs == 'predictor' and not trace.spec['predictor']:
             continue
@@ -47,11 +47,13 @@ def pairs(
             used.add(key)
             yield f'{theirs} {kind}', key, tensor, recorded(trace, key, tensor)
     if model.queue is not None:
+        queue, pointer = f'{when}.queue', f'{when}.queue_ptr'
+        used |= {queue, pointer}
         # Theirs has a key in each column.
-        rows = torch.from_numpy(trace.arrays[f'{when}.queue'].T.copy())
-        pointer = torch.from_numpy(trace.arrays[f'{when}.queue_ptr'])
-        yield 'queue', f'{when}.queue', model.queue.features, rows
-        yield 'ptr', f'{when}.queue_ptr', model.queue.pointer, pointer[0]
+        ours = model.queue.features
+        yield 'queue', queue, ours, recorded(trace, queue, ours.T).T
+        ours = model.queue.pointer
+        yield 'ptr', pointer, ours, recorded(trace, pointer, ours[None])[0]
     left = {k for k in trace.arrays if k.startswith(f'{when}.')} - used
     if left:
         raise TraceError(f'the model has no place for {sorted(left)}')

@@ -1,11 +1,12 @@
 """Values of the log: of all processes, and fetched only when logged."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import LoggerHook, RuntimeInfoHook
-from mmengine.runner import Runner
+from mmengine.runner import LogProcessor, Runner
 from mmpretrain.registry import HOOKS
 from torch import Tensor
 
@@ -17,8 +18,12 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
     mmengine turns each value that the model returns into a Python number as
     soon as it comes; on a GPU every one of them waits for the whole step. Here
     the values stay on the device until the ``LoggerHook`` is about to read
-    them, or the epoch ends, and come over in one copy. The log is the same.
-    Between these points ``message_hub`` does not have them yet.
+    them, or the epoch ends, and come over in one copy. Between these points
+    ``message_hub`` does not have them yet.
+
+    Each value in the log is the mean over the window of the log processor.
+    mmengine takes that of the loss alone and shows the rest as of the last
+    iteration, so that the parts of a loss do not add up to it.
 
     On several processes each value is the mean of theirs, that of the whole
     batch; mmengine logs the part of the first process.
@@ -51,7 +56,9 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         outputs: dict | None = None,
     ) -> None:
         """Keep the values; hand them over if the log is due."""
-        for name, value in (outputs or {}).items():
+        outputs = outputs or {}
+        show_means(runner.log_processor, outputs)
+        for name, value in outputs.items():
             if isinstance(value, Tensor):
                 self._names.append(f'train/{name}')
                 self._values.append(value.detach())
@@ -76,3 +83,22 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
             runner.message_hub.update_scalar(name, number)
         self._names.clear()
         self._values.clear()
+
+
+def show_means(processor: LogProcessor, names: Iterable[str]) -> None:
+    """Log values as means over the processor's window.
+
+    Args:
+        processor: Of the runner. What it was told about a value stays.
+        names: As the model returns them.
+    """
+    told = {cfg['data_src'] for cfg in processor.custom_cfg}
+    processor.custom_cfg += [
+        {
+            'data_src': name,
+            'method_name': 'mean',
+            'window_size': processor.window_size,
+        }
+        for name in names
+        if name not in told
+    ]

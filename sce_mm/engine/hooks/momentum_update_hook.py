@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch.utils.data import BatchSampler, DataLoader
 
+from ...datasets.samplers import count_images
 from ...models import SCE
 from ...models.utils import unwrapped
 from ..schedules import Schedule, build_schedule, check_phases
@@ -63,7 +64,7 @@ class MomentumUpdateHook(Hook):
         self._schedule: Schedule | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Check that model, batch and queue fit together."""
+        """Check that model, batch, queue and images fit together."""
         model = unwrap_sce(runner, type(self).__name__)
         self._schedule = build_schedule(
             self.phases, total_steps(runner), steps_per_epoch(runner)
@@ -91,6 +92,11 @@ class MomentumUpdateHook(Hook):
                 'model.queue.length to a multiple of that (the paper keeps 8 '
                 'to 16 steps of keys) or use a smaller batch'
             )
+        images = count_images(runner.train_dataloader.dataset)
+        if model.queue.length > images:
+            runner.logger.warning(
+                own_keys_warning(model.queue.length, images, keys)
+            )
         # The rows not yet written are random: the same on every process.
         broadcast(model.queue.features, src=0)
 
@@ -108,6 +114,30 @@ class MomentumUpdateHook(Hook):
         momentum = self._schedule(current_step(runner))
         unwrap_sce(runner, type(self).__name__).after_optimizer_step(momentum)
         runner.message_hub.update_scalar('train/momentum', momentum)
+
+
+def own_keys_warning(length: int, images: int, keys: int) -> str:
+    """What to say of a queue that is longer than the data set.
+
+    Args:
+        length: Of the queue.
+        images: Different ones in the data set.
+        keys: Brought by one step.
+    """
+    # Half of the images: few meet their own key of the epoch before.
+    fits = max(keys, images // 2 // keys * keys)
+    advice = (
+        f'model.queue.length={fits}'
+        if fits <= images
+        else 'model.queue=None model.head.in_batch_keys=True (the other '
+        'images of the batch instead)'
+    )
+    return (
+        f'the queue holds {length} keys of {images} images, '
+        f'{length / images:.3g} of each, so that the target of an image lies '
+        'on its own older keys and says nothing of other images: use more '
+        f'images, or --cfg-options {advice}'
+    )
 
 
 def batch_sizes(loader: DataLoader) -> set[int]:

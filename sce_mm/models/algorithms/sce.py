@@ -8,9 +8,11 @@ from mmengine.dist import all_gather
 from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.registry import MODELS
 from torch import Tensor
-from torch.nn.functional import normalize
 
+from ..losses.sce_loss import NO_CANDIDATES
+from ..losses.softmax import unit_rows
 from ..utils import MemoryQueue, MomentumEncoder
+from ..utils.widths import check_widths
 
 
 @MODELS.register_module()
@@ -47,10 +49,13 @@ class SCE(BaseSelfSupervisor):
             convolve fastest. Values are the same up to rounding.
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialisation config.
+        momentum: Not an option here: ``MomentumUpdateHook`` has it.
 
     Raises:
         ValueError: ``num_target_views`` is below one, the config of the
-            queue is incomplete, or ``shuffle_bn`` does not fit the layers.
+            queue is incomplete, there is nothing to compare with, a part is
+            not as wide as the one before it, ``shuffle_bn`` does not fit the
+            layers, or a momentum is given.
     """
 
     def __init__(
@@ -64,7 +69,15 @@ class SCE(BaseSelfSupervisor):
         channels_last: bool = False,
         data_preprocessor: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
+        momentum: None = None,
     ) -> None:
+        if momentum is not None:
+            raise ValueError(
+                f'momentum={momentum} is not an option of the model: give it '
+                'to the hook, custom_hooks=[dict(type='
+                "'MomentumUpdateHook', momentum=...)]. There it is the weight "
+                'of the online parameters: for a decay of 0.99 write 0.01'
+            )
         super().__init__(
             backbone=backbone,
             neck=neck,
@@ -82,6 +95,16 @@ class SCE(BaseSelfSupervisor):
             self.backbone, self.neck, **_shuffle_options(shuffle_bn)
         )
         self.queue = None if queue is None else _build_queue(queue, neck)
+        if self.queue is None and not getattr(
+            self.head, 'in_batch_keys', True
+        ):
+            raise ValueError(NO_CANDIDATES)
+        check_widths(
+            self.backbone,
+            self.neck,
+            {'neck': neck, 'head.predictor': head.get('predictor') or {}},
+            None if self.queue is None else self.queue.features.shape[1],
+        )
         # Forward passes whose gradients are summed up in one optimiser step.
         self.micro_batches_per_step = 1
         self._pending: list[list[Tensor]] = []
@@ -140,8 +163,11 @@ class SCE(BaseSelfSupervisor):
 
     @torch.no_grad()
     def encode_target(self, images: Tensor) -> Tensor:
-        """Keys ``[N, D]`` of one view, L2-normalised, without gradient."""
-        return normalize(self.momentum_encoder(images), dim=1)
+        """Keys ``[N, D]`` of one view, L2-normalised, without gradient.
+
+        In float32 under any autocast, as the queue keeps them.
+        """
+        return unit_rows(self.momentum_encoder(images))
 
     def after_optimizer_step(self, momentum: float) -> None:
         """Enqueue the keys of the step and average the parameters.

@@ -7,9 +7,9 @@ from mmengine.dist import all_gather, get_rank
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
-from ..losses.softmax import at_least_float32
+from ..losses.sce_loss import NO_ZERO_LOGIT
+from ..losses.softmax import at_least_float32, unit_rows
 
 
 @MODELS.register_module()
@@ -23,6 +23,9 @@ class SCEHead(BaseModule):
         in_batch_keys: Count the keys of the other images of the batch, of all
             processes, among the candidates.
         init_cfg: Initialisation config.
+
+    Raises:
+        ValueError: Loss and candidates exclude each other.
     """
 
     def __init__(
@@ -38,12 +41,23 @@ class SCEHead(BaseModule):
             None if predictor is None else MODELS.build(predictor)
         )
         self.in_batch_keys = in_batch_keys
+        if in_batch_keys and getattr(
+            self.loss_module, 'official_zero_logit', False
+        ):
+            raise ValueError(NO_ZERO_LOGIT)
+
+    def extra_repr(self) -> str:
+        """Whether keys of the batch are candidates."""
+        return f'in_batch_keys={self.in_batch_keys}'
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """Query of a projected embedding: ``[N, D]``, L2-normalised."""
+        """Query of a projected embedding: ``[N, D]``, L2-normalised.
+
+        In float32 under any autocast.
+        """
         if self.predictor is not None:
             (embedding,) = self.predictor((embedding,))
-        return normalize(embedding, dim=1)
+        return unit_rows(embedding)
 
     def loss(
         self,

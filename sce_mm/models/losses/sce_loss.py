@@ -7,6 +7,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from .candidates import Candidates, log_partitions, relate_views
+from .checks import check_shapes, check_unit_rows
 from .functional import (
     Contrast,
     Relation,
@@ -15,6 +16,16 @@ from .functional import (
     target_entropy,
 )
 from .softmax import ChunkSize
+
+# Also said when a model is built.
+NO_CANDIDATES = (
+    'SCE needs something to compare with: give the model a queue, such as '
+    'queue=dict(length=65536), or set in_batch_keys=True in the head, or both'
+)
+NO_ZERO_LOGIT = (
+    'official_zero_logit has no meaning with in_batch_keys=True: the official '
+    'code masks the positive there, as we do'
+)
 
 
 @MODELS.register_module()
@@ -101,6 +112,20 @@ class SCELoss(nn.Module):
         self.ceiling_weight = ceiling_weight
         self.official_zero_logit = official_zero_logit
         self.chunk_size = chunk_size
+        self._rows_seen = False
+
+    def extra_repr(self) -> str:
+        """Numbers of the loss as they are now."""
+        names = (
+            'temperature',
+            'target_temperature',
+            'coeff',
+            'relation_weight',
+            'ceiling_weight',
+            'official_zero_logit',
+            'chunk_size',
+        )
+        return ', '.join(f'{name}={getattr(self, name)!r}' for name in names)
 
     # Compiled code is made for one value of each number that a schedule moves,
     # and for one count of chunks; under torch.compile the loss runs as it is.
@@ -116,7 +141,8 @@ class SCELoss(nn.Module):
     ) -> dict[str, Tensor]:
         """Mean loss over pairs and batch.
 
-        All rows are L2-normalised.
+        All rows are L2-normalised. That is looked at in each call on a CPU;
+        elsewhere in the first call alone, as the host waits for the device.
 
         Args:
             queries: Online embeddings, ``[N, D]`` for each online view.
@@ -130,16 +156,27 @@ class SCELoss(nn.Module):
 
         Returns:
             ``loss`` with gradient; for the log and without gradient
-            ``contrastive`` and ``relational`` (the loss is their mean
-            weighted by ``coeff`` and ``1 - coeff``, unless weights are
-            given), ``target_entropy`` (nats; the floor of the loss),
-            ``neighbours`` (effective number of candidates in the relation),
-            and the current ``coeff`` and ``target_temperature``.
+            ``contrastive`` and ``relational`` (``coeff`` times the one and
+            ``1 - coeff`` times the other are the loss; if weights are given,
+            the terms that they weight, and ``ceiling`` too),
+            ``target_entropy`` (nats; the floor of the loss), ``neighbours``
+            (effective number of candidates in the relation), and the current
+            ``coeff`` and ``target_temperature``.
 
         Raises:
-            ValueError: There are no candidates besides the positive.
+            ValueError: There are no candidates besides the positive, shapes
+                or positions do not fit, or rows are not normalised.
         """
+        check_shapes(queries, keys, pairs, queue, batch_keys, first_row)
         self._check_candidates(queue, batch_keys)
+        if not self._rows_seen or keys[0].device.type == 'cpu':
+            check_unit_rows(
+                queries=queries,
+                keys=keys,
+                queue=() if queue is None else (queue,),
+                batch_keys=batch_keys or (),
+            )
+            self._rows_seen = True
         own = None
         if batch_keys is not None:
             rows = torch.arange(len(keys[0]), device=keys[0].device)
@@ -179,16 +216,10 @@ class SCELoss(nn.Module):
     ) -> None:
         if batch_keys is None:
             if queue is None:
-                raise ValueError(
-                    'SCE needs something to compare with: give the model a '
-                    'queue, or set in_batch_keys=True in the head, or both'
-                )
+                raise ValueError(NO_CANDIDATES)
             return
         if self.official_zero_logit:
-            raise ValueError(
-                'official_zero_logit has no meaning with in_batch_keys=True: '
-                'the official code masks the positive there, as we do'
-            )
+            raise ValueError(NO_ZERO_LOGIT)
         if len(batch_keys[0]) < 2:
             raise ValueError(
                 'a batch of one image has no other keys to compare with: '
@@ -207,10 +238,15 @@ class SCELoss(nn.Module):
             self.relation_weight,
             self.ceiling_weight,
         ).mean()
+        parts = {name: x.detach() for name, x in terms._asdict().items()}
+        if self.relation_weight is None and self.ceiling_weight is None:
+            # Both have one weight: -sum_x s(x) log p(x) of the relation s.
+            share = relation.positive_share
+            outside = parts['relational'] + parts.pop('ceiling')
+            parts['relational'] = outside.lerp(parts['contrastive'], share)
         return {
             'loss': loss,
-            'contrastive': terms.contrastive.detach().mean(),
-            'relational': (terms.relational + terms.ceiling).detach().mean(),
+            **{name: x.mean() for name, x in parts.items()},
             'target_entropy': target_entropy(relation, self.coeff).mean(),
             'neighbours': relation.entropy.exp().mean(),
             # Fills on the device; a copy from the host would wait for it.
