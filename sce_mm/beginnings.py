@@ -39,7 +39,11 @@ def set_initial_weights(cfg: Config, checkpoint: str) -> None:
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint at {checkpoint}')
     cfg.custom_hooks = [
-        *cfg.get('custom_hooks', []),
+        *(
+            hook
+            for hook in cfg.get('custom_hooks', [])
+            if hook['type'] != 'InitialWeightsHook'
+        ),
         dict(type='InitialWeightsHook', checkpoint=checkpoint),
     ]
 

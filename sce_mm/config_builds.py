@@ -15,6 +15,8 @@ from torch import nn
 from .config_parts import Part, parts
 from .config_types import is_ours
 from .training_data import view_sizes, view_transforms
+from .transfer import CheckpointError
+from .transfer.initial import find_sources, load_source
 
 # Of an argument in a message.
 _SHOWN = 60
@@ -69,6 +71,24 @@ def shapes(cfg: Config) -> Iterator[str]:
                 f'{list(given.shape)} of one image: {error}'
             )
             return
+
+
+def weights(cfg: Config) -> Iterator[str]:
+    """Files that are to give weights to the model and do not fit it."""
+    model = MODELS.build(cfg.model)
+    hooks = cfg.get('custom_hooks') or []
+    init_from = [
+        hook.get('checkpoint')
+        for hook in hooks
+        if hook['type'] == 'InitialWeightsHook'
+    ]
+    load_from = None if cfg.get('resume') else cfg.get('load_from')
+    try:
+        sources = find_sources(model, load_from, *(init_from or [None]))
+        for source in sources:
+            load_source(model, source)
+    except CheckpointError as error:
+        yield str(error)
 
 
 def _in_model(part: Part) -> Iterator[str]:

@@ -85,7 +85,12 @@ def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
 
 def _top_level(cfg: Config) -> Iterator[str]:
     for key in cfg:
-        if key not in _TOP_LEVEL and get_close_matches(
+        if key == 'resume_from':
+            yield (
+                'resume_from: nothing reads it since mmengine; --resume CKPT '
+                'goes on with a run, --init-from CKPT takes its weights'
+            )
+        elif key not in _TOP_LEVEL and get_close_matches(
             key, _TOP_LEVEL, 1, 0.9
         ):
             yield f'{key}: nothing reads it{_nearest(key, _TOP_LEVEL)}'

@@ -13,7 +13,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from .config_builds import refused_arguments, shapes
+from .config_builds import refused_arguments, shapes, weights
 from .config_check import raise_all, wrong_names
 from .config_parts import evaluation_loaders, wrong_kinds
 from .config_places import (
@@ -80,6 +80,7 @@ def check_sense(cfg: Config) -> None:
         look(build)
         if not problems:
             look(shapes)
+            look(weights)
     for check in (
         _queue,
         _views,

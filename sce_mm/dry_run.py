@@ -72,7 +72,9 @@ def _run(
     cfg = copy.deepcopy(cfg)
     cfg.work_dir = scratch
     cfg.experiment_name = f'dry_run_{resume}_{id(cfg)}'
-    cfg.resume, cfg.load_from = resume, None
+    if resume or cfg.get('resume'):
+        cfg.load_from = None
+    cfg.resume = resume
     counts = cfg.optim_wrapper.get('accumulative_counts', 1)
     cfg.default_hooks.checkpoint.update(by_epoch=False, interval=counts)
     runner = build_runner(cfg)

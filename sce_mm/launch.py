@@ -20,6 +20,7 @@ from .config_reading import read_config
 from .config_sense import check_sense
 from .cpu_processes import use_gloo
 from .datasets.samplers import SeededSampler, count_images
+from .engine.hooks import InitialWeightsHook
 from .evaluation.rng import preserve_rng
 from .models import SCE
 from .models.utils import unwrapped
@@ -81,11 +82,17 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     try:
-        return Runner.from_cfg(cfg)
+        runner = Runner.from_cfg(cfg)
     except (TypeError, KeyError, AttributeError) as error:
         raise ConfigError(
             f'the config cannot be built: {type(error).__name__}: {error}'
         ) from error
+    if isinstance(unwrapped(runner.model), SCE) and not any(
+        isinstance(hook, InitialWeightsHook) for hook in runner.hooks
+    ):
+        # Configs with hooks of their own: nothing loads loosely in these too.
+        runner.register_hook(InitialWeightsHook())
+    return runner
 
 
 def require_batches(runner: Runner) -> None:

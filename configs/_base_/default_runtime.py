@@ -16,6 +16,8 @@ default_hooks = dict(
 custom_hooks = [
     # 0.01 falling to zero: a decay of 0.99 rising to 1 along a cosine.
     dict(type='MomentumUpdateHook'),
+    # load_from and init_cfg: every tensor of the file, or no training.
+    dict(type='InitialWeightsHook'),
     # What a detector must know of the weights travels in the checkpoint.
     dict(type='TransferMetaHook'),
     # On SIGTERM: save, exit with 75. docs/running.md says what follows.
