@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from plan import DETECTORS, Demo
+from plan import DETECTORS, Demo, computes_in_bfloat16, expectation
 
 from sce_mm.commands import run_together
 
@@ -38,6 +38,8 @@ def run(demo: Demo, first: str) -> None:
     skipped = keys[: keys.index(first)]
     facts = start_facts(demo, skipped)
     started = time.monotonic()
+    if not demo.fast:
+        print(f'[demo] {expectation(computes_in_bfloat16())}', flush=True)
     for key in keys[len(skipped) :]:
         title, commands = demo.stages[key]
         print(f'[demo] {title} ...', flush=True)
