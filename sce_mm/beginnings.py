@@ -38,14 +38,8 @@ def set_initial_weights(cfg: Config, checkpoint: str) -> None:
     """
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint at {checkpoint}')
-    cfg.custom_hooks = [
-        *(
-            hook
-            for hook in cfg.get('custom_hooks', [])
-            if hook['type'] != 'InitialWeightsHook'
-        ),
-        dict(type='InitialWeightsHook', checkpoint=checkpoint),
-    ]
+    hook = dict(type='InitialWeightsHook', checkpoint=checkpoint)
+    cfg.merge_from_dict({'default_hooks.initial_weights': hook})
 
 
 def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:

@@ -76,15 +76,20 @@ def shapes(cfg: Config) -> Iterator[str]:
 def weights(cfg: Config) -> Iterator[str]:
     """Files that are to give weights to the model and do not fit it."""
     model = MODELS.build(cfg.model)
-    hooks = cfg.get('custom_hooks') or []
+    hooks = [
+        *(cfg.get('default_hooks') or {}).values(),
+        *(cfg.get('custom_hooks') or []),
+    ]
     init_from = [
         hook.get('checkpoint')
         for hook in hooks
-        if hook['type'] == 'InitialWeightsHook'
+        if (hook or {}).get('type') == 'InitialWeightsHook'
     ]
     load_from = None if cfg.get('resume') else cfg.get('load_from')
     try:
-        sources = find_sources(model, load_from, *(init_from or [None]))
+        sources = find_sources(
+            model, load_from, next(filter(None, init_from), None)
+        )
         for source in sources:
             load_source(model, source)
     except CheckpointError as error:
@@ -99,7 +104,9 @@ def _in_model(part: Part) -> Iterator[str]:
     inner = [
         line
         for name, value in part.node.items()
+        # Those of norms and convolutions name no module that stands alone.
         if isinstance(value, dict) and 'type' in value
+        if not name.endswith('_cfg')
         for line in _in_model(Part(f'{part.key}.{name}', MODELS, value))
     ]
     yield from inner or refusal

@@ -35,6 +35,12 @@ _TAKEN_BEFORE = {
 }
 
 
+# Spellings of older versions of OpenMMLab.
+_INSTEAD = {
+    'pretrained': ", but init_cfg=dict(type='Pretrained', checkpoint=...)"
+}
+
+
 class ConfigError(ValueError):
     """Everything that is wrong with a config."""
 
@@ -129,7 +135,7 @@ def wrong_arguments(node: dict, path: str, cls: type) -> Iterator[str]:
         if key not in names | _TAKEN_BEFORE:
             yield (
                 f'{path}: {cls.__name__} has no argument {key!r}'
-                f'{_nearest(key, names)}; it takes '
+                f'{_INSTEAD.get(key) or _nearest(key, names)}; it takes '
                 f'{", ".join(sorted(names))}'
             )
 

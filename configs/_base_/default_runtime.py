@@ -8,6 +8,8 @@ default_hooks = dict(
     # Fetches what is logged from the device when it is logged.
     runtime_info=dict(type='DeferredRuntimeInfoHook'),
     logger=dict(interval=50),
+    # load_from and init_cfg: every tensor of the file, or no training.
+    initial_weights=dict(type='InitialWeightsHook'),
     # Whole or not there, and a run goes on from it to the last bit.
     checkpoint=dict(
         type='DurableCheckpointHook', interval=1, max_keep_ckpts=3
@@ -16,8 +18,6 @@ default_hooks = dict(
 custom_hooks = [
     # 0.01 falling to zero: a decay of 0.99 rising to 1 along a cosine.
     dict(type='MomentumUpdateHook'),
-    # load_from and init_cfg: every tensor of the file, or no training.
-    dict(type='InitialWeightsHook'),
     # What a detector must know of the weights travels in the checkpoint.
     dict(type='TransferMetaHook'),
     # On SIGTERM: save, exit with 75. docs/running.md says what follows.
