@@ -17,7 +17,8 @@ from pathlib import Path
 
 from plan import DETECTORS, Demo, computes_in_bfloat16, expectation
 
-from sce_mm.commands import run_together
+from sce_mm.commands import run_together, training_step
+from sce_mm.progress import track
 
 # What a stage makes, and removes before it does so.
 MADE = {
@@ -40,11 +41,18 @@ def run(demo: Demo, first: str) -> None:
     started = time.monotonic()
     if not demo.fast:
         print(f'[demo] {expectation(computes_in_bfloat16())}', flush=True)
-    for key in keys[len(skipped) :]:
+    logs: list[Path] = []
+
+    def note() -> str:
+        # Of two side by side the first will do.
+        return next(filter(None, map(training_step, logs)), '')
+
+    for key in track(keys[len(skipped) :], 'demo', note=note):
         title, commands = demo.stages[key]
         print(f'[demo] {title} ...', flush=True)
         begun = time.monotonic()
         todo = commands()
+        logs[:] = [command.log(demo.out / 'logs') for command in todo]
         # Commands of one stage do not need each other.
         run_together(todo, demo.out / 'logs')
         seconds = time.monotonic() - begun
