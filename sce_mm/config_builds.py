@@ -74,7 +74,13 @@ def shapes(cfg: Config) -> Iterator[str]:
 
 
 def weights(cfg: Config) -> Iterator[str]:
-    """Files that are to give weights to the model and do not fit it."""
+    """Files that are to give weights to the model and do not fit it.
+
+    A run that is resumed has its weights in its own checkpoint; if there is
+    none, the hook looks again.
+    """
+    if cfg.get('resume'):
+        return
     model = MODELS.build(cfg.model)
     hooks = [
         *(cfg.get('default_hooks') or {}).values(),
@@ -85,10 +91,11 @@ def weights(cfg: Config) -> Iterator[str]:
         for hook in hooks
         if (hook or {}).get('type') == 'InitialWeightsHook'
     ]
-    load_from = None if cfg.get('resume') else cfg.get('load_from')
     try:
         sources = find_sources(
-            model, load_from, next(filter(None, init_from), None)
+            model,
+            cfg.get('load_from'),
+            next(filter(None, init_from), None),
         )
         for source in sources:
             load_source(model, source)

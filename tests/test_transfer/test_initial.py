@@ -194,6 +194,14 @@ def test_what_mmengine_loads_loosely_is_loaded_whole(tmp_path, case, where):
 
 
 @pytest.mark.integration
+def test_what_finds_nothing_to_resume_begins_from_the_file(tmp_path):
+    path = tmp_path / 'file.pth'
+    torch.save(prefixed('encoder_q.'), path)
+    backbone = RESNET | {'init_cfg': pretrained(checkpoint=str(path))}
+    assert_loaded(start(tmp_path, {'backbone': backbone}, resume=True))
+
+
+@pytest.mark.integration
 def test_every_part_may_name_a_file(tmp_path):
     torch.manual_seed(1)
     other, path = build(1, backbone=RESNET, neck=MLP), tmp_path / 'whole.pth'
