@@ -39,10 +39,8 @@ def set_initial_weights(cfg: Config, checkpoint: str) -> None:
     """
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f'--init-from: no checkpoint at {checkpoint}')
-    hooks = cfg.setdefault('default_hooks', {})
-    hooks['initial_weights'] = dict(
-        type='InitialWeightsHook', checkpoint=checkpoint
-    )
+    hook = dict(type='InitialWeightsHook', checkpoint=checkpoint)
+    cfg.merge_from_dict({'default_hooks.initial_weights': hook})
 
 
 def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:

@@ -6,6 +6,7 @@ log, and a command that can be typed again.
 """
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+# Of a line of a training in mmengine's log: where it is, and the time left.
+_STEP = re.compile(r'((?:Epoch|Iter)\(train\).*?\])  .*?eta: (.+?)  ')
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,17 @@ def run_together(commands: Sequence[Command], logs: Path) -> None:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
+
+
+def training_step(log: Path) -> str:
+    """Where a training is and the time left, by its log; else empty."""
+    try:
+        with log.open('rb') as file:
+            file.seek(max(0, log.stat().st_size - 4096))
+            found = _STEP.findall(file.read().decode(errors='replace'))
+    except OSError:
+        return ''
+    return '{}, {} left'.format(*found[-1]) if found else ''
 
 
 def _raise_if_failed(running: dict[Path, subprocess.Popen]) -> None:

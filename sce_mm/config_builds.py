@@ -15,6 +15,8 @@ from torch import nn
 from .config_parts import Part, parts
 from .config_types import is_ours
 from .training_data import view_sizes, view_transforms
+from .transfer import CheckpointError
+from .transfer.initial import find_sources, load_source
 
 # Of an argument in a message.
 _SHOWN = 60
@@ -71,6 +73,36 @@ def shapes(cfg: Config) -> Iterator[str]:
             return
 
 
+def weights(cfg: Config) -> Iterator[str]:
+    """Files that are to give weights to the model and do not fit it.
+
+    A run that is resumed has its weights in its own checkpoint; if there is
+    none, the hook looks again.
+    """
+    if cfg.get('resume'):
+        return
+    model = MODELS.build(cfg.model)
+    hooks = [
+        *(cfg.get('default_hooks') or {}).values(),
+        *(cfg.get('custom_hooks') or []),
+    ]
+    init_from = [
+        hook.get('checkpoint')
+        for hook in hooks
+        if (hook or {}).get('type') == 'InitialWeightsHook'
+    ]
+    try:
+        sources = find_sources(
+            model,
+            cfg.get('load_from'),
+            next(filter(None, init_from), None),
+        )
+        for source in sources:
+            load_source(model, source)
+    except CheckpointError as error:
+        yield str(error)
+
+
 def _in_model(part: Part) -> Iterator[str]:
     """The smallest parts of the model that cannot be built."""
     refusal = list(_refusal(part))
@@ -79,7 +111,9 @@ def _in_model(part: Part) -> Iterator[str]:
     inner = [
         line
         for name, value in part.node.items()
+        # Those of norms and convolutions name no module that stands alone.
         if isinstance(value, dict) and 'type' in value
+        if not name.endswith('_cfg')
         for line in _in_model(Part(f'{part.key}.{name}', MODELS, value))
     ]
     yield from inner or refusal

@@ -37,6 +37,11 @@ _TAKEN_BEFORE = {
 }
 
 
+# Spellings of older versions of OpenMMLab.
+_INSTEAD = {
+    'pretrained': ", but init_cfg=dict(type='Pretrained', checkpoint=...)"
+}
+
 # What configs written for hooks in a list are told.
 BY_NAME = (
     'the hooks of the recipes have names, not positions: '
@@ -101,7 +106,12 @@ def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
 
 def _top_level(cfg: Config) -> Iterator[str]:
     for key in cfg:
-        if key not in _TOP_LEVEL and get_close_matches(
+        if key == 'resume_from':
+            yield (
+                'resume_from: nothing reads it since mmengine; --resume CKPT '
+                'goes on with a run, --init-from CKPT takes its weights'
+            )
+        elif key not in _TOP_LEVEL and get_close_matches(
             key, _TOP_LEVEL, 1, 0.9
         ):
             yield f'{key}: nothing reads it{_nearest(key, _TOP_LEVEL)}'
@@ -154,7 +164,7 @@ def wrong_arguments(node: dict, path: str, cls: type) -> Iterator[str]:
         if key not in names | _TAKEN_BEFORE:
             yield (
                 f'{path}: {cls.__name__} has no argument {key!r}'
-                f'{_nearest(key, names)}; it takes '
+                f'{_INSTEAD.get(key) or _nearest(key, names)}; it takes '
                 f'{", ".join(sorted(names))}'
             )
 

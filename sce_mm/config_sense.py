@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from .command_line import LARGEST_SEED
-from .config_builds import refused_arguments, shapes
+from .config_builds import refused_arguments, shapes, weights
 from .config_check import raise_all, wrong_names
 from .config_parts import evaluation_loaders, hooks_of, wrong_kinds
 from .config_places import (
@@ -87,6 +87,7 @@ def check_sense(cfg: Config) -> None:
         look(build)
         if not problems:
             look(shapes)
+            look(weights)
     for check in (
         _queue,
         _views,

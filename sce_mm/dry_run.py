@@ -122,7 +122,9 @@ def _run(
     cfg.work_dir = scratch
     cfg.default_hooks.checkpoint.pop('out_dir', None)
     cfg.experiment_name = f'dry_run_{Path(scratch).name}_{resume}'
-    cfg.resume, cfg.load_from = resume, None
+    if resume or cfg.get('resume'):
+        cfg.load_from = None
+    cfg.resume = resume
     runner = build_runner(cfg)
     require_batches(runner, source)
     scale_learning_rate(runner)

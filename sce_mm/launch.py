@@ -29,6 +29,7 @@ from .config_sense import check_sense
 from .cpu_processes import use_gloo
 from .datasets.labelled_images import share_labels
 from .datasets.samplers import SeededSampler, count_images
+from .engine.hooks import InitialWeightsHook
 from .errors import UserError
 from .evaluation.rng import preserve_rng
 from .held_output import release_output
@@ -113,6 +114,11 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
                 f'the config cannot be built: {type(error).__name__}: {error}'
             ) from error
     runner.register_hook(_ReleaseOutputHook())
+    if isinstance(unwrapped(runner.model), SCE) and not any(
+        isinstance(hook, InitialWeightsHook) for hook in runner.hooks
+    ):
+        # Configs with hooks of their own: nothing loads loosely in these too.
+        runner.register_hook(InitialWeightsHook())
     if note:
         runner.logger.warning(note)
     return runner

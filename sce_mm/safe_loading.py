@@ -10,10 +10,11 @@ from typing import Any
 
 from mmengine.runner import CheckpointLoader
 
-from .transfer.checkpoint import TYPES_CAN_BE_ALLOWED, read_checkpoint
-
-# Whether the user of this process trusts all checkpoints.
-_trust = False
+from .transfer.checkpoint import (
+    TYPES_CAN_BE_ALLOWED,
+    read_checkpoint,
+    trust_checkpoints,
+)
 
 
 def guard_checkpoints(trust: bool = False) -> None:
@@ -22,10 +23,10 @@ def guard_checkpoints(trust: bool = False) -> None:
     That is what ``load_from``, ``resume`` and ``init_cfg`` name.
 
     Args:
-        trust: Unpickle them freely (``--trust``).
+        trust: Unpickle freely (``--trust``), also what the hooks of a config
+            read.
     """
-    global _trust
-    _trust = trust
+    trust_checkpoints(trust)
     CheckpointLoader.register_scheme('', load_from_plain_file, force=True)
 
 
@@ -39,7 +40,7 @@ def read_resumable(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: There is no such file.
         CheckpointError: See :func:`~sce_mm.transfer.read_checkpoint`.
     """
-    return read_checkpoint(path, trust=_trust or not TYPES_CAN_BE_ALLOWED)
+    return read_checkpoint(path, trust=None if TYPES_CAN_BE_ALLOWED else True)
 
 
 def load_from_plain_file(

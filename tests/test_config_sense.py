@@ -1,11 +1,13 @@
 """What cannot work is found at once, with its key."""
 
 import random
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 
 import sce_mm
@@ -446,3 +448,24 @@ def test_positions_of_hooks_are_answered_with_their_names(tmp_path):
     )
     with pytest.raises(ConfigError, match='momentum_update'):
         read_config(old)
+
+
+def test_files_of_weights_are_looked_into(images, tmp_path):
+    path = tmp_path / 'weights.pth'
+    torch.save({'student.conv1.weight': torch.ones(1)}, path)
+    loads = {'type': 'Pretrained', 'checkpoint': str(path)}
+    for key, value in (
+        ('load_from', str(path)),
+        ('model.backbone.init_cfg', loads),
+        ('model.neck.init_cfg', loads),
+        ('model.init_cfg', loads),
+    ):
+        cfg = small(images, tmp_path / 'run', **{key: value})
+        with pytest.raises(ConfigError, match=f'- {re.escape(key)}: '):
+            check_sense(cfg)
+    # What is resumed does not need them any more.
+    check_sense(small(images, tmp_path / 'run', load_from='gone', resume=True))
+    cfg = small(images, tmp_path / 'run')
+    cfg.model.backbone.pretrained = str(path)
+    with pytest.raises(ConfigError, match=r"model\.backbone: .*'pretrained'"):
+        check_sense(cfg)

@@ -8,6 +8,8 @@ default_hooks = dict(
     # Fetches what is logged from the device when it is logged.
     runtime_info=dict(type='DeferredRuntimeInfoHook'),
     logger=dict(interval=50),
+    # load_from and init_cfg: every tensor of the file, or no training.
+    initial_weights=dict(type='InitialWeightsHook'),
     # Whole or not there, and a run goes on from it to the last bit.
     checkpoint=dict(
         type='DurableCheckpointHook', interval=1, max_keep_ckpts=3

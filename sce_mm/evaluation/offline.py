@@ -24,6 +24,7 @@ from ..transfer import (
     load_backbone,
     read_checkpoint,
 )
+from ..transfer.initial import find_sources
 from .loaders import seed_of
 from .rng import preserve_rng
 
@@ -187,9 +188,11 @@ def networks(
 
 
 def initial_model(cfg: Config) -> Any:
-    """Model of the config with the weights that its training starts from."""
+    """Model of the config as its seed initialises it, without any file."""
     with preserve_rng():
         set_random_seed(seed_of(cfg))
         model = MODELS.build(cfg.model)
+        # Takes files of weights out: what is called random is random.
+        find_sources(model, None, None)
         model.init_weights()
     return model

@@ -84,7 +84,12 @@ def architecture_of(tensors: Mapping[str, Tensor]) -> Architecture:
     second = 'layer1.0.conv2.weight'
     for name in (*needed, second, last):
         if name not in tensors:
-            raise CheckpointError(f'no {name}: not a ResNet, or not all of it')
+            raise CheckpointError(
+                f'no {name}: not a ResNet under the names of torchvision, or '
+                f'not all of it; the tensors are '
+                + ', '.join([*tensors][:3])
+                + (', ...' if len(tensors) > 3 else '')
+            )
         dimensions = 4 if 'conv' in name else 1
         if tensors[name].ndim != dimensions or not tensors[name].numel():
             raise CheckpointError(

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from .errors import CheckpointError
+from .errors import CheckpointError, needs_trust
 
 
 def read_array_pickle(path: Path) -> dict[str, Any]:
@@ -32,11 +32,7 @@ def read_array_pickle(path: Path) -> dict[str, Any]:
             _check_memo(file)
             content = ArrayUnpickler(file, encoding='latin1').load()
     except ForbiddenNameError as error:
-        raise CheckpointError(
-            f'{path} holds more than tensors and plain values, and reading '
-            'that could run any program. If you trust its origin, pass '
-            f'--trust. What it asks for: {error}'
-        ) from error
+        raise CheckpointError(needs_trust(path, str(error))) from error
     return to_tensors(content)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..durable_files import replace_durably
 from .checkpoint import META_KEY, meta_of
 from .compare import compare
-from .errors import CheckpointError
+from .errors import EXTRACT, CheckpointError
 from .facts import facts_of, name_of
 from .formats import OWN, bare_names, select
 from .resnet import complete
@@ -71,8 +71,8 @@ def extract_backbone(
         raise CheckpointError(
             f'the momentum branch of {found.name} has the batch norm '
             'statistics of the online branch, which do not belong to its '
-            'weights: add --recalibrate DIR with images like those of the '
-            'training, or take --branch online'
+            f'weights: to {EXTRACT} --branch momentum add --recalibrate DIR '
+            'with images like those of the training, or take the online one'
         )
     facts = facts_of(own.get(META_KEY))
     assumed = {}

@@ -13,7 +13,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from .array_pickle import read_array_pickle, to_tensors
-from .errors import CheckpointError
+from .errors import CheckpointError, needs_trust
 from .file_kind import PICKLE, SAFETENSORS, TORCH, kind_of
 from .optional import imported
 
@@ -23,8 +23,25 @@ TYPES_CAN_BE_ALLOWED = hasattr(
     torch.serialization, 'get_unsafe_globals_in_checkpoint'
 )
 
+_trusted = False
 
-def read_checkpoint(path: str | Path, trust: bool = False) -> dict[str, Any]:
+
+def trust_checkpoints(trust: bool) -> None:
+    """Say for this process what ``--trust`` says.
+
+    Hooks and other parts that a config names read checkpoints without an
+    argument of their own.
+
+    Args:
+        trust: Unpickle freely wherever :func:`read_checkpoint` is not told.
+    """
+    global _trusted
+    _trusted = trust
+
+
+def read_checkpoint(
+    path: str | Path, trust: bool | None = None
+) -> dict[str, Any]:
     """Content of a checkpoint, on the CPU.
 
     Files of torch, safetensors, and pickles of NumPy arrays (detectron2) are
@@ -35,7 +52,8 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> dict[str, Any]:
     Args:
         path: File.
         trust: Unpickle freely. Only for files of people that you would let
-            run programs on this machine.
+            run programs on this machine. None is what ``--trust`` of the
+            command line says, see :func:`trust_checkpoints`.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -43,6 +61,7 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> dict[str, Any]:
             read, or needs trust.
     """
     path = Path(path)
+    trust = _trusted if trust is None else trust
     try:
         content = READERS[kind_of(path)](path, trust)
     except (CheckpointError, FileNotFoundError):
@@ -100,10 +119,7 @@ def _read_torch(path: Path, trust: bool) -> Any:
             r'(?:GLOBAL|Unsupported class|but got) (<.+>|\S+)', str(error)
         )
         raise CheckpointError(
-            f'{path} holds more than tensors and plain values, and reading '
-            'that could run any program. If you trust its origin, pass '
-            '--trust. What it asks for: '
-            f'{asked[1] if asked else _first_line(error)}'
+            needs_trust(path, asked[1] if asked else _first_line(error))
         ) from error
 
 

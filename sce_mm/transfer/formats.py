@@ -1,5 +1,6 @@
 """Where the backbone lies in the checkpoints of different code bases."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +13,9 @@ from .errors import CheckpointError
 # Tensors that every ResNet has, whatever its depth.
 _BARE = ('conv1.weight', 'layer1.0.conv1.weight')
 _DETECTRON2 = ('stem.conv1.weight', 'res2.0.conv1.weight')
+# Of nn.Sequential(*list(resnet.children())[:-1]), as in lightly's tutorials:
+# stem and norm come first, the stages follow in their order.
+_IN_A_ROW = re.compile(r'(\d+)\.(\d+\.conv1\.weight)')
 
 OWN = 'sce_mm pretraining'
 
@@ -35,6 +39,7 @@ class Format(NamedTuple):
             statistics of another.
         facts: What the files do not say, but the code of the project does,
             of networks for images of ImageNet's size.
+        in_a_row: The backbone is an ``nn.Sequential``, numbers for names.
     """
 
     name: str
@@ -42,6 +47,7 @@ class Format(NamedTuple):
     dropped: tuple[str, ...] = ()
     mixed: tuple[str, ...] = ()
     facts: Mapping[str, Any] = {}
+    in_a_row: bool = False
 
 
 def _averaged(name: str, momentum: str, mixed: bool) -> Format:
@@ -81,7 +87,25 @@ FORMATS = (
     _averaged('BYOL of mmpretrain', 'target_net.module.0.', True),
     _averaged('MoCo of mmselfsup', 'encoder_k.0.', False),
     _averaged('BYOL of mmselfsup', 'target_net.0.', False),
+    Format(
+        'lightly',
+        {'online': 'backbone.', 'momentum': 'backbone_momentum.'},
+        ('fc.',),
+        in_a_row=True,
+    ),
+    Format(
+        'DINO of lightly',
+        {'online': 'student_backbone.', 'momentum': 'teacher_backbone.'},
+        ('fc.',),
+        in_a_row=True,
+    ),
+    Format('torchvision detector', {'online': 'backbone.body.'}),
+    Format('DETR', {'online': 'backbone.0.body.'}),
+    Format(
+        'ResNet in a row', {'online': 'backbone.'}, ('fc.',), in_a_row=True
+    ),
     Format('mmpretrain, mmselfsup or mmdet', {'online': 'backbone.'}),
+    Format('ResNet in a row', {'online': ''}, ('fc.',), in_a_row=True),
     Format('detectron2', {'online': ''}, ('fc.',)),
     Format(
         'bare backbone (exported, torchvision, timm)', {'online': ''}, ('fc.',)
@@ -157,13 +181,46 @@ def bare_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors of an exported file, of detectron2 or not, by bare names."""
     if set(_DETECTRON2) <= set(tensors):
         return {from_detectron2(k): v for k, v in tensors.items()}
+    if _in_a_row(tensors, ''):
+        return _named(tensors)
     return dict(tensors)
+
+
+def _in_a_row(names: Iterable[str], prefix: str) -> bool:
+    """Whether a ResNet is there whose children are numbered."""
+    names = [n.removeprefix(prefix) for n in names if n.startswith(prefix)]
+    return '0.weight' in names and any(map(_IN_A_ROW.fullmatch, names))
+
+
+def _named(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of numbered children under the names that these had.
+
+    ReLU and pooling have a number but no tensors, and the small networks of
+    lightly have neither among their children: only the order counts.
+    """
+    numbers = sorted({n.split('.')[0] for n in tensors}, key=_number)
+    children = ('conv1', 'bn1', 'layer1', 'layer2', 'layer3', 'layer4', 'fc')
+    names = dict(zip(numbers, children, strict=False))
+    renamed = {}
+    for name, tensor in tensors.items():
+        number, _, rest = name.partition('.')
+        rest = rest.replace('shortcut.', 'downsample.')
+        renamed[f'{names.get(number, number)}.{rest}'] = tensor
+    return renamed
+
+
+def _number(name: str) -> int:
+    """Place of a child; whatever has no number comes last."""
+    return int(name) if name.isdecimal() else 10**6
 
 
 def _has(candidate: Format, names: set[str], prefix: str) -> bool:
     """Whether a branch is there; of our own, with any architecture."""
     if candidate.name == 'detectron2':
         return set(_DETECTRON2) <= names
+    if candidate.in_a_row:
+        return _in_a_row(names, prefix)
     if prefix == 'backbone.' or candidate.name == OWN:
         return any(name.startswith(prefix) for name in names)
-    return {prefix + name for name in _BARE} <= names
+    whole = {prefix + name for name in _BARE} <= names
+    return whole or _in_a_row(names, prefix)

@@ -5,6 +5,7 @@ from typing import Any
 
 from .arrival import Arrival
 from .conditions import STORED
+from .errors import EXTRACT
 from .pixels import same
 
 # Where a config sets what is compared.
@@ -56,7 +57,7 @@ def setting_problems(
             if not allow_unknown:
                 yield (
                     f'the file does not say its {name}: export it again '
-                    f'with --{name.replace("_", "-")}, or set '
+                    f'with --{name.replace("_", "-")} of {EXTRACT}, or set '
                     'allow_unknown=True in the hook'
                 )
         elif not same(value, expected):

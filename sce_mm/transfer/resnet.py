@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .architecture import Architecture, architecture_of
 from .compare import compare
-from .errors import CheckpointError
+from .errors import EXTRACT, CheckpointError
 from .tensors import COUNTER
 
 NORM = ('weight', 'bias', 'running_mean', 'running_var')
@@ -118,8 +118,8 @@ def build(found: Architecture, style: str | None) -> ResNet:
     if found.bottleneck and style is None:
         raise CheckpointError(
             'the file does not say where its bottlenecks have their strides: '
-            'add --style pytorch (3 x 3; torchvision and nearly all later '
-            'code) or --style caffe (1 x 1)'
+            f'to {EXTRACT} add --style pytorch (3 x 3; torchvision and nearly '
+            'all later code) or --style caffe (1 x 1)'
         )
     cls = ResNet if found.kernel == 7 else ResNet_CIFAR
     return cls(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .errors import CheckpointError
+from .errors import EXTRACT, CheckpointError
 
 CONTAINERS = ('state_dict', 'model')
 # Put before every name by DistributedDataParallel and averaged models.
@@ -32,13 +32,13 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
         if isinstance(content.get(key), Mapping):
             content = content[key]
             break
-    tensors = {
-        k: v
-        for k, v in content.items()
-        if isinstance(v, Tensor) and isinstance(k, str)
-    }
+    tensors = _named_tensors(content)
     if not tensors:
-        raise CheckpointError(_nothing_found(content))
+        # Any key will do, if it is the only one that holds a network.
+        inside = [t for v in content.values() if (t := _named_tensors(v))]
+        if len(inside) != 1:
+            raise CheckpointError(_nothing_found(content))
+        (tensors,) = inside
     for name, tensor in tensors.items():
         _check_memory(name, tensor)
         if tensor.dtype in PRECISIONS and not torch.isfinite(tensor).all():
@@ -47,6 +47,17 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
                 'broken down before this checkpoint; take an earlier one'
             )
     return _unwrapped(tensors)
+
+
+def _named_tensors(content: Any) -> dict[str, Tensor]:
+    """Tensors of a mapping that have names; those of a list have none."""
+    if not isinstance(content, Mapping):
+        return {}
+    return {
+        k: v
+        for k, v in content.items()
+        if isinstance(v, Tensor) and isinstance(k, str)
+    }
 
 
 def in_float32(
@@ -79,8 +90,8 @@ def in_float32(
         raise CheckpointError(
             f'{len(others)} tensors are not in single precision ({name} is '
             f'{_dtype(tensors[name])}, expected {_dtype(others[name])}); half '
-            'precision has lost digits that fine-tuning may miss. If that is '
-            'known, --float32 converts them'
+            'precision has lost digits that fine-tuning may miss. To accept '
+            f'that, convert them: {EXTRACT} --float32'
         )
     return {**tensors, **others}
 

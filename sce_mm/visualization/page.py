@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 from io import StringIO
+from typing import NamedTuple
 
 import matplotlib
 
@@ -16,16 +17,17 @@ STYLE = """
 body { margin: 0; color: var(--ink); background: #f6f7f9;
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 main { max-width: 1040px; margin: 0 auto; padding: 40px 28px 80px; }
-h1 { font-size: 34px; font-weight: 300; line-height: 1.2; margin: 0 0 6px; }
-h2 { font-size: 22px; font-weight: 400; margin: 44px 0 8px; }
+h1 { font-size: 32px; font-weight: 700; line-height: 1.2; margin: 0 0 6px; }
+h2 { font-size: 22px; font-weight: 600; margin: 44px 0 8px; }
+h3 { font-size: 16px; font-weight: 600; margin: 18px 0 4px; }
 p { margin: 6px 0 12px; max-width: 74ch; }
 .soft, figcaption { color: var(--soft); font-size: 14px; }
-.answer { font-size: 19px; font-weight: 300; margin: 18px 0 26px; }
+.answer { font-size: 19px; margin: 18px 0 26px; }
 .cards { display: grid; gap: 14px;
   grid-template-columns: repeat(auto-fit, minmax(210px, 1fr)); }
 .card { background: #fff; border: 1px solid var(--line); border-radius: 10px;
   padding: 16px 18px; }
-.card b { display: block; font-size: 36px; font-weight: 300; line-height: 1.2;
+.card b { display: block; font-size: 36px; font-weight: 600; line-height: 1.2;
   color: var(--accent); }
 .card .from { color: var(--soft); font-size: 15px; }
 .panel { background: #fff; border: 1px solid var(--line);
@@ -36,11 +38,21 @@ th, td { text-align: right; padding: 7px 10px;
   border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; }
 tr:last-child td { border-bottom: 0; }
-th { color: var(--soft); font-weight: 400; font-size: 14px; }
+th { color: var(--soft); font-weight: 600; font-size: 14px; }
 figure { margin: 0; } figure img { width: 100%; height: auto; }
-figure svg { max-width: 100%; height: auto; }
+figure svg { width: 100%; height: auto; }
 .two { display: grid; gap: 14px;
-  grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(min(400px, 100%), 1fr)); }
+.tiles { display: flex; flex-wrap: wrap; gap: 8px; margin: 0 0 14px; }
+.tiles figure { width: var(--side); max-width: 100%; }
+.sharp img { image-rendering: pixelated; }
+.tiles figcaption { color: var(--ink); font-size: 13px; line-height: 1.3; }
+.picture { position: relative; border: 3px solid transparent; }
+.picture img { display: block; }
+.yes .picture { border-color: #0b6bcb; }
+.no .picture { border: 3px dashed #b35900; }
+.tag { position: absolute; padding: 0 3px; color: #fff; background: #000b;
+  font: 600 12px/1.25 system-ui, sans-serif; }
 code, pre { font: 13px/1.5 ui-monospace, "SF Mono", Consolas, monospace; }
 pre { white-space: pre-wrap; word-break: break-all; margin: 0; }
 """
@@ -60,6 +72,11 @@ def heading(text: str, note: str = '') -> str:
     """A section's title and what it shows."""
     paragraph = f'<p class="soft">{escape(note)}</p>' if note else ''
     return f'<h2>{escape(text)}</h2>{paragraph}'
+
+
+def subheading(text: str) -> str:
+    """A title within a section."""
+    return f'<h3>{escape(text)}</h3>'
 
 
 def paragraph(text: str, kind: str = '') -> str:
@@ -94,6 +111,53 @@ def picture(source: str, caption: str) -> str:
         f'alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption>'
         '</figure></div>'
     )
+
+
+class Tile(NamedTuple):
+    """A small picture.
+
+    Attributes:
+        source: Picture that the page carries in itself.
+        caption: Below it.
+        right: Whether it is as it should be; None if that is not asked. Shown
+            by the frame (whole or dashed), so the caption has to say it too.
+        tags: Words on the picture: share of its width from the left, of its
+            height from the top, and the word.
+    """
+
+    source: str
+    caption: str
+    right: bool | None = None
+    tags: Sequence[tuple[float, float, str]] = ()
+
+
+def tiles(row: Sequence[Tile], side: int, sharp: bool = False) -> str:
+    """Small pictures beside each other, as many as there is room for.
+
+    Args:
+        row: The pictures.
+        side: Width of each, pixels of the page.
+        sharp: Enlarge them with their pixels visible.
+    """
+    kinds = {True: 'yes', False: 'no', None: ''}
+    inner = ''.join(
+        f'<figure class="{kinds[tile.right]}"><div class="picture">\n'
+        f'<img src="{escape(tile.source)}" alt="{escape(tile.caption)}">'
+        + ''.join(
+            f'<span class="tag" style="left:{100 * left:.1f}%;'
+            f'top:{100 * top:.1f}%">{escape(word)}</span>'
+            for left, top, word in tile.tags
+        )
+        + f'</div><figcaption>{escape(tile.caption)}</figcaption></figure>'
+        for tile in row
+    )
+    kind = 'tiles sharp' if sharp else 'tiles'
+    return f'<div class="{kind}" style="--side:{side}px">{inner}</div>'
+
+
+def panel(parts: Sequence[str]) -> str:
+    """A white panel around what belongs together."""
+    return f'<div class="panel">{"".join(parts)}</div>'
 
 
 def side_by_side(parts: Sequence[str]) -> str:
@@ -132,7 +196,7 @@ def curves(
         levels: Dashed levels, by their names.
         spread: Half the height of an error bar at each point of a line.
     """
-    figure, axes = plt.subplots(figsize=(5.4, 3.2))
+    figure, axes = plt.subplots(figsize=(4.2, 2.8))
     for name, points in series.items():
         # A line through few points, or through one, would hide them.
         marker = 'o' if len(points) < 12 else None

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,3 +132,28 @@ def test_data_is_what_the_configs_expect(tmp_path, digits):
                 if a['image_id'] == entry['id']
             ]
             assert labels == [digits[1][row] for row in rows]
+
+
+def test_words_of_a_scene_are_words_of_the_page():
+    from pictures import scene_tile
+    from pycocotools import mask as coco_mask
+
+    mask = np.zeros((40, 40), np.uint8, order='F')
+    mask[10:20, 5:15] = 1
+    thing = {'segmentation': coco_mask.encode(mask), 'category_id': 3}
+    left = thing | {'bbox': [5, 10, 10, 10]}
+    right = thing | {'bbox': [25, 0, 9, 9], 'category_id': 7, 'score': 0.91}
+    tile = scene_tile(np.zeros((40, 40, 3), np.uint8), [right, left])
+    assert tile.caption == '3, 7 (91 %)'
+    assert [word for _, _, word in tile.tags] == ['3', '7']
+    assert all(0 <= x < 1 and 0 <= y < 1 for x, y, _ in tile.tags)
+    assert scene_tile(np.zeros((9, 9, 3), np.uint8), []).caption == 'nothing'
+
+
+@pytest.mark.parametrize('bfloat16', [True, False])
+def test_the_start_says_how_long_it_takes_and_what_differs(bfloat16):
+    from plan import expectation
+
+    text = expectation(bfloat16)
+    assert re.search(r'\d+ minutes', text)
+    assert ('float32' in text, 'other numbers' in text) == (not bfloat16,) * 2

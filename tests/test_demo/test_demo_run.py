@@ -33,6 +33,11 @@ def test_the_whole_story_in_small(tmp_path):
     text = (tmp_path / 'report.html').read_text()
     for what in ('kNN', 'inear probe', 'box AP', 'mask AP', 'tools/train.py'):
         assert what in text
+    # Words on pictures are words of the page, and it says how to go on.
+    assert text.count('<figcaption>') > 100
+    assert 'your own images' in text
+    words = re.sub(r'<style>.*?</style>|<details.*?</details>', '', text)
+    assert not re.findall(r'\b(?:nats|target|online)\b', _prose(words))
     # Nothing is loaded from anywhere.
     assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
     # The weights arrived: the hook says so in the log.
@@ -46,6 +51,12 @@ def test_the_whole_story_in_small(tmp_path):
     done = demo('--fast', '--seed', 2, *again)
     assert done.returncode == 1
     assert "were run with {'seed': 1, 'fast': True}" in done.stderr
+
+
+def _prose(html: str) -> str:
+    """What is read on a page, without its commands and pictures."""
+    html = re.sub(r'<pre>.*?</pre>', '', html, flags=re.DOTALL)
+    return re.sub(r'<[^>]*>', ' ', html)
 
 
 @pytest.mark.integration

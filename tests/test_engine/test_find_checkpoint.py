@@ -7,10 +7,9 @@ import pytest
 import torch
 from mmengine.runner import CheckpointLoader
 
-from sce_mm import safe_loading
 from sce_mm.engine.find_checkpoint import newest_whole_checkpoint
 from sce_mm.safe_loading import guard_checkpoints, read_resumable
-from sce_mm.transfer import CheckpointError
+from sce_mm.transfer import CheckpointError, checkpoint
 from sce_mm.transfer.checkpoint import TYPES_CAN_BE_ALLOWED
 
 
@@ -92,7 +91,7 @@ def test_what_is_wrong_with_each_is_told(work_dir):
 def test_objects_of_the_user_need_trust_and_get_it(work_dir, monkeypatch):
     schemes = dict(CheckpointLoader._schemes)
     monkeypatch.setattr(CheckpointLoader, '_schemes', schemes)
-    monkeypatch.setattr(safe_loading, '_trust', False)
+    monkeypatch.setattr(checkpoint, '_trusted', False)
     for path in work_dir.glob('iter_*.pth'):
         torch.save({'custom': Custom()}, path)
     if TYPES_CAN_BE_ALLOWED:  # Older versions of torch cannot but trust.

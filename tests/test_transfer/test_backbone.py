@@ -39,10 +39,22 @@ DETECTRON2 = {
 }
 
 
-def branches(online, momentum, head=()):
-    return prefixed(online, ONLINE | dict(head)) | prefixed(
-        momentum, MOMENTUM | dict(head)
-    )
+def numbered(tensors, first=4):
+    """Names in nn.Sequential(*list(resnet.children())), 4 is layer1."""
+    numbers = {'conv1': '0', 'bn1': '1', 'fc': str(first + 5)}
+    numbers |= {f'layer{i}': str(first + i - 1) for i in range(1, 5)}
+    parts = {name: name.partition('.') for name in tensors}
+    return {
+        f'{numbers[parts[name][0]]}.{parts[name][2]}': tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def branches(online, momentum, head=(), row=False):
+    both = ONLINE | dict(head), MOMENTUM | dict(head)
+    if row:
+        both = tuple(map(numbered, both))
+    return prefixed(online, both[0]) | prefixed(momentum, both[1])
 
 
 CHECKPOINTS = {
@@ -57,6 +69,11 @@ CHECKPOINTS = {
         'module.base_encoder.', 'module.momentum_encoder.', HEAD
     )
     | {'module.predictor.0.weight': torch.ones(2)},
+    'lightly': branches('backbone.', 'backbone_momentum.', row=True)
+    | {'projection_head.layers.0.weight': torch.ones(2)},
+    'DINO of lightly': branches(
+        'student_backbone.', 'teacher_backbone.', row=True
+    ),
     'MoCo of mmselfsup': branches('backbone.', 'encoder_k.0.')
     | prefixed('encoder_q.0.', ONLINE),
     'BYOL of mmselfsup': branches('backbone.', 'target_net.0.') | NECK,
@@ -66,15 +83,19 @@ CHECKPOINTS = {
     )
     | {'momentum_encoder.steps': torch.tensor(9)},
     'BYOL of mmpretrain': branches('backbone.', 'target_net.module.0.'),
+    'torchvision detector': prefixed('backbone.body.', ONLINE)
+    | {'backbone.fpn.inner_blocks.0.0.weight': torch.ones(2)},
+    'DETR': prefixed('backbone.0.body.', ONLINE)
+    | {'transformer.decoder.norm.weight': torch.ones(2)},
     'mmpretrain, mmselfsup or mmdet': prefixed('backbone.', ONLINE)
     | {'head.fc.weight': torch.ones(2)},
     'detectron2': {to_detectron2(k): v for k, v in ONLINE.items()}
     | {'stem.fc.weight': torch.ones(2)},
     'bare backbone (exported, torchvision, timm)': ONLINE | HEAD,
 }
-TWO_BRANCHES = list(CHECKPOINTS)[:6]
-MIXED = list(CHECKPOINTS)[6:9]
-ONE_BRANCH = list(CHECKPOINTS)[9:]
+TWO_BRANCHES = list(CHECKPOINTS)[:8]
+MIXED = list(CHECKPOINTS)[8:11]
+ONE_BRANCH = list(CHECKPOINTS)[11:]
 IMAGENET = [123.675, 116.28, 103.53]
 
 
@@ -138,6 +159,37 @@ def test_a_branch_that_is_not_there_is_refused(source):
 def test_an_online_trunk_alone_is_enough(prefix):
     backbone, _ = extract_backbone(prefixed(prefix, ONLINE))
     assert equal(backbone, ONLINE)
+
+
+@pytest.mark.parametrize('first', [2, 4])
+@pytest.mark.parametrize('prefix', ['', 'backbone.', 'encoder_q.'])
+@pytest.mark.parametrize('head', [{}, HEAD])
+def test_numbered_children_get_their_names_back(first, prefix, head):
+    # 2: the small networks of lightly, without pooling among the children.
+    tensors = prefixed(prefix, numbered(ONLINE | head, first))
+    if first == 2:
+        tensors = {
+            k.replace('downsample', 'shortcut'): v for k, v in tensors.items()
+        }
+    backbone, _ = extract_backbone(tensors)
+    assert equal(backbone, ONLINE)
+
+
+@pytest.mark.parametrize('key', ['resnet18_parameters', 'net', 'ema'])
+def test_a_network_under_any_key_is_found_if_it_is_the_only_one(key):
+    others = {'optimizer': {'state': {0: torch.ones(1)}}, 'epoch': 3}
+    backbone, _ = extract_backbone({key: ONLINE} | others)
+    assert equal(backbone, ONLINE)
+    with pytest.raises(CheckpointError, match='teacher'):
+        extract_backbone({key: ONLINE, 'teacher': MOMENTUM})
+
+
+def test_names_that_are_not_known_are_shown():
+    tensors = prefixed('backbone.stages.', ONLINE)
+    with pytest.raises(CheckpointError) as error:
+        extract_backbone(tensors)
+    for word in ('conv1.weight', 'stages.conv1.weight'):
+        assert word in str(error.value)
 
 
 @pytest.mark.parametrize('source', CHECKPOINTS)

@@ -14,6 +14,8 @@ def test_no_text_becomes_markup():
             page.cards([(NASTY, NASTY, NASTY)]),
             page.table([NASTY], [[NASTY]]),
             page.picture(NASTY, NASTY),
+            page.subheading(NASTY),
+            page.tiles([page.Tile(NASTY, NASTY, True, [(0, 0, NASTY)])], 90),
             page.listing(NASTY),
             page.folded(NASTY, NASTY),
             page.curves({NASTY: [(0, 1), (1, 2)]}, NASTY, NASTY, NASTY),

@@ -6,13 +6,14 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
+from pictures import data_uri
 from torch import Tensor
 from torch.nn.functional import softmax
 
 from sce_mm.models import SCE
 from sce_mm.models.losses.softmax import similarities
 from sce_mm.transfer import read_checkpoint
-from sce_mm.visualization.sheets import captioned, enlarged, grid
+from sce_mm.visualization.page import Tile
 
 
 def models(cfg: Config, checkpoint: Path) -> tuple[SCE, SCE]:
@@ -44,14 +45,14 @@ def embed(model: SCE, images: list[np.ndarray], side: int) -> Tensor:
     return torch.cat(batches)
 
 
-def sheet(
+def likeness(
     model: SCE,
     queries: tuple[list[np.ndarray], list[int]],
     bank: tuple[list[np.ndarray], list[int]],
     side: int,
     count: int = 6,
     shown: int = 8,
-) -> tuple[np.ndarray, float]:
+) -> tuple[list[list[Tile]], float]:
     """Queries, and beside each the bank tiles that its target weighs most.
 
     Args:
@@ -63,9 +64,9 @@ def sheet(
         shown: Neighbours of each.
 
     Returns:
-        The picture, with the weight of the relation below each neighbour,
-        and the share of the relation's weight on the right class over all
-        queries, in percent.
+        A row for each query, with the weight of the relation below each
+        neighbour, and the share of the relation's weight on the right class
+        over all queries, in percent.
     """
     candidates = embed(model, bank[0], side)
     keys = embed(model, queries[0], side)
@@ -75,18 +76,16 @@ def sheet(
     rows = []
     for query in _of_different_classes(queries[1], count):
         top = weights[query].topk(shown)
-        row = [captioned(enlarged(queries[0][query], 84), 'query')]
+        digit = queries[1][query]
+        row = [Tile(data_uri(queries[0][query]), f'a {digit}, never seen')]
         for weight, index in zip(*top, strict=True):
-            row.append(
-                captioned(
-                    enlarged(bank[0][index], 84),
-                    f'{100 * weight:.1f} %',
-                    bool(right[query, index]),
-                )
-            )
+            same = bool(right[query, index])
+            note = 'same digit' if same else f'a {bank[1][index]}'
+            caption = f'{100 * weight:.1f} %, {note}'
+            row.append(Tile(data_uri(bank[0][index]), caption, same))
         rows.append(row)
     share = 100 * (weights * right).sum(dim=1).mean().item()
-    return grid(rows), share
+    return rows, share
 
 
 def _of_different_classes(labels: list[int], count: int) -> list[int]:

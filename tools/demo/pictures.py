@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from sce_mm.visualization.page import Tile
+
 # One colour for each digit, BGR, told apart on photographs.
 COLOURS = [
     cv2.cvtColor(np.uint8([[[18 * digit, 200, 255]]]), cv2.COLOR_HSV2BGR)[
@@ -17,6 +19,9 @@ COLOURS = [
     ].tolist()
     for digit in range(10)
 ]
+
+# Height of a word of the page on a scene, as a share of the scene's.
+TAG = 0.11
 
 
 def data_uri(image: np.ndarray) -> str:
@@ -27,54 +32,62 @@ def data_uri(image: np.ndarray) -> str:
 
 
 def with_objects(
-    image: np.ndarray, objects: Sequence[dict], scale: int = 2
+    image: np.ndarray, objects: Sequence[dict], scale: int = 3
 ) -> np.ndarray:
-    """A scene with boxes, masks and classes drawn over it.
+    """A scene with boxes and masks drawn over it.
 
     Args:
         image: The scene.
         objects: COCO annotations or results: ``bbox``, ``segmentation`` as
-            run lengths, ``category_id`` and perhaps ``score``.
+            run lengths and ``category_id``.
         scale: Enlargement.
     """
     size = (image.shape[1] * scale, image.shape[0] * scale)
     canvas = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
     for thing in objects:
-        colour = COLOURS[thing['category_id']]
         mask = coco_mask.decode(thing['segmentation'])
         mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST) > 0
-        canvas[mask] = (canvas[mask] * 0.45 + np.array(colour) * 0.55).astype(
-            np.uint8
-        )
+        colour = np.array(COLOURS[thing['category_id']])
+        canvas[mask] = (canvas[mask] * 0.45 + colour * 0.55).astype(np.uint8)
     for thing in objects:
-        colour = COLOURS[thing['category_id']]
         left, top, width, height = (
             round(value * scale) for value in thing['bbox']
         )
         cv2.rectangle(
-            canvas, (left, top), (left + width, top + height), colour, 1
-        )
-        text = str(thing['category_id'])
-        if 'score' in thing:
-            text += f' {thing["score"]:.2f}'
-        cv2.putText(
             canvas,
-            text,
-            (left + 2, max(top - 3, 11)),
-            cv2.FONT_HERSHEY_SIMPLEX,
-            0.42,
-            (0, 0, 0),
-            3,
-            cv2.LINE_AA,
-        )
-        cv2.putText(
-            canvas,
-            text,
-            (left + 2, max(top - 3, 11)),
-            cv2.FONT_HERSHEY_SIMPLEX,
-            0.42,
-            (255, 255, 255),
-            1,
-            cv2.LINE_AA,
+            (left, top),
+            (left + width, top + height),
+            COLOURS[thing['category_id']],
+            2,
         )
     return canvas
+
+
+def scene_tile(image: np.ndarray, objects: Sequence[dict]) -> Tile:
+    """A scene for the page: each box has its digit as a word of the page.
+
+    Args:
+        image: The scene.
+        objects: As in :func:`with_objects`, perhaps with a ``score``.
+    """
+    height, width = image.shape[:2]
+    objects = sorted(objects, key=lambda thing: thing['bbox'][0])
+    words = [
+        f'{thing["category_id"]}'
+        + (f' ({100 * thing["score"]:.0f} %)' if 'score' in thing else '')
+        for thing in objects
+    ]
+    tags = [
+        (
+            max(0.0, thing['bbox'][0] / width),
+            # Above its box, where there is room for it.
+            max(0.0, thing['bbox'][1] / height - TAG),
+            str(thing['category_id']),
+        )
+        for thing in objects
+    ]
+    return Tile(
+        data_uri(with_objects(image, objects)),
+        ', '.join(words) or 'nothing',
+        tags=tags,
+    )

@@ -57,12 +57,20 @@ def report(out: Path) -> str:
                 for name, (ours, other) in measured.items()
             ]
         ),
+        page.paragraph(
+            'kNN accuracy: digits named rightly by a vote of the most similar '
+            'labelled tiles. Linear probe: by a linear classifier on the '
+            'frozen features. Box and mask AP: how well Mask R-CNN finds '
+            'digits in scenes, from 0 to 100.',
+            'soft',
+        ),
         *sections.what_was_done(out, cfg),
         *sections.curves(out, knn, key),
         *sections.views(out, cfg),
         *sections.alike(out, cfg),
         *sections.detections(out, detection),
-        *sections.how_it_was_run(out, facts),
+        *sections.next_steps(),
+        *sections.how_it_was_run(out, cfg, facts),
     ]
     return page.page('sce_mm: report of the demo', body)
 

@@ -14,11 +14,13 @@ import shutil
 import time
 from pathlib import Path
 
-from plan import DETECTORS, Demo
+from plan import DETECTORS, Demo, expectation
 
 from sce_mm.command_line import seed_number
-from sce_mm.commands import run_together
+from sce_mm.commands import run_together, training_step
+from sce_mm.engine.optimizers.bf16 import computes_in_bfloat16
 from sce_mm.process_end import run_command
+from sce_mm.progress import track
 
 # What a stage makes, and removes before it does so.
 MADE = {
@@ -39,11 +41,20 @@ def run(demo: Demo, first: str) -> None:
     skipped = keys[: keys.index(first)]
     facts = start_facts(demo, skipped)
     started = time.monotonic()
-    for key in keys[len(skipped) :]:
+    if not demo.fast:
+        print(f'[demo] {expectation(computes_in_bfloat16())}', flush=True)
+    logs: list[Path] = []
+
+    def note() -> str:
+        # Of two side by side the first will do.
+        return next(filter(None, map(training_step, logs)), '')
+
+    for key in track(keys[len(skipped) :], 'demo', note=note):
         title, commands = demo.stages[key]
         print(f'[demo] {title} ...', flush=True)
         begun = time.monotonic()
         todo = commands()
+        logs[:] = [command.log(demo.out / 'logs') for command in todo]
         # Commands of one stage do not need each other.
         run_together(todo, demo.out / 'logs')
         seconds = time.monotonic() - begun

@@ -11,13 +11,26 @@ import neighbours
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import TRANSFORMS
-from pictures import data_uri, with_objects
+from pictures import data_uri, scene_tile
+from plan import expectation
 
 from sce_mm.run_logs import scalars
 from sce_mm.visualization import page
-from sce_mm.visualization.sheets import captioned, enlarged, grid
 
 CHANCE = 10.0
+NEXT = """\
+python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \\
+    --data path/to/images --work-dir work_dirs/mine
+python tools/model_converters/extract_backbone.py \\
+    work_dirs/mine/epoch_200.pth backbone.pth
+python tools/make_detection_config.py \\
+    path/to/your_config.py backbone.pth my_config.py
+python tools/train.py my_config.py
+
+python tools/compare.py work_dirs/compare --images path/to/images \\
+    --train path/to/train.json --train-images path/to/train \\
+    --val path/to/val.json --val-images path/to/val \\
+    --detector path/to/your_config.py --percent 10 100 --seeds 0 1 2"""
 
 
 def what_was_done(out: Path, cfg: Config) -> list[str]:
@@ -50,7 +63,7 @@ def curves(out: Path, knn: dict, key: str) -> list[str]:
     """Loss and kNN accuracy over the pretraining."""
     series = scalars(out / 'sce')
     accuracy = series.get(key, [])
-    levels = {'random initialisation': knn['random'][key], 'chance': CHANCE}
+    levels = {'before pretraining': knn['random'][key], 'chance': CHANCE}
     return [
         page.heading('Pretraining'),
         page.side_by_side(
@@ -58,20 +71,23 @@ def curves(out: Path, knn: dict, key: str) -> list[str]:
                 page.curves(
                     {
                         'loss': series['loss'],
-                        'floor: entropy of the target': series[
-                            'target_entropy'
-                        ],
+                        'lowest possible': series['target_entropy'],
                     },
-                    'step',
-                    'nats',
-                    'The loss cannot fall below the entropy of its target.',
+                    'training step',
+                    'loss',
+                    'From one view of an image the network predicts how '
+                    'alike another view of it is to many other images. The '
+                    'lower line is the loss of a perfect prediction (the '
+                    'entropy of what is predicted); it moves too, because '
+                    'the network itself says what is alike.',
                 ),
                 page.curves(
                     {'kNN': accuracy},
                     'epoch',
                     'accuracy, %',
-                    'kNN accuracy of the frozen backbone, measured while it '
-                    'is pretrained. Labels serve this measurement alone.',
+                    'Digits named rightly by the most similar labelled '
+                    'tiles, measured while the network is pretrained. Labels '
+                    'serve this measurement alone.',
                     levels,
                 ),
             ]
@@ -88,24 +104,24 @@ def views(out: Path, cfg: Config) -> list[str]:
     rows = []
     for path in sorted((out / 'data' / 'unlabelled').iterdir())[:5]:
         tile = cv2.imread(str(path))
-        row = [captioned(enlarged(tile, 96), 'tile')]
-        for _ in range(3):
+        row = [page.Tile(data_uri(tile), 'image')]
+        for number in (1, 2, 3):
             pair = transform({'img': tile})['img']
-            names = ('to target', 'to online')
             row += [
-                captioned(enlarged(view, 96), name)
-                for view, name in zip(pair, names, strict=True)
+                page.Tile(data_uri(view), f'pair {number}, {name}')
+                for view, name in zip(pair, ('first', 'second'), strict=True)
             ]
-        rows.append(row)
+        rows.append(page.tiles(row, 128, sharp=True))
     return [
         page.heading(
             'What the network sees',
-            'The momentum branch embeds one view of a tile; the online branch '
-            'must predict from another view which tiles it is like.',
+            'Each time an image comes up, two random views of it are made: '
+            'cut out, turned to other colours, blurred. The first goes '
+            'through a slowly moving average of the network, which says what '
+            'other images it is like; the network must predict that from the '
+            'second. Three such pairs of each image:',
         ),
-        page.picture(
-            data_uri(grid(rows)), 'Tiles, and three pairs of views of each.'
-        ),
+        page.panel(rows),
     ]
 
 
@@ -120,20 +136,27 @@ def alike(out: Path, cfg: Config) -> list[str]:
     for name, model in zip(
         names, neighbours.models(cfg, checkpoint), strict=True
     ):
-        sheet, share = neighbours.sheet(model, queries, bank, side)
+        rows, share = neighbours.likeness(model, queries, bank, side)
+        title = (
+            f'{name}: {share:.0f} % of the likeness falls on the same digit '
+            f'(chance {CHANCE:.0f} %)'
+        )
         parts.append(
-            page.picture(
-                data_uri(sheet),
-                f'{name}: {share:.0f} % of the target weight falls on tiles '
-                f'of the right digit (chance {CHANCE:.0f} %).',
+            page.panel(
+                [
+                    page.subheading(title),
+                    *(page.tiles(row, 98, sharp=True) for row in rows),
+                ]
             )
         )
     return [
         page.heading(
             'Which tiles are alike',
-            'Digits that were never seen, and beside each the tiles that '
-            "SCE's target weighs most: below each its weight, green if it "
-            'is the same digit.',
+            'Digits that were never seen, and beside each the tiles that the '
+            'network finds most like it. The likeness to all '
+            f'{len(bank[0])} tiles adds up to 100 %; below each tile is its '
+            'share. A whole blue frame: the same digit. A dashed orange one: '
+            'another digit.',
         ),
         *parts,
     ]
@@ -141,41 +164,55 @@ def alike(out: Path, cfg: Config) -> list[str]:
 
 def detections(out: Path, detection: dict) -> list[str]:
     """COCO metrics and scenes."""
-    head = ['initialised from', *detection['sce']]
+    head = ['backbone starts from', *detection['sce']]
     labels = {'sce': 'SCE on unlabelled tiles', 'scratch': 'random numbers'}
     rows = [
         [labels[name], *(f'{value:.1f}' for value in values.values())]
         for name, values in detection.items()
     ]
-    columns = []
-    titles = (
-        ('truth', 'labelled'),
-        ('sce', 'from SCE'),
-        ('scratch', 'from random numbers'),
-    )
-    for scene in findings.scenes(out / 'data', out, 6):
-        columns.append(
-            [
-                captioned(with_objects(scene['image'], scene[key]), title)
-                for key, title in titles
-            ]
-        )
-    pictures = [
-        [column[row] for column in columns[start : start + 3]]
-        for start in range(0, len(columns), 3)
-        for row in range(3)
-    ]
+    titles = {
+        'truth': 'Labels',
+        'sce': 'Found with the backbone from SCE',
+        'scratch': 'Found with the backbone from random numbers',
+    }
+    scenes = findings.scenes(out / 'data', out, 6)
+    parts = []
+    for key, title in titles.items():
+        found = [scene_tile(scene['image'], scene[key]) for scene in scenes]
+        parts += [page.subheading(title), page.tiles(found, 148)]
     return [
-        page.heading('Mask R-CNN'),
-        page.table(head, rows),
-        page.picture(
-            data_uri(grid(pictures)),
-            'Validation scenes: labels, and results with a score above 0.5.',
+        page.heading(
+            'Mask R-CNN',
+            'AP (average precision, 0 to 100) says how many objects are '
+            'found and how closely their boxes or masks fit; AP50 is content '
+            'with half an overlap.',
         ),
+        page.table(head, rows),
+        page.paragraph(
+            'The same validation scenes three times, with what was found at '
+            'a score above 50 %; below each the digits from left to right.',
+            'soft',
+        ),
+        page.panel(parts),
     ]
 
 
-def how_it_was_run(out: Path, facts: dict) -> list[str]:
+def next_steps() -> list[str]:
+    """What to type for images of one's own."""
+    return [
+        page.heading(
+            'Next: your own images',
+            'A folder of images is enough, without labels; sub-folders are '
+            'looked through. A detector config of yours then starts from the '
+            'result. Whether that helps with your images is what the last '
+            'command finds out: it trains the detector from SCE and from '
+            'random numbers, on parts of the labels and with several seeds.',
+        ),
+        page.listing(NEXT),
+    ]
+
+
+def how_it_was_run(out: Path, cfg: Config, facts: dict) -> list[str]:
     """Times, machine and commands."""
     rows = [
         [stage['name'], f'{stage["seconds"]:.0f} s']
@@ -186,7 +223,8 @@ def how_it_was_run(out: Path, facts: dict) -> list[str]:
     machine = (
         f'{findings.processor()}, {os.cpu_count()} cores, Python '
         f'{platform.python_version()}, torch {torch.__version__}, '
-        f'seed {facts["seed"]}'
+        f'seed {facts["seed"]}. '
+        + expectation(cfg.optim_wrapper.type == 'BF16OptimWrapper')
     )
     commands = '\n\n'.join(stage['command'] for stage in facts['stages'])
     return [

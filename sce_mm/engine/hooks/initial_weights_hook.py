@@ -1,44 +1,61 @@
 """Begin a run from the weights of another one."""
 
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...models.utils import unwrapped
-from ...transfer.checkpoint import read_checkpoint
-from ...transfer.initial import load_initial_weights
+from ...transfer.initial import Source, find_sources, load_source
 
 
 @HOOKS.register_module()
 class InitialWeightsHook(Hook):
     """Load weights before the first iteration, and say what was loaded.
 
-    mmengine's ``load_from`` drops what does not fit with a line in the log;
-    here a tensor that is missing or left over stops the run. A resumed run
-    has the weights behind it and does not load them again.
+    In pretraining that includes what ``load_from`` and every
+    ``init_cfg=dict(type='Pretrained', ...)`` name. mmengine drops what does
+    not fit with a line in the log; here a tensor that is missing or left over
+    stops the run before anything is initialised. A resumed run has the
+    weights behind it and does not load them again.
 
     Args:
         checkpoint: A whole SCE checkpoint, or a file with a backbone in any
-            format of :mod:`sce_mm.transfer.formats`.
+            format of :mod:`sce_mm.transfer.formats`; None for what the config
+            names in mmengine's ways alone.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        CheckpointError: It is damaged or no checkpoint; before training, if
-            it does not fit the model.
+        CheckpointError: Before training, if there is no such file, it is
+            damaged or does not fit the model, or two files fill the same
+            part.
     """
 
     priority = 'VERY_HIGH'
 
-    def __init__(self, checkpoint: str) -> None:
+    def __init__(self, checkpoint: str | None = None) -> None:
         self.checkpoint = checkpoint
-        read_checkpoint(checkpoint)
+        self._sources: list[Source] = []
 
-    def before_train(self, runner: Runner) -> None:
-        """Load the weights."""
-        if runner.iter > 0:
+    def before_run(self, runner: Runner) -> None:
+        """Take loading over from mmengine; see that every file fits."""
+        # Testing needs no such file; the loop is built only for training.
+        if not isinstance(runner._train_loop, BaseLoop):
             return
         model = unwrapped(runner.model)
-        content = read_checkpoint(self.checkpoint)
-        runner.logger.info(
-            load_initial_weights(model, content, self.checkpoint)
+        self._sources = find_sources(
+            model,
+            None if runner._resume else runner._load_from,
+            self.checkpoint,
         )
+        if any(source.spelling == 'load_from' for source in self._sources):
+            runner._load_from = None
+        # What is resumed has its weights in its own checkpoint.
+        if not runner._resume:
+            for source in self._sources:
+                load_source(model, source)
+
+    def before_train(self, runner: Runner) -> None:
+        """Load the weights, after everything that initialises."""
+        if runner.iter > 0:
+            return
+        for source in self._sources:
+            runner.logger.info(load_source(unwrapped(runner.model), source))

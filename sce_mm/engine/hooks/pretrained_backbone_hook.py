@@ -39,7 +39,8 @@ class PretrainedBackboneHook(Hook):
             all tensors, batch norm statistics included, must equal those of
             the file.
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder.
-        trust: Unpickle freely, see :func:`~sce_mm.transfer.read_checkpoint`.
+        trust: Unpickle freely, as ``--trust`` on the command line says it
+            for all files; see :func:`~sce_mm.transfer.read_checkpoint`.
 
     Raises:
         ValueError: No checkpoint is named.
@@ -103,7 +104,7 @@ class PretrainedBackboneHook(Hook):
             self._require_unchanged(unwrapped(runner.model).backbone)
 
     def _read(self, runner: Runner) -> None:
-        checkpoint = read_checkpoint(self.checkpoint, self.trust)
+        checkpoint = read_checkpoint(self.checkpoint, self.trust or None)
         self._weights, self._meta = extract_backbone(checkpoint, self.branch)
         preprocessor = unwrapped(runner.model).data_preprocessor
         check_pixels(self._meta, preprocessor, self.checkpoint)
