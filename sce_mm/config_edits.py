@@ -1,10 +1,12 @@
 """Data and weights of a command line in place of those of a config."""
 
+import re
 from pathlib import Path
 
 from mmengine.config import Config
 
 from .training_data import innermost_dataset
+from .transfer.surroundings import named_weights
 
 
 def set_data(cfg: Config, folders: list[str]) -> None:
@@ -27,8 +29,9 @@ def set_data(cfg: Config, folders: list[str]) -> None:
 def set_pretrained(cfg: Config, path: str) -> None:
     """Point all that takes pretrained weights to another file.
 
-    In classifiers that is a hook; in detectors the backbone and, in those of
-    the C4 kind, the head of the regions as well.
+    In classifiers that is a hook; in detectors the backbone, in those of the
+    C4 kind the head of the regions as well, and whatever else loads the file
+    of the backbone.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -43,6 +46,7 @@ def set_pretrained(cfg: Config, path: str) -> None:
     parts = [cfg.model.get('backbone')]
     if shared := (cfg.model.get('roi_head') or {}).get('shared_head'):
         parts.append(shared)
+    before = ((parts[0] or {}).get('init_cfg') or {}).get('checkpoint')
     for part in parts:
         init_cfg = (part or {}).get('init_cfg') or {}
         if init_cfg.get('type') != 'Pretrained':
@@ -53,3 +57,7 @@ def set_pretrained(cfg: Config, path: str) -> None:
                 'tools/make_detection_config.py'
             )
         init_cfg['checkpoint'] = path
+    same = [where for where, value in named_weights(cfg) if value == before]
+    cfg.merge_from_dict(
+        {re.sub(r'\[(\d+)\]', r'.\1', where): path for where in same}
+    )

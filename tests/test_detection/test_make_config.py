@@ -75,6 +75,19 @@ model = dict(
     encoder=dict(num_layers=1), decoder=dict(num_layers=1),
     bbox_head=dict(num_classes=2))
 """
+# The backbone a second time within the pyramid.
+RECURSIVE = f"""
+model = dict(
+    backbone=dict(base_channels=16, conv_cfg=None),
+    neck=dict(
+        in_channels=[64, 128, 256, 512], out_channels=32,
+        aspp_out_channels=8,
+        rfp_backbone=dict(base_channels=16, rfp_inplanes=32, conv_cfg=None)),
+    rpn_head=dict(in_channels=32, feat_channels=32),
+    train_cfg=dict(rpn_proposal=dict(nms_pre=100, max_per_img=50)),
+    roi_head=dict(bbox_roi_extractor=dict(out_channels=32)))
+{THREE}
+"""
 # Config of mmdet, how it is made small, where it gets a norm.
 FAMILIES = {
     'faster': (
@@ -94,6 +107,14 @@ FAMILIES = {
             'neck',
             *(f'roi_head.bbox_head[{i}]' for i in range(3)),
             'roi_head.mask_head',
+        ],
+    ),
+    'rfp': (
+        'detectors/cascade-rcnn_r50-rfp_1x_coco',
+        RECURSIVE,
+        [
+            'neck.rfp_backbone',
+            *(f'roi_head.bbox_head[{i}]' for i in range(3)),
         ],
     ),
     'c4': (
@@ -159,7 +180,9 @@ def test_a_users_config_is_made_right_and_trains(
     base = tmp_path / 'mine' / 'detector.py'
     base.parent.mkdir()
     base.write_text(f"_base_ = 'mmdet::{source}.py'\n{small}\n{tiny_data}")
-    weights = backbone_file(64 if family == 'c4' else 16)
+    weights = backbone_file(
+        64 if family == 'c4' else 16, 50 if family == 'rfp' else 18
+    )
     out = tmp_path / 'made' / f'{family}.py'
     make(base, weights, out)
     printed = capsys.readouterr().out
@@ -191,17 +214,22 @@ def test_a_users_config_is_made_right_and_trains(
     runner.train()
     assert runner.iter == 2
     (log,) = (tmp_path / 'work').glob('*/*.log')
-    assert 'transfer verified: 120/120 tensors' in log.read_text()
-    parts = runner.model.backbone.state_dict()
-    if family == 'c4':
-        parts |= runner.model.roi_head.shared_head.state_dict()
     weights = read_checkpoint(weights)['state_dict']
+    count = f'{len(weights)}/{len(weights)}'
+    assert f'transfer verified: {count} tensors' in log.read_text()
+    assert ' loads ' not in log.read_text() + printed
+    parts = [runner.model.backbone.state_dict()]
+    if family == 'c4':
+        parts[0] |= runner.model.roi_head.shared_head.state_dict()
+    if family == 'rfp':
+        parts.append(runner.model.neck.rfp_modules[0].state_dict())
     # All of it learns, its statistics too.
-    for name in weights:
-        if name.endswith('num_batches_tracked'):
-            assert parts[name] == 2
-        elif name.endswith('running_mean') or 'conv' in name:
-            assert not torch.equal(parts[name], weights[name]), name
+    for part in parts:
+        for name in weights:
+            if name.endswith('num_batches_tracked'):
+                assert part[name] == 2
+            elif name.endswith('running_mean') or 'conv' in name:
+                assert not torch.equal(part[name], weights[name]), name
 
 
 PURE = """

@@ -8,9 +8,11 @@ from typing import Any
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from torch import Tensor
+from torch import Tensor, nn
 
-from .backbone import BACKBONE, adapt_backbone
+from ...transfer.arrival import pretrained_init
+from ...transfer.surroundings import named_weights, walk
+from .backbone import BACKBONE, adapt_backbone, adapt_other_loads
 from .heads import adapt_heads, note_norms
 from .pixels import adapt_pixels
 from .plan import ABSENT, AdaptError, Plan
@@ -56,15 +58,57 @@ def adapt(
     _check_model(plan)
     with DefaultScope.overwrite_default_scope('mmdet'):
         adapt_backbone(plan, path, tensors, meta)
+        _let_nothing_load_over(plan)
+        adapt_other_loads(plan, path, tensors, meta)
         adapt_pixels(plan, meta)
         adapt_heads(plan)
         line = adapt_schedule(plan, processes, batch)
-        _let_nothing_load_over(plan)
         if plan.get('default_scope') in (ABSENT, None):
             plan.set('default_scope', 'mmdet', 'where these names are found')
         _prove_arrival(plan)
-        note_norms(plan, _build(plan, cfg))
+        model = _build(plan, cfg)
+        note_norms(plan, model)
+        for where, value in _loads_by_itself(plan, model).items():
+            plan.notes.append(f'{where} loads {value} by itself')
     return plan, line
+
+
+def start_at_random(plan: Plan) -> None:
+    """Let a config of :func:`adapt` load nothing; all else stays.
+
+    Args:
+        plan: Changed.
+
+    Raises:
+        AdaptError: Weights of elsewhere would still be loaded.
+    """
+    path = plan.get(f'{BACKBONE}.init_cfg.checkpoint')
+    reason = 'nothing is loaded'
+    for where, value in list(named_weights(plan.cfg)):
+        if value == path:
+            plan.set(where.removesuffix('.checkpoint'), None, reason)
+    hooks = [h for h in plan.get('custom_hooks') if h['type'] != HOOK['type']]
+    plan.set('custom_hooks', hooks, reason)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = _build(plan, plan.cfg)
+    left = dict(named_weights(plan.cfg)) | _loads_by_itself(plan, model)
+    if left:
+        texts = ', '.join(f'{where} loads {left[where]}' for where in left)
+        raise AdaptError(
+            f'the detector cannot begin at random: {texts}. Take that out of '
+            'its config'
+        )
+
+
+def _loads_by_itself(plan: Plan, model: nn.Module) -> dict[str, str]:
+    """Parts of a model that load a file which the config does not name."""
+    named = {value for _, value in named_weights(plan.cfg)}
+    return {
+        f'model.{name}': path
+        for name, module in model.named_modules()
+        if (path := pretrained_init(module).get('checkpoint'))
+        and path not in named
+    }
 
 
 def _check_model(plan: Plan) -> None:
@@ -74,13 +118,13 @@ def _check_model(plan: Plan) -> None:
             'detector inside of another model (semi-supervised, distilled, '
             'tracking). Give the config of a detector alone'
         )
-    teachers = [k for k in plan.get('model') if k.startswith('teacher')]
-    if teachers:
-        raise AdaptError(
-            f'the model has {teachers[0]}: a teacher gets the pixels of the '
-            'same preprocessor, which would no longer be those it was '
-            'trained on'
-        )
+    for path, value in walk(plan.get('model'), 'model'):
+        if path.rpartition('.')[2].startswith('teacher') and value is not None:
+            raise AdaptError(
+                f'the model has {path}: a teacher gets the pixels of the '
+                'same preprocessor, which would no longer be those it was '
+                'trained on'
+            )
 
 
 def _let_nothing_load_over(plan: Plan) -> None:

@@ -69,12 +69,16 @@ def entries(plan: Plan, path: str) -> Iterator[tuple[str, Any]]:
 
 def note_norms(plan: Plan, model: nn.Module) -> None:
     """Say of each part that was given no norm which ones it has."""
-    changed = [change.path for change in plan.changes]
+    given = [
+        change.path.removesuffix('.norm_cfg')
+        for change in plan.changes
+        if change.path.endswith('.norm_cfg')
+    ]
     roi_head = getattr(model, 'roi_head', nn.Module())
     for owner, prefix in ((model, 'model.'), (roi_head, 'model.roi_head.')):
         for name, part in owner.named_children():
             path = prefix + name
-            if name in OTHERS or any(c.startswith(path) for c in changed):
+            if name in OTHERS or path in {g.split('[')[0] for g in given}:
                 continue
             # A loss is a module as well.
             if not any(True for _ in part.parameters()):
