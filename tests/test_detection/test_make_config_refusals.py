@@ -115,6 +115,20 @@ def test_configs(change, changes, message):
         change(changes)
 
 
+def test_classes_of_the_labels(change, scenes):
+    labels = {
+        'train_dataloader.dataset.data_root': str(scenes),
+        'train_dataloader.dataset.ann_file': 'train.json',
+    }
+    with pytest.raises(AdaptError) as error:
+        change(labels)
+    for name in ("'person'", "'cup', 'jar'", 'num_classes = 2'):
+        assert name in str(error.value)
+    classes = {'train_dataloader.dataset.metainfo': {'classes': ('jar',)}}
+    plan, _ = change(labels | classes)
+    assert any("objects of 'cup'" in note for note in plan.notes)
+
+
 def test_files_that_say_too_little(change):
     with pytest.raises(
         AdaptError, match=r'not say its mean, std: .* --mean --'

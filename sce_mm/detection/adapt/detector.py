@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ...transfer.arrival import pretrained_init
 from ...transfer.surroundings import named_weights, walk
 from .backbone import BACKBONE, adapt_backbone, adapt_other_loads
+from .classes import class_problems, names, read_labels
 from .heads import adapt_heads, note_norms
 from .pixels import adapt_pixels
 from .plan import ABSENT, AdaptError, Plan
@@ -56,6 +57,7 @@ def adapt(
         )
     plan = Plan(cfg)
     _check_model(plan)
+    _check_classes(plan)
     with DefaultScope.overwrite_default_scope('mmdet'):
         adapt_backbone(plan, path, tensors, meta)
         _let_nothing_load_over(plan)
@@ -124,6 +126,20 @@ def _check_model(plan: Plan) -> None:
                 f'the model has {path}: a teacher gets the pixels of the '
                 'same preprocessor, which would no longer be those it was '
                 'trained on'
+            )
+
+
+def _check_classes(plan: Plan) -> None:
+    """Classes are those of the labels, as far as they are there."""
+    problems = list(class_problems(plan.cfg))
+    if problems:
+        raise AdaptError('\n'.join(problems))
+    for labels in read_labels(plan.cfg):
+        others = [n for n in labels.categories if n not in labels.classes]
+        if others:
+            plan.notes.append(
+                f'{labels.where}: objects of {names(others)} in {labels.file} '
+                'are of no class and left out'
             )
 
 
