@@ -47,6 +47,12 @@ def parse_args() -> argparse.Namespace:
         help="images of each process; the config's by default",
     )
     parser.add_argument(
+        '--keep-heads',
+        action='store_true',
+        help='leave box, mask and RetinaNet heads as they are: without norms, '
+        'and two layers instead of four convolutions (nine times the work)',
+    )
+    parser.add_argument(
         '--overwrite', action='store_true', help='replace OUT if it exists'
     )
     return parser.parse_args()
@@ -84,7 +90,15 @@ def make(args: argparse.Namespace) -> None:
     tensors, meta = extract_backbone(checkpoint)
     path = args.checkpoint.resolve()
     begin = load_source(args.config)
-    plan, rate = adapt(begin.cfg, path, tensors, meta, args.gpus, args.batch)
+    plan, rate = adapt(
+        begin.cfg,
+        path,
+        tensors,
+        meta,
+        args.gpus,
+        args.batch,
+        args.keep_heads,
+    )
     origin = meta['method'] or meta['source']
     weights = f'{meta["arch"] or "ResNet"} of {origin}, {meta["sha256"][:8]}'
     title = f'{args.config.rsplit("/", 1)[-1]}, from {weights}.'

@@ -1,5 +1,6 @@
 """Any detector's config, made right, trains on the weights for two steps."""
 
+import re
 import runpy
 from argparse import Namespace
 
@@ -9,6 +10,7 @@ from mmdet.registry import HOOKS, MODELS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from torch.utils.flop_counter import FlopCounterMode
 
 from sce_mm.launch import build_runner
 from sce_mm.transfer import read_checkpoint
@@ -159,7 +161,12 @@ def make(root):
     tool = runpy.run_path(str(root / 'tools' / 'make_detection_config.py'))
 
     def call(config, checkpoint, out, **options):
-        defaults = {'gpus': 1, 'batch': None, 'overwrite': False}
+        defaults = {
+            'gpus': 1,
+            'batch': None,
+            'overwrite': False,
+            'keep_heads': False,
+        }
         tool['make'](
             Namespace(
                 config=str(config),
@@ -230,6 +237,55 @@ def test_a_users_config_is_made_right_and_trains(
                 assert part[name] == 2
             elif name.endswith('running_mean') or 'conv' in name:
                 assert not torch.equal(part[name], weights[name]), name
+
+
+@pytest.mark.parametrize(
+    ('channels', 'size', 'features'), [(256, 7, 1024), (64, (5, 3), 200)]
+)
+def test_the_box_head_says_what_it_costs_and_can_be_kept(
+    channels, size, features, make, backbone_file, tmp_path, capsys
+):
+    base = tmp_path / 'base.py'
+    options = {
+        'in_channels': channels,
+        'roi_feat_size': size,
+        'fc_out_channels': features,
+        'num_classes': 1,
+    }
+    base.write_text(
+        "_base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'\n"
+        f"""{PYRAMID.replace('out_channels=32', f'out_channels={channels}')}
+    roi_head=dict(bbox_head=dict(**{options})))
+"""
+    )
+    make(base, backbone_file(16), tmp_path / 'out.py')
+    printed = capsys.readouterr().out
+    (found,) = re.findall(
+        r'(\S+) times .*: (\S+) instead of (\S+) million', printed
+    )
+    times, after, before = map(float, found)
+    old = Config.fromfile(base).model.roi_head.bbox_head
+    new = Config.fromfile(tmp_path / 'out.py').model.roi_head.bbox_head
+    new.norm_cfg = None
+    counts = []
+    for cfg in (old, new):
+        with torch.device('meta'):
+            head = MODELS.build({**cfg, '_scope_': 'mmdet'})
+            sides = size if isinstance(size, tuple) else (size, size)
+            region = torch.empty(1, channels, *sides)
+        with FlopCounterMode(display=False) as counter:
+            head(region)
+        predictors = head.fc_cls.weight.numel() + head.fc_reg.weight.numel()
+        counts.append((counter.get_total_flops() / 2 - predictors) / 1e6)
+    assert (before, after) == pytest.approx(counts, abs=0.051)
+    assert times == pytest.approx(counts[1] / counts[0], abs=0.051)
+
+    make(base, backbone_file(16), tmp_path / 'kept.py', keep_heads=True)
+    kept = Config.fromfile(tmp_path / 'kept.py').model
+    assert kept.roi_head.bbox_head == old
+    assert kept.neck.norm_cfg.type == 'SyncBN'
+    printed = capsys.readouterr().out
+    assert 'model.roi_head.bbox_head (Shared2FCBBoxHead): no norm' in printed
 
 
 PURE = """

@@ -307,6 +307,7 @@ def test_files_and_names(root, backbone_file, tmp_path):
             'gpus': 1,
             'batch': None,
             'overwrite': False,
+            'keep_heads': False,
         }
         tool['make'](Namespace(**(defaults | options)))
 

@@ -14,7 +14,7 @@ from ...transfer.arrival import pretrained_init
 from ...transfer.surroundings import named_weights, walk
 from .backbone import BACKBONE, adapt_backbone, adapt_other_loads
 from .classes import class_problems, names, read_labels
-from .heads import adapt_heads, note_norms
+from .heads import adapt_heads, adapt_pyramids, note_norms
 from .pixels import adapt_pixels
 from .plan import ABSENT, AdaptError, Plan
 from .schedule import adapt_schedule
@@ -31,6 +31,7 @@ def adapt(
     meta: Mapping[str, Any],
     processes: int = 1,
     batch: int | None = None,
+    keep_heads: bool = False,
 ) -> tuple[Plan, str]:
     """Change a detector's config so that it uses a backbone file rightly.
 
@@ -41,6 +42,7 @@ def adapt(
         meta: Of the file.
         processes: Of the training, usually GPUs.
         batch: Images of each; None for those of the config.
+        keep_heads: Give no norm to the heads and let box heads be.
 
     Returns:
         The changed config with its changes, and a line about the rate.
@@ -63,7 +65,9 @@ def adapt(
         _let_nothing_load_over(plan)
         adapt_other_loads(plan, path, tensors, meta)
         adapt_pixels(plan, meta)
-        adapt_heads(plan)
+        adapt_pyramids(plan)
+        if not keep_heads:
+            adapt_heads(plan)
         line = adapt_schedule(plan, processes, batch)
         if plan.get('default_scope') in (ABSENT, None):
             plan.set('default_scope', 'mmdet', 'where these names are found')
