@@ -13,7 +13,8 @@ from mmengine.registry import DefaultScope
 from torch.utils.flop_counter import FlopCounterMode
 
 from sce_mm.launch import build_runner
-from sce_mm.transfer import read_checkpoint
+from sce_mm.transfer import extract_backbone, read_checkpoint
+from sce_mm.transfer.writers import write_safetensors
 
 pytestmark = [
     pytest.mark.integration,
@@ -210,7 +211,11 @@ def test_a_users_config_is_made_right_and_trains(
     assert cfg.model.data_preprocessor.mean == [123.675, 116.28, 103.53]
     assert cfg.param_scheduler == before.param_scheduler
     base_batch = before.auto_scale_lr.base_batch_size
-    rate = before.optim_wrapper.optimizer.lr * 2 / base_batch
+    scale = 2 / base_batch
+    if before.optim_wrapper.optimizer.type == 'AdamW':
+        scale = scale**0.5
+        assert 'by the square root, as AdamW divides' in printed
+    rate = before.optim_wrapper.optimizer.lr * scale
     assert cfg.optim_wrapper.optimizer.lr == pytest.approx(rate)
     assert f'learning rate {cfg.optim_wrapper.optimizer.lr} for ' in printed
     assert cfg.train_dataloader.dataset.metainfo.classes == ('cup', 'jar')
@@ -286,6 +291,41 @@ def test_the_box_head_says_what_it_costs_and_can_be_kept(
     assert kept.neck.norm_cfg.type == 'SyncBN'
     printed = capsys.readouterr().out
     assert 'model.roi_head.bbox_head (Shared2FCBBoxHead): no norm' in printed
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_a_training_checkpoint_is_extracted_beside_the_config(
+    suffix, make, backbone_file, tmp_path, capsys
+):
+    content = read_checkpoint(backbone_file(16))
+    if suffix == '.pth':
+        meta = {'sce_mm': content['meta'], 'epoch': 3}
+        whole = tmp_path / 'epoch_3.pth'
+        tensors = content['state_dict'].items()
+        tensors = {f'backbone.{k}': v for k, v in tensors}
+        torch.save({'state_dict': tensors, 'meta': meta}, whole)
+    else:
+        # Ours, but mmengine does not read it.
+        pytest.importorskip('safetensors')
+        whole = tmp_path / 'backbone.safetensors'
+        write_safetensors(whole, content['state_dict'], content['meta'])
+    base = tmp_path / 'base.py'
+    base.write_text(f"_base_ = 'mmdet::{FAMILIES['atss'][0]}.py'\n{DENSE}")
+    out = tmp_path / 'made' / 'mine.py'
+    make(base, whole, out)
+    written = out.with_name('mine_backbone.pth')
+    assert str(written) in capsys.readouterr().out
+    weights, meta = extract_backbone(read_checkpoint(written))
+    assert meta['mean'] == content['meta']['mean']
+    assert all(
+        torch.equal(weights[k], v) for k, v in content['state_dict'].items()
+    )
+    loads = Config.fromfile(out).model.backbone.init_cfg.checkpoint
+    assert written.samefile(loads)
+    out.unlink()
+    with pytest.raises(FileExistsError, match=r'mine_backbone\.pth, which'):
+        make(base, whole, out)
+    make(base, whole, out, overwrite=True)
 
 
 PURE = """

@@ -131,7 +131,7 @@ def test_classes_of_the_labels(change, scenes):
 
 def test_files_that_say_too_little(change):
     with pytest.raises(
-        AdaptError, match=r'not say its mean, std: .* --mean --'
+        AdaptError, match=r'not say their mean, std: .* --mean --'
     ):
         change({}, mean=None, std=None)
 
@@ -286,6 +286,27 @@ def test_a_file_that_is_no_config(tmp_path):
         load_source(str(path))
 
 
+@pytest.mark.parametrize(
+    ('name', 'near'),
+    [
+        ('mmdet::atss/atss_r50_fpn_1x_coc.py', 'atss/atss_r50_fpn_1x_coco.py'),
+        ('mmdet::atss/atss_r50_fpn_1x_coco', 'atss/atss_r50_fpn_1x_coco.py'),
+        # Of mmdet 2, and without a folder.
+        (
+            'mmdet::faster_rcnn_r50_fpn_1x_coco',
+            'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
+        ),
+        ('mmdett::atss/atss_r50_fpn_1x_coco.py', 'mmdet'),
+        ('{folder}/my_detektor.py', 'my_detector.py'),
+    ],
+)
+def test_a_misspelt_config_gets_the_nearest_names(name, near, tmp_path):
+    (tmp_path / 'my_detector.py').touch()
+    with pytest.raises((FileNotFoundError, AdaptError)) as error:
+        load_source(name.format(folder=tmp_path))
+    assert f'did you mean {near!r}' in str(error.value)
+
+
 def test_names_that_mmengine_does_not_resolve():
     with pytest.raises(AdaptError, match='give the path of its file instead'):
         load_source('mmdet::legacy_1.x/faster-rcnn_r50_fpn_1x_coco_v1.py')
@@ -320,11 +341,13 @@ def test_files_and_names(root, backbone_file, tmp_path):
         make()
     with pytest.raises(FileExistsError, match='OUT is the config itself'):
         make(config=str(tmp_path / 'out.py'), overwrite=True)
+    # Nobody knows what pixels these weights are for.
     whole = tmp_path / 'epoch_1.pth'
     tensors = {f'backbone.{k}': v for k, v in ResNet(18).state_dict().items()}
     torch.save({'state_dict': tensors, 'meta': {}}, whole)
-    with pytest.raises(ValueError, match=r'extract_backbone\.py .*epoch_1'):
+    with pytest.raises(ValueError, match=r'extract_backbone\.py and --chann'):
         make(checkpoint=whole, overwrite=True)
+    assert not (tmp_path / 'out_backbone.pth').exists()
     assert (tmp_path / 'out.py').read_text() == 'x = 1\n'
 
 

@@ -53,8 +53,8 @@ def adapt(
     unknown = [name for name in FACTS if meta.get(name) is None]
     if unknown:
         raise AdaptError(
-            f'{path.name} does not say its {", ".join(unknown)}: export it '
-            'again with '
+            f'the weights do not say their {", ".join(unknown)}: extract them '
+            'with tools/model_converters/extract_backbone.py and '
             + ' '.join(f'--{name.replace("_", "-")}' for name in unknown)
         )
     plan = Plan(cfg)
