@@ -6,7 +6,7 @@ arguments of our classes are found at once, each with the nearest right name.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import Any
@@ -98,7 +98,7 @@ def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
         if key.startswith('custom_hooks.') and not cfg.get('custom_hooks'):
             raise ConfigError(f'--cfg-options {key}: {BY_NAME}')
     if wrong:
-        hints = (f'{key}{_nearest(key.split(".")[0], known)}' for key in wrong)
+        hints = (f'{key}{nearest(key.split(".")[0], known)}' for key in wrong)
         raise ConfigError(
             f'--cfg-options: the config has no {", ".join(hints)}'
         )
@@ -114,7 +114,7 @@ def _top_level(cfg: Config) -> Iterator[str]:
         elif key not in _TOP_LEVEL and get_close_matches(
             key, _TOP_LEVEL, 1, 0.9
         ):
-            yield f'{key}: nothing reads it{_nearest(key, _TOP_LEVEL)}'
+            yield f'{key}: nothing reads it{nearest(key, _TOP_LEVEL)}'
     yield from _wrong_scope(cfg.get('default_scope'), 'default_scope')
 
 
@@ -153,7 +153,7 @@ def _wrong_scope(scope: Any, path: str) -> Iterator[str]:
     if not isinstance(scope, str) or not scope.isidentifier():
         yield f'{path}: must be the name of a package, got {scope!r}'
     elif find_spec(scope) is None:
-        hint = _nearest(scope, set(MODULE2PACKAGE))
+        hint = nearest(scope, set(MODULE2PACKAGE))
         yield f'{path}: no package {scope!r} is installed{hint}'
 
 
@@ -164,7 +164,7 @@ def wrong_arguments(node: dict, path: str, cls: type) -> Iterator[str]:
         if key not in names | _TAKEN_BEFORE:
             yield (
                 f'{path}: {cls.__name__} has no argument {key!r}'
-                f'{_INSTEAD.get(key) or _nearest(key, names)}; it takes '
+                f'{_INSTEAD.get(key) or nearest(key, names)}; it takes '
                 f'{", ".join(sorted(names))}'
             )
 
@@ -201,6 +201,17 @@ def _our_classes() -> dict[str, type]:
     }
 
 
-def _nearest(name: str, names: set[str]) -> str:
-    matches = get_close_matches(name, sorted(names), n=1, cutoff=0.6)
-    return f' (did you mean {matches[0]!r}?)' if matches else ''
+def nearest(
+    name: str, names: Iterable[str] | Mapping[str, str], count: int = 1
+) -> str:
+    """The names that a misspelt one may stand for, as a question.
+
+    Args:
+        name: Misspelt.
+        names: That there are; a mapping gives what is shown for each.
+        count: So many at most, the nearest first.
+    """
+    shown = names if isinstance(names, Mapping) else {n: n for n in names}
+    matches = get_close_matches(name, sorted(shown), n=count, cutoff=0.6)
+    text = ' or '.join(repr(shown[match]) for match in matches)
+    return f' (did you mean {text}?)' if matches else ''

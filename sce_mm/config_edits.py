@@ -1,5 +1,6 @@
 """What a command line and the machine put in place of a config's values."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from .engine.optimizers.bf16 import computes_in_bfloat16
 from .errors import UserError
 from .evaluation.images import crop_pipeline
 from .training_data import image_side, innermost_dataset
+from .transfer.surroundings import named_weights
 
 # Images of this many pixels have no border to cut off.
 _SMALL = 96
@@ -56,8 +58,9 @@ def set_data(cfg: Config, folders: list[str]) -> None:
 def set_pretrained(cfg: Config, path: str) -> None:
     """Point all that takes pretrained weights to another file.
 
-    In classifiers that is a hook; in detectors the backbone and, in those of
-    the C4 kind, the head of the regions as well.
+    In classifiers that is a hook; in detectors the backbone, in those of the
+    C4 kind the head of the regions as well, and whatever else loads the file
+    of the backbone.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -71,6 +74,7 @@ def set_pretrained(cfg: Config, path: str) -> None:
     parts = [cfg.model.get('backbone')]
     if shared := (cfg.model.get('roi_head') or {}).get('shared_head'):
         parts.append(shared)
+    before = ((parts[0] or {}).get('init_cfg') or {}).get('checkpoint')
     for part in parts:
         init_cfg = (part or {}).get('init_cfg') or {}
         if init_cfg.get('type') != 'Pretrained':
@@ -81,6 +85,10 @@ def set_pretrained(cfg: Config, path: str) -> None:
                 'tools/make_detection_config.py'
             )
         init_cfg['checkpoint'] = path
+    same = [where for where, value in named_weights(cfg) if value == before]
+    cfg.merge_from_dict(
+        {re.sub(r'\[(\d+)\]', r'.\1', where): path for where in same}
+    )
 
 
 def remove_hooks(cfg: Config, kind: str) -> None:

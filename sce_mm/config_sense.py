@@ -41,7 +41,8 @@ def check_sense(cfg: Config) -> None:
     """Find what cannot work in a config that pretrains an SCE model.
 
     Model, transforms, hooks and optimiser are built and thrown away; random
-    generators are as before. Of other configs only the names are checked.
+    generators are as before. Of other configs names and places are checked,
+    and of detectors the classes.
 
     Raises:
         ConfigError: With every problem that was found, each with its key.
@@ -52,6 +53,7 @@ def check_sense(cfg: Config) -> None:
                 *wrong_names(cfg),
                 *_seed(cfg),
                 *missing_data(cfg),
+                *_classes(cfg),
                 *unwritable_work_dir(cfg),
             ],
             _CANNOT_WORK,
@@ -104,6 +106,14 @@ def check_sense(cfg: Config) -> None:
 def _pretrains(cfg: Config) -> bool:
     model = cfg.get('model')
     return not isinstance(model, dict) or model.get('type', 'SCE') == 'SCE'
+
+
+def _classes(cfg: Config) -> Iterator[str]:
+    """Classes of a detector that are not those of its labels."""
+    if cfg.get('default_scope') == 'mmdet':
+        from .detection.adapt.classes import class_problems
+
+        yield from class_problems(cfg)
 
 
 def _all_places(cfg: Config) -> Iterator[str]:

@@ -5,7 +5,7 @@ a problem, which begins with its key.
 """
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,7 +15,7 @@ from mmengine.registry import Registry
 from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader
 
-from .config_check import wrong_arguments
+from .config_check import nearest, wrong_arguments
 from .config_parts import Part, evaluation_loaders, parts
 
 # In names of classes that spread a model or make the steps themselves.
@@ -85,7 +85,7 @@ def loader_options(cfg: Config) -> Iterator[str]:
     for where, loader in [*loaders, *evaluation_loaders(cfg)]:
         for key in loader:
             if key not in known:
-                yield f'{where}: no option {key!r}{_hint(key, known)}'
+                yield f'{where}: no option {key!r}{nearest(key, known)}'
 
 
 def dataset_arguments(cfg: Config) -> Iterator[str]:
@@ -150,12 +150,8 @@ def _wrong_type(path: str, node: dict, known: set[str]) -> Iterator[str]:
         bare = name.removeprefix('mmpretrain.').removeprefix('mmengine.')
         # A path is imported.
         if bare not in known and '.' not in bare:
-            yield f'{path}.type: there is no {name!r} here{_hint(bare, known)}'
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(str(name), sorted(known), 1, 0.6)
-    return f' (did you mean {near[0]!r}?)' if near else ''
+            hint = nearest(bare, known)
+            yield f'{path}.type: there is no {name!r} here{hint}'
 
 
 def _registered() -> set[str]:

@@ -33,6 +33,7 @@ from sce_mm.safe_loading import guard_checkpoints
 from sce_mm.transfer import extract_backbone, read_checkpoint
 from sce_mm.transfer.arrival import parts_that_load
 from sce_mm.transfer.surroundings import (
+    other_weights,
     parameter_groups,
     pipeline_problems,
     rate_problems,
@@ -164,6 +165,7 @@ def main() -> None:
         loads, optim = cfg.get('load_from'), cfg.get('optim_wrapper')
         problems = list(pipeline_problems(cfg))
         model = initialised_model(cfg)
+        others = list(other_weights(cfg, path_of(model)))
         problems += compare(model, weights, meta, rules, optim)
     except (ValueError, OSError) as error:
         sys.exit(f'NOT VERIFIED: {error}')
@@ -172,6 +174,8 @@ def main() -> None:
     if problems:
         lines = ''.join(f'\n  - {problem}' for problem in problems)
         sys.exit(f'NOT VERIFIED: {Path(args.config).name}{lines}')
+    for line in others:
+        print(line)
     print(
         f'VERIFIED: {len(weights)}/{len(weights)} tensors of '
         f'{args.checkpoint} are in the model of {args.config}'

@@ -1,13 +1,18 @@
 """Which tensors of a file are in a model, and which are not."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-# The norm that the C4 protocol adds behind the fifth stage is new.
-EXPECTED_MISSING = ('roi_head.shared_head.norm.',)
+# The norm that the C4 protocol adds behind the fifth stage is new, and so is
+# where the second backbone of a recursive pyramid takes in the features.
+EXPECTED_MISSING = (
+    'roi_head.shared_head.norm.',
+    'neck.rfp_modules.*.rfp_conv.',
+)
 
 
 class Arrival(NamedTuple):
@@ -34,7 +39,8 @@ class Arrival(NamedTuple):
 def parts_that_load(model: nn.Module, path: str) -> dict[str, nn.Module]:
     """The backbone, and whatever else is initialised from the same file.
 
-    The shared head of a C4 detector takes its fifth stage from there.
+    The shared head of a C4 detector takes its fifth stage from there, a
+    second backbone all of it.
 
     Args:
         model: Detector or classifier with a ``backbone``.
@@ -59,7 +65,14 @@ def pretrained_init(module: nn.Module) -> Mapping[str, Any]:
     init_cfg = getattr(module, 'init_cfg', None)
     if isinstance(init_cfg, Mapping) and init_cfg.get('type') == 'Pretrained':
         return init_cfg
-    return {}
+    # Some backbones keep it in the old spelling, whatever the config says.
+    path = getattr(module, 'pretrained', None)
+    return {'checkpoint': path} if isinstance(path, str) else {}
+
+
+def is_expected(name: str, beginnings: tuple[str, ...]) -> bool:
+    """Whether a tensor is named as new; ``*`` stands for anything."""
+    return any(fnmatchcase(name, f'{start}*') for start in beginnings)
 
 
 def tensors_to_load(
@@ -70,13 +83,14 @@ def tensors_to_load(
 
     Args:
         parts: Of :func:`parts_that_load`.
-        expected_missing: Beginnings of names in the model that it need not.
+        expected_missing: Beginnings of names in the model that it need not;
+            ``*`` stands for anything.
     """
     return {
         name: tensor
         for part, module in parts.items()
         for name, tensor in module.state_dict().items()
-        if not f'{part}.{name}'.startswith(expected_missing)
+        if not is_expected(f'{part}.{name}', expected_missing)
     }
 
 
@@ -101,7 +115,7 @@ def take_stock(
                 taken.add(name)
                 same = equal(tensor, weights[name])
                 stock['loaded' if same else 'wrong'].append(full)
-            elif full.startswith(expected_missing):
+            elif is_expected(full, expected_missing):
                 stock['expected_missing'].append(full)
             else:
                 stock['untouched'].append(full)

@@ -1,5 +1,7 @@
 """What else in a config decides whether pretrained weights count."""
 
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -9,6 +11,56 @@ from torch import nn
 from .problems import first_names
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+# Keys that name weights, and values that can be nothing else.
+_WEIGHT_KEY = re.compile(r'pretrained|checkpoint|ckpt|load_from|^weights$')
+_WEIGHT_FILE = re.compile(
+    r'[^{]+\.(pth|pt|pkl|ckpt|safetensors|bin|npz|npy|tar)|\w[\w-]*://.+', re.I
+)
+
+
+def walk(node: Any, where: str = '') -> Iterator[tuple[str, Any]]:
+    """Every value in a config, whatever it is, with its path.
+
+    Args:
+        node: Dict or list.
+        where: Path of it, as Python writes it: ``model.neck[0]``.
+    """
+    if isinstance(node, Mapping):
+        items = [
+            (f'{where}.{key}' if where else str(key), value)
+            for key, value in node.items()
+        ]
+    else:
+        items = [(f'{where}[{i}]', value) for i, value in enumerate(node)]
+    for path, value in items:
+        yield path, value
+        if isinstance(value, Mapping | list | tuple):
+            yield from walk(value, path)
+
+
+def named_weights(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Everything in a config that loads weights, with what it loads.
+
+    In the model these are ``Pretrained`` initialisers, ``pretrained`` of old
+    configs, checkpoints of teachers, language models and any other name of a
+    weight file; elsewhere ``load_from`` and checkpoints of hooks.
+
+    Args:
+        cfg: Of a whole run.
+    """
+    parts = {k: cfg.get(k) for k in ('load_from', 'custom_hooks', 'model')}
+    for path, value in walk({k: v for k, v in parts.items() if v}):
+        key = path.rpartition('.')[2]
+        named = bool(_WEIGHT_KEY.search(key))
+        named |= path.endswith('language_model.name')
+        if isinstance(value, str | os.PathLike):
+            value = os.fspath(value)
+            if path.startswith('model.'):
+                named = named or bool(_WEIGHT_FILE.fullmatch(value))
+            if value and named:
+                yield path, value
+        elif value is True and 'pretrained' in key:
+            yield path, 'the weights of its library'
 
 
 def transforms(node: Any) -> Iterator[dict[str, Any]]:
@@ -21,6 +73,18 @@ def transforms(node: Any) -> Iterator[dict[str, Any]]:
         for item in node:
             if isinstance(item, dict | list | tuple):
                 yield from transforms(item)
+
+
+def other_weights(cfg: Mapping[str, Any], path: str) -> Iterator[str]:
+    """What a model loads from elsewhere, one line each.
+
+    Args:
+        cfg: Of a whole run.
+        path: Of the file that its backbone loads.
+    """
+    for where, value in named_weights(cfg):
+        if value != path and where.startswith('model.'):
+            yield f'{where} loads {value}, which is not compared with the file'
 
 
 def pipeline_problems(cfg: Mapping[str, Any]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Proof, before the first iteration, that pretrained weights arrived."""
 
+import logging
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -13,7 +14,7 @@ from .arrival import EXPECTED_MISSING, parts_that_load
 from .backbone import FORMAT, extract_backbone
 from .checkpoint import meta_of, read_checkpoint
 from .errors import CheckpointError
-from .surroundings import pipeline_problems, rate_problems
+from .surroundings import other_weights, pipeline_problems, rate_problems
 from .verify import Rules, misfits, path_of, verify
 
 
@@ -35,7 +36,8 @@ class VerifyTransferHook(Hook):
       and are normalised once, strides are where they were, nothing is frozen
       or has a learning rate of zero.
 
-    A resumed training takes its weights from its own checkpoint and is let
+    What else the model loads from elsewhere is named in the log. A resumed
+    training takes its weights from its own checkpoint and is let
     through. Known to mmpretrain, and to mmdet after
     ``custom_imports = dict(imports=['sce_mm.detection'])``.
 
@@ -44,7 +46,7 @@ class VerifyTransferHook(Hook):
             as a linear evaluation has them. Detectors do worse with them.
         allow_unknown: Accept a file that does not say what pixels it expects.
         expected_missing: Beginnings of names in the model of tensors that are
-            new beside the pretrained ones.
+            new beside the pretrained ones; ``*`` stands for anything.
 
     Raises:
         RuntimeError: Before the first iteration, if any of it does not hold.
@@ -114,6 +116,8 @@ class VerifyTransferHook(Hook):
             + ('' if epochs is None else f', {epochs} epochs'),
             logger='current',
         )
+        for line in other_weights(runner.cfg, self._path):
+            print_log(line, logger='current', level=logging.WARNING)
 
     def _read(self, model: Any) -> None:
         try:

@@ -48,15 +48,15 @@ def scenes(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def backbone_file(tmp_path_factory):
-    """``backbone_file(channels, **facts)``: file of a ResNet-18."""
+    """``backbone_file(channels, depth, **facts)``: file of a ResNet."""
     folder = tmp_path_factory.mktemp('weights')
     written = {}
 
-    def write(channels=16, **facts):
-        key = repr((channels, facts))
+    def write(channels=16, depth=18, **facts):
+        key = repr((channels, depth, facts))
         if key not in written:
             torch.manual_seed(0)
-            net = ResNet(18, base_channels=channels, stem_channels=channels)
+            net = ResNet(depth, base_channels=channels, stem_channels=channels)
             backbone, meta = extract_backbone(net.state_dict())
             path = folder / f'{len(written)}.pth'
             save_backbone(path, backbone, meta | FACTS | facts)

@@ -13,6 +13,7 @@ from torch import nn
 
 from sce_mm.config_check import check_config
 from sce_mm.detection import ResLayerExtraNorm
+from sce_mm.transfer.surroundings import parameter_groups
 
 pytestmark = [
     pytest.mark.integration,
@@ -103,6 +104,28 @@ def test_name_is_a_contract(path):
     rate = {'retinanet': 0.01}.get(name['detector'], 0.02)
     rate = 0.05 if name['cosine'] else rate
     assert cfg.optim_wrapper.optimizer.lr == rate
+    check_decay(cfg)
+
+
+def check_decay(cfg):
+    """As in detectron2: 1e-4 for all but the norms."""
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    norms = {
+        parameter
+        for module in model.modules()
+        if isinstance(module, nn.GroupNorm | nn.modules.batchnorm._BatchNorm)
+        for parameter in module.parameters()
+    }
+    groups = parameter_groups(model, cfg.optim_wrapper)
+    decays = {
+        parameter: group['weight_decay']
+        for group in groups
+        for parameter in group['params']
+    }
+    assert len(norms) > 100
+    assert {decays[p] for p in norms} == {0}
+    assert {decays[p] for p in model.parameters() if p not in norms} == {1e-4}
 
 
 def check_weights(cfg, neck):
@@ -136,6 +159,9 @@ def check_length(cfg, name):
         assert length % cfg.train_cfg.val_interval == 0
     warmup, decay = cfg.param_scheduler
     assert (warmup.type, warmup.by_epoch) == ('LinearLR', False)
+    if not name['cosine']:
+        steps = 100 if name['data'] == 'voc0712' else 1000
+        assert (warmup.start_factor, warmup.end) == (1e-3, steps)
     assert decay.by_epoch == name['length'].endswith('x')
     assert (decay.begin, decay.end) == (0, length)
     if name['cosine']:

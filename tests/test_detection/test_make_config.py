@@ -1,5 +1,6 @@
 """Any detector's config, made right, trains on the weights for two steps."""
 
+import re
 import runpy
 from argparse import Namespace
 
@@ -9,9 +10,11 @@ from mmdet.registry import HOOKS, MODELS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from torch.utils.flop_counter import FlopCounterMode
 
 from sce_mm.launch import build_runner
-from sce_mm.transfer import read_checkpoint
+from sce_mm.transfer import extract_backbone, read_checkpoint
+from sce_mm.transfer.writers import write_safetensors
 
 pytestmark = [
     pytest.mark.integration,
@@ -75,6 +78,19 @@ model = dict(
     encoder=dict(num_layers=1), decoder=dict(num_layers=1),
     bbox_head=dict(num_classes=2))
 """
+# The backbone a second time within the pyramid.
+RECURSIVE = f"""
+model = dict(
+    backbone=dict(base_channels=16, conv_cfg=None),
+    neck=dict(
+        in_channels=[64, 128, 256, 512], out_channels=32,
+        aspp_out_channels=8,
+        rfp_backbone=dict(base_channels=16, rfp_inplanes=32, conv_cfg=None)),
+    rpn_head=dict(in_channels=32, feat_channels=32),
+    train_cfg=dict(rpn_proposal=dict(nms_pre=100, max_per_img=50)),
+    roi_head=dict(bbox_roi_extractor=dict(out_channels=32)))
+{THREE}
+"""
 # Config of mmdet, how it is made small, where it gets a norm.
 FAMILIES = {
     'faster': (
@@ -94,6 +110,14 @@ FAMILIES = {
             'neck',
             *(f'roi_head.bbox_head[{i}]' for i in range(3)),
             'roi_head.mask_head',
+        ],
+    ),
+    'rfp': (
+        'detectors/cascade-rcnn_r50-rfp_1x_coco',
+        RECURSIVE,
+        [
+            'neck.rfp_backbone',
+            *(f'roi_head.bbox_head[{i}]' for i in range(3)),
         ],
     ),
     'c4': (
@@ -138,7 +162,12 @@ def make(root):
     tool = runpy.run_path(str(root / 'tools' / 'make_detection_config.py'))
 
     def call(config, checkpoint, out, **options):
-        defaults = {'gpus': 1, 'batch': None, 'overwrite': False}
+        defaults = {
+            'gpus': 1,
+            'batch': None,
+            'overwrite': False,
+            'keep_heads': False,
+        }
         tool['make'](
             Namespace(
                 config=str(config),
@@ -159,7 +188,9 @@ def test_a_users_config_is_made_right_and_trains(
     base = tmp_path / 'mine' / 'detector.py'
     base.parent.mkdir()
     base.write_text(f"_base_ = 'mmdet::{source}.py'\n{small}\n{tiny_data}")
-    weights = backbone_file(64 if family == 'c4' else 16)
+    weights = backbone_file(
+        64 if family == 'c4' else 16, 50 if family == 'rfp' else 18
+    )
     out = tmp_path / 'made' / f'{family}.py'
     make(base, weights, out)
     printed = capsys.readouterr().out
@@ -180,7 +211,11 @@ def test_a_users_config_is_made_right_and_trains(
     assert cfg.model.data_preprocessor.mean == [123.675, 116.28, 103.53]
     assert cfg.param_scheduler == before.param_scheduler
     base_batch = before.auto_scale_lr.base_batch_size
-    rate = before.optim_wrapper.optimizer.lr * 2 / base_batch
+    scale = 2 / base_batch
+    if before.optim_wrapper.optimizer.type == 'AdamW':
+        scale = scale**0.5
+        assert 'by the square root, as AdamW divides' in printed
+    rate = before.optim_wrapper.optimizer.lr * scale
     assert cfg.optim_wrapper.optimizer.lr == pytest.approx(rate)
     assert f'learning rate {cfg.optim_wrapper.optimizer.lr} for ' in printed
     assert cfg.train_dataloader.dataset.metainfo.classes == ('cup', 'jar')
@@ -191,17 +226,106 @@ def test_a_users_config_is_made_right_and_trains(
     runner.train()
     assert runner.iter == 2
     (log,) = (tmp_path / 'work').glob('*/*.log')
-    assert 'transfer verified: 120/120 tensors' in log.read_text()
-    parts = runner.model.backbone.state_dict()
-    if family == 'c4':
-        parts |= runner.model.roi_head.shared_head.state_dict()
     weights = read_checkpoint(weights)['state_dict']
+    count = f'{len(weights)}/{len(weights)}'
+    assert f'transfer verified: {count} tensors' in log.read_text()
+    assert ' loads ' not in log.read_text() + printed
+    parts = [runner.model.backbone.state_dict()]
+    if family == 'c4':
+        parts[0] |= runner.model.roi_head.shared_head.state_dict()
+    if family == 'rfp':
+        parts.append(runner.model.neck.rfp_modules[0].state_dict())
     # All of it learns, its statistics too.
-    for name in weights:
-        if name.endswith('num_batches_tracked'):
-            assert parts[name] == 2
-        elif name.endswith('running_mean') or 'conv' in name:
-            assert not torch.equal(parts[name], weights[name]), name
+    for part in parts:
+        for name in weights:
+            if name.endswith('num_batches_tracked'):
+                assert part[name] == 2
+            elif name.endswith('running_mean') or 'conv' in name:
+                assert not torch.equal(part[name], weights[name]), name
+
+
+@pytest.mark.parametrize(
+    ('channels', 'size', 'features'), [(256, 7, 1024), (64, (5, 3), 200)]
+)
+def test_the_box_head_says_what_it_costs_and_can_be_kept(
+    channels, size, features, make, backbone_file, tmp_path, capsys
+):
+    base = tmp_path / 'base.py'
+    options = {
+        'in_channels': channels,
+        'roi_feat_size': size,
+        'fc_out_channels': features,
+        'num_classes': 1,
+    }
+    base.write_text(
+        "_base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'\n"
+        f"""{PYRAMID.replace('out_channels=32', f'out_channels={channels}')}
+    roi_head=dict(bbox_head=dict(**{options})))
+"""
+    )
+    make(base, backbone_file(16), tmp_path / 'out.py')
+    printed = capsys.readouterr().out
+    (found,) = re.findall(
+        r'(\S+) times .*: (\S+) instead of (\S+) million', printed
+    )
+    times, after, before = map(float, found)
+    old = Config.fromfile(base).model.roi_head.bbox_head
+    new = Config.fromfile(tmp_path / 'out.py').model.roi_head.bbox_head
+    new.norm_cfg = None
+    counts = []
+    for cfg in (old, new):
+        with torch.device('meta'):
+            head = MODELS.build({**cfg, '_scope_': 'mmdet'})
+            sides = size if isinstance(size, tuple) else (size, size)
+            region = torch.empty(1, channels, *sides)
+        with FlopCounterMode(display=False) as counter:
+            head(region)
+        predictors = head.fc_cls.weight.numel() + head.fc_reg.weight.numel()
+        counts.append((counter.get_total_flops() / 2 - predictors) / 1e6)
+    assert (before, after) == pytest.approx(counts, abs=0.051)
+    assert times == pytest.approx(counts[1] / counts[0], abs=0.051)
+
+    make(base, backbone_file(16), tmp_path / 'kept.py', keep_heads=True)
+    kept = Config.fromfile(tmp_path / 'kept.py').model
+    assert kept.roi_head.bbox_head == old
+    assert kept.neck.norm_cfg.type == 'SyncBN'
+    printed = capsys.readouterr().out
+    assert 'model.roi_head.bbox_head (Shared2FCBBoxHead): no norm' in printed
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_a_training_checkpoint_is_extracted_beside_the_config(
+    suffix, make, backbone_file, tmp_path, capsys
+):
+    content = read_checkpoint(backbone_file(16))
+    if suffix == '.pth':
+        meta = {'sce_mm': content['meta'], 'epoch': 3}
+        whole = tmp_path / 'epoch_3.pth'
+        tensors = content['state_dict'].items()
+        tensors = {f'backbone.{k}': v for k, v in tensors}
+        torch.save({'state_dict': tensors, 'meta': meta}, whole)
+    else:
+        # Ours, but mmengine does not read it.
+        pytest.importorskip('safetensors')
+        whole = tmp_path / 'backbone.safetensors'
+        write_safetensors(whole, content['state_dict'], content['meta'])
+    base = tmp_path / 'base.py'
+    base.write_text(f"_base_ = 'mmdet::{FAMILIES['atss'][0]}.py'\n{DENSE}")
+    out = tmp_path / 'made' / 'mine.py'
+    make(base, whole, out)
+    written = out.with_name('mine_backbone.pth')
+    assert str(written) in capsys.readouterr().out
+    weights, meta = extract_backbone(read_checkpoint(written))
+    assert meta['mean'] == content['meta']['mean']
+    assert all(
+        torch.equal(weights[k], v) for k, v in content['state_dict'].items()
+    )
+    loads = Config.fromfile(out).model.backbone.init_cfg.checkpoint
+    assert written.samefile(loads)
+    out.unlink()
+    with pytest.raises(FileExistsError, match=r'mine_backbone\.pth, which'):
+        make(base, whole, out)
+    make(base, whole, out, overwrite=True)
 
 
 PURE = """

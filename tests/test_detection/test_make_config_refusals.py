@@ -8,11 +8,19 @@ from argparse import Namespace
 
 import pytest
 import torch
+from mmdet.models import FPN
+from mmdet.registry import MODELS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmpretrain.models import ResNet
 
-from sce_mm.detection.adapt import AdaptError, adapt, load_source
+from sce_mm.config_edits import set_pretrained
+from sce_mm.detection.adapt import (
+    AdaptError,
+    adapt,
+    load_source,
+    start_at_random,
+)
 from sce_mm.transfer import extract_backbone, read_checkpoint
 
 pytestmark = [
@@ -69,10 +77,11 @@ DCN = {'type': 'DCNv2', 'deform_groups': 1}
         ),
         (
             {'model.backbone.num_stages': 3},
-            'layer4: part of the file would be lost',
+            'no place for layer4, .* part of the file',
         ),
         ({'model.backbone.type': 'Darknet'}, 'is a Darknet, and the weights'),
         ({'model.teacher_ckpt': 'x.pth'}, 'a teacher gets the pixels'),
+        ({'model.bbox_head.kd.teacher_config': 'x.py'}, 'has model.bbox_head'),
         (
             {'model.data_preprocessor.type': 'MultiBranchDataPreprocessor'},
             'expected DetDataPreprocessor',
@@ -106,9 +115,23 @@ def test_configs(change, changes, message):
         change(changes)
 
 
+def test_classes_of_the_labels(change, scenes):
+    labels = {
+        'train_dataloader.dataset.data_root': str(scenes),
+        'train_dataloader.dataset.ann_file': 'train.json',
+    }
+    with pytest.raises(AdaptError) as error:
+        change(labels)
+    for name in ("'person'", "'cup', 'jar'", 'num_classes = 2'):
+        assert name in str(error.value)
+    classes = {'train_dataloader.dataset.metainfo': {'classes': ('jar',)}}
+    plan, _ = change(labels | classes)
+    assert any("objects of 'cup'" in note for note in plan.notes)
+
+
 def test_files_that_say_too_little(change):
     with pytest.raises(
-        AdaptError, match=r'not say its mean, std: .* --mean --'
+        AdaptError, match=r'not say their mean, std: .* --mean --'
     ):
         change({}, mean=None, std=None)
 
@@ -138,6 +161,99 @@ def test_rates_batches_and_what_would_load_over(change):
     assert cfg.custom_imports.imports == ['json', 'sce_mm.detection']
     hooks = [hook['type'] for hook in cfg.custom_hooks]
     assert hooks == ['NumClassCheckHook', 'VerifyTransferHook']
+
+
+@MODELS.register_module()
+class FPNWithBackbone(FPN):
+    """A pyramid that holds, and may load, more than its convolutions."""
+
+    def __init__(self, second=None, **options):
+        super().__init__(**options)
+        if second is not None:
+            self.second = MODELS.build(second)
+
+
+SECOND = {
+    'type': 'ResNet',
+    'depth': 18,
+    'base_channels': 16,
+    'frozen_stages': 1,
+    'norm_eval': True,
+}
+ELSEWHERE = {'type': 'Pretrained', 'checkpoint': 'torchvision://resnet18'}
+
+
+@pytest.mark.parametrize(
+    'loads',
+    [
+        {'pretrained': 'torchvision://resnet18'},
+        {'init_cfg': ELSEWHERE},
+        {'init_cfg': [{'type': 'Kaiming'}, ELSEWHERE]},
+    ],
+)
+@pytest.mark.filterwarnings('ignore:DeprecationWarning. pretrained')
+def test_a_second_backbone_is_as_the_first(change, loads, tmp_path):
+    plan, _ = change(
+        {'model.neck': {'type': 'FPNWithBackbone', 'second': SECOND | loads}}
+    )
+
+    def parts():
+        return plan.cfg.model.backbone, plan.cfg.model.neck.second
+
+    first, second = parts()
+    for key in ('init_cfg', 'frozen_stages', 'norm_eval', 'norm_cfg'):
+        assert second[key] == first[key]
+    assert second.get('pretrained') is None
+    assert all(' loads ' not in note for note in plan.notes)
+    other = tmp_path / 'other.pth'
+    other.touch()
+    set_pretrained(plan.cfg, str(other))
+    assert [p.init_cfg.checkpoint for p in parts()] == [str(other)] * 2
+    start_at_random(plan)
+    first, second = parts()
+    assert first.init_cfg is second.init_cfg is None
+    assert 'VerifyTransferHook' not in str(plan.cfg.custom_hooks)
+    assert second.frozen_stages == -1
+
+
+@pytest.mark.parametrize(
+    ('changes', 'where', 'what'),
+    [
+        (
+            {
+                'model.neck.type': 'FPNWithBackbone',
+                'model.neck.second': SECOND
+                | {'depth': 34, 'pretrained': 'torchvision://resnet34'},
+            },
+            'model.neck.second.pretrained',
+            'torchvision://resnet34, not this file (frozen_stages=1, '
+            'norm_eval=True): the weights (ResNet-18) do not fit',
+        ),
+        (
+            {'model.bbox_head.init_cfg': ELSEWHERE | {'prefix': 'bbox_head.'}},
+            'model.bbox_head.init_cfg.checkpoint',
+            'torchvision://resnet18',
+        ),
+        (
+            {'model.train_cfg.prior': 's3://mine/prior'},
+            'model.train_cfg.prior',
+            's3://mine/prior',
+        ),
+        (
+            {'custom_hooks': [{'type': 'MyHook', 'ckpt_path': 'mine.pth'}]},
+            'custom_hooks[0].ckpt_path',
+            'mine.pth',
+        ),
+    ],
+)
+@pytest.mark.filterwarnings('ignore:DeprecationWarning. pretrained')
+def test_what_loads_from_elsewhere_is_named(change, changes, where, what):
+    plan, _ = change(changes)
+    text = f'{where} loads {what}'
+    assert [n for n in plan.notes if n.startswith(text)]
+    with pytest.raises(AdaptError) as error:
+        start_at_random(plan)
+    assert f'{where} loads' in str(error.value)
 
 
 def test_bgr_weights_keep_their_order(change):
@@ -170,6 +286,27 @@ def test_a_file_that_is_no_config(tmp_path):
         load_source(str(path))
 
 
+@pytest.mark.parametrize(
+    ('name', 'near'),
+    [
+        ('mmdet::atss/atss_r50_fpn_1x_coc.py', 'atss/atss_r50_fpn_1x_coco.py'),
+        ('mmdet::atss/atss_r50_fpn_1x_coco', 'atss/atss_r50_fpn_1x_coco.py'),
+        # Of mmdet 2, and without a folder.
+        (
+            'mmdet::faster_rcnn_r50_fpn_1x_coco',
+            'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
+        ),
+        ('mmdett::atss/atss_r50_fpn_1x_coco.py', 'mmdet'),
+        ('{folder}/my_detektor.py', 'my_detector.py'),
+    ],
+)
+def test_a_misspelt_config_gets_the_nearest_names(name, near, tmp_path):
+    (tmp_path / 'my_detector.py').touch()
+    with pytest.raises((FileNotFoundError, AdaptError)) as error:
+        load_source(name.format(folder=tmp_path))
+    assert f'did you mean {near!r}' in str(error.value)
+
+
 def test_names_that_mmengine_does_not_resolve():
     with pytest.raises(AdaptError, match='give the path of its file instead'):
         load_source('mmdet::legacy_1.x/faster-rcnn_r50_fpn_1x_coco_v1.py')
@@ -191,6 +328,7 @@ def test_files_and_names(root, backbone_file, tmp_path):
             'gpus': 1,
             'batch': None,
             'overwrite': False,
+            'keep_heads': False,
         }
         tool['make'](Namespace(**(defaults | options)))
 
@@ -203,11 +341,13 @@ def test_files_and_names(root, backbone_file, tmp_path):
         make()
     with pytest.raises(FileExistsError, match='OUT is the config itself'):
         make(config=str(tmp_path / 'out.py'), overwrite=True)
+    # Nobody knows what pixels these weights are for.
     whole = tmp_path / 'epoch_1.pth'
     tensors = {f'backbone.{k}': v for k, v in ResNet(18).state_dict().items()}
     torch.save({'state_dict': tensors, 'meta': {}}, whole)
-    with pytest.raises(ValueError, match=r'extract_backbone\.py .*epoch_1'):
+    with pytest.raises(ValueError, match=r'extract_backbone\.py and --chann'):
         make(checkpoint=whole, overwrite=True)
+    assert not (tmp_path / 'out_backbone.pth').exists()
     assert (tmp_path / 'out.py').read_text() == 'x = 1\n'
 
 

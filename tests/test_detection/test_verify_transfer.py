@@ -109,6 +109,16 @@ def test_the_right_weights_are_proved_and_trained(run, weights):
     assert iterations == 2
     assert 'transfer verified: 120/120 tensors, sha256 ' in log
     assert 'ResNet-18 of SCE, 3 epochs' in log
+    assert ' loads ' not in log
+
+
+def test_what_else_is_loaded_is_in_the_log(run, weights, tmp_path):
+    other = tmp_path / 'neck.pth'
+    torch.save({'state_dict': {}}, other)
+    loads = {'type': 'Pretrained', 'checkpoint': str(other)}
+    iterations, log = run(weights(), **{'model.neck.init_cfg': loads})
+    assert iterations == 2
+    assert f'model.neck.init_cfg.checkpoint loads {other}' in log
 
 
 @pytest.mark.parametrize(

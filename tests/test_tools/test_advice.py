@@ -18,7 +18,7 @@ OPTION = re.compile(r'(?<![\w-])--[a-z][a-z0-9_-]+')
 TOOL = re.compile(r'tools/[\w/]+\.py')
 # What others take.
 FOREIGN = {'--force-reinstall', '--no-deps', '--no-build-isolation'}
-FOREIGN |= {'--no-cache-dir'}
+FOREIGN |= {'--no-cache-dir', '--help'}
 READERS = (
     'tools/train.py',
     'tools/test.py',

@@ -12,6 +12,7 @@ from mmengine.optim import build_optim_wrapper
 from torch import nn
 
 from sce_mm import config_edits, launch
+from sce_mm.config_parts import find_hook
 from sce_mm.evaluation.loaders import build_labelled_loaders
 from sce_mm.process_end import message_of
 
@@ -217,19 +218,15 @@ def test_knn_on_two_folders_is_one_option(applied, tmp_path):
             write_noise(folder, 10)
     words = ('--knn', str(tmp_path / 'bank'), str(tmp_path / 'query'))
 
-    (hook,) = (
-        hook
-        for hook in applied(RECIPES[0], *words).custom_hooks
-        if hook.type == 'OnlineKNNHook'
-    )
+    hook = find_hook(applied(RECIPES[0], *words), 'OnlineKNNHook')
 
     bank, query = build_labelled_loaders(hook.bank, hook.query, 0)
     assert hook.k == 15
     assert bank.dataset.CLASSES == query.dataset.CLASSES == tuple('abc')
     side = applied(RECIPES[0]).train_dataloader.dataset.pipeline[1].views[0]
     assert query.dataset[0]['inputs'].shape == (3, side['size'], side['size'])
-    without = applied(RECIPES[0], *words, '--no-validate').custom_hooks
-    assert 'OnlineKNNHook' not in [hook.type for hook in without]
+    without = applied(RECIPES[0], *words, '--no-validate')
+    assert find_hook(without, 'OnlineKNNHook') is None
     with pytest.raises(FileNotFoundError, match='nowhere'):
         applied(RECIPES[0], '--knn', 'nowhere', words[1])
     linear = 'resnet18_sce-pre_1xb256-linear-steplr-100e_cifar10'

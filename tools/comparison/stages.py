@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
 from sce_mm.commands import Command, run_together
-from sce_mm.detection.adapt import load_source, write_config
+from sce_mm.detection.adapt import load_source, start_at_random, write_config
 from sce_mm.detection.adapt.plan import Plan
 from sce_mm.training_data import innermost_dataset
 from sce_mm.transfer import save_backbone, tensor_hash
@@ -98,16 +98,7 @@ class Comparison:
         self.make_config('initial', initial)
         source = load_source(str(self.config('initial')))
         plan = Plan(source.cfg)
-        reason = 'nothing is loaded'
-        plan.set('model.backbone.init_cfg', None, reason)
-        if isinstance(plan.get('model.roi_head.shared_head'), dict):
-            plan.set('model.roi_head.shared_head.init_cfg', None, reason)
-        hooks = [
-            hook
-            for hook in plan.get('custom_hooks')
-            if hook['type'] != 'VerifyTransferHook'
-        ]
-        plan.set('custom_hooks', hooks, reason)
+        start_at_random(plan)
         title = f'The detector from {RANDOM}; nothing else differs.'
         write_config(plan, source.base, initial, self.config(RANDOM), title)
 

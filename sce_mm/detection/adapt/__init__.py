@@ -1,6 +1,6 @@
 """A detector's config, changed to what self-supervised weights need."""
 
-from .detector import adapt
+from .detector import adapt, start_at_random
 from .plan import AdaptError, Change, Plan
 from .writer import Source, load_source, write_config
 
@@ -11,5 +11,6 @@ __all__ = [
     'Source',
     'adapt',
     'load_source',
+    'start_at_random',
     'write_config',
 ]

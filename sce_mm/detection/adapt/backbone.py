@@ -1,5 +1,6 @@
 """The backbone, and the stage of it that is a head of regions."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from mmpretrain.models import ResNet as PretrainResNet
 from torch import Tensor
 
 from ...transfer.compare import compare
+from ...transfer.surroundings import named_weights
 from .plan import ABSENT, AdaptError, Plan, kind
 
 BACKBONE = 'model.backbone'
@@ -21,7 +23,11 @@ FOREIGN = {
     'dcn': 'deformable convolutions have tensors that no pretraining gives',
     'plugins': 'plugins have tensors that no pretraining gives',
     'conv_cfg': 'the weights are for plain convolutions',
+    'sac': 'switchable convolutions have tensors that no pretraining gives',
 }
+# Beside the pretrained tensors: the norm after a shared head, and where the
+# second backbone of a recursive pyramid takes in features.
+NEW = ('.norm.', '.rfp_conv.')
 
 
 def adapt_backbone(
@@ -35,43 +41,108 @@ def adapt_backbone(
     Raises:
         AdaptError: It is no ResNet, or not the one of the file.
     """
-    _check_kind(plan)
-    _load_and_train(plan, BACKBONE, path, meta)
-    plan.set(
-        f'{BACKBONE}.frozen_stages',
-        -1,
-        'nothing frozen: 0 would still freeze the stem, and early layers '
-        'of such weights have to move',
-    )
-    stages = plan.get(f'{BACKBONE}.num_stages')
-    stages = 4 if stages is ABSENT else stages
-    later = tuple(f'layer{n}.' for n in range(stages + 1, 5))
+    _adapt_resnet(plan, BACKBONE, path, meta)
     taken = ''
     if isinstance(plan.get(SHARED_HEAD), dict):
         _adapt_shared_head(plan, path, meta)
         stage = plan.get(f'{SHARED_HEAD}.stage')
         taken = f'layer{4 if stage is ABSENT else stage + 1}.'
         part = {k: v for k, v in tensors.items() if k.startswith(taken)}
-        _check_fit(plan, SHARED_HEAD, part, meta, left_out=('norm.',))
+        _check_fit(plan, SHARED_HEAD, part, meta)
+    later = _later_stages(plan, BACKBONE)
     lost = [name for name in later if name != taken]
     if lost:
         raise AdaptError(
-            f'{BACKBONE} ends at stage {stages} and no {SHARED_HEAD} takes '
-            f'{lost[0][:-1]}: part of the file would be lost'
+            f'{BACKBONE} has no place for {lost[0][:-1]}, nor has a '
+            f'{SHARED_HEAD}: part of the file would be lost'
         )
     own = {k: v for k, v in tensors.items() if not k.startswith(later)}
     _check_fit(plan, BACKBONE, own, meta)
 
 
-def _check_kind(plan: Plan) -> None:
-    cls = MODELS.get(plan.get(f'{BACKBONE}.type'))
-    if cls is None or not issubclass(cls, ResNet | PretrainResNet):
+def adapt_other_loads(
+    plan: Plan,
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    meta: Mapping[str, Any],
+) -> None:
+    """Whatever else in the config loads weights.
+
+    A second backbone is treated as the first where the file fits it. Of
+    everything else is noted what it loads.
+    """
+    for where, value in list(named_weights(plan.cfg)):
+        owner = re.sub(r'\.(init_cfg\b.*|pretrained)$', '', where)
+        if plan.get(where) in (None, ABSENT) or value == str(path):
+            continue
+        reason = ''
+        if owner != where and _is_resnet(plan, owner):
+            try:
+                # On a copy first: a part of it would be worse than nothing.
+                _adapt_second(Plan(plan.cfg), owner, path, tensors, meta)
+            except AdaptError as error:
+                reason = _as_it_is(plan, owner, error)
+            else:
+                _adapt_second(plan, owner, path, tensors, meta)
+                continue
+        plan.notes.append(f'{where} loads {value}, not this file{reason}')
+
+
+def _as_it_is(plan: Plan, where: str, error: AdaptError) -> str:
+    settings = ', '.join(
+        f'{name}={plan.get(f"{where}.{name}")}'
+        for name in ('frozen_stages', 'norm_eval')
+    )
+    return f' ({settings}): {str(error).splitlines()[0].rstrip(":")}'
+
+
+def _adapt_second(
+    plan: Plan,
+    where: str,
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    meta: Mapping[str, Any],
+) -> None:
+    _adapt_resnet(plan, where, path, meta)
+    later = _later_stages(plan, where)
+    own = {k: v for k, v in tensors.items() if not k.startswith(later)}
+    _check_fit(plan, where, own, meta)
+
+
+def _adapt_resnet(
+    plan: Plan, where: str, path: Path, meta: Mapping[str, Any]
+) -> None:
+    _check_kind(plan, where)
+    _load_and_train(plan, where, path, meta)
+    plan.set(
+        f'{where}.frozen_stages',
+        -1,
+        'nothing frozen: 0 would still freeze the stem, and early layers '
+        'of such weights have to move',
+    )
+
+
+def _later_stages(plan: Plan, where: str) -> tuple[str, ...]:
+    """Beginnings of names of the stages that a ResNet does not have."""
+    stages = plan.get(f'{where}.num_stages')
+    stages = 4 if stages is ABSENT else stages
+    return tuple(f'layer{n}.' for n in range(stages + 1, 5))
+
+
+def _is_resnet(plan: Plan, where: str) -> bool:
+    name = plan.get(f'{where}.type')
+    cls = None if name is ABSENT else MODELS.get(name)
+    return isinstance(cls, type) and issubclass(cls, ResNet | PretrainResNet)
+
+
+def _check_kind(plan: Plan, where: str) -> None:
+    if not _is_resnet(plan, where):
         raise AdaptError(
-            f'{BACKBONE} is a {kind(plan.get(BACKBONE))}, and the weights '
+            f'{where} is a {kind(plan.get(where))}, and the weights '
             'are of a ResNet: take a config of the same detector with a ResNet'
         )
     for name, why in FOREIGN.items():
-        for path in (BACKBONE, SHARED_HEAD):
+        for path in (where, SHARED_HEAD):
             value = plan.get(f'{path}.{name}')
             if value in (ABSENT, None) or kind(value) in ('Conv', 'Conv2d'):
                 continue
@@ -132,14 +203,13 @@ def _check_fit(
     where: str,
     tensors: Mapping[str, Tensor],
     meta: Mapping[str, Any],
-    left_out: tuple[str, ...] = (),
 ) -> None:
     """Build the part and compare names and shapes with the file's."""
     module = MODELS.build(plan.get(where))
     expected = {
         name: tensor
         for name, tensor in module.state_dict().items()
-        if not name.startswith(left_out)
+        if not any(new in f'.{name}' for new in NEW)
     }
     difference = compare(expected, tensors)
     if difference:

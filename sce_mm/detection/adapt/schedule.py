@@ -1,12 +1,19 @@
 """Learning rate for the batch that there will be."""
 
-from .plan import ABSENT, AdaptError, Plan
+from .plan import ABSENT, AdaptError, Plan, kind
 
-RATE = 'optim_wrapper.optimizer.lr'
+OPTIMIZER = 'optim_wrapper.optimizer'
+RATE = f'{OPTIMIZER}.lr'
+# Whose step is as large as the gradient, or as large as the weights.
+LINEAR = ('SGD', 'ASGD', 'LARS')
 
 
 def adapt_schedule(plan: Plan, processes: int, batch: int | None) -> str:
-    """Scale the rate linearly; warm-up and milestones stay.
+    """Scale the rate; warm-up and milestones stay.
+
+    With the batch for SGD (Goyal et al., arXiv:1706.02677), with its square
+    root for Adam and others that divide the gradient by its own size (Malladi
+    et al., arXiv:2205.10287).
 
     Args:
         plan: Changed.
@@ -41,11 +48,11 @@ def adapt_schedule(plan: Plan, processes: int, batch: int | None) -> str:
     steps = plan.get('optim_wrapper.accumulative_counts')
     steps = 1 if steps is ABSENT else steps
     total = processes * batch * steps
-    scale = total / base
+    scale, law = _law(total / base, kind(plan.get(OPTIMIZER)))
     line = f'{processes} process(es) x {batch} images'
     line += f' x {steps} accumulated' if steps > 1 else ''
     if scale != 1:
-        reason = f'for {line}; the {rate} of the config is for {base}'
+        reason = f'for {line}; the {rate} of the config is for {base}; {law}'
         # Ten digits: 0.02 * 12 / 16 is not quite 0.015.
         plan.set(RATE, float(f'{rate * scale:.10g}'), reason)
         plan.set(
@@ -53,25 +60,37 @@ def adapt_schedule(plan: Plan, processes: int, batch: int | None) -> str:
             {'enable': False, 'base_batch_size': total},
             'the batch that this rate is for; not to be scaled again',
         )
-        _scale_floors(plan, scale)
+        _scale_bounds(plan, scale)
         _note_iterations(plan)
     _note_groups(plan)
     return f'learning rate {plan.get(RATE)} for {line}'
 
 
-def _scale_floors(plan: Plan, scale: float) -> None:
-    """Rates at the end of a schedule, where they are absolute."""
+def _law(ratio: float, optimizer: str) -> tuple[float, str]:
+    """What a rate is multiplied by when the batch is, and why."""
+    if optimizer in LINEAR:
+        return ratio, 'in proportion'
+    return ratio**0.5, (
+        f'by the square root, as {optimizer} divides gradients by their size'
+    )
+
+
+def _scale_bounds(plan: Plan, scale: float) -> None:
+    """Rates of a schedule, where they are absolute."""
     schedulers = plan.get('param_scheduler')
     single = isinstance(schedulers, dict)
+    if schedulers in (ABSENT, None):
+        schedulers = []
     for i, scheduler in enumerate([schedulers] if single else schedulers):
-        floor = scheduler.get('eta_min')
-        if floor:
-            where = 'param_scheduler' + ('' if single else f'[{i}]')
-            plan.set(
-                f'{where}.eta_min',
-                float(f'{floor * scale:.10g}'),
-                'scaled as the rate it is the floor of',
-            )
+        where = 'param_scheduler' + ('' if single else f'[{i}]')
+        for key in ('eta_min', 'eta_max'):
+            bound = scheduler.get(key)
+            if bound:
+                plan.set(
+                    f'{where}.{key}',
+                    float(f'{bound * scale:.10g}'),
+                    'scaled as the rate it is a bound of',
+                )
 
 
 def _note_iterations(plan: Plan) -> None:

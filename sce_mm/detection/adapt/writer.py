@@ -2,11 +2,14 @@
 
 import os
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
 
+from ...config_check import nearest
 from .plan import AdaptError, Plan
 
 COMMENT: Any = {'initial_indent': '# ', 'subsequent_indent': '# '}
@@ -29,13 +32,20 @@ def load_source(name: str) -> Source:
     """Config of a path or of ``mmdet::name``.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: There is none; the message has those of nearly
+            this name.
         AdaptError: It is no config.
     """
+    if '::' in name:
+        _require_shipped(*name.split('::', 1))
+    elif not Path(name).is_file():
+        path = Path(name)
+        beside = {other.name for other in path.parent.glob('*.py')}
+        raise FileNotFoundError(
+            f'no config at {name}{nearest(path.name, beside, 3)}'
+        )
     try:
         return _load_source(name)
-    except FileNotFoundError:
-        raise
     except Exception as error:  # of whatever is written in it
         hint = ': give the path of its file instead' if '::' in name else ''
         raise AdaptError(
@@ -44,12 +54,30 @@ def load_source(name: str) -> Source:
         ) from error
 
 
+def _require_shipped(package: str, path: str) -> None:
+    """See that a package is there and has a config."""
+    if package not in MODULE2PACKAGE or not (found := find_spec(package)):
+        others = [] if package in MODULE2PACKAGE else [*MODULE2PACKAGE]
+        raise AdaptError(
+            f'no package {package!r} with configs is installed'
+            f'{nearest(package, others)}'
+        )
+    folder = Path((found.submodule_search_locations or ['.'])[0], '.mim')
+    folder /= 'configs'
+    # An editable installation may not have it.
+    if not folder.is_dir() or (folder / path).is_file():
+        return
+    known = [p.relative_to(folder).as_posix() for p in folder.glob('*/*.py')]
+    # Without a folder it is compared with the names of files alone.
+    names = {n if '/' in path else n.rpartition('/')[2]: n for n in known}
+    raise FileNotFoundError(
+        f'{package} has no config {path}{nearest(path, names, 3)}'
+    )
+
+
 def _load_source(name: str) -> Source:
     if '::' not in name:
-        path = Path(name).resolve()
-        if not path.is_file():
-            raise FileNotFoundError(f'no config at {name}')
-        name = str(path)
+        name = str(Path(name).resolve())
         # Imported classes instead of names; what it dumps has names.
         if Config._is_lazy_import(name):
             text = Config.fromfile(name).pretty_text

@@ -17,3 +17,5 @@ _base_ = [
 _base_.train_dataloader.dataset.pipeline[2] = dict(
     type='RandomResize', scale=[(1333, 640), (1333, 800)], keep_ratio=True
 )
+_base_.optim_wrapper.paramwise_cfg = dict(norm_decay_mult=0)
+_base_.param_scheduler[0].end = 1000

@@ -14,3 +14,6 @@ _base_ = [
 
 model = _base_.ssl_fpn
 custom_hooks = [dict(type='VerifyTransferHook')]
+
+_base_.optim_wrapper.paramwise_cfg = dict(norm_decay_mult=0)
+_base_.param_scheduler[0].end = 1000

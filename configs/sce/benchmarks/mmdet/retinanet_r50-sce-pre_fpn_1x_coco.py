@@ -22,3 +22,6 @@ model = dict(
     # One head for five levels: statistics of a batch would mix them.
     bbox_head=dict(norm_cfg=dict(type='GN', num_groups=32)),
 )
+
+_base_.optim_wrapper.paramwise_cfg = dict(norm_decay_mult=0)
+_base_.param_scheduler[0].end = 1000
