@@ -6,6 +6,7 @@ log, and a command that can be typed again.
 """
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from .datasets.file_lists import printable
+
+# Of a line of a training in mmengine's log: where it is, and the time left.
+_STEP = re.compile(r'((?:Epoch|Iter)\(train\).*?\])  .*?eta: (.+?)  ')
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Command:
     def shown(self) -> str:
         """As a person would type it."""
         words = [self.script, *map(str, self.words)]
-        return 'python ' + ' '.join(map(shlex.quote, words))
+        return 'python ' + printable(' '.join(map(shlex.quote, words)))
 
     def log(self, folder: Path) -> Path:
         """Where its output goes."""
@@ -82,10 +88,22 @@ def run_together(commands: Sequence[Command], logs: Path) -> None:
                 process.wait()
 
 
+def training_step(log: Path) -> str:
+    """Where a training is and the time left, by its log; else empty."""
+    try:
+        with log.open('rb') as file:
+            file.seek(max(0, log.stat().st_size - 4096))
+            found = _STEP.findall(file.read().decode(errors='replace'))
+    except OSError:
+        return ''
+    return '{}, {} left'.format(*found[-1]) if found else ''
+
+
 def _raise_if_failed(running: dict[Path, subprocess.Popen]) -> None:
     for log, process in running.items():
         if process.poll():
-            end = '\n'.join(log.read_text().splitlines()[-15:])
+            text = log.read_text(errors='replace')
+            end = '\n'.join(text.splitlines()[-15:])
             raise RuntimeError(
                 f'failed with status {process.returncode}\n{end}\nlog: {log}'
             )

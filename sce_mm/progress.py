@@ -1,7 +1,7 @@
 """Progress of long work on the console."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from mmengine.dist import is_main_process
@@ -10,16 +10,36 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 Item = TypeVar('Item')
 
 
+class _Note(ProgressColumn):
+    """What a function says, asked again every other second."""
+
+    max_refresh = 2.0
+
+    def __init__(self, ask: Callable[[], str]) -> None:
+        super().__init__()
+        self.ask = ask
+
+    def render(self, task: Task) -> Text:
+        """Show the current note."""
+        return Text(self.ask())
+
+
 def track(
-    items: Iterable[Item], description: str, total: int | None = None
+    items: Iterable[Item],
+    description: str,
+    total: int | None = None,
+    note: Callable[[], str] | None = None,
 ) -> Iterator[Item]:
     """Pass items on and show how many are done and how long is left.
 
@@ -30,6 +50,8 @@ def track(
         items: What is worked through.
         description: Short name of the work, shown before the bar.
         total: Number of items, if ``items`` has no length.
+        note: Says how far the current item is, where items take hours; it
+            stands for the time left, which would be that of equal items.
 
     Yields:
         The items, in their order.
@@ -39,7 +61,7 @@ def track(
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        _Note(note) if note else TimeRemainingColumn(),
     )
     shown = sys.stderr.isatty() and is_main_process()
     with Progress(

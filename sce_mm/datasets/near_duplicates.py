@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..progress import track
 from .decoding import UnreadableImageError, decode_image
 
 SIDE = 16
@@ -106,12 +107,14 @@ def find_copies(
         raise ValueError(
             f'max_distance must be in [0, {BITS - 1}] bits, got {max_distance}'
         )
-    known = [(path, fingerprint(path)) for path in first]
+    known = [
+        (path, fingerprint(path)) for path in track(first, 'looking at images')
+    ]
     by_content = {print_.content: path for path, print_ in known}
     seen = [(path, p.bits) for path, p in known if p.bits is not None]
     bits = np.array([b for _, b in seen]).reshape(-1, 2, BITS // 8)
     copies = []
-    for path in second:
+    for path in track(second, 'looking for copies'):
         content, own = fingerprint(path)
         if content in by_content:
             copies.append(Copy(by_content[content], path, 0, True))
