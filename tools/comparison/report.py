@@ -32,7 +32,7 @@ def write_report(comparison: Comparison) -> None:
         as_page(comparison, results), encoding='utf-8'
     )
     print(markdown_table(rows(results)), *answer(results), sep='\n')
-    print(f'[compare] {out / "report.html"}')
+    print(f'[compare] {printable(str(out / "report.html"))}')
 
 
 def collect(comparison: Comparison) -> Results:

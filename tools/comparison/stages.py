@@ -15,7 +15,7 @@ from mmpretrain.registry import MODELS
 from sce_mm.coco_labels import notes, read_coco
 from sce_mm.commands import Command, run_together, training_step
 from sce_mm.config_check import raise_all
-from sce_mm.datasets.file_lists import read_image_list
+from sce_mm.datasets.file_lists import printable, read_image_list
 from sce_mm.detection.adapt import load_source, write_config
 from sce_mm.detection.adapt.plan import Plan
 from sce_mm.progress import track
@@ -62,7 +62,7 @@ class Comparison:
         self.classes = [c['name'] for c in self.train['categories']]
         for path, content in ((args.train, self.train), (args.val, self.val)):
             for note in notes(content):
-                print(f'[compare] {path}: {note}')
+                print(f'[compare] {printable(path.name)}: {note}')
         self.commands: list[str] = []
         self.log: Path | None = None
         # Of trainings that ended in this call: per cent of labels, seconds.
@@ -79,11 +79,8 @@ class Comparison:
         steps += [(str(r), partial(self.measure, r)) for r in self.runs()]
         bar = track(steps, 'comparison', note=self.state)
         for number, (title, step) in enumerate(bar, 1):
-            print(
-                f'[compare] {number} of {len(steps)}: '
-                f'{title}{self.time_left()}',
-                flush=True,
-            )
+            place = f'{number} of {len(steps)}'
+            print(f'[compare] {place}: {title}{self.time_left()}', flush=True)
             step()
 
     def runs(self) -> Iterator[Run]:
