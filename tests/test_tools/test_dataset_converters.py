@@ -235,3 +235,15 @@ def test_every_converter_explains_itself() -> None:
     for tool in ('tiny_imagenet', 'imagenet_subset', 'npz_to_folders'):
         output = run(tool, '--help')
         assert f'python tools/dataset_converters/{tool}.py' in output
+
+
+@pytest.mark.parametrize('name', ['two\nlines.png', 'caf\udce9.png'])
+def test_names_that_no_list_of_lines_holds(tmp_path, name):
+    (tmp_path / 'train' / 'a').mkdir(parents=True)
+    (tmp_path / 'train' / 'a' / name).touch()
+    with pytest.raises(RuntimeError, match='rename it'):
+        run(
+            'imagenet_subset', tmp_path / 'train', tmp_path / 'list.txt',
+            '--share', 1,
+        )  # fmt: skip
+    assert not (tmp_path / 'list.txt').exists()

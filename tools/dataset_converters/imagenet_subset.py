@@ -30,6 +30,7 @@ and, from a list written with --bare, without:
 
 import argparse
 import hashlib
+import os
 import runpy
 from importlib.util import find_spec
 from pathlib import Path
@@ -127,7 +128,7 @@ def choose(found: Samples, count: int, seed: int) -> Samples:
             )
 
     def draw(file: str) -> bytes:
-        return hashlib.sha256(f'{seed}/{file}'.encode()).digest()
+        return hashlib.sha256(os.fsencode(f'{seed}/{file}')).digest()
 
     return {
         name: sorted(sorted(files, key=draw)[:count])
