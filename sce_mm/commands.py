@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .datasets.file_lists import printable
+
 # Of a line of a training in mmengine's log: where it is, and the time left.
 _STEP = re.compile(r'((?:Epoch|Iter)\(train\).*?\])  .*?eta: (.+?)  ')
 
@@ -38,7 +40,7 @@ class Command:
     def shown(self) -> str:
         """As a person would type it."""
         words = [self.script, *map(str, self.words)]
-        return 'python ' + ' '.join(map(shlex.quote, words))
+        return 'python ' + printable(' '.join(map(shlex.quote, words)))
 
     def log(self, folder: Path) -> Path:
         """Where its output goes."""
@@ -100,7 +102,8 @@ def training_step(log: Path) -> str:
 def _raise_if_failed(running: dict[Path, subprocess.Popen]) -> None:
     for log, process in running.items():
         if process.poll():
-            end = '\n'.join(log.read_text().splitlines()[-15:])
+            text = log.read_text(errors='replace')
+            end = '\n'.join(text.splitlines()[-15:])
             raise RuntimeError(
                 f'failed with status {process.returncode}\n{end}\nlog: {log}'
             )

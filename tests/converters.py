@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sce_mm.process_end import message_of
+
 TOOLS = Path(__file__).parents[1] / 'tools' / 'dataset_converters'
 
 
@@ -20,8 +22,10 @@ def run(tool: str, *arguments: object) -> str:
         patch.setattr(sys, 'argv', [str(path), *map(str, arguments)])
         try:
             with contextlib.redirect_stdout(printed):
-                runpy.run_path(str(path), run_name='__main__')
+                runpy.run_path(str(path))['main']()
         except SystemExit as stop:
             if stop.code:
                 raise RuntimeError(stop.code) from stop
+        except Exception as error:
+            raise RuntimeError(message_of(error) or repr(error)) from error
     return printed.getvalue()

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from sce_mm.commands import Command, run_together
+from sce_mm.commands import Command, run_together, training_step
 
 
 def script(folder, name, text):
@@ -14,6 +14,20 @@ def script(folder, name, text):
 def test_command_is_shown_as_typed():
     command = Command('tools/x.py', ['a b', 3])
     assert command.shown() == "python tools/x.py 'a b' 3"
+
+
+def test_where_a_training_is(tmp_path):
+    log = tmp_path / 'train.log'
+    assert training_step(log) == ''
+    log.write_bytes(
+        b'caf\xe9\n04:50:33 - mmengine - INFO - Epoch(train) [1][20/99]  '
+        b'lr: 7.5000e-03  eta: 1 day, 0:00:07  time: 0.2\n'
+        b'04:51:33 - mmengine - INFO - Epoch(train)  [2][ 9/99]  '
+        b'lr: 7.5000e-03  eta: 23:10:00  time: 0.2200\n'
+        b'04:51:34 - mmengine - INFO - Saving checkpoint\n'
+    )
+    shown = training_step(log)
+    assert shown == 'Epoch(train)  [2][ 9/99], 23:10:00 left'
 
 
 @pytest.mark.integration

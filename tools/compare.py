@@ -102,6 +102,8 @@ def main() -> None:
         comparison = Comparison(args)
         comparison.run()
         write_report(comparison)
+    except KeyboardInterrupt:
+        sys.exit('stopped: the same command goes on from here')
     except (OSError, RuntimeError, ValueError) as error:
         sys.exit(f'error: {error}')
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import stat
@@ -9,6 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import compress
+from pathlib import Path
 
 import numpy as np
 from mmengine.logging import print_log
@@ -94,7 +96,11 @@ def find_images(
 
 
 def read_image_list(list_file: str, root: str = '') -> list[str]:
-    """Paths of a text file, one a line, relative to ``root``.
+    """Paths of a list, relative to ``root``.
+
+    The list is a text file with one path a line, or, if its name ends in
+    ``.json``, a JSON list of texts, which holds any name: also one with a
+    line break, or with a space at its end.
 
     As in a folder, hidden files are left out (below what all entries have in
     common), and of several names of a file the first is taken; the log counts
@@ -103,47 +109,56 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
     Raises:
         FileNotFoundError: No such list, nothing in it, or no entry exists.
         ValueError: A path leads out of ``root``, or stands there twice, or
-            cannot be a path.
+            cannot be a path; or a JSON file is not a list of texts.
     """
     if not os.path.isfile(list_file):
         raise FileNotFoundError(
             f'no list file {list_file!r}: check ann_file, which is taken '
             'relative to data_root unless absolute'
         )
+    is_json = list_file.lower().endswith('.json')
+    unit = 'entry' if is_json else 'line'
+    entries = _json_entries if is_json else _text_entries
     paths: list[str] = []
     lines_of: dict[str, int] = {}
-    # Any bytes can be a file name; some editors begin with a byte order mark.
-    with open(
-        list_file, encoding='utf-8-sig', errors='surrogateescape'
-    ) as lines:
-        for number, line in enumerate(lines, 1):
-            entry = line.strip()
-            if not entry:
-                continue
-            if '\0' in entry:
-                raise ValueError(
-                    f'{list_file}, line {number}: {entry!r} holds a zero '
-                    'byte, which no path can: save the list as UTF-8 text'
-                )
-            if root and leads_out(entry):
-                raise ValueError(
-                    f'{list_file}, line {number}: {entry!r} leads out of '
-                    f'data_root {root!r}; write paths relative to it, or '
-                    "leave data_root empty ('') for absolute paths"
-                )
-            path = os.path.join(root, entry)
-            # a/./b and a//b are the same file.
-            first = lines_of.setdefault(os.path.normpath(path), number)
-            if first != number:
-                raise ValueError(
-                    f'{list_file}, line {number}: {entry!r} stands in line '
-                    f'{first} already; an image that is twice in a batch '
-                    'would be its own negative. Remove one'
-                )
-            paths.append(path)
+    for number, entry in entries(list_file):
+        if not entry:
+            continue
+        if '\0' in entry:
+            raise ValueError(
+                f'{list_file}, {unit} {number}: {entry!r} holds a zero '
+                'byte, which no path can: save the list as UTF-8 text'
+            )
+        if root and leads_out(entry):
+            raise ValueError(
+                f'{list_file}, {unit} {number}: {entry!r} leads out of '
+                f'data_root {root!r}; write paths relative to it, or '
+                "leave data_root empty ('') for absolute paths"
+            )
+        path = os.path.join(root, entry)
+        # a/./b and a//b are the same file.
+        first = lines_of.setdefault(os.path.normpath(path), number)
+        if first != number:
+            raise ValueError(
+                f'{list_file}, {unit} {number}: {entry!r} stands in '
+                f'{unit} {first} already; an image that is twice in a batch '
+                'would be its own negative. Remove one'
+            )
+        paths.append(path)
     if not paths:
         raise FileNotFoundError(f'the list file {list_file!r} is empty')
     return _existing_once(_shown(paths, list_file), list_file)
+
+
+def write_image_list(list_file: Path, paths: Sequence[str]) -> None:
+    """Write a list that :func:`read_image_list` reads, whatever the names.
+
+    Args:
+        list_file: Its name ends in ``.json``.
+        paths: Of images; bytes that are not UTF-8 are kept, as ``os.fsdecode``
+            gives them.
+    """
+    list_file.write_text(json.dumps(list(paths), indent=0), encoding='utf-8')
 
 
 def printable(path: str) -> str:
@@ -171,6 +186,32 @@ def _require_folder(root: str) -> None:
             'one path a line is given as ann_file of the data set '
             '(--cfg-options train_dataloader.dataset.ann_file=FILE)'
         )
+
+
+def _text_entries(list_file: str) -> Iterator[tuple[int, str]]:
+    # Any bytes can be a file name; some editors begin with a byte order mark.
+    with open(
+        list_file, encoding='utf-8-sig', errors='surrogateescape'
+    ) as lines:
+        for number, line in enumerate(lines, 1):
+            yield number, line.strip()
+
+
+def _json_entries(list_file: str) -> Iterator[tuple[int, str]]:
+    try:
+        with open(list_file, encoding='utf-8') as file:
+            content = json.load(file)
+    # Neither JSON nor UTF-8.
+    except ValueError as error:
+        raise ValueError(f'{list_file} is not JSON: {error}') from error
+    if not isinstance(content, list) or not all(
+        isinstance(entry, str) for entry in content
+    ):
+        raise ValueError(
+            f'{list_file} must be a JSON list of paths, such as '
+            '["a.jpg", "b/c.jpg"]; labels in COCO format are none'
+        )
+    yield from enumerate(content, 1)
 
 
 def _walk(

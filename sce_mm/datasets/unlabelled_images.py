@@ -19,7 +19,8 @@ class UnlabelledImages(ReplaceUnreadable):
     Args:
         data_root: A folder, or several, searched with all sub-folders; or
             the folder that the paths of ``ann_file`` are relative to.
-        ann_file: Text file with one path a line; relative to ``data_root``
+        ann_file: Text file with one path a line, or a JSON list of paths,
+            which holds names with line breaks too; relative to ``data_root``
             unless absolute. Defaults to searching the folders.
         pipeline: Transforms, beginning with ``dict(type='LoadImage')``.
         extensions: What counts as an image in a folder, in any case.

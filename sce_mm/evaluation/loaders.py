@@ -112,7 +112,7 @@ def knn_settings(cfg: Config) -> dict[str, Any]:
     if not (cfg.get('train_dataloader') and cfg.get('val_dataloader')):
         raise ValueError(
             'the config names no labelled images: give two folders of class '
-            'folders as --bank and --query, take a config of a classifier '
+            'folders (--bank and --query), take a config of a classifier '
             '(configs/sce/benchmarks), or add default_hooks = '
             "dict(online_knn=dict(type='OnlineKNNHook', bank=dict("
             'batch_size=..., num_workers=..., dataset=dict(...)), '

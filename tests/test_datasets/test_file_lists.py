@@ -13,6 +13,7 @@ from sce_mm.datasets.file_lists import (
     is_hidden,
     printable,
     read_image_list,
+    write_image_list,
 )
 
 
@@ -365,3 +366,30 @@ def test_missing_entries_of_a_list_are_counted(
     (line,) = warned
     assert line.startswith('2 of 3 entries')
     assert str(folder / 'sub') in line
+
+
+def test_a_json_list_holds_any_name(tmp_path):
+    names = ['plain.jpg', 'caf\udce9.jpg', 'two\nlines.jpg', ' ends .jpg ']
+    for name in names:
+        (tmp_path / name).touch()
+    path = tmp_path / 'list.json'
+    write_image_list(path, names)
+    found = read_image_list(str(path), str(tmp_path))
+    assert found == [str(tmp_path / name) for name in names]
+
+
+@pytest.mark.parametrize(
+    ('text', 'named'),
+    [
+        ('{"images": []}', 'COCO format'),
+        ('["a", 3]', 'list of paths'),
+        ('a.jpg', 'not JSON'),
+        ('["a", "a"]', 'entry 2.*entry 1 already'),
+        ('["../a"]', 'entry 1.*leads out'),
+    ],
+)
+def test_json_lists_that_are_none(tmp_path, text, named):
+    path = tmp_path / 'list.json'
+    path.write_text(text)
+    with pytest.raises(ValueError, match=named):
+        read_image_list(str(path), str(tmp_path))

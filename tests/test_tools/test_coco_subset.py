@@ -76,20 +76,8 @@ def test_the_choice_depends_on_ids_and_seed_alone(tool, content):
 
 @pytest.mark.parametrize('percent', [0, -1, 101])
 def test_shares_that_are_none(tool, content, percent):
-    with pytest.raises(ValueError, match=r'percent must be in \(0, 100\]'):
+    with pytest.raises(ValueError, match=r'--percent must be in \(0, 100\]'):
         tool['subset'](content, percent, 0)
-
-
-def test_ids_that_repeat(tool, content):
-    content['images'].append(content['images'][0])
-    with pytest.raises(ValueError, match='ids of the images repeat'):
-        tool['subset'](content, 10, 0)
-
-
-def test_annotations_of_no_image(tool, content):
-    content['annotations'].append({'image_id': -3, 'category_id': 1})
-    with pytest.raises(ValueError, match='1 images have annotations and are'):
-        tool['subset'](content, 10, 0)
 
 
 def test_command_line(tool, content, tmp_path, monkeypatch, capsys):
@@ -104,6 +92,22 @@ def test_command_line(tool, content, tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert '@1.json: 2 images, 4 annotations; without one: c' in printed
     assert ' of 150 categories)' in printed
-    path.write_text('{"images": []}')
-    with pytest.raises(SystemExit, match='lacks annotations, categories'):
-        tool['main']()
+
+
+def test_what_cannot_be_divided_is_one_message(
+    tool, content, tmp_path, monkeypatch
+):
+    path = tmp_path / 'instances.json'
+    monkeypatch.setattr(sys, 'argv', ['x', str(path)])
+    content['images'].append(content['images'][0])
+    content['categories'].append({'id': 1, 'name': 'again'})
+    for labels, named in (
+        (content, r'(?s)images, id: .* 0 for one.*categories, id: .* 1 for'),
+        ([{'image_id': 1, 'score': 0.5}], 'as results of a detector'),
+        (content | {'categories': ['cat']}, 'first entry 0: "cat"'),
+        ({'images': []}, 'annotations: expected a list'),
+    ):
+        path.write_text(json.dumps(labels))
+        with pytest.raises(SystemExit, match=named):
+            tool['main']()
+    assert [p.name for p in tmp_path.iterdir()] == ['instances.json']

@@ -1,14 +1,18 @@
 """The comparison, through its command line, on tiny images."""
 
 import json
+import random
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.integration
+from sce_mm.config_check import ConfigError
+from sce_mm.detection.adapt import Plan, load_source
 
 DETECTOR = """
 _base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
@@ -82,8 +86,11 @@ def words(root, tmp_path):
     labelled(tmp_path, 'train', 8, random)
     labelled(tmp_path, 'val', 4, random)
     (tmp_path / 'free').mkdir()
-    for index in range(9):
-        cv2.imwrite(str(tmp_path / 'free' / f'{index}.png'), picture(random))
+    # Any bytes but two can be a name.
+    names = [*map(str, range(7)), 'caf\udce9', 'two\nlines ']
+    for name in names:
+        data = cv2.imencode('.png', picture(random))[1].tobytes()
+        (tmp_path / 'free' / f'{name}.png').write_bytes(data)
     leak = cv2.imread(str(tmp_path / 'val' / '2.png'))[:, ::-1]
     cv2.imwrite(str(tmp_path / 'free' / 'leak.jpg'), leak)
     (tmp_path / 'detector.py').write_text(DETECTOR)
@@ -119,14 +126,16 @@ def run(words):
     return subprocess.run(words, capture_output=True, text=True)
 
 
+@pytest.mark.integration
 def test_from_two_folders_to_one_table(words, tmp_path):
     done = run(words)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert '1 of 10 unlabelled images are validation images' in done.stdout
     out = tmp_path / 'out'
-    kept = (out / 'unlabelled.txt').read_text().split()
+    kept = json.loads((out / 'unlabelled.json').read_text())
     assert len(kept) == 9
     assert not any('leak' in path for path in kept)
+    assert any('\udce9' in path for path in kept)
     # Both were trained on half of the labels, from what they say.
     results = json.loads((out / 'results.json').read_text())
     assert set(results) == {'random initialisation', 'SCE'}
@@ -147,11 +156,186 @@ def test_from_two_folders_to_one_table(words, tmp_path):
     assert 'tools/train.py' not in again.stdout
 
 
-def test_what_cannot_be_compared_is_said_before_any_training(words, tmp_path):
+@pytest.mark.integration
+def test_all_that_cannot_work_is_said_before_any_training(words, tmp_path):
     content = json.loads((tmp_path / 'val.json').read_text())
-    content['categories'].reverse()
+    del content['annotations'][2]['iscrowd']
     (tmp_path / 'val.json').write_text(json.dumps(content))
-    done = run(words)
+    content = json.loads((tmp_path / 'train.json').read_text())
+    content['annotations'][3]['bbox'] = ['8', '8', '40', '40']
+    (tmp_path / 'train.json').write_text(json.dumps(content))
+    (tmp_path / 'train' / '5.png').unlink()
+    done = run([*words, 'no sign', '--seeds', '1', '1', '--percent', '0'])
     assert done.returncode == 1
-    assert 'name different categories, or in another order' in done.stderr
+    for named in (
+        'train.json: annotations, bbox',
+        'val.json: annotations, iscrowd',
+        '--pretraining-options',
+        '--seeds',
+        '--percent',
+    ):
+        assert named in done.stderr
+    assert 'Traceback' not in done.stderr
     assert not (tmp_path / 'out' / 'runs').exists()
+
+
+@pytest.fixture
+def comparison(root, monkeypatch):
+    """The package of the tool."""
+    monkeypatch.syspath_prepend(str(root / 'tools'))
+    import comparison.detector_check
+    import comparison.differences
+    import comparison.labels
+    import comparison.report
+
+    return comparison
+
+
+@pytest.fixture
+def check(comparison, tmp_path):
+    """Use the labels of a folder once, with overrides of the detector."""
+    draw = np.random.default_rng(0)
+    labelled(tmp_path, 'train', 2, draw)
+    labelled(tmp_path, 'val', 2, draw)
+    (tmp_path / 'detector.py').write_text(DETECTOR)
+    args = SimpleNamespace()
+    for part in ('train', 'val'):
+        setattr(args, part, tmp_path / f'{part}.json')
+        setattr(args, f'{part}_images', tmp_path / part)
+
+    def run(**options):
+        train, val = (
+            json.loads(path.read_text()) for path in (args.train, args.val)
+        )
+        source = load_source(str(tmp_path / 'detector.py'))
+        plan = Plan(source.cfg)
+        classes = [c['name'] for c in train['categories']]
+        comparison.labels.plan_data(plan, args, classes, train, val)
+        plan.cfg.work_dir = str(tmp_path / 'runs')
+        comparison.detector_check.check_detector(
+            plan.cfg, options, [args.train]
+        )
+
+    return run
+
+
+@pytest.mark.integration
+def test_data_sets_and_metric_are_used_once(check, tmp_path, capsys):
+    check()
+    assert 'AP' not in capsys.readouterr().out
+    with pytest.raises(ConfigError, match='trian_cfg'):
+        check(**{'trian_cfg.max_epochs': 1})
+    with pytest.raises(ConfigError, match=r'val_evaluator.*no_such_metric'):
+        check(**{'val_evaluator.metric': 'no_such_metric'})
+    # Fields that nobody but the metric reads.
+    labels = json.loads((tmp_path / 'val.json').read_text())
+    del labels['annotations'][0]['iscrowd']
+    (tmp_path / 'val.json').write_text(json.dumps(labels))
+    with pytest.raises(ConfigError, match=r'val_evaluator.*iscrowd'):
+        check()
+    labels = json.loads((tmp_path / 'train.json').read_text())
+    for image in labels['images']:
+        image['width'] = 20
+    (tmp_path / 'train.json').write_text(json.dumps(labels))
+    with pytest.raises(ConfigError, match=r'train\.json.*min_size'):
+        check()
+
+
+def test_categories_that_differ_are_named(comparison, tmp_path):
+    def found(*names):
+        parts = [{'categories': [{'name': x} for x in n]} for n in names]
+        args = SimpleNamespace(train=Path('t.json'), val=Path('v.json'))
+        return list(comparison.labels.different_categories(args, *parts))
+
+    assert found('ab', 'ab') == []
+    assert 'another order' in found('ab', 'ba')[0]
+    assert "only v.json has ['c']" in found('ab', 'abc')[0]
+
+
+@pytest.mark.parametrize('seeds', [2, 3, 5])
+def test_equal_starts_are_called_different_as_rarely_as_stated(
+    comparison, seeds
+):
+    draw = random.Random(seeds)
+    runs = 2000
+    wrong = 0
+    for _ in range(runs):
+        # A part of the noise is that of the seed, which both starts share.
+        shared = [draw.gauss(30, 1) for _ in range(seeds)]
+        ours, theirs = (
+            [round(s + draw.gauss(0, 1), 1) for s in shared] for _ in range(2)
+        )
+        found = comparison.differences.difference(ours, theirs)
+        wrong += found.is_told_apart
+    # Three standard errors of a rate of 5 % in 2000 runs are 1.5 %.
+    assert 0.03 < wrong / runs < 0.065
+
+
+def test_differences_that_are_there_are_found(comparison):
+    ours = [31.2, 30.1, 33.0, 29.5, 31.0]
+    gaps = [0.9, 1.2, 1.0, 1.3, 1.1]
+    theirs = [a - g for a, g in zip(ours, gaps, strict=True)]
+    gap, noise = comparison.differences.difference(ours, theirs)
+    assert gap == pytest.approx(1.1)
+    # Standard deviation of the gaps 0.158, rounding 0.041, t of 4: 2.776.
+    assert noise == pytest.approx(
+        2.776 * (0.025 + 0.1**2 / 6) ** 0.5 / 5**0.5, rel=1e-3
+    )
+    # Gaps that are equal by rounding are no proof.
+    assert not comparison.differences.difference(
+        [30.1, 30.3], [30.0, 30.2]
+    ).is_told_apart
+
+
+def results(**starts):
+    """Box AP of each seed, by start."""
+    return {
+        name.replace('_', ' '): {
+            100: [
+                {
+                    'seed': seed,
+                    'box AP': ap,
+                    'box AP50': 2 * ap,
+                    'classes': {'cat': ap, 'dog|cow': None},
+                    'checkpoint': f'runs/{name}{seed}/epoch_1.pth',
+                }
+                for seed, ap in enumerate(values)
+            ]
+        }
+        for name, values in starts.items()
+    }
+
+
+def test_every_pair_of_starts_is_compared(comparison):
+    answers = comparison.report.answer(
+        results(
+            random_initialisation=[20.1, 20.4, 20.2],
+            ImageNet=[30.1, 30.4, 30.1],
+            SCE=[30.2, 30.2, 30.3],
+        )
+    )
+    assert len(answers) == 4
+    sce = next(a for a in answers if 'SCE' in a and 'ImageNet' in a)
+    assert 'not told apart' in sce
+    assert sum('better' in a for a in answers) == 2
+    assert '5%' in answers[-1]
+    assert '3 comparisons' in answers[-1]
+
+
+@pytest.mark.parametrize('values', [[0.0], [0.0, 0.0], [0.3, 0.2, 0.4]])
+def test_detectors_that_learned_nothing_are_not_a_tie(comparison, values):
+    first, _ = comparison.report.answer(
+        results(random_initialisation=values, SCE=values[::-1])
+    )
+    assert 'neither detector has learned anything' in first
+    assert 'apart' not in first
+
+
+def test_tables_have_gains_classes_and_checkpoints(comparison):
+    text = comparison.report.as_markdown(
+        results(random_initialisation=[10.0, 11.0], SCE=[12.0, 13.0])
+    )
+    assert '| SCE | 100 % | 12.5 ± 0.7 | 25.0 ± 1.4 | +2.0 (' in text
+    assert '| cat | 10.5 ± 0.7 | 12.5 ± 0.7 |' in text
+    assert r'| dog\|cow | - | - |' in text
+    assert 'runs/SCE1/epoch_1.pth' in text

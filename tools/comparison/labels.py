@@ -1,39 +1,34 @@
 """The user's labels, the detector's config on them, and the unlabelled set."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sce_mm.datasets.file_lists import find_images
+from sce_mm.coco_labels import is_mask
+from sce_mm.datasets.file_lists import find_images, write_image_list
 from sce_mm.datasets.near_duplicates import Copy, find_copies
 from sce_mm.detection.adapt.plan import ABSENT, AdaptError, Plan, kind
 
 
-def read_coco(path: Path, images: Path) -> dict[str, Any]:
-    """Content of an annotation file whose images exist.
-
-    Raises:
-        FileNotFoundError: The file, or an image, is not there.
-        ValueError: It is not in COCO format, or nothing is in it.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f'no annotation file at {path}')
-    content = json.loads(path.read_text())
-    if not isinstance(content, dict) or not all(
-        content.get(key) for key in ('images', 'annotations', 'categories')
-    ):
-        raise ValueError(
-            f'{path} must be in COCO format, with images, annotations and '
-            'categories in it'
+def different_categories(
+    args: Any, train: dict[str, Any], val: dict[str, Any]
+) -> Iterator[str]:
+    """Say that the categories of two files differ."""
+    names = [[c['name'] for c in part['categories']] for part in (train, val)]
+    if names[0] == names[1]:
+        return
+    only = [
+        f'only {path.name} has {sorted(set(own) - set(other))}'
+        for path, own, other in (
+            (args.train, names[0], names[1]),
+            (args.val, names[1], names[0]),
         )
-    names = [image['file_name'] for image in content['images']]
-    missing = [name for name in names if not (images / name).is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f'{len(missing)} of {len(names)} images of {path.name} are not in '
-            f'{images}: {", ".join(missing[:3])}'
-        )
-    return content
+        if set(own) - set(other)
+    ]
+    yield (
+        f'{args.train} and {args.val} name different categories, or in '
+        f'another order: {"; ".join(only) or names}'
+    )
 
 
 def unlabelled_without_copies(
@@ -45,7 +40,7 @@ def unlabelled_without_copies(
         folders: Of unlabelled images.
         val: Validation annotations.
         val_images: Their folder.
-        out: List file to write, one absolute path a line.
+        out: List file to write, of absolute paths.
 
     Returns:
         What was left out.
@@ -63,7 +58,7 @@ def unlabelled_without_copies(
             f'all {len(images)} unlabelled images are validation images: '
             'nothing is left to pretrain on'
         )
-    out.write_text('\n'.join(kept) + '\n')
+    write_image_list(out, kept)
     return copies
 
 
@@ -76,11 +71,12 @@ def plan_data(
         AdaptError: Its data set is no plain COCO data set, or its classes
             are counted in a way that cannot be changed here.
     """
-    masks = has_masks(train, val)
-    if not masks and plan.get('model.roi_head.mask_head') is not ABSENT:
+    flat = without_mask(train, val)
+    if flat and plan.get('model.roi_head.mask_head') is not ABSENT:
         raise AdaptError(
-            'the detector predicts masks, but not every object of the labels '
-            'has a segmentation: take a detector of boxes'
+            f'the detector predicts masks, but {len(flat)} objects of the '
+            f'labels have no valid segmentation, annotation {flat[0]} for '
+            'one: take a detector of boxes'
         )
     parts = [('train_dataloader', args.train, args.train_images)]
     parts += [
@@ -97,21 +93,29 @@ def plan_data(
         }.items():
             plan.set(f'{where}.{key}', value, 'the labels of this comparison')
     for evaluator in ('val_evaluator', 'test_evaluator'):
-        if kind(plan.get(evaluator)) != 'CocoMetric':
+        if kind(plan.get(evaluator)) not in ('CocoMetric', 'FastCocoMetric'):
             raise AdaptError(
                 f'{evaluator} must be one CocoMetric, as its AP is compared'
             )
-        plan.set(f'{evaluator}.ann_file', str(args.val), 'as the data set')
-        if not masks:
-            plan.set(f'{evaluator}.metric', 'bbox', 'the labels have no masks')
+        masks = 'segm' in str(plan.get(f'{evaluator}.metric')) and not flat
+        for key, value in {
+            'ann_file': str(args.val),
+            'metric': ['bbox', 'segm'] if masks else 'bbox',
+            'metric_items': None,
+            'classwise': True,
+        }.items():
+            plan.set(f'{evaluator}.{key}', value, 'what is compared')
     _count_classes(plan, 'model', len(classes))
 
 
-def has_masks(*contents: dict) -> bool:
-    """Whether each object has a segmentation."""
-    return all(
-        a.get('segmentation') for c in contents for a in c['annotations']
-    )
+def without_mask(*contents: dict) -> list[int]:
+    """Ids of the objects without a segmentation that can be drawn."""
+    return [
+        a['id']
+        for content in contents
+        for a in content['annotations']
+        if not is_mask(a.get('segmentation'))
+    ]
 
 
 def _innermost(plan: Plan, where: str) -> str:

@@ -2,17 +2,24 @@
 
 import json
 import platform
+from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import torch
 
+from sce_mm.datasets.file_lists import printable
 from sce_mm.visualization import page
 
+from .differences import LEVEL, about_the_test, difference, verdict
 from .results import METRICS, RANDOM, Run
 from .stages import Comparison
 
-Results = dict[str, dict[float, list[dict[str, float]]]]
+Results = dict[str, dict[float, list[dict[str, Any]]]]
+# Head and lines.
+Table = tuple[list[str], list[list[str]]]
+CHECKPOINTS = 'The checkpoints, in the folder of this report'
 
 
 def write_report(comparison: Comparison) -> None:
@@ -20,12 +27,12 @@ def write_report(comparison: Comparison) -> None:
     results = collect(comparison)
     out = comparison.out
     (out / 'results.json').write_text(json.dumps(results, indent=2) + '\n')
-    (out / 'results.md').write_text(as_markdown(results))
+    (out / 'results.md').write_text(as_markdown(results), encoding='utf-8')
     (out / 'report.html').write_text(
         as_page(comparison, results), encoding='utf-8'
     )
-    print(as_markdown(results), end='')
-    print(f'[compare] {out / "report.html"}')
+    print(markdown_table(rows(results)), *answer(results), sep='\n')
+    print(f'[compare] {printable(str(out / "report.html"))}')
 
 
 def collect(comparison: Comparison) -> Results:
@@ -42,16 +49,20 @@ def collect(comparison: Comparison) -> Results:
     }
 
 
-def rows(results: Results) -> tuple[list[str], list[list[str]]]:
-    """Head and lines of the table."""
+def rows(results: Results) -> Table:
+    """The table of all starts."""
     first = next(iter(next(iter(results.values())).values()))
     metrics = [name for name in METRICS if name in first[0]]
     lines = []
     for source, parts in results.items():
         for percent, seeds in parts.items():
-            cells = [spread([s.get(m, 0.0) for s in seeds]) for m in metrics]
-            lines.append([source, f'{percent:g} %', *cells, str(len(seeds))])
-    return ['initialised from', 'labels', *metrics, 'seeds'], lines
+            cells = [spread([s[m] for s in seeds]) for m in metrics]
+            gain = gain_over_random(results, source, percent)
+            lines.append(
+                [source, f'{percent:g} %', *cells, gain, str(len(seeds))]
+            )
+    gain = f'gain in box AP ({1 - LEVEL:.0%} interval)'
+    return ['initialised from', 'labels', *metrics, gain, 'seeds'], lines
 
 
 def spread(values: list[float]) -> str:
@@ -61,60 +72,122 @@ def spread(values: list[float]) -> str:
     return f'{mean(values):.1f} ± {stdev(values):.1f}'
 
 
-def as_markdown(results: Results) -> str:
-    """The table as text."""
-    head, lines = rows(results)
+def gain_over_random(results: Results, source: str, percent: float) -> str:
+    """Gain in box AP over random initialisation and how well it is known."""
+    if source == RANDOM:
+        return ''
+    gap, noise = difference(
+        box_ap(results, source, percent), box_ap(results, RANDOM, percent)
+    )
+    if len(results[source][percent]) == 1:
+        return f'{gap:+.1f}'
+    return f'{gap:+.1f} ({gap - noise:+.1f} to {gap + noise:+.1f})'
+
+
+def box_ap(results: Results, source: str, percent: float) -> list[float]:
+    """Box AP of each seed."""
+    return [seed['box AP'] for seed in results[source][percent]]
+
+
+def class_rows(results: Results, percent: float) -> Table:
+    """AP of each class from each start: means over the seeds."""
+    lines = []
+    for name in results[RANDOM][percent][0]['classes']:
+        values = [
+            [seed['classes'][name] for seed in parts[percent]]
+            for parts in results.values()
+        ]
+        # No start has an AP of a class of which there is no object.
+        cells = [spread(v) if None not in v else '-' for v in values]
+        lines.append([name, *cells])
+    return ['class', *results], lines
+
+
+def class_tables(results: Results) -> list[tuple[str, Table]]:
+    """A title and a table for each part of the labels."""
+    first = next(iter(results[RANDOM].values()))[0]
+    what = 'mask AP' if 'mask AP' in first else 'box AP'
+    return [
+        (
+            f'{what} of each class with {percent:g} % of the labels',
+            class_rows(results, percent),
+        )
+        for percent in results[RANDOM]
+    ]
+
+
+def checkpoint_rows(results: Results) -> Table:
+    """Where the detector of each training is, and what it started from."""
+    lines = [
+        [
+            source,
+            f'{percent:g} %',
+            str(seed['seed']),
+            f'{seed["box AP"]:.1f}',
+            printable(seed['checkpoint']),
+            printable(seed.get('backbone', '-')),
+        ]
+        for source, parts in results.items()
+        for percent, seeds in parts.items()
+        for seed in seeds
+    ]
+    head = ['initialised from', 'labels', 'seed', 'box AP']
+    return [*head, 'detector', 'backbone at its start'], lines
+
+
+def markdown_table(table: Table) -> str:
+    """A table as text; what a cell holds cannot break out of it."""
+    head, lines = table
     text = [head, ['---'] * len(head), *lines]
-    return ''.join(f'| {" | ".join(line)} |\n' for line in text)
+    cells = [[cell.replace('|', '\\|') for cell in line] for line in text]
+    return ''.join(f'| {" | ".join(line)} |\n' for line in cells)
+
+
+def as_markdown(results: Results) -> str:
+    """The answers and all tables as text."""
+    parts = [markdown_table(rows(results)), *answer(results)]
+    for title, table in class_tables(results):
+        parts += [f'{title}:', markdown_table(table)]
+    parts += [f'{CHECKPOINTS}:', markdown_table(checkpoint_rows(results))]
+    return '\n\n'.join(part.rstrip('\n') for part in parts) + '\n'
 
 
 def answer(results: Results) -> list[str]:
-    """What the numbers say, one sentence for each part of the labels."""
-    sentences = []
-    for percent, baseline in results[RANDOM].items():
-        others = {
-            source: parts[percent]
-            for source, parts in results.items()
-            if source != RANDOM
-        }
-        for source, seeds in others.items():
-            sentences.append(verdict(source, percent, seeds, baseline))
-    return sentences
-
-
-def verdict(
-    source: str,
-    percent: float,
-    seeds: list[dict[str, float]],
-    baseline: list[dict[str, float]],
-) -> str:
-    """Better, worse or not told apart from random initialisation."""
-    ours = [s['box AP'] for s in seeds]
-    theirs = [s['box AP'] for s in baseline]
-    gap = mean(ours) - mean(theirs)
-    text = (
-        f'With {percent:g} % of the labels, {source} reaches '
-        f'{mean(ours):.1f} box AP against {mean(theirs):.1f}'
-    )
-    if len(ours) < 2:
-        return text + ': one seed, which says nothing of the spread.'
-    # Two standard errors of a difference of two means.
-    noise = 2 * ((stdev(ours) ** 2 + stdev(theirs) ** 2) / len(ours)) ** 0.5
-    if abs(gap) <= noise:
-        return text + f': not told apart (noise about {noise:.1f}).'
-    word = 'better' if gap > 0 else 'worse'
-    return text + f': {word} by {abs(gap):.1f} (noise about {noise:.1f}).'
+    """What the numbers say of each pair of starts, then of the test."""
+    pairs = [
+        (percent, (ours, theirs))
+        for percent in results[RANDOM]
+        for theirs, ours in combinations(results, 2)
+    ]
+    seeds = len(next(iter(results[RANDOM].values())))
+    return [
+        *(
+            verdict(
+                percent, names, *(box_ap(results, n, percent) for n in names)
+            )
+            for percent, names in pairs
+        ),
+        about_the_test(seeds, len(pairs)),
+    ]
 
 
 def as_page(comparison: Comparison, results: Results) -> str:
     """The page."""
-    head, lines = rows(results)
     args = comparison.args
+    *answers, test = answer(results)
     body = [
         '<h1>Does pretraining on my images help my detector?</h1>',
-        *(page.paragraph(text, 'answer') for text in answer(results)),
-        page.table(head, lines),
+        *(page.paragraph(text, 'answer') for text in answers),
+        page.paragraph(test),
+        page.table(*rows(results)),
         *plot(results, len(comparison.train['images'])),
+        *(
+            part
+            for title, table in class_tables(results)
+            for part in (page.heading(title), page.table(*table))
+        ),
+        page.heading(CHECKPOINTS),
+        page.table(*checkpoint_rows(results)),
         page.heading('The data'),
         page.paragraph(
             f'{comparison.num_unlabelled} unlabelled images for the '
@@ -158,7 +231,9 @@ def leakage(copies: list[dict]) -> str:
     exact = sum(copy['exact'] for copy in copies)
     # Near copies first: they are the ones to look at.
     ranked = sorted(copies, key=lambda copy: copy['exact'])
-    names = ', '.join(Path(copy['second']).name for copy in ranked[:5])
+    names = ', '.join(
+        printable(Path(copy['second']).name) for copy in ranked[:5]
+    )
     more = f' and {len(copies) - 5} more' if len(copies) > 5 else ''
     return (
         f'Of the unlabelled images {exact} are the same file as a validation '

@@ -2,7 +2,9 @@
 
 import argparse
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,27 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
-from sce_mm.commands import Command, run_together
+from sce_mm.coco_labels import notes, read_coco
+from sce_mm.commands import Command, run_together, training_step
+from sce_mm.config_check import raise_all
+from sce_mm.datasets.file_lists import printable, read_image_list
 from sce_mm.detection.adapt import load_source, start_at_random, write_config
 from sce_mm.detection.adapt.plan import Plan
+from sce_mm.progress import track
 from sce_mm.training_data import innermost_dataset
 from sce_mm.transfer import save_backbone, tensor_hash
 from sce_mm.transfer.backbone import FORMAT, VERSION
+from sce_mm.transfer.checkpoint import read_checkpoint
+from sce_mm.transfer.initial import load_initial_weights
 from sce_mm.transfer.meta_hook import describe_backbone, describe_input
 
-from .labels import plan_data, read_coco, unlabelled_without_copies
+from .arguments import wrong_arguments
+from .detector_check import check_detector
+from .labels import (
+    different_categories,
+    plan_data,
+    unlabelled_without_copies,
+)
 from .results import CONTINUED, RANDOM, SCE, Run, in_path, last_metrics
 
 
@@ -29,8 +43,7 @@ class Comparison:
         args: Of tools/compare.py, paths absolute.
 
     Raises:
-        ValueError: The arguments do not fit together.
-        OSError: A file is missing.
+        ConfigError: With all that is wrong with the arguments and the labels.
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
@@ -39,31 +52,36 @@ class Comparison:
         self.sources = [RANDOM, *args.weights, SCE]
         if args.init_from:
             self.sources.append(CONTINUED)
-        if len(set(self.sources)) < len(self.sources):
-            raise ValueError(f'names repeat among {self.sources}')
-        for path in [*args.weights.values(), args.pretraining, args.init_from]:
-            if path is not None and not path.is_file():
-                raise FileNotFoundError(f'there is no file {path}')
-        self.train = read_coco(args.train, args.train_images)
-        self.val = read_coco(args.val, args.val_images)
+        self.train, problems = read_coco(args.train, args.train_images)
+        self.val, more = read_coco(args.val, args.val_images)
+        wrong = wrong_arguments(args, self.sources)
+        problems = [*wrong, *problems, *more]
+        if not problems:
+            problems += different_categories(args, self.train, self.val)
+        raise_all(problems, 'problem(s) found before anything started')
         self.classes = [c['name'] for c in self.train['categories']]
-        if self.classes != [c['name'] for c in self.val['categories']]:
-            raise ValueError(
-                f'{args.train.name} and {args.val.name} name different '
-                'categories, or in another order'
-            )
+        for path, content in ((args.train, self.train), (args.val, self.val)):
+            for note in notes(content):
+                print(f'[compare] {printable(path.name)}: {note}')
         self.commands: list[str] = []
+        self.log: Path | None = None
+        # Of trainings that ended in this call: per cent of labels, seconds.
+        self.durations: list[tuple[float, float]] = []
 
     def run(self) -> None:
         """All steps; what is there already is used."""
-        self.check_detector()
+        self.check_start()
         self.list_unlabelled()
-        for name, words in self.pretrainings().items():
-            self.pretrain(name, words)
-        for name in self.sources[1:]:
-            self.make_config(name, self.backbone(name))
-        for run in self.runs():
-            self.measure(run)
+        steps: list[tuple[str, Callable[[], object]]] = [
+            (f'pretraining of {name}', partial(self.pretrain, name, words))
+            for name, words in self.pretrainings().items()
+        ]
+        steps += [(str(r), partial(self.measure, r)) for r in self.runs()]
+        bar = track(steps, 'comparison', note=self.state)
+        for number, (title, step) in enumerate(bar, 1):
+            place = f'{number} of {len(steps)}'
+            print(f'[compare] {place}: {title}{self.time_left()}', flush=True)
+            step()
 
     def runs(self) -> Iterator[Run]:
         """Seeds outermost: a first result of everything comes early."""
@@ -81,21 +99,34 @@ class Comparison:
         given = self.args.weights.get(name)
         return given or self.out / 'backbones' / f'{in_path(name)}.pth'
 
-    def check_detector(self) -> None:
-        """Write the detector's configs from random initialisation.
+    def check_start(self) -> None:
+        """Find what does not fit before the hours of pretraining.
 
         The network before its pretraining goes the way that the pretrained
-        one will go, so that what does not fit is found before the hours.
+        one will go, weights that are given become configs, and data sets and
+        metric of the detector are used once.
         """
-        data = self.out / 'configs' / 'data.py'
+        initial = self.out / 'backbones' / 'initial.pth'
+        self._write_data_config(initial)
+        self._save_initial(initial)
+        self.make_config('initial', initial)
+        self._write_random_config(initial)
+        for name, path in self.args.weights.items():
+            self.make_config(name, path)
+        cfg = Config.fromfile(self.config(RANDOM))
+        options = overrides(self.args.detector_options)
+        labels = dict.fromkeys(self.labels(run) for run in self.runs())
+        check_detector(cfg, options, list(labels))
+
+    def _write_data_config(self, initial: Path) -> None:
         source = load_source(self.args.detector)
         plan = Plan(source.cfg)
         plan_data(plan, self.args, self.classes, self.train, self.val)
         title = 'The detector on the labels of this comparison.'
-        initial = self.out / 'backbones' / 'initial.pth'
-        write_config(plan, source.base, initial, data, title)
-        self._save_initial(initial)
-        self.make_config('initial', initial)
+        out = self.out / 'configs' / 'data.py'
+        write_config(plan, source.base, initial, out, title)
+
+    def _write_random_config(self, initial: Path) -> None:
         source = load_source(str(self.config('initial')))
         plan = Plan(source.cfg)
         start_at_random(plan)
@@ -120,28 +151,32 @@ class Comparison:
             **describe_input(model.data_preprocessor),
         }
         save_backbone(path, backbone, meta)
+        if self.args.init_from:
+            given = self.args.init_from
+            load_initial_weights(model, read_checkpoint(given), str(given))
 
     def list_unlabelled(self) -> None:
         """Leave validation images out of the unlabelled ones."""
-        found = self.out / 'copies.json'
+        found, kept = self.out / 'copies.json', self.unlabelled
         if not found.is_file():
             copies = unlabelled_without_copies(
-                self.args.images,
-                self.val,
-                self.args.val_images,
-                self.out / 'unlabelled.txt',
+                self.args.images, self.val, self.args.val_images, kept
             )
             rows = [copy._asdict() for copy in copies]
             found.write_text(json.dumps(rows, indent=2))
         self.copies = json.loads(found.read_text())
-        names = (self.out / 'unlabelled.txt').read_text().splitlines()
-        self.num_unlabelled = len(names)
+        self.num_unlabelled = len(read_image_list(str(kept)))
         print(
             f'[compare] {len(self.copies)} of '
-            f'{len(names) + len(self.copies)} unlabelled images are '
+            f'{self.num_unlabelled + len(self.copies)} unlabelled images are '
             'validation images or near copies of them: left out',
             flush=True,
         )
+
+    @property
+    def unlabelled(self) -> Path:
+        """List of the images to pretrain on."""
+        return self.out / 'unlabelled.json'
 
     def pretrainings(self) -> dict[str, list[object]]:
         """Words that each pretraining has beside the common ones."""
@@ -151,25 +186,24 @@ class Comparison:
         return words
 
     def pretrain(self, name: str, words: list[object]) -> None:
-        """SCE on the unlabelled images, and its backbone in a file."""
-        if self.backbone(name).is_file():
-            return
-        folder = self.out / 'runs' / in_path(name)
-        if list(folder.glob('epoch_*.pth')):
-            words = []
-        self.start('tools/train.py', [
-            self.args.pretraining, '--work-dir', folder, '--resume', *words,
-            '--cfg-options',
-            'train_dataloader.dataset.data_root=',
-            f'train_dataloader.dataset.ann_file={self.out}/unlabelled.txt',
-            *self.args.pretraining_options,
-        ], folder)  # fmt: skip
-        checkpoint = (folder / 'last_checkpoint').read_text().strip()
-        self.start(
-            'tools/model_converters/extract_backbone.py',
-            [checkpoint, self.backbone(name)],
-            folder,
-        )
+        """SCE on the unlabelled images, its backbone and its config."""
+        if not self.backbone(name).is_file():
+            folder = self.out / 'runs' / in_path(name)
+            if list(folder.glob('epoch_*.pth')):
+                words = []
+            self.start('tools/train.py', [
+                self.args.pretraining, '--work-dir', folder, '--resume',
+                *words, '--cfg-options',
+                'train_dataloader.dataset.data_root=',
+                f'train_dataloader.dataset.ann_file={self.unlabelled}',
+                *self.args.pretraining_options,
+            ], folder)  # fmt: skip
+            self.start(
+                'tools/model_converters/extract_backbone.py',
+                [last_checkpoint(folder), self.backbone(name)],
+                folder,
+            )
+        self.make_config(name, self.backbone(name))
 
     def make_config(self, name: str, backbone: Path) -> None:
         """The detector's config with a backbone file."""
@@ -186,16 +220,23 @@ class Comparison:
         name = f'{self.args.train.stem}.{run.seed}@{run.percent:g}.json'
         if not (folder / name).is_file():
             self.start('tools/dataset_converters/coco_subset.py', [
-                self.args.train, '--percent', f'{run.percent:g}',
+                self.args.train, '--percent',
+                *(f'{p:g}' for p in self.args.percent if p != 100),
                 '--seed', run.seed, '--out-dir', folder,
             ], folder)  # fmt: skip
         return folder / name
 
-    def measure(self, run: Run) -> dict[str, float]:
-        """Train and evaluate one detector; its metrics in percent."""
+    def measure(self, run: Run) -> dict[str, Any]:
+        """Train and evaluate one detector.
+
+        Returns:
+            Metrics in per cent, ``classes`` with AP of each class, ``seed``,
+            ``checkpoint`` and ``backbone``, relative to the output folder.
+        """
         folder = self.out / 'runs' / run.folder
         result = folder / 'result.json'
         if not result.is_file():
+            begun = time.monotonic()
             cfg = Config.fromfile(self.config(run.source))
             where, _ = innermost_dataset(cfg)
             self.start('tools/train.py', [
@@ -205,15 +246,54 @@ class Comparison:
                 'default_hooks.checkpoint.max_keep_ckpts=1',
                 *self.args.detector_options,
             ], folder)  # fmt: skip
-            result.write_text(json.dumps(last_metrics(folder), indent=2))
+            masks = 'segm' in cfg.val_evaluator.metric
+            found = last_metrics(folder, self.classes, masks)
+            found['seed'] = run.seed
+            found['checkpoint'] = self.below(last_checkpoint(folder))
+            if run.source != RANDOM:
+                found['backbone'] = self.below(self.backbone(run.source))
+            result.write_text(json.dumps(found, indent=2))
+            self.durations.append((run.percent, time.monotonic() - begun))
         return json.loads(result.read_text())
+
+    def below(self, path: Path) -> str:
+        """A path from the output folder, if it is in there."""
+        inside = path.is_relative_to(self.out)
+        return str(path.relative_to(self.out) if inside else path)
+
+    def time_left(self) -> str:
+        """Estimate for trainings of detectors from those that ended."""
+        if not self.durations:
+            return ''
+        # A training takes as long as it has labelled images.
+        percents, seconds = map(sum, zip(*self.durations, strict=True))
+        todo = sum(
+            run.percent
+            for run in self.runs()
+            if not (self.out / 'runs' / run.folder / 'result.json').is_file()
+        )
+        minutes = seconds / percents * todo / 60
+        unit = (
+            f'{minutes:.0f} min' if minutes < 90 else f'{minutes / 60:.1f} h'
+        )
+        return f' (about {unit} left)'
+
+    def state(self) -> str:
+        """What the running command says of its progress."""
+        return training_step(self.log) if self.log else ''
 
     def start(self, script: str, words: list, folder: Path) -> None:
         """Run one command with its log in a folder."""
         command = Command(script, words, threads=self.args.threads)
+        self.log = command.log(folder)
         print(f'[compare] {command.shown()}', flush=True)
         self.commands.append(command.shown())
         run_together([command], folder)
+
+
+def last_checkpoint(folder: Path) -> Path:
+    """The checkpoint that a run wrote last."""
+    return Path((folder / 'last_checkpoint').read_text().strip())
 
 
 def overrides(words: list[str]) -> dict[str, Any]:

@@ -65,25 +65,17 @@ def subset(
     """Annotations of a part of the images; all categories stay.
 
     Args:
-        content: Of a file in COCO format.
+        content: Of a file in COCO format in which ``read_coco`` found no
+            problem.
         percent: Of the images, above 0 and up to 100; at least one is taken.
         seed: Another one gives another part.
 
     Raises:
-        ValueError: The percentage is out of range, ids repeat, or there are
-            annotations of images that are not there.
+        ValueError: The percentage is out of range.
     """
     if not 0 < percent <= 100:
-        raise ValueError(f'percent must be in (0, 100], got {percent}')
+        raise ValueError(f'--percent must be in (0, 100], got {percent}')
     ids = [image['id'] for image in content['images']]
-    if len(set(ids)) < len(ids):
-        raise ValueError('the ids of the images repeat: mend the file')
-    strays = {a['image_id'] for a in content['annotations']} - set(ids)
-    if strays:
-        raise ValueError(
-            f'{len(strays)} images have annotations and are not listed, '
-            f'{min(strays)} for one: mend the file'
-        )
     count = max(1, round(len(ids) * percent / 100))
     chosen = set(ranked(ids, seed)[:count])
     return content | {
@@ -150,14 +142,13 @@ def describe(content: dict[str, Any]) -> str:
 
 def main() -> None:
     args = parse_args()
+    # The package takes seconds to import: not for --help.
+    from sce_mm.coco_labels import read_coco
+
     try:
-        content = json.loads(args.annotations.read_text())
-        missing = {'images', 'annotations', 'categories'} - set(content)
-        if missing:
-            raise ValueError(
-                f'{args.annotations} is not in COCO format: it lacks '
-                f'{", ".join(sorted(missing))}'
-            )
+        content, problems = read_coco(args.annotations)
+        if problems:
+            raise ValueError('\n'.join(problems))
         if args.classes:
             content = of_classes(content, args.classes)
         folder = args.out_dir or args.annotations.parent / 'subsets'

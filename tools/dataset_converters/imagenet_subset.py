@@ -30,6 +30,7 @@ and, from a list written with --bare, without:
 
 import argparse
 import hashlib
+import os
 from pathlib import Path
 
 from label_lists import find_classes, verify_list, write_list
@@ -123,7 +124,7 @@ def choose(found: Samples, count: int, seed: int) -> Samples:
             )
 
     def draw(file: str) -> bytes:
-        return hashlib.sha256(f'{seed}/{file}'.encode()).digest()
+        return hashlib.sha256(os.fsencode(f'{seed}/{file}')).digest()
 
     return {
         name: sorted(sorted(files, key=draw)[:count])

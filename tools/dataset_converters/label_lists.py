@@ -58,7 +58,17 @@ def write_list(
         path: The list.
         samples: Files of each class.
         bare: Leave the labels out.
+
+    Raises:
+        ValueError: A name cannot stand in such a list.
     """
+    for file in (file for files in samples.values() for file in files):
+        # What reads the list takes it as lines of UTF-8.
+        if file.splitlines() != [file] or not _is_utf8(file):
+            raise ValueError(
+                f'{file!r} has a line break in its name, or bytes that are '
+                'not UTF-8: rename it, as a list of lines cannot hold it'
+            )
     lines = [
         file if bare else f'{file} {label}'
         for label, name in enumerate(sorted(samples))
@@ -66,6 +76,10 @@ def write_list(
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text('\n'.join(lines) + '\n')
+
+
+def _is_utf8(name: str) -> bool:
+    return name == name.encode(errors='replace').decode()
 
 
 def verify_list(

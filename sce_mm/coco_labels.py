@@ -1,0 +1,287 @@
+"""Read labels in COCO format and check what detectors want of them.
+
+Labelling programs write files that look like COCO and lack something. mmdet
+and pycocotools find out late (in the first evaluation), or leave boxes out
+without a word, so every field is looked at here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+# Of a value in a message.
+_SHOWN = 60
+
+
+class _Field(NamedTuple):
+    """What a field must hold.
+
+    Attributes:
+        expected: In words.
+        holds: Whether a value is so.
+        link: Whether parts of the file refer to each other by it; others may
+            be missing where a file is only divided.
+    """
+
+    expected: str
+    holds: Callable[[Any], bool]
+    link: bool = False
+
+
+def read_coco(
+    path: Path, images: Path | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Content of an annotation file, and what is wrong with it.
+
+    Args:
+        path: Of the file.
+        images: Folder in which its images must be; None for a file that is
+            only divided, of which no image is looked for and which may lack
+            fields that only a detector reads.
+
+    Returns:
+        The content, which is safe to use only without problems, and one
+        line for each kind of problem: file, field, what was expected, how
+        many differ, and the first of them.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        return {}, [f'{path}: cannot be read ({error.strerror})']
+    # No JSON, no UTF-8, or nested without end.
+    except (ValueError, RecursionError) as error:
+        return {}, [f'{path}: is not JSON in UTF-8 ({error})']
+    problems = list(_problems(content, complete=images is not None))
+    if images is not None and not problems:
+        problems += _missing_images(content, images)
+    return content, [f'{path}: {problem}' for problem in problems]
+
+
+def notes(content: dict[str, Any]) -> Iterator[str]:
+    """What detectors do not count as the labels say, and is no mistake."""
+    sizes = {i['id']: (i['width'], i['height']) for i in content['images']}
+    lost = [
+        a['id']
+        for a in content['annotations']
+        if _left_out(a, *sizes[a['image_id']])
+    ]
+    if lost:
+        yield (
+            f'{len(lost)} of {len(content["annotations"])} boxes are outside '
+            'their image, narrower than a pixel or without an area: mmdet '
+            f'leaves them out of the training, annotation {lost[0]} for one'
+        )
+    if any(a['id'] == 0 for a in content['annotations']):
+        yield (
+            'an annotation has the id 0: pycocotools counts even a right '
+            'detection of it as wrong; ids from 1 on avoid that'
+        )
+
+
+def is_mask(segmentation: Any) -> bool:
+    """Whether it is polygons of three points or more, or a run-length code."""
+    if isinstance(segmentation, dict):
+        size = segmentation.get('size')
+        return (
+            isinstance(size, list)
+            and len(size) == 2
+            and isinstance(segmentation.get('counts'), list | str)
+        )
+    return (
+        isinstance(segmentation, list)
+        and bool(segmentation)
+        and all(
+            isinstance(polygon, list)
+            and len(polygon) >= 6
+            and len(polygon) % 2 == 0
+            and all(map(_number, polygon))
+            for polygon in segmentation
+        )
+    )
+
+
+def _number(value: Any) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _box(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 4
+        and all(map(_number, value))
+        # COCO itself has boxes without width: notes() counts them.
+        and min(value[2:]) >= 0
+    )
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+_ID = _Field('a whole number', _whole, link=True)
+_SIZE = _Field(
+    'a whole number of pixels above 0', lambda v: _whole(v) and v > 0
+)
+_PARTS: dict[str, dict[str, _Field]] = {
+    'images': {
+        'id': _ID,
+        'file_name': _Field('a file name', _text),
+        'width': _SIZE,
+        'height': _SIZE,
+    },
+    'annotations': {
+        'id': _ID._replace(link=False),
+        'image_id': _ID,
+        'category_id': _ID,
+        'bbox': _Field(
+            'four finite numbers [left, top, width, height] with no negative '
+            'width or height',
+            _box,
+        ),
+        'area': _Field(
+            'a finite number, not negative', lambda v: _number(v) and v >= 0
+        ),
+        'iscrowd': _Field(
+            '0 or 1', lambda v: isinstance(v, int) and v in (0, 1)
+        ),
+    },
+    'categories': {'id': _ID, 'name': _Field('a name', _text, link=True)},
+}
+# A value that stands twice cannot be referred to.
+_UNIQUE = [
+    ('images', 'id'),
+    ('annotations', 'id'),
+    ('categories', 'id'),
+    ('categories', 'name'),
+]
+_REFERENCES = [('image_id', 'images'), ('category_id', 'categories')]
+
+
+def _problems(content: Any, complete: bool) -> Iterator[str]:
+    if not isinstance(content, dict):
+        hint = ''
+        if isinstance(content, list):
+            hint = ', as results of a detector are: give its labels'
+        yield f'expected an object with {", ".join(_PARTS)}; got a ' + (
+            f'{_json_type(content)}{hint}'
+        )
+        return
+    usable = True
+    for part, fields in _PARTS.items():
+        for problem in _part_problems(content, part, fields, complete):
+            usable = False
+            yield problem
+    # References of broken parts would only repeat what was said.
+    if usable:
+        yield from _reference_problems(content)
+        if complete and all(a['iscrowd'] for a in content['annotations']):
+            yield (
+                'annotations, iscrowd: all are 1: a crowd counts neither way, '
+                'so there is no object to learn or to find'
+            )
+
+
+def _part_problems(
+    content: dict[str, Any],
+    part: str,
+    fields: dict[str, _Field],
+    complete: bool,
+) -> Iterator[str]:
+    entries = content.get(part)
+    if not isinstance(entries, list) or not entries:
+        got = _short(entries) if part in content else 'nothing'
+        yield f'{part}: expected a list of objects, one at least; got {got}'
+        return
+    wrong = [i for i, e in enumerate(entries) if not isinstance(e, dict)]
+    if wrong:
+        yield (
+            f'{part}: expected objects with {", ".join(fields)}; '
+            f'{len(wrong)} of {len(entries)} differ, first entry '
+            f'{wrong[0]}: {_short(entries[wrong[0]])}'
+        )
+        return
+    for name, field in fields.items():
+        bad = [
+            (index, entry)
+            for index, entry in enumerate(entries)
+            if (name in entry or field.link or complete)
+            and not field.holds(entry.get(name))
+        ]
+        if bad:
+            index, entry = bad[0]
+            got = _short(entry[name]) if name in entry else 'missing'
+            yield (
+                f'{part}, {name}: expected {field.expected}; {len(bad)} of '
+                f'{len(entries)} differ, first {_called(index, entry)}: {got}'
+            )
+
+
+def _reference_problems(content: dict[str, Any]) -> Iterator[str]:
+    for part, name in _UNIQUE:
+        counts = Counter(e[name] for e in content[part] if name in e)
+        twice = [value for value, count in counts.items() if count > 1]
+        if twice:
+            yield (
+                f'{part}, {name}: {len(twice)} stand there more than once, '
+                f'{_short(twice[0])} for one: each must be another'
+            )
+    for name, part in _REFERENCES:
+        known = {entry['id'] for entry in content[part]}
+        stray = [
+            (index, entry)
+            for index, entry in enumerate(content['annotations'])
+            if entry[name] not in known
+        ]
+        if stray:
+            index, entry = stray[0]
+            yield (
+                f'annotations, {name}: {len(stray)} of '
+                f'{len(content["annotations"])} name one that is not among '
+                f'the {part}, first {_called(index, entry)}: {entry[name]}'
+            )
+
+
+def _missing_images(content: dict[str, Any], folder: Path) -> Iterator[str]:
+    names = [(image['id'], image['file_name']) for image in content['images']]
+    missing = [(i, n) for i, n in names if not (folder / n).is_file()]
+    if missing:
+        number, name = missing[0]
+        yield (
+            f'images, file_name: {len(missing)} of {len(names)} are not in '
+            f'{folder}, first id {number}: {_short(name)}'
+        )
+
+
+def _left_out(annotation: dict[str, Any], width: int, height: int) -> bool:
+    """Whether mmdet's ``CocoDataset`` has no use for a box."""
+    left, top, w, h = annotation['bbox']
+    inside_w = min(left + w, width) - max(left, 0)
+    inside_h = min(top + h, height) - max(top, 0)
+    return min(inside_w, inside_h, annotation['area']) <= 0 or min(w, h) < 1
+
+
+def _called(index: int, entry: dict[str, Any]) -> str:
+    return f'id {_short(entry["id"])}' if 'id' in entry else f'entry {index}'
+
+
+def _json_type(value: Any) -> str:
+    names = {list: 'list', str: 'text', type(None): 'null'}
+    return names.get(type(value), 'number')
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'
