@@ -12,7 +12,7 @@ from .datasets import LabelledImages
 from .engine.optimizers.bf16 import computes_in_bfloat16
 from .errors import UserError
 from .evaluation.images import crop_pipeline
-from .training_data import image_side, innermost_dataset
+from .training_data import image_side, image_stretch, innermost_dataset
 from .transfer.surroundings import named_weights
 
 # Images of this many pixels have no border to cut off.
@@ -144,7 +144,9 @@ def set_knn(
             raise FileNotFoundError(f'{name}: there is no folder {folder}')
     crop = crop or image_side(cfg)
     resize = resize or (crop if crop <= _SMALL else crop * 8 // 7)
-    pipeline = crop_pipeline(resize, crop, apply_orientation=True)
+    pipeline = crop_pipeline(
+        resize, crop, apply_orientation=True, stretch=image_stretch(cfg)
+    )
 
     def loader(folder: str) -> dict:
         dataset = {

@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.config import Config
 
 from .datasets.augmentations import Augmentation
+from .datasets.decoding import as_stretch
 
 
 def innermost_dataset(cfg: Config) -> tuple[str, Any]:
@@ -45,3 +46,14 @@ def image_side(cfg: Config) -> int:
             size = transform[key]
             return size if isinstance(size, int) else max(size)
     return Augmentation.size
+
+
+def image_stretch(cfg: Config) -> tuple[float, float] | None:
+    """The ``stretch`` with which a config loads its training images."""
+    if not cfg.get('train_dataloader'):
+        return None
+    _, dataset = innermost_dataset(cfg)
+    for transform in dataset.get('pipeline') or []:
+        if transform.get('stretch') is not None:
+            return as_stretch(transform['stretch'])
+    return None

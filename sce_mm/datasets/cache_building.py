@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..progress import track
 from .checks import check_integer
-from .decoding import UnreadableImageError, decode_image
+from .decoding import UnreadableImageError, as_stretch, decode_image
 from .file_lists import find_images
 from .image_cache import FACTS, FORMAT, INDEX, PIXELS, Image, relative_names
 from .loading import require_plain_file
@@ -31,7 +31,11 @@ _Decoded = tuple[Image | None, int, int]
 
 
 def build_cache(
-    source: str, folder: str | Path, short_side: int, workers: int = 1
+    source: str,
+    folder: str | Path,
+    short_side: int,
+    workers: int = 1,
+    stretch: Sequence[float] | None = None,
 ) -> int:
     """Decode all images below a folder; shrink, never enlarge.
 
@@ -42,6 +46,7 @@ def build_cache(
         folder: The cache, made here.
         short_side: Pixels of the shorter side of larger images.
         workers: Processes that decode.
+        stretch: As of ``LoadImage``; the cache remembers it.
 
     Returns:
         Number of images that could not be read; they are noted as such.
@@ -54,6 +59,7 @@ def build_cache(
     """
     check_integer('short_side', short_side, low=1)
     check_integer('workers', workers, low=1)
+    stretch = as_stretch(stretch)
     folder = Path(folder).expanduser()
     if folder.exists():
         raise FileExistsError(f'{folder} exists: remove it, or name another')
@@ -66,13 +72,14 @@ def build_cache(
     try:
         with ProcessPoolExecutor(workers) as pool:
             paths = [os.path.join(source, os.fsdecode(x)) for x in names]
-            decoded = _decode_in_turn(pool, paths, short_side)
+            decoded = _decode_in_turn(pool, paths, short_side, stretch)
             records = _write_pixels(partial_folder, names, decoded)
         np.save(partial_folder / INDEX, records)
         facts = {
             'format': FORMAT,
             'source': source,
             'short_side': short_side,
+            'stretch': stretch,
             'images': len(records),
             'bytes': (partial_folder / PIXELS).stat().st_size,
         }
@@ -111,23 +118,28 @@ def _write_pixels(
 
 
 def _decode_in_turn(
-    pool: ProcessPoolExecutor, paths: Sequence[str], short_side: int
+    pool: ProcessPoolExecutor,
+    paths: Sequence[str],
+    short_side: int,
+    stretch: tuple[float, float] | None,
 ) -> Iterator[_Decoded]:
     """Some at a time: what waits to be written is bounded."""
-    decode = partial(_decode, short_side=short_side)
+    decode = partial(_decode, short_side=short_side, stretch=stretch)
     for start in range(0, len(paths), _AT_A_TIME):
         part = paths[start : start + _AT_A_TIME]
         yield from pool.map(decode, part, chunksize=4)
 
 
-def _decode(path: str, short_side: int) -> _Decoded:
+def _decode(
+    path: str, short_side: int, stretch: tuple[float, float] | None
+) -> _Decoded:
     """An image, and size and time of its file before it was read."""
     cv2.setNumThreads(0)
     status = os.stat(path)
     facts = status.st_size, int(status.st_mtime)
     try:
         require_plain_file(path)
-        image = decode_image(Path(path).read_bytes())
+        image = decode_image(Path(path).read_bytes(), stretch=stretch)
     except (OSError, UnreadableImageError):
         return None, *facts
     height, width = image.shape[:2]

@@ -3,19 +3,26 @@
 Well-formed JPEG and PNG without transparency go through OpenCV, which is
 fast. OpenCV returns grey areas for a truncated file, drops transparency,
 leaves out some formats and can crash on a damaged animation, so everything
-else goes through Pillow, which is strict.
+else goes through Pillow, which is strict. So do files of more than 8 bits,
+whose levels have to be brought to 8.
 """
 
 from __future__ import annotations
 
 import io
+import logging
+import math
+import mmap
 import struct
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
+from mmengine.logging import print_log
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 # Pillow is asked for these only: some of its readers start other programs.
 _FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM')
@@ -23,26 +30,59 @@ _JPEG, _JPEG_END = b'\xff\xd8\xff', b'\xff\xd9'
 _PNG, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
 # Of one image: 537 MB when decoded. A few kB of file can claim any size.
 MAX_PIXELS = 178_956_970
+# Levels of 16 bits that leave less than 64 of the 256 are spoken of.
+_FEW_LEVELS = 1 << 14
+# Not 0 once they were: workers that are forked share the byte.
+_spoken = mmap.mmap(-1, 1)
 
 
 class UnreadableImageError(ValueError):
     """The bytes are not an image that can be decoded in full."""
 
 
+def as_stretch(value: Sequence[float] | None) -> tuple[float, float] | None:
+    """The ``stretch`` of :func:`decode_image`, checked.
+
+    Raises:
+        ValueError: It is not two finite numbers, the lower one first.
+    """
+    if value is None:
+        return None
+    try:
+        low, high = map(float, value)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not -math.inf < low < high < math.inf:
+        raise ValueError(
+            'stretch must be a pair (low, high) of levels with low < high, '
+            f'such as (0, 4095) for 12 bits, got {value!r}'
+        )
+    return low, high
+
+
 def decode_image(
-    data: bytes, apply_orientation: bool = True
+    data: bytes,
+    apply_orientation: bool = True,
+    stretch: Sequence[float] | None = None,
 ) -> NDArray[np.uint8]:
     """Decode the bytes of an image file.
 
     Grey becomes three equal channels; transparency is composited on white;
     16-bit levels are divided by 257, so that the full range stays the full
     range; CMYK and palettes are converted; of an animation or a multi-page
-    file the first frame is taken.
+    file the first frame is taken. Once in a run, 16-bit levels that lie so
+    close together that the image comes out black or flat are warned of.
 
     Args:
         data: Content of the file.
         apply_orientation: Turn the image as its EXIF tag says, as viewers
             and mmcv do; PIL and torchvision by themselves do not.
+        stretch: Levels that become 0 and 255 in images of more than 8 bits;
+            what is lower or higher becomes 0 or 255 as well. One pair for
+            all images: a range of each image's own would give the same
+            level another brightness in each. Makes 32-bit integer and
+            floating-point levels readable too; not a number becomes 0.
+            8-bit images stay as they are.
 
     Returns:
         Contiguous [h, w, 3] uint8 BGR.
@@ -50,7 +90,9 @@ def decode_image(
     Raises:
         UnreadableImageError: Empty, truncated, damaged, of another kind or
             of more than ``MAX_PIXELS`` pixels.
+        ValueError: ``stretch`` is not a range.
     """
+    stretch = as_stretch(stretch)
     if not data:
         raise UnreadableImageError('the file is empty')
     if _opencv_is_right(data):
@@ -64,7 +106,7 @@ def decode_image(
             raise UnreadableImageError(str(error).strip()) from error
         if image is not None:
             return np.asarray(image)
-    return _decode_with_pillow(data, apply_orientation)
+    return _decode_with_pillow(data, apply_orientation, stretch)
 
 
 def _opencv_is_right(data: bytes) -> bool:
@@ -73,8 +115,9 @@ def _opencv_is_right(data: bytes) -> bool:
         return data.endswith(_JPEG_END) and jpeg_components(data) in (1, 3)
     if data.startswith(_PNG) and data.endswith(_PNG_END):
         header = data[: data.find(b'IDAT')]
-        # Byte 25 is the colour type; bit 2 of it is the alpha channel.
-        plain = len(header) > 25 and not header[25] & 4
+        # Byte 24 is the number of bits, byte 25 the colour type; bit 2 of
+        # that is the alpha channel.
+        plain = len(header) > 25 and not header[25] & 4 and header[24] < 16
         # On damaged animations (acTL) OpenCV 4.11 ends the process.
         return plain and not any(tag in header for tag in (b'tRNS', b'acTL'))
     return False
@@ -124,7 +167,7 @@ def _jpeg_frame(data: bytes) -> int:
 
 
 def _decode_with_pillow(
-    data: bytes, apply_orientation: bool
+    data: bytes, apply_orientation: bool, stretch: tuple[float, float] | None
 ) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
@@ -132,10 +175,12 @@ def _decode_with_pillow(
             warnings.simplefilter('ignore')
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 _refuse_bomb(*image.size)
+                image.load()
+                narrow = _to_8_bits(image, data, stretch)
                 upright = (
-                    ImageOps.exif_transpose(image)
+                    ImageOps.exif_transpose(narrow)
                     if apply_orientation
-                    else image
+                    else narrow
                 )
                 rgb = _to_rgb(upright)
     except UnreadableImageError:
@@ -146,19 +191,99 @@ def _decode_with_pillow(
     return np.ascontiguousarray(rgb[..., ::-1])
 
 
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode.startswith('I'):
-        levels = np.asarray(image).astype(np.int32)
-        if levels.min() < 0 or levels.max() > 65535:
-            raise UnreadableImageError(
-                '32-bit integer levels; convert to 16 bit'
-            )
-        grey = ((levels + 128) // 257).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if image.mode == 'F':
-        raise UnreadableImageError(
-            'floating-point levels; convert to 8 or 16 bit'
+def _to_8_bits(
+    image: Image.Image, data: bytes, stretch: tuple[float, float] | None
+) -> Image.Image:
+    """The image itself, or one of 8 bits if it has more."""
+    levels = _deep_levels(image, data)
+    if levels is None:
+        return image
+    colours, alpha = levels[..., :3], levels[..., 3:]
+    if stretch is None:
+        _refuse_unknown_range(colours)
+        _speak_of_few_levels(int(colours.min()), int(colours.max()))
+    full = 0, 65535
+    pixels = np.concatenate(
+        [_narrowed(colours, *(stretch or full)), _narrowed(alpha, *full)], 2
+    )
+    narrow = Image.fromarray(
+        pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    )
+    narrow.info['exif'] = image.getexif().tobytes()
+    return narrow
+
+
+def _deep_levels(image: Image.Image, data: bytes) -> NDArray[Any] | None:
+    """[h, w, 1, 3 or 4] levels in RGB, None where 8 bits hold them."""
+    if image.mode.startswith('I') or image.mode == 'F':
+        return np.asarray(image)[..., None]
+    if image.mode not in ('RGB', 'RGBA', 'LA') or _bits(image, data) != 16:
+        return None
+    if 'transparency' not in image.info and b'acTL' not in data[:4096]:
+        # Pillow keeps the upper 8 bits of colours alone.
+        found = cv2.imdecode(
+            np.frombuffer(data, np.uint8),
+            cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION,
         )
+        if (
+            found is not None
+            and found.dtype == np.uint16
+            and found.shape[1::-1] == image.size
+        ):
+            order = [2, 1, 0, 3][: found.shape[2]]
+            return np.asarray(found[..., order])
+    clear = 'A' in image.mode or 'transparency' in image.info
+    upper = np.asarray(image.convert('RGBA' if clear else 'RGB'))
+    return upper.astype(np.uint16) * 257
+
+
+def _bits(image: Image.Image, data: bytes) -> int:
+    """Of a level in a PNG or TIFF with colours; 8 for other kinds."""
+    if data.startswith(_PNG):
+        return data[24]
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))))
+    return 8
+
+
+def _refuse_unknown_range(levels: NDArray[Any]) -> None:
+    advice = 'or give LoadImage the range of levels: stretch=(low, high)'
+    if levels.dtype.kind == 'f':
+        raise UnreadableImageError(
+            f'floating-point levels; convert to 8 or 16 bit, {advice}'
+        )
+    if levels.min() < 0 or levels.max() > 65535:
+        raise UnreadableImageError(
+            f'32-bit integer levels; convert to 16 bit, {advice}'
+        )
+
+
+def _speak_of_few_levels(low: int, high: int) -> None:
+    # An image of one level may well be meant so.
+    if not 0 < high - low < _FEW_LEVELS or _spoken[0]:
+        return
+    _spoken[0] = 1
+    print_log(
+        f'an image of 16 bits has levels from {low} to {high} of 65535 and '
+        f'comes out black or flat: {(low + 128) // 257} to '
+        f'{(high + 128) // 257} of 255. If others are like it, as those of '
+        '12-bit and thermal cameras are, give LoadImage in every pipeline '
+        'one range for all images, such as stretch=(0, 4095) for 12 bits '
+        '(not said again)',
+        logger='current',
+        level=logging.WARNING,
+    )
+
+
+def _narrowed(
+    levels: NDArray[Any], low: float, high: float
+) -> NDArray[np.uint8]:
+    """Levels in [low, high] as 0 to 255."""
+    share = (levels.astype(np.float32) - low) * (255 / (high - low))
+    return np.rint(np.nan_to_num(share).clip(0, 255)).astype(np.uint8)
+
+
+def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or (
         'transparency' in image.info
     ):

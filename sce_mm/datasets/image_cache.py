@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoding import UnreadableImageError
+from .decoding import UnreadableImageError, as_stretch
 from .file_lists import find_images, printable
 
 Image = NDArray[np.uint8]
@@ -56,6 +56,8 @@ class ImageCache:
             os.path.expanduser(source or facts['source'])
         )
         self.short_side = int(facts['short_side'])
+        # Caches of earlier versions do not say: none was possible.
+        self.stretch = as_stretch(facts.get('stretch'))
         self._open(facts)
         if check_source:
             self._check_source()

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import stat
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,9 @@ from mmengine.logging import print_log
 from mmpretrain.registry import TRANSFORMS
 from numpy.typing import NDArray
 
-from .decoding import UnreadableImageError, decode_image
+from .decoding import UnreadableImageError, as_stretch, decode_image
 from .file_lists import printable
-from .image_cache import ImageCache
+from .image_cache import ImageCache, StaleCacheError
 
 # A file is read whole; no image that can be decoded is larger.
 MAX_BYTES = 1 << 30
@@ -63,15 +64,23 @@ class LoadImage(BaseTransform):
             loader and image viewers do (torchvision does not).
         backend_args: Where files lie, see ``mmengine.fileio.get``. Defaults
             to what the path says (local disk, http, ...).
+        stretch: Levels that become black and white in images of more than 8
+            bits, see :func:`~sce_mm.datasets.decoding.decode_image`, such as
+            (0, 4095) for 12 bits. Defaults to all 16 bits.
+
+    Raises:
+        ValueError: ``stretch`` is not a range.
     """
 
     def __init__(
         self,
         apply_orientation: bool = True,
         backend_args: dict[str, Any] | None = None,
+        stretch: Sequence[float] | None = None,
     ) -> None:
         self.apply_orientation = apply_orientation
         self.backend_args = backend_args and dict(backend_args)
+        self.stretch = as_stretch(stretch)
         self._reported = ReportedFiles()
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
@@ -100,13 +109,13 @@ class LoadImage(BaseTransform):
         if self.backend_args is None and '://' not in path:
             require_plain_file(path)
         data = fileio.get(path, backend_args=self.backend_args)
-        return decode_image(data, self.apply_orientation)
+        return decode_image(data, self.apply_orientation, self.stretch)
 
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}('
             f'apply_orientation={self.apply_orientation}, '
-            f'backend_args={self.backend_args})'
+            f'backend_args={self.backend_args}, stretch={self.stretch})'
         )
 
 
@@ -124,18 +133,32 @@ class LoadCachedImage(LoadImage):
             lay then.
         check_source: Whether to compare all files with the cache at
             construction; without, the source need not be there.
+        stretch: That of :class:`LoadImage`, with which the cache was made.
 
     Raises:
         FileNotFoundError: No cache, or no source to compare with.
-        StaleCacheError: The source has changed, or the cache is damaged.
-        ValueError: Later, if the data set has an image that is not in it.
+        StaleCacheError: The source has changed, the cache is damaged, or was
+            made with another ``stretch``.
+        ValueError: ``stretch`` is not a range. Later, if the data set has an
+            image that is not in it.
     """
 
     def __init__(
-        self, cache: str, source: str | None = None, check_source: bool = True
+        self,
+        cache: str,
+        source: str | None = None,
+        check_source: bool = True,
+        stretch: Sequence[float] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(stretch=stretch)
         self.cache = ImageCache(cache, source, check_source)
+        if self.cache.stretch != self.stretch:
+            raise StaleCacheError(
+                f'the cache {self.cache.folder} was made with '
+                f'stretch={self.cache.stretch}, and LoadCachedImage has '
+                f'stretch={self.stretch}: give it that of the cache, or '
+                'build the cache again'
+            )
 
     def _read(self, path: str) -> NDArray[np.uint8]:
         return self.cache.read(path)

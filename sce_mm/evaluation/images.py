@@ -1,5 +1,6 @@
 """Images as the published protocols show them to a frozen network."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ def crop_pipeline(
     crop: int,
     interpolation: str = 'bilinear',
     apply_orientation: bool = False,
+    stretch: Sequence[float] | None = None,
 ) -> list[dict[str, Any]]:
     """Shorter side to ``resize`` pixels, then the central square of ``crop``.
 
@@ -27,6 +29,7 @@ def crop_pipeline(
         interpolation: Of the resizing.
         apply_orientation: Turn images as their EXIF tag says; the loaders of
             the protocols do not.
+        stretch: As of ``LoadImage``.
 
     Raises:
         ValueError: The square is larger than the resized image.
@@ -37,7 +40,11 @@ def crop_pipeline(
             f'{crop} from {resize}'
         )
     return [
-        {'type': 'LoadImage', 'apply_orientation': apply_orientation},
+        {
+            'type': 'LoadImage',
+            'apply_orientation': apply_orientation,
+            'stretch': stretch,
+        },
         {
             'type': 'ResizeEdge',
             'scale': resize,

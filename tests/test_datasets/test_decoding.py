@@ -2,15 +2,19 @@
 
 import struct
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from image_files import encode, exif, photo, png16, tiff16
+from numpy.typing import NDArray
 from PIL import Image
 
-from sce_mm.datasets import UnreadableImageError, decode_image
+from sce_mm.datasets import UnreadableImageError, decode_image, decoding
 from sce_mm.datasets.decoding import jpeg_components
 
+Levels = NDArray[Any]
 RGB = np.asarray(photo())
 GREY = np.asarray(photo().convert('L'))
 GREY3 = np.repeat(GREY[..., None], 3, axis=2)
@@ -153,6 +157,100 @@ def test_what_is_no_image_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(UnreadableImageError, match=message):
         decode_image(data)
+
+
+RANDOM = np.random.default_rng(0)
+GREY12 = RANDOM.integers(0, 4096, (8, 9))
+RGB12 = RANDOM.integers(0, 4096, (8, 9, 3))
+THERMAL = RANDOM.integers(29000, 31000, (8, 9))
+FULL = RANDOM.integers(0, 65536, (8, 9))
+
+
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is logged, as in a process that has not spoken yet."""
+    lines: list[str] = []
+    monkeypatch.setattr(decoding, '_spoken', bytearray(1))
+    monkeypatch.setattr(
+        decoding, 'print_log', lambda message, **_: lines.append(message)
+    )
+    return lines
+
+
+@pytest.mark.parametrize('levels', [GREY12, THERMAL, RGB12])
+@pytest.mark.parametrize('write', [png16, tiff16])
+def test_levels_that_come_out_flat_are_warned_of_once(
+    warned: list[str], write: Callable[..., bytes], levels: Levels
+) -> None:
+    decode_image(write(levels))
+    decode_image(write(levels // 2))
+    (line,) = warned
+    assert f'from {levels.min()} to {levels.max()} of 65535' in line
+    assert 'stretch=' in line
+
+
+@pytest.mark.parametrize('levels', [FULL, FULL // 2, FULL * 0])
+def test_levels_that_fill_the_range_and_blank_images_are_not(
+    warned: list[str], levels: Levels
+) -> None:
+    decode_image(png16(levels))
+    decode_image(KINDS['png'][0])
+    decode_image(png16(GREY12), stretch=(0, 4095))
+    assert not warned
+
+
+WIDE = Image.fromarray((GREY12 << 9).astype(np.int32))
+CELSIUS = Image.fromarray((GREY12 / 64 - 20).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ('data', 'stretch', 'share'),
+    [
+        (png16(GREY12), (0, 4095), GREY12 / 4095),
+        (png16(RGB12), (0, 4095), RGB12 / 4095),
+        (tiff16(GREY12), (100, 3000), (GREY12 - 100) / 2900),
+        (tiff16(RGB12), (0, 4095), RGB12 / 4095),
+        (png16(THERMAL), (29000, 31000), (THERMAL - 29000) / 2000),
+        (png16(FULL), (0, 65535), FULL / 65535),
+        (encode(WIDE, 'TIFF'), (0, 4095 << 9), GREY12 / 4095),
+        (encode(CELSIUS, 'TIFF'), (-20, 40), GREY12 / 64 / 60),
+    ],
+)
+def test_the_ends_of_a_stretch_become_black_and_white(
+    data: bytes, stretch: tuple[float, float], share: Levels
+) -> None:
+    image = decode_image(data, stretch=stretch)[..., ::-1]
+    expected = np.atleast_3d(share.clip(0, 1) * 255)
+    assert np.abs(image - expected).max() < 0.501
+
+
+def test_a_stretch_leaves_transparency_and_8_bits_alone() -> None:
+    alpha = np.where(GREY12 < 2000, 0, 65535)
+    data = png16(np.dstack([RGB12, alpha]))
+    image = decode_image(data, stretch=(0, 4095))[..., ::-1]
+    opaque = np.rint(RGB12 * (255 / 4095))
+    expected = np.where(alpha[..., None] == 0, 255, opaque)
+    np.testing.assert_array_equal(image, expected)
+    for kind in ('png', 'jpeg', 'png rgba', 'png palette', 'gif animated'):
+        data = KINDS[kind][0]
+        np.testing.assert_array_equal(
+            decode_image(data, stretch=(0, 99)), decode_image(data)
+        )
+
+
+def test_a_16_bit_file_is_turned_as_its_exif_says() -> None:
+    data = bytearray(png16(GREY12))
+    chunk = b'eXIf' + exif(6).tobytes().removeprefix(b'Exif\0\0')
+    data[33:33] = (
+        struct.pack('>I', len(chunk) - 4)
+        + chunk
+        + struct.pack('>I', zlib.crc32(chunk))
+    )
+    turned, as_it_is = (
+        decode_image(bytes(data), apply_orientation=apply, stretch=(0, 4095))
+        for apply in (True, False)
+    )
+    np.testing.assert_array_equal(turned, np.rot90(as_it_is, -1))
 
 
 def test_a_file_damaged_inside_never_raises_anything_else() -> None:

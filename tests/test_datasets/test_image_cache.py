@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from image_files import encode, exif, photo
+from image_files import encode, exif, photo, png16
 from mmpretrain.registry import DATASETS
 
 import sce_mm.datasets.cache_building as building
@@ -183,6 +183,30 @@ def test_it_is_built_in_full_or_not_at_all(
         build_cache(str(source), out, 90, workers=0)
     with pytest.raises(FileExistsError, match='exists: remove it'):
         build_cache(str(source), source, 90)
+
+
+def test_a_cache_made_with_another_stretch_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / 'source'
+    source.mkdir()
+    levels = np.arange(72).reshape(8, 9) * 57
+    (source / 'a.png').write_bytes(png16(levels))
+    given = {'img_path': str(source / 'a.png')}
+    for stretch, others in (
+        ((0, 4095), (None, (0, 4096), (1, 4095))),
+        (None, ((0, 4095), (0, 65535))),
+    ):
+        folder = tmp_path / str(stretch)
+        build_cache(str(source), folder, 90, stretch=stretch)
+        cached = LoadCachedImage(str(folder), stretch=stretch)(given)
+        direct = LoadImage(stretch=stretch)(given)
+        np.testing.assert_array_equal(cached['img'], direct['img'])
+        for other in others:
+            with pytest.raises(StaleCacheError, match=r'stretch=.*stretch='):
+                LoadCachedImage(str(folder), stretch=other)
+    # One of an earlier version does not tell.
+    facts = folder / 'cache.json'
+    facts.write_text(facts.read_text().replace('"stretch": null,', ''))
+    LoadCachedImage(str(folder))
 
 
 @pytest.mark.integration

@@ -4,8 +4,9 @@ import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
-from image_files import encode, exif, photo
+from image_files import encode, exif, photo, png16
 from mmpretrain.registry import TRANSFORMS
 
 from sce_mm.datasets import LoadImage
@@ -120,6 +121,30 @@ def test_what_cannot_be_read_neither_blocks_nor_fills_the_memory(
     assert reason in line
 
 
+def test_a_stretch_is_that_of_all_images(tmp_path: Path) -> None:
+    """The same level is as bright in a dark image as in a light one."""
+    load = TRANSFORMS.build(dict(type='LoadImage', stretch=[1000, 2020]))
+    for name, others in (('dark', 1000), ('light', 2020)):
+        levels = np.full((8, 9), others)
+        levels[0, 0] = 1400
+        path = tmp_path / f'{name}.png'
+        path.write_bytes(png16(levels))
+        image = load(dict(img_path=str(path)))['img']
+        assert image[0, 0].tolist() == [100] * 3
+        assert image[1, 1].tolist() == [0 if name == 'dark' else 255] * 3
+
+
+@pytest.mark.parametrize(
+    'stretch',
+    [(0, 0), (9, 1), (1,), (1, 2, 3), 4095, 'all', (0, float('nan'))],
+)
+def test_a_stretch_that_is_no_range_is_refused_at_once(
+    stretch: object,
+) -> None:
+    with pytest.raises(ValueError, match=r'stretch must be .*\(low, high\)'):
+        LoadImage(stretch=stretch)  # type: ignore[arg-type]
+
+
 def test_names_that_are_not_utf8_are_read_and_reported(
     tmp_path: Path, warned: Warnings
 ) -> None:
@@ -150,7 +175,8 @@ def test_a_full_memory_reports_rather_than_hides() -> None:
 
 
 def test_it_pickles_and_shows_its_arguments() -> None:
-    load = pickle.loads(pickle.dumps(LoadImage(apply_orientation=False)))
-    assert repr(load) == (
-        'LoadImage(apply_orientation=False, backend_args=None)'
+    load = LoadImage(apply_orientation=False, stretch=[0, 4095])
+    assert repr(pickle.loads(pickle.dumps(load))) == (
+        'LoadImage(apply_orientation=False, backend_args=None, '
+        'stretch=(0.0, 4095.0))'
     )

@@ -232,3 +232,21 @@ def test_knn_on_two_folders_is_one_option(applied, tmp_path):
     linear = 'resnet18_sce-pre_1xb256-linear-steplr-100e_cifar10'
     with pytest.raises(ValueError, match='--knn is for pretraining'):
         applied(f'benchmarks/{linear}', *words)
+
+
+def test_knn_loads_images_with_the_stretch_of_the_training(applied, tmp_path):
+    for name in ('bank/a', 'bank/b', 'query/a', 'query/b'):
+        (tmp_path / name).mkdir(parents=True)
+        write_noise(tmp_path / name, 1)
+    words = ('--knn', str(tmp_path / 'bank'), str(tmp_path / 'query'))
+    key = 'train_dataloader.dataset.pipeline.0.stretch'
+    for options, stretch in (
+        ((), None),
+        (('--cfg-options', f'{key}=(0,4095)'), (0, 4095)),
+        (('--cfg-options', f'{key}=[7,99]'), (7, 99)),
+    ):
+        cfg = applied(RECIPES[0], *words, *options)
+        hook = config_edits.find_hook(cfg, 'OnlineKNNHook')
+        for part in ('bank', 'query'):
+            (load, *_) = hook[part]['dataset']['pipeline']
+            assert load['stretch'] == stretch

@@ -29,13 +29,21 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count(), help='that decode'
     )
+    parser.add_argument(
+        '--stretch',
+        type=float,
+        nargs=2,
+        metavar=('LOW', 'HIGH'),
+        help='levels that become black and white in images of more than 8\n'
+        'bits; LoadCachedImage is given the same: stretch=(LOW, HIGH)',
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     unreadable = build_cache(
-        args.data, args.out, args.short_side, args.workers
+        args.data, args.out, args.short_side, args.workers, args.stretch
     )
     cache = ImageCache(args.out)
     size = sum(x.stat().st_size for x in cache.folder.iterdir()) / 1e6
