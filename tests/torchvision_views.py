@@ -12,16 +12,17 @@ from torchvision.transforms import functional
 from sce_mm.datasets import ViewParams, image_ops
 
 Array = np.ndarray[Any, Any]
-# Largest deviation in levels of 255. One is rounding: the integer weights of
-# the resize, a blend that is cut or rounded, the integer weights of L, a mean
-# of L that lies near a half, a sum over taps. For the hue see image_ops.
+# Largest deviation in levels of 255. Half a level is rounding, the saturation
+# takes a rounded L beside; torchvision's weight of red ends a digit earlier.
+# One of the crop and of the blur is their integer weights. For the hue see
+# image_ops.
 BOUNDS = {
     'crop': 1,
-    'brightness': 1,
-    'contrast': 1,
-    'saturation': 1,
+    'brightness': 0.51,
+    'contrast': 0.55,
+    'saturation': 0.8,
     'hue': 12,
-    'grey': 1,
+    'grey': 0.6,
     'blur': 1,
     'solarise': 0,
     'flip': 0,
@@ -64,12 +65,11 @@ def stages(params: ViewParams, size: int) -> list[tuple[str, Any, Any]]:
         )
     ]
     for name, factor in params.jitter:
-        on = on_tensor if name == 'hue' else on_pil
-        theirs = on(getattr(functional, f'adjust_{name}'), factor)
+        theirs = on_tensor(getattr(functional, f'adjust_{name}'), factor)
         ours = partial(image_ops.JITTER[name], factor=factor)
         found.append((name, ours, theirs))
     if params.grey:
-        theirs = on_pil(functional.to_grayscale, 3)
+        theirs = on_tensor(functional.rgb_to_grayscale, 3)
         found.append(('grey', image_ops.to_grey, theirs))
     if params.blur_sigma is not None:
         sigma = params.blur_sigma

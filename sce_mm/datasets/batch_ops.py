@@ -1,11 +1,11 @@
 """The operations of :mod:`image_ops` on batches, on any device.
 
-Every function takes ``views`` [N, 3, h, w], BGR, float32 that holds whole
-levels from 0 to 255, and one value a view [N]; it returns such a tensor and
-leaves its arguments alone. Rounding and cutting are those of ``image_ops``,
-so both agree to one level. The hue alone is not made of 8-bit HSV here: it is
-that of torchvision's float tensors, from which ``image_ops`` is up to 12
-levels away. Nothing makes the host wait for the device.
+Every function takes ``views`` [N, 3, h, w], BGR, float32 levels from 0 to 255,
+and one value a view [N]; it returns such a tensor and leaves its arguments
+alone. Nothing is rounded: the results are those of torchvision's float tensors
+to 0.03 levels, and ``image_ops``, which rounds to 8 bits, agrees to one level
+an operation. Its hue, made in 8-bit HSV, is up to 12 levels away. Nothing
+makes the host wait for the device.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate
 
-from .image_ops import MAX_BLUR_RADIUS, TRUNCATE
+from .image_ops import MAX_BLUR_RADIUS
 
 # Weights of L for B, G and R.
 _LUMA = (0.114, 0.587, 0.299)
@@ -52,23 +52,23 @@ def resized_crops(
                 antialias=True,
             )
         )
-    return _levels(torch.cat(crops))
+    return torch.cat(crops)
 
 
 def adjust_brightness(views: Tensor, factors: Tensor) -> Tensor:
-    """``factor * view``."""
-    return _levels(_wide(factors) * views + TRUNCATE)
+    """``factor * view``, clipped."""
+    return (_wide(factors) * views).clamp(0, 255)
 
 
 def adjust_contrast(views: Tensor, factors: Tensor) -> Tensor:
-    """``factor * view + (1 - factor) * m``, m the rounded mean of L."""
-    mean = (_luma(views).mean(dim=(1, 2, 3)) + 0.5).floor()
-    return _blend(views, _wide(mean), factors)
+    """``factor * view + (1 - factor) * m``, clipped, m the mean of L."""
+    mean = _luma(views).mean(dim=(1, 2, 3), keepdim=True)
+    return _blend(views, mean, factors)
 
 
 def adjust_saturation(views: Tensor, factors: Tensor) -> Tensor:
-    """``factor * view + (1 - factor) * L``."""
-    return _blend(views, _levels(_luma(views)), factors)
+    """``factor * view + (1 - factor) * L``, clipped."""
+    return _blend(views, _luma(views), factors)
 
 
 def adjust_hue(views: Tensor, factors: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ def adjust_hue(views: Tensor, factors: Tensor) -> Tensor:
     value = views.amax(dim=1)
     chroma = value - views.amin(dim=1)
     # Grey pixels have no hue, and keep their level with any.
-    divisor = chroma.clamp_min(1.0)
+    divisor = torch.where(chroma > 0, chroma, 1.0)
     hue = torch.where(
         value == red,
         (green - blue) / divisor,
@@ -98,12 +98,12 @@ def adjust_hue(views: Tensor, factors: Tensor) -> Tensor:
         place = (hue + offset).remainder(6)
         share = torch.minimum(place, 4 - place).clamp(0, 1)
         channels.append(value - chroma * share)
-    return _levels(torch.stack(channels, dim=1))
+    return torch.stack(channels, dim=1)
 
 
 def to_grey(views: Tensor, _: Tensor) -> Tensor:
     """L = 0.299 R + 0.587 G + 0.114 B in all three channels."""
-    return _levels(_luma(views)).expand_as(views)
+    return _luma(views).expand_as(views)
 
 
 def gaussian_blur(views: Tensor, sigmas: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ def gaussian_blur(views: Tensor, sigmas: Tensor) -> Tensor:
     rows = conv2d(rows, weights, groups=groups)
     columns = _reflected(rows, dim=2)
     blurred = conv2d(columns, weights.transpose(2, 3), groups=groups)
-    return _levels(blurred.view_as(views))
+    return blurred.view_as(views)
 
 
 def solarise(views: Tensor, thresholds: Tensor) -> Tensor:
@@ -150,10 +150,6 @@ def _wide(values: Tensor) -> Tensor:
     return values.view(-1, 1, 1, 1)
 
 
-def _levels(views: Tensor) -> Tensor:
-    return views.round().clamp(0, 255)
-
-
 def _luma(views: Tensor) -> Tensor:
     blue, green, red = views.split(1, dim=1)
     return _LUMA[0] * blue + _LUMA[1] * green + _LUMA[2] * red
@@ -161,7 +157,7 @@ def _luma(views: Tensor) -> Tensor:
 
 def _blend(views: Tensor, others: Tensor, factors: Tensor) -> Tensor:
     factors = _wide(factors)
-    return _levels(factors * views + (1 - factors) * others + TRUNCATE)
+    return (factors * views + (1 - factors) * others).clamp(0, 255)
 
 
 def _reflected(views: Tensor, dim: int) -> Tensor:

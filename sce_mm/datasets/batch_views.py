@@ -31,7 +31,7 @@ def make_views(
             host.
 
     Returns:
-        Float32 that holds whole levels, BGR.
+        Float32 levels from 0 to 255, not rounded, BGR.
     """
     rows_NVR = torch.stack(list(params))
     device = images[0].device

@@ -1,12 +1,16 @@
-"""Operations on uint8 BGR images, equal in meaning to torchvision's on PIL.
+"""Operations on uint8 BGR images, equal in meaning to torchvision's.
 
 Every function takes ``image`` [h, w, 3] uint8 in BGR order and returns a new
-contiguous array; none writes into its argument. Largest deviation from
-torchvision for the same parameters on photographs, in levels out of 255:
-0 for solarise and flip; 1 for crop, brightness, contrast, saturation and grey
-on PIL images, and for the blur on tensors, by rounding; 12 for hue on float
-tensors (0.3 on average), where 8-bit HSV rounds the hue and its shift to 1/256
-turn and a channel moves 6 levels in each; PIL's own are further on average.
+contiguous array; none writes into its argument. Results are those of
+torchvision's float tensors, rounded to the nearest level: PIL cuts the
+fraction of a blend, which darkens a view by half a level an operation.
+
+Largest deviation from torchvision for the same parameters on photographs, in
+levels out of 255: 0 for solarise and flip; 0.6 for brightness, contrast and
+grey, 0.8 for saturation, 1 for the blur on float tensors and for the crop on
+PIL images, by rounding; 12 for hue on float tensors (0.3 on average), where
+8-bit HSV rounds the hue and its shift to 1/256 turn and a channel moves 6
+levels in each; PIL's own are further on average.
 """
 
 from __future__ import annotations
@@ -22,9 +26,6 @@ from torch.nn.functional import interpolate
 
 Image = NDArray[np.uint8]
 
-# PIL cuts the fraction of a blend where OpenCV rounds. A shift by slightly
-# less than one half turns the one into the other.
-TRUNCATE = -0.499
 # The paper's GPU views use a 23 x 23 kernel for every crop size.
 MAX_BLUR_RADIUS = 11
 
@@ -55,9 +56,9 @@ def adjust_brightness(image: Image, factor: float) -> Image:
 
 
 def adjust_contrast(image: Image, factor: float) -> Image:
-    """``factor * image + (1 - factor) * m``, m the rounded mean of L."""
+    """``factor * image + (1 - factor) * m``, clipped, m the mean of L."""
     blue, green, red, _ = cv2.mean(image)
-    mean = math.floor(0.114 * blue + 0.587 * green + 0.299 * red + 0.5)
+    mean = 0.114 * blue + 0.587 * green + 0.299 * red
     return _blend(image, image, factor, 0.0, (1 - factor) * mean)
 
 
@@ -72,9 +73,11 @@ def adjust_hue(image: Image, factor: float) -> Image:
     PIL cuts the shift to whole 1/255 turns, here it is rounded to 1/256:
     closer to torchvision's float tensors (the paper's views) than PIL is.
     """
-    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV_FULL)
     # uint8 wraps around as the circle does.
     shift = np.uint8(round(256 * factor) % 256)
+    if not shift:  # 8-bit HSV would move pixels by up to 8 levels
+        return image.copy()
+    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV_FULL)
     hue = cv2.extractChannel(hsv, 0) + shift
     cv2.insertChannel(hue, hsv, 0)
     return _image(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR_FULL))
@@ -92,7 +95,7 @@ def gaussian_blur(image: Image, sigma: float) -> Image:
     Equals the 23 x 23 kernel of the paper's GPU views: taps further out than
     3.5 sigma move a pixel by less than 0.2 levels and are left out. PIL's
     blur (the paper's CPU views) approximates the same Gaussian by box
-    filters: 0.4 levels on average, more at the border, which it extends.
+    filters and extends the border; docs/method.md says how far off it is.
     """
     radius = min(math.ceil(3.5 * sigma), MAX_BLUR_RADIUS)
     kernel = cv2.getGaussianKernel(2 * radius + 1, sigma)
@@ -126,10 +129,8 @@ JITTER: Mapping[str, Callable[[Image, float], Image]] = {
 def _blend(
     image: Image, other: Image, factor: float, weight: float, offset: float
 ) -> Image:
-    """``factor * image + weight * other + offset``, cut and clipped."""
-    return _image(
-        cv2.addWeighted(image, factor, other, weight, offset + TRUNCATE)
-    )
+    """``factor * image + weight * other + offset``, clipped."""
+    return _image(cv2.addWeighted(image, factor, other, weight, offset))
 
 
 def _image(array: object) -> Image:

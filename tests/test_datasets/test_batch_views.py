@@ -15,10 +15,9 @@ from sce_mm.datasets.view_params import draw_params
 from sce_mm.datasets.view_tensors import pack_params
 
 Array = np.ndarray[Any, Any]
-# Levels of 255 between the operations on batches and those on single images.
-TO_SINGLE = {**BOUNDS, 'brightness': 0, 'contrast': 0}
-# Torchvision's hue of floats is ours, up to rounding to a level.
-TO_TORCHVISION = {**BOUNDS, 'hue': 0.51}
+# Largest deviation from torchvision's float tensors, levels of 255; the crop
+# is compared with PIL's, which rounds.
+TO_TORCHVISION = {**dict.fromkeys(BOUNDS, 0.03), 'crop': 1}
 
 
 def planes(view: Array) -> torch.Tensor:
@@ -65,25 +64,19 @@ def test_each_operation_is_that_of_single_images_and_torchvisions(
 ) -> None:
     single = dict.fromkeys(BOUNDS, -1.0)
     torchvision = dict.fromkeys(BOUNDS, -1.0)
-    differing: dict[str, list[float]] = {stage: [] for stage in BOUNDS}
     images = 2 * bgr_photographs()
     for view, params in zip(images, drawn(name, images, 7), strict=True):
         for stage, ours_of, theirs_of in stages(params, 64):
             ours = batch_stage(stage, view, params, 64)
-            assert (ours == ours.round()).all()
             theirs = np.clip(theirs_of(view), 0, 255)
             view = ours_of(view)
             far = np.abs(ours - view)
             single[stage] = max(single[stage], far.max())
-            differing[stage].append((far > 0).mean())
             far = np.abs(ours[..., ::-1] - theirs)
             torchvision[stage] = max(torchvision[stage], far.max())
     for stage in BOUNDS:
-        assert single[stage] <= TO_SINGLE[stage], stage
+        assert single[stage] <= BOUNDS[stage], stage
         assert torchvision[stage] <= TO_TORCHVISION[stage], stage
-        # One level of the crop comes of integer weights, in a tenth of all.
-        if stage not in ('crop', 'hue') and differing[stage]:
-            assert np.mean(differing[stage]) < 0.005, stage
     aug = AUGMENTATIONS[name]
     assert (single['hue'] >= 0) == (aug.jitter_prob > 0)
     assert (single['blur'] >= 0) == (aug.blur_prob > 0)
@@ -106,9 +99,9 @@ def test_whole_views_are_those_of_single_images(name: str) -> None:
         (hue if 'hue' in dict(one.jitter) else plain).append(far)
     # The one level of the crop; rounding after a blur might double it.
     assert np.max(plain) <= 2
-    assert np.mean(plain) < 0.12
+    assert np.mean(plain) < 0.3
     if hue:
-        assert np.mean(hue) < 0.5
+        assert np.mean(hue) < 0.65
         assert np.quantile(hue, 0.999) <= 8
     for image, view, one in zip(images, pixels(small), other, strict=True):
         assert np.abs(view - apply_params(image, one, 9)).max() <= 1
@@ -124,7 +117,7 @@ def test_a_view_does_not_depend_on_its_batch() -> None:
         make_views([image], [row])[0]
         for image, row in zip(tensors, rows, strict=True)
     ]
-    assert torch.equal(together, torch.cat(alone))
+    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-3)
     # Images of one size may come stacked.
     stacked = torch.stack([tensors[0]] * 2)
     (views,) = make_views(stacked, torch.stack([rows[0]] * 2))
@@ -138,7 +131,7 @@ def test_blur_of_small_views_and_of_no_deviation(size: int) -> None:
     blurred = OPERATIONS['blur'](view, sigmas)
     assert torch.equal(blurred[0], view[0])
     flat = torch.full_like(view, 77.0)
-    assert torch.equal(OPERATIONS['blur'](flat, sigmas), flat)
+    torch.testing.assert_close(OPERATIONS['blur'](flat, sigmas), flat)
     assert size == 1 or not torch.equal(blurred[1], view[1])
 
 

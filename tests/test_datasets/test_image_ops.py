@@ -62,12 +62,12 @@ def test_resized_crop(
 @pytest.mark.parametrize('name', ['brightness', 'contrast', 'saturation'])
 def test_jitter_blends(photo: Array, name: str, factor: float) -> None:
     ours = image_ops.JITTER[name](bgr(photo), factor)
-    theirs = getattr(functional, f'adjust_{name}')(
-        Image.fromarray(photo), factor
-    )
-    largest, mean = deviation(ours, theirs)
-    assert largest <= 1
-    assert mean < 0.2
+    adjust = getattr(functional, f'adjust_{name}')
+    assert deviation(ours, adjust(Image.fromarray(photo), factor))[0] <= 1
+    exact = 255 * adjust(tensor(photo).double() / 255, factor)
+    difference = ours[..., ::-1] - exact.permute(1, 2, 0).numpy()
+    assert np.abs(difference).max() < 0.8
+    assert (ours == bgr(photo)).all() or factor != 1
 
 
 @pytest.mark.parametrize('factor', [-0.1, -0.034, 0.0, 0.05, 0.1, 0.5])
@@ -84,6 +84,14 @@ def test_hue_lies_as_near_to_the_exact_result_as_pil(
     assert mean < 1.5
     of_pil = np.abs(np.asarray(pil).astype(int) - exact).mean()
     assert deviation(ours, exact)[1] < of_pil + 0.1
+
+
+@pytest.mark.parametrize('factor', [0.0, 0.0019, -0.0019, 1.0])
+def test_a_hue_that_rounds_to_no_shift_changes_nothing(
+    photo: Array, factor: float
+) -> None:
+    image = bgr(photo)
+    assert (image_ops.adjust_hue(image, factor) == image).all()
 
 
 @pytest.mark.parametrize('sigma', [0.1, 0.37, 1.0, 1.6, 2.0])

@@ -5,8 +5,10 @@ a bound that has a reason. With parameters drawn by each side, the views must
 have the same statistics.
 """
 
+from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,13 +16,17 @@ from image_files import photographs
 from PIL import Image
 from scipy.stats import ks_2samp
 from torchvision import transforms
+from torchvision.transforms import functional
 from torchvision_views import BOUNDS, pil_hue, stages
 
 from sce_mm.datasets import (
     AUGMENTATIONS,
     Augmentation,
+    ViewParams,
     apply_params,
+    batch_ops,
     draw_params,
+    image_ops,
 )
 
 Array = np.ndarray[Any, Any]
@@ -56,6 +62,42 @@ def test_the_same_parameters_give_the_same_pixels(name: str) -> None:
     assert (worst['blur'] >= 0) == (aug.blur_prob > 0)
     assert (worst['solarise'] >= 0) == (aug.solarise_prob > 0)
     assert min(worst['crop'], worst['flip']) >= 0
+
+
+def jittered(view: Array, params: ViewParams) -> tuple[Array, Array, Array]:
+    """RGB: of single images, of batches, of torchvision's float tensors."""
+    batch = torch.from_numpy(view.transpose(2, 0, 1)[None].copy()).float()
+    exact = batch[0].flip(0).double() / 255
+    for name, factor in params.jitter:
+        view = image_ops.JITTER[name](view, factor)
+        batch = batch_ops.OPERATIONS[name](batch, torch.tensor([factor]))
+        exact = getattr(functional, f'adjust_{name}')(exact, factor)
+    return (
+        view[..., ::-1].transpose(2, 0, 1).astype(np.float64),
+        batch[0].flip(0).double().numpy(),
+        255 * exact.numpy(),
+    )
+
+
+@pytest.mark.parametrize('hue', [0.0, 0.1])
+@pytest.mark.parametrize('cells', [4, 32])
+def test_a_jitter_makes_views_neither_darker_nor_brighter(
+    hue: float, cells: int
+) -> None:
+    rng = np.random.default_rng(11)
+    aug = replace(AUGMENTATIONS['strong'], jitter_prob=1.0, hue=hue)
+    found = []
+    for _ in range(150):
+        coarse = rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
+        view = cv2.resize(coarse, (32, 32))
+        found.append(jittered(view, draw_params(aug, 32, 32, rng)))
+    single, batch, exact = map(np.stack, zip(*found, strict=True))
+    # Weights of L that differ in the fourth digit.
+    assert np.abs(batch - exact).max() < 0.05
+    # 8-bit HSV loses a tenth of a level; cutting would lose 1.3.
+    assert abs((single - exact).mean()) < (0.15 if hue else 0.02)
+    # Three roundings, which the next operation may enlarge.
+    assert hue or np.abs(single - batch).max() < 3
 
 
 def torchvision_pipeline(aug: Augmentation, size: int) -> Any:
