@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 from image_files import photographs
-from PIL import Image
+from PIL import Image, ImageFilter
 from scipy.stats import ks_2samp
 from torchvision import transforms
 from torchvision.transforms import functional
-from torchvision_views import BOUNDS, pil_hue, stages
+from torchvision_views import BOUNDS, pil, pil_hue, stages
 
 from sce_mm.datasets import (
     AUGMENTATIONS,
@@ -64,18 +64,21 @@ def test_the_same_parameters_give_the_same_pixels(name: str) -> None:
     assert min(worst['crop'], worst['flip']) >= 0
 
 
-def jittered(view: Array, params: ViewParams) -> tuple[Array, Array, Array]:
-    """RGB: of single images, of batches, of torchvision's float tensors."""
+def jittered(view: Array, params: ViewParams) -> tuple[Array, ...]:
+    """RGB of single images, batches, and torchvision's floats and PIL."""
+    cut = pil(view)
     batch = torch.from_numpy(view.transpose(2, 0, 1)[None].copy()).float()
     exact = batch[0].flip(0).double() / 255
     for name, factor in params.jitter:
         view = image_ops.JITTER[name](view, factor)
         batch = batch_ops.OPERATIONS[name](batch, torch.tensor([factor]))
-        exact = getattr(functional, f'adjust_{name}')(exact, factor)
+        adjust = getattr(functional, f'adjust_{name}')
+        exact, cut = adjust(exact, factor), adjust(cut, factor)
     return (
         view[..., ::-1].transpose(2, 0, 1).astype(np.float64),
         batch[0].flip(0).double().numpy(),
         255 * exact.numpy(),
+        np.asarray(cut, np.float64).transpose(2, 0, 1),
     )
 
 
@@ -91,13 +94,31 @@ def test_a_jitter_makes_views_neither_darker_nor_brighter(
         coarse = rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
         view = cv2.resize(coarse, (32, 32))
         found.append(jittered(view, draw_params(aug, 32, 32, rng)))
-    single, batch, exact = map(np.stack, zip(*found, strict=True))
+    single, batch, exact, cut = map(np.stack, zip(*found, strict=True))
     # Weights of L that differ in the fourth digit.
     assert np.abs(batch - exact).max() < 0.05
-    # 8-bit HSV loses a tenth of a level; cutting would lose 1.3.
+    # 8-bit HSV loses a tenth of a level.
     assert abs((single - exact).mean()) < (0.15 if hue else 0.02)
+    assert -1.6 < (cut - exact).mean() < -1.1
     # Three roundings, which the next operation may enlarge.
     assert hue or np.abs(single - batch).max() < 3
+
+
+@pytest.mark.parametrize(
+    ('size', 'low', 'high'), [(32, 0.6, 1.1), (224, 0.3, 0.5)]
+)
+def test_the_blur_of_pil_is_as_far_off_as_the_docs_say(
+    size: int, low: float, high: float
+) -> None:
+    for sigma in (0.5, 1.0, 1.5, 2.0):
+        far = []
+        for rgb in photographs().values():
+            view = image_ops.resized_crop(rgb, 0, 0, *rgb.shape[:2], size)
+            blur = ImageFilter.GaussianBlur(sigma)
+            theirs = np.asarray(Image.fromarray(view).filter(blur), np.float64)
+            ours = image_ops.gaussian_blur(view, sigma)
+            far.append(np.abs(ours - theirs).mean())
+        assert low <= np.mean(far) <= high
 
 
 def torchvision_pipeline(aug: Augmentation, size: int) -> Any:

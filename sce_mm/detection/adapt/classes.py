@@ -80,7 +80,9 @@ def class_problems(cfg: Config) -> Iterator[str]:
         classes, categories = labels.classes, labels.categories
         missing = [name for name in classes if name not in categories]
         found = [name for name in categories if name in classes]
-        if missing:
+        if missing == list(classes):
+            reason = 'none of them in the file'
+        elif missing:
             reason = f'{names(missing)} not in the file'
         elif found != list(classes):
             reason = 'another order, or a name twice'
