@@ -7,11 +7,15 @@ registries of mmpretrain. What detection needs is in ``sce_mm.detection``.
 from contextlib import redirect_stdout
 from importlib import import_module
 from io import StringIO
+from typing import Any
 
 from .compat import check_stack, starts_light
 from .version import __version__
 
-__all__ = ['__version__', 'register']
+# What a notebook needs, from sce_mm.models.
+_MODELS = ('SCE', 'MemoryQueue', 'SCEHead', 'SCELoss', 'sce_loss')
+
+__all__ = ['__version__', 'register', *_MODELS]
 
 
 def register() -> None:
@@ -25,6 +29,12 @@ def register() -> None:
     with redirect_stdout(StringIO()):
         for name in ('datasets', 'engine', 'evaluation', 'models', 'transfer'):
             import_module(f'{__name__}.{name}')
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODELS:
+        return getattr(import_module(f'{__name__}.models'), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 # The doctor examines broken stacks: it must start on them.

@@ -167,10 +167,10 @@ def set_knn(
         size = len(LabelledImages(data_root=bank))
         hook = {'type': 'OnlineKNNHook', 'k': max(1, min(20, size // 2))}
     remove_hooks(cfg, 'OnlineKNNHook')
-    cfg.setdefault('default_hooks', {})['online_knn'] = {
-        **hook,
-        'bank': loader(bank),
-        'query': loader(query),
+    online = {**hook, 'bank': loader(bank), 'query': loader(query)}
+    cfg.default_hooks = {
+        **(cfg.get('default_hooks') or {}),
+        'online_knn': online,
     }
 
 

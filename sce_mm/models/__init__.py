@@ -2,7 +2,7 @@
 
 from .algorithms import SCE
 from .heads import SCEHead
-from .losses import SCELoss
+from .losses import SCELoss, sce_loss
 from .utils import MemoryQueue, MomentumEncoder, ViewPreprocessor
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     'SCEHead',
     'SCELoss',
     'ViewPreprocessor',
+    'sce_loss',
 ]

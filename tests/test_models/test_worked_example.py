@@ -4,6 +4,9 @@ Computed there in NumPy and, for the variants that it has, with the official
 functions. Rows are normalised; temperatures are 0.1 and 0.07.
 """
 
+import doctest
+from importlib import import_module
+
 import numpy as np
 import pytest
 import reference
@@ -201,3 +204,14 @@ def test_targets_and_predictions_of_the_oracle(
         assert target == pytest.approx(targets[i], abs=6e-7)
         if predictions:
             assert prediction == pytest.approx(predictions[i], abs=6e-7)
+
+
+def test_the_function_of_one_pair_is_the_module():
+    from sce_mm import sce_loss
+
+    rows = (torch.as_tensor(each) for each in (QUERIES, KEYS, QUEUE))
+    assert sce_loss(*rows).item() == near(2.414664235)
+    module = import_module('sce_mm.models.losses.sce_loss')
+    result = doctest.testmod(module)
+    assert result.attempted
+    assert not result.failed

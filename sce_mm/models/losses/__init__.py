@@ -1,5 +1,5 @@
 """Losses."""
 
-from .sce_loss import SCELoss
+from .sce_loss import SCELoss, sce_loss
 
-__all__ = ['SCELoss']
+__all__ = ['SCELoss', 'sce_loss']

@@ -255,3 +255,43 @@ class SCELoss(nn.Module):
                 loss, self.target_temperature
             ),
         }
+
+
+def sce_loss(
+    queries: Tensor,
+    keys: Tensor,
+    queue: Tensor,
+    temperature: float = 0.1,
+    target_temperature: float = 0.07,
+    coeff: float = 0.5,
+) -> Tensor:
+    """The SCE loss of one pair of views, for a training loop of one's own.
+
+    >>> import torch
+    >>> from torch.nn.functional import normalize
+    >>> queries = normalize(torch.tensor([(4.0, 3, 0), (0, 5, 12)]))
+    >>> keys = normalize(torch.tensor([(3.0, 4, 0), (0, 3, 4)]))
+    >>> queue = normalize(torch.tensor([(0.0, 0, 1), (4, -3, 0), (0, -3, 4)]))
+    >>> print(f'{sce_loss(queries, keys, queue):.4f}')
+    2.4147
+
+    Args:
+        queries: Online embeddings of one view, ``[N, D]``, L2-normalised,
+            with gradient.
+        keys: Target embeddings of the other view of the same images,
+            ``[N, D]``, L2-normalised.
+        queue: Target embeddings of earlier images, ``[K, D]``.
+        temperature: As of :class:`SCELoss`.
+        target_temperature: As of :class:`SCELoss`.
+        coeff: As of :class:`SCELoss`.
+
+    Returns:
+        The mean over the batch, a scalar.
+
+    Raises:
+        ValueError: A number is out of range, shapes do not fit, or rows are
+            not normalised (looked at in every call, which makes the host wait
+            for a GPU; :class:`SCELoss` looks once).
+    """
+    loss = SCELoss(temperature, target_temperature, coeff)
+    return loss([queries], [keys], [(0, 0)], queue)['loss']
