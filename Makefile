@@ -6,7 +6,7 @@ PYTEST := $(PY) -m pytest
 STEP := $(PY) -W ignore tools/benchmarks/step.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit integration lint format types doctor \
+.PHONY: help setup demo test test-tools test-rest unit integration lint format types doctor \
         parity evidence benchmarks test-upstream wheel audit lock clean
 
 help: ## list the verbs
@@ -18,8 +18,18 @@ setup: ## make or update .venv
 demo: setup ## pretrain, transfer to a detector, compare, write a report
 	$(PY) tools/demo/run.py
 
+# Two processes side by side, of about the same length; neither may take the
+# cores of the other.
+TOOLS := tests/test_tools tests/test_demo tests/test_packaging
+
 test: lint types ## everything that must pass: lint, types, all tests
-	$(PYTEST) -m "not evidence"
+	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j2 -O test-tools test-rest
+
+test-tools:
+	$(PYTEST) -q -m "not evidence" $(TOOLS)
+
+test-rest:
+	$(PYTEST) -q -m "not evidence" $(TOOLS:%=--ignore %)
 
 unit: setup ## the fast tests
 	$(PYTEST) -m "not integration and not evidence"
