@@ -132,6 +132,6 @@ def expectation(bfloat16: bool) -> str:
         )
     return (
         'This processor has no bfloat16, so SCE is trained in float32: about '
-        '16 minutes in all on two cores, and numbers some points away from '
-        'those in README. The installation is as it should be'
+        '16 minutes in all on two cores, and other numbers than those in '
+        'README. The installation is as it should be'
     )
