@@ -125,8 +125,8 @@ def gaussian_blur(views: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def solarise(views: Tensor, thresholds: Tensor) -> Tensor:
-    """Invert the pixels at or above the threshold."""
-    return torch.where(views < _wide(thresholds), views, 255 - views)
+    """Invert the pixels that round to the threshold or above it."""
+    return torch.where(views < _wide(thresholds) - 0.5, views, 255 - views)
 
 
 def horizontal_flip(views: Tensor, _: Tensor) -> Tensor:

@@ -201,7 +201,7 @@ def _to_8_bits(
     colours, alpha = levels[..., :3], levels[..., 3:]
     if stretch is None:
         _refuse_unknown_range(colours)
-        _speak_of_few_levels(int(colours.min()), int(colours.max()))
+        _speak_of_few_levels(colours)
     full = 0, 65535
     pixels = np.concatenate(
         [_narrowed(colours, *(stretch or full)), _narrowed(alpha, *full)], 2
@@ -258,9 +258,14 @@ def _refuse_unknown_range(levels: NDArray[Any]) -> None:
         )
 
 
-def _speak_of_few_levels(low: int, high: int) -> None:
+def _speak_of_few_levels(levels: NDArray[Any]) -> None:
+    if _spoken[0]:
+        return
+    # A dead or hot pixel of the camera is no content.
+    low = int(np.percentile(levels, 0.1, method='lower'))
+    high = int(np.percentile(levels, 99.9, method='higher'))
     # An image of one level may well be meant so.
-    if not 0 < high - low < _FEW_LEVELS or _spoken[0]:
+    if not 0 < high - low < _FEW_LEVELS:
         return
     _spoken[0] = 1
     print_log(

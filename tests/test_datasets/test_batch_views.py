@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from image_files import photographs
+from torchvision.transforms.functional import solarize
 from torchvision_views import BOUNDS, stages
 
 from sce_mm.datasets import AUGMENTATIONS, ViewParams, apply_params
-from sce_mm.datasets.batch_ops import OPERATIONS, resized_crops
+from sce_mm.datasets.batch_ops import OPERATIONS, resized_crops, solarise
 from sce_mm.datasets.batch_views import make_views
 from sce_mm.datasets.view_params import draw_params
 from sce_mm.datasets.view_tensors import pack_params
@@ -148,3 +149,11 @@ def test_grey_pixels_keep_their_level_under_any_hue() -> None:
     grey = torch.arange(256.0).expand(3, 3, 1, 256)
     turned = OPERATIONS['hue'](grey, torch.tensor([-0.5, 0.03, 0.5]))
     assert torch.equal(turned, grey)
+
+
+def test_unrounded_levels_are_solarised_as_float_tensors_are():
+    levels = torch.tensor([127.4, 127.5, 127.6, 128.0]).view(1, 1, 1, 4)
+    views = levels.expand(1, 3, 1, 4)
+    found = solarise(views, torch.tensor([128.0]))
+    expected = 255 * solarize(views / 255, 0.5)
+    torch.testing.assert_close(found, expected)

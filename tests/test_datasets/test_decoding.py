@@ -303,3 +303,15 @@ def test_the_components_of_a_jpeg_are_read_from_its_header() -> None:
     assert jpeg_components(KINDS['jpeg grey'][0]) == 1
     assert jpeg_components(KINDS['jpeg cmyk'][0]) == 4
     assert jpeg_components(KINDS['jpeg'][0][:40]) == 0
+
+
+def test_dead_and_hot_pixels_do_not_hide_a_flat_image(
+    warned: list[str],
+) -> None:
+    levels = np.random.default_rng(0).integers(
+        7000, 9000, (64, 64), dtype=np.uint16
+    )
+    levels[0, 0], levels[9, 9] = 0, 65535
+    decode_image(png16(levels))
+    (line,) = warned
+    assert 'stretch=' in line
