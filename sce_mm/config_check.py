@@ -47,8 +47,8 @@ BY_NAME = (
     'the hooks of the recipes have names, not positions: '
     'default_hooks.momentum_update.momentum instead of '
     'custom_hooks[0].momentum, likewise transfer_meta, preemption, '
-    'numerical_guard, collapse_monitor, online_knn, pretrained_backbone, '
-    'best_and_last and verify_transfer; custom_hooks is for hooks of your own'
+    'numerical_guard, collapse_monitor, online_knn, pretrained_backbone and '
+    'best_and_last; custom_hooks is for hooks of your own'
 )
 
 
