@@ -3,7 +3,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
-STEP := $(PY) -W ignore tools/benchmarks/step.py
+STEP := $(PY) -W ignore tools/dev/speed/step.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-tools test-rest unit integration lint format types doctor \
@@ -20,7 +20,7 @@ demo: setup ## pretrain, transfer to a detector, compare, write a report
 
 # Two processes side by side, of about the same length; neither may take the
 # cores of the other.
-TOOLS := tests/test_tools tests/test_demo tests/test_packaging
+TOOLS := tests/test_tools tests/test_analysis tests/test_demo tests/test_dev
 
 test: lint types ## everything that must pass: lint, types, all tests
 	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j2 -O test-tools test-rest
@@ -52,13 +52,13 @@ doctor: setup ## say what is installed and whether it works
 	$(PY) -m sce_mm.doctor
 
 parity: setup ## replay the traces of the official implementation
-	$(PY) -W ignore tools/analysis_tools/replay_trace.py tests/data/traces/*.npz
+	$(PY) -W ignore tests/oracle/replay_trace.py tests/oracle/traces/*.npz
 
 evidence: setup ## long runs on real data, not part of the gate
 	$(PYTEST) -m evidence
 
 benchmarks: setup ## measure speed again, renew docs/benchmarks.md
-	$(PY) -W ignore tools/benchmarks/loss.py --json docs/benchmarks/loss.json
+	$(PY) -W ignore tools/dev/speed/loss.py --json docs/benchmarks/loss.json
 	$(STEP) --json docs/benchmarks/step-1.json
 	$(STEP) --channels-last --json docs/benchmarks/step-2.json
 	$(STEP) --channels-last --precision bfloat16 \
@@ -66,11 +66,11 @@ benchmarks: setup ## measure speed again, renew docs/benchmarks.md
 	$(STEP) --setting resnet50-224 --channels-last \
 	    --json docs/benchmarks/step-4.json
 	for each in memory views multicrop evaluation coco_metric; do \
-	    $(PY) -W ignore tools/benchmarks/$$each.py \
+	    $(PY) -W ignore tools/dev/speed/$$each.py \
 	        --json docs/benchmarks/$$each.json || exit 1; \
 	done
-	PYTHON=$(PY) tools/benchmarks/estimates.sh docs/benchmarks
-	$(PY) tools/benchmarks/plots.py
+	PYTHON=$(PY) tools/dev/speed/estimates.sh docs/benchmarks
+	$(PY) tools/dev/speed/plots.py
 
 test-upstream: ## unit tests and a pretraining run on upstream OpenMMLab
 	@$(PYTHON) tools/dev/setup_env.py upstream

@@ -9,7 +9,7 @@ from importlib import import_module
 from io import StringIO
 from typing import Any
 
-from .compat import check_stack, starts_light
+from .doctor.version_gate import check_stack, starts_light
 from .version import __version__
 
 # What a notebook needs, from sce_mm.models.

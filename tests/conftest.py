@@ -16,11 +16,11 @@ with warnings.catch_warnings():
     warnings.simplefilter('ignore')
     from mmengine.registry import DefaultScope
 
-    from sce_mm import process_end
+    from sce_mm.cli import exit as process_end
 
 ROOT = Path(__file__).parents[1]
-# tests/reference.py, the oracle, and the fixtures' helpers.
-sys.path.insert(0, str(Path(__file__).parent))
+# The oracles of the method, and what several test files build with.
+sys.path[:0] = [str(ROOT / 'tests' / each) for each in ('oracle', 'helpers')]
 
 
 @pytest.fixture(autouse=True, scope='session')

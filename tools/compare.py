@@ -94,8 +94,8 @@ def main() -> None:
     import sce_mm
 
     sce_mm.register()
-    from comparison.report import write_report
-    from comparison.stages import Comparison
+    from sce_mm.detection.comparison.report import write_report
+    from sce_mm.detection.comparison.stages import Comparison
 
     args.out.mkdir(parents=True, exist_ok=True)
     try:
@@ -110,6 +110,6 @@ def main() -> None:
 
 if __name__ == '__main__':
     __starts_light__ = True
-    from sce_mm.process_end import run_command
+    from sce_mm.cli.exit import run_command
 
     run_command(main)

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 from types import FrameType
 
-# Those of sce_mm/signals.py, which needs the other imports.
+# Those of sce_mm/utils/signals.py, which needs the other imports.
 TRY_AGAIN = 75
 STOPPED_FILE = 'SCE_MM_STOPPED_FILE'
 

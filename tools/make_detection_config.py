@@ -16,13 +16,11 @@ from typing import Any
 
 from torch import Tensor
 
-from sce_mm.detection.adapt import (
-    Plan,
-    adapt,
-    load_source,
-    write_config,
-)
-from sce_mm.process_end import run_command
+from sce_mm.checkpoints.file_kind import TORCH, kind_of
+from sce_mm.checkpoints.reading import meta_of
+from sce_mm.cli.converters import describe
+from sce_mm.cli.exit import run_command
+from sce_mm.detection.adapt import Plan, adapt, load_source, write_config
 from sce_mm.transfer import (
     CheckpointError,
     extract_backbone,
@@ -30,9 +28,6 @@ from sce_mm.transfer import (
     save_backbone,
 )
 from sce_mm.transfer.backbone import FORMAT
-from sce_mm.transfer.checkpoint import meta_of
-from sce_mm.transfer.file_kind import TORCH, kind_of
-from sce_mm.transfer.source import describe
 
 
 def parse_args() -> argparse.Namespace:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 __starts_light__ = True
 
 import sce_mm
-from sce_mm.command_line import ArgumentParser, add_common_arguments
-from sce_mm.held_output import hold_output
-from sce_mm.process_end import run_command
+from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
+from sce_mm.cli.exit import run_command
+from sce_mm.cli.held_output import hold_output
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner
@@ -84,8 +84,8 @@ def main() -> None:
     import mmengine
     from mmengine.dist import is_main_process
 
-    from sce_mm.launch import build_runner, load_config
-    from sce_mm.safe_loading import guard_checkpoints
+    from sce_mm.checkpoints.mmengine_loading import guard_checkpoints
+    from sce_mm.cli.runner import build_runner, load_config
 
     guard_checkpoints(args.trust)
     cfg = load_config(args)

@@ -16,9 +16,9 @@ if __name__ == '__main__':
     early_stop.listen()
 
 import sce_mm
-from sce_mm.command_line import ArgumentParser, add_common_arguments
-from sce_mm.held_output import hold_output
-from sce_mm.process_end import run_command
+from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
+from sce_mm.cli.exit import run_command
+from sce_mm.cli.held_output import hold_output
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -110,14 +110,14 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
     Raises:
         ValueError: The config has no place for it.
     """
-    from sce_mm.config_edits import (
+    from sce_mm.cli.config_edits import (
         set_data,
+        set_device_views,
         set_knn,
         set_precision,
         set_pretrained,
         without_evaluation,
     )
-    from sce_mm.device_views import set_device_views
 
     if args.data:
         set_data(cfg, args.data)
@@ -143,7 +143,7 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
 
 def set_beginning(cfg: 'Config', args: argparse.Namespace) -> None:
     """Resume, initialise from or continue for, and no two that disagree."""
-    from sce_mm import beginnings
+    from sce_mm.cli import resume as beginnings
 
     if args.init_from and args.continue_for is not None:
         raise ValueError(
@@ -181,20 +181,16 @@ def main() -> None:
     args = parse_args()
     hold_output()
     sce_mm.register()
-    from sce_mm.beginnings import (
-        meet_elsewhere,
-        refuse_overwriting,
-        restarted,
-    )
-    from sce_mm.dry_run import dry_run
-    from sce_mm.launch import (
+    from sce_mm.checkpoints.mmengine_loading import guard_checkpoints
+    from sce_mm.cli.dry_run import dry_run
+    from sce_mm.cli.resume import meet_elsewhere, refuse_overwriting, restarted
+    from sce_mm.cli.runner import (
         build_runner,
         load_config,
         require_batches,
         scale_learning_rate,
     )
-    from sce_mm.safe_loading import guard_checkpoints
-    from sce_mm.signals import TRY_AGAIN, stop_noted
+    from sce_mm.utils.signals import TRY_AGAIN, stop_noted
 
     if restarted():
         if stop_noted():

@@ -21,25 +21,22 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
-from sce_mm.command_line import ArgumentParser, add_common_arguments
-from sce_mm.config_edits import set_pretrained
-from sce_mm.config_parts import find_hook
-from sce_mm.launch import (
-    build_runner,
-    load_config,
-)
-from sce_mm.process_end import run_command
-from sce_mm.safe_loading import guard_checkpoints
+from sce_mm.checkpoints.mmengine_loading import guard_checkpoints
+from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
+from sce_mm.cli.config_edits import set_pretrained
+from sce_mm.cli.exit import run_command
+from sce_mm.cli.runner import build_runner, load_config
+from sce_mm.config.parts import find_hook
 from sce_mm.transfer import extract_backbone, read_checkpoint
-from sce_mm.transfer.arrival import parts_that_load
-from sce_mm.transfer.surroundings import (
+from sce_mm.transfer.verify.loaded_tensors import parts_that_load
+from sce_mm.transfer.verify.problems import (
     other_weights,
     parameter_groups,
     pipeline_problems,
     rate_problems,
 )
-from sce_mm.transfer.verify import Rules, misfits, path_of, verify
-from sce_mm.transfer.verify_report import report
+from sce_mm.transfer.verify.report import report
+from sce_mm.transfer.verify.verify import Rules, misfits, path_of, verify
 
 # What is not needed to initialise a model.
 UNUSED = ('custom_hooks', 'visualizer', 'vis_backends', 'default_hooks')

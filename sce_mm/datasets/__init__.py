@@ -1,20 +1,23 @@
 """Views, image files and data sets; importing this registers them."""
 
-from .augmentations import AUGMENTATIONS, Augmentation, build_augmentation
-from .cache_building import build_cache
 from .cifar import CIFAR10BGR, CIFAR100BGR
-from .decoding import UnreadableImageError, decode_image
-from .image_cache import ImageCache, StaleCacheError
-from .imagenet import ImageNet1k, ImageNet100
-from .imagenet100_ids import IMAGENET100_IDS
+from .imagenet import IMAGENET100_IDS, ImageNet1k, ImageNet100
+from .images.build_cache import build_cache
+from .images.decoding import UnreadableImageError, decode_image
+from .images.image_cache import ImageCache, StaleCacheError
+from .images.loading import LoadCachedImage, LoadImage
 from .labelled_images import LabelledImages
-from .loading import LoadCachedImage, LoadImage
 from .replacement import ReplaceUnreadable
 from .samplers import SampleIndex, SeededSampler
 from .stl10 import STL10
 from .unlabelled_images import UnlabelledImages
-from .view_params import ViewParams, apply_params, draw_params
-from .views import SCEViews
+from .views.augmentations import (
+    AUGMENTATIONS,
+    Augmentation,
+    build_augmentation,
+)
+from .views.sce_views import SCEViews
+from .views.view_params import ViewParams, apply_params, draw_params
 
 __all__ = [
     'AUGMENTATIONS',

@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
-from .file_lists import IMAGE_EXTENSIONS, is_hidden, printable
+from .images.file_lists import IMAGE_EXTENSIONS, is_hidden, printable
 from .replacement import ReplaceUnreadable
 
 _LISTED = 10

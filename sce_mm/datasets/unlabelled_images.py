@@ -8,7 +8,7 @@ from typing import Any
 
 from mmpretrain.registry import DATASETS
 
-from .file_lists import IMAGE_EXTENSIONS, find_images, read_image_list
+from .images.file_lists import IMAGE_EXTENSIONS, find_images, read_image_list
 from .replacement import ReplaceUnreadable
 
 

@@ -3,7 +3,7 @@
 Config of a detector: ``custom_imports = dict(imports=['sce_mm.detection'])``.
 """
 
-from ..compat import require_mmdet
+from ..doctor.version_gate import require_mmdet
 
 require_mmdet()
 

@@ -13,13 +13,9 @@ from .hooks import (
     PretrainedBackboneHook,
     ScheduledValueHook,
 )
-from .loops import ResumableTrainLoop
-from .optimizers import (
-    BF16OptimWrapper,
-    LARSMoCoV3,
-    TrainedOnlyConstructor,
-)
-from .warmup_cosine import WarmupCosineLR
+from .optimizers import BF16OptimWrapper, LARSMoCoV3, TrainedOnlyConstructor
+from .runner.loops import ResumableTrainLoop
+from .schedulers.warmup_cosine import WarmupCosineLR
 
 __all__ = [
     'BF16OptimWrapper',

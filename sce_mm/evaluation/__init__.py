@@ -1,11 +1,11 @@
 """Evaluation of representations: features, kNN, linear probe."""
 
-from .evaluate import evaluate_knn
+from ..utils.random_state import preserve_rng
 from .features import extract_features, select_backbone
 from .knn import knn_accuracy, knn_predict
-from .linear_probe import LinearProbe, linear_probe
+from .knn_evaluation import evaluate_knn
 from .neighbours import nearest
-from .rng import preserve_rng
+from .protocols.linear_probe import LinearProbe, linear_probe
 from .samples import NO_LABEL, check_labels
 
 __all__ = [

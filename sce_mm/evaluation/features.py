@@ -14,10 +14,10 @@ from torch.nn.functional import pad
 from torch.utils.data import DataLoader
 
 from ..datasets.labelled_images import listed
-from ..datasets.worker_threads import OneThread
 from ..models.utils import unwrapped
-from ..progress import track
-from .rng import preserve_rng
+from ..utils.progress import track
+from ..utils.random_state import preserve_rng
+from ..utils.workers import OneThread
 from .samples import UNREADABLE, NoReplacement, collate, num_images
 
 

@@ -1,8 +1,11 @@
 """Images as the published protocols show them to a frozen network."""
 
+import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+from mmpretrain.registry import DATASETS
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -82,3 +85,73 @@ def image_features(
             f'or remove them: {listed(unreadable)}'
         )
     return features
+
+
+class FolderImages(NamedTuple):
+    """Images of a folder.
+
+    Attributes:
+        dataset: What :func:`~sce_mm.evaluation.images.image_features` takes.
+        paths: Of the images, ``[N]``.
+        labels: Class of each, an index into ``classes``; empty without.
+        classes: Names of the classes; empty without.
+    """
+
+    dataset: Any
+    paths: list[str]
+    labels: list[int]
+    classes: list[str]
+
+
+def read_folder(
+    root: str,
+    pipeline: list[dict[str, Any]],
+    limit: int | None = None,
+    labelled: bool = True,
+    seed: int = 0,
+) -> FolderImages:
+    """Images of a folder with all sub-folders.
+
+    Args:
+        root: The folder.
+        pipeline: Of each image.
+        limit: Take that many at random, in the order of the folder.
+        labelled: Whether the sub-folders can be classes, see
+            :func:`classes_of`.
+        seed: Of the choice.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or no image in it.
+        ValueError: The limit is not positive.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f'at least one image is needed, got {limit}')
+    dataset = DATASETS.build(
+        {
+            'type': 'UnlabelledImages',
+            'data_root': root,
+            'pipeline': pipeline,
+            # An unreadable image raises instead of being replaced.
+            'test_mode': True,
+        }
+    )
+    if limit is not None and limit < len(dataset):
+        chosen = np.random.default_rng(seed).permutation(len(dataset))[:limit]
+        dataset = dataset.get_subset(sorted(chosen.tolist()))
+    paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
+    labels, classes = classes_of(root, paths) if labelled else ([], [])
+    return FolderImages(dataset, paths, labels, classes)
+
+
+def classes_of(root: str, paths: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Label of each image, and names of the classes.
+
+    The classes are the sub-folders of the root, if there are two at least
+    and no image lies beside them; otherwise there are none.
+    """
+    parts = [os.path.relpath(path, root).split(os.sep) for path in paths]
+    folders = sorted({part[0] for part in parts})
+    if len(folders) < 2 or any(len(part) == 1 for part in parts):
+        return [], []
+    index = {name: i for i, name in enumerate(folders)}
+    return [index[part[0]] for part in parts], folders

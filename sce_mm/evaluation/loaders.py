@@ -8,10 +8,10 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from ..config_parts import find_hook
+from ..config.parts import find_hook
 from ..datasets.labelled_images import listed, share_labels
-from ..signals import ShieldedWorker
-from .rng import preserve_rng
+from ..utils.random_state import preserve_rng
+from ..utils.signals import ShieldedWorker
 from .samples import NO_LABEL, NoImageError, NoReplacement, collate
 
 _NAMES = ('bank', 'query set')

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..progress import track
+from ..utils.progress import track
 
 # Rows of the bank that are compared at a time: with 256 queries, 128 MB.
 BANK_BLOCK = 65536

@@ -1,16 +1,15 @@
 """Weights on their way to another model."""
 
+from ..checkpoints.errors import CheckpointError
+from ..checkpoints.reading import read_checkpoint
+from ..engine.hooks.verify_transfer_hook import VerifyTransferHook
 from .backbone import (
     extract_backbone,
     load_backbone,
     save_backbone,
     tensor_hash,
 )
-from .checkpoint import read_checkpoint
-from .errors import CheckpointError
-from .meta_hook import TransferMetaHook
-from .pixels import check_pixels
-from .verify_hook import VerifyTransferHook
+from .describe import TransferMetaHook, check_pixels
 
 __all__ = [
     'CheckpointError',

@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..durable_files import replace_durably
-from .checkpoint import META_KEY, meta_of
-from .compare import compare
-from .errors import EXTRACT, CheckpointError
-from .facts import facts_of, name_of
+from ..checkpoints.compare import compare
+from ..checkpoints.durable_files import replace_durably
+from ..checkpoints.errors import EXTRACT, CheckpointError
+from ..checkpoints.reading import META_KEY, meta_of
+from ..checkpoints.state_dicts import in_float32, state_dict_of
 from .formats import OWN, bare_names, select
+from .meta import facts_of, name_of
 from .resnet import complete
-from .tensors import in_float32, state_dict_of
 
 FORMAT = 'sce_mm.backbone'
 VERSION = 1

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from ..checkpoints.errors import CheckpointError
 from .architecture import refuse_others
 from .detectron2_names import from_detectron2
-from .errors import CheckpointError
 
 # Tensors that every ResNet has, whatever its depth.
 _BARE = ('conv1.weight', 'layer1.0.conv1.weight')

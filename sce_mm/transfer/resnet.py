@@ -11,10 +11,10 @@ import torch
 from mmpretrain.models import ResNet, ResNet_CIFAR
 from torch import Tensor, nn
 
+from ..checkpoints.compare import compare
+from ..checkpoints.errors import EXTRACT, CheckpointError
+from ..checkpoints.state_dicts import COUNTER
 from .architecture import Architecture, architecture_of
-from .compare import compare
-from .errors import EXTRACT, CheckpointError
-from .tensors import COUNTER
 
 NORM = ('weight', 'bias', 'running_mean', 'running_var')
 

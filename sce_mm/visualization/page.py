@@ -1,7 +1,7 @@
 """Reports as one page of HTML, with nothing from outside."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from io import StringIO
 from typing import NamedTuple
@@ -179,12 +179,12 @@ def folded(title: str, text: str) -> str:
 
 
 def curves(
-    series: dict[str, Sequence[tuple[float, float]]],
+    series: Mapping[str, Sequence[tuple[float, float]]],
     xlabel: str,
     ylabel: str,
     caption: str,
-    levels: dict[str, float] | None = None,
-    spread: dict[str, Sequence[float]] | None = None,
+    levels: Mapping[str, float] | None = None,
+    spread: Mapping[str, Sequence[float]] | None = None,
 ) -> str:
     """Lines over steps as a drawing in the page.
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ..datasets.decoding import decode_image
+from ..datasets.images.decoding import decode_image
 
 
 def centre_square(path: str, side: int) -> np.ndarray:

@@ -88,7 +88,7 @@ def test_a_broken_file_is_reported_once_a_run(
         with log.open('a') as lines:
             lines.write(message + '\n')
 
-    monkeypatch.setattr('sce_mm.datasets.loading.print_log', note)
+    monkeypatch.setattr('sce_mm.datasets.images.loading.print_log', note)
     data = loader(folder, 2, persistent_workers=persistent)
     epoch(data, 0)
     reports = log.read_text().splitlines()

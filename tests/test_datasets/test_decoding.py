@@ -11,8 +11,9 @@ from image_files import encode, exif, photo, png16, tiff16
 from numpy.typing import NDArray
 from PIL import Image
 
-from sce_mm.datasets import UnreadableImageError, decode_image, decoding
-from sce_mm.datasets.decoding import jpeg_components
+from sce_mm.datasets import UnreadableImageError, decode_image
+from sce_mm.datasets.images import decoding
+from sce_mm.datasets.images.decoding import jpeg_components
 
 Levels = NDArray[Any]
 RGB = np.asarray(photo())

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from image_files import encode, photo
 
-from sce_mm.datasets import decode_image, file_lists
-from sce_mm.datasets.file_lists import (
+from sce_mm.datasets import decode_image
+from sce_mm.datasets.images import file_lists
+from sce_mm.datasets.images.file_lists import (
     find_images,
     is_hidden,
     printable,

@@ -12,7 +12,7 @@ import pytest
 from image_files import encode, exif, photo, png16
 from mmpretrain.registry import DATASETS
 
-import sce_mm.datasets.cache_building as building
+import sce_mm.datasets.images.build_cache as building
 from sce_mm.datasets import (
     ImageCache,
     LoadCachedImage,

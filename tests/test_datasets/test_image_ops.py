@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torchvision.transforms import functional
 
-from sce_mm.datasets import image_ops
+from sce_mm.datasets.views import image_ops
 
 PHOTOS = load_sample_images().images
 Array = NDArray[np.uint8]

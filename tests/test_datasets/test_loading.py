@@ -10,7 +10,7 @@ from image_files import encode, exif, photo, png16
 from mmpretrain.registry import TRANSFORMS
 
 from sce_mm.datasets import LoadImage
-from sce_mm.datasets.loading import ReportedFiles
+from sce_mm.datasets.images.loading import ReportedFiles
 
 Warnings = list[str]
 NOT_UTF8 = (b'good\xff.png', b'bad\xff.png')
@@ -21,7 +21,7 @@ def warned(monkeypatch: pytest.MonkeyPatch) -> Warnings:
     """What is logged."""
     lines: Warnings = []
     monkeypatch.setattr(
-        'sce_mm.datasets.loading.print_log',
+        'sce_mm.datasets.images.loading.print_log',
         lambda message, **_: lines.append(message),
     )
     return lines
@@ -108,7 +108,7 @@ def test_what_cannot_be_read_neither_blocks_nor_fills_the_memory(
         # Root may read anything: the refusal is put in its place.
         error = PermissionError(13, 'Permission denied', str(path))
         monkeypatch.setattr(
-            'sce_mm.datasets.loading.fileio.get',
+            'sce_mm.datasets.images.loading.fileio.get',
             lambda *_, **__: (_ for _ in ()).throw(error),
         )
     else:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from sce_mm.datasets.near_duplicates import find_copies, fingerprint
+from sce_mm.datasets.images.near_duplicates import find_copies, fingerprint
 
 PHOTOS = ('astronaut', 'chelsea', 'coffee', 'rocket')
 

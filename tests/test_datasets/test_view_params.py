@@ -18,7 +18,7 @@ from sce_mm.datasets import (
     build_augmentation,
     draw_params,
 )
-from sce_mm.datasets.view_params import crop_box
+from sce_mm.datasets.views.view_params import crop_box
 
 DRAWS = 4000
 # Two samples of one law fall below this once in a thousand tests; the seeds

@@ -24,10 +24,9 @@ from sce_mm.datasets import (
     Augmentation,
     ViewParams,
     apply_params,
-    batch_ops,
     draw_params,
-    image_ops,
 )
+from sce_mm.datasets.views import batch_ops, image_ops
 
 Array = np.ndarray[Any, Any]
 

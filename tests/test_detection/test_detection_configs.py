@@ -11,9 +11,9 @@ from mmengine.optim import LinearLR
 from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 from torch import nn
 
-from sce_mm.config_check import check_config
+from sce_mm.config.names import check_config
 from sce_mm.detection import ResLayerExtraNorm
-from sce_mm.transfer.surroundings import parameter_groups
+from sce_mm.transfer.verify.problems import parameter_groups
 
 pytestmark = [
     pytest.mark.integration,

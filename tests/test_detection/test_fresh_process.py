@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from sce_mm.launch import build_runner
+from sce_mm.cli.runner import build_runner
 
 pytestmark = [
     pytest.mark.integration,

@@ -12,9 +12,9 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch.utils.flop_counter import FlopCounterMode
 
-from sce_mm.launch import build_runner
+from sce_mm.cli.runner import build_runner
 from sce_mm.transfer import extract_backbone, read_checkpoint
-from sce_mm.transfer.writers import write_safetensors
+from sce_mm.transfer.export.writers import write_safetensors
 
 pytestmark = [
     pytest.mark.integration,

@@ -14,7 +14,7 @@ from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmpretrain.models import ResNet
 
-from sce_mm.config_edits import set_pretrained
+from sce_mm.cli.config_edits import set_pretrained
 from sce_mm.detection.adapt import (
     AdaptError,
     adapt,

@@ -5,8 +5,8 @@ import json
 import pytest
 from mmengine.config import Config
 
-from sce_mm.config_check import ConfigError
-from sce_mm.config_sense import check_sense
+from sce_mm.config.check import check_sense
+from sce_mm.config.names import ConfigError
 
 
 def test_detectors_miss_all_their_files_at_once(root, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 
 from sce_mm.transfer import extract_backbone, read_checkpoint
-from sce_mm.transfer.verify import Rules, verify
+from sce_mm.transfer.verify.verify import Rules, verify
 
 pytestmark = [
     pytest.mark.integration,

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmpretrain.models import ResNet
 from transfer_files import FACTS
 
-from sce_mm.launch import build_runner
+from sce_mm.cli.runner import build_runner
 from sce_mm.transfer import extract_backbone, save_backbone, tensor_hash
 
 pytestmark = pytest.mark.integration

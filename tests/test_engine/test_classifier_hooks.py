@@ -13,9 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from sce_mm.engine.hooks.best_and_last_hook import best_and_last
-from sce_mm.engine.hooks.pretrained_backbone_hook import (
-    PretrainedBackboneHook,
-)
+from sce_mm.engine.hooks.pretrained_backbone_hook import PretrainedBackboneHook
 from sce_mm.transfer import CheckpointError
 
 pytestmark = pytest.mark.integration

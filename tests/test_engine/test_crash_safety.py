@@ -12,9 +12,9 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from resumable import run
 
-from sce_mm import durable_files
-from sce_mm.durable_files import WriteError
-from sce_mm.engine.find_checkpoint import newest_whole_checkpoint
+from sce_mm.checkpoints import durable_files
+from sce_mm.checkpoints.durable_files import WriteError
+from sce_mm.checkpoints.newest import newest_whole_checkpoint
 from sce_mm.transfer import read_checkpoint
 
 pytestmark = pytest.mark.integration

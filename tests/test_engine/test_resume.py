@@ -9,7 +9,7 @@ from mmpretrain.registry import HOOKS
 from resumable import run
 from tiny_runner import Record
 
-from sce_mm.beginnings import set_continuation
+from sce_mm.cli.resume import set_continuation
 from sce_mm.transfer import CheckpointError, read_checkpoint
 
 pytestmark = pytest.mark.integration

@@ -4,7 +4,12 @@ import math
 
 import pytest
 
-from sce_mm.engine.schedules import build_schedule, constant, cosine, linear
+from sce_mm.engine.schedulers.schedules import (
+    build_schedule,
+    constant,
+    cosine,
+    linear,
+)
 
 
 def test_constant():

@@ -9,7 +9,10 @@ from mmengine.optim import OptimWrapper
 from mmpretrain.registry import PARAM_SCHEDULERS
 from tiny_runner import build_runner
 
-from sce_mm.engine.warmup_cosine import WarmupCosineLR, warmup_cosine
+from sce_mm.engine.schedulers.warmup_cosine import (
+    WarmupCosineLR,
+    warmup_cosine,
+)
 
 CONFIG = {
     'type': 'WarmupCosineLR',

@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from sce_mm.evaluation.offline import INITIAL, initial_model
+from sce_mm.cli.evaluation import INITIAL, initial_model
 from sce_mm.transfer import (
     CheckpointError,
     extract_backbone,
@@ -194,7 +194,7 @@ def test_two_processes_print_the_table_of_one(
         check=True,
         env={
             'PATH': '/usr/bin:/bin',
-            'PYTHONPATH': f'{root}:{root / "tests"}',
+            'PYTHONPATH': f'{root}:{root / "tests" / "helpers"}',
             'OMP_NUM_THREADS': '1',
         },
         timeout=300,

@@ -19,12 +19,12 @@ from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader, Subset
 
+from sce_mm.cli.runner import build_runner
 from sce_mm.datasets import LabelledImages
 from sce_mm.datasets.labelled_images import share_labels
 from sce_mm.evaluation import extract_features
 from sce_mm.evaluation.loaders import build_labelled_loaders
 from sce_mm.evaluation.samples import NoReplacement, collate
-from sce_mm.launch import build_runner
 
 COLOURS = {'a': (200, 30, 30), 'b': (30, 200, 30), 'c': (30, 30, 200)}
 PIPELINE = [{'type': 'LoadImage'}, {'type': 'PackInputs'}]

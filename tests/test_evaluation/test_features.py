@@ -13,18 +13,17 @@ from evaluation_toys import ToyImages, build_model
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
-from sce_mm.datasets.near_duplicates import find_copies
-from sce_mm.evaluation import (
-    NO_LABEL,
-    check_labels,
-    extract_features,
-    linear_probe,
-    nearest,
-)
+from sce_mm.datasets.images.near_duplicates import find_copies
+from sce_mm.evaluation import NO_LABEL, check_labels, extract_features, nearest
 from sce_mm.evaluation.features import batches_of_rank, pool
-from sce_mm.evaluation.logistic import METRICS, Part, linear_transfer
+from sce_mm.evaluation.protocols import linear_probe
+from sce_mm.evaluation.protocols.linear_transfer import (
+    METRICS,
+    Part,
+    linear_transfer,
+)
+from sce_mm.evaluation.protocols.voc_svm import LabelledFeatures, full_svm
 from sce_mm.evaluation.samples import collate
-from sce_mm.evaluation.svm import LabelledFeatures, full_svm
 
 
 def loader(size: int = 10, batch_size: int = 4, **kwargs) -> DataLoader:

@@ -17,15 +17,26 @@ from sklearn.datasets import load_digits
 from voc_files import CLASSES, write_voc
 
 from sce_mm.evaluation.images import crop_pipeline, image_features
-from sce_mm.evaluation.logistic import METRICS, Part, linear_transfer
-from sce_mm.evaluation.svm import (
+from sce_mm.evaluation.protocols.linear_transfer import (
+    METRICS,
+    Part,
+    linear_transfer,
+)
+from sce_mm.evaluation.protocols.linear_transfer_data import (
+    build_parts,
+    multi_hot,
+    part_config,
+)
+from sce_mm.evaluation.protocols.linear_transfer_sets import (
+    TRANSFER_SETS,
+    transfer_set,
+)
+from sce_mm.evaluation.protocols.voc_svm import (
     LabelledFeatures,
     full_svm,
     low_shot_svm,
     normalised,
 )
-from sce_mm.evaluation.transfer_data import build_parts, multi_hot, part_config
-from sce_mm.evaluation.transfer_sets import TRANSFER_SETS, transfer_set
 
 pytestmark = pytest.mark.integration
 

@@ -15,10 +15,10 @@ from PIL import Image
 from tiny_runner import Record
 
 import sce_mm
-from sce_mm.config_check import ConfigError
-from sce_mm.config_sense import check_sense
-from sce_mm.device_views import set_device_views
-from sce_mm.launch import build_runner
+from sce_mm.cli.config_edits import set_device_views
+from sce_mm.cli.runner import build_runner
+from sce_mm.config.check import check_sense
+from sce_mm.config.names import ConfigError
 from sce_mm.transfer import read_checkpoint
 
 CONFIGS = Path(sce_mm.__file__).parents[1] / 'configs' / 'sce'

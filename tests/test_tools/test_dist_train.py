@@ -77,7 +77,7 @@ class Launcher:
                 env=os.environ
                 | {
                     'PYTHON': sys.executable,
-                    'PYTHONPATH': str(self.root / 'tests'),
+                    'PYTHONPATH': str(self.root / 'tests' / 'helpers'),
                     'OMP_NUM_THREADS': '1',
                 }
                 | environment,

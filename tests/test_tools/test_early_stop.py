@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from sce_mm import signals
+from sce_mm.utils import signals
 
 
 def test_the_names_are_those_of_the_package(root):

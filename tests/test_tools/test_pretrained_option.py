@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from sce_mm.config_edits import set_pretrained
+from sce_mm.cli.config_edits import set_pretrained
 
 
 def detector(**roi_head):

@@ -11,10 +11,11 @@ from image_files import write_noise
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 
-from sce_mm import config_edits, launch
-from sce_mm.config_parts import find_hook
+from sce_mm.cli import config_edits
+from sce_mm.cli import runner as launch
+from sce_mm.cli.exit import message_of
+from sce_mm.config.parts import find_hook
 from sce_mm.evaluation.loaders import build_labelled_loaders
-from sce_mm.process_end import message_of
 
 RECIPES = [
     'sce_resnet18_1xb64-coslr-200e_folder',

@@ -15,10 +15,10 @@ from safetensors import safe_open
 from transfer_files import pretraining, run_tool, trained
 
 from sce_mm.transfer import CheckpointError, extract_backbone, read_checkpoint
-from sce_mm.transfer import export as package
-from sce_mm.transfer.export import export
-from sce_mm.transfer.pictures import as_input, read_image
-from sce_mm.transfer.targets import TARGETS
+from sce_mm.transfer.export import export as package
+from sce_mm.transfer.export.export import export
+from sce_mm.transfer.export.images import as_input, read_image
+from sce_mm.transfer.export.targets import TARGETS
 
 pytestmark = pytest.mark.integration
 

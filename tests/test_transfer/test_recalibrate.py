@@ -7,8 +7,8 @@ import torch
 from transfer_files import FACTS, run_tool, trained
 
 from sce_mm.transfer import CheckpointError, extract_backbone, read_checkpoint
-from sce_mm.transfer.pictures import as_input
-from sce_mm.transfer.recalibrate import recalibrate
+from sce_mm.transfer.export.images import as_input
+from sce_mm.transfer.export.recalibrate import recalibrate
 
 
 @pytest.fixture(scope='module')

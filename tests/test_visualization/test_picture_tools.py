@@ -11,8 +11,7 @@ import torch
 from evaluation_toys import build_model, toy_config
 from sklearn.datasets import load_digits
 
-from sce_mm.evaluation.folder_images import classes_of, read_folder
-from sce_mm.evaluation.images import crop_pipeline
+from sce_mm.evaluation.images import classes_of, crop_pipeline, read_folder
 
 pytestmark = pytest.mark.integration
 

@@ -18,18 +18,24 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from estimate_options import network, parse_args
-from estimate_text import GB, lines
 from mmengine.config import Config
-from probe import probe
-from scaling import Network, communication, hours, largest_batch
-from step_memory import Memory, batch_multiple, count_memory
-from step_traffic import count_traffic
 
-from sce_mm.config_edits import set_data
-from sce_mm.launch import load_config
-from sce_mm.process_end import run_command
-from sce_mm.training_data import innermost_dataset
+from sce_mm.analysis.estimate_text import GB, lines
+from sce_mm.analysis.memory import Memory, batch_multiple, count_memory
+from sce_mm.analysis.probe import probe
+from sce_mm.analysis.scaling import (
+    Network,
+    communication,
+    hours,
+    largest_batch,
+)
+from sce_mm.analysis.step_timer import SECONDS
+from sce_mm.analysis.traffic import count_traffic
+from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
+from sce_mm.cli.config_edits import set_data
+from sce_mm.cli.exit import run_command
+from sce_mm.cli.runner import load_config
+from sce_mm.config.parts import innermost_dataset
 
 USABLE = 0.9
 
@@ -161,3 +167,60 @@ def distribute(
 
 if __name__ == '__main__':
     run_command(main)
+
+
+def network(args: argparse.Namespace) -> Network:
+    """What connects the processes."""
+    return Network(1e9 * args.bandwidth, 1e-6 * args.latency, args.overlap)
+
+
+def parse_args(description: str) -> argparse.Namespace:
+    """The options, parsed."""
+    parser = ArgumentParser(description)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--data', nargs='+', metavar='DIR')
+    parser.add_argument(
+        '--images', type=int, help='of the data set, where it is not here'
+    )
+    parser.add_argument(
+        '--device',
+        choices=['cpu', 'cuda'],
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+    )
+    parser.add_argument(
+        '--device-memory',
+        type=float,
+        metavar='GB',
+        help="of 2^30 bytes; by default the device's own",
+    )
+    parser.add_argument('--gpus', type=int, default=1, metavar='N')
+    parser.add_argument('--probe-seconds', type=float, default=SECONDS)
+    parser.add_argument(
+        '--probe-batch',
+        type=int,
+        help="images of a step of the probe, by default the config's batch",
+    )
+    parser.add_argument(
+        '--bandwidth',
+        type=float,
+        default=10,
+        metavar='GB/S',
+        help='10^9 bytes a second that a process sends (default: 10)',
+    )
+    parser.add_argument(
+        '--latency',
+        type=float,
+        default=20,
+        metavar='US',
+        help='microseconds of each message (default: 20)',
+    )
+    parser.add_argument(
+        '--overlap',
+        type=float,
+        default=0.5,
+        help='share of the backward pass that hides gradients that travel '
+        '(default: 0.5)',
+    )
+    parser.add_argument('--json', type=Path, help='write the figures here')
+    add_common_arguments(parser)
+    return parser.parse_args()

@@ -23,22 +23,18 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.runner import Runner
-from step_advice import advise
-from step_stages import (
+
+from sce_mm.analysis.advice import advise
+from sce_mm.analysis.stages import (
     StageClock,
     seconds_per_image,
     take_steps,
     time_stages,
 )
-
-from sce_mm.command_line import ArgumentParser, add_common_arguments
-from sce_mm.config_edits import set_data
-from sce_mm.launch import (
-    build_runner,
-    load_config,
-    require_batches,
-)
-from sce_mm.process_end import run_command
+from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
+from sce_mm.cli.config_edits import set_data
+from sce_mm.cli.exit import run_command
+from sce_mm.cli.runner import build_runner, load_config, require_batches
 
 WARM_UP = 2
 

@@ -16,11 +16,11 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
 import sce_mm  # noqa: F401  (registers the model)
-from sce_mm.config_reading import read_config
+from sce_mm.cli.exit import run_command
+from sce_mm.config.reading import read_config
 from sce_mm.engine.non_finite import first_non_finite
-from sce_mm.engine.random_state import set_random_state
-from sce_mm.process_end import run_command
 from sce_mm.transfer import CheckpointError, read_checkpoint
+from sce_mm.utils.random_state import set_random_state
 
 
 def parse_args() -> argparse.Namespace:

@@ -10,17 +10,17 @@ augmentation) and its validation images.
 
 import argparse
 
-from sce_mm.evaluation.evaluate import labelled_features, shared_knn
-from sce_mm.evaluation.loaders import knn_settings, labelled_loaders
-from sce_mm.evaluation.offline import (
+from sce_mm.cli.evaluation import (
     add_class_folder_arguments,
     evaluation_parser,
     networks,
     open_config,
+    report,
     set_class_folders,
 )
-from sce_mm.evaluation.tables import report
-from sce_mm.process_end import run_command
+from sce_mm.cli.exit import run_command
+from sce_mm.evaluation.knn_evaluation import labelled_features, shared_knn
+from sce_mm.evaluation.loaders import knn_settings, labelled_loaders
 
 
 def parse_args() -> argparse.Namespace:

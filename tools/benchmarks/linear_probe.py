@@ -12,19 +12,19 @@ import argparse
 
 from mmengine.dist import is_main_process
 
-from sce_mm.evaluation import linear_probe
-from sce_mm.evaluation.evaluate import labelled_features
-from sce_mm.evaluation.linear_probe import COSTS
-from sce_mm.evaluation.loaders import labelled_loaders
-from sce_mm.evaluation.offline import (
+from sce_mm.cli.evaluation import (
     add_class_folder_arguments,
     evaluation_parser,
     networks,
     open_config,
+    report,
     set_class_folders,
 )
-from sce_mm.evaluation.tables import report
-from sce_mm.process_end import run_command
+from sce_mm.cli.exit import run_command
+from sce_mm.evaluation.knn_evaluation import labelled_features
+from sce_mm.evaluation.loaders import labelled_loaders
+from sce_mm.evaluation.protocols import linear_probe
+from sce_mm.evaluation.protocols.linear_probe import COSTS
 
 
 def parse_args() -> argparse.Namespace:

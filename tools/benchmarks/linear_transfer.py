@@ -12,28 +12,31 @@ from typing import Any
 
 from torch import nn
 
+from sce_mm.cli.evaluation import (
+    add_image_arguments,
+    evaluation_parser,
+    networks,
+    open_config,
+    report,
+)
+from sce_mm.cli.exit import run_command
 from sce_mm.evaluation.images import crop_pipeline, image_features
-from sce_mm.evaluation.logistic import (
+from sce_mm.evaluation.protocols.linear_transfer import (
     METRICS,
     Part,
     TransferResult,
     linear_transfer,
 )
-from sce_mm.evaluation.offline import (
-    add_image_arguments,
-    evaluation_parser,
-    networks,
-    open_config,
-)
-from sce_mm.evaluation.sharing import map_shared
-from sce_mm.evaluation.tables import report
-from sce_mm.evaluation.transfer_data import (
+from sce_mm.evaluation.protocols.linear_transfer_data import (
     build_parts,
     check_classes,
     targets_of,
 )
-from sce_mm.evaluation.transfer_sets import TRANSFER_SETS, transfer_set
-from sce_mm.process_end import run_command
+from sce_mm.evaluation.protocols.linear_transfer_sets import (
+    TRANSFER_SETS,
+    transfer_set,
+)
+from sce_mm.utils.distributed import map_shared
 
 
 def parse_args() -> argparse.Namespace:

@@ -13,14 +13,17 @@ from pathlib import Path
 from mmengine.dist import is_main_process
 from mmpretrain.registry import DATASETS
 
-from sce_mm.evaluation.images import crop_pipeline, image_features
-from sce_mm.evaluation.offline import (
+from sce_mm.cli.evaluation import (
     add_image_arguments,
     evaluation_parser,
     networks,
     open_config,
+    report,
 )
-from sce_mm.evaluation.svm import (
+from sce_mm.cli.exit import run_command
+from sce_mm.evaluation.images import crop_pipeline, image_features
+from sce_mm.evaluation.protocols.linear_transfer_data import multi_hot
+from sce_mm.evaluation.protocols.voc_svm import (
     COST,
     LOW_SHOTS,
     LabelledFeatures,
@@ -29,9 +32,6 @@ from sce_mm.evaluation.svm import (
     low_shot_svm,
     normalised,
 )
-from sce_mm.evaluation.tables import report
-from sce_mm.evaluation.transfer_data import multi_hot
-from sce_mm.process_end import run_command
 
 RESIZE, CROP = 256, 224
 

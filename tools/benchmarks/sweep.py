@@ -16,9 +16,9 @@ import json
 from pathlib import Path
 from statistics import mean, stdev
 
-from sce_mm.command_line import seed_number
-from sce_mm.commands import Command, run_together
-from sce_mm.process_end import run_command
+from sce_mm.cli.arguments import seed_number
+from sce_mm.cli.exit import run_command
+from sce_mm.utils.commands import Command, run_together
 
 RANDOM = 'random initialisation'
 EVALUATIONS = ('knn', 'linear_probe')

@@ -10,8 +10,8 @@ everything else of the config stays.
 import argparse
 import os
 
+from sce_mm.cli.exit import run_command
 from sce_mm.datasets import ImageCache, build_cache
-from sce_mm.process_end import run_command
 
 
 def parse_args() -> argparse.Namespace:

@@ -143,7 +143,7 @@ def describe(content: dict[str, Any]) -> str:
 def main() -> None:
     args = parse_args()
     # The package takes seconds to import: not for --help.
-    from sce_mm.coco_labels import read_coco
+    from sce_mm.datasets.coco_labels import read_coco
 
     try:
         content, problems = read_coco(args.annotations)
@@ -163,6 +163,6 @@ def main() -> None:
 
 if __name__ == '__main__':
     __starts_light__ = True
-    from sce_mm.process_end import run_command
+    from sce_mm.cli.exit import run_command
 
     run_command(main)

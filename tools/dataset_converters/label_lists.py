@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from sce_mm.datasets.file_lists import find_images, is_hidden
-from sce_mm.progress import track
+from sce_mm.datasets.images.file_lists import find_images, is_hidden
+from sce_mm.utils.progress import track
 
 
 def find_classes(root: Path) -> dict[str, list[str]]:

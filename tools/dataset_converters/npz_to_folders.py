@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sce_mm.progress import track
+from sce_mm.utils.progress import track
 
 
 def parse_args() -> argparse.Namespace:
@@ -102,6 +102,6 @@ def main() -> None:
 
 if __name__ == '__main__':
     __starts_light__ = True
-    from sce_mm.process_end import run_command
+    from sce_mm.cli.exit import run_command
 
     run_command(main)

@@ -30,8 +30,8 @@ from xml.etree import ElementTree
 from voc_xml import Images, Voc, find_image_of_each, list_files, parse_files
 
 from sce_mm.datasets import UnreadableImageError, decode_image
-from sce_mm.datasets.file_lists import printable
-from sce_mm.progress import track
+from sce_mm.datasets.images.file_lists import printable
+from sce_mm.utils.progress import track
 
 SIDES = ('width', 'height')
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
@@ -332,6 +332,6 @@ def main() -> None:
 
 if __name__ == '__main__':
     __starts_light__ = True
-    from sce_mm.process_end import run_command
+    from sce_mm.cli.exit import run_command
 
     run_command(main)

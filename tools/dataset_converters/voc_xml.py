@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from sce_mm.datasets.file_lists import IMAGE_EXTENSIONS, find_images, is_hidden
+from sce_mm.datasets.images.file_lists import (
+    IMAGE_EXTENSIONS,
+    find_images,
+    is_hidden,
+)
 
 
 class Voc(NamedTuple):

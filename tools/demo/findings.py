@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sce_mm.run_logs import scalars
+from sce_mm.utils.commands import scalars
 
 METRICS = {
     'box AP': 'coco/bbox_mAP',

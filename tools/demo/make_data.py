@@ -184,6 +184,6 @@ def main() -> None:
 
 if __name__ == '__main__':
     __starts_light__ = True
-    from sce_mm.process_end import run_command
+    from sce_mm.cli.exit import run_command
 
     run_command(main)

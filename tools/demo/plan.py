@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from sce_mm.commands import Command
+from sce_mm.utils.commands import Command
 
 CONFIGS = Path('configs/demo')
 PRETRAINING = CONFIGS / 'sce_resnet18_demo.py'

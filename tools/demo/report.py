@@ -11,7 +11,7 @@ import findings
 import sections
 from mmengine.config import Config
 
-from sce_mm.process_end import run_command
+from sce_mm.cli.exit import run_command
 from sce_mm.visualization import page
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from plan import DETECTORS, Demo, expectation
 
-from sce_mm.command_line import seed_number
-from sce_mm.commands import run_together, training_step
+from sce_mm.cli.arguments import seed_number
+from sce_mm.cli.exit import run_command
 from sce_mm.engine.optimizers.bf16 import computes_in_bfloat16
-from sce_mm.process_end import run_command
-from sce_mm.progress import track
+from sce_mm.utils.commands import run_together, training_step
+from sce_mm.utils.progress import track
 
 # What a stage makes, and removes before it does so.
 MADE = {

@@ -14,7 +14,7 @@ from mmpretrain.registry import TRANSFORMS
 from pictures import data_uri, scene_tile
 from plan import expectation
 
-from sce_mm.run_logs import scalars
+from sce_mm.utils.commands import scalars
 from sce_mm.visualization import page
 
 CHANCE = 10.0

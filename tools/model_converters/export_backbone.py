@@ -12,13 +12,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from sce_mm.process_end import run_command
+from sce_mm.cli.converters import add_arguments, describe, read_source
+from sce_mm.cli.exit import run_command
 from sce_mm.transfer import CheckpointError
 from sce_mm.transfer.architecture import architecture_of
-from sce_mm.transfer.export import export, snippet
-from sce_mm.transfer.pictures import as_input, read_image
-from sce_mm.transfer.source import add_arguments, describe, read_source
-from sce_mm.transfer.targets import TARGETS
+from sce_mm.transfer.export.export import export, snippet
+from sce_mm.transfer.export.images import as_input, read_image
+from sce_mm.transfer.export.targets import TARGETS
 
 
 def parse_args() -> argparse.Namespace:

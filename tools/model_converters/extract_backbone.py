@@ -12,9 +12,9 @@ export_backbone.py writes for mmdet and mmpretrain.
 import argparse
 import sys
 
-from sce_mm.process_end import run_command
+from sce_mm.cli.converters import add_arguments, describe, read_source
+from sce_mm.cli.exit import run_command
 from sce_mm.transfer import CheckpointError, save_backbone
-from sce_mm.transfer.source import add_arguments, describe, read_source
 
 SNIPPET = """\
 In a config of mmdet:

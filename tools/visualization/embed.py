@@ -17,18 +17,21 @@ import matplotlib.pyplot as plt
 import numpy as np
 from mmengine.dist import is_main_process
 
-from sce_mm.evaluation.folder_images import FolderImages
-from sce_mm.evaluation.images import image_features
-from sce_mm.evaluation.offline import networks, open_config
-from sce_mm.process_end import run_command
-from sce_mm.progress import track
+from sce_mm.cli.evaluation import (
+    folder_parser,
+    networks,
+    open_config,
+    open_folder,
+)
+from sce_mm.cli.exit import run_command
+from sce_mm.evaluation.images import FolderImages, image_features
+from sce_mm.utils.progress import track
 from sce_mm.visualization.embedding import (
     METHODS,
     class_colours,
     draw_map,
     project,
 )
-from sce_mm.visualization.folder_arguments import folder_parser, open_folder
 from sce_mm.visualization.sheets import centre_square
 
 # More names than that are no help.

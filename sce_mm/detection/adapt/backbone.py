@@ -10,8 +10,8 @@ from mmdet.registry import MODELS
 from mmpretrain.models import ResNet as PretrainResNet
 from torch import Tensor
 
-from ...transfer.compare import compare
-from ...transfer.surroundings import named_weights
+from ...checkpoints.compare import compare
+from ...transfer.verify.problems import named_weights
 from .plan import ABSENT, AdaptError, Plan, kind
 
 BACKBONE = 'model.backbone'

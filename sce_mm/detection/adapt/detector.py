@@ -10,8 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
-from ...transfer.arrival import pretrained_init
-from ...transfer.surroundings import named_weights, walk
+from ...transfer.verify.loaded_tensors import pretrained_init
+from ...transfer.verify.problems import named_weights, walk
 from .backbone import BACKBONE, adapt_backbone, adapt_other_loads
 from .classes import class_problems, names, read_labels
 from .heads import adapt_heads, adapt_pyramids, note_norms

@@ -8,21 +8,21 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
-from ...durable_files import (
+from ...checkpoints.durable_files import (
     WriteError,
     remove_partial_files,
     write_durably,
 )
-from ...folder_lock import FolderLock
-from ...safe_loading import read_resumable
-from ..find_checkpoint import newest_whole_checkpoint
-from ..main_process import decide_on_main
-from ..resuming import (
+from ...checkpoints.mmengine_loading import read_resumable
+from ...checkpoints.newest import newest_whole_checkpoint
+from ...utils.distributed import decide_on_main
+from ...utils.folder_lock import FolderLock
+from ..runner.resume import (
     adopt_run_state,
     enter_longer_schedules,
     require_same_model,
 )
-from ..run_state import (
+from ..runner.run_state import (
     KEY,
     collect_run_state,
     require_resumable,
@@ -43,7 +43,7 @@ class DurableCheckpointHook(CheckpointHook):
     - It is written between two optimiser steps only. With gradient
       accumulation across the end of an epoch that is a few iterations later.
     - It also holds the random generators of every process and the layout of
-      the run, see :mod:`sce_mm.engine.run_state`.
+      the run, see :mod:`sce_mm.engine.runner.run_state`.
     - Two trainings at a time in one folder are refused.
     - Resuming takes the newest whole file, reports damaged ones, and refuses
       files that hold no run, or one of another model or length.

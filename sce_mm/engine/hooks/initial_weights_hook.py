@@ -5,7 +5,7 @@ from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...models.utils import unwrapped
-from ...transfer.initial import Source, find_sources, load_source
+from ...transfer.initial_weights import Source, find_sources, load_source
 
 
 @HOOKS.register_module()

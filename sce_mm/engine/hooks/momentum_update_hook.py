@@ -12,8 +12,8 @@ from torch.utils.data import BatchSampler, DataLoader
 from ...datasets.samplers import count_images
 from ...models import SCE
 from ...models.utils import unwrapped
-from ..schedules import Schedule, build_schedule, check_phases
-from ..steps import (
+from ..schedulers.schedules import Schedule, build_schedule, check_phases
+from ..schedulers.steps import (
     accumulation,
     current_step,
     steps_per_epoch,
@@ -34,10 +34,10 @@ class MomentumUpdateHook(Hook):
     is a closed form of the step, nothing needs to be saved for a resume.
 
     Args:
-        momentum: A number, or phases of a schedule as in
-            :func:`~sce_mm.engine.schedules.build_schedule`. Defaults to the
-            ImageNet recipe, 0.01 falling to zero along a cosine (0.99 to 1 in
-            the paper's convention).
+        momentum: A number, or phases of a schedule, see
+            :func:`~sce_mm.engine.schedulers.schedules.build_schedule`.
+            Defaults to the ImageNet recipe, 0.01 falling to zero along a
+            cosine (0.99 to 1 in the paper's convention).
 
     Raises:
         ValueError: A momentum is not in [0, 0.5].

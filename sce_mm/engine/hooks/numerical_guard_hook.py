@@ -10,10 +10,10 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import Tensor, nn
 
-from ...durable_files import WriteError, write_durably
+from ...checkpoints.durable_files import WriteError, write_durably
 from ...models.utils import unwrapped
+from ...utils.random_state import get_random_state
 from ..non_finite import NonFiniteError, all_finite, first_non_finite
-from ..random_state import get_random_state
 
 
 @HOOKS.register_module()

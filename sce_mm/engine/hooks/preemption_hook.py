@@ -14,7 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ...signals import INTERRUPTED, TRY_AGAIN, ShieldedWorker, note_stop
+from ...utils.signals import INTERRUPTED, TRY_AGAIN, ShieldedWorker, note_stop
 from .durable_checkpoint_hook import DurableCheckpointHook
 
 _PRESSED = b"""

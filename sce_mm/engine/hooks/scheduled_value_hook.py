@@ -9,8 +9,8 @@ from mmpretrain.registry import HOOKS
 from torch import nn
 
 from ...models.utils import unwrapped
-from ..schedules import Schedule, build_schedule, check_phases
-from ..steps import current_step, steps_per_epoch, total_steps
+from ..schedulers.schedules import Schedule, build_schedule, check_phases
+from ..schedulers.steps import current_step, steps_per_epoch, total_steps
 
 
 @HOOKS.register_module()
@@ -33,7 +33,7 @@ class ScheduledValueHook(Hook):
     Args:
         attribute: Dotted path from the model to a number.
         schedule: Phases as in
-            :func:`~sce_mm.engine.schedules.build_schedule`.
+            :func:`~sce_mm.engine.schedulers.schedules.build_schedule`.
 
     Raises:
         ValueError: The schedule is malformed.

@@ -8,13 +8,7 @@ from torch import Tensor, nn
 
 from .candidates import Candidates, log_partitions, relate_views
 from .checks import check_shapes, check_unit_rows
-from .functional import (
-    Contrast,
-    Relation,
-    combine,
-    contrast,
-    target_entropy,
-)
+from .functional import Contrast, Relation, combine, contrast, target_entropy
 from .softmax import ChunkSize
 
 # Also said when a model is built.

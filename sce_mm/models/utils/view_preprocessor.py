@@ -6,7 +6,7 @@ from mmpretrain.models import SelfSupDataPreprocessor
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from ...datasets.batch_views import make_views
+from ...datasets.views.batch_views import make_views
 
 
 @MODELS.register_module()

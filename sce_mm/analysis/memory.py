@@ -1,0 +1,170 @@
+"""Memory of a training process, counted without training.
+
+What autograd keeps for the backward pass of all views is counted at two small
+batches on the CPU and continued along a line. Under mixed precision that pass
+runs in bfloat16, which is as wide as the half precision of a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+from ..config import parts as training_data
+from ..models.algorithms.sce import SCE
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of a process.
+
+    Args:
+        state: What does not depend on the batch, by part.
+        kept: Kept for the backward pass whatever the batch, such as weights
+            in another precision.
+        kept_per_image: Kept for each image of the batch.
+        views_per_image: The views of an image, as bytes and normalised.
+    """
+
+    state: dict[str, int]
+    kept: float
+    kept_per_image: float
+    views_per_image: int
+
+    @property
+    def fixed(self) -> float:
+        """Bytes that do not depend on the batch."""
+        return sum(self.state.values()) + self.kept
+
+    @property
+    def per_image(self) -> float:
+        """Bytes that each image of the batch adds."""
+        return self.kept_per_image + self.views_per_image
+
+    def parts(self, batch: int) -> dict[str, float]:
+        """Bytes of each part at a batch of so many images."""
+        return {
+            **self.state,
+            'views': batch * self.views_per_image,
+            'kept for backward': self.kept + batch * self.kept_per_image,
+        }
+
+    def total(self, batch: int) -> float:
+        """Bytes at a batch of so many images."""
+        return self.fixed + batch * self.per_image
+
+
+def count_memory(cfg: Config) -> Memory:
+    """Memory of a process that trains this config."""
+    init_default_scope('mmpretrain')
+    model = revert_sync_batchnorm(MODELS.build(cfg.model))
+    sizes = view_sizes(cfg)
+    # Batch norm takes no single image.
+    batch = max(2, batch_multiple(cfg))
+    small, large = (
+        kept_bytes(model, sizes, images, half_precision(cfg))
+        for images in (batch, 2 * batch)
+    )
+    per_image = (large - small) / batch
+    return Memory(
+        state=state_bytes(model, cfg.optim_wrapper.optimizer),
+        kept=small - batch * per_image,
+        kept_per_image=per_image,
+        views_per_image=sum(3 * size**2 * (1 + 4) for size in sizes),
+    )
+
+
+def view_sizes(cfg: Config) -> list[int]:
+    """Pixels along a side of each view that the pipeline makes.
+
+    Raises:
+        ValueError: The pipeline does not say which views it makes.
+    """
+    for _, transform in training_data.view_transforms(cfg):
+        return training_data.view_sizes(transform)
+    raise ValueError(
+        'the estimate reads number and sizes of the views from SCEViews, and '
+        'the training pipeline of this config has none'
+    )
+
+
+def batch_multiple(cfg: Config) -> int:
+    """Batch norm that is split takes multiples of its groups."""
+    return (cfg.model.get('shuffle_bn') or {}).get('simulated_devices', 1)
+
+
+def half_precision(cfg: Config) -> bool:
+    """Whether the networks run in a type of two bytes."""
+    return cfg.optim_wrapper.get('type') in (
+        'AmpOptimWrapper',
+        'BF16OptimWrapper',
+    )
+
+
+def kept_bytes(model: SCE, sizes: list[int], batch: int, half: bool) -> int:
+    """Bytes that autograd saves in one forward pass.
+
+    Weights and views are left out: they are there anyway.
+    """
+    images = [torch.randn(batch, 3, size, size) for size in sizes]
+    known = {
+        x.untyped_storage().data_ptr() for x in (*model.parameters(), *images)
+    }
+    saved = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    # Outside of training the loss does not wait for the momentum update.
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.train()
+    with (
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x),
+        torch.autocast('cpu', torch.bfloat16, enabled=half),
+    ):
+        loss = model.loss(images)['loss']
+    assert loss.requires_grad
+    return sum(saved.values())
+
+
+def state_bytes(model: nn.Module, optimizer: ConfigDict) -> dict[str, int]:
+    """Bytes of weights, gradients, optimiser, momentum encoder and queue."""
+    trained = _bytes(p for p in model.parameters() if p.requires_grad)
+    if optimizer.type.startswith('Adam'):
+        moments = 2
+    else:
+        moments = 1 if optimizer.get('momentum', 0) else 0
+    total = _bytes(_tensors(model))
+    momentum, queue = (
+        _bytes(_tensors(getattr(model, name, None)))
+        for name in ('momentum_encoder', 'queue')
+    )
+    return {
+        'weights': total - momentum - queue,
+        'gradients': trained,
+        'optimiser state': moments * trained,
+        'momentum encoder': momentum,
+        'queue': queue,
+    }
+
+
+def _tensors(module: object) -> Iterable[Tensor]:
+    if not isinstance(module, nn.Module):
+        return ()
+    return (*module.parameters(), *module.buffers())
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(x.nbytes for x in tensors)

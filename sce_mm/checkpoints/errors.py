@@ -1,0 +1,27 @@
+"""What is raised when a file is not what it should be."""
+
+from pathlib import Path
+
+from ..utils.errors import UserError
+
+# For advice: other tools do not have all the options of this one.
+EXTRACT = 'tools/model_converters/extract_backbone.py CKPT OUT'
+
+
+class CheckpointError(UserError):
+    """A file is not the checkpoint that was asked for."""
+
+
+def needs_trust(path: Path, asked: str) -> str:
+    """What to do about a file that could run programs.
+
+    Args:
+        path: File.
+        asked: Name that it asks for.
+    """
+    return (
+        f'{path} holds more than tensors and plain values, and reading that '
+        'could run any program. If you trust its origin, pass --trust. What '
+        f'it asks for: {asked}. A tool without that option takes the OUT of '
+        f'{EXTRACT} --trust'
+    )

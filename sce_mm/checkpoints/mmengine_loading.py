@@ -1,0 +1,58 @@
+"""Checkpoints that mmengine loads, read without running what is in them.
+
+mmengine unpickles freely what it cannot read otherwise, and on resuming runs
+the text of the config that a checkpoint carries.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mmengine.runner import CheckpointLoader
+
+from .reading import TYPES_CAN_BE_ALLOWED, read_checkpoint, trust_checkpoints
+
+
+def guard_checkpoints(trust: bool = False) -> None:
+    """Read local checkpoints with our reader from now on, in all of mmengine.
+
+    That is what ``load_from``, ``resume`` and ``init_cfg`` name.
+
+    Args:
+        trust: Unpickle freely (``--trust``), also what the hooks of a config
+            read.
+    """
+    trust_checkpoints(trust)
+    CheckpointLoader.register_scheme('', load_from_plain_file, force=True)
+
+
+def read_resumable(path: str | Path) -> dict[str, Any]:
+    """Content of a training checkpoint that a run is to go on from.
+
+    Torch before 2.6 cannot be told which types a training checkpoint holds;
+    there files are unpickled freely, as mmengine does it by itself.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: See :func:`~sce_mm.transfer.read_checkpoint`.
+    """
+    return read_checkpoint(path, trust=None if TYPES_CAN_BE_ALLOWED else True)
+
+
+def load_from_plain_file(
+    filename: str, map_location: Any = None
+) -> dict[str, Any]:
+    """Content of a local checkpoint, on the CPU, without its config.
+
+    Args:
+        filename: Path; ``~`` is the home folder.
+        map_location: Not used: loading into a model moves what it takes.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: See :func:`~sce_mm.transfer.read_checkpoint`.
+    """
+    content = read_resumable(os.path.expanduser(filename))
+    if isinstance(content.get('meta'), dict):
+        content['meta'].pop('config', None)
+    return content

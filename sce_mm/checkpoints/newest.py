@@ -1,0 +1,77 @@
+"""Which checkpoint a killed run goes on from."""
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+from .errors import CheckpointError
+from .mmengine_loading import read_resumable
+
+
+def newest_whole_checkpoint(
+    work_dir: str | Path, templates: Sequence[str]
+) -> Path | None:
+    """The newest checkpoint of a run that can be read to its end.
+
+    That is the one that ``last_checkpoint`` names, then the others by age.
+    Each one passed over is reported. They are read whole: a damaged archive
+    can be one that only torch cannot open.
+
+    Args:
+        work_dir: Folder with checkpoints and ``last_checkpoint``.
+        templates: Names of checkpoints, a number in place of ``{}``.
+
+    Returns:
+        None if there is no checkpoint at all.
+
+    Raises:
+        CheckpointError: There are some, and none can be read.
+    """
+    work_dir = Path(work_dir)
+    candidates = checkpoints_in(work_dir, templates)
+    reasons = []
+    for path in candidates:
+        try:
+            read_resumable(path)
+        except (CheckpointError, FileNotFoundError) as error:
+            reasons.append(str(error))
+            print_log(
+                f'{error}. Not resumed from: taking the one before it',
+                logger='current',
+                level=logging.WARNING,
+            )
+        else:
+            return path
+    if reasons:
+        lines = ''.join(f'\n  - {reason}' for reason in reasons)
+        raise CheckpointError(
+            f'none of the {len(candidates)} checkpoints in {work_dir} can be '
+            f'read:{lines}\nRemove them to begin anew, or give --resume a '
+            'copy that is whole'
+        )
+    return None
+
+
+def checkpoints_in(work_dir: Path, templates: Sequence[str]) -> list[Path]:
+    """Checkpoints of a folder by their names, newest first."""
+    patterns = [
+        re.escape(template).replace(r'\{\}', r'\d+') for template in templates
+    ]
+    found = [
+        path
+        for path in (work_dir.iterdir() if work_dir.is_dir() else ())
+        if any(re.fullmatch(pattern, path.name) for pattern in patterns)
+    ]
+    found.sort(key=lambda path: path.lstat().st_mtime_ns, reverse=True)
+    pointer = work_dir / 'last_checkpoint'
+    if pointer.is_file():
+        # The folder may have been moved: the name counts. Damaged, it is none.
+        text = pointer.read_text(errors='replace')
+        named = work_dir / Path(text.strip()).name
+        if named in found:
+            found.remove(named)
+            found.insert(0, named)
+    return found

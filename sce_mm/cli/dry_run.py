@@ -1,0 +1,207 @@
+"""Try a config out: two steps, an evaluation, a checkpoint, a resume."""
+
+import copy
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ..analysis.step_timer import SECONDS, StepTimer, hours_text
+from ..engine.schedulers.steps import (
+    accumulation,
+    steps_per_epoch,
+    total_steps,
+)
+from ..engine.schedulers.warmup_cosine import WarmupCosineLR
+from ..models.utils import unwrapped
+from .config_edits import without_evaluation
+from .runner import build_runner, require_batches, scale_learning_rate
+
+_STEPS = 2
+
+
+class _EnoughError(Exception):
+    """The steps that were asked for are done."""
+
+
+class _StopHook(Hook):
+    """Ends the training after so many iterations, counting none before."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, iterations: int) -> None:
+        self.iterations = iterations
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        self.iterations -= 1
+        if self.iterations == 0:
+            raise _EnoughError
+
+
+class _TimeHook(Hook):
+    """Times iterations and ends the training when that will do.
+
+    Attributes:
+        begun: Iteration at which the training began.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, seconds: float) -> None:
+        self.timer = StepTimer(seconds)
+        self.begun = -1
+
+    def before_train(self, runner: Runner) -> None:
+        self.begun = runner.iter
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        self.timer.start()
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        if self.timer.lap():
+            raise _EnoughError
+
+
+def dry_run(
+    cfg: Config,
+    source: str = 'train_dataloader.dataset',
+    seconds: float = SECONDS,
+) -> str:
+    """Train two optimiser steps in a scratch folder, resume, time and tell.
+
+    Args:
+        cfg: As for a training; it is not changed.
+        source: What named the images, for messages.
+        seconds: How long steps are timed after that.
+
+    Returns:
+        The plan of the whole training, in lines.
+
+    Raises:
+        ValueError: Whatever would have stopped the training at its start.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        first = copy.deepcopy(cfg)
+        counts = cfg.optim_wrapper.get('accumulative_counts', 1)
+        first.default_hooks.checkpoint.update(by_epoch=False, interval=counts)
+        runner = _run(first, scratch, source, _StopHook(_STEPS * counts))
+        # Neither evaluations nor checkpoints are part of a step.
+        second = copy.deepcopy(cfg)
+        without_evaluation(second)
+        second.default_hooks.checkpoint.update(
+            by_epoch=False, interval=-1, save_last=False
+        )
+        clock = _TimeHook(seconds)
+        _run(second, scratch, source, clock, resume=True)
+        done = min(_STEPS * accumulation(runner), runner.max_iters)
+        if clock.begun != done:
+            raise ValueError(
+                f'the resumed run began at iteration {clock.begun}, expected '
+                f'{done}'
+            )
+        return plan(runner, clock.timer)
+
+
+def _run(
+    cfg: Config, scratch: str, source: str, hook: Hook, resume: bool = False
+) -> Runner:
+    """Train in the scratch folder until the hook ends it."""
+    cfg.work_dir = scratch
+    cfg.default_hooks.checkpoint.pop('out_dir', None)
+    cfg.experiment_name = f'dry_run_{Path(scratch).name}_{resume}'
+    if resume or cfg.get('resume'):
+        cfg.load_from = None
+    cfg.resume = resume
+    runner = build_runner(cfg)
+    require_batches(runner, source)
+    scale_learning_rate(runner)
+    runner.register_hook(hook)
+    with suppress(_EnoughError):
+        runner.train()
+    return runner
+
+
+def plan(runner: Runner, timer: StepTimer) -> str:
+    """What a run is going to do, in lines.
+
+    Args:
+        runner: That has made a few iterations.
+        timer: Of more iterations.
+    """
+    model = runner.model
+    loader = runner.train_dataloader
+    batch = loader.batch_sampler.batch_size
+    step = batch * runner.world_size * accumulation(runner)
+    steps = total_steps(runner)
+    lines = [
+        f'images        {len(loader.dataset)}',
+        f'step          {step} images ({batch} x {runner.world_size} '
+        f'process(es) x {accumulation(runner)} accumulated)',
+        f'steps         {steps}: {runner.max_epochs} epochs of '
+        f'{steps_per_epoch(runner):g}',
+        f'learning rate {_rates(runner, steps)}',
+        f'queue         {_queue(model, step)}',
+        f'parameters    {_millions(model)}',
+        f'memory        {_memory()}',
+        f'time          {_time(runner, timer)}',
+    ]
+    return 'dry run: all parts work. The plan:\n  ' + '\n  '.join(lines)
+
+
+def _time(runner: Runner, timer: StepTimer) -> str:
+    if not timer.steps:
+        return 'too few steps to time them'
+    return (
+        f'{hours_text(timer.median * runner.max_iters / 3600)} hours, from '
+        f'{timer.median:.2g} s an iteration, the median of {timer.steps}, '
+        'without evaluation'
+    )
+
+
+def _rates(runner: Runner, steps: int) -> str:
+    for scheduler in runner.param_schedulers or []:
+        if isinstance(scheduler, WarmupCosineLR):
+            base = scheduler.base_values[0]
+            rates = [base * scheduler.share(t) for t in range(steps)]
+            peak = max(rates)
+            return (
+                f'{rates[0]:.3g} at the start, {peak:.3g} at step '
+                f'{rates.index(peak)}, {rates[-1]:.3g} at the end'
+            )
+    return f'{runner.optim_wrapper.get_lr()["lr"][0]:.3g} now'
+
+
+def _queue(model: Any, step: int) -> str:
+    queue = getattr(unwrapped(model), 'queue', None)
+    if queue is None:
+        return 'none'
+    return f'{queue.length} keys, the last {queue.length / step:.3g} x images'
+
+
+def _millions(model: Any) -> str:
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in model.parameters())
+    return f'{trained / 1e6:.3g} million trained, {total / 1e6:.3g} in all'
+
+
+def _memory() -> str:
+    if torch.cuda.is_available():
+        return f'{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB at most'
+    return 'no GPU here: tools/analysis_tools/estimate.py estimates it'

@@ -1,0 +1,113 @@
+"""The end of a process of a command, and what it says of mistakes."""
+
+import atexit
+import dis
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from ..utils.errors import UserError
+from ..utils.signals import INTERRUPTED
+from .held_output import release_output
+
+# The process number of a job under torchrun, Slurm and MPI.
+_RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
+# Seconds in which a launcher ends the other processes of a failed one.
+_PATIENCE = 10
+_PACKAGE = Path(__file__).parent
+
+
+def run_command(main: Callable[[], object]) -> NoReturn:
+    """Run a command to its end, and end the process with its exit code.
+
+    An error that this project raises on purpose is one message without a
+    traceback; of several processes the first one says it. Any other error
+    ends the process as it always does.
+
+    The interpreter is left without being taken down. A thread of torch that
+    asks for it meanwhile would abort the process, and a signal would be
+    answered as if Python had no handlers: the launcher would take a finished
+    run for a failed one. What is registered for the end is done all the same.
+
+    Args:
+        main: The command; may raise ``SystemExit``.
+    """
+    code: object = None
+    try:
+        main()
+        release_output()
+    except SystemExit as stop:
+        code = stop.code
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+        print('interrupted', file=sys.stderr)
+    except Exception as error:
+        message = message_of(error)
+        if message is None:
+            release_output()
+            raise
+        _let_first_process_speak()
+        code = f'error: {message}'
+    if code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)
+        code = 1
+    # Mistakes may be found before torch is there. Leaving the others of a
+    # group waits for them, who may not know yet that it is over.
+    torch = sys.modules.get('torch')
+    if torch and not code and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.current_thread():
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code or 0)
+
+
+def is_first_process() -> bool:
+    """Whether this is the process of its job that speaks for all."""
+    return all(os.environ.get(name, '0') == '0' for name in _RANKS)
+
+
+def message_of(error: BaseException) -> str | None:
+    """What an error tells the user; None if it needs its traceback.
+
+    Told are errors that a ``raise`` of this project made, which are written
+    for users, and those of the system about files. Anything else is a bug,
+    or comes from a library that knows nothing of what was typed.
+    """
+    before = error.__context__
+    # Upstream mmengine repeats what a class says, with the name of the class.
+    if type(before) is type(error) and str(error).endswith(str(before)):
+        return message_of(before)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f'{error.filename}: {error.strerror}'
+    if isinstance(error, UserError | OSError) or _raised_here(error):
+        return str(error)
+    return None
+
+
+def _raised_here(error: BaseException) -> bool:
+    """Whether the innermost frame is at a ``raise`` of the project."""
+    trace = error.__traceback__
+    if trace is None or isinstance(error, AssertionError):
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    file = Path(code.co_filename)
+    ours = _PACKAGE in file.parents or 'tools' in file.parts
+    return ours and code.co_code[trace.tb_lasti] == dis.opmap['RAISE_VARARGS']
+
+
+def _let_first_process_speak() -> None:
+    """Wait for the launcher to end this process, if it is another one."""
+    if not is_first_process():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(_PATIENCE)

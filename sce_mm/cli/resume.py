@@ -1,0 +1,175 @@
+"""Three ways to begin besides the beginning, written into a config.
+
+Resume goes on with a run, initialise from takes weights and nothing else, and
+continue for makes a finished run longer.
+"""
+
+import os
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..checkpoints.mmengine_loading import read_resumable
+from ..checkpoints.newest import checkpoints_in, newest_whole_checkpoint
+from ..engine.hooks.durable_checkpoint_hook import STOPPED
+from ..engine.runner.run_state import KEY, require_resumable
+from ..utils.errors import UserError
+
+AUTO = 'auto'
+_NAMES = ('epoch_{}.pth', 'iter_{}.pth', STOPPED)
+
+
+def set_resume(cfg: Config, checkpoint: str) -> None:
+    """Go on with the run of a checkpoint, or of the newest one there is.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    cfg.resume = True
+    cfg.load_from = None if checkpoint == AUTO else checkpoint
+    if cfg.load_from and not Path(cfg.load_from).is_file():
+        raise FileNotFoundError(f'--resume: no checkpoint at {checkpoint}')
+
+
+def set_initial_weights(cfg: Config, checkpoint: str) -> None:
+    """Begin a new run from weights.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if not Path(checkpoint).is_file():
+        raise FileNotFoundError(f'--init-from: no checkpoint at {checkpoint}')
+    hook = dict(type='InitialWeightsHook', checkpoint=checkpoint)
+    cfg.merge_from_dict({'default_hooks.initial_weights': hook})
+
+
+def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
+    """Make a finished run longer; given again, finish what was interrupted.
+
+    Args:
+        cfg: Its ``train_cfg.max_epochs`` is set.
+        epochs: To do beyond those of the finished run.
+        checkpoint: Of the finished run, or ``'auto'``.
+
+    Raises:
+        FileNotFoundError: There is no checkpoint.
+        CheckpointError: It holds no run.
+        ValueError: The run is not finished, or cannot be made longer.
+    """
+    hook = cfg.get('default_hooks', {}).get('checkpoint', {})
+    if epochs < 1 or hook.get('type') != 'DurableCheckpointHook':
+        raise ValueError(
+            '--continue-for takes a positive number of epochs and needs '
+            "default_hooks.checkpoint.type='DurableCheckpointHook'; got "
+            f'{epochs} and {hook.get("type")!r}'
+        )
+    path = checkpoint
+    if checkpoint == AUTO:
+        folder = checkpoint_folder(cfg)
+        found = newest_whole_checkpoint(folder, _names(cfg))
+        if found is None:
+            raise FileNotFoundError(
+                f'--continue-for: no checkpoint in {folder}; name '
+                'another folder with --work-dir or a file with --resume'
+            )
+        path = str(found)
+    content = read_resumable(path)
+    require_resumable(content, path)
+    if KEY not in content:
+        raise ValueError(
+            f'{path} was written without DurableCheckpointHook and does not '
+            'say how long its run was: begin a new one with --init-from'
+        )
+    layout, extends = content[KEY]['layout'], content[KEY]['extends']
+    planned = layout['max_epochs']
+    iterations = content['meta']['iter']
+    finished = iterations >= planned * layout['epoch_length']
+    if finished:
+        extends = planned
+    elif extends is None or extends + epochs != planned:
+        raise ValueError(
+            f'{path} is at iteration {iterations} of '
+            f'{planned * layout["epoch_length"]} ({planned} epochs): finish '
+            'the run with --resume before you continue it for more epochs'
+        )
+    cfg.train_cfg.max_epochs = extends + epochs
+    hook.extends = extends
+    cfg.resume = True
+    cfg.load_from = path
+
+
+def has_checkpoint(cfg: Config) -> bool:
+    """Whether the work dir has a whole checkpoint."""
+    folder = checkpoint_folder(cfg)
+    return newest_whole_checkpoint(folder, _names(cfg)) is not None
+
+
+def refuse_overwriting(cfg: Config) -> None:
+    """See that a run that begins does not write over one that is there.
+
+    Raises:
+        UserError: The folder has checkpoints of a run that this one does not
+            go on with.
+    """
+    folder = checkpoint_folder(cfg)
+    found = checkpoints_in(folder, _names(cfg))
+    source = cfg.get('load_from') if cfg.get('resume') else None
+    # Without a file --resume takes the newest one of the folder.
+    if not found or (cfg.get('resume') and source is None):
+        return
+    run = f'{folder} holds a run, at {_position(found[0])}'
+    if source is None:
+        raise UserError(
+            f'{run}, and a new one would write over it: --resume to go on '
+            'with it, or another --work-dir'
+        )
+    if Path(source).resolve().parent != folder.resolve():
+        raise UserError(
+            f'{run}, and {source} is of another one: --resume without a file '
+            'to go on with the one that is there, or another --work-dir'
+        )
+
+
+def checkpoint_folder(cfg: Config) -> Path:
+    """Where the checkpoints of a run go."""
+    out_dir = _checkpoint_options(cfg).get('out_dir')
+    if out_dir is None or out_dir == cfg.work_dir:
+        return Path(cfg.work_dir)
+    return Path(out_dir) / Path(cfg.work_dir).name
+
+
+def _checkpoint_options(cfg: Config) -> dict:
+    hooks = cfg.get('default_hooks')
+    hook = hooks.get('checkpoint') if isinstance(hooks, dict) else None
+    return hook if isinstance(hook, dict) else {}
+
+
+def _names(cfg: Config) -> list[str]:
+    own = _checkpoint_options(cfg).get('filename_tmpl')
+    return [*_NAMES, own] if isinstance(own, str) else [*_NAMES]
+
+
+def _position(checkpoint: Path) -> str:
+    """Where a run is, by the name of its checkpoint."""
+    number = ''.join(filter(str.isdigit, checkpoint.stem))
+    unit = 'epoch' if checkpoint.stem.startswith('epoch') else 'iteration'
+    named = checkpoint.stem.startswith(('epoch', 'iter', 'stopped'))
+    return f'{unit} {number}' if named else checkpoint.name
+
+
+def restarted() -> bool:
+    """Whether torchrun started this process anew after a crash."""
+    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')) > 0
+
+
+def meet_elsewhere() -> None:
+    """Let processes that were started again meet at a port of their own.
+
+    torchrun lets them meet at the store of the first start, which still has
+    the addresses of the processes that died: who is there first calls those.
+    Every 100th port after the first one serves one restart.
+    """
+    restarts = int(os.environ['TORCHELASTIC_RESTART_COUNT'])
+    port = int(os.environ['MASTER_PORT']) + 100 * restarts
+    os.environ['MASTER_PORT'] = str(port)
+    os.environ['TORCHELASTIC_USE_AGENT_STORE'] = 'False'

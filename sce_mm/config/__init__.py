@@ -1,0 +1,1 @@
+"""Will this config work? Reading, checking and finding its parts."""

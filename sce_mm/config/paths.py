@@ -1,0 +1,112 @@
+"""Folders that a pretraining config names.
+
+Part of :func:`~sce_mm.config.check.check_sense`: each function yields one line
+a problem, which begins with its key.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmpretrain.registry import DATASETS
+
+
+def missing_places(node: Any, path: str) -> Iterator[str]:
+    """``data_root``, ``ann_file`` and ``data_prefix`` that are not there.
+
+    Of every data set in what is given that is on a local disk.
+    """
+    if isinstance(node, list | tuple):
+        for index, item in enumerate(node):
+            yield from missing_places(item, f'{path}[{index}]')
+    if not isinstance(node, dict):
+        return
+    # Variables of a config stand at the top; only data sets are read.
+    if 'type' in node and not node.get('backend_args'):
+        yield from _of_dataset(node, path)
+    for key, value in node.items():
+        yield from missing_places(value, f'{path}.{key}')
+
+
+def missing_data(cfg: Config) -> Iterator[str]:
+    """Like :func:`missing_places`, of what a training of any kind reads."""
+    for part in ('train', 'val'):
+        if cfg.get(f'{part}_cfg'):
+            for key in (f'{part}_dataloader', f'{part}_evaluator'):
+                yield from missing_places(cfg.get(key), key)
+
+
+def _of_dataset(node: dict, path: str) -> Iterator[str]:
+    given = node.get('data_root') or ''
+    roots = given if isinstance(given, list | tuple) else [given]
+    wrong = list(_wrong_roots(node, roots, path))
+    yield from wrong
+    # What follows is relative to the one root.
+    if wrong or len(roots) > 1:
+        return
+    prefix = node.get('data_prefix') or ''
+    named = {'ann_file': node.get('ann_file')}
+    if isinstance(prefix, dict):
+        named |= {
+            f'data_prefix.{key}': prefix.get(key)
+            for key in ('img', 'img_path')
+        }
+    else:
+        named['data_prefix'] = prefix
+    for key, name in named.items():
+        if isinstance(name, str) and _absent(place := _join(roots[0], name)):
+            yield f'{path}.{key}: there is no {place}'
+
+
+def _wrong_roots(node: dict, roots: Sequence[Any], path: str) -> Iterator[str]:
+    for root in roots:
+        if not isinstance(root, str):
+            yield f'{path}.data_root: must name a folder, got {root!r}'
+        elif _absent(root):
+            yield f'{path}.data_root: {_what_goes_where(node, root)}'
+
+
+def _join(root: str, name: str) -> str:
+    return name and os.path.join(root, os.path.expanduser(name))
+
+
+def _absent(place: str) -> bool:
+    return (
+        bool(place)
+        and '://' not in place
+        and not Path(place).expanduser().exists()
+    )
+
+
+def _what_goes_where(dataset: dict, root: str) -> str:
+    """Message of a missing folder: the data set's own, if it is ours.
+
+    Others may download what is missing when they are built.
+    """
+    cls = DATASETS.get(dataset['type'])
+    if cls is not None and cls.__module__.startswith('sce_mm.'):
+        try:
+            DATASETS.build({**dataset, 'pipeline': []})
+        except (OSError, ValueError) as error:
+            return str(error)
+    return f'no folder at {root}'
+
+
+def unwritable_work_dir(cfg: Config) -> Iterator[str]:
+    """The work dir, made if it is not there, if nothing can be written."""
+    work_dir = cfg.get('work_dir')
+    if work_dir is None:
+        return
+    try:
+        os.makedirs(work_dir, exist_ok=True)
+        with tempfile.TemporaryFile(dir=work_dir):
+            pass
+    except (OSError, TypeError) as error:
+        yield (
+            f'work_dir: cannot write to {work_dir} '
+            f'({getattr(error, "strerror", None) or error}); name another one '
+            'with --work-dir'
+        )

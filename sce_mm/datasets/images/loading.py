@@ -1,0 +1,185 @@
+"""Load an image file of any common kind; report a broken one once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import stat
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine import fileio
+from mmengine.logging import print_log
+from mmpretrain.registry import TRANSFORMS
+from numpy.typing import NDArray
+
+from .decoding import UnreadableImageError, as_stretch, decode_image
+from .file_lists import printable
+from .image_cache import ImageCache, StaleCacheError
+
+# A file is read whole; no image that can be decoded is larger.
+MAX_BYTES = 1 << 30
+
+
+class ReportedFiles:
+    """Which files were reported, known to all workers of a data loader.
+
+    Workers are forked anew every epoch unless they persist; a plain set
+    would report each broken file once a worker and epoch. The first 4096
+    paths are remembered in shared memory as 63-bit digests.
+    """
+
+    def __init__(self, capacity: int = 4096) -> None:
+        self._digests = torch.zeros(
+            capacity, dtype=torch.int64
+        ).share_memory_()
+
+    def is_new(self, path: str) -> bool:
+        """Whether ``path`` was not asked about before; remembers it."""
+        raw = hashlib.blake2b(path.encode(errors='replace'), digest_size=8)
+        digest = (int.from_bytes(raw.digest(), 'big') >> 1) | 1
+        if bool((self._digests == digest).any()):
+            return False
+        free = torch.nonzero(self._digests == 0)
+        if len(free):
+            self._digests[free[0]] = digest
+        return True
+
+
+@TRANSFORMS.register_module()
+class LoadImage(BaseTransform):
+    """Read ``results['img_path']`` to ``results['img']``, uint8 BGR.
+
+    Grey, RGBA (on white), 16-bit, CMYK, palette and animated files (first
+    frame) all become [h, w, 3] uint8. A file that is missing, empty,
+    truncated, too large or no image gives None and one warning with its
+    path; in training the data set then takes another image.
+
+    Args:
+        apply_orientation: Turn the image as its EXIF tag says, as mmcv's
+            loader and image viewers do (torchvision does not).
+        backend_args: Where files lie, see ``mmengine.fileio.get``. Defaults
+            to what the path says (local disk, http, ...).
+        stretch: Levels that become black and white in images of more than 8
+            bits, such as (0, 4095) for 12 bits, see
+            :func:`~sce_mm.datasets.images.decoding.decode_image`.
+            Defaults to all 16 bits.
+
+    Raises:
+        ValueError: ``stretch`` is not a range.
+    """
+
+    def __init__(
+        self,
+        apply_orientation: bool = True,
+        backend_args: dict[str, Any] | None = None,
+        stretch: Sequence[float] | None = None,
+    ) -> None:
+        self.apply_orientation = apply_orientation
+        self.backend_args = backend_args and dict(backend_args)
+        self.stretch = as_stretch(stretch)
+        self._reported = ReportedFiles()
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
+        """Load the image, or return None if it cannot be read."""
+        path = results['img_path']
+        try:
+            image = self._read(path)
+        except (OSError, UnreadableImageError) as error:
+            if self._reported.is_new(path):
+                print_log(
+                    f'cannot read the image {printable(path)} '
+                    f'({printable(str(error))})',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+            return None
+        shape = image.shape[:2]
+        return {
+            **results,
+            'img': image,
+            'img_shape': shape,
+            'ori_shape': shape,
+        }
+
+    def _read(self, path: str) -> NDArray[np.uint8]:
+        if self.backend_args is None and '://' not in path:
+            require_plain_file(path)
+        data = fileio.get(path, backend_args=self.backend_args)
+        return decode_image(data, self.apply_orientation, self.stretch)
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}('
+            f'apply_orientation={self.apply_orientation}, '
+            f'backend_args={self.backend_args}, stretch={self.stretch})'
+        )
+
+
+@TRANSFORMS.register_module()
+class LoadCachedImage(LoadImage):
+    """In place of :class:`LoadImage`: pixels of a cache, for any data set.
+
+    The paths of the data set stay those of the source. Images that were
+    larger than the cache's ``short_side`` come shrunk, so small crops of
+    them are enlarged from fewer pixels than those of the source.
+
+    Args:
+        cache: Folder that tools/dataset_converters/cache_images.py made.
+        source: Where the images of the data set lie now, if not where they
+            lay then.
+        check_source: Whether to compare all files with the cache at
+            construction; without, the source need not be there.
+        stretch: That of :class:`LoadImage`, with which the cache was made.
+
+    Raises:
+        FileNotFoundError: No cache, or no source to compare with.
+        StaleCacheError: The source has changed, the cache is damaged, or was
+            made with another ``stretch``.
+        ValueError: ``stretch`` is not a range. Later, if the data set has an
+            image that is not in it.
+    """
+
+    def __init__(
+        self,
+        cache: str,
+        source: str | None = None,
+        check_source: bool = True,
+        stretch: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(stretch=stretch)
+        self.cache = ImageCache(cache, source, check_source)
+        if self.cache.stretch != self.stretch:
+            raise StaleCacheError(
+                f'the cache {self.cache.folder} was made with '
+                f'stretch={self.cache.stretch}, and LoadCachedImage has '
+                f'stretch={self.stretch}: give it that of the cache, or '
+                'build the cache again'
+            )
+
+    def _read(self, path: str) -> NDArray[np.uint8]:
+        return self.cache.read(path)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(cache='{self.cache.folder}')"
+
+
+def require_plain_file(path: str) -> None:
+    """See that a local path can be read without waiting or filling memory.
+
+    Raises:
+        OSError: It cannot be looked up.
+        UnreadableImageError: It is a folder, a pipe, a device, or larger
+            than ``MAX_BYTES``.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableImageError('a folder, pipe or device, not a file')
+    if status.st_size > MAX_BYTES:
+        raise UnreadableImageError(
+            f'{status.st_size:,} bytes are more than {MAX_BYTES:,}'
+        )

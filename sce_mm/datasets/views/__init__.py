@@ -1,0 +1,1 @@
+"""An array becomes the views that are compared."""

@@ -1,0 +1,1 @@
+"""Starts of detectors compared on the same labels, as `tools/compare.py`."""

@@ -1,0 +1,158 @@
+"""Version gate: which OpenMMLab is installed, and does it fit together.
+
+Two families own the same import names: upstream OpenMMLab and the maintained
+onedl forks. Both work, a mixture does not: pip lays the files of one over
+those of the other.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from itertools import pairwise
+
+from packaging.version import Version
+
+from .packages import (
+    PACKAGES,
+    family_of,
+    found_modules,
+    installed_distributions,
+)
+
+PRETRAINING = ('mmengine', 'mmcv', 'mmpretrain')
+DETECTION = (*PRETRAINING, 'mmdet')
+INSTALL_OPS = {
+    'onedl': "pip install 'setuptools>=80,<82' wheel ninja psutil && "
+    'MMCV_WITH_OPS=1 pip install --force-reinstall --no-deps '
+    '--no-build-isolation --no-cache-dir onedl-mmcv',
+    'upstream': 'pip uninstall -y mmcv mmcv-lite && pip install openmim && '
+    'mim install mmcv==2.1.0',
+}
+
+
+def find_problems(
+    installed: Mapping[str, str],
+    modules: Mapping[str, str | None],
+    needed: Iterable[str] = PRETRAINING,
+) -> list[str]:
+    """What keeps the stack from working, each with the command that mends it.
+
+    Args:
+        installed: Version of each distribution, by name in lower case.
+        modules: Import names that can be found, each with the version that
+            its own files state, or None if they state none.
+        needed: Import names that must be there.
+    """
+    owners = {
+        name: [d for d in (*p.upstream, p.onedl) if d in installed]
+        for name, p in PACKAGES.items()
+    }
+    present = [d for ds in owners.values() for d in ds]
+    onedl = [d for d in present if d.startswith('onedl-')]
+    upstream = [d for d in present if not d.startswith('onedl-')]
+    if onedl and upstream:
+        names = [n for n in PACKAGES if n in needed or owners[n]]
+        return [
+            f'two families of OpenMMLab are installed: {", ".join(onedl)} '
+            f'and {", ".join(upstream)}. They own the same files. Remove '
+            f'both, then install one: pip uninstall -y {" ".join(present)} '
+            f'&& {_pip_install(names, "onedl")}'
+        ]
+    problems, missing = [], []
+    for name in needed:
+        found = owners[name]
+        if len(found) > 1:
+            problems.append(
+                f'{" and ".join(found)} both own {name}. Keep one: '
+                f'pip uninstall -y {" ".join(found)} && pip install {found[0]}'
+            )
+        elif name not in modules and found:
+            pin = f'{found[0]}=={installed[found[0]]}'
+            problems.append(
+                f'{found[0]} is installed, but the files of {name} are gone: '
+                f'pip install --force-reinstall --no-deps {pin}'
+            )
+        elif name not in modules:
+            missing.append(name)
+        else:
+            stated = installed[found[0]] if found else modules[name]
+            problems += _check_version(name, found, stated)
+    if missing:
+        command = _pip_install(missing, family_of(installed))
+        problems.append(f'{", ".join(missing)} is missing: {command}')
+    return problems
+
+
+def _check_version(
+    name: str, owners: list[str], found: str | None
+) -> list[str]:
+    package = PACKAGES[name]
+    lowest, below = Version(package.lowest), Version(package.below)
+    if found is None or lowest <= Version(found) < below:
+        return []
+    owner = owners[0] if owners else name
+    wanted = f'{owner}>={lowest},<{below}'
+    return [f"{name} {found} is not supported: pip install '{wanted}'"]
+
+
+def _pip_install(names: Iterable[str], family: str) -> str:
+    wanted = [getattr(PACKAGES[name], f'get_{family}') for name in names]
+    return 'pip install ' + ' '.join(f"'{w}'" for w in wanted)
+
+
+def starts_light() -> bool:
+    """Whether the program does not want all of the package at once.
+
+    That is ``python -m sce_mm.doctor``, and each tool with a line
+    ``__starts_light__ = True``, which reads its arguments before it calls
+    :func:`sce_mm.register`.
+    """
+    program = sys.modules.get('__main__')
+    return getattr(program, '__starts_light__', False) or (
+        '-m',
+        'sce_mm.doctor',
+    ) in pairwise(sys.orig_argv)
+
+
+def check_stack() -> None:
+    """Stop the import of the package if pretraining cannot work.
+
+    Raises:
+        ImportError: Something is missing, too old or new, or mixed.
+    """
+    problems = find_problems(installed_distributions(), found_modules())
+    if find_spec('torch') is None:
+        problems.append('torch is missing: pip install torch torchvision')
+    if problems:
+        raise ImportError(
+            'sce_mm cannot work with what is installed:\n'
+            + ''.join(f'  - {problem}\n' for problem in problems)
+            + 'python -m sce_mm.doctor shows the whole picture'
+        )
+
+
+def require_mmdet() -> None:
+    """Stop the import of ``sce_mm.detection`` if mmdet cannot work.
+
+    Raises:
+        ImportError: mmdet or the compiled ops of mmcv are missing.
+    """
+    installed = installed_distributions()
+    problems = find_problems(installed, found_modules(), DETECTION)
+    ops = INSTALL_OPS[family_of(installed)]
+    remedy = f'Install an mmcv that has them: {ops}'
+    try:
+        if not problems:
+            import mmcv._ext  # noqa: F401
+
+            remedy = 'This mmcv and mmdet do not fit together'
+            import mmdet  # noqa: F401
+    except (ImportError, AssertionError) as error:
+        # mmdet refuses versions of mmcv by assertion.
+        problems.append(f'{error}. {remedy}')
+    if problems:
+        raise ImportError(
+            'detection needs mmdet and an mmcv with compiled ops:\n'
+            + ''.join(f'  - {problem}\n' for problem in problems)
+            + 'In a checkout, `make setup` installs both'
+        )

@@ -1,0 +1,1 @@
+"""Loops, the state of a run, and resuming it."""

@@ -1,0 +1,97 @@
+"""Epochs that can be interrupted anywhere and go on there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import torch
+from mmengine.runner import EpochBasedTrainLoop
+from mmpretrain.registry import LOOPS
+from torch.utils.data import DataLoader
+
+from ...utils.random_state import seed_epoch
+
+
+@LOOPS.register_module()
+class ResumableTrainLoop(EpochBasedTrainLoop):
+    """mmengine's ``EpochBasedTrainLoop`` that goes on within an epoch.
+
+    Resumed from a checkpoint of the middle of an epoch, mmengine's loop
+    begins that epoch anew and hence makes too many iterations. This one takes
+    the batches that are left, without loading those that were done::
+
+        train_cfg = dict(type='ResumableTrainLoop', max_epochs=200)
+
+    Each epoch begins with random generators that depend on seed, epoch and
+    process alone, and the workers' seeds come from a generator of the loader.
+    So nothing that is drawn between two epochs changes the next one.
+
+    Args:
+        *args: See the base class.
+        **kwargs: See the base class.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.dataloader.generator = torch.Generator()
+
+    def run_epoch(self) -> None:
+        """The batches of this epoch that are not done yet."""
+        runner = self.runner
+        runner.call_hook('before_train_epoch')
+        runner.model.train()
+        done = batches_done(self)
+        self.dataloader.generator.manual_seed(runner.seed + self._epoch)
+        if done == 0:
+            seed_epoch(runner.seed, self._epoch, runner.rank)
+        with beginning_at(self.dataloader, done):
+            for index, batch in enumerate(self.dataloader, start=done):
+                self.run_iter(index, batch)
+        runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+
+def batches_done(loop: EpochBasedTrainLoop) -> int:
+    """Batches of the current epoch that are done."""
+    return loop.iter - loop.epoch * len(loop.dataloader)
+
+
+@contextmanager
+def beginning_at(loader: DataLoader, batches: int) -> Iterator[None]:
+    """Let the next pass over a loader leave out its first batches, unread.
+
+    Raises:
+        TypeError: The loader draws its batches in a way of its own.
+    """
+    if batches == 0:
+        yield
+        return
+    batch_sampler = loader.batch_sampler
+    if not isinstance(batch_sampler, torch.utils.data.BatchSampler):
+        raise TypeError(
+            'an epoch can only be continued with a plain batch sampler, got '
+            f'{type(batch_sampler).__name__}: resume from the checkpoint of '
+            'the end of an epoch'
+        )
+    sampler = batch_sampler.sampler
+    batch_sampler.sampler = _Rest(sampler, batches * batch_sampler.batch_size)
+    try:
+        yield
+    finally:
+        batch_sampler.sampler = sampler
+
+
+class _Rest:
+    """Indices of a sampler without the first ``start``."""
+
+    def __init__(self, sampler: Any, start: int) -> None:
+        self.sampler = sampler
+        self.start = start
+
+    def __iter__(self) -> Iterator[int]:
+        return islice(iter(self.sampler), self.start, None)
+
+    def __len__(self) -> int:
+        # Of the whole epoch: mmengine derives epochs from iterations by it.
+        return len(self.sampler)

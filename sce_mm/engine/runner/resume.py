@@ -1,0 +1,183 @@
+"""Fitting a checkpoint to the run that goes on from it.
+
+The run may have another number of processes, another batch size or data set,
+or be a longer one; what cannot go on is refused.
+"""
+
+import math
+from typing import Any
+
+from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from ...checkpoints.compare import compare
+from ...checkpoints.errors import CheckpointError
+from ...models.utils import unwrapped
+from ..schedulers.warmup_cosine import WarmupCosineLR
+from .loops import ResumableTrainLoop
+from .run_state import KEY, Layout, layout_of
+
+
+def require_same_model(runner: Runner, checkpoint: dict[str, Any]) -> None:
+    """Refuse to resume with some tensors missing or left over.
+
+    Raises:
+        CheckpointError: Names or shapes differ; of the queue, which may be
+            of another length, only the names are compared.
+    """
+    ours = unwrapped(runner.model).state_dict()
+    theirs = dict(checkpoint['state_dict'])
+    if ours.keys() == theirs.keys():
+        for name in [n for n in ours if n.startswith('queue.')]:
+            del ours[name], theirs[name]
+    difference = compare(ours, theirs)
+    if difference:
+        raise CheckpointError(
+            'the checkpoint is of another model than this config builds, so '
+            f'that the run cannot go on:\n{difference}'
+        )
+
+
+def adopt_run_state(
+    runner: Runner, checkpoint: dict[str, Any], extends: int | None
+) -> list[str]:
+    """Fit a checkpoint to this run before mmengine reads it.
+
+    With another number of processes, batch size or data set, the iteration is
+    replaced by the one at the same share of the epoch.
+
+    Args:
+        runner: About to resume.
+        checkpoint: What was read; its position may be changed.
+        extends: Epochs of the finished run that this one goes on from.
+
+    Returns:
+        What cannot be identical to an uninterrupted run, in words.
+
+    Raises:
+        ValueError: The checkpoint is one of a run of another length, or
+            lies within an epoch and this loop cannot begin there.
+    """
+    _take_over_seed(runner, checkpoint['meta'].get('seed'))
+    state = checkpoint.get(KEY)
+    if state is None:
+        return [
+            'the checkpoint was written without DurableCheckpointHook: random '
+            'generators are not restored, and on another number of processes '
+            'or batch size the position in the data is not known'
+        ]
+    new = layout_of(runner)
+    old = Layout(**state['layout'])
+    if old.max_epochs not in (new.max_epochs, extends):
+        raise ValueError(
+            f'the checkpoint is of a run of {old.max_epochs} epochs, and this '
+            f'one has {new.max_epochs}; the schedules depend on that. To '
+            f'finish the run: --cfg-options train_cfg.max_epochs='
+            f'{old.max_epochs}; to go on for more epochs when it is finished: '
+            '--continue-for EPOCHS; to begin a new one from its weights: '
+            '--init-from'
+        )
+    notes = []
+    changes = [
+        f'{name.replace("_", " ")} {getattr(old, name)} -> {value}'
+        for name, value in new._asdict().items()
+        if name not in ('max_epochs', 'epoch_length')
+        and value != getattr(old, name)
+    ]
+    if changes:
+        notes.append(_moved(runner, checkpoint, old, new, changes))
+    meta = checkpoint['meta']
+    within = meta['iter'] - meta['epoch'] * new.epoch_length
+    loop = runner.train_loop
+    if (
+        within
+        and isinstance(loop, EpochBasedTrainLoop)
+        and not isinstance(loop, ResumableTrainLoop)
+    ):
+        raise ValueError(
+            f'the checkpoint lies within an epoch (iteration {within} of '
+            f'{new.epoch_length}), where {type(loop).__name__} cannot begin: '
+            "write train_cfg = dict(type='ResumableTrainLoop', "
+            f'max_epochs={new.max_epochs}), or resume from the end of an epoch'
+        )
+    return notes
+
+
+def _take_over_seed(runner: Runner, seed: int | None) -> None:
+    """Give the sampler the seed of that run; mmengine gives it to the rest.
+
+    Only if it had the seed of this run and none of its own.
+    """
+    sampler = runner.train_dataloader.sampler
+    if seed is not None and getattr(sampler, 'seed', None) == runner.seed:
+        sampler.seed = seed
+
+
+def _moved(
+    runner: Runner,
+    checkpoint: dict[str, Any],
+    old: Layout,
+    new: Layout,
+    changes: list[str],
+) -> str:
+    """Move to the same share of the epoch; say what that means."""
+    meta = checkpoint['meta']
+    epoch = meta['epoch']
+    if isinstance(runner.train_loop, EpochBasedTrainLoop):
+        share = (meta['iter'] - epoch * old.epoch_length) / old.epoch_length
+        target = (epoch + share) * new.epoch_length
+        meta['iter'] = min(
+            math.ceil(round(target, 6) / new.accumulation) * new.accumulation,
+            runner.max_iters,
+        )
+        meta['epoch'] = min(
+            max(epoch, meta['iter'] // new.epoch_length), new.max_epochs
+        )
+        _move_schedulers(runner, checkpoint, meta['iter'])
+    return (
+        f'the run changed ({", ".join(changes)}) and goes on at epoch '
+        f'{meta["epoch"]}, iteration {meta["iter"]}. It cannot be identical '
+        'to an uninterrupted one: which images share a batch, batch norm '
+        'statistics, the number of optimiser steps and, with more or fewer '
+        'processes, the random generators. The learning rate stays that of '
+        'the checkpoint'
+    )
+
+
+def _move_schedulers(
+    runner: Runner, checkpoint: dict[str, Any], iteration: int
+) -> None:
+    for scheduler, state in zip(
+        runner.param_schedulers or [],
+        checkpoint.get('param_schedulers', []),
+        strict=False,
+    ):
+        if not scheduler.by_epoch:
+            state['last_step'] = iteration
+            state['_global_step'] = iteration + 1
+
+
+def enter_longer_schedules(runner: Runner) -> str:
+    """Set the rate that the schedules of an extended run have here.
+
+    Returns:
+        What happened to the learning rate.
+
+    Raises:
+        ValueError: A schedule follows from its previous value and so cannot
+            be entered in the middle.
+    """
+    before = runner.optim_wrapper.get_lr()['lr'][0]
+    for scheduler in runner.param_schedulers or []:
+        if not isinstance(scheduler, WarmupCosineLR):
+            raise ValueError(
+                f'--continue-for: {type(scheduler).__name__} computes each '
+                'value from the previous one and cannot be extended. Use '
+                'WarmupCosineLR, or begin a new run with --init-from'
+            )
+        scheduler.enter()
+    after = runner.optim_wrapper.get_lr()['lr'][0]
+    return (
+        f'going on for a run of {runner.max_epochs} epochs at epoch '
+        f'{runner.epoch}: all schedules are now those of the longer run, '
+        f'entered here. Learning rate {before:.3g} -> {after:.3g}'
+    )

@@ -1,0 +1,95 @@
+"""What a checkpoint must hold besides weights so that a run goes on exactly.
+
+mmengine stores weights, optimiser, schedulers, logs, epoch and iteration.
+Added under ``run_state`` are the random generators of every process and the
+layout of the run, from which the position in the data follows.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from mmengine.dist import all_gather_object, get_rank
+from mmengine.runner import Runner
+
+from ...checkpoints.errors import CheckpointError
+from ...utils.random_state import get_random_state, set_random_state
+from ..schedulers.steps import accumulation
+
+KEY = 'run_state'
+
+
+class Layout(NamedTuple):
+    """How a run is cut into iterations.
+
+    Attributes:
+        processes: Number of processes.
+        batch_size: Images of an iteration and process.
+        accumulation: Iterations of an optimiser step.
+        images: Of the data set.
+        epoch_length: Iterations of an epoch.
+        max_epochs: Length of the run.
+    """
+
+    processes: int
+    batch_size: int | None
+    accumulation: int
+    images: int
+    epoch_length: int
+    max_epochs: int
+
+
+def layout_of(runner: Runner) -> Layout:
+    """Layout of a runner whose training loop is built."""
+    loader = runner.train_dataloader
+    return Layout(
+        processes=runner.world_size,
+        batch_size=getattr(loader.batch_sampler, 'batch_size', None),
+        accumulation=accumulation(runner),
+        images=len(loader.dataset),
+        epoch_length=len(loader),
+        max_epochs=runner.max_epochs,
+    )
+
+
+def collect_run_state(runner: Runner, extends: int | None) -> dict[str, Any]:
+    """State of a run for its checkpoint; every process has to call this.
+
+    Args:
+        runner: Between two optimiser steps.
+        extends: Epochs of the finished run that this one goes on from.
+    """
+    return {
+        'random': all_gather_object(get_random_state()),
+        'layout': dict(layout_of(runner)._asdict()),
+        'extends': extends,
+    }
+
+
+def require_resumable(checkpoint: Mapping[str, Any], name: str) -> None:
+    """See that a checkpoint holds a run and not weights alone.
+
+    Raises:
+        CheckpointError: It does not.
+    """
+    meta = checkpoint.get('meta')
+    meta = meta if isinstance(meta, Mapping) else {}
+    lacking = [
+        key
+        for key in ('state_dict', 'optimizer', 'message_hub')
+        if key not in checkpoint
+    ]
+    lacking += [f'meta.{key}' for key in ('epoch', 'iter') if key not in meta]
+    if lacking:
+        raise CheckpointError(
+            f'{name} holds weights but no run to go on with (it lacks '
+            f'{", ".join(lacking)}), as exported, published and downloaded '
+            f'files do. To begin a new run from these weights: --init-from '
+            f'{name}'
+        )
+
+
+def restore_random_state(checkpoint: Mapping[str, Any]) -> None:
+    """Set the generators of this process, if it had any in that run."""
+    states = checkpoint.get(KEY, {}).get('random', [])
+    if get_rank() < len(states):
+        set_random_state(states[get_rank()])

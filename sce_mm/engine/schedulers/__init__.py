@@ -1,0 +1,1 @@
+"""Values that follow the optimiser step."""

@@ -1,0 +1,128 @@
+"""Linear classification of frozen features."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ...utils.progress import track
+
+# Inverse strength of the L2 penalty on standardised features.
+COSTS = tuple(10.0**exponent for exponent in range(-5, 3))
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """Result of :func:`linear_probe`.
+
+    Attributes:
+        accuracy: Top-1 on the test set, in percent.
+        cost: The C that was chosen.
+        held_out: Top-1 on the held-out images for each C, in percent.
+    """
+
+    accuracy: float
+    cost: float
+    held_out: dict[float, float]
+
+
+def linear_probe(
+    features: Tensor,
+    labels: Tensor,
+    test_features: Tensor,
+    test_labels: Tensor,
+    costs: Sequence[float] = COSTS,
+    held_out: float = 0.2,
+    seed: int = 0,
+    max_iter: int = 1000,
+) -> LinearProbe:
+    """Multinomial logistic regression (L-BFGS) on standardised features.
+
+    C is the one with the best accuracy on a stratified part of the training
+    set that is held out, the smallest of equals; the classifier is then
+    fitted anew on the whole training set and tested once. Mean and scale
+    come from the images that a classifier is fitted on.
+
+    Args:
+        features: ``[M, D]``.
+        labels: ``[M]``, at least two images of each class.
+        test_features: ``[Q, D]``.
+        test_labels: ``[Q]``.
+        costs: Candidates for C.
+        held_out: Share of the training set that chooses C.
+        seed: Of the split; nothing else is random.
+        max_iter: Of each fit; scikit-learn warns if it is not enough.
+
+    Raises:
+        ImportError: scikit-learn is missing.
+        ValueError: ``costs`` is empty, or a class has too few images.
+    """
+    _require_scikit_learn()
+    from sklearn.model_selection import train_test_split
+
+    candidates = sorted(costs)
+    if not candidates or candidates[0] <= 0:
+        raise ValueError(f'costs must be positive numbers, got {costs!r}')
+    x, y = features.numpy(), labels.numpy()
+    _check_classes(y, held_out)
+    fit_x, held_x, fit_y, held_y = train_test_split(
+        x, y, test_size=held_out, stratify=y, random_state=seed
+    )
+    scores = {
+        cost: _fit_and_score(fit_x, fit_y, held_x, held_y, cost, max_iter)
+        for cost in track(candidates, 'Linear probe')
+    }
+    best = max(candidates, key=lambda cost: scores[cost])
+    accuracy = _fit_and_score(
+        x, y, test_features.numpy(), test_labels.numpy(), best, max_iter
+    )
+    return LinearProbe(accuracy, best, scores)
+
+
+def _fit_and_score(
+    x: np.ndarray,
+    y: np.ndarray,
+    test_x: np.ndarray,
+    test_y: np.ndarray,
+    cost: float,
+    max_iter: int,
+) -> float:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    classifier: Any = make_pipeline(
+        StandardScaler(), LogisticRegression(C=cost, max_iter=max_iter)
+    )
+    return 100.0 * float(classifier.fit(x, y).score(test_x, test_y))
+
+
+def _check_classes(labels: np.ndarray, held_out: float) -> None:
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f'a classifier needs at least 2 classes, got {len(classes)}'
+        )
+    if counts.min() < 2:
+        rare = classes[counts < 2].tolist()
+        raise ValueError(
+            f'classes {rare[:5]} have one training image only: at least 2 '
+            'are needed, one of them to be held out'
+        )
+    if held_out * len(labels) < len(classes):
+        raise ValueError(
+            f'holding out {held_out:g} of {len(labels)} images leaves less '
+            f'than one for each of {len(classes)} classes: raise held_out '
+            'or add images'
+        )
+
+
+def _require_scikit_learn() -> None:
+    try:
+        import sklearn  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            'the linear probe needs scikit-learn: pip install scikit-learn'
+        ) from error

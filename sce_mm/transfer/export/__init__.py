@@ -1,0 +1,1 @@
+"""A backbone in another library's format, proved there."""

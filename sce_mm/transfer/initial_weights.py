@@ -1,0 +1,247 @@
+"""Weights of another run to begin with, strictly."""
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmengine.model import PretrainedInit
+from mmengine.runner import CheckpointLoader
+from torch import Tensor, nn
+
+from ..checkpoints.compare import compare
+from ..checkpoints.errors import CheckpointError
+from ..checkpoints.reading import read_checkpoint
+from ..checkpoints.state_dicts import WRAPPER, in_float32, state_dict_of
+from ..models import SCE
+from .backbone import extract_backbone, load_backbone
+from .formats import OWN, recognise
+
+_QUEUE = 'queue.'
+_MOMENTUM = 'momentum_encoder'
+
+
+class Source(NamedTuple):
+    """A file that weights are to come from.
+
+    Attributes:
+        spelling: Where the user said so: ``'--init-from'``, ``'load_from'``,
+            ``'model.neck.init_cfg'``.
+        path: File, or an address that mmengine can read.
+        part: Module that takes the weights; empty for the whole model.
+        prefix: Beginning of the names that count in the file; others are not
+            looked at.
+    """
+
+    spelling: str
+    path: str
+    part: str = ''
+    prefix: str = ''
+
+
+def find_sources(
+    model: nn.Module, load_from: str | None, init_from: str | None
+) -> list[Source]:
+    """Every file that is to give weights to a model before it is trained.
+
+    In pretraining those are the files of mmengine's spellings too. mmengine
+    would drop what does not fit, so its ``init_cfg`` of that type are taken
+    out of the model. Old spellings, as ``pretrained=`` of mmdet's backbones,
+    have become an ``init_cfg`` when the model is built.
+
+    Args:
+        model: Not initialised yet; its initialisers of other types stay.
+        load_from: Of the config; None if the run is resumed.
+        init_from: File of ``--init-from``.
+
+    Raises:
+        CheckpointError: Two files are to fill the same part, or one is not
+            named.
+    """
+    sources = []
+    if init_from:
+        sources.append(Source('--init-from', init_from))
+    if isinstance(model, SCE):
+        if load_from:
+            sources.append(Source('load_from', load_from))
+        for name, module in model.named_modules():
+            # The momentum branch is a copy, which gives nothing.
+            if name.split('.')[0] != _MOMENTUM:
+                sources += _take_files(name, module)
+    for one, other in itertools.combinations(sources, 2):
+        outer, inner = sorted((one.part, other.part), key=len)
+        if not outer or f'{inner}.'.startswith(f'{outer}.'):
+            raise CheckpointError(
+                f'{one.spelling} ({one.path}) and {other.spelling} '
+                f'({other.path}) give weights to the same part of the model: '
+                'keep one of them'
+            )
+    return sources
+
+
+def _take_files(name: str, module: nn.Module) -> list[Source]:
+    """Take what names a file out of the ``init_cfg`` of a module."""
+    init_cfg = getattr(module, 'init_cfg', None) or []
+    several = [init_cfg] if isinstance(init_cfg, Mapping) else init_cfg
+    spelling = '.'.join(filter(None, ['model', name, 'init_cfg']))
+    sources = []
+    for init in several:
+        if _names_a_file(init):
+            if not init.get('checkpoint'):
+                raise CheckpointError(f'{spelling}: names no checkpoint')
+            path, prefix = init['checkpoint'], init.get('prefix') or ''
+            sources.append(Source(spelling, path, name, prefix))
+        elif 'Pretrained' in str(init.get('override')):
+            raise CheckpointError(
+                f'{spelling}: an override cannot load a file; give its module '
+                'an init_cfg of its own'
+            )
+    if sources:
+        others = [init for init in several if not _names_a_file(init)]
+        module.init_cfg = others or None  # type: ignore[assignment]
+    return sources
+
+
+def load_source(model: nn.Module, source: Source) -> str:
+    """Load all that a source says, or nothing.
+
+    Args:
+        model: Of the run.
+        source: File and place.
+
+    Returns:
+        What was loaded, as text.
+
+    Raises:
+        CheckpointError: There is no such file, it cannot be read, or a tensor
+            is missing, left over or of another shape. The message begins with
+            the spelling.
+    """
+    try:
+        return _load_source(model, source)
+    except (CheckpointError, FileNotFoundError) as error:
+        raise CheckpointError(f'{source.spelling}: {error}') from error
+
+
+def _load_source(model: nn.Module, source: Source) -> str:
+    if '://' in source.path:
+        content = CheckpointLoader.load_checkpoint(source.path, 'cpu')
+    else:
+        content = read_checkpoint(Path(source.path).expanduser())
+    if source.prefix:
+        content = {**content, 'state_dict': _below(content, source)}
+    if not source.part:
+        return load_initial_weights(model, content, source.path)
+    module = model.get_submodule(source.part)
+    weights = _for_part(module, source.part, content, source.path)
+    load_backbone(module, weights, {'source': source.path})
+    if isinstance(model, SCE):
+        model.momentum_encoder.copy_from(model.backbone, model.neck)
+    return (
+        f'{source.part} initialised from {source.path}: {len(weights)} tensors'
+    )
+
+
+def _names_a_file(init: Mapping[str, Any]) -> bool:
+    kind = init.get('type')
+    if isinstance(kind, str):
+        kind = kind.split('.')[-1]  # mmengine.Pretrained
+    return kind in ('Pretrained', PretrainedInit.__name__, PretrainedInit)
+
+
+def _below(content: Mapping[str, Any], source: Source) -> dict[str, Tensor]:
+    """Tensors whose names begin with the prefix, without it."""
+    tensors = state_dict_of(content)
+    # mmengine adds the dot too; wrappers are off the names by now.
+    prefix = source.prefix.removesuffix('.').removeprefix(WRAPPER) + '.'
+    found = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+    if not found:
+        seen = sorted({f'{name.split(".")[0]}.' for name in tensors})
+        raise CheckpointError(
+            f'no tensor of {source.path} begins with prefix='
+            f'{source.prefix!r}; they begin with {", ".join(seen[:8])}'
+        )
+    return found
+
+
+def _for_part(
+    module: nn.Module, part: str, content: Mapping[str, Any], path: str
+) -> Mapping[str, Tensor]:
+    """Weights of one part: a file of it alone, or of a model that has it."""
+    tensors, wanted = state_dict_of(content), module.state_dict()
+    inside = {
+        name.removeprefix(f'{part}.'): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(f'{part}.')
+    }
+    for candidate in (tensors, inside):
+        if not compare(wanted, candidate):
+            return in_float32(candidate, False)
+    if part == 'backbone':
+        return extract_backbone(content)[0]
+    raise CheckpointError(
+        f'{path} does not fit {type(module).__name__}:\n'
+        f'{compare(wanted, inside or tensors)}'
+    )
+
+
+def load_initial_weights(
+    model: nn.Module, checkpoint: Mapping[str, Any], name: str
+) -> str:
+    """Load a whole SCE, or a backbone of any format that we know.
+
+    A pretraining checkpoint gives all weights of both branches to an SCE
+    model, without the queue: its keys are those of another run. Anything else
+    gives its backbone, to the momentum branch too.
+
+    Args:
+        model: With a ``backbone``.
+        checkpoint: From :func:`~sce_mm.transfer.read_checkpoint`.
+        name: Of the file, for messages.
+
+    Returns:
+        What was loaded, as text.
+
+    Raises:
+        CheckpointError: A tensor is missing, left over or of another shape.
+    """
+    tensors = state_dict_of(checkpoint)
+    if isinstance(model, SCE) and _has_both_branches(tensors):
+        weights = in_float32(_without_queue(tensors), False)
+        difference = compare(_without_queue(model.state_dict()), weights)
+        if difference:
+            raise CheckpointError(
+                f'{name} is a whole model and another one than this config '
+                f'builds:\n{difference}\n  To take its backbone alone, export '
+                'it first: tools/model_converters/extract_backbone.py'
+            )
+        model.load_state_dict(weights, strict=False)
+        return (
+            f'initialised from {name}: {len(weights)} tensors of the whole '
+            'model; the queue starts without keys, step and schedules at 0'
+        )
+    backbone, meta = extract_backbone(checkpoint)
+    targets = [model.get_submodule('backbone')]
+    if isinstance(model, SCE):
+        targets.append(model.momentum_encoder.backbone)
+    for target in targets:
+        load_backbone(target, backbone, {**meta, 'source': name})
+    return (
+        f'initialised from {name} ({meta["source"]}, {meta["branch"]} '
+        f'branch): {len(backbone)} tensors of the backbone, of '
+        f'{len(tensors)} in the file; everything else starts at random'
+    )
+
+
+def _has_both_branches(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether these are of a pretraining of ours; others have momentum too."""
+    found = recognise(tensors)
+    return found.name == OWN and 'momentum' in found.prefixes
+
+
+def _without_queue(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k: v for k, v in tensors.items() if not k.startswith(_QUEUE)}

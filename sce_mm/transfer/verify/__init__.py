@@ -1,0 +1,1 @@
+"""Whether the weights of a file arrived in a model."""

@@ -1,0 +1,70 @@
+"""What one process decides for all of them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from mmengine.dist import (
+    all_gather_object,
+    broadcast_object_list,
+    get_dist_info,
+    is_main_process,
+)
+from mmengine.model import is_model_wrapper
+from torch import nn
+
+from .progress import track
+
+Item = TypeVar('Item')
+Result = TypeVar('Result')
+
+T = TypeVar('T')
+
+
+def decide_on_main(function: Callable[[], T]) -> T:
+    """Result of a function that only the main process calls.
+
+    Its errors are raised on every process, so that none waits for another.
+    """
+    outcome: list[Any] = [None, None]
+    if is_main_process():
+        try:
+            outcome = [function(), None]
+        except (OSError, ValueError) as error:
+            outcome = [None, error]
+    broadcast_object_list(outcome)
+    result, failure = outcome
+    if failure is not None:
+        raise failure
+    return result
+
+
+def map_shared(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    description: str | None = None,
+) -> list[Result]:
+    """``[function(x) for x in items]``, each process doing its share.
+
+    Args:
+        function: Its result can be pickled and depends on nothing but the
+            item, so that the number of processes does not count.
+        items: Equal on all processes.
+        description: Of the work, to show how much is done; None if the
+            function shows that itself.
+
+    Returns:
+        All results in the order of the items, on all processes.
+    """
+    rank, world_size = get_dist_info()
+    share = items[rank::world_size]
+    own = [
+        function(item)
+        for item in (track(share, description) if description else share)
+    ]
+    shares = all_gather_object(own)
+    return [shares[i % world_size][i // world_size] for i in range(len(items))]
+
+
+def unwrapped(model: nn.Module) -> Any:
+    """The model itself, whether it is wrapped (``runner.model``) or not."""
+    return model.module if is_model_wrapper(model) else model

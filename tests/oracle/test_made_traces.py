@@ -1,0 +1,199 @@
+"""Runs that nobody recorded: a second implementation makes them.
+
+`trace_maker.py` knows the equations and nothing of the package. It
+must first reproduce the recorded runs of the official implementation; what it
+makes then with other settings, our model must reproduce through the tool.
+"""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import trace_maker
+
+pytestmark = pytest.mark.integration
+
+RECORDED = (
+    'asymmetric',
+    'inbatch_queue',
+    'multicrop',
+    'schedules',
+    'symmetric',
+)
+
+
+def mlp(inputs, *hidden, norm='bn_1D', **options):
+    last = {'bias': False, 'last_bias': True, 'last_norm': False}
+    return {
+        'input_dim': inputs,
+        'hidden_dims': list(hidden),
+        'num_layers': len(hidden) + 1,
+        'output_dim': 8,
+        'norm_layer': norm,
+        'last_affine': False,
+        **last,
+        **options,
+    }
+
+
+SGD = {'momentum': 0.9, 'nesterov': False, 'weight_decay': 5e-4}
+LARS = {'momentum': 0.8, 'trust_coefficient': 2e-3, 'weight_decay': 1e-2}
+MODEL = {
+    'coeff': 0.5,
+    'temp': 0.1,
+    'temp_m': 0.05,
+    'initial_momentum': 0.9,
+    'scheduler_momentum': 'constant',
+}
+SPEC = {
+    'batch': 6,
+    'epochs': 2,
+    'steps_per_epoch': 3,
+    'sizes': [8, 8],
+    'projector': mlp(32, 12),
+    'predictor': None,
+    'queue': 24,
+    'optim': {'name': 'sgd', 'initial_lr': 0.1, 'params': SGD},
+}
+DEEP = mlp(32, 12, 12, last_bias=False, last_norm=True)
+PREDICTOR = mlp(8, 12, last_bias=False)
+
+# What differs from SPEC, and, under model, from MODEL.
+CASES = {
+    'lambda 0': {'model': {'coeff': 0.0}},
+    'lambda 1, symmetric': {
+        'model': {'coeff': 1.0, 'sym': True},
+        'projector': DEEP,
+        'predictor': PREDICTOR,
+    },
+    'lambda 0, in-batch keys': {'model': {'coeff': 0.0, 'use_keys': True}},
+    'in-batch keys, symmetric': {
+        'model': {'use_keys': True, 'sym': True, 'temp': 0.2},
+        'predictor': PREDICTOR,
+    },
+    'in-batch keys without queue': {
+        'model': {'use_keys': True},
+        'queue': None,
+        'batch': 5,
+    },
+    'in-batch keys without queue, symmetric multi-crop': {
+        'model': {'use_keys': True, 'sym': True, 'num_local_crops': 2},
+        'queue': None,
+        'sizes': [8, 8, 6, 4],
+        'projector': DEEP,
+        'predictor': PREDICTOR,
+    },
+    'asymmetric multi-crop': {
+        'model': {'num_local_crops': 2},
+        'sizes': [8, 8, 6, 4],
+    },
+    'in-batch keys, multi-crop': {
+        'model': {'use_keys': True, 'sym': True, 'num_local_crops': 1},
+        'sizes': [8, 8, 6],
+        'queue': 60,
+    },
+    'lars, cosine momentum': {
+        'model': {'scheduler_momentum': 'cosine', 'initial_momentum': 0.6},
+        'optim': {'name': 'lars', 'initial_lr': 9.6, 'params': LARS},
+        'epochs': 1,
+        'steps_per_epoch': 7,
+        'batch': 4,
+    },
+    'nesterov': {
+        'optim': {
+            'name': 'sgd',
+            'initial_lr': 0.05,
+            'params': SGD | {'nesterov': True},
+        },
+    },
+    'rising schedules': {
+        # Their linear schedule runs backwards when it should rise.
+        'model': {
+            'warmup_epoch_temp_m': 1,
+            'start_warmup_temp_m': 0.02,
+            'warmup_scheduler_temp_m': 'linear',
+            'warmup_epoch_coeff': 2,
+            'start_warmup_coeff': 0.1,
+            'warmup_scheduler_coeff': 'cosine',
+            'scheduler_coeff': 'linear',
+            'final_scheduler_coeff': 0.9,
+        },
+        'epochs': 4,
+        'steps_per_epoch': 2,
+    },
+    'falling schedules without warm-up': {
+        'model': {
+            'warmup_epoch_temp_m': 2,
+            'start_warmup_temp_m': 0.3,
+            'warmup_scheduler_temp_m': 'linear',
+            'scheduler_coeff': 'linear',
+            'final_scheduler_coeff': 0.1,
+            'scheduler_momentum': 'cosine',
+        },
+    },
+    'biases and no norm': {
+        'projector': mlp(32, 12, norm=None, bias=True),
+        'predictor': mlp(8, 12, norm=None, bias=True),
+    },
+    'one layer': {'projector': mlp(32)},
+    'three layers without norm, uneven': {
+        'projector': mlp(32, 12, 10, norm=None, bias=True, last_bias=False)
+    },
+    'norm with affine last': {
+        'projector': mlp(32, 12, last_norm=True, last_affine=True),
+        'predictor': mlp(8, 12, last_norm=True),
+    },
+    'a long queue': {'queue': 600, 'batch': 3},
+}
+
+
+@pytest.fixture
+def replay(root, monkeypatch):
+    """The tool's own function, in double precision."""
+    monkeypatch.syspath_prepend(root / 'tools' / 'analysis_tools')
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    from replay_trace import replay
+
+    yield replay
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize('name', RECORDED)
+def test_the_maker_reproduces_the_official_runs(root, name):
+    path = root / 'tests' / 'oracle' / 'traces' / f'{name}.npz'
+    with np.load(path) as file:
+        arrays = dict(file)
+    made = trace_maker.run(json.loads(str(arrays['spec'])), arrays)
+    recorded = {k for k in arrays if k.startswith(('step.', 'final.'))}
+    assert set(made) == recorded
+    for key in recorded:
+        np.testing.assert_allclose(
+            made[key], arrays[key], rtol=0, atol=1e-9, err_msg=key
+        )
+
+
+@pytest.mark.parametrize('seed', [1, 20])
+def test_the_tool_reproduces_other_seeds_of_the_official_settings(
+    replay, root, tmp_path, seed
+):
+    source = root / 'tests' / 'oracle' / 'traces' / 'symmetric.npz'
+    with np.load(source) as file:
+        spec = json.loads(str(file['spec']))
+    np.savez(tmp_path / 'x.npz', **trace_maker.make_trace(spec, seed))
+    assert max(replay(tmp_path / 'x.npz').values()) < 1e-9
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_the_tool_reproduces(replay, tmp_path, case):
+    spec = SPEC | CASES[case]
+    spec['model'] = MODEL | spec.get('model', {})
+    trace = trace_maker.make_trace(spec, seed=len(case))
+    # A step that changed nothing would prove nothing.
+    assert np.ptp(trace['step.loss']) > 1e-3
+    np.savez(tmp_path / 'x.npz', **trace)
+    largest = replay(tmp_path / 'x.npz')
+    assert max(largest.values()) < 1e-9, largest
+    expected = {'loss', 'coeff', 'temp_m', 'trunk parameters'}
+    assert expected | ({'queue'} if spec['queue'] else set()) <= set(largest)

@@ -1,0 +1,170 @@
+"""What an installation carries, in each way of installing."""
+
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import sce_mm
+from sce_mm.doctor.packages import PACKAGES
+from sce_mm.doctor.version_gate import PRETRAINING
+
+pytestmark = pytest.mark.integration
+
+SHIPPED = (
+    'configs/_base_/default_runtime.py',
+    'tools/train.py',
+    'tools/dist_train.sh',
+    'model-index.yml',
+)
+
+
+@pytest.fixture(scope='module')
+def checkout(root, tmp_path_factory):
+    """A copy of what git tracks, so that builds leave no trace here."""
+    target = tmp_path_factory.mktemp('checkout')
+    files = subprocess.run(
+        ['git', 'ls-files', '-co', '--exclude-standard', '-z'],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split('\0')
+    for name in filter(None, files):
+        if (root / name).is_file() and not name.startswith('tests/data'):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes((root / name).read_bytes())
+    return target
+
+
+def pip(*words):
+    done = subprocess.run(
+        [sys.executable, '-m', 'pip', '--no-input', *map(str, words)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+OFFLINE = ('--no-deps', '--no-build-isolation', '--no-index')
+
+
+def test_wheel_carries_configs_and_tools(checkout, tmp_path):
+    (checkout / 'tools' / '__pycache__').mkdir(exist_ok=True)
+    (checkout / 'tools' / '__pycache__' / 'train.pyc').touch()
+    pip('wheel', *OFFLINE, '-w', tmp_path, checkout)
+    (wheel,) = tmp_path.glob('sce_mm-*.whl')
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert {f'sce_mm/.mim/{name}' for name in SHIPPED} <= names
+    assert not any(n.startswith(('tests/', 'configs/')) for n in names)
+    assert not any('__pycache__' in n for n in names)
+    # And what is installed from it imports away from the checkout.
+    pip('install', *OFFLINE, '--target', tmp_path / 'site', wheel)
+    code = 'import sce_mm; print(sce_mm.__file__)'
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={'PYTHONPATH': str(tmp_path / 'site')},
+    )
+    assert str(tmp_path / 'site') in done.stdout, done.stderr
+    mim = tmp_path / 'site' / 'sce_mm' / '.mim'
+    assert all((mim / name).is_file() for name in SHIPPED)
+
+
+def test_editable_install_links_configs_and_tools(checkout, tmp_path):
+    pip('install', *OFFLINE, '--target', tmp_path, '-e', checkout)
+    mim = checkout / 'sce_mm' / '.mim'
+    assert all((mim / name).is_file() for name in SHIPPED)
+    assert (mim / 'configs').is_symlink()
+
+
+def test_strict_editable_install_carries_them_too(checkout, tmp_path):
+    # It links each file that a wheel would hold, and no other.
+    strict = ('--config-settings', 'editable_mode=strict')
+    pip('install', *OFFLINE, *strict, '--target', tmp_path, '-e', checkout)
+    (tree,) = checkout.glob('build/__editable__*/sce_mm')
+    assert all((tree / '.mim' / name).is_file() for name in SHIPPED)
+
+
+def test_source_distribution_is_enough_for_a_wheel(checkout, tmp_path):
+    code = (
+        'from setuptools import build_meta as b; import sys;'
+        'b.build_sdist(sys.argv[1])'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code, str(tmp_path)],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (sdist,) = tmp_path.glob('sce_mm-*.tar.gz')
+    pip('wheel', *OFFLINE, '-w', tmp_path, sdist)
+    (wheel,) = tmp_path.glob('sce_mm-*.whl')
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert {f'sce_mm/.mim/{name}' for name in SHIPPED} <= names
+
+
+def test_this_installation_has_its_configs():
+    mim = Path(sce_mm.__file__).parent / '.mim'
+    assert all((mim / name).is_file() for name in SHIPPED)
+
+
+def test_the_extras_are_what_the_gate_asks_for():
+    extras: dict[str, set[str]] = {}
+    for line in requires('sce_mm'):
+        requirement = Requirement(line)
+        name = str(requirement.marker or '').removeprefix('extra == ')
+        wanted = f'{requirement.name}{requirement.specifier}'
+        extras.setdefault(name.strip('"'), set()).add(wanted)
+    for family in ('onedl', 'upstream'):
+        extra = extras['onedl' if family == 'onedl' else 'openmmlab']
+        for name in PRETRAINING:
+            asked = Requirement(getattr(PACKAGES[name], f'get_{family}'))
+            assert f'{asked.name}{asked.specifier}' in extra
+    # Nothing of either family comes unasked.
+    assert extras[''] == {'numpy', 'packaging', 'pillow', 'tensorboard'}
+
+
+def test_importing_registers_what_configs_name():
+    from mmpretrain.registry import (
+        DATA_SAMPLERS,
+        DATASETS,
+        HOOKS,
+        MODELS,
+        OPTIMIZERS,
+        TRANSFORMS,
+    )
+
+    for registry, names in (
+        (MODELS, ('SCE', 'SCEHead', 'SCELoss')),
+        (HOOKS, ('MomentumUpdateHook', 'ScheduledValueHook', 'OnlineKNNHook')),
+        (OPTIMIZERS, ('LARSMoCoV3',)),
+        (TRANSFORMS, ('SCEViews', 'LoadImage')),
+        (DATASETS, ('UnlabelledImages', 'ImageNet100', 'CIFAR10BGR', 'STL10')),
+        (DATA_SAMPLERS, ('SeededSampler',)),
+    ):
+        for name in names:
+            assert registry.get(name) is not None, name
+
+
+def test_pretraining_does_not_import_detection():
+    code = (
+        "import sys; sys.modules['mmdet'] = None; sys.modules['mmcv.ops'] ="
+        ' None; import sce_mm; print(sorted(m for m in sys.modules if'
+        " m.startswith(('mmdet.', 'mmcv.ops.'))))"
+    )
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines()[-1] == '[]', done.stdout + done.stderr

@@ -1,0 +1,325 @@
+"""Beginning from weights: all of a model, or its backbone, or not at all."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import PretrainedInit
+from mmengine.runner import CheckpointLoader
+from mmpretrain.registry import MODELS
+from tiny import build
+from tiny_runner import build_runner
+
+from sce_mm.checkpoints import reading as checkpoint
+from sce_mm.checkpoints.mmengine_loading import guard_checkpoints
+from sce_mm.engine import PretrainedBackboneHook
+from sce_mm.transfer import CheckpointError, save_backbone
+from sce_mm.transfer.initial_weights import load_initial_weights
+
+RESNET = {
+    'type': 'ResNet',
+    'depth': 18,
+    'base_channels': 4,
+    'stem_channels': 4,
+}
+MLP = {
+    'type': 'MoCoV2Neck',
+    'in_channels': 32,
+    'hid_channels': 8,
+    'out_channels': 4,
+}
+NECK = {'type': 'TinyNeck', 'in_channels': 32, 'out_channels': 4}
+
+
+def resnet(seed):
+    torch.manual_seed(seed)
+    model = build(seed, backbone=RESNET, neck=NECK)
+    return model
+
+
+def test_a_whole_model_comes_with_both_branches_but_without_its_keys():
+    other, model = build(1), build(2)
+    other.momentum_encoder.requires_grad_(False)
+    for value in other.momentum_encoder.parameters():
+        value.add_(1)
+    other.queue.enqueue(torch.ones(3, 4))
+    keys = model.queue.features.clone()
+    report = load_initial_weights(model, other.state_dict(), 'run.pth')
+    for name, value in model.state_dict().items():
+        if not name.startswith('queue.'):
+            assert torch.equal(value, other.state_dict()[name]), name
+    assert torch.equal(model.queue.features, keys)
+    assert model.queue.filled == 0
+    assert 'tensors of the whole model; the queue starts' in report
+
+
+def test_a_backbone_comes_to_both_branches_and_nothing_else_changes():
+    other, model = resnet(1), resnet(2)
+    neck = model.neck.fc.weight.clone()
+    report = load_initial_weights(
+        model, {'state_dict': other.backbone.state_dict()}, 'file.pth'
+    )
+    for branch in (model.backbone, model.momentum_encoder.backbone):
+        for name, value in branch.state_dict().items():
+            assert torch.equal(value, other.backbone.state_dict()[name])
+    assert torch.equal(model.neck.fc.weight, neck)
+    assert 'bare backbone' in report
+    assert f'{len(model.backbone.state_dict())} tensors of the' in report
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(CheckpointError, match='another one than this config'):
+        load_initial_weights(build(), build(predictor=False).state_dict(), 'x')
+    wide = MODELS.build({**RESNET, 'base_channels': 8, 'stem_channels': 8})
+    with pytest.raises(CheckpointError, match='the widths differ'):
+        load_initial_weights(resnet(0), wide.state_dict(), 'x')
+
+
+@pytest.mark.integration
+def test_the_hook_loads_before_the_first_step(tmp_path):
+    backbone = resnet(1).backbone.state_dict()
+    path = tmp_path / 'backbone.pth'
+    save_backbone(path, backbone, {'source': 'somewhere', 'branch': 'online'})
+    hook = {'type': 'InitialWeightsHook', 'checkpoint': str(path)}
+    update = {'type': 'MomentumUpdateHook', 'momentum': 0.1}
+    runner, _ = build_runner(
+        tmp_path,
+        epochs=1,
+        hooks=(update, hook),
+        model={'backbone': RESNET, 'neck': NECK},
+    )
+    seen = []
+    forward = runner.model.loss
+    runner.model.loss = lambda *a, **k: (
+        seen.append(runner.model.backbone.conv1.weight.detach().clone()),
+        forward(*a, **k),
+    )[1]
+    runner.train()
+    assert torch.equal(seen[0], backbone['conv1.weight'])
+    assert not torch.equal(seen[1], backbone['conv1.weight'])
+
+
+def start(tmp_path, model=None, **options):
+    """A Runner without hooks of its own but what a recipe always has."""
+    update = {'type': 'MomentumUpdateHook', 'momentum': 0.1}
+    runner, _ = build_runner(
+        tmp_path / 'run',
+        images=4,
+        epochs=1,
+        hooks=(update, {'type': 'InitialWeightsHook'}, StopHook()),
+        model={'backbone': RESNET, 'neck': NECK} | (model or {}),
+        **options,
+    )
+    with pytest.raises(Reached):
+        runner.train()
+    return runner.model
+
+
+class Reached(Exception):  # noqa: N818
+    """The first iteration is about to be made."""
+
+
+class StopHook(Hook):
+    priority = 'LOWEST'
+
+    def before_train_iter(self, *args, **kwargs):
+        raise Reached
+
+
+OTHER = resnet(1)
+BACKBONE = OTHER.backbone.state_dict()
+IN_A_ROW = {
+    name.replace('conv1.', '0.', 1)
+    if name.startswith('conv1')
+    else name.replace('bn1.', '1.', 1)
+    if name.startswith('bn1')
+    else f'{int(name[5]) + 3}{name[6:]}': tensor
+    for name, tensor in BACKBONE.items()
+}
+
+
+def prefixed(prefix, tensors=BACKBONE):
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def pretrained(**more):
+    return {'type': 'Pretrained', 'checkpoint': 'FILE'} | more
+
+
+LOADED = {
+    'bare': (BACKBONE, pretrained()),
+    'wrapped': (prefixed('module.'), pretrained()),
+    'MoCo': (prefixed('module.encoder_q.'), pretrained()),
+    'MoCo, its prefix': (
+        prefixed('module.encoder_q.'),
+        pretrained(prefix='module.encoder_q.'),
+    ),
+    'another prefix': (prefixed('student.'), pretrained(prefix='student')),
+    'lightly': (prefixed('backbone.', IN_A_ROW), pretrained()),
+    'in a list': (
+        BACKBONE,
+        [{'type': 'Kaiming', 'layer': 'Conv2d'}, pretrained()],
+    ),
+    'by its class': (BACKBONE, pretrained(type=PretrainedInit)),
+    'with a scope': (BACKBONE, pretrained(type='mmengine.Pretrained')),
+}
+
+
+def with_file(init_cfg, path):
+    if isinstance(init_cfg, list):
+        return [with_file(init, path) for init in init_cfg]
+    if 'checkpoint' in init_cfg:
+        return init_cfg | {'checkpoint': str(path)}
+    return init_cfg
+
+
+def assert_loaded(model, other=OTHER):
+    for branch in (model.backbone, model.momentum_encoder.backbone):
+        for name, value in branch.state_dict().items():
+            assert torch.equal(value, other.backbone.state_dict()[name]), name
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('case', LOADED)
+@pytest.mark.parametrize('where', ['init_cfg', 'load_from'])
+def test_what_mmengine_loads_loosely_is_loaded_whole(tmp_path, case, where):
+    tensors, init_cfg = LOADED[case]
+    path = tmp_path / 'file.pth'
+    torch.save({'state_dict': tensors}, path)
+    if where == 'init_cfg':
+        backbone = RESNET | {'init_cfg': with_file(init_cfg, path)}
+        assert_loaded(start(tmp_path, {'backbone': backbone}))
+    elif 'prefix' not in init_cfg:
+        assert_loaded(start(tmp_path, load_from=str(path)))
+
+
+@pytest.mark.integration
+def test_what_finds_nothing_to_resume_begins_from_the_file(tmp_path):
+    path = tmp_path / 'file.pth'
+    torch.save(prefixed('encoder_q.'), path)
+    backbone = RESNET | {'init_cfg': pretrained(checkpoint=str(path))}
+    assert_loaded(start(tmp_path, {'backbone': backbone}, resume=True))
+
+
+@pytest.mark.integration
+def test_every_part_may_name_a_file(tmp_path):
+    torch.manual_seed(1)
+    other, path = build(1, backbone=RESNET, neck=MLP), tmp_path / 'whole.pth'
+    torch.save(other.state_dict(), path)
+    loads = pretrained(checkpoint=str(path))
+    for model in (
+        {'neck': MLP, 'init_cfg': loads},
+        {
+            'backbone': RESNET | {'init_cfg': loads},
+            'neck': MLP | {'init_cfg': loads | {'prefix': 'neck.'}},
+        },
+    ):
+        trained = start(tmp_path, model)
+        assert_loaded(trained, other)
+        for branch in (trained, trained.momentum_encoder):
+            for name, value in branch.neck.state_dict().items():
+                assert torch.equal(value, other.neck.state_dict()[name])
+
+
+REFUSED = {
+    'names of nobody': (
+        prefixed('student.'),
+        {'load_from': 'FILE'},
+        ['load_from', 'student.'],
+    ),
+    'one tensor less': (
+        {k: v for k, v in BACKBONE.items() if 'layer4.1.bn2.bias' not in k},
+        {'backbone': pretrained()},
+        ['model.backbone.init_cfg', 'layer4.1.bn2.bias'],
+    ),
+    'a backbone for the neck': (
+        BACKBONE,
+        {'neck': pretrained()},
+        ['model.neck.init_cfg', 'mlp.0.weight'],
+    ),
+    'a prefix of nothing': (
+        prefixed('encoder_q.'),
+        {'backbone': pretrained(prefix='backbone.')},
+        ['model.backbone.init_cfg', "'backbone.'", 'encoder_q.'],
+    ),
+    'two for one part': (
+        BACKBONE,
+        {'backbone': pretrained(), 'load_from': 'FILE'},
+        ['load_from', 'model.backbone.init_cfg', 'keep one'],
+    ),
+    'half precision': (
+        {k: v.half() for k, v in BACKBONE.items()},
+        {'load_from': 'FILE'},
+        ['load_from', 'extract_backbone.py', '--float32'],
+    ),
+    'no file': (None, {'backbone': pretrained()}, ['init_cfg', 'FILE']),
+    'an override': (
+        BACKBONE,
+        {
+            'backbone': {
+                'type': 'Kaiming',
+                'layer': 'Conv2d',
+                'override': pretrained(name='conv1'),
+            }
+        },
+        ['model.backbone.init_cfg', 'override'],
+    ),
+}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('case', REFUSED)
+def test_what_does_not_fit_starts_no_training(tmp_path, case, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tensors, places, words = REFUSED[case]
+    if tensors is not None:
+        torch.save(tensors, 'FILE')
+    model, options = {}, {}
+    for place, value in places.items():
+        if place == 'load_from':
+            options[place] = value
+        else:
+            part = {'backbone': RESNET, 'neck': MLP}[place]
+            model[place] = part | {'init_cfg': value}
+    with pytest.raises(CheckpointError) as error:
+        start(tmp_path, model, **options)
+    for word in words:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('online', 'momentum'),
+    [
+        ('base_encoder.', 'momentum_encoder.'),
+        ('backbone.', 'momentum_encoder.module.0.'),
+        ('backbone.', 'encoder_k.module.0.'),
+        ('encoder_q.', 'encoder_k.'),
+    ],
+)
+def test_the_momentum_branches_of_others_are_no_whole_model(online, momentum):
+    model = resnet(2)
+    tensors = prefixed(online) | prefixed(
+        momentum, resnet(3).backbone.state_dict()
+    )
+    load_initial_weights(model, {'state_dict': tensors}, 'file.pth')
+    assert_loaded(model)
+
+
+class Custom:
+    """What a checkpoint of somebody may hold."""
+
+
+def test_trust_of_the_command_line_reaches_what_a_config_names(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(CheckpointLoader, '_schemes', {})
+    monkeypatch.setattr(checkpoint, '_trusted', False)
+    path = tmp_path / 'file.pth'
+    torch.save({'state_dict': BACKBONE, 'custom': Custom()}, path)
+    with pytest.raises(CheckpointError, match=r'load_from: .*pass --trust'):
+        start(tmp_path, load_from=str(path))
+    guard_checkpoints(trust=True)
+    assert_loaded(start(tmp_path, load_from=str(path)))
+    hook = PretrainedBackboneHook(str(path))
+    hook._read(SimpleNamespace(model=resnet(2)))

@@ -1,0 +1,83 @@
+"""A process that loads images uses one core, in training and evaluation."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from tiny_runner import build_runner
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from sce_mm.evaluation import extract_features
+from sce_mm.utils.workers import OneThread
+
+
+class Threads(Dataset):
+    """An image whose channels are the numbers of threads where it is made."""
+
+    metainfo = None
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        counts = [cv2.getNumThreads(), torch.get_num_threads()]
+        return {'inputs': torch.tensor(counts).float()[:, None, None]}
+
+
+class Model(nn.Module):
+    """As little of a model as extraction needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Identity()
+        self.data_preprocessor = Preprocessor()
+
+
+class Preprocessor(nn.Module):
+    def forward(self, data: dict, training: bool) -> dict:
+        return data
+
+
+@pytest.fixture(autouse=True)
+def several_threads() -> Iterator[None]:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    yield
+    cv2.setNumThreads(before)
+
+
+def test_workers_of_a_training_run(tmp_path: Path, root: Path) -> None:
+    build_runner(tmp_path)
+    loader = Runner.build_dataloader(
+        dict(
+            dataset=Threads(),
+            batch_size=2,
+            num_workers=1,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            collate_fn=dict(type='default_collate'),
+        ),
+        seed=0,
+    )
+    (batch,) = loader
+    assert batch['inputs'].flatten().tolist() == [1, 1, 1, 1]
+    runtime = Config.fromfile(root / 'configs/_base_/default_runtime.py')
+    assert runtime.env_cfg.mp_cfg.opencv_num_threads == 0
+
+
+def test_workers_of_an_evaluation() -> None:
+    loader = DataLoader(Threads(), batch_size=2, num_workers=1)
+    counts, _ = extract_features(Model(), loader)
+    assert counts.tolist() == [[1, 1], [1, 1]]
+    assert cv2.getNumThreads() == 2
+
+
+def test_what_workers_did_before_is_kept() -> None:
+    seen: list[int] = []
+    OneThread(seen.append)(7)
+    assert seen == [7]
+    assert cv2.getNumThreads() == 1
