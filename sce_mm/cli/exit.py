@@ -19,7 +19,7 @@ from .held_output import release_output
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
 # Seconds in which a launcher ends the other processes of a failed one.
 _PATIENCE = 10
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 
 
 def run_command(main: Callable[[], object]) -> NoReturn:

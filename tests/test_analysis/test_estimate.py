@@ -22,9 +22,15 @@ MB = 1e6
 
 @pytest.fixture
 def tool(root, monkeypatch):
-    """``tool(name)``: a module of tools/analysis_tools."""
+    """``tool(name)``: a tool, or a module of sce_mm.analysis."""
     monkeypatch.syspath_prepend(str(root / 'tools' / 'analysis_tools'))
-    return importlib.import_module
+
+    def load(name):
+        if name in ('estimate', 'profile_step'):
+            return importlib.import_module(name)
+        return importlib.import_module(f'sce_mm.analysis.{name}')
+
+    return load
 
 
 class TwoLayers(nn.Module):
@@ -41,7 +47,7 @@ class TwoLayers(nn.Module):
 
 
 def test_kept_bytes_are_those_between_the_layers(tool):
-    count = tool('step_memory').kept_bytes
+    count = tool('memory').kept_bytes
     # Two views, 5 numbers of 4 bytes each.
     kept = count(TwoLayers(), [2, 2], batch=7, half=False)
     assert kept == 2 * 7 * 5 * 4
@@ -65,7 +71,7 @@ def test_state_by_part(tool, optimizer, moments):
     model.momentum_encoder = nn.Linear(3, 1).requires_grad_(False)
     model.queue = nn.Module()
     model.queue.register_buffer('features', torch.zeros(10))
-    counted = tool('step_memory').state_bytes(model, ConfigDict(optimizer))
+    counted = tool('memory').state_bytes(model, ConfigDict(optimizer))
     trained = 4 * (12 * 5 + 5 * 4 + 4)
     assert counted == {
         'weights': trained + 4 * 5,
@@ -77,7 +83,7 @@ def test_state_by_part(tool, optimizer, moments):
 
 
 def test_parts_add_up_at_every_batch(tool):
-    memory = tool('step_memory').Memory({'weights': 100}, 10, 3, 2)
+    memory = tool('memory').Memory({'weights': 100}, 10, 3, 2)
     assert memory.parts(4) == {
         'weights': 100,
         'views': 8,
@@ -90,7 +96,7 @@ def test_parts_add_up_at_every_batch(tool):
 
 def test_header_of_the_smallest_recipe_has_the_estimate(tool):
     stated = re.search(r'Memory: ([\d.]+) GB a GPU', header(f'sce/{CIFAR}.py'))
-    total = tool('step_memory').count_memory(recipe(CIFAR)).total(256)
+    total = tool('memory').count_memory(recipe(CIFAR)).total(256)
     assert float(stated[1]) == pytest.approx(total / 2**30, abs=0.06)
 
 
@@ -113,7 +119,7 @@ def test_memory_is_what_a_training_takes(tool, monkeypatch, stem, batch):
     # mark is that of what was alive.
     monkeypatch.setenv('MALLOC_MMAP_THRESHOLD_', '65536')
     cfg = narrow(stem, batch)
-    estimated = tool('step_memory').count_memory(cfg).total(batch)
+    estimated = tool('memory').count_memory(cfg).total(batch)
     measured = tool('probe').probe(cfg, 'cpu', seconds=0, loading=False)
     # Kernels that libraries compile, and the chunks of the loss, are not in
     # the estimate: 30 MB.
@@ -173,7 +179,7 @@ def test_what_cannot_be_estimated(tool, monkeypatch):
     refuse(tool, cfg, 'train_cfg.max_epochs, which this config has not')
     cfg.train_dataloader.dataset.pipeline.pop(1)
     with pytest.raises(ValueError, match='this config has none'):
-        tool('step_memory').view_sizes(cfg)
+        tool('memory').view_sizes(cfg)
 
 
 def test_data_are_there_or_not(tool, tmp_path):
@@ -193,7 +199,7 @@ def test_data_are_there_or_not(tool, tmp_path):
 
 def test_traffic_of_a_recipe(tool):
     cfg = recipe(MCROP)
-    traffic = tool('step_traffic').count_traffic(cfg, batch=3)
+    traffic = tool('traffic').count_traffic(cfg, batch=3)
     assert traffic.keys == 2 * 3 * 256 * 4
     assert traffic.images == 0
     # 53 norms of ResNet-50; heads have theirs, the momentum branch no
@@ -204,7 +210,7 @@ def test_traffic_of_a_recipe(tool):
 
 
 def test_shuffled_images_travel_too(tool):
-    traffic = tool('step_traffic').count_traffic(recipe(CIFAR), batch=256)
+    traffic = tool('traffic').count_traffic(recipe(CIFAR), batch=256)
     # One target view of 32 pixels, normalised.
     assert traffic.images == 256 * 3 * 32 * 32 * 4
     assert traffic.online_norms == traffic.target_norms == []

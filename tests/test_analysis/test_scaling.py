@@ -1,18 +1,11 @@
 """The arithmetic of the estimate, against what can be reckoned by hand."""
 
-import importlib
-
 import pytest
 
-
-@pytest.fixture(scope='module')
-def scaling(root):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(root / 'tools' / 'analysis_tools'))
-        yield importlib.import_module('scaling')
+from sce_mm.analysis import scaling
 
 
-def test_hours_of_a_schedule(scaling):
+def test_hours_of_a_schedule():
     assert scaling.hours(3600, epochs=10, images_per_second=5) == 2
 
 
@@ -20,11 +13,11 @@ def test_hours_of_a_schedule(scaling):
     ('memory', 'multiple', 'batch'),
     [(1000, 1, 90), (1009, 1, 90), (1010, 1, 91), (1010, 8, 88), (99, 1, 0)],
 )
-def test_largest_batch(scaling, memory, multiple, batch):
+def test_largest_batch(memory, multiple, batch):
     assert scaling.largest_batch(memory, 100, 10, multiple) == batch
 
 
-def test_rings(scaling):
+def test_rings():
     network = scaling.Network(bandwidth=100, latency=1, overlap=0)
     # Three times a quarter of 400 bytes, there and back.
     assert scaling.all_reduce_seconds(400, 4, network) == 2 * 3 * (1 + 1)
@@ -34,7 +27,7 @@ def test_rings(scaling):
         assert collective(1000, 1, network) == 0
 
 
-def test_a_step_of_two_processes(scaling):
+def test_a_step_of_two_processes():
     traffic = scaling.Traffic(
         gradients=800,
         keys=50,
@@ -69,6 +62,6 @@ def test_a_step_of_two_processes(scaling):
         ((1, 0, 2), 'from 0 to 1, got 2'),
     ],
 )
-def test_networks_that_cannot_be(scaling, numbers, words):
+def test_networks_that_cannot_be(numbers, words):
     with pytest.raises(ValueError, match=words):
         scaling.Network(*numbers)

@@ -35,7 +35,7 @@ MODULES = (
 @pytest.fixture
 def tool(root, monkeypatch):
     """``tool(name)``: a module of tools/benchmarks, fresh."""
-    monkeypatch.syspath_prepend(str(root / 'tools' / 'benchmarks'))
+    monkeypatch.syspath_prepend(str(root / 'tools' / 'dev' / 'speed'))
 
     def load(name):
         for each in MODULES:
@@ -60,7 +60,7 @@ def run_alone(root, name, settings, *arguments):
     A fork of this one would have its free memory, and threads that stand
     still.
     """
-    folder = root / 'tools' / 'benchmarks'
+    folder = root / 'tools' / 'dev' / 'speed'
     lines = [
         'import sys',
         f'sys.path.insert(0, {str(folder)!r})',

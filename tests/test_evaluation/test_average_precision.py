@@ -107,6 +107,8 @@ def test_no_positive_is_explained():
 
 def test_missing_scikit_learn_is_explained(root, monkeypatch):
     monkeypatch.setitem(sys.modules, 'sklearn.metrics', None)
-    path = root / 'sce_mm' / 'evaluation' / 'precision.py'
+    path = (
+        root / 'sce_mm' / 'evaluation' / 'protocols' / 'average_precision.py'
+    )
     with pytest.raises(ImportError, match='pip install scikit-learn'):
         runpy.run_path(str(path))

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Subset
 from sce_mm.datasets.images.near_duplicates import find_copies
 from sce_mm.evaluation import NO_LABEL, check_labels, extract_features, nearest
 from sce_mm.evaluation.features import batches_of_rank, pool
-from sce_mm.evaluation.protocols import linear_probe
+from sce_mm.evaluation.protocols.linear_probe import linear_probe
 from sce_mm.evaluation.protocols.linear_transfer import (
     METRICS,
     Part,

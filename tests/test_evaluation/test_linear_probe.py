@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sce_mm.evaluation.protocols import linear_probe
+from sce_mm.evaluation.protocols.linear_probe import linear_probe
 
 
 def blobs(

@@ -180,15 +180,14 @@ def test_all_that_cannot_work_is_said_before_any_training(words, tmp_path):
 
 
 @pytest.fixture
-def comparison(root, monkeypatch):
+def comparison():
     """The package of the tool."""
-    monkeypatch.syspath_prepend(str(root / 'tools'))
-    import comparison.detector_check
-    import comparison.differences
-    import comparison.labels
-    import comparison.report
+    import sce_mm.detection.comparison.detector_check
+    import sce_mm.detection.comparison.differences
+    import sce_mm.detection.comparison.labels
+    import sce_mm.detection.comparison.report
 
-    return comparison
+    return sce_mm.detection.comparison
 
 
 @pytest.fixture

@@ -30,13 +30,19 @@ QUIET = dict.fromkeys(
 
 @pytest.fixture
 def tool(root, monkeypatch):
-    """``tool(name)``: a module of tools/analysis_tools."""
+    """``tool(name)``: a tool, or a module of sce_mm.analysis."""
     monkeypatch.syspath_prepend(str(root / 'tools' / 'analysis_tools'))
-    return importlib.import_module
+
+    def load(name):
+        if name in ('estimate', 'profile_step'):
+            return importlib.import_module(name)
+        return importlib.import_module(f'sce_mm.analysis.{name}')
+
+    return load
 
 
 def advice(tool, cores=8, workers=2, precision='bfloat16', **stages):
-    return tool('step_advice').advise(
+    return tool('advice').advise(
         QUIET | {'backward': 1.0} | stages,
         TRANSFORMS,
         batch=200,
@@ -74,7 +80,7 @@ def test_each_stage_has_its_remedy(tool, change, words):
 
 
 def test_every_stage_is_timed_once_and_numbers_stay(tool):
-    stages = tool('step_stages')
+    stages = tool('stages')
     data = {'inputs': views(6), 'data_samples': None}
     states = []
     for timed in (False, True):

@@ -23,8 +23,7 @@ from sce_mm.cli.evaluation import (
 from sce_mm.cli.exit import run_command
 from sce_mm.evaluation.knn_evaluation import labelled_features
 from sce_mm.evaluation.loaders import labelled_loaders
-from sce_mm.evaluation.protocols import linear_probe
-from sce_mm.evaluation.protocols.linear_probe import COSTS
+from sce_mm.evaluation.protocols.linear_probe import COSTS, linear_probe
 
 
 def parse_args() -> argparse.Namespace:
