@@ -84,10 +84,10 @@ def main() -> None:
     import mmengine
     from mmengine.dist import is_main_process
 
-    from sce_mm.checkpoints.mmengine_loading import guard_checkpoints
+    from sce_mm.checkpoints.mmengine_loading import install_safe_loader
     from sce_mm.cli.runner import build_runner, load_config
 
-    guard_checkpoints(args.trust)
+    install_safe_loader(args.trust)
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     cfg.resume = False

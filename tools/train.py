@@ -181,23 +181,23 @@ def main() -> None:
     args = parse_args()
     hold_output()
     sce_mm.register()
-    from sce_mm.checkpoints.mmengine_loading import guard_checkpoints
+    from sce_mm.checkpoints.mmengine_loading import install_safe_loader
     from sce_mm.cli.dry_run import dry_run
-    from sce_mm.cli.resume import meet_elsewhere, refuse_overwriting, restarted
+    from sce_mm.cli.resume import refuse_overwriting, restarted, use_free_port
     from sce_mm.cli.runner import (
         build_runner,
         load_config,
         require_batches,
         scale_learning_rate,
     )
-    from sce_mm.utils.signals import TRY_AGAIN, stop_noted
+    from sce_mm.utils.signals import TRY_AGAIN, was_preempted
 
     if restarted():
-        if stop_noted():
+        if was_preempted():
             # torchrun takes a stop on another machine for a crash.
             raise SystemExit(TRY_AGAIN)
-        meet_elsewhere()
-    guard_checkpoints(args.trust)
+        use_free_port()
+    install_safe_loader(args.trust)
     cfg = load_config(args)
     apply_arguments(cfg, args)
     source = '--data' if args.data else 'train_dataloader.dataset'

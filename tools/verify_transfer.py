@@ -21,7 +21,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
-from sce_mm.checkpoints.mmengine_loading import guard_checkpoints
+from sce_mm.checkpoints.mmengine_loading import install_safe_loader
 from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
 from sce_mm.cli.config_edits import set_pretrained
 from sce_mm.cli.exit import run_command
@@ -152,7 +152,7 @@ def compare(
 def main() -> None:
     args = parse_args()
     rules = Rules(args.allow_frozen, args.allow_unknown)
-    guard_checkpoints(args.trust)
+    install_safe_loader(args.trust)
     try:
         checkpoint = read_checkpoint(args.checkpoint, trust=args.trust)
         weights, meta = extract_backbone(checkpoint, args.branch)

@@ -13,7 +13,7 @@ from mmengine.runner import CheckpointLoader
 from .reading import TYPES_CAN_BE_ALLOWED, read_checkpoint, trust_checkpoints
 
 
-def guard_checkpoints(trust: bool = False) -> None:
+def install_safe_loader(trust: bool = False) -> None:
     """Read local checkpoints with our reader from now on, in all of mmengine.
 
     That is what ``load_from``, ``resume`` and ``init_cfg`` name.

@@ -162,7 +162,7 @@ def restarted() -> bool:
     return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')) > 0
 
 
-def meet_elsewhere() -> None:
+def use_free_port() -> None:
     """Let processes that were started again meet at a port of their own.
 
     torchrun lets them meet at the store of the first start, which still has

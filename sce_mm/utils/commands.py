@@ -111,7 +111,7 @@ def _raise_if_failed(running: dict[Path, subprocess.Popen]) -> None:
             )
 
 
-def scalars(work_dir: Path) -> dict[str, list[tuple[int, float]]]:
+def read_scalars(work_dir: Path) -> dict[str, list[tuple[int, float]]]:
     """Every logged number of a run, as pairs of step and value.
 
     Resumed runs log into a further file: all are read, the oldest first.

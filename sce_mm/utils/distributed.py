@@ -38,7 +38,7 @@ def decide_on_main(function: Callable[[], T]) -> T:
     return result
 
 
-def map_shared(
+def map_distributed(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     description: str | None = None,

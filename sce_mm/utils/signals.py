@@ -16,13 +16,13 @@ INTERRUPTED = 130
 STOPPED_FILE = 'SCE_MM_STOPPED_FILE'
 
 
-def note_stop() -> None:
+def mark_preempted() -> None:
     """Tell the launcher of this machine that training stops and has saved."""
     if STOPPED_FILE in os.environ and os.environ.get('LOCAL_RANK', '0') == '0':
         Path(os.environ[STOPPED_FILE]).touch()
 
 
-def stop_noted() -> bool:
+def was_preempted() -> bool:
     """Whether training has stopped since the launcher was started."""
     return Path(os.environ.get(STOPPED_FILE, '')).is_file()
 

@@ -19,7 +19,7 @@ from sce_mm.evaluation.protocols.voc_svm import (
     low_shot_svm,
 )
 from sce_mm.evaluation.samples import collate
-from sce_mm.utils.distributed import map_shared
+from sce_mm.utils.distributed import map_distributed
 
 WORLD_SIZE = 2
 # Images of the bank and of the query set, in batches of 4.
@@ -59,7 +59,7 @@ def evaluate_svm(model: nn.Module) -> dict[str, tuple[float, ...]]:
 
 def squares(count: int) -> list[int]:
     """Work that is shared."""
-    return map_shared(lambda x: x * x, range(count))
+    return map_distributed(lambda x: x * x, range(count))
 
 
 def work(rank: int, folder: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.runner import CheckpointLoader
 
-from sce_mm.checkpoints.mmengine_loading import guard_checkpoints
+from sce_mm.checkpoints.mmengine_loading import install_safe_loader
 from sce_mm.transfer import CheckpointError
 from sce_mm.transfer.meta import facts_of, name_of
 from tests.helpers.resumable import run
@@ -31,7 +31,7 @@ def guarded(monkeypatch):
     """Guarded for one test only."""
     schemes = dict(CheckpointLoader._schemes)
     monkeypatch.setattr(CheckpointLoader, '_schemes', schemes)
-    guard_checkpoints()
+    install_safe_loader()
 
 
 def test_load_from_unpickles_nothing(guarded, tmp_path):

@@ -9,7 +9,7 @@ from mmengine.runner import CheckpointLoader
 
 from sce_mm.checkpoints import reading as checkpoint
 from sce_mm.checkpoints.mmengine_loading import (
-    guard_checkpoints,
+    install_safe_loader,
     read_resumable,
 )
 from sce_mm.checkpoints.newest import newest_whole_checkpoint
@@ -101,6 +101,6 @@ def test_objects_of_the_user_need_trust_and_get_it(work_dir, monkeypatch):
     if TYPES_CAN_BE_ALLOWED:  # Older versions of torch cannot but trust.
         with pytest.raises(CheckpointError, match='pass --trust'):
             find(work_dir)
-    guard_checkpoints(trust=True)
+    install_safe_loader(trust=True)
     assert find(work_dir).name == 'iter_2.pth'
     assert isinstance(read_resumable(find(work_dir))['custom'], Custom)

@@ -12,7 +12,7 @@ from tiny import build
 from tiny_runner import build_runner
 
 from sce_mm.checkpoints import reading as checkpoint
-from sce_mm.checkpoints.mmengine_loading import guard_checkpoints
+from sce_mm.checkpoints.mmengine_loading import install_safe_loader
 from sce_mm.engine import PretrainedBackboneHook
 from sce_mm.transfer import CheckpointError, save_backbone
 from sce_mm.transfer.initial_weights import load_initial_weights
@@ -319,7 +319,7 @@ def test_trust_of_the_command_line_reaches_what_a_config_names(
     torch.save({'state_dict': BACKBONE, 'custom': Custom()}, path)
     with pytest.raises(CheckpointError, match=r'load_from: .*pass --trust'):
         start(tmp_path, load_from=str(path))
-    guard_checkpoints(trust=True)
+    install_safe_loader(trust=True)
     assert_loaded(start(tmp_path, load_from=str(path)))
     hook = PretrainedBackboneHook(str(path))
     hook._read(SimpleNamespace(model=resnet(2)))

@@ -36,7 +36,7 @@ from sce_mm.evaluation.protocols.linear_transfer_sets import (
     TRANSFER_SETS,
     transfer_set,
 )
-from sce_mm.utils.distributed import map_shared
+from sce_mm.utils.distributed import map_distributed
 
 
 def parse_args() -> argparse.Namespace:
@@ -158,7 +158,7 @@ def main() -> None:
     rows = []
     for network, model in networks(cfg, args):
         jobs = [(d.entry.metric, d.features(model, args)) for d in datasets]
-        rows += rows_of(network, datasets, map_shared(evaluate, jobs))
+        rows += rows_of(network, datasets, map_distributed(evaluate, jobs))
     report(rows, 'Linear transfer (%)', args.out)
 
 

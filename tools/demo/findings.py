@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sce_mm.utils.commands import scalars
+from sce_mm.utils.commands import read_scalars
 
 METRICS = {
     'box AP': 'coco/bbox_mAP',
@@ -19,7 +19,7 @@ METRICS = {
 
 def detection(work_dir: Path) -> dict[str, float]:
     """COCO metrics of the last evaluation, in percent."""
-    series = scalars(work_dir)
+    series = read_scalars(work_dir)
     # mmdet reports nothing if the detector found nothing: that is zero.
     return {
         name: 100 * series.get(key, [(0, 0.0)])[-1][1]

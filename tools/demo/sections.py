@@ -14,7 +14,7 @@ from mmpretrain.registry import TRANSFORMS
 from pictures import data_uri, scene_tile
 from plan import expectation
 
-from sce_mm.utils.commands import scalars
+from sce_mm.utils.commands import read_scalars
 from sce_mm.visualization import page
 
 CHANCE = 10.0
@@ -61,7 +61,7 @@ def what_was_done(out: Path, cfg: Config) -> list[str]:
 
 def curves(out: Path, knn: dict, key: str) -> list[str]:
     """Loss and kNN accuracy over the pretraining."""
-    series = scalars(out / 'sce')
+    series = read_scalars(out / 'sce')
     accuracy = series.get(key, [])
     levels = {'before pretraining': knn['random'][key], 'chance': CHANCE}
     return [

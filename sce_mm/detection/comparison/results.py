@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...utils.commands import scalars
+from ...utils.commands import read_scalars
 
 RANDOM = 'random initialisation'
 SCE = 'SCE'
@@ -57,7 +57,7 @@ def last_metrics(
         of each class, of masks where these are evaluated; None for a class
         without objects.
     """
-    series = scalars(folder)
+    series = read_scalars(folder)
     # The end of the last evaluation. If the detector found nothing in it,
     # mmdet writes no metric at all: that is zero, whatever came before.
     last = series['time'][-1][0]

@@ -14,7 +14,12 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ...utils.signals import INTERRUPTED, TRY_AGAIN, ShieldedWorker, note_stop
+from ...utils.signals import (
+    INTERRUPTED,
+    TRY_AGAIN,
+    ShieldedWorker,
+    mark_preempted,
+)
 from .durable_checkpoint_hook import DurableCheckpointHook
 
 _PRESSED = b"""
@@ -88,7 +93,7 @@ class PreemptionHook(Hook):
         path = self._checkpoints(runner).save_stopped(runner)
         self._restore()
         # On every machine, whichever of them got the signal.
-        note_stop()
+        mark_preempted()
         if self._group is not None:
             # Launchers end all processes when the first one exits.
             dist.barrier(group=self._group)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
-from ...utils.distributed import map_shared
+from ...utils.distributed import map_distributed
 from .average_precision import area_average_precision
 
 Floats = NDArray[np.float64]
@@ -156,7 +156,7 @@ def _runs(
         return area_average_precision(targets, scores), converged
 
     precisions, converged = zip(
-        *map_shared(fit, jobs, 'Classifiers'), strict=True
+        *map_distributed(fit, jobs, 'Classifiers'), strict=True
     )
     table = np.reshape(precisions, (len(draws), num_classes))
     return SVMResult(
