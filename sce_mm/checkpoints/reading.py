@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
-from ..utils.optional_imports import imported
+from ..utils.errors import MissingPackageError, import_optional
 from .array_pickle import read_array_pickle, to_tensors
 from .errors import CheckpointError, needs_trust
 from .file_kind import PICKLE, SAFETENSORS, TORCH, kind_of
@@ -64,7 +64,7 @@ def read_checkpoint(
     trust = _trusted if trust is None else trust
     try:
         content = READERS[kind_of(path)](path, trust)
-    except (CheckpointError, FileNotFoundError):
+    except (CheckpointError, MissingPackageError, FileNotFoundError):
         raise
     except OSError as error:
         if error.filename is None:  # a parser that went out of bounds
@@ -124,7 +124,7 @@ def _read_torch(path: Path, trust: bool) -> Any:
 
 
 def _read_safetensors(path: Path, trust: bool) -> dict[str, Any]:
-    safetensors = imported('safetensors', 'safetensors')
+    safetensors = import_optional('safetensors', 'safetensors')
     with safetensors.safe_open(path, framework='pt') as file:
         names = file.keys()  # the file itself cannot be iterated over
         tensors = {name: file.get_tensor(name) for name in names}

@@ -2,8 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -14,7 +13,7 @@ from torch.nn.functional import pad
 from torch.utils.data import DataLoader
 
 from ..datasets.labelled_images import listed
-from ..models.utils import unwrapped
+from ..utils.modules import evaluation_mode, unwrapped
 from ..utils.progress import track
 from ..utils.random_state import preserve_rng
 from ..utils.workers import OneThread
@@ -145,23 +144,6 @@ def pool(feature_maps: Tensor | Sequence[Tensor]) -> Tensor:
         f'{list(last.shape)}: for a transformer set '
         "out_type='cls_token' or 'avg_featmap'"
     )
-
-
-@contextmanager
-def evaluation_mode(*roots: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while; then each module's own mode again.
-
-    ``train()`` would not do: it overrides modules that were frozen in
-    evaluation mode, and some backbones do more than switch in it.
-    """
-    modes = [(m, m.training) for root in roots for m in root.modules()]
-    try:
-        for root in roots:
-            root.eval()
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def batches_of_rank(

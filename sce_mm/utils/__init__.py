@@ -1,1 +1,4 @@
-"""Small things that every room uses; imports nothing of the package."""
+"""Ground of all rooms: processes, random numbers, commands, folder locks.
+
+Nothing here imports another room of the package.
+"""

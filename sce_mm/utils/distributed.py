@@ -1,4 +1,4 @@
-"""What one process decides for all of them."""
+"""Share decisions and work among the processes of a distributed run."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -9,18 +9,14 @@ from mmengine.dist import (
     get_dist_info,
     is_main_process,
 )
-from mmengine.model import is_model_wrapper
-from torch import nn
 
 from .progress import track
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 
-T = TypeVar('T')
 
-
-def decide_on_main(function: Callable[[], T]) -> T:
+def decide_on_main(function: Callable[[], Result]) -> Result:
     """Result of a function that only the main process calls.
 
     Its errors are raised on every process, so that none waits for another.
@@ -63,8 +59,3 @@ def map_distributed(
     ]
     shares = all_gather_object(own)
     return [shares[i % world_size][i // world_size] for i in range(len(items))]
-
-
-def unwrapped(model: nn.Module) -> Any:
-    """The model itself, whether it is wrapped (``runner.model``) or not."""
-    return model.module if is_model_wrapper(model) else model

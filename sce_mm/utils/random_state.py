@@ -1,4 +1,4 @@
-"""The global random generators of a process, as plain values."""
+"""Save, restore, preserve and seed the random generators of a process."""
 
 import random
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def get_random_state() -> dict[str, Any]:
         ),
         'torch': torch.get_rng_state(),
         'cuda': torch.cuda.get_rng_state()
-        if torch.cuda.is_available()
+        if torch.cuda.is_initialized()
         else None,
     }
 
@@ -55,19 +55,9 @@ def seed_epoch(seed: int, epoch: int, rank: int) -> None:
 
 @contextmanager
 def preserve_rng() -> Iterator[None]:
-    """Restore Python's, NumPy's and PyTorch's global generators on exit.
-
-    Of the GPUs only the current one is covered: a process draws on its own
-    device alone.
-    """
-    devices = (
-        [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
-    )
-    python_state = random.getstate()
-    numpy_state = np.random.get_state()
+    """Restore Python's, NumPy's and PyTorch's global generators on exit."""
+    state = get_random_state()
     try:
-        with torch.random.fork_rng(devices=devices):
-            yield
+        yield
     finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
+        set_random_state(state)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..utils.errors import import_optional
+
 Floats = NDArray[np.float64]
 
 METHODS = ('tsne', 'umap')
@@ -55,14 +57,10 @@ def _tsne(nearby: float, seed: int) -> Any:
 
 
 def _umap(nearby: float, seed: int) -> Any:
-    try:
-        from umap import UMAP
-    except ImportError as error:
-        raise ImportError(
-            'UMAP needs umap-learn: pip install umap-learn, or take '
-            '--method tsne'
-        ) from error
-    return UMAP(n_neighbors=round(nearby), metric='cosine', random_state=seed)
+    umap = import_optional('umap', 'umap-learn', 'take --method tsne')
+    return umap.UMAP(
+        n_neighbors=round(nearby), metric='cosine', random_state=seed
+    )
 
 
 def spread_out(points: Floats, gap: float) -> list[int]:

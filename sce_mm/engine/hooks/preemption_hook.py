@@ -14,12 +14,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ...utils.signals import (
-    INTERRUPTED,
-    TRY_AGAIN,
-    ShieldedWorker,
-    mark_preempted,
-)
+from ...utils.signals import INTERRUPTED, TRY_AGAIN, mark_preempted
+from ...utils.workers import ShieldedWorker
 from .durable_checkpoint_hook import DurableCheckpointHook
 
 _PRESSED = b"""

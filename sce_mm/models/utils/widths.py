@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ...utils.modules import evaluation_mode
+
 
 def check_widths(
     backbone: nn.Module,
@@ -67,20 +69,16 @@ def pooled_width(backbone: nn.Module, pools: bool) -> int | None:
             backbone.named_parameters(), backbone.named_buffers()
         )
     }
-    modes = [(module, module.training) for module in backbone.modules()]
+    image = torch.empty(1, 3, height, width, device='meta')
     try:
-        backbone.eval()
-        image = torch.empty(1, 3, height, width, device='meta')
-        out = functional_call(backbone, state, (image,))
+        with evaluation_mode(backbone):
+            out = functional_call(backbone, state, (image,))
         _, channels, *pixels = (
             out if isinstance(out, Tensor) else out[-1]
         ).shape
     # Whatever a custom backbone does with pixels that are not there.
     except Exception:
         return None
-    finally:
-        for module, training in modes:
-            module.training = training
     if not pixels or pixels == [1, 1] or (len(pixels) == 2 and pools):
         return channels
     return None

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...checkpoints.errors import CheckpointError
 from ...checkpoints.reading import read_checkpoint
-from ...utils.optional_imports import imported
+from ...utils.errors import import_optional
 from ..architecture import Architecture
 from ..backbone import extract_backbone
 from ..resnet import build, last_features
@@ -24,8 +24,8 @@ def run_torchvision(
 ) -> Tensor:
     """In torchvision, with the classifier taken out."""
     require_standard(found, style, 'torchvision')
-    models = imported('torchvision.models', 'torchvision')
-    extraction = imported(
+    models = import_optional('torchvision.models', 'torchvision')
+    extraction = import_optional(
         'torchvision.models.feature_extraction', 'torchvision'
     )
     model = models.get_model(f'resnet{found.depth}', weights=None)
@@ -40,7 +40,7 @@ def run_timm(
 ) -> Tensor:
     """In timm, without a classifier."""
     require_standard(found, style, 'timm')
-    timm = imported('timm', 'timm')
+    timm = import_optional('timm', 'timm')
     model = timm.create_model(
         f'resnet{found.depth}', num_classes=0, checkpoint_path=str(path)
     )
@@ -117,7 +117,7 @@ def run_onnx(
     path: Path, found: Architecture, style: str | None, images: Tensor
 ) -> Tensor:
     """In onnxruntime, on the CPU."""
-    onnxruntime = imported('onnxruntime', 'onnxruntime')
+    onnxruntime = import_optional('onnxruntime', 'onnxruntime')
     session = onnxruntime.InferenceSession(
         str(path), providers=['CPUExecutionProvider']
     )

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ...checkpoints.reading import META_KEY
-from ...utils.optional_imports import imported
+from ...utils.errors import import_optional
 from ..detectron2_names import to_detectron2
 from ..resnet import build, complete
 
@@ -50,7 +50,7 @@ def write_detectron2(path: Path, weights: Weights, meta: Meta) -> None:
 
 def write_safetensors(path: Path, weights: Weights, meta: Meta) -> None:
     """Safetensors; the meta block is JSON in the header."""
-    safetensors = imported('safetensors.torch', 'safetensors')
+    safetensors = import_optional('safetensors.torch', 'safetensors')
     tensors = {k: v.clone().contiguous() for k, v in weights.items()}
     texts = {'format': 'pt', META_KEY: json.dumps(dict(meta))}
     safetensors.save_file(tensors, path, texts)
@@ -73,7 +73,7 @@ def write_onnx(path: Path, weights: Weights, meta: Meta) -> None:
 
     Batch, height and width are free.
     """
-    onnx = imported('onnx', 'onnx')
+    onnx = import_optional('onnx', 'onnx')
     tensors, found = complete(weights)
     backbone = build(found, meta['style'])
     backbone.load_state_dict(tensors)

@@ -1,0 +1,37 @@
+"""Unwrap a distributed model; put modules into evaluation mode for a while."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mmengine.model import is_model_wrapper
+from torch import nn
+
+
+def unwrapped(model: nn.Module) -> Any:
+    """The model itself, whether it is wrapped (``runner.model``) or not."""
+    return model.module if is_model_wrapper(model) else model
+
+
+@contextmanager
+def evaluation_mode(*roots: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while; then each module has its own mode again.
+
+    ``train()`` would not do: it overrides modules that were frozen in
+    evaluation mode, and some backbones do more than switch in it.
+
+    >>> model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(3).eval())
+    >>> with evaluation_mode(model):
+    ...     [module.training for module in model]
+    [False, False]
+    >>> [module.training for module in model]
+    [True, False]
+    """
+    modes = [(m, m.training) for root in roots for m in root.modules()]
+    try:
+        for root in roots:
+            root.eval()
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
