@@ -22,12 +22,13 @@ from sce_mm.cli.converters import describe
 from sce_mm.cli.exit import run_command
 from sce_mm.detection.adapt import Plan, adapt, load_source, write_config
 from sce_mm.transfer import (
+    Backbone,
     CheckpointError,
     extract_backbone,
     read_checkpoint,
     save_backbone,
 )
-from sce_mm.transfer.backbone import FORMAT
+from sce_mm.transfer.metadata import FORMAT
 
 
 def parse_args() -> argparse.Namespace:
@@ -98,9 +99,9 @@ def make(args: argparse.Namespace) -> None:
     )
     if path != args.checkpoint.resolve():
         out.parent.mkdir(parents=True, exist_ok=True)
-        save_backbone(path, tensors, meta)
+        save_backbone(path, Backbone(tensors, meta))
         print(f'{args.checkpoint} is no backbone file: its backbone is now in')
-        print(f'{path}, {describe(tensors, meta)}')
+        print(f'{path}, {describe(Backbone(tensors, meta))}')
     origin = meta['method'] or meta['source']
     weights = f'{meta["arch"] or "ResNet"} of {origin}, {meta["sha256"][:8]}'
     title = f'{args.config.rsplit("/", 1)[-1]}, from {weights}.'

@@ -11,15 +11,14 @@ another, as for train.py.
 """
 
 import argparse
+import copy
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from torch import Tensor, nn
+from torch import nn
 
 from sce_mm.checkpoints.mmengine_loading import install_safe_loader
 from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
@@ -28,19 +27,23 @@ from sce_mm.cli.exit import run_command
 from sce_mm.cli.runner import build_runner, load_config
 from sce_mm.config.parts import find_hook
 from sce_mm.transfer import extract_backbone, read_checkpoint
-from sce_mm.transfer.verify.loaded_tensors import parts_that_load
-from sce_mm.transfer.verify.problems import (
-    other_weights,
+from sce_mm.transfer.verify.problems import pretrained_path
+from sce_mm.transfer.verify.verify import (
+    VerifyOptions,
     parameter_groups,
-    pipeline_problems,
-    rate_problems,
+    verify_transfer,
 )
-from sce_mm.transfer.verify.report import report
-from sce_mm.transfer.verify.verify import Rules, misfits, path_of, verify
 
 # What is not needed to initialise a model.
-UNUSED = ('custom_hooks', 'visualizer', 'vis_backends', 'default_hooks')
-LOOPS = ('train', 'val', 'test')
+UNUSED = (
+    *('optim_wrapper', 'param_scheduler', 'custom_hooks', 'default_hooks'),
+    *('visualizer', 'vis_backends'),
+    *(
+        f'{loop}_{part}'
+        for loop in ('train', 'val', 'test')
+        for part in ('dataloader', 'cfg', 'evaluator')
+    ),
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -71,23 +74,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_config(args: argparse.Namespace) -> Config:
-    """The config, with the options of the command line.
-
-    Raises:
-        ValueError: It is no config.
-        FileNotFoundError: There is none.
-    """
-    try:
-        return load_config(args)
-    except (ValueError, OSError):
-        raise
-    except Exception as error:  # of whatever is written in it
-        raise ValueError(
-            f'{args.config} cannot be read: {type(error).__name__}: {error}'
-        ) from error
-
-
 def initialised_model(cfg: Config) -> nn.Module:
     """The model as it is before its first iteration.
 
@@ -105,10 +91,8 @@ def initialised_model(cfg: Config) -> nn.Module:
             'this config loads its backbone through PretrainedBackboneHook, '
             'which compares every tensor itself before the first iteration'
         )
-    for loop in LOOPS:
-        for key in (f'{loop}_dataloader', f'{loop}_cfg', f'{loop}_evaluator'):
-            cfg.pop(key, None)
-    for key in ('optim_wrapper', 'param_scheduler', *UNUSED):
+    cfg = copy.deepcopy(cfg)
+    for key in UNUSED:
         cfg.pop(key, None)
     # Or mmengine lists what each part does not take of the file.
     cfg.log_level = 'ERROR'
@@ -116,7 +100,7 @@ def initialised_model(cfg: Config) -> nn.Module:
         cfg.work_dir = work_dir
         cfg.experiment_name = Path(work_dir).name
         runner = build_runner(cfg, training=False)
-        path = path_of(runner.model)
+        path = pretrained_path(runner.model)
         if not Path(path).is_file():
             raise FileNotFoundError(
                 f'the config loads {path}, which is not there: name the file '
@@ -130,52 +114,33 @@ def initialised_model(cfg: Config) -> nn.Module:
     return runner.model
 
 
-def compare(
-    model: nn.Module,
-    weights: Mapping[str, Tensor],
-    meta: Mapping[str, Any],
-    rules: Rules,
-    optim_wrapper: Mapping[str, Any] | None,
-) -> list[str]:
-    """Print what was compared; what is wrong."""
-    path = path_of(model)
-    verdict = verify(model, path, weights, meta, rules)
-    print(report(model, weights, meta, verdict))
-    problems = list(verdict.problems)
-    if not rules.allow_frozen:
-        groups = parameter_groups(model, optim_wrapper)
-        problems += rate_problems(parts_that_load(model, path), groups)
-    difference = misfits(model, path, weights, meta, rules)
-    return [difference, *problems] if difference else problems
-
-
 def main() -> None:
     args = parse_args()
-    rules = Rules(args.allow_frozen, args.allow_unknown)
     install_safe_loader(args.trust)
-    try:
-        checkpoint = read_checkpoint(args.checkpoint, trust=args.trust)
-        weights, meta = extract_backbone(checkpoint, args.branch)
-        cfg = read_config(args)
-        if args.pretrained:
-            set_pretrained(cfg, args.pretrained)
-        loads, optim = cfg.get('load_from'), cfg.get('optim_wrapper')
-        problems = list(pipeline_problems(cfg))
-        model = initialised_model(cfg)
-        others = list(other_weights(cfg, path_of(model)))
-        problems += compare(model, weights, meta, rules, optim)
-    except (ValueError, OSError) as error:
-        sys.exit(f'NOT VERIFIED: {error}')
-    if problems and loads:
-        problems.append(f'load_from={loads!r} is read after the backbone file')
-    if problems:
-        lines = ''.join(f'\n  - {problem}' for problem in problems)
+    checkpoint = read_checkpoint(args.checkpoint, trust=args.trust)
+    backbone = extract_backbone(checkpoint, args.branch)
+    cfg = load_config(args)
+    if args.pretrained:
+        set_pretrained(cfg, args.pretrained)
+    model = initialised_model(cfg)
+    result = verify_transfer(
+        model,
+        backbone,
+        cfg,
+        parameter_groups(model, cfg.get('optim_wrapper')),
+        VerifyOptions(args.allow_frozen, args.allow_unknown),
+    )
+    print(result.text())
+    if result.problems:
+        lines = ''.join(f'\n  - {problem}' for problem in result.problems)
         sys.exit(f'NOT VERIFIED: {Path(args.config).name}{lines}')
-    for line in others:
-        print(line)
+    for note in result.notes:
+        print(note)
+    total = len(backbone.weights)
     print(
-        f'VERIFIED: {len(weights)}/{len(weights)} tensors of '
-        f'{args.checkpoint} are in the model of {args.config}'
+        f'VERIFIED: {total}/{total} tensors of {args.checkpoint} '
+        f'(sha256 {backbone.meta["sha256"][:16]}) are in the model of '
+        f'{args.config}'
     )
 
 

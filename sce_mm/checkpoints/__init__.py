@@ -1,1 +1,1 @@
-"""Files of weights, whoever wrote them: reading, writing, finding."""
+"""Files of weights, whoever wrote them: read, write and find them safely."""

@@ -1,4 +1,4 @@
-"""Pickles of NumPy arrays, as detectron2 keeps its models, read safely.
+"""Read pickles of NumPy arrays safely, as detectron2 keeps its models.
 
 A pickle is a program. This reader knows the few functions by which NumPy
 rebuilds arrays and refuses every other name before it is looked up, so that
@@ -113,7 +113,7 @@ def to_tensors(node: Any, depth: int = 2) -> Any:
 
     Args:
         node: Content of a pickle.
-        depth: Of dicts in dicts to look into: those of names and arrays.
+        depth: How many levels of dicts to look into.
     """
     if isinstance(node, dict) and depth:
         return {k: to_tensors(v, depth - 1) for k, v in node.items()}

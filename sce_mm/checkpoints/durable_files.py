@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whatever happens while they are written.
+"""Write files durably: whole or not there, whatever happens meanwhile.
 
 The bytes go to a temporary file in the same folder, which is flushed to the
 disk, read back, renamed over the target and made lasting by flushing the

@@ -1,4 +1,4 @@
-"""What is raised when a file is not what it should be."""
+"""The error for files that are not the checkpoint that was asked for."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def needs_trust(path: Path, asked: str) -> str:
 
     Args:
         path: File.
-        asked: Name that it asks for.
+        asked: Name of the function or class that it asks for.
     """
     return (
         f'{path} holds more than tensors and plain values, and reading that '

@@ -1,4 +1,4 @@
-"""Checkpoints that mmengine loads, read without running what is in them.
+"""Let mmengine load checkpoints without running what is in them.
 
 mmengine unpickles freely what it cannot read otherwise, and on resuming runs
 the text of the config that a checkpoint carries.

@@ -1,4 +1,4 @@
-"""Which checkpoint a killed run goes on from."""
+"""Find the newest whole checkpoint, which a killed run resumes from."""
 
 import logging
 import re
@@ -49,7 +49,7 @@ def newest_whole_checkpoint(
         lines = ''.join(f'\n  - {reason}' for reason in reasons)
         raise CheckpointError(
             f'none of the {len(candidates)} checkpoints in {work_dir} can be '
-            f'read:{lines}\nRemove them to begin anew, or give --resume a '
+            f'read:{lines}\nRemove them to begin again, or give --resume a '
             'copy that is whole'
         )
     return None

@@ -1,4 +1,4 @@
-"""Reading checkpoint files without running what is in them."""
+"""Read checkpoint files without running what is in them."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint, whichever container holds them."""
+"""Find the state dict in a checkpoint, and compare it with a model's."""
 
 import re
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def _named_tensors(content: Any) -> dict[str, Tensor]:
-    """Tensors of a mapping that have names; those of a list have none."""
+    """Tensors of a mapping that have names; other content has none."""
     if not isinstance(content, Mapping):
         return {}
     return {
@@ -94,6 +94,76 @@ def in_float32(
             f'that, convert them: {EXTRACT} --float32'
         )
     return {**tensors, **others}
+
+
+def shape_mismatches(
+    expected: Mapping[str, Tensor], found: Mapping[str, Tensor]
+) -> str:
+    """Differences in names and shapes, and their likely cause.
+
+    Args:
+        expected: State dict of the module that is to take the weights.
+        found: The weights.
+
+    Returns:
+        One line a kind of difference; empty if every tensor has its
+        counterpart.
+
+    >>> wide, narrow = torch.ones(64, 3, 7, 7), torch.ones(32, 3, 7, 7)
+    >>> print(shape_mismatches({'conv1.weight': wide},
+    ...                        {'conv1.weight': narrow, 'fc.bias': narrow}))
+      tensors: 1 expected, 2 found
+      1 that the model has no place for: fc.bias
+      1 of another shape: conv1.weight [32, 3, 7, 7] instead of [64, 3, 7, 7]
+      the widths differ: compare base_channels, stem_channels
+    """
+    missing = [name for name in expected if name not in found]
+    unexpected = [name for name in found if name not in expected]
+    shapes = [
+        f'{name} {list(found[name].shape)} instead of {list(tensor.shape)}'
+        for name, tensor in expected.items()
+        if name in found and found[name].shape != tensor.shape
+    ]
+    lines = [
+        f'  {len(names)} {what}: {", ".join(names[:4])}'
+        + (', ...' if len(names) > 4 else '')
+        for what, names in (
+            ('missing in the file', missing),
+            ('that the model has no place for', unexpected),
+            ('of another shape', shapes),
+        )
+        if names
+    ]
+    if not lines:
+        return ''
+    total = f'{len(expected)} expected, {len(found)} found'
+    cause = _likely_cause(expected, found)
+    return '\n'.join([f'  tensors: {total}', *lines, f'  {cause}'])
+
+
+def _likely_cause(
+    expected: Mapping[str, Tensor], found: Mapping[str, Tensor]
+) -> str:
+    if not expected.keys() & found.keys():
+        ours, theirs = next(iter(expected)), next(iter(found), 'nothing')
+        return (
+            f'no name is common to both: {theirs!r} in the file, {ours!r} in '
+            'the model. Another prefix or another architecture; '
+            'tools/model_converters/extract_backbone.py writes bare names'
+        )
+    stem = 'conv1.weight'
+    if stem in expected and stem in found:
+        here, there = list(expected[stem].shape), list(found[stem].shape)
+        if here[2:] != there[2:]:
+            return (
+                f'the stems differ: {there[2:]} in the file, {here[2:]} in '
+                'the model (small images and large ones)'
+            )
+        if here[:1] != there[:1]:
+            return 'the widths differ: compare base_channels, stem_channels'
+    if expected.keys() != found.keys():
+        return 'the depths or the kinds of blocks differ, or a part is missing'
+    return 'the widths differ'
 
 
 def _dtype(tensor: Tensor) -> str:

@@ -17,7 +17,7 @@ from ..config.parts import (
 from ..datasets import LabelledImages
 from ..engine.optimizers.bf16 import computes_in_bfloat16
 from ..evaluation.images import crop_pipeline
-from ..transfer.verify.problems import named_weights
+from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
 
 PREPROCESSOR, COLLATE = 'ViewPreprocessor', 'pseudo_collate'

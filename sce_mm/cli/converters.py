@@ -1,23 +1,19 @@
-"""From a command line to a backbone: what the converters share."""
+"""Arguments that the model converters share, and the backbone they ask for."""
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
 
 from ..checkpoints.errors import CheckpointError
 from ..checkpoints.reading import read_checkpoint
-from ..transfer.backbone import extract_backbone
+from ..transfer.backbone import Backbone, extract_backbone
 from ..transfer.export.recalibrate import recalibrate
-from ..transfer.formats import IMAGENET_FACTS
+from ..transfer.formats import IMAGENET
 
-FACTS = ('arch', 'channel_order', 'mean', 'std', 'style')
+METADATA = ('arch', 'channel_order', 'mean', 'std', 'style')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments: checkpoint and output, branch, trust, facts."""
+    """Arguments: checkpoint and output, branch, trust, metadata."""
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('out', type=Path)
     parser.add_argument(
@@ -42,47 +38,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='measure the batch norm statistics anew on these images',
     )
-    facts = parser.add_argument_group(
-        'facts', 'for checkpoints that do not say so themselves'
+    metadata = parser.add_argument_group(
+        'metadata', 'for checkpoints that do not say so themselves'
     )
-    facts.add_argument(
+    metadata.add_argument(
         '--imagenet',
         action='store_true',
         help="RGB pixels with ImageNet's mean and std, strides in the 3 x 3: "
         'torchvision and its relatives',
     )
-    facts.add_argument('--arch')
-    facts.add_argument('--channel-order', choices=['rgb', 'bgr'])
-    facts.add_argument('--mean', type=float, nargs=3, metavar='LEVEL')
-    facts.add_argument('--std', type=float, nargs=3, metavar='LEVEL')
-    facts.add_argument('--style', choices=['pytorch', 'caffe'])
+    metadata.add_argument('--arch')
+    metadata.add_argument('--channel-order', choices=['rgb', 'bgr'])
+    metadata.add_argument('--mean', type=float, nargs=3, metavar='LEVEL')
+    metadata.add_argument('--std', type=float, nargs=3, metavar='LEVEL')
+    metadata.add_argument('--style', choices=['pytorch', 'caffe'])
 
 
-def read_source(
-    args: argparse.Namespace,
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Backbone and meta block that the arguments ask for.
+def read_backbone(args: argparse.Namespace) -> Backbone:
+    """Backbone that the arguments ask for.
 
     Raises:
-        CheckpointError: The checkpoint or a fact is not as it should be.
+        CheckpointError: The checkpoint or an argument is not as it should be.
         FileExistsError: OUT exists, or is the checkpoint itself.
         FileNotFoundError: There is no such checkpoint or folder.
     """
     _check_out(args)
-    weights, meta = extract_backbone(
+    backbone = extract_backbone(
         read_checkpoint(args.checkpoint, trust=args.trust),
         args.branch,
         float32=args.float32,
         mixed=args.recalibrate is not None,
     )
-    meta = _with_facts(meta, args)
+    backbone = _with_metadata(backbone, args)
     if args.recalibrate is not None:
-        weights, meta = recalibrate(weights, meta, args.recalibrate)
-    return weights, meta
+        backbone = recalibrate(backbone, args.recalibrate)
+    return backbone
 
 
-def describe(weights: Mapping[str, Tensor], meta: Mapping[str, Any]) -> str:
-    """Size and facts, for the console."""
+def describe(backbone: Backbone) -> str:
+    """Size and metadata, for the console."""
+    weights, meta = backbone
     count = sum(
         t.numel() for k, t in weights.items() if k.endswith(('weight', 'bias'))
     )
@@ -108,12 +103,11 @@ def _check_out(args: argparse.Namespace) -> None:
         )
 
 
-def _with_facts(
-    meta: dict[str, Any], args: argparse.Namespace
-) -> dict[str, Any]:
-    """Meta block with the user's facts; assumptions give way to them."""
-    given = dict(IMAGENET_FACTS) if args.imagenet else {}
-    given |= {k: v for k in FACTS if (v := getattr(args, k)) is not None}
+def _with_metadata(backbone: Backbone, args: argparse.Namespace) -> Backbone:
+    """The backbone with what the user says; assumptions give way to it."""
+    meta = backbone.meta
+    given = dict(IMAGENET) if args.imagenet else {}
+    given |= {k: v for k in METADATA if (v := getattr(args, k)) is not None}
     for name, value in given.items():
         said = None if name in meta['assumed'] else meta[name]
         if said not in (None, value):
@@ -121,4 +115,4 @@ def _with_facts(
                 f'the checkpoint says {name}={said!r}, not {value!r}'
             )
     assumed = [name for name in meta['assumed'] if name not in given]
-    return {**meta, **given, 'assumed': assumed}
+    return backbone._replace(meta={**meta, **given, 'assumed': assumed})

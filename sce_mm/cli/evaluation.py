@@ -183,9 +183,9 @@ def networks(
     for path in args.checkpoint:
         model = initial_model(cfg)
         checkpoint = read_checkpoint(path, args.trust)
-        weights, meta = extract_backbone(checkpoint, args.branch)
-        check_pixels(meta, model.data_preprocessor, path)
-        load_backbone(model.backbone, weights, meta)
+        backbone = extract_backbone(checkpoint, args.branch)
+        check_pixels(backbone.meta, model.data_preprocessor, path)
+        load_backbone(model.backbone, backbone)
         yield path, model.to(args.device)
 
 

@@ -9,7 +9,7 @@ require_mmdet()
 
 from mmdet.registry import HOOKS  # noqa: E402
 
-from ..transfer import VerifyTransferHook  # noqa: E402
+from ..engine.hooks import VerifyTransferHook  # noqa: E402
 from .fast_coco_metric import FastCocoMetric  # noqa: E402
 from .precise_bn_hook import DetPreciseBNHook  # noqa: E402
 from .res_layer import ResLayerExtraNorm  # noqa: E402

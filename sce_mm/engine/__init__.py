@@ -12,6 +12,8 @@ from .hooks import (
     PreemptionHook,
     PretrainedBackboneHook,
     ScheduledValueHook,
+    TransferMetaHook,
+    VerifyTransferHook,
 )
 from .optimizers import BF16OptimWrapper, LARSMoCoV3, TrainedOnlyConstructor
 from .runner.loops import ResumableTrainLoop
@@ -33,5 +35,7 @@ __all__ = [
     'ResumableTrainLoop',
     'ScheduledValueHook',
     'TrainedOnlyConstructor',
+    'TransferMetaHook',
+    'VerifyTransferHook',
     'WarmupCosineLR',
 ]

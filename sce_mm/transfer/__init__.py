@@ -1,20 +1,24 @@
-"""Weights on their way to another model."""
+"""Pretrained weights on their way to another model, verified.
+
+A :class:`Backbone` is extracted from any known checkpoint, saved, loaded,
+exported to other libraries (``export``) and verified in a detector
+(``verify``).
+"""
 
 from ..checkpoints.errors import CheckpointError
 from ..checkpoints.reading import read_checkpoint
-from ..engine.hooks.verify_transfer_hook import VerifyTransferHook
 from .backbone import (
+    Backbone,
     extract_backbone,
     load_backbone,
     save_backbone,
-    tensor_hash,
 )
-from .describe import TransferMetaHook, check_pixels
+from .describe import check_pixels
+from .metadata import tensor_hash
 
 __all__ = [
+    'Backbone',
     'CheckpointError',
-    'TransferMetaHook',
-    'VerifyTransferHook',
     'check_pixels',
     'extract_backbone',
     'load_backbone',

@@ -1,4 +1,4 @@
-"""Which ResNet a set of tensors belongs to, read off a few of them."""
+"""Recognise which ResNet a set of tensors belongs to."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -24,23 +24,20 @@ OTHERS = {
     r'(^|\.)downsample_layers\.|\.conv_dw\.': 'a ConvNeXt',
     r'(^|\.)(conv1|stem)\.0\.weight$': 'a ResNet with a deep stem (timm '
     'resnetXXd, mmpretrain and mmdet ResNetV1c and V1d)',
-    r'(^|\.)features\.\d': 'a VGG, MobileNet, DenseNet or another network of '
-    'torchvision in one row',
-    r'^res2_0_branch2a_w$': 'a Caffe2 model of Detectron',
 }
 
 
 class Architecture(NamedTuple):
-    """What tells one ResNet from another.
+    """The numbers that tell one ResNet from another.
 
     Attributes:
         bottleneck: Blocks of three convolutions, not two.
-        blocks: Of each stage.
+        blocks: Number of blocks of each stage.
         stem: Channels of the first convolution.
-        kernel: Of the first convolution: 7, or 3 for small images.
-        channels: Of the first stage's output.
-        middle: Of the 3 x 3 convolutions of the first stage.
-        groups: Of these convolutions.
+        kernel: Size of the first convolution: 7, or 3 for small images.
+        channels: Channels of the first stage's output.
+        middle: Channels of the 3 x 3 convolutions of the first stage.
+        groups: Groups of these convolutions.
     """
 
     bottleneck: bool
@@ -55,6 +52,11 @@ class Architecture(NamedTuple):
     def depth(self) -> int:
         """Layers, as the architecture is called."""
         return BLOCKS[self.bottleneck, self.blocks]
+
+    @property
+    def image_size(self) -> int:
+        """Side of the images that the stem is made for."""
+        return 224 if self.kernel == 7 else 32
 
     @property
     def plain(self) -> bool:
@@ -75,7 +77,7 @@ def architecture_of(tensors: Mapping[str, Tensor]) -> Architecture:
     """Architecture that a few tensors of the stem and first block imply.
 
     Raises:
-        CheckpointError: It is none that is known here.
+        CheckpointError: It is no ResNet of a known depth.
     """
     refuse_others(tensors)
     bottleneck = 'layer1.0.conv3.weight' in tensors
@@ -122,14 +124,13 @@ def architecture_of(tensors: Mapping[str, Tensor]) -> Architecture:
 
 
 def refuse_others(names: Iterable[str]) -> None:
-    """Raise with the name of another architecture, if it is a known one.
+    """Raise if the names are those of another known architecture.
 
     Raises:
-        CheckpointError: It is.
+        CheckpointError: With the name of the architecture.
     """
-    names = list(names)
-    for pattern, what in OTHERS.items():
-        for name in names:
+    for name in names:
+        for pattern, what in OTHERS.items():
             if re.search(pattern, name):
                 raise CheckpointError(
                     f'this is {what} ({name}); backbones of other code bases '
@@ -139,7 +140,6 @@ def refuse_others(names: Iterable[str]) -> None:
 
 
 def _count(names: Mapping[str, Tensor], stage: str) -> int:
-    """Blocks of a stage."""
     indices = {
         int(name.split('.')[1])
         for name in names

@@ -1,41 +1,33 @@
-"""What a detector must know of the weights, stored in each checkpoint."""
+"""Describe a network: architecture, strides, pixels, norms.
+
+That is what a detector must have in common with the pretraining.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
-from mmpretrain.registry import HOOKS
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-
-from ..models.utils import unwrapped
 
 BATCH, STORED = 'statistics of the batch', 'stored statistics'
 # What mmengine makes of SyncBN where there is but one process.
 NAMES = {'_BatchNormXd': 'SyncBN (BN in one process)'}
 
 
-@HOOKS.register_module()
-class TransferMetaHook(Hook):
-    """Write architecture and pixel statistics into the checkpoint's meta.
+def describe_model(model: Any, epochs: int | None) -> dict[str, Any]:
+    """What a checkpoint says of a model under ``meta.sce_mm``.
 
-    They are plain values under ``meta.sce_mm``, so that nobody has to run the
-    config that is stored beside them to find out.
+    Args:
+        model: With a ``backbone`` and a ``data_preprocessor``.
+        epochs: Epochs that it was trained for.
     """
-
-    def before_save_checkpoint(
-        self, runner: Runner, checkpoint: dict[str, Any]
-    ) -> None:
-        """Add the block."""
-        model = unwrapped(runner.model)
-        checkpoint['meta']['sce_mm'] = {
-            **describe_backbone(model.backbone),
-            **describe_input(model.data_preprocessor),
-            'method': type(model).__name__,
-            'epochs': checkpoint['meta'].get('epoch'),
-        }
+    return {
+        **describe_backbone(model.backbone),
+        **describe_input(model.data_preprocessor),
+        'method': type(model).__name__,
+        'epochs': epochs,
+    }
 
 
 def describe_backbone(backbone: nn.Module) -> dict[str, str | None]:
@@ -58,7 +50,7 @@ def describe_input(preprocessor: nn.Module) -> dict[str, Any]:
         ``channel_order``, ``mean`` and ``std``; None where the preprocessor
         has no say.
     """
-    facts: dict[str, Any] = dict.fromkeys(('channel_order', 'mean', 'std'))
+    metadata: dict[str, Any] = dict.fromkeys(('channel_order', 'mean', 'std'))
     # The one of mmpretrain's classifiers has another name for it.
     swaps = getattr(
         preprocessor,
@@ -66,13 +58,13 @@ def describe_input(preprocessor: nn.Module) -> dict[str, Any]:
         getattr(preprocessor, 'to_rgb', None),
     )
     if swaps is None:
-        return facts
-    facts['channel_order'] = 'rgb' if swaps else 'bgr'
+        return metadata
+    metadata['channel_order'] = 'rgb' if swaps else 'bgr'
     if preprocessor._enable_normalize:
         for name in ('mean', 'std'):
             values = getattr(preprocessor, name).flatten().tolist()
-            facts[name] = [round(value, 4) for value in values]
-    return facts
+            metadata[name] = [round(value, 4) for value in values]
+    return metadata
 
 
 def norm_modes(parts: Mapping[str, nn.Module]) -> dict[str, int]:
@@ -115,28 +107,28 @@ def stride_style(parts: Mapping[str, nn.Module]) -> str | None:
 def check_pixels(
     meta: Mapping[str, Any], preprocessor: nn.Module, path: str
 ) -> None:
-    """See that the images come as those that the weights were trained on.
+    """Check that images come as those that the weights were trained on.
 
     Args:
-        meta: Of :func:`~sce_mm.transfer.extract_backbone`; what it does not
-            know is not compared.
+        meta: Meta block of a :class:`~sce_mm.transfer.Backbone`; what it does
+            not know is not compared.
         preprocessor: Data preprocessor of the config.
-        path: Of the checkpoint, for the message.
+        path: File of the weights, for the message.
 
     Raises:
         ValueError: Order of channels, mean or std differ.
     """
     for name, value in describe_input(preprocessor).items():
         trained = meta.get(name)
-        if None not in (value, trained) and not same(value, trained):
+        if None not in (value, trained) and not settings_equal(value, trained):
             raise ValueError(
                 f'{path} was trained with {name} = {trained}, but the '
                 f'config has {value}: change model.data_preprocessor'
             )
 
 
-def same(value: Any, expected: Any) -> bool:
-    """Equal, numbers to a hundredth of a grey level."""
+def settings_equal(value: Any, expected: Any) -> bool:
+    """Whether two settings are equal, numbers to 0.01 of a grey level."""
     if isinstance(expected, list) and isinstance(value, list):
         return len(value) == len(expected) and all(
             abs(a - b) < 0.01 for a, b in zip(value, expected, strict=True)

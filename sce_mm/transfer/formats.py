@@ -1,4 +1,7 @@
-"""Where the backbone lies in the checkpoints of different code bases."""
+"""Checkpoint formats: under which names each code base keeps its backbone.
+
+To read the checkpoints of another code base, add a :class:`Format`.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +11,6 @@ from torch import Tensor
 
 from ..checkpoints.errors import CheckpointError
 from .architecture import refuse_others
-from .detectron2_names import from_detectron2
 
 # Tensors that every ResNet has, whatever its depth.
 _BARE = ('conv1.weight', 'layer1.0.conv1.weight')
@@ -20,7 +22,7 @@ _IN_A_ROW = re.compile(r'(\d+)\.(\d+\.conv1\.weight)')
 OWN = 'sce_mm pretraining'
 
 # What the code of these projects feeds to networks for 224-pixel images.
-IMAGENET_FACTS: Mapping[str, Any] = {
+IMAGENET: Mapping[str, Any] = {
     'channel_order': 'rgb',
     'mean': [123.675, 116.28, 103.53],
     'std': [58.395, 57.12, 57.375],
@@ -33,12 +35,12 @@ class Format(NamedTuple):
 
     Attributes:
         name: For messages.
-        prefixes: Of each branch; the prefix is exact.
-        dropped: Beginnings, after the prefix, of what is not backbone.
+        prefixes: Before the names of each branch.
+        dropped: Prefixes, after that of the branch, of what is not backbone.
         mixed: Branches with the parameters of one network and the batch norm
             statistics of another.
-        facts: What the files do not say, but the code of the project does,
-            of networks for images of ImageNet's size.
+        metadata: What the files do not say, but the code of the project
+            does, about networks for images of ImageNet's size.
         in_a_row: The backbone is an ``nn.Sequential``, numbers for names.
     """
 
@@ -46,17 +48,8 @@ class Format(NamedTuple):
     prefixes: Mapping[str, str]
     dropped: tuple[str, ...] = ()
     mixed: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = {}
+    metadata: Mapping[str, Any] = {}
     in_a_row: bool = False
-
-
-def _averaged(name: str, momentum: str, mixed: bool) -> Format:
-    """A momentum branch of mmpretrain or mmselfsup."""
-    return Format(
-        name,
-        {'online': 'backbone.', 'momentum': momentum},
-        mixed=('momentum',) if mixed else (),
-    )
 
 
 FORMATS = (
@@ -67,26 +60,41 @@ FORMATS = (
         'official SCE (CEA-LIST, eztorch)',
         {'online': 'trunk.', 'momentum': 'momentum_trunk.'},
         ('fc.',),
-        facts=IMAGENET_FACTS,
+        metadata=IMAGENET,
     ),
     Format(
         'MoCo v1 and v2',
         {'online': 'encoder_q.', 'momentum': 'encoder_k.'},
         ('fc.',),
-        facts=IMAGENET_FACTS,
+        metadata=IMAGENET,
     ),
     Format(
         'MoCo v3',
         {'online': 'base_encoder.', 'momentum': 'momentum_encoder.'},
         ('fc.',),
-        facts=IMAGENET_FACTS,
+        metadata=IMAGENET,
     ),
     # mmengine's averaged model copies the buffers of the online branch.
-    _averaged('MoCo of mmpretrain', 'encoder_k.module.0.', True),
-    _averaged('MoCo v3 of mmpretrain', 'momentum_encoder.module.0.', True),
-    _averaged('BYOL of mmpretrain', 'target_net.module.0.', True),
-    _averaged('MoCo of mmselfsup', 'encoder_k.0.', False),
-    _averaged('BYOL of mmselfsup', 'target_net.0.', False),
+    *(
+        Format(
+            f'{method} of mmpretrain',
+            {'online': 'backbone.', 'momentum': f'{network}.module.0.'},
+            mixed=('momentum',),
+        )
+        for method, network in (
+            ('MoCo', 'encoder_k'),
+            ('MoCo v3', 'momentum_encoder'),
+            ('BYOL', 'target_net'),
+        )
+    ),
+    Format(
+        'MoCo of mmselfsup',
+        {'online': 'backbone.', 'momentum': 'encoder_k.0.'},
+    ),
+    Format(
+        'BYOL of mmselfsup',
+        {'online': 'backbone.', 'momentum': 'target_net.0.'},
+    ),
     Format(
         'lightly',
         {'online': 'backbone.', 'momentum': 'backbone_momentum.'},
@@ -224,3 +232,44 @@ def _has(candidate: Format, names: set[str], prefix: str) -> bool:
         return any(name.startswith(prefix) for name in names)
     whole = {prefix + name for name in _BARE} <= names
     return whole or _in_a_row(names, prefix)
+
+
+# Names of a ResNet in detectron2: res2 is layer1, convN.norm is bnN.
+_TO_DETECTRON2 = (
+    (r'^(?!layer)', 'stem.'),
+    (r'^layer(\d)', lambda match: f'res{int(match[1]) + 1}'),
+    (r'\bbn(\d)\b', r'conv\1.norm'),
+    (r'\bdownsample\.0\b', 'shortcut'),
+    (r'\bdownsample\.1\b', 'shortcut.norm'),
+)
+_FROM_DETECTRON2 = (
+    (r'^stem\.', ''),
+    (r'^res(\d)', lambda match: f'layer{int(match[1]) - 1}'),
+    (r'\bconv(\d)\.norm\b', r'bn\1'),
+    (r'\bshortcut\.norm\b', 'downsample.1'),
+    (r'\bshortcut\b', 'downsample.0'),
+)
+
+
+def to_detectron2(name: str) -> str:
+    """Name of a tensor in detectron2.
+
+    >>> to_detectron2('layer1.0.bn1.weight')
+    'res2.0.conv1.norm.weight'
+    """
+    return _renamed(_TO_DETECTRON2, name)
+
+
+def from_detectron2(name: str) -> str:
+    """Name of a tensor of detectron2 here.
+
+    >>> from_detectron2('res5.0.shortcut.weight')
+    'layer4.0.downsample.0.weight'
+    """
+    return _renamed(_FROM_DETECTRON2, name)
+
+
+def _renamed(rules: tuple, name: str) -> str:
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name

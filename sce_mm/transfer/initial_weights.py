@@ -1,4 +1,4 @@
-"""Weights of another run to begin with, strictly."""
+"""Initialise a model from the weights of another run, all or nothing."""
 
 import itertools
 from collections.abc import Mapping
@@ -9,12 +9,16 @@ from mmengine.model import PretrainedInit
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
-from ..checkpoints.compare import compare
 from ..checkpoints.errors import CheckpointError
 from ..checkpoints.reading import read_checkpoint
-from ..checkpoints.state_dicts import WRAPPER, in_float32, state_dict_of
+from ..checkpoints.state_dicts import (
+    WRAPPER,
+    in_float32,
+    shape_mismatches,
+    state_dict_of,
+)
 from ..models import SCE
-from .backbone import extract_backbone, load_backbone
+from .backbone import Backbone, extract_backbone, load_backbone
 from .formats import OWN, recognise
 
 _QUEUE = 'queue.'
@@ -28,9 +32,8 @@ class Source(NamedTuple):
         spelling: Where the user said so: ``'--init-from'``, ``'load_from'``,
             ``'model.neck.init_cfg'``.
         path: File, or an address that mmengine can read.
-        part: Module that takes the weights; empty for the whole model.
-        prefix: Beginning of the names that count in the file; others are not
-            looked at.
+        part: Name of the module that takes the weights; empty for the model.
+        prefix: Only tensors whose names begin with it are taken.
     """
 
     spelling: str
@@ -44,10 +47,10 @@ def find_sources(
 ) -> list[Source]:
     """Every file that is to give weights to a model before it is trained.
 
-    In pretraining those are the files of mmengine's spellings too. mmengine
-    would drop what does not fit, so its ``init_cfg`` of that type are taken
-    out of the model. Old spellings, as ``pretrained=`` of mmdet's backbones,
-    have become an ``init_cfg`` when the model is built.
+    In pretraining these include the files of mmengine's spellings. mmengine
+    would drop what does not fit, so ``init_cfg`` of type ``Pretrained`` are
+    taken out of the model. Old spellings, as ``pretrained=`` of mmdet's
+    backbones, have become an ``init_cfg`` when the model is built.
 
     Args:
         model: Not initialised yet; its initialisers of other types stay.
@@ -84,9 +87,12 @@ def _take_files(name: str, module: nn.Module) -> list[Source]:
     init_cfg = getattr(module, 'init_cfg', None) or []
     several = [init_cfg] if isinstance(init_cfg, Mapping) else init_cfg
     spelling = '.'.join(filter(None, ['model', name, 'init_cfg']))
-    sources = []
+    sources, others = [], []
     for init in several:
-        if _names_a_file(init):
+        kind = init.get('type')
+        if isinstance(kind, str):
+            kind = kind.split('.')[-1]  # mmengine.Pretrained
+        if kind in ('Pretrained', PretrainedInit.__name__, PretrainedInit):
             if not init.get('checkpoint'):
                 raise CheckpointError(f'{spelling}: names no checkpoint')
             path, prefix = init['checkpoint'], init.get('prefix') or ''
@@ -96,57 +102,36 @@ def _take_files(name: str, module: nn.Module) -> list[Source]:
                 f'{spelling}: an override cannot load a file; give its module '
                 'an init_cfg of its own'
             )
+        else:
+            others.append(init)
     if sources:
-        others = [init for init in several if not _names_a_file(init)]
         module.init_cfg = others or None  # type: ignore[assignment]
     return sources
 
 
 def load_source(model: nn.Module, source: Source) -> str:
-    """Load all that a source says, or nothing.
-
-    Args:
-        model: Of the run.
-        source: File and place.
+    """Load everything that a source says, or nothing.
 
     Returns:
         What was loaded, as text.
 
     Raises:
         CheckpointError: There is no such file, it cannot be read, or a tensor
-            is missing, left over or of another shape. The message begins with
-            the spelling.
+            is missing, unexpected or of another shape. The message begins
+            with the spelling.
     """
     try:
-        return _load_source(model, source)
+        if '://' in source.path:
+            content = CheckpointLoader.load_checkpoint(source.path, 'cpu')
+        else:
+            content = read_checkpoint(Path(source.path).expanduser())
+        if source.prefix:
+            content = {**content, 'state_dict': _below(content, source)}
+        if not source.part:
+            return load_initial_weights(model, content, source.path)
+        return _load_part(model, content, source)
     except (CheckpointError, FileNotFoundError) as error:
         raise CheckpointError(f'{source.spelling}: {error}') from error
-
-
-def _load_source(model: nn.Module, source: Source) -> str:
-    if '://' in source.path:
-        content = CheckpointLoader.load_checkpoint(source.path, 'cpu')
-    else:
-        content = read_checkpoint(Path(source.path).expanduser())
-    if source.prefix:
-        content = {**content, 'state_dict': _below(content, source)}
-    if not source.part:
-        return load_initial_weights(model, content, source.path)
-    module = model.get_submodule(source.part)
-    weights = _for_part(module, source.part, content, source.path)
-    load_backbone(module, weights, {'source': source.path})
-    if isinstance(model, SCE):
-        model.momentum_encoder.copy_from(model.backbone, model.neck)
-    return (
-        f'{source.part} initialised from {source.path}: {len(weights)} tensors'
-    )
-
-
-def _names_a_file(init: Mapping[str, Any]) -> bool:
-    kind = init.get('type')
-    if isinstance(kind, str):
-        kind = kind.split('.')[-1]  # mmengine.Pretrained
-    return kind in ('Pretrained', PretrainedInit.__name__, PretrainedInit)
 
 
 def _below(content: Mapping[str, Any], source: Source) -> dict[str, Tensor]:
@@ -168,25 +153,29 @@ def _below(content: Mapping[str, Any], source: Source) -> dict[str, Tensor]:
     return found
 
 
-def _for_part(
-    module: nn.Module, part: str, content: Mapping[str, Any], path: str
-) -> Mapping[str, Tensor]:
-    """Weights of one part: a file of it alone, or of a model that has it."""
+def _load_part(
+    model: nn.Module, content: Mapping[str, Any], source: Source
+) -> str:
+    """Load a file of one part alone, or of a model that has the part."""
+    part, path = source.part, source.path
+    module = model.get_submodule(part)
     tensors, wanted = state_dict_of(content), module.state_dict()
     inside = {
         name.removeprefix(f'{part}.'): tensor
         for name, tensor in tensors.items()
         if name.startswith(f'{part}.')
     }
-    for candidate in (tensors, inside):
-        if not compare(wanted, candidate):
-            return in_float32(candidate, False)
-    if part == 'backbone':
-        return extract_backbone(content)[0]
-    raise CheckpointError(
-        f'{path} does not fit {type(module).__name__}:\n'
-        f'{compare(wanted, inside or tensors)}'
-    )
+    fitting = [t for t in (tensors, inside) if not shape_mismatches(wanted, t)]
+    if fitting:
+        weights = in_float32(fitting[0], False)
+    elif part == 'backbone':
+        weights = extract_backbone(content).weights
+    else:
+        weights = inside or tensors
+    load_backbone(module, Backbone(weights, {'source': path}))
+    if isinstance(model, SCE):
+        model.momentum_encoder.copy_from(model.backbone, model.neck)
+    return f'{part} initialised from {path}: {len(weights)} tensors'
 
 
 def load_initial_weights(
@@ -200,23 +189,23 @@ def load_initial_weights(
 
     Args:
         model: With a ``backbone``.
-        checkpoint: From :func:`~sce_mm.transfer.read_checkpoint`.
-        name: Of the file, for messages.
+        checkpoint: Returned by :func:`~sce_mm.transfer.read_checkpoint`.
+        name: Name of the file, for messages.
 
     Returns:
         What was loaded, as text.
 
     Raises:
-        CheckpointError: A tensor is missing, left over or of another shape.
+        CheckpointError: A tensor is missing, unexpected or of another shape.
     """
     tensors = state_dict_of(checkpoint)
     if isinstance(model, SCE) and _has_both_branches(tensors):
         weights = in_float32(_without_queue(tensors), False)
-        difference = compare(_without_queue(model.state_dict()), weights)
-        if difference:
+        ours = _without_queue(model.state_dict())
+        if mismatches := shape_mismatches(ours, weights):
             raise CheckpointError(
                 f'{name} is a whole model and another one than this config '
-                f'builds:\n{difference}\n  To take its backbone alone, export '
+                f'builds:\n{mismatches}\n  To take its backbone alone, export '
                 'it first: tools/model_converters/extract_backbone.py'
             )
         model.load_state_dict(weights, strict=False)
@@ -224,15 +213,15 @@ def load_initial_weights(
             f'initialised from {name}: {len(weights)} tensors of the whole '
             'model; the queue starts without keys, step and schedules at 0'
         )
-    backbone, meta = extract_backbone(checkpoint)
+    weights, meta = extract_backbone(checkpoint)
     targets = [model.get_submodule('backbone')]
     if isinstance(model, SCE):
         targets.append(model.momentum_encoder.backbone)
     for target in targets:
-        load_backbone(target, backbone, {**meta, 'source': name})
+        load_backbone(target, Backbone(weights, {**meta, 'source': name}))
     return (
         f'initialised from {name} ({meta["source"]}, {meta["branch"]} '
-        f'branch): {len(backbone)} tensors of the backbone, of '
+        f'branch): {len(weights)} tensors of the backbone, of '
         f'{len(tensors)} in the file; everything else starts at random'
     )
 

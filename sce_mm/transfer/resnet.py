@@ -1,4 +1,4 @@
-"""The tensors of a ResNet, checked, and the network that takes them.
+"""Check the tensors of a ResNet, and build the network that takes them.
 
 Every tensor that the architecture implies has to be there in its shape, and no
 other: what is wrong with a file is then said when it is read, not when a
@@ -11,9 +11,8 @@ import torch
 from mmpretrain.models import ResNet, ResNet_CIFAR
 from torch import Tensor, nn
 
-from ..checkpoints.compare import compare
 from ..checkpoints.errors import EXTRACT, CheckpointError
-from ..checkpoints.state_dicts import COUNTER
+from ..checkpoints.state_dicts import COUNTER, shape_mismatches
 from .architecture import Architecture, architecture_of
 
 NORM = ('weight', 'bias', 'running_mean', 'running_var')
@@ -47,34 +46,25 @@ def complete(
         name: torch.empty(shape, device='meta')
         for name, shape in shapes(found)
     }
-    difference = compare(expected, tensors)
-    if difference:
+    mismatches = shape_mismatches(expected, tensors)
+    if mismatches:
         raise CheckpointError(
-            f'the tensors are not those of a whole {found.name}:\n{difference}'
+            f'the tensors are not those of a whole {found.name}:\n{mismatches}'
         )
     for name, tensor in tensors.items():
-        _check_values(name, tensor)
+        if tensor.is_floating_point() == name.endswith(COUNTER):
+            wrong = f'is of type {str(tensor.dtype).removeprefix("torch.")}'
+        elif name.endswith('running_var') and (tensor < 0).any():
+            wrong = 'has negative variances'
+        elif tensor.ndim == 4 and not tensor.any():
+            wrong = 'has nothing but zeros'
+        else:
+            continue
+        raise CheckpointError(
+            f'{name} {wrong}, which no training leaves behind: the file is '
+            'damaged, or not what was trained; copy or export it again'
+        )
     return dict(tensors), found
-
-
-def _check_values(name: str, tensor: Tensor) -> None:
-    """Refuse numbers that no training leaves behind.
-
-    Raises:
-        CheckpointError: They are such.
-    """
-    if tensor.is_floating_point() == name.endswith(COUNTER):
-        wrong = f'is of type {str(tensor.dtype).removeprefix("torch.")}'
-    elif name.endswith('running_var') and (tensor < 0).any():
-        wrong = 'has negative variances'
-    elif tensor.ndim == 4 and not tensor.any():
-        wrong = 'has nothing but zeros'
-    else:
-        return
-    raise CheckpointError(
-        f'{name} {wrong}, which no training leaves behind: the file is '
-        'damaged, or not what was trained; copy or export it again'
-    )
 
 
 def shapes(found: Architecture) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -104,8 +94,8 @@ def build(found: Architecture, style: str | None) -> ResNet:
     """The ResNet of mmpretrain that takes the tensors.
 
     Args:
-        found: Of :func:`complete`.
-        style: ``'pytorch'`` or ``'caffe'``; of no matter without bottlenecks.
+        found: Returned by :func:`complete`.
+        style: ``'pytorch'`` or ``'caffe'``; any without bottlenecks.
 
     Raises:
         CheckpointError: It is no plain ResNet, or the style is not known.
@@ -135,7 +125,7 @@ def last_features(model: nn.Module, images: Tensor) -> Tensor:
     """Last feature map ``[N, C, h, w]`` of a backbone of OpenMMLab.
 
     Args:
-        model: Put into evaluation mode.
+        model: Backbone; it is put into evaluation mode.
         images: ``[N, 3, h, w]``.
     """
     model.eval()  # which returns None in some of them

@@ -1,4 +1,4 @@
-"""Networks for tests of transfer, and the converters run in this process."""
+"""Networks for tests of transfer, and tools run in this process."""
 
 import runpy
 import sys
@@ -7,7 +7,9 @@ import torch
 from mmpretrain.models import ResNet, ResNet_CIFAR
 from torch import nn
 
-FACTS = {
+from sce_mm.cli.exit import message_of
+
+METADATA = {
     'method': 'SCE',
     'epochs': 3,
     'channel_order': 'rgb',
@@ -31,12 +33,17 @@ def trained(depth=18, width=64, small=False, seed=0, style='pytorch'):
     return model.state_dict()
 
 
-def pretraining(weights, **facts):
+def prefixed(prefix, tensors):
+    """The same tensors with something before their names."""
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def pretraining(weights, **metadata):
     """What a training checkpoint of ours holds."""
     return {
-        'state_dict': {f'backbone.{k}': v for k, v in weights.items()}
-        | {f'momentum_encoder.backbone.{k}': v for k, v in weights.items()},
-        'meta': {'sce_mm': FACTS | facts},
+        'state_dict': prefixed('backbone.', weights)
+        | prefixed('momentum_encoder.backbone.', weights),
+        'meta': {'sce_mm': METADATA | metadata},
     }
 
 
@@ -48,6 +55,11 @@ def run_tool(path, capsys, monkeypatch, *words):
         runpy.run_path(str(path))['main']()
     except SystemExit as stop:
         code = stop.code
+    except Exception as error:
+        message = message_of(error)
+        if message is None:
+            raise
+        code = f'error: {message}'
     text = ''.join(capsys.readouterr())
     if isinstance(code, str):
         return 1, text + code

@@ -9,7 +9,6 @@ from mmengine.runner import CheckpointLoader
 
 from sce_mm.checkpoints.mmengine_loading import install_safe_loader
 from sce_mm.transfer import CheckpointError
-from sce_mm.transfer.meta import facts_of, name_of
 from tests.helpers.resumable import run
 from tests.helpers.tiny_runner import build_runner
 
@@ -69,15 +68,3 @@ def test_replay_runs_nothing_of_its_file(root, tmp_path):
     with pytest.raises(FileNotFoundError, match=message):
         tool.replay(str(path))
     assert not trace.exists()
-
-
-@pytest.mark.parametrize(
-    'text', ['x"""\nimport os', "a'b", 'a\rb', 'x' * 101, '', '\u2028', 3]
-)
-def test_names_of_a_file_cannot_become_code(text):
-    for name in ('arch', 'method'):
-        with pytest.raises(CheckpointError, match='which it cannot be'):
-            facts_of({name: text})
-    with pytest.raises(CheckpointError, match='which it cannot be'):
-        name_of('source', text)
-    assert facts_of({'arch': 'ResNet-50 (v1.5)'})['arch']

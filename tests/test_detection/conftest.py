@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from mmpretrain.models import ResNet
-from transfer_files import FACTS
+from transfer_files import METADATA
 
-from sce_mm.transfer import extract_backbone, save_backbone
+from sce_mm.transfer import Backbone, extract_backbone, save_backbone
 
 
 @pytest.fixture(scope='session')
@@ -48,18 +48,19 @@ def scenes(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def backbone_file(tmp_path_factory):
-    """``backbone_file(channels, depth, **facts)``: file of a ResNet."""
+    """``backbone_file(channels, depth, **metadata)``: file of a ResNet."""
     folder = tmp_path_factory.mktemp('weights')
     written = {}
 
-    def write(channels=16, depth=18, **facts):
-        key = repr((channels, depth, facts))
+    def write(channels=16, depth=18, **metadata):
+        key = repr((channels, depth, metadata))
         if key not in written:
             torch.manual_seed(0)
             net = ResNet(depth, base_channels=channels, stem_channels=channels)
             backbone, meta = extract_backbone(net.state_dict())
             path = folder / f'{len(written)}.pth'
-            save_backbone(path, backbone, meta | FACTS | facts)
+            meta |= METADATA | metadata
+            save_backbone(path, Backbone(backbone, meta))
             written[key] = path
         return written[key]
 

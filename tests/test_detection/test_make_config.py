@@ -13,8 +13,8 @@ from mmengine.registry import DefaultScope
 from torch.utils.flop_counter import FlopCounterMode
 
 from sce_mm.cli.runner import build_runner
-from sce_mm.transfer import extract_backbone, read_checkpoint
-from sce_mm.transfer.export.writers import write_safetensors
+from sce_mm.transfer import Backbone, extract_backbone, read_checkpoint
+from sce_mm.transfer.export.libraries import write_safetensors
 
 pytestmark = [
     pytest.mark.integration,
@@ -308,7 +308,9 @@ def test_a_training_checkpoint_is_extracted_beside_the_config(
         # Ours, but mmengine does not read it.
         pytest.importorskip('safetensors')
         whole = tmp_path / 'backbone.safetensors'
-        write_safetensors(whole, content['state_dict'], content['meta'])
+        write_safetensors(
+            whole, Backbone(content['state_dict'], content['meta'])
+        )
     base = tmp_path / 'base.py'
     base.write_text(f"_base_ = 'mmdet::{FAMILIES['atss'][0]}.py'\n{DENSE}")
     out = tmp_path / 'made' / 'mine.py'

@@ -9,7 +9,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 
 from sce_mm.transfer import extract_backbone, read_checkpoint
-from sce_mm.transfer.verify.verify import Rules, verify
+from sce_mm.transfer.verify.verify import VerifyOptions, verify_transfer
 
 pytestmark = [
     pytest.mark.integration,
@@ -40,10 +40,10 @@ def test_panoptic_fpn_learns_both_kinds_from_the_weights(root, backbone_file):
     with DefaultScope.overwrite_default_scope('mmdet'):
         model = revert_sync_batchnorm(MODELS.build(cfg.model))
     model.init_weights()
-    weights, meta = extract_backbone(read_checkpoint(path))
-    verdict = verify(model, path, weights, meta, Rules())
-    assert verdict.problems == ()
-    assert len(verdict.arrival.loaded) == len(weights)
+    backbone = extract_backbone(read_checkpoint(path))
+    result = verify_transfer(model, backbone, cfg, [], VerifyOptions())
+    assert result.problems == ()
+    assert len(result.load.loaded) == len(backbone.weights)
 
     data = demo_mm_inputs(
         2,

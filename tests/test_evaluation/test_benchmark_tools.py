@@ -223,7 +223,7 @@ def test_exported_backbone_gives_the_same(
     root, config, checkpoint, tmp_path, monkeypatch
 ):
     exported, out = tmp_path / 'backbone.pth', tmp_path / 'knn.json'
-    save_backbone(exported, *extract_backbone(read_checkpoint(checkpoint)))
+    save_backbone(exported, extract_backbone(read_checkpoint(checkpoint)))
 
     run(root, monkeypatch, 'knn', config, checkpoint, exported, '--out', out)
 

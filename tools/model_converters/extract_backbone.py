@@ -10,11 +10,10 @@ export_backbone.py writes for mmdet and mmpretrain.
 """
 
 import argparse
-import sys
 
-from sce_mm.cli.converters import add_arguments, describe, read_source
+from sce_mm.cli.converters import add_arguments, describe, read_backbone
 from sce_mm.cli.exit import run_command
-from sce_mm.transfer import CheckpointError, save_backbone
+from sce_mm.transfer import save_backbone
 
 SNIPPET = """\
 In a config of mmdet:
@@ -34,12 +33,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    try:
-        weights, meta = read_source(args)
-        save_backbone(args.out, weights, meta)
-    except (CheckpointError, OSError) as error:
-        sys.exit(f'error: {error}')
-    print(f'{args.out}: {describe(weights, meta)}')
+    backbone = read_backbone(args)
+    save_backbone(args.out, backbone)
+    print(f'{args.out}: {describe(backbone)}')
     print(SNIPPET.format(path=str(args.out)))
 
 

@@ -10,8 +10,8 @@ from mmdet.registry import MODELS
 from mmpretrain.models import ResNet as PretrainResNet
 from torch import Tensor
 
-from ...checkpoints.compare import compare
-from ...transfer.verify.problems import named_weights
+from ...checkpoints.state_dicts import shape_mismatches
+from ...transfer.named_weights import named_weights
 from .plan import ABSENT, AdaptError, Plan, kind
 
 BACKBONE = 'model.backbone'
@@ -211,7 +211,7 @@ def _check_fit(
         for name, tensor in module.state_dict().items()
         if not any(new in f'.{name}' for new in NEW)
     }
-    difference = compare(expected, tensors)
+    difference = shape_mismatches(expected, tensors)
     if difference:
         source = meta['arch'] or 'of a kind that is not named'
         raise AdaptError(

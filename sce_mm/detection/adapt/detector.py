@@ -10,8 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
-from ...transfer.verify.loaded_tensors import pretrained_init
-from ...transfer.verify.problems import named_weights, walk
+from ...transfer.named_weights import named_weights, walk
+from ...transfer.verify.load_report import pretrained_init
 from .backbone import BACKBONE, adapt_backbone, adapt_other_loads
 from .classes import class_problems, names, read_labels
 from .heads import adapt_heads, adapt_pyramids, note_norms

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ...transfer.verify.problems import transforms
+from ...transfer.named_weights import transforms
 from .plan import ABSENT, AdaptError, Plan, kind
 
 PREPROCESSOR = 'model.data_preprocessor'

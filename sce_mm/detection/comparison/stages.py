@@ -12,14 +12,13 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
-from ...checkpoints.reading import read_checkpoint
+from ...checkpoints.reading import META_KEY, read_checkpoint
 from ...config.names import raise_all
 from ...config.parts import innermost_dataset
 from ...datasets.coco_labels import notes, read_coco
 from ...datasets.images.file_lists import printable, read_image_list
-from ...transfer import save_backbone, tensor_hash
-from ...transfer.backbone import FORMAT, VERSION
-from ...transfer.describe import describe_backbone, describe_input
+from ...transfer import extract_backbone, save_backbone
+from ...transfer.describe import describe_model
 from ...transfer.initial_weights import load_initial_weights
 from ...utils.commands import Command, run_together, training_step
 from ...utils.progress import track
@@ -137,19 +136,9 @@ class Comparison:
         cfg.merge_from_dict(overrides(self.args.pretraining_options))
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             model: Any = MODELS.build(cfg.model)
-        backbone = model.backbone.state_dict()
-        meta = {
-            'format': FORMAT,
-            'version': VERSION,
-            'source': 'sce_mm, before pretraining',
-            'branch': 'online',
-            'sha256': tensor_hash(backbone),
-            'method': 'SCE',
-            'epochs': 0,
-            **describe_backbone(model.backbone),
-            **describe_input(model.data_preprocessor),
-        }
-        save_backbone(path, backbone, meta)
+        meta = {META_KEY: describe_model(model, 0)}
+        checkpoint = {'state_dict': model.state_dict(), 'meta': meta}
+        save_backbone(path, extract_backbone(checkpoint))
         if self.args.init_from:
             given = self.args.init_from
             load_initial_weights(model, read_checkpoint(given), str(given))

@@ -11,6 +11,8 @@ from .online_knn_hook import OnlineKNNHook
 from .preemption_hook import PreemptionHook
 from .pretrained_backbone_hook import PretrainedBackboneHook
 from .scheduled_value_hook import ScheduledValueHook
+from .transfer_meta_hook import TransferMetaHook
+from .verify_transfer_hook import VerifyTransferHook
 
 __all__ = [
     'BestAndLastHook',
@@ -24,4 +26,6 @@ __all__ = [
     'PreemptionHook',
     'PretrainedBackboneHook',
     'ScheduledValueHook',
+    'TransferMetaHook',
+    'VerifyTransferHook',
 ]

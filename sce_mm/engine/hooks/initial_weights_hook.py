@@ -1,11 +1,11 @@
-"""Begin a run from the weights of another one."""
+"""Start a run from the weights of another one (``--init-from``)."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
-from ...models.utils import unwrapped
 from ...transfer.initial_weights import Source, find_sources, load_source
+from ...utils.modules import unwrapped
 
 
 @HOOKS.register_module()
@@ -14,14 +14,14 @@ class InitialWeightsHook(Hook):
 
     In pretraining that includes what ``load_from`` and every
     ``init_cfg=dict(type='Pretrained', ...)`` name. mmengine drops what does
-    not fit with a line in the log; here a tensor that is missing or left over
-    stops the run before anything is initialised. A resumed run has the
-    weights behind it and does not load them again.
+    not fit with a line in the log; here a missing or unexpected tensor stops
+    the run before anything is initialised. A resumed run has its weights in
+    its own checkpoint and does not load them again.
 
     Args:
         checkpoint: A whole SCE checkpoint, or a file with a backbone in any
-            format of :mod:`sce_mm.transfer.formats`; None for what the config
-            names in mmengine's ways alone.
+            format of :mod:`sce_mm.transfer.formats`; None if only the config
+            names files.
 
     Raises:
         CheckpointError: Before training, if there is no such file, it is
@@ -36,7 +36,7 @@ class InitialWeightsHook(Hook):
         self._sources: list[Source] = []
 
     def before_run(self, runner: Runner) -> None:
-        """Take loading over from mmengine; see that every file fits."""
+        """Take loading over from mmengine; check that every file fits."""
         # Testing needs no such file; the loop is built only for training.
         if not isinstance(runner._train_loop, BaseLoop):
             return
@@ -48,7 +48,6 @@ class InitialWeightsHook(Hook):
         )
         if any(source.spelling == 'load_from' for source in self._sources):
             runner._load_from = None
-        # What is resumed has its weights in its own checkpoint.
         if not runner._resume:
             for source in self._sources:
                 load_source(model, source)

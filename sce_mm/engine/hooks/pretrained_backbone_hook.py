@@ -1,22 +1,21 @@
-"""A classifier starts from the pretrained backbone, or it does not start."""
-
-from typing import Any
+"""Start a classifier from a pretrained backbone (``--pretrained``)."""
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from ...models.utils import unwrapped
 from ...transfer import (
+    Backbone,
     check_pixels,
     extract_backbone,
     load_backbone,
     read_checkpoint,
 )
+from ...utils.modules import unwrapped
 
 
 @HOOKS.register_module()
@@ -67,64 +66,64 @@ class PretrainedBackboneHook(Hook):
         self.frozen = frozen
         self.branch = branch
         self.trust = trust
-        self._weights: dict[str, Tensor] = {}
-        self._meta: dict[str, Any] = {}
+        self._backbone: Backbone | None = None
 
     def before_run(self, runner: Runner) -> None:
         """Read the file and compare, before anything is initialised."""
         # Testing a trained classifier needs no file; the loop is built only
         # for training.
         if isinstance(runner._train_loop, BaseLoop) and not runner._resume:
-            self._read(runner)
-            model = unwrapped(runner.model)
-            load_backbone(model.backbone, self._weights, self._meta)
+            load_backbone(unwrapped(runner.model).backbone, self._read(runner))
 
     def before_train(self, runner: Runner) -> None:
         """Load, or compare if the run is resumed."""
-        backbone = unwrapped(runner.model).backbone
+        module = unwrapped(runner.model).backbone
         # Resuming is often asked for when there is nothing to resume yet.
-        started = runner.iter > 0
-        if not self._weights and (self.frozen or not started):
-            self._read(runner)
-        if not started:
-            load_backbone(backbone, self._weights, self._meta)
+        if runner.iter == 0:
+            backbone = self._read(runner)
+            load_backbone(module, backbone)
             print_log(
                 f'backbone loaded from {self.checkpoint}: '
-                f'{len(self._weights)}/{len(backbone.state_dict())} tensors, '
-                f'sha256 {self._meta["sha256"][:16]}, {self._meta["source"]}',
+                f'{len(backbone.weights)} tensors, sha256 '
+                f'{backbone.meta["sha256"][:16]}, {backbone.meta["source"]}',
                 logger='current',
             )
         if self.frozen:
-            require_frozen(backbone)
-            self._require_unchanged(backbone)
+            require_frozen(module)
+            self._require_unchanged(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """See that a frozen backbone has not moved."""
+        """Check that a frozen backbone has not moved."""
         if self.frozen:
-            self._require_unchanged(unwrapped(runner.model).backbone)
+            self._require_unchanged(runner)
 
-    def _read(self, runner: Runner) -> None:
-        checkpoint = read_checkpoint(self.checkpoint, self.trust or None)
-        self._weights, self._meta = extract_backbone(checkpoint, self.branch)
-        preprocessor = unwrapped(runner.model).data_preprocessor
-        check_pixels(self._meta, preprocessor, self.checkpoint)
+    def _read(self, runner: Runner) -> Backbone:
+        if self._backbone is None:
+            checkpoint = read_checkpoint(self.checkpoint, self.trust or None)
+            self._backbone = extract_backbone(checkpoint, self.branch)
+            preprocessor = unwrapped(runner.model).data_preprocessor
+            check_pixels(self._backbone.meta, preprocessor, self.checkpoint)
+        return self._backbone
 
-    def _require_unchanged(self, backbone: nn.Module) -> None:
+    def _require_unchanged(self, runner: Runner) -> None:
+        weights = self._read(runner).weights
         moved = [
             name
-            for name, tensor in backbone.state_dict().items()
-            if not torch.equal(tensor.cpu(), self._weights[name])
+            for name, tensor in unwrapped(runner.model)
+            .backbone.state_dict()
+            .items()
+            if not torch.equal(tensor.cpu(), weights[name])
         ]
         if moved:
             raise RuntimeError(
-                f'{len(moved)} of {len(self._weights)} tensors of the frozen '
+                f'{len(moved)} of {len(weights)} tensors of the frozen '
                 f'backbone are not those of {self.checkpoint} '
                 f'({", ".join(moved[:3])}, ...)'
             )
 
 
 def require_frozen(backbone: nn.Module) -> None:
-    """See that nothing of a backbone will change in training.
+    """Check that nothing of a backbone will change in training.
 
     Raises:
         RuntimeError: A parameter would learn, or a module for which that

@@ -9,8 +9,8 @@ from typing import Any
 
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from ...checkpoints.compare import compare
 from ...checkpoints.errors import CheckpointError
+from ...checkpoints.state_dicts import shape_mismatches
 from ...models.utils import unwrapped
 from ..schedulers.warmup_cosine import WarmupCosineLR
 from .loops import ResumableTrainLoop
@@ -29,7 +29,7 @@ def require_same_model(runner: Runner, checkpoint: dict[str, Any]) -> None:
     if ours.keys() == theirs.keys():
         for name in [n for n in ours if n.startswith('queue.')]:
             del ours[name], theirs[name]
-    difference = compare(ours, theirs)
+    difference = shape_mismatches(ours, theirs)
     if difference:
         raise CheckpointError(
             'the checkpoint is of another model than this config builds, so '

@@ -1,1 +1,4 @@
-"""A backbone in another library's format, proved there."""
+"""Export a backbone to another library, and prove it there.
+
+``targets`` lists the libraries, ``libraries`` writes and runs their files.
+"""

@@ -1,51 +1,41 @@
-"""Write a backbone for another library, and see that it gives the same there.
+"""Export a backbone: write the file, load it in its library, compare, keep.
 
 The file gets its name only after the library has loaded it and computed the
-same features from a real image.
+same features.
 """
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from ...checkpoints.durable_files import write_durably
 from ...checkpoints.errors import CheckpointError
-from ..architecture import Architecture
-from ..resnet import build, complete, last_features
-from .targets import TARGETS, Target
+from ..backbone import Backbone
+from ..resnet import last_features
+from .targets import TARGETS
 
 # Of the largest feature. The same operations in the same order give 0;
 # onnxruntime merges batch norm into convolutions.
 TOLERANCE = 1e-4
 
 
-def export(
-    name: str,
-    path: Path,
-    weights: Mapping[str, Tensor],
-    meta: Mapping[str, Any],
-    images: Tensor,
-) -> float:
-    """Write, load in the target library, compare, keep.
+def export(name: str, path: Path, backbone: Backbone) -> float:
+    """Write a backbone for a library, and compare its features there.
 
     Args:
         name: Key of ``TARGETS``.
         path: File to write.
-        weights: Under bare names.
-        meta: Meta block.
-        images: ``[N, 3, h, w]``, normalised.
+        backbone: What to write.
 
     Returns:
-        Largest deviation of the last feature map from this project's, in
-        parts of the largest feature.
+        Largest deviation of the last feature map of a random image from this
+        project's, in parts of the largest feature.
 
     Raises:
-        CheckpointError: The target cannot express the network, is not
-            installed, or computes something else. There is no file then.
+        CheckpointError: The target cannot express the network, or computes
+            something else. There is no file then.
+        MissingPackageError: The library is not installed.
     """
     target = TARGETS[name]
     if path.suffix not in target.suffixes:
@@ -53,12 +43,18 @@ def export(
             f'{path.name} has to end in {" or ".join(target.suffixes)}: '
             f'{name} tells formats by it'
         )
-    tensors, found = complete(weights)
-    expected = _features(found, tensors, meta['style'], images)
-    with tempfile.TemporaryDirectory() as folder:
+    size = backbone.architecture.image_size
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(1, 3, size, size, generator=generator)
+    expected = last_features(backbone.network(), images)
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         draft = Path(folder) / path.name
-        target.write(draft, tensors, meta)
-        deviation = _deviation(target, draft, found, meta, images, expected)
+        target.write(draft, backbone)
+        features = target.run(draft, backbone, images)
+        deviation = float('inf')
+        if features.shape == expected.shape:
+            gap = (features - expected).abs().max() / expected.abs().max()
+            deviation = float(gap)
         if not deviation <= TOLERANCE:
             raise CheckpointError(
                 f'{name} computes other features from the file (they differ '
@@ -68,15 +64,9 @@ def export(
     return deviation
 
 
-def snippet(
-    name: str,
-    path: Path,
-    weights: Mapping[str, Tensor],
-    meta: Mapping[str, Any],
-) -> str:
+def snippet(name: str, path: Path, backbone: Backbone) -> str:
     """How to load the file in the target library."""
-    _, found = complete(weights)
-    expansion = 4 if found.bottleneck else 1
+    found, meta = backbone.architecture, backbone.meta
     small = found.kernel == 3
     widths = ''
     if (found.stem, found.middle) != (64, 64):
@@ -89,36 +79,10 @@ def snippet(
         det_cls='mmpretrain.ResNet_CIFAR' if small else 'ResNet',
         features=found.channels * 8,
         stem=found.stem,
-        res2=found.middle * expansion,
+        res2=found.middle * (4 if found.bottleneck else 1),
         style=meta['style'] or 'pytorch',
         in_1x1=meta['style'] == 'caffe',
         order=(meta['channel_order'] or 'unknown').upper(),
         mean=meta['mean'],
         std=meta['std'],
     )
-
-
-def _features(
-    found: Architecture,
-    tensors: Mapping[str, Tensor],
-    style: str | None,
-    images: Tensor,
-) -> Tensor:
-    model = build(found, style)
-    model.load_state_dict(dict(tensors))
-    return last_features(model, images)
-
-
-@torch.no_grad()
-def _deviation(
-    target: Target,
-    path: Path,
-    found: Architecture,
-    meta: Mapping[str, Any],
-    images: Tensor,
-    expected: Tensor,
-) -> float:
-    features = target.run(path, found, meta['style'], images)
-    if features.shape != expected.shape:
-        return float('inf')
-    return float((features - expected).abs().max() / expected.abs().max())

@@ -6,19 +6,14 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ..architecture import Architecture
-from ..backbone import save_backbone
-from .readers import (
-    run_bare,
+from ..backbone import Backbone, save_backbone
+from .libraries import (
+    run_here,
     run_mmdet,
     run_mmpretrain,
     run_onnx,
     run_timm,
     run_torchvision,
-)
-from .writers import (
-    Meta,
-    Weights,
     write_detectron2,
     write_flat,
     write_onnx,
@@ -30,7 +25,7 @@ class Target(NamedTuple):
     """One library.
 
     Attributes:
-        suffixes: Of its files, as it tells formats by them.
+        suffixes: Suffixes of its files, by which it tells formats.
         write: Writes the file.
         run: Loads the file in the library and returns its last feature map.
         snippet: How to load it, with ``{path}``, ``{depth}`` and others
@@ -38,8 +33,8 @@ class Target(NamedTuple):
     """
 
     suffixes: tuple[str, ...]
-    write: Callable[[Path, Weights, Meta], None]
-    run: Callable[[Path, Architecture, str | None, Tensor], Tensor]
+    write: Callable[[Path, Backbone], None]
+    run: Callable[[Path, Backbone, Tensor], Tensor]
     snippet: str
 
 
@@ -96,7 +91,7 @@ custom_hooks = [dict(type='VerifyTransferHook')]""",
     'detectron2': Target(
         ('.pkl',),
         write_detectron2,
-        run_bare,
+        run_here,
         """\
 from detectron2.config import get_cfg
 cfg = get_cfg()  # then merge the config of the detector
@@ -113,7 +108,7 @@ cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD = {mean}, {std}""",
     'safetensors': Target(
         ('.safetensors',),
         write_safetensors,
-        run_bare,
+        run_here,
         """\
 from safetensors.torch import load_file
 weights = load_file({path!r})

@@ -1,1 +1,4 @@
-"""Whether the weights of a file arrived in a model."""
+"""Did the pretrained weights arrive, and will they be trained rightly?
+
+Why a transfer was refused is said in ``problems``.
+"""

@@ -1,23 +1,29 @@
-"""What is wrong with a transfer, and what to change, in words."""
+"""Why a transfer was refused: every message, and what to change.
 
-import os
-import re
+:func:`pretrained_path` and :func:`read_backbone_file` raise what makes a
+comparison impossible; the others yield what a comparison found.
+"""
+
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
-from ...checkpoints.errors import EXTRACT
-from ..describe import STORED, same
-from .loaded_tensors import Arrival
+from ...checkpoints.errors import EXTRACT, CheckpointError
+from ...checkpoints.reading import meta_of, read_checkpoint
+from ...checkpoints.state_dicts import shape_mismatches
+from ..backbone import Backbone, extract_backbone
+from ..describe import STORED, describe_backbone, settings_equal
+from ..metadata import FORMAT
+from ..named_weights import transforms
+from .load_report import (
+    LoadReport,
+    module_accepting,
+    parts_that_load,
+    pretrained_init,
+)
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-# Keys that name weights, and values that can be nothing else.
-_WEIGHT_KEY = re.compile(r'pretrained|checkpoint|ckpt|load_from|^weights$')
-_WEIGHT_FILE = re.compile(
-    r'[^{]+\.(pth|pt|pkl|ckpt|safetensors|bin|npz|npy|tar)|\w[\w-]*://.+', re.I
-)
 
 # Where a config sets what is compared.
 SETTING = {
@@ -29,28 +35,105 @@ SETTING = {
 }
 
 
-def tensor_problems(arrival: Arrival, total: int) -> Iterator[str]:
+def pretrained_path(model: nn.Module) -> str:
+    """File that the backbone is told to load.
+
+    Raises:
+        ValueError: There is no backbone, it is told nothing, or to look for
+            a prefix that backbone files do not have.
+    """
+    backbone = getattr(model, 'backbone', None)
+    if backbone is None:
+        raise ValueError(
+            f'{type(model).__name__} has no model.backbone, so there is no '
+            'place whose weights could be compared'
+        )
+    if isinstance(getattr(backbone, 'init_cfg', None), list) and any(
+        'Pretrained' in str(init) for init in backbone.init_cfg
+    ):
+        raise ValueError(
+            'model.backbone.init_cfg is a list, and its other initialisers '
+            'initialise the blocks again after the file is loaded: leave '
+            'Pretrained alone, as a dict'
+        )
+    path = pretrained_init(backbone).get('checkpoint')
+    if not path:
+        raise ValueError(
+            'the backbone is not told to load anything. Set '
+            "model.backbone.init_cfg = dict(type='Pretrained', "
+            "checkpoint='backbone.pth'); the config has "
+            f'{getattr(backbone, "init_cfg", None)}. load_from and resume are '
+            'for whole detectors'
+        )
+    for name, part in parts_that_load(model, path).items():
+        prefix = pretrained_init(part).get('prefix')
+        if prefix:
+            raise ValueError(
+                f'model.{name}.init_cfg has prefix={prefix!r}, but backbone '
+                'files have bare names: remove it'
+            )
+    return path
+
+
+def read_backbone_file(path: str) -> Backbone:
+    """The file that a backbone loads through ``init_cfg``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: It is no backbone file of ours, or damaged.
+    """
+    checkpoint = read_checkpoint(path)
+    if meta_of(checkpoint).get('format') != FORMAT:
+        raise CheckpointError(
+            f'{path} is not a backbone file: make one with '
+            'tools/model_converters/extract_backbone.py CKPT OUT and '
+            'name OUT in the config'
+        )
+    return extract_backbone(checkpoint)
+
+
+def tensor_problems(
+    model: nn.Module,
+    parts: Mapping[str, nn.Module],
+    path: str,
+    backbone: Backbone,
+    load: LoadReport,
+) -> Iterator[str]:
     """Tensors that are not where they belong.
 
     Args:
-        arrival: Where each tensor stands.
-        total: Number of tensors of the file.
+        model: Whole model.
+        parts: Parts of it that load the file, by their names.
+        path: File that they load.
+        backbone: What the file should hold.
+        load: Where each tensor stands.
     """
-    if arrival.wrong:
-        yield (
-            f'{len(arrival.wrong)} of {total} tensors are not those of the '
-            f'file ({first_names(arrival.wrong)}): something initialised or '
-            'loaded over them, or the config names another file'
+    skipped = set(load.expected_missing)
+    wanted = {
+        name: tensor
+        for part, module in parts.items()
+        for name, tensor in module.state_dict().items()
+        if f'{part}.{name}' not in skipped
+    }
+    if mismatches := shape_mismatches(wanted, backbone.weights):
+        place = load.unexpected and module_accepting(
+            model, load.unexpected, parts
         )
-    if arrival.untouched:
         yield (
-            f'{len(arrival.untouched)} tensors are not in the file and keep '
-            f'their random values ({first_names(arrival.untouched)})'
+            f'{path} (arch {backbone.meta["arch"]}) does not fit '
+            f'{describe_backbone(parts["backbone"])["arch"]}:\n{mismatches}'
+        ) + (
+            f'\n  model.{place} has a place for these tensors: set its '
+            f"init_cfg = dict(type='Pretrained', checkpoint={path!r})"
+            if place
+            else ''
         )
-    if arrival.left_over:
+    elif load.mismatched:
         yield (
-            f'{len(arrival.left_over)} tensors of the file went nowhere '
-            f'({first_names(arrival.left_over)})'
+            f'{len(load.mismatched)} of {len(backbone.weights)} tensors are '
+            f'not those of the file ({first_names(load.mismatched)}): '
+            'something initialised or loaded over them, or the config names '
+            'another file'
         )
 
 
@@ -61,7 +144,7 @@ def setting_problems(
 
     Args:
         settings: Name, what the file asks for, what the model has.
-        allow_unknown: Let through what the file does not say.
+        allow_unknown: Accept what the file does not say.
     """
     for name, expected, value in settings:
         if expected is None:
@@ -71,7 +154,7 @@ def setting_problems(
                     f'with --{name.replace("_", "-")} of {EXTRACT}, or set '
                     'allow_unknown=True in the hook'
                 )
-        elif not same(value, expected):
+        elif not settings_equal(value, expected):
             yield (
                 f'{name} is {value} here and was {expected} in the '
                 f'pretraining: change {SETTING[name]}'
@@ -85,7 +168,7 @@ def frozen_problems(
 
     Args:
         frozen: Names of parameters.
-        norms: Of :func:`~sce_mm.transfer.describe.norm_modes`.
+        norms: Returned by :func:`~sce_mm.transfer.describe.norm_modes`.
     """
     if frozen:
         yield (
@@ -102,139 +185,15 @@ def frozen_problems(
         )
 
 
-def first_names(names: Sequence[str]) -> str:
-    """Three of them, for a message."""
-    return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')
-
-
-def walk(node: Any, where: str = '') -> Iterator[tuple[str, Any]]:
-    """Every value in a config, whatever it is, with its path.
-
-    Args:
-        node: Dict or list.
-        where: Path of it, as Python writes it: ``model.neck[0]``.
-    """
-    if isinstance(node, Mapping):
-        items = [
-            (f'{where}.{key}' if where else str(key), value)
-            for key, value in node.items()
-        ]
-    else:
-        items = [(f'{where}[{i}]', value) for i, value in enumerate(node)]
-    for path, value in items:
-        yield path, value
-        if isinstance(value, Mapping | list | tuple):
-            yield from walk(value, path)
-
-
-def named_weights(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Everything in a config that loads weights, with what it loads.
-
-    In the model these are ``Pretrained`` initialisers, ``pretrained`` of old
-    configs, checkpoints of teachers, language models and any other name of a
-    weight file; elsewhere ``load_from`` and checkpoints of hooks.
-
-    Args:
-        cfg: Of a whole run.
-    """
-    parts = {k: cfg.get(k) for k in ('load_from', 'custom_hooks', 'model')}
-    for path, value in walk({k: v for k, v in parts.items() if v}):
-        key = path.rpartition('.')[2]
-        named = bool(_WEIGHT_KEY.search(key))
-        named |= path.endswith('language_model.name')
-        if isinstance(value, str | os.PathLike):
-            value = os.fspath(value)
-            if path.startswith('model.'):
-                named = named or bool(_WEIGHT_FILE.fullmatch(value))
-            if value and named:
-                yield path, value
-        elif value is True and 'pretrained' in key:
-            yield path, 'the weights of its library'
-
-
-def transforms(node: Any) -> Iterator[dict[str, Any]]:
-    """Every dict of a config that names a class, at whatever depth."""
-    if isinstance(node, dict):
-        if 'type' in node:
-            yield node
-        node = node.values()
-    if not isinstance(node, str) and hasattr(node, '__iter__'):
-        for item in node:
-            if isinstance(item, dict | list | tuple):
-                yield from transforms(item)
-
-
-def other_weights(cfg: Mapping[str, Any], path: str) -> Iterator[str]:
-    """What a model loads from elsewhere, one line each.
-
-    Args:
-        cfg: Of a whole run.
-        path: Of the file that its backbone loads.
-    """
-    for where, value in named_weights(cfg):
-        if value != path and where.startswith('model.'):
-            yield f'{where} loads {value}, which is not compared with the file'
-
-
-def pipeline_problems(cfg: Mapping[str, Any]) -> Iterator[str]:
-    """Pipelines that normalise pixels before the data preprocessor does.
-
-    Args:
-        cfg: Of a whole run.
-    """
-    for loader in LOADERS:
-        names = [
-            transform['type'] for transform in transforms(cfg.get(loader))
-        ]
-        names = [str(getattr(name, '__name__', name)) for name in names]
-        if any(name.rsplit('.', 1)[-1] == 'Normalize' for name in names):
-            yield (
-                f'{loader} has Normalize in its pipeline, and the data '
-                'preprocessor normalises as well: take it out of the pipeline'
-            )
-
-
-def parameter_groups(
-    model: nn.Module, optim_wrapper: Mapping[str, Any] | None
-) -> list[dict[str, Any]]:
-    """Groups of parameters as the optimiser of a config has them.
-
-    Args:
-        model: That it is for.
-        optim_wrapper: Of the config; None, or one of several optimisers,
-            gives no groups.
-
-    Raises:
-        ValueError: The optimiser cannot be built.
-    """
-    if not optim_wrapper or 'optimizer' not in optim_wrapper:
-        return []
-    constructor = {
-        'type': optim_wrapper.get(
-            'constructor', 'DefaultOptimWrapperConstructor'
-        ),
-        # Without the scaler of mixed precision, which wants a GPU.
-        'optim_wrapper_cfg': {
-            'type': 'OptimWrapper',
-            'optimizer': optim_wrapper['optimizer'],
-        },
-        'paramwise_cfg': optim_wrapper.get('paramwise_cfg'),
-    }
-    try:
-        wrapper = OPTIM_WRAPPER_CONSTRUCTORS.build(constructor)(model)
-    except Exception as error:
-        raise ValueError(f'optim_wrapper cannot be built: {error}') from error
-    return wrapper.param_groups
-
-
 def rate_problems(
     parts: Mapping[str, nn.Module], groups: Iterable[Mapping[str, Any]]
 ) -> Iterator[str]:
     """Pretrained parameters that no step of the optimiser changes.
 
     Args:
-        parts: That load the file, by their names in the model.
-        groups: Of the optimiser; none says nothing.
+        parts: Parts that load the file, by their names in the model.
+        groups: Parameter groups of the optimiser; without any, no parameter
+            is a problem.
     """
     # A warm-up may begin at zero.
     rates = {
@@ -254,3 +213,24 @@ def rate_problems(
             f'({first_names(still)}): take lr_mult=0 out of '
             'optim_wrapper.paramwise_cfg'
         )
+
+
+def pipeline_problems(cfg: Mapping[str, Any]) -> Iterator[str]:
+    """Pipelines that normalise pixels before the data preprocessor does.
+
+    Args:
+        cfg: Config of the whole run.
+    """
+    for loader in LOADERS:
+        kinds = [node['type'] for node in transforms(cfg.get(loader))]
+        names = [str(getattr(kind, '__name__', kind)) for kind in kinds]
+        if any(name.rsplit('.', 1)[-1] == 'Normalize' for name in names):
+            yield (
+                f'{loader} has Normalize in its pipeline, and the data '
+                'preprocessor normalises as well: take it out of the pipeline'
+            )
+
+
+def first_names(names: Sequence[str]) -> str:
+    """Three of them, for a message."""
+    return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')

@@ -1,48 +1,53 @@
-"""Whether pretrained weights arrived, under the conditions that they need.
+"""Verify a transfer: did the weights arrive, and will they be trained?
 
-The command and the hook ask the same questions here; nothing of mmdet is
-needed to answer them.
+``VerifyTransferHook`` and ``tools/verify_transfer.py`` both call
+:func:`verify_transfer`; the hook raises its problems, the command prints
+them. Nothing of mmdet is needed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from torch import Tensor, nn
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from torch import nn
 
-from ...checkpoints.compare import compare
+from ..backbone import Backbone
 from ..describe import (
-    describe_backbone,
     describe_input,
     norm_modes,
+    settings_equal,
     stride_style,
 )
-from .loaded_tensors import (
-    EXPECTED_MISSING,
-    Arrival,
-    parts_that_load,
-    pretrained_init,
-    take_stock,
-    tensors_to_load,
-    who_could_take,
-)
+from ..named_weights import named_weights
+from .load_report import LoadReport, compare_with_file, parts_that_load
 from .problems import (
     SETTING,
     frozen_problems,
+    pipeline_problems,
+    pretrained_path,
+    rate_problems,
     setting_problems,
     tensor_problems,
 )
 
+# The norm that the C4 protocol adds behind the fifth stage is new, and so is
+# where the second backbone of a recursive pyramid takes in the features.
+EXPECTED_MISSING = (
+    'roi_head.shared_head.norm.',
+    'neck.rfp_modules.*.rfp_conv.',
+)
 
-class Rules(NamedTuple):
-    """What is let through.
+
+class VerifyOptions(NamedTuple):
+    """What a verification accepts.
 
     Attributes:
-        allow_frozen: Frozen stages or batch norm in evaluation mode. Weights
-            of self-supervised learning do worse with them in a detector; a
-            linear evaluation wants them.
-        allow_unknown: A file that does not say what pixels it expects.
-        expected_missing: Beginnings of names in the model, such as
-            ``'backbone.layer2.0.conv2.conv_offset.'``, that no file has.
+        allow_frozen: Accept frozen stages, a learning rate of zero and batch
+            norm in evaluation mode. Weights of self-supervised learning do
+            worse with them in a detector; a linear evaluation wants them.
+        allow_unknown: Accept a file that does not say what pixels it expects.
+        expected_missing: Prefixes of names in the model of tensors that are
+            new beside the pretrained ones; ``*`` stands for anything.
     """
 
     allow_frozen: bool = False
@@ -50,119 +55,73 @@ class Rules(NamedTuple):
     expected_missing: tuple[str, ...] = EXPECTED_MISSING
 
 
-class Verdict(NamedTuple):
+class VerificationResult(NamedTuple):
     """What was found.
 
     Attributes:
-        arrival: Where each tensor stands.
+        load: Where each tensor stands.
         settings: Name, what the file asks for, what the model has.
         frozen: Parameters of the parts that are not trained.
         norms: Batch norm layers of the parts by what they do in training.
-        problems: Everything that is not as it should be, in words.
+        problems: Everything that is not as it should be, as text.
+        notes: What the model loads from other files.
     """
 
-    arrival: Arrival
+    load: LoadReport
     settings: tuple[tuple[str, Any, Any], ...]
     frozen: tuple[str, ...]
     norms: dict[str, int]
     problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def text(self) -> str:
+        """Everything that was compared."""
+        return '\n'.join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield 'tensors'
+        for kind, names in self.load._asdict().items():
+            some = ', '.join(names[:2]) + (', ...' if len(names) > 2 else '')
+            yield f'  {kind.replace("_", " "):<17}{len(names):>4}  {some}'
+        yield 'settings           pretraining / here'
+        for name, expected, value in self.settings:
+            if expected is None:
+                mark = 'unknown'
+            else:
+                equal = settings_equal(value, expected)
+                mark = 'ok' if equal else 'DIFFERENT'
+            yield f'  {name:<17}{expected} / {value}  {mark}'
+        yield 'training'
+        yield f'  frozen           {len(self.frozen)} parameters'
+        for mode, count in self.norms.items():
+            yield f'  batch norm       {count} x {mode}'
 
 
-def path_of(model: nn.Module) -> str:
-    """File that the backbone is told to load.
-
-    Raises:
-        ValueError: There is no backbone, it is told nothing, or to look for
-            a prefix that backbone files do not have.
-    """
-    backbone = getattr(model, 'backbone', None)
-    if backbone is None:
-        raise ValueError(
-            f'{type(model).__name__} has no model.backbone, so there is no '
-            'place whose weights could be compared'
-        )
-    if isinstance(getattr(backbone, 'init_cfg', None), list) and any(
-        'Pretrained' in str(init) for init in backbone.init_cfg
-    ):
-        raise ValueError(
-            'model.backbone.init_cfg is a list, and its other initialisers '
-            'begin the blocks anew after the file is loaded: leave Pretrained '
-            'alone, as a dict'
-        )
-    init_cfg = pretrained_init(backbone)
-    path = init_cfg.get('checkpoint')
-    if not path:
-        raise ValueError(
-            'the backbone is not told to load anything. Set '
-            "model.backbone.init_cfg = dict(type='Pretrained', "
-            "checkpoint='backbone.pth'); the config has "
-            f'{getattr(backbone, "init_cfg", None)}. load_from and resume are '
-            'for whole detectors'
-        )
-    for name, part in parts_that_load(model, path).items():
-        prefix = pretrained_init(part).get('prefix')
-        if prefix:
-            raise ValueError(
-                f'model.{name}.init_cfg has prefix={prefix!r}, but backbone '
-                'files have bare names: remove it'
-            )
-    return path
-
-
-def misfits(
-    model: nn.Module,
-    path: str,
-    weights: Mapping[str, Tensor],
-    meta: Mapping[str, Any],
-    rules: Rules,
-) -> str:
-    """How names and shapes of file and model differ; empty if they do not.
-
-    Args:
-        model: Need not be initialised yet.
-        path: Of :func:`path_of`.
-        weights: Of the file, under bare names.
-        meta: Of the file.
-        rules: What is let through.
-    """
-    parts = parts_that_load(model, path)
-    wanted = tensors_to_load(parts, rules.expected_missing)
-    difference = compare(wanted, weights)
-    if not difference:
-        return ''
-    arch = describe_backbone(parts['backbone'])['arch']
-    text = f'{path} (arch {meta["arch"]}) does not fit {arch}:\n{difference}'
-    left_over = tuple(name for name in weights if name not in wanted)
-    place = left_over and who_could_take(model, left_over, parts)
-    if place:
-        text += (
-            f'\n  model.{place} has a place for what is left over: set its '
-            f"init_cfg = dict(type='Pretrained', checkpoint={path!r})"
-        )
-    return text
-
-
-def verify(
+def verify_transfer(
     model: Any,
-    path: str,
-    weights: Mapping[str, Tensor],
-    meta: Mapping[str, Any],
-    rules: Rules,
-) -> Verdict:
-    """Compare a model that is about to be trained with the file.
+    backbone: Backbone,
+    cfg: Mapping[str, Any],
+    groups: Iterable[Mapping[str, Any]],
+    options: VerifyOptions,
+) -> VerificationResult:
+    """Compare a model that is about to be trained with a backbone.
 
     Args:
         model: Initialised; it is put into training mode.
-        path: Of :func:`path_of`.
-        weights: Of the file, under bare names.
-        meta: Meta block of the file.
-        rules: What is let through.
+        backbone: What the model should have loaded.
+        cfg: Config of the whole run.
+        groups: Parameter groups of the optimiser, if there are any.
+        options: What is accepted.
+
+    Raises:
+        ValueError: The model is not told to load a backbone file.
     """
+    path = pretrained_path(model)
     parts = parts_that_load(model, path)
-    arrival = take_stock(parts, weights, rules.expected_missing)
+    load = compare_with_file(parts, backbone.weights, options.expected_missing)
     here = describe_input(model.data_preprocessor)
     here['style'] = stride_style(parts)
-    settings = tuple((name, meta[name], here[name]) for name in SETTING)
+    settings = tuple((key, backbone.meta[key], here[key]) for key in SETTING)
     frozen = tuple(
         f'{part}.{name}'
         for part, module in parts.items()
@@ -171,8 +130,57 @@ def verify(
     )
     model.train()
     norms = norm_modes(parts)
-    problems = list(tensor_problems(arrival, len(weights)))
-    problems += setting_problems(settings, rules.allow_unknown)
-    if not rules.allow_frozen:
+    problems = [
+        *tensor_problems(model, parts, path, backbone, load),
+        *setting_problems(settings, options.allow_unknown),
+        *pipeline_problems(cfg),
+    ]
+    if not options.allow_frozen:
         problems += frozen_problems(frozen, norms)
-    return Verdict(arrival, settings, frozen, norms, tuple(problems))
+        problems += rate_problems(parts, groups)
+    if problems and cfg.get('load_from'):
+        problems.append(
+            f'load_from={cfg.get("load_from")!r} is read after the backbone '
+            'file and replaces it: remove one of them'
+        )
+    notes = tuple(
+        f'{where} loads {value}, which is not compared with the file'
+        for where, value in named_weights(cfg)
+        if value != path and where.startswith('model.')
+    )
+    return VerificationResult(
+        load, settings, frozen, norms, tuple(problems), notes
+    )
+
+
+def parameter_groups(
+    model: nn.Module, optim_wrapper: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Groups of parameters as the optimiser of a config has them.
+
+    Args:
+        model: Model to be trained.
+        optim_wrapper: Of the config; None, or one of several optimisers,
+            gives no groups.
+
+    Raises:
+        ValueError: The optimiser cannot be built.
+    """
+    if not optim_wrapper or 'optimizer' not in optim_wrapper:
+        return []
+    constructor = {
+        'type': optim_wrapper.get(
+            'constructor', 'DefaultOptimWrapperConstructor'
+        ),
+        # Without the scaler of mixed precision, which wants a GPU.
+        'optim_wrapper_cfg': {
+            'type': 'OptimWrapper',
+            'optimizer': optim_wrapper['optimizer'],
+        },
+        'paramwise_cfg': optim_wrapper.get('paramwise_cfg'),
+    }
+    try:
+        wrapper = OPTIM_WRAPPER_CONSTRUCTORS.build(constructor)(model)
+    except Exception as error:
+        raise ValueError(f'optim_wrapper cannot be built: {error}') from error
+    return wrapper.param_groups

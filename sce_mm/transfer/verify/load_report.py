@@ -1,4 +1,4 @@
-"""Which tensors of a file are in a model, and which are not."""
+"""Load report: which tensors of a file are in a model, bit by bit."""
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -7,33 +7,26 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-# The norm that the C4 protocol adds behind the fifth stage is new, and so is
-# where the second backbone of a recursive pyramid takes in the features.
-EXPECTED_MISSING = (
-    'roi_head.shared_head.norm.',
-    'neck.rfp_modules.*.rfp_conv.',
-)
 
-
-class Arrival(NamedTuple):
+class LoadReport(NamedTuple):
     """Every tensor of a file and of the parts of a model that load it.
 
     Names are those of the model, ``backbone.conv1.weight``, except for
-    ``left_over``, which are the file's.
+    ``unexpected``, which are the file's.
 
     Attributes:
         loaded: Equal to the file, to the last bit.
-        wrong: In the file, but of another shape or with other values.
-        untouched: Not in the file: still as they were initialised.
-        expected_missing: The same, and named as such beforehand.
-        left_over: In the file, but no part of the model has such a tensor.
+        mismatched: In the file, but with another type or other values.
+        missing: Not in the file: still as they were initialised.
+        expected_missing: Not in the file, and named as such beforehand.
+        unexpected: In the file, but no part of the model has such a tensor.
     """
 
     loaded: tuple[str, ...]
-    wrong: tuple[str, ...]
-    untouched: tuple[str, ...]
+    mismatched: tuple[str, ...]
+    missing: tuple[str, ...]
     expected_missing: tuple[str, ...]
-    left_over: tuple[str, ...]
+    unexpected: tuple[str, ...]
 
 
 def parts_that_load(model: nn.Module, path: str) -> dict[str, nn.Module]:
@@ -70,66 +63,43 @@ def pretrained_init(module: nn.Module) -> Mapping[str, Any]:
     return {'checkpoint': path} if isinstance(path, str) else {}
 
 
-def is_expected(name: str, beginnings: tuple[str, ...]) -> bool:
-    """Whether a tensor is named as new; ``*`` stands for anything."""
-    return any(fnmatchcase(name, f'{start}*') for start in beginnings)
-
-
-def tensors_to_load(
-    parts: Mapping[str, nn.Module],
-    expected_missing: tuple[str, ...] = EXPECTED_MISSING,
-) -> dict[str, Tensor]:
-    """What the file has to hold, under the names of the file.
-
-    Args:
-        parts: Of :func:`parts_that_load`.
-        expected_missing: Beginnings of names in the model that it need not;
-            ``*`` stands for anything.
-    """
-    return {
-        name: tensor
-        for part, module in parts.items()
-        for name, tensor in module.state_dict().items()
-        if not is_expected(f'{part}.{name}', expected_missing)
-    }
-
-
-def take_stock(
+def compare_with_file(
     parts: Mapping[str, nn.Module],
     weights: Mapping[str, Tensor],
-    expected_missing: tuple[str, ...] = EXPECTED_MISSING,
-) -> Arrival:
+    expected_missing: tuple[str, ...],
+) -> LoadReport:
     """Compare each tensor of the parts with the file.
 
     Args:
-        parts: Of :func:`parts_that_load`, initialised.
-        weights: Of the file, under bare names.
-        expected_missing: Beginnings of names in the model that are new.
+        parts: Returned by :func:`parts_that_load`.
+        weights: Tensors of the file, under bare names.
+        expected_missing: Prefixes of names in the model of tensors that no
+            file has; ``*`` stands for anything.
     """
-    stock: dict[str, list[str]] = {name: [] for name in Arrival._fields}
-    taken = set()
+    report: dict[str, list[str]] = {kind: [] for kind in LoadReport._fields}
     for part, module in parts.items():
         for name, tensor in module.state_dict().items():
             full = f'{part}.{name}'
             if name in weights:
-                taken.add(name)
-                same = equal(tensor, weights[name])
-                stock['loaded' if same else 'wrong'].append(full)
-            elif is_expected(full, expected_missing):
-                stock['expected_missing'].append(full)
+                equal = tensors_equal(tensor, weights[name])
+                kind = 'loaded' if equal else 'mismatched'
+            elif any(fnmatchcase(full, f'{x}*') for x in expected_missing):
+                kind = 'expected_missing'
             else:
-                stock['untouched'].append(full)
-    stock['left_over'] = [name for name in weights if name not in taken]
-    return Arrival(**{name: tuple(names) for name, names in stock.items()})
+                kind = 'missing'
+            report[kind].append(full)
+    taken = {name for m in parts.values() for name in m.state_dict()}
+    report['unexpected'] = [name for name in weights if name not in taken]
+    return LoadReport(**{kind: tuple(x) for kind, x in report.items()})
 
 
-def equal(tensor: Tensor, expected: Tensor) -> bool:
+def tensors_equal(tensor: Tensor, expected: Tensor) -> bool:
     """Same shape, type and bits, wherever the tensors are."""
     tensor = tensor.cpu()
     return tensor.dtype == expected.dtype and torch.equal(tensor, expected)
 
 
-def who_could_take(
+def module_accepting(
     model: nn.Module, names: tuple[str, ...], parts: Mapping[str, nn.Module]
 ) -> str | None:
     """Outermost part of a model that has all these tensors but loads none."""

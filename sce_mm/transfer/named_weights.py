@@ -1,0 +1,69 @@
+"""Find every key of a config that loads weights."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# Keys that name weights, and values that can be nothing else.
+_WEIGHT_KEY = re.compile(r'pretrained|checkpoint|ckpt|load_from|^weights$')
+_WEIGHT_FILE = re.compile(
+    r'[^{]+\.(pth|pt|pkl|ckpt|safetensors|bin|npz|npy|tar)|\w[\w-]*://.+', re.I
+)
+
+
+def named_weights(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Everything in a config that loads weights, with what it loads.
+
+    In the model these are ``Pretrained`` initialisers, ``pretrained`` of old
+    configs, checkpoints of teachers, language models and any other name of a
+    weight file; elsewhere ``load_from`` and checkpoints of hooks.
+
+    Args:
+        cfg: Of a whole run.
+
+    >>> list(named_weights(
+    ...     {'model': {'init_cfg': {'type': 'Pretrained',
+    ...                             'checkpoint': 'backbone.pth'}}}))
+    [('model.init_cfg.checkpoint', 'backbone.pth')]
+    """
+    parts = {k: cfg.get(k) for k in ('load_from', 'custom_hooks', 'model')}
+    for path, value in walk({k: v for k, v in parts.items() if v}):
+        key = path.rpartition('.')[2]
+        named = bool(_WEIGHT_KEY.search(key))
+        named |= path.endswith('language_model.name')
+        if isinstance(value, str | os.PathLike):
+            value = os.fspath(value)
+            if path.startswith('model.'):
+                named = named or bool(_WEIGHT_FILE.fullmatch(value))
+            if value and named:
+                yield path, value
+        elif value is True and 'pretrained' in key:
+            yield path, 'the weights of its library'
+
+
+def walk(node: Any, where: str = '') -> Iterator[tuple[str, Any]]:
+    """Every value in a config, whatever it is, with its path.
+
+    Args:
+        node: Dict or list.
+        where: Path of it, as Python writes it: ``model.neck[0]``.
+    """
+    if isinstance(node, Mapping):
+        items = [
+            (f'{where}.{key}' if where else str(key), value)
+            for key, value in node.items()
+        ]
+    else:
+        items = [(f'{where}[{i}]', value) for i, value in enumerate(node)]
+    for path, value in items:
+        yield path, value
+        if isinstance(value, Mapping | list | tuple):
+            yield from walk(value, path)
+
+
+def transforms(node: Any) -> Iterator[dict[str, Any]]:
+    """Every dict of a config that names a class, at whatever depth."""
+    for _, value in walk({'': node}):
+        if isinstance(value, dict) and 'type' in value:
+            yield value

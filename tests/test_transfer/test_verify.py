@@ -1,0 +1,133 @@
+"""What a verification finds in a model, without any mmdet."""
+
+import pytest
+import torch
+from mmengine.model import BaseModel, BaseModule
+from mmpretrain.models import ResNet
+from torch import nn
+from transfer_files import METADATA, trained
+
+from sce_mm.transfer import Backbone, extract_backbone
+from sce_mm.transfer.describe import stride_style
+from sce_mm.transfer.verify.verify import VerifyOptions, verify_transfer
+
+FILE = 'backbone.pth'
+INIT = {'type': 'Pretrained', 'checkpoint': FILE}
+
+
+class Head(BaseModule):
+    """A head that wants the last stage, and a new norm."""
+
+    def __init__(self, init_cfg=None):
+        super().__init__(init_cfg)
+        self.layer4 = ResNet(18, base_channels=8, stem_channels=8).layer4
+        self.norm = nn.BatchNorm2d(64)
+
+
+class Model(BaseModel):
+    """A detector of the C4 kind, as far as weights are concerned."""
+
+    def __init__(self, head_init=INIT):
+        preprocessor = {
+            'type': 'ImgDataPreprocessor',
+            'mean': METADATA['mean'],
+            'std': METADATA['std'],
+            'bgr_to_rgb': True,
+        }
+        super().__init__(preprocessor)
+        self.backbone = ResNet(
+            18,
+            base_channels=8,
+            stem_channels=8,
+            num_stages=3,
+            strides=(1, 2, 2),
+            dilations=(1, 1, 1),
+            out_indices=(2,),
+            init_cfg=INIT,
+        )
+        self.roi_head = nn.Module()
+        self.roi_head.shared_head = Head(head_init)
+
+    def forward(self, inputs):
+        return inputs
+
+
+@pytest.fixture
+def backbone():
+    weights, meta = extract_backbone(trained(width=8))
+    return Backbone(weights, meta | METADATA)
+
+
+@pytest.fixture
+def model(backbone):
+    model = Model()
+    for part in (model.backbone, model.roi_head.shared_head):
+        part.load_state_dict(backbone.weights, strict=False)
+    return model
+
+
+def verified(model, backbone, **options):
+    return verify_transfer(model, backbone, {}, [], VerifyOptions(**options))
+
+
+def test_each_tensor_of_a_right_model_is_counted_once(model, backbone):
+    result = verified(model, backbone)
+    assert result.problems == ()
+    assert sum(result.norms.values()) == 21
+    load = result.load
+    assert len(load.loaded) == 120
+    assert {n.rsplit('.', 1)[0] for n in load.expected_missing} == {
+        'roi_head.shared_head.norm'
+    }
+    assert load.mismatched == load.missing == load.unexpected == ()
+
+
+def test_one_bit_and_another_type_are_seen(model, backbone):
+    with torch.no_grad():
+        model.backbone.bn1.bias[0] += 1e-7
+    model.backbone.conv1.double()
+    result = verified(model, backbone)
+    assert result.load.mismatched == (
+        'backbone.conv1.weight',
+        'backbone.bn1.bias',
+    )
+    (problem,) = result.problems
+    assert '2 of 120 tensors are not those of the file' in problem
+
+
+def test_missing_and_unexpected_tensors_are_seen(model, backbone):
+    backbone.weights['new'] = torch.ones(1)
+    result = verified(model, backbone, expected_missing=())
+    assert len(result.load.missing) == 5
+    assert result.load.unexpected == ('new',)
+    (problem,) = result.problems
+    assert '5 missing in the file: norm.weight' in problem
+    assert 'that the model has no place for: new' in problem
+
+
+def test_a_head_that_loads_another_file_leaves_its_stage_over(model, backbone):
+    model.roi_head.shared_head.init_cfg = {**INIT, 'checkpoint': 'x'}
+    result = verified(model, backbone)
+    assert len(result.load.unexpected) == 30
+    (problem,) = result.problems
+    assert 'model.roi_head.shared_head has a place for these ten' in problem
+
+
+@pytest.mark.parametrize('style', ['pytorch', 'caffe'])
+def test_strides_are_looked_up_in_the_blocks(style):
+    def deep(style):
+        return ResNet(50, base_channels=8, stem_channels=8, style=style)
+
+    net = deep(style)
+    net.style = 'neither'
+    assert stride_style({'backbone': net}) == style
+    parts = {'backbone': net, 'head': deep('pytorch')}
+    mixed = 'pytorch' if style == 'pytorch' else 'mixed'
+    assert stride_style(parts) == mixed
+    shallow = ResNet(18, base_channels=8, stem_channels=8, style=style)
+    assert stride_style({'backbone': shallow}) == style
+
+
+def test_models_without_a_backbone_are_refused(backbone):
+    with pytest.raises(ValueError, match=r'Linear has no model\.backbone'):
+        verified(nn.Linear(2, 2), backbone)
