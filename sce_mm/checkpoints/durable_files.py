@@ -19,7 +19,7 @@ _SUFFIX = '.partial'
 
 
 class WriteError(OSError):
-    """A file could not be written; what was there before is untouched."""
+    """A file could not be written; the file before it is still there."""
 
 
 def write_durably(path: str | Path, data: bytes) -> None:

@@ -33,7 +33,7 @@ def trust_checkpoints(trust: bool) -> None:
     argument of their own.
 
     Args:
-        trust: Unpickle freely wherever :func:`read_checkpoint` is not told.
+        trust: Unpickle freely where :func:`read_checkpoint` gets no ``trust``.
     """
     global _trusted
     _trusted = trust

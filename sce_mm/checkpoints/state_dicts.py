@@ -209,11 +209,6 @@ def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _nothing_found(content: Mapping[str, Any]) -> str:
     keys = sorted(map(str, content))[:8]
-    if 'param_groups' in content or keys == ['optimizer']:
-        return (
-            'this is the state of an optimizer, not of a network: name the '
-            f'checkpoint of the training; it has {keys}'
-        )
     return (
         'no tensors in the checkpoint: expected them under state_dict, '
         f'under model, or at the top; it has {keys}'

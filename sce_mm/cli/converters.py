@@ -6,7 +6,6 @@ from pathlib import Path
 from ..checkpoints.errors import CheckpointError
 from ..checkpoints.reading import read_checkpoint
 from ..transfer.backbone import Backbone, extract_backbone
-from ..transfer.export.recalibrate import recalibrate
 from ..transfer.formats import IMAGENET
 
 METADATA = ('arch', 'channel_order', 'mean', 'std', 'style')
@@ -32,12 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='convert half or double precision instead of refusing it',
     )
-    parser.add_argument(
-        '--recalibrate',
-        type=Path,
-        metavar='DIR',
-        help='measure the batch norm statistics anew on these images',
-    )
     metadata = parser.add_argument_group(
         'metadata', 'for checkpoints that do not say so themselves'
     )
@@ -60,19 +53,15 @@ def read_backbone(args: argparse.Namespace) -> Backbone:
     Raises:
         CheckpointError: The checkpoint or an argument is not as it should be.
         FileExistsError: OUT exists, or is the checkpoint itself.
-        FileNotFoundError: There is no such checkpoint or folder.
+        FileNotFoundError: There is no such checkpoint.
     """
     _check_out(args)
     backbone = extract_backbone(
         read_checkpoint(args.checkpoint, trust=args.trust),
         args.branch,
         float32=args.float32,
-        mixed=args.recalibrate is not None,
     )
-    backbone = _with_metadata(backbone, args)
-    if args.recalibrate is not None:
-        backbone = recalibrate(backbone, args.recalibrate)
-    return backbone
+    return _with_metadata(backbone, args)
 
 
 def describe(backbone: Backbone) -> str:

@@ -13,7 +13,8 @@ from torch.nn.functional import pad
 from torch.utils.data import DataLoader
 
 from ..datasets.labelled_images import listed
-from ..utils.modules import evaluation_mode, unwrapped
+from ..utils.distributed import unwrapped
+from ..utils.modules import evaluation_mode
 from ..utils.progress import track
 from ..utils.random_state import preserve_rng
 from ..utils.workers import OneThread

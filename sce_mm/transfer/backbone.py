@@ -13,7 +13,7 @@ from mmpretrain.models import ResNet
 from torch import Tensor, nn
 
 from ..checkpoints.durable_files import replace_durably
-from ..checkpoints.errors import EXTRACT, CheckpointError
+from ..checkpoints.errors import CheckpointError
 from ..checkpoints.reading import META_KEY, meta_of
 from ..checkpoints.state_dicts import (
     in_float32,
@@ -24,7 +24,6 @@ from .architecture import Architecture, architecture_of
 from .formats import OWN, bare_names, select
 from .metadata import (
     FORMAT,
-    OWN_PASSES,
     VERSION,
     checked_metadata,
     metadata_of,
@@ -39,12 +38,11 @@ class Backbone(NamedTuple):
     Attributes:
         weights: Tensors under bare names, ``conv1.weight``.
         meta: ``format``, ``version``, ``source`` (code base), ``branch``,
-            ``statistics`` (of batch norm), ``sha256`` of the tensors, and
-            ``arch``, ``method``, ``epochs``, ``channel_order`` (``'rgb'`` or
-            ``'bgr'``), ``mean`` and ``std`` (of pixels from 0 to 255, in that
-            order) and ``style``, None where it is not known; ``assumed``
-            names those that the checkpoint does not say but the code base is
-            known for.
+            ``sha256`` of the tensors, and ``arch``, ``method``, ``epochs``,
+            ``channel_order`` (``'rgb'`` or ``'bgr'``), ``mean`` and ``std``
+            (of pixels from 0 to 255, in that order) and ``style``, None where
+            it is not known; ``assumed`` names those that the checkpoint does
+            not say but the code base is known for.
     """
 
     weights: dict[str, Tensor]
@@ -59,7 +57,7 @@ class Backbone(NamedTuple):
         """A ResNet of mmpretrain with these weights.
 
         Raises:
-            CheckpointError: It is no plain ResNet, or ``style`` is unknown.
+            CheckpointError: It is no ResNet, or ``style`` is unknown.
         """
         model = build(self.architecture, self.meta['style'])
         model.load_state_dict(self.weights)
@@ -70,7 +68,6 @@ def extract_backbone(
     checkpoint: Mapping[str, Any],
     branch: str = 'online',
     float32: bool = False,
-    mixed: bool = False,
 ) -> Backbone:
     """Backbone of any checkpoint that we know.
 
@@ -83,8 +80,6 @@ def extract_backbone(
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder with
             the batch norm statistics of its own forward passes.
         float32: Convert tensors of another precision instead of refusing.
-        mixed: Accept parameters of one branch with the statistics of
-            another; the caller has to measure the statistics again.
 
     Raises:
         CheckpointError: No whole backbone, no such branch, statistics of
@@ -97,12 +92,11 @@ def extract_backbone(
         return Backbone(weights, checked_metadata(meta, weights, branch))
     found, weights = select(tensors, branch)
     weights = in_float32(weights, float32)
-    if branch in found.mixed and not mixed:
+    if branch == 'momentum' and found.mixed:
         raise CheckpointError(
             f'the momentum branch of {found.name} has the batch norm '
             'statistics of the online branch, which do not belong to its '
-            f'weights: to {EXTRACT} --branch momentum add --recalibrate DIR '
-            'with images like those of the training, or take the online one'
+            'weights: take the online branch'
         )
     known = metadata_of(meta.get(META_KEY))
     assumed = {}
@@ -119,7 +113,6 @@ def extract_backbone(
             'version': VERSION,
             'source': found.name,
             'branch': branch,
-            'statistics': OWN_PASSES,
             'sha256': tensor_hash(weights),
             **known,
             **assumed,

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from ..checkpoints.errors import CheckpointError
-from .architecture import refuse_others
 
 # Tensors that every ResNet has, whatever its depth.
 _BARE = ('conv1.weight', 'layer1.0.conv1.weight')
@@ -34,90 +33,50 @@ class Format(NamedTuple):
     """Where one code base keeps its backbones.
 
     Attributes:
-        name: For messages.
-        prefixes: Before the names of each branch.
-        dropped: Prefixes, after that of the branch, of what is not backbone.
-        mixed: Branches with the parameters of one network and the batch norm
-            statistics of another.
+        name: Name for messages.
+        online: What comes before the names of the online branch.
+        momentum: What comes before those of the momentum branch, if any.
+        mixed: The momentum branch has the batch norm statistics of the
+            online branch.
         metadata: What the files do not say, but the code of the project
             does, about networks for images of ImageNet's size.
-        in_a_row: The backbone is an ``nn.Sequential``, numbers for names.
     """
 
     name: str
-    prefixes: Mapping[str, str]
-    dropped: tuple[str, ...] = ()
-    mixed: tuple[str, ...] = ()
+    online: str
+    momentum: str | None = None
+    mixed: bool = False
     metadata: Mapping[str, Any] = {}
-    in_a_row: bool = False
 
 
 FORMATS = (
-    Format(
-        OWN, {'online': 'backbone.', 'momentum': 'momentum_encoder.backbone.'}
-    ),
+    Format(OWN, 'backbone.', 'momentum_encoder.backbone.'),
     Format(
         'official SCE (CEA-LIST, eztorch)',
-        {'online': 'trunk.', 'momentum': 'momentum_trunk.'},
-        ('fc.',),
+        'trunk.',
+        'momentum_trunk.',
         metadata=IMAGENET,
     ),
-    Format(
-        'MoCo v1 and v2',
-        {'online': 'encoder_q.', 'momentum': 'encoder_k.'},
-        ('fc.',),
-        metadata=IMAGENET,
-    ),
-    Format(
-        'MoCo v3',
-        {'online': 'base_encoder.', 'momentum': 'momentum_encoder.'},
-        ('fc.',),
-        metadata=IMAGENET,
-    ),
+    Format('MoCo v1 and v2', 'encoder_q.', 'encoder_k.', metadata=IMAGENET),
+    Format('MoCo v3', 'base_encoder.', 'momentum_encoder.', metadata=IMAGENET),
     # mmengine's averaged model copies the buffers of the online branch.
-    *(
-        Format(
-            f'{method} of mmpretrain',
-            {'online': 'backbone.', 'momentum': f'{network}.module.0.'},
-            mixed=('momentum',),
-        )
-        for method, network in (
-            ('MoCo', 'encoder_k'),
-            ('MoCo v3', 'momentum_encoder'),
-            ('BYOL', 'target_net'),
-        )
-    ),
+    Format('MoCo of mmpretrain', 'backbone.', 'encoder_k.module.0.', True),
     Format(
-        'MoCo of mmselfsup',
-        {'online': 'backbone.', 'momentum': 'encoder_k.0.'},
+        'MoCo v3 of mmpretrain',
+        'backbone.',
+        'momentum_encoder.module.0.',
+        True,
     ),
-    Format(
-        'BYOL of mmselfsup',
-        {'online': 'backbone.', 'momentum': 'target_net.0.'},
-    ),
-    Format(
-        'lightly',
-        {'online': 'backbone.', 'momentum': 'backbone_momentum.'},
-        ('fc.',),
-        in_a_row=True,
-    ),
-    Format(
-        'DINO of lightly',
-        {'online': 'student_backbone.', 'momentum': 'teacher_backbone.'},
-        ('fc.',),
-        in_a_row=True,
-    ),
-    Format('torchvision detector', {'online': 'backbone.body.'}),
-    Format('DETR', {'online': 'backbone.0.body.'}),
-    Format(
-        'ResNet in a row', {'online': 'backbone.'}, ('fc.',), in_a_row=True
-    ),
-    Format('mmpretrain, mmselfsup or mmdet', {'online': 'backbone.'}),
-    Format('ResNet in a row', {'online': ''}, ('fc.',), in_a_row=True),
-    Format('detectron2', {'online': ''}, ('fc.',)),
-    Format(
-        'bare backbone (exported, torchvision, timm)', {'online': ''}, ('fc.',)
-    ),
+    Format('BYOL of mmpretrain', 'backbone.', 'target_net.module.0.', True),
+    Format('MoCo of mmselfsup', 'backbone.', 'encoder_k.0.'),
+    Format('BYOL of mmselfsup', 'backbone.', 'target_net.0.'),
+    Format('lightly', 'backbone.', 'backbone_momentum.'),
+    Format('DINO of lightly', 'student_backbone.', 'teacher_backbone.'),
+    Format('torchvision detector', 'backbone.body.'),
+    Format('DETR', 'backbone.0.body.'),
+    Format('mmpretrain, mmselfsup or mmdet', 'backbone.'),
+    Format('detectron2', ''),
+    Format('bare backbone (exported, torchvision, timm)', ''),
 )
 
 
@@ -128,29 +87,19 @@ def recognise(names: Iterable[str]) -> Format:
         CheckpointError: It is none that we know.
     """
     names = set(names)
-    for candidate in FORMATS:
-        if all(
-            _has(candidate, names, prefix)
-            for prefix in candidate.prefixes.values()
-        ):
-            return candidate
+    online = [f for f in FORMATS if _has(f, names, f.online)]
+    for found in online:
+        if found.momentum is None or _has(found, names, found.momentum):
+            return found
     # A checkpoint of one branch alone, such as a released online trunk.
-    for candidate in FORMATS:
-        if _has(candidate, names, candidate.prefixes['online']):
-            return candidate._replace(
-                prefixes={'online': candidate.prefixes['online']}
-            )
+    if online:
+        return online[0]._replace(momentum=None)
     seen = sorted({name.split('.')[0] + '.' for name in names})
-    if set(seen) <= {'head.', 'fc.', 'neck.', 'classifier.', 'projector.'}:
-        raise CheckpointError(
-            f'no backbone found, only a head ({", ".join(seen)}): name the '
-            'checkpoint of the whole network'
-        )
-    refuse_others(sorted(names))
-    known = sorted({f.prefixes['online'] or _BARE[0] for f in FORMATS})
+    known = sorted({f.online or _BARE[0] for f in FORMATS})
     raise CheckpointError(
         f'no backbone found. The tensors begin with {", ".join(seen[:8])}; '
-        f'expected one of {", ".join(known)}'
+        f'expected one of {", ".join(known)}, of a ResNet with a '
+        'single convolution as its stem'
     )
 
 
@@ -167,12 +116,11 @@ def select(
         CheckpointError: The format is unknown or has no such branch.
     """
     found = recognise(tensors)
-    if branch not in found.prefixes:
+    prefix = found.online if branch == 'online' else found.momentum
+    if prefix is None:
         raise CheckpointError(
-            f'a checkpoint of {found.name} has no {branch} branch; it has '
-            f'{", ".join(found.prefixes)}'
+            f'a checkpoint of {found.name} has no {branch} branch'
         )
-    prefix = found.prefixes[branch]
     backbone = {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
@@ -181,7 +129,7 @@ def select(
     return found, {
         name: tensor
         for name, tensor in bare_names(backbone).items()
-        if not name.startswith(found.dropped)
+        if found.name == OWN or not name.startswith('fc.')
     }
 
 
@@ -226,8 +174,6 @@ def _has(candidate: Format, names: set[str], prefix: str) -> bool:
     """Whether a branch is there; of our own, with any architecture."""
     if candidate.name == 'detectron2':
         return set(_DETECTRON2) <= names
-    if candidate.in_a_row:
-        return _in_a_row(names, prefix)
     if prefix == 'backbone.' or candidate.name == OWN:
         return any(name.startswith(prefix) for name in names)
     whole = {prefix + name for name in _BARE} <= names

@@ -229,7 +229,7 @@ def load_initial_weights(
 def _has_both_branches(tensors: Mapping[str, Tensor]) -> bool:
     """Whether these are of a pretraining of ours; others have momentum too."""
     found = recognise(tensors)
-    return found.name == OWN and 'momentum' in found.prefixes
+    return found.name == OWN and found.momentum is not None
 
 
 def _without_queue(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,8 +12,6 @@ from ..checkpoints.errors import CheckpointError
 
 FORMAT = 'sce_mm.backbone'
 VERSION = 1
-# Whose forward passes the statistics of batch norm are from.
-OWN_PASSES = 'its own forward passes'
 
 # What a training stores. Each may be unknown in checkpoints of others.
 KEYS = ('arch', 'method', 'epochs', 'channel_order', 'mean', 'std', 'style')
@@ -63,7 +61,7 @@ def checked_metadata(
             'the tensors are not those that the file was written with (its '
             'hash says so): export it again from the training checkpoint'
         )
-    texts = {'source': 'unknown', 'branch': 'online', 'statistics': OWN_PASSES}
+    texts = {'source': 'unknown', 'branch': 'online'}
     texts |= {k: _checked(k, meta[k]) for k in texts if k in meta}
     if branch not in ('online', texts['branch']):
         raise CheckpointError(

@@ -5,7 +5,7 @@ other: what is wrong with a file is then said when it is read, not when a
 detector has trained on half of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from mmpretrain.models import ResNet, ResNet_CIFAR
@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from ..checkpoints.errors import EXTRACT, CheckpointError
 from ..checkpoints.state_dicts import COUNTER, shape_mismatches
 from .architecture import Architecture, architecture_of
-
-NORM = ('weight', 'bias', 'running_mean', 'running_var')
 
 
 def complete(
@@ -44,7 +42,7 @@ def complete(
     expected = {
         # Without memory: only the shape counts.
         name: torch.empty(shape, device='meta')
-        for name, shape in shapes(found)
+        for name, shape in _shapes(found).items()
     }
     mismatches = shape_mismatches(expected, tensors)
     if mismatches:
@@ -67,27 +65,35 @@ def complete(
     return dict(tensors), found
 
 
-def shapes(found: Architecture) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Name and shape of every tensor of a ResNet."""
-    kernel = (found.kernel, found.kernel)
-    yield from _conv_and_norm('', 1, (found.stem, 3, *kernel))
-    width = found.stem
+def _shapes(found: Architecture) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor of a ResNet."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def add(conv: str, norm: str, *shape: int) -> None:
+        shapes[f'{conv}.weight'] = shape
+        for name in ('weight', 'bias', 'running_mean', 'running_var'):
+            shapes[f'{norm}.{name}'] = shape[:1]
+        shapes[f'{norm}.{COUNTER}'] = ()
+
+    add('conv1', 'bn1', found.stem, 3, found.kernel, found.kernel)
+    before = found.stem
     for stage, blocks in enumerate(found.blocks):
-        out, middle = found.channels << stage, found.middle << stage
-        grouped = (middle, middle // found.groups, 3, 3)
+        width = found.width << stage
+        out = width * (4 if found.bottleneck else 1)
         for block in range(blocks):
             at = f'layer{stage + 1}.{block}.'
             if found.bottleneck:
-                yield from _conv_and_norm(at, 1, (middle, width, 1, 1))
-                yield from _conv_and_norm(at, 2, grouped)
-                yield from _conv_and_norm(at, 3, (out, middle, 1, 1))
+                add(f'{at}conv1', f'{at}bn1', width, before, 1, 1)
+                add(f'{at}conv2', f'{at}bn2', width, width, 3, 3)
+                add(f'{at}conv3', f'{at}bn3', out, width, 1, 1)
             else:
-                yield from _conv_and_norm(at, 1, (out, width, 3, 3))
-                yield from _conv_and_norm(at, 2, (out, out, 3, 3))
-            if block == 0 and (stage > 0 or width != out):
-                yield f'{at}downsample.0.weight', (out, width, 1, 1)
-                yield from _norm(f'{at}downsample.1.', out)
-            width = out
+                add(f'{at}conv1', f'{at}bn1', out, before, 3, 3)
+                add(f'{at}conv2', f'{at}bn2', out, out, 3, 3)
+            if block == 0 and (stage > 0 or before != out):
+                shortcut = f'{at}downsample'
+                add(f'{shortcut}.0', f'{shortcut}.1', out, before, 1, 1)
+            before = out
+    return shapes
 
 
 def build(found: Architecture, style: str | None) -> ResNet:
@@ -98,13 +104,8 @@ def build(found: Architecture, style: str | None) -> ResNet:
         style: ``'pytorch'`` or ``'caffe'``; any without bottlenecks.
 
     Raises:
-        CheckpointError: It is no plain ResNet, or the style is not known.
+        CheckpointError: The style is not known.
     """
-    if not found.plain:
-        raise CheckpointError(
-            f'{found.name} is not a plain ResNet: its forward pass is not '
-            'known here, so nothing could be compared with it'
-        )
     if found.bottleneck and style is None:
         raise CheckpointError(
             'the file does not say where its bottlenecks have their strides: '
@@ -115,7 +116,7 @@ def build(found: Architecture, style: str | None) -> ResNet:
     return cls(
         found.depth,
         stem_channels=found.stem,
-        base_channels=found.middle,
+        base_channels=found.width,
         style=style or 'pytorch',
     )
 
@@ -130,16 +131,3 @@ def last_features(model: nn.Module, images: Tensor) -> Tensor:
     """
     model.eval()  # which returns None in some of them
     return model(images)[-1]
-
-
-def _conv_and_norm(
-    at: str, number: int, shape: tuple[int, ...]
-) -> Iterator[tuple[str, tuple[int, ...]]]:
-    yield f'{at}conv{number}.weight', shape
-    yield from _norm(f'{at}bn{number}.', shape[0])
-
-
-def _norm(at: str, channels: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for name in NORM:
-        yield at + name, (channels,)
-    yield at + COUNTER, ()

@@ -1,4 +1,4 @@
-"""Share decisions and work among the processes of a distributed run."""
+"""Share decisions and work among processes; unwrap a distributed model."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -9,6 +9,8 @@ from mmengine.dist import (
     get_dist_info,
     is_main_process,
 )
+from mmengine.model import is_model_wrapper
+from torch import nn
 
 from .progress import track
 
@@ -59,3 +61,8 @@ def map_distributed(
     ]
     shares = all_gather_object(own)
     return [shares[i % world_size][i // world_size] for i in range(len(items))]
+
+
+def unwrapped(model: nn.Module) -> Any:
+    """The model itself, whether it is wrapped (``runner.model``) or not."""
+    return model.module if is_model_wrapper(model) else model

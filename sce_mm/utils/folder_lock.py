@@ -74,7 +74,7 @@ class FolderLock:
         except OSError:  # A file system without locks.
             self.close()
             return True
-        # A full disk is told of by what matters more.
+        # A full disk is reported by what matters more.
         with contextlib.suppress(OSError):
             name = f'process {os.getpid()} on {socket.gethostname()}\n'
             os.ftruncate(self._handle, 0)

@@ -1,16 +1,9 @@
-"""Unwrap a distributed model; put modules into evaluation mode for a while."""
+"""Put modules into evaluation mode for a while."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from mmengine.model import is_model_wrapper
 from torch import nn
-
-
-def unwrapped(model: nn.Module) -> Any:
-    """The model itself, whether it is wrapped (``runner.model``) or not."""
-    return model.module if is_model_wrapper(model) else model
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Exit codes of a stop, and how the launcher learns that training stopped."""
+"""Exit codes and marker file of a training that a signal has stopped."""
 
 import os
 from pathlib import Path
@@ -8,8 +8,8 @@ TRY_AGAIN = 75
 # Of a shell for a command that Ctrl-C has ended.
 INTERRUPTED = 130
 # Names a file that is made when training has saved and stopped, for
-# launchers that do not pass on the exit code of the training. Each machine
-# has a file of its own.
+# launchers between which and the training the exit code is lost. Each machine
+# has one of its own.
 STOPPED_FILE = 'SCE_MM_STOPPED_FILE'
 
 

@@ -1,4 +1,4 @@
-"""Start workers of a data loader: one thread each, shielded from SIGTERM."""
+"""What ``worker_init_fn`` does in the worker processes of a data loader."""
 
 import os
 import signal
@@ -16,37 +16,37 @@ class OneThread:
     ``opencv_num_threads=0`` does it.
 
     Args:
-        inner: Called first in each worker.
+        inner: Another ``worker_init_fn``, which runs first, or None.
     """
 
     def __init__(self, inner: Callable[[int], None] | None) -> None:
         self.inner = inner
 
     def __call__(self, worker_id: int) -> None:
-        """Begin worker number ``worker_id``."""
+        """Prepare worker number ``worker_id``."""
         if self.inner is not None:
             self.inner(worker_id)
         cv2.setNumThreads(0)
 
 
 class ShieldedWorker:
-    """``worker_init_fn`` of a loader whose workers outlive one SIGTERM.
+    """``worker_init_fn`` of a loader whose workers survive one SIGTERM.
 
-    Clusters signal every process of a job, and so does Ctrl-C, which workers
-    never obey. A worker that died of it would end the training before it has
-    saved. A worker obeys a signal of its own training process at once, and
-    the second signal of others. Where signals do not tell who sent them
+    Clusters send SIGTERM, and terminals SIGINT, to every process of a job. A
+    worker that died of it would end the training before it has saved. Workers
+    therefore ignore SIGINT. They obey SIGTERM at once if their own training
+    sent it, else the second time. Where signals do not tell who sent them
     (macOS) nothing is shielded.
 
     Args:
-        inner: Called first in each worker.
+        inner: Another ``worker_init_fn``, which runs first, or None.
     """
 
     def __init__(self, inner: Callable[[int], None] | None) -> None:
         self.inner = inner
 
     def __call__(self, worker_id: int) -> None:
-        """Begin worker number ``worker_id``."""
+        """Prepare worker number ``worker_id``."""
         if self.inner is not None:
             self.inner(worker_id)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -54,16 +54,13 @@ class ShieldedWorker:
             # Threads inherit the mask, so that the signal waits for ours.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
             threading.Thread(
-                target=_end_when_asked, args=(os.getppid(),), daemon=True
+                target=_exit_on_sigterm, args=(os.getppid(),), daemon=True
             ).start()
 
 
-def _end_when_asked(training: int) -> None:
-    """Take signals until one has to be obeyed, then end the process."""
-    strangers = 0
-    while strangers < 2:
-        sender = signal.sigwaitinfo({signal.SIGTERM}).si_pid
-        if sender == training:
+def _exit_on_sigterm(training: int) -> None:
+    """End the process at a SIGTERM of the training, or at any second one."""
+    for _ in range(2):
+        if signal.sigwaitinfo({signal.SIGTERM}).si_pid == training:
             break
-        strangers += 1
     os._exit(0)

@@ -74,15 +74,12 @@ def messages(tmp_path):
     """What the reader says of files that one option or another would help."""
     weights = trained(width=8)
     half = {k: v.half() for k, v in weights.items()}
-    mixed = {f'backbone.{k}': v for k, v in weights.items()}
-    mixed |= {f'encoder_k.module.0.{k}': v for k, v in weights.items()}
     path = tmp_path / 'program.pth'
     torch.save({'state_dict': weights, 'x': ast.Name()}, path)
     bottlenecks = architecture_of(trained(50, width=8))
     for refuse in (
         lambda: read_checkpoint(path, trust=False),
         lambda: extract_backbone(half),
-        lambda: extract_backbone(mixed, 'momentum'),
         lambda: build(bottlenecks, None),
     ):
         with pytest.raises(CheckpointError) as error:

@@ -1,20 +1,11 @@
-"""The command that writes backbone files, and batch norm measured again."""
+"""The command that writes backbone files."""
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from tiny_runner import build_runner
-from transfer_files import METADATA, prefixed, run_tool, trained
+from transfer_files import METADATA, run_tool
 
 from sce_mm.checkpoints.reading import TYPES_CAN_BE_ALLOWED
-from sce_mm.transfer import (
-    Backbone,
-    CheckpointError,
-    extract_backbone,
-    read_checkpoint,
-)
-from sce_mm.transfer.export.recalibrate import as_input, recalibrate
 
 pytestmark = pytest.mark.integration
 
@@ -87,74 +78,3 @@ def test_metadata_may_be_added_but_not_contradicted(
     assert code == 0, text
     meta = torch.load(out, weights_only=True)['meta']
     assert meta['style'] == 'pytorch'
-
-
-@pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-    """64 noisy images, and a file that is none."""
-    path = tmp_path_factory.mktemp('images')
-    generator = np.random.default_rng(0)
-    for index in range(64):
-        image = generator.integers(0, 256, (40, 48, 3), np.uint8)
-        cv2.imwrite(str(path / f'{index:02}.png'), image)
-    (path / 'broken.png').write_bytes(b'x')
-    return path
-
-
-def small():
-    weights, meta = extract_backbone(trained(width=8, small=True))
-    return Backbone(weights, meta | METADATA)
-
-
-def test_the_stem_has_the_statistics_of_what_it_sees(folder):
-    weights, meta = small()
-    measured, said = recalibrate(Backbone(weights, meta), folder)
-    images = [
-        as_input(cv2.imread(str(path)), METADATA, 32)
-        for path in sorted(folder.glob('[0-9]*.png'))
-    ]
-    seen = [
-        torch.nn.functional.conv2d(
-            torch.stack(part), weights['conv1.weight'], padding=1
-        )
-        for part in (images[:32], images[32:])
-    ]
-    for name, values in (
-        ('mean', [s.mean((0, 2, 3)) for s in seen]),
-        ('var', [s.transpose(0, 1).flatten(1).var(1) for s in seen]),
-    ):
-        expected = torch.stack(values).mean(0)
-        assert torch.allclose(measured[f'bn1.running_{name}'], expected, 1e-4)
-    changed = {k for k in weights if not torch.equal(weights[k], measured[k])}
-    assert {k.rsplit('.', 1)[1] for k in changed} == {
-        'running_mean',
-        'running_var',
-        'num_batches_tracked',
-    }
-    assert said['statistics'] == 'measured again on 64 images'
-    assert said['sha256'] != meta['sha256']
-
-
-def test_a_few_images_are_no_statistics(tmp_path):
-    for index in range(3):
-        cv2.imwrite(str(tmp_path / f'{index}.png'), np.ones((9, 9, 3)))
-    with pytest.raises(CheckpointError, match=r'has 3 images.* at least 32'):
-        recalibrate(small(), tmp_path)
-
-
-def test_a_mixed_branch_is_recalibrated(extract, folder, tmp_path):
-    weights = trained(width=8, small=True)
-    tensors = prefixed('backbone.', weights)
-    tensors |= prefixed('encoder_k.module.0.', weights)
-    path, out = tmp_path / 'moco.pth', tmp_path / 'out.pth'
-    torch.save({'state_dict': tensors}, path)
-    words = [path, out, '--branch', 'momentum', '--recalibrate', folder]
-    code, text = extract(*words)
-    assert (code, 'add --imagenet or each of them' in text) == (1, True)
-    assert not out.exists()
-    code, text = extract(*words, '--imagenet')
-    assert code == 0, text
-    # Read again, it is what it is.
-    again, meta = extract_backbone(read_checkpoint(out), 'momentum')
-    assert meta['statistics'] == 'measured again on 64 images'
-    assert torch.equal(again['conv1.weight'], weights['conv1.weight'])

@@ -1,4 +1,4 @@
-"""Workers of a loader use one core each and outlive one foreign signal."""
+"""Workers use one core each and outlive one signal of a stranger."""
 
 import subprocess
 import time
@@ -86,7 +86,7 @@ def test_what_workers_did_before_is_kept() -> None:
 
 
 @pytest.fixture
-def shielded():
+def batches():
     loader = DataLoader(
         range(1000),
         batch_size=10,
@@ -104,14 +104,14 @@ def end(worker, number='TERM'):
 
 
 @pytest.mark.integration
-def test_one_signal_of_a_stranger_is_survived_and_no_second(shielded):
-    (worker,) = shielded._workers
+def test_one_signal_of_a_stranger_is_survived_and_no_second(batches):
+    (worker,) = batches._workers
     end(worker)
     # Ctrl-C goes to all processes of a terminal.
     end(worker, 'INT')
     end(worker, 'INT')
     time.sleep(1)
-    assert next(shielded) is not None
+    assert next(batches) is not None
     assert worker.is_alive()
     end(worker)
     worker.join(10)
@@ -119,8 +119,8 @@ def test_one_signal_of_a_stranger_is_survived_and_no_second(shielded):
 
 
 @pytest.mark.integration
-def test_the_training_ends_its_workers_at_once(shielded):
-    (worker,) = shielded._workers
+def test_the_training_ends_its_workers_at_once(batches):
+    (worker,) = batches._workers
     worker.terminate()
     worker.join(10)
     assert not worker.is_alive()

@@ -5,7 +5,7 @@ from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...transfer.initial_weights import Source, find_sources, load_source
-from ...utils.modules import unwrapped
+from ...utils.distributed import unwrapped
 
 
 @HOOKS.register_module()

@@ -15,7 +15,7 @@ from ...transfer import (
     load_backbone,
     read_checkpoint,
 )
-from ...utils.modules import unwrapped
+from ...utils.distributed import unwrapped
 
 
 @HOOKS.register_module()
@@ -38,8 +38,6 @@ class PretrainedBackboneHook(Hook):
             all tensors, batch norm statistics included, must equal those of
             the file.
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder.
-        trust: Unpickle freely, as ``--trust`` on the command line says it
-            for all files; see :func:`~sce_mm.transfer.read_checkpoint`.
 
     Raises:
         ValueError: No checkpoint is named.
@@ -55,7 +53,6 @@ class PretrainedBackboneHook(Hook):
         checkpoint: str,
         frozen: bool = False,
         branch: str = 'online',
-        trust: bool = False,
     ) -> None:
         if not checkpoint:
             raise ValueError(
@@ -65,7 +62,6 @@ class PretrainedBackboneHook(Hook):
         self.checkpoint = checkpoint
         self.frozen = frozen
         self.branch = branch
-        self.trust = trust
         self._backbone: Backbone | None = None
 
     def before_run(self, runner: Runner) -> None:
@@ -99,7 +95,7 @@ class PretrainedBackboneHook(Hook):
 
     def _read(self, runner: Runner) -> Backbone:
         if self._backbone is None:
-            checkpoint = read_checkpoint(self.checkpoint, self.trust or None)
+            checkpoint = read_checkpoint(self.checkpoint)
             self._backbone = extract_backbone(checkpoint, self.branch)
             preprocessor = unwrapped(runner.model).data_preprocessor
             check_pixels(self._backbone.meta, preprocessor, self.checkpoint)

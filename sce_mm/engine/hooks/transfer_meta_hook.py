@@ -8,7 +8,7 @@ from mmpretrain.registry import HOOKS
 
 from ...checkpoints.reading import META_KEY
 from ...transfer.describe import describe_model
-from ...utils.modules import unwrapped
+from ...utils.distributed import unwrapped
 
 
 @HOOKS.register_module()

@@ -15,7 +15,7 @@ from ...transfer.verify.verify import (
     VerifyOptions,
     verify_transfer,
 )
-from ...utils.modules import unwrapped
+from ...utils.distributed import unwrapped
 
 
 @HOOKS.register_module()

@@ -9,11 +9,12 @@ Legend: Q images.
 import numpy as np
 from numpy.typing import NDArray
 
-from ...utils.errors import import_optional
-
-precision_recall_curve = import_optional(
-    'sklearn.metrics', 'scikit-learn'
-).precision_recall_curve
+try:
+    from sklearn.metrics import precision_recall_curve
+except ImportError as error:
+    raise ImportError(
+        'SVM and linear transfer need scikit-learn: pip install scikit-learn'
+    ) from error
 
 Array = NDArray[np.float64]
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ...utils.errors import import_optional
 from ...utils.progress import track
 
 # Inverse strength of the L2 penalty on standardised features.
@@ -60,7 +59,7 @@ def linear_probe(
         ImportError: scikit-learn is missing.
         ValueError: ``costs`` is empty, or a class has too few images.
     """
-    import_optional('sklearn', 'scikit-learn')
+    _require_scikit_learn()
     from sklearn.model_selection import train_test_split
 
     candidates = sorted(costs)
@@ -118,3 +117,12 @@ def _check_classes(labels: np.ndarray, held_out: float) -> None:
             f'than one for each of {len(classes)} classes: raise held_out '
             'or add images'
         )
+
+
+def _require_scikit_learn() -> None:
+    try:
+        import sklearn  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            'the linear probe needs scikit-learn: pip install scikit-learn'
+        ) from error

@@ -1,6 +1,6 @@
 """Parts of the algorithm that hold state."""
 
-from ...utils.modules import unwrapped
+from ...utils.distributed import unwrapped
 from .batch_norm import SplitBatchNorm2d
 from .memory_queue import MemoryQueue
 from .momentum_encoder import MomentumEncoder

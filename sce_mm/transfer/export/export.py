@@ -68,18 +68,19 @@ def snippet(name: str, path: Path, backbone: Backbone) -> str:
     """How to load the file in the target library."""
     found, meta = backbone.architecture, backbone.meta
     small = found.kernel == 3
+    expansion = 4 if found.bottleneck else 1
     widths = ''
-    if (found.stem, found.middle) != (64, 64):
-        widths = f', stem_channels={found.stem}, base_channels={found.middle}'
+    if (found.stem, found.width) != (64, 64):
+        widths = f', stem_channels={found.stem}, base_channels={found.width}'
     return TARGETS[name].snippet.format(
         path=str(path),
         depth=found.depth,
         widths=widths,
         cls='ResNet_CIFAR' if small else 'ResNet',
         det_cls='mmpretrain.ResNet_CIFAR' if small else 'ResNet',
-        features=found.channels * 8,
+        features=found.width * expansion * 8,
         stem=found.stem,
-        res2=found.middle * (4 if found.bottleneck else 1),
+        res2=found.width * expansion,
         style=meta['style'] or 'pytorch',
         in_1x1=meta['style'] == 'caffe',
         order=(meta['channel_order'] or 'unknown').upper(),

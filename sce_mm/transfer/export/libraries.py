@@ -99,7 +99,7 @@ def _run_registered(
             'type': cls,
             'depth': found.depth,
             'stem_channels': found.stem,
-            'base_channels': found.middle,
+            'base_channels': found.width,
             'out_indices': (3,),
             'style': backbone.meta['style'] or 'pytorch',
             'norm_cfg': {'type': 'BN'},
@@ -208,9 +208,9 @@ def _require_standard(backbone: Backbone, library: str) -> None:
             f'{found.name} has a stem for small images, which {library} has '
             f'no model with: {_OTHERS}'
         )
-    if found.stem != 64 or found.middle != 64:
+    if found.stem != 64 or found.width != 64:
         raise CheckpointError(
-            f'{found.name} with {found.stem} stem and {found.middle} base '
+            f'{found.name} with {found.stem} stem and {found.width} base '
             f'channels: {library} has only 64 of each: {_OTHERS}'
         )
     if found.bottleneck and style != 'pytorch':
