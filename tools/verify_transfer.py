@@ -53,9 +53,6 @@ def parse_args() -> argparse.Namespace:
         'checkpoint', help='backbone file, or the checkpoint it was made of'
     )
     parser.add_argument(
-        '--branch', choices=['online', 'momentum'], default='online'
-    )
-    parser.add_argument(
         '--allow-frozen',
         action='store_true',
         help='frozen layers and norms are meant (linear evaluation)',
@@ -117,8 +114,7 @@ def initialised_model(cfg: Config) -> nn.Module:
 def main() -> None:
     args = parse_args()
     install_safe_loader(args.trust)
-    checkpoint = read_checkpoint(args.checkpoint, trust=args.trust)
-    backbone = extract_backbone(checkpoint, args.branch)
+    backbone = extract_backbone(read_checkpoint(args.checkpoint, args.trust))
     cfg = load_config(args)
     if args.pretrained:
         set_pretrained(cfg, args.pretrained)

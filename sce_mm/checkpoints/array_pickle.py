@@ -21,11 +21,11 @@ def read_array_pickle(path: Path) -> dict[str, Any]:
     """Content of a pickle, its arrays as tensors.
 
     Args:
-        path: Pickle of a dict.
+        path: File with a pickled dict.
 
     Raises:
         CheckpointError: It names anything but arrays.
-        Exception: Of any kind, where it is damaged.
+        Exception: The file is damaged; any kind of exception.
     """
     try:
         with path.open('rb') as file:

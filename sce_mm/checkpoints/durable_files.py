@@ -48,9 +48,10 @@ def replace_durably(
     """Let a function write a file that then takes the place of ``path``.
 
     Args:
-        path: Target; its folder is made.
-        write: Gets the temporary file, open for writing.
-        verify: Gets its name before it takes its place, and may raise.
+        path: File to write; its folder is made.
+        write: Function that gets the temporary file, open for writing.
+        verify: Function that gets the name of the temporary file when it is
+            written, and may raise.
 
     Raises:
         WriteError: It could not be written.

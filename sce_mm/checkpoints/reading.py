@@ -27,7 +27,7 @@ _trusted = False
 
 
 def trust_checkpoints(trust: bool) -> None:
-    """Say for this process what ``--trust`` says.
+    """Set for this process what ``--trust`` says.
 
     Hooks and other parts that a config names read checkpoints without an
     argument of their own.
@@ -50,7 +50,7 @@ def read_checkpoint(
     that nothing in the file runs.
 
     Args:
-        path: File.
+        path: File to read.
         trust: Unpickle freely. Only for files of people that you would let
             run programs on this machine. None is what ``--trust`` of the
             command line says, see :func:`trust_checkpoints`.

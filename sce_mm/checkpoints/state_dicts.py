@@ -66,8 +66,8 @@ def in_float32(
     """The same tensors, floating point ones in single precision.
 
     Args:
-        tensors: Of a backbone.
-        convert: Accept other precisions and convert them.
+        tensors: Tensors of a backbone.
+        convert: Whether other precisions are converted, not refused.
 
     Raises:
         CheckpointError: Some have another precision and ``convert`` is False,

@@ -109,7 +109,7 @@ def select(
     """Tensors of one branch under bare names.
 
     Args:
-        tensors: All of a checkpoint.
+        tensors: All tensors of a checkpoint.
         branch: ``'online'`` or ``'momentum'``.
 
     Raises:

@@ -54,7 +54,7 @@ def find_sources(
 
     Args:
         model: Not initialised yet; its initialisers of other types stay.
-        load_from: Of the config; None if the run is resumed.
+        load_from: File that the config names; None if the run is resumed.
         init_from: File of ``--init-from``.
 
     Raises:

@@ -43,9 +43,9 @@ def checked_metadata(
     """The meta block of a backbone file, whose weights are unchanged.
 
     Args:
-        meta: As it was read.
-        weights: Of the file, under bare names.
-        branch: That is asked for; the file has one branch.
+        meta: Meta block as it was read.
+        weights: Tensors of the file, under bare names.
+        branch: Branch that is asked for; the file has one.
 
     Raises:
         CheckpointError: The file was changed, is of a later version, or has

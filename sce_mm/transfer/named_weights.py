@@ -20,7 +20,7 @@ def named_weights(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     weight file; elsewhere ``load_from`` and checkpoints of hooks.
 
     Args:
-        cfg: Of a whole run.
+        cfg: Config of a whole run.
 
     >>> list(named_weights(
     ...     {'model': {'init_cfg': {'type': 'Pretrained',

@@ -1,4 +1,4 @@
-"""Checks of numbers that come from a config; the message names the value."""
+"""Check numbers that come from a config; the message names the value."""
 
 from __future__ import annotations
 

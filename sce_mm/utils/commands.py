@@ -1,8 +1,8 @@
-"""Commands of the project, run as a person would, with a log each.
+"""Run commands of the project with a log each; read what trainings logged.
 
-What makes a series of trainings and evaluations (the demo, a sweep, a
-comparison) starts them as separate programs: each has its own memory, its own
-log, and a command that can be typed again.
+A series of trainings and evaluations (the demo, a sweep, a comparison) starts
+them as separate programs: each has its own memory, its own log, and a command
+that can be typed again.
 """
 
 import json
@@ -29,9 +29,9 @@ class Command:
 
     Attributes:
         script: Path in the project, whose root is the working directory.
-        words: Arguments.
-        name: Of the log; by default that of the script.
-        threads: Processor threads it may use.
+        words: Arguments of the script.
+        name: Name of the log; by default that of the script.
+        threads: Number of processor threads that it may use.
     """
 
     script: str
@@ -70,8 +70,8 @@ def run_together(commands: Sequence[Command], logs: Path) -> None:
     """Run commands side by side; when one fails, stop the others.
 
     Args:
-        commands: They must not need each other.
-        logs: Folder of their output.
+        commands: Commands that do not need each other.
+        logs: Folder for their output.
 
     Raises:
         RuntimeError: A command failed; the message has the end of its log.

@@ -47,7 +47,7 @@ def map_distributed(
         function: Its result can be pickled and depends on nothing but the
             item, so that the number of processes does not count.
         items: Equal on all processes.
-        description: Of the work, to show how much is done; None if the
+        description: Name of the work, to show how much is done; None if the
             function shows that itself.
 
     Returns:

@@ -1,4 +1,4 @@
-"""One training at a time in a folder."""
+"""Lock a work dir, so that one training at a time writes to it."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ class FolderLock:
     nothing.
 
     Args:
-        folder: Made if it is not there.
+        folder: Folder to lock; it is made if it is not there.
         patience: Seconds to wait for a process that is about to end.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Progress of long work on the console."""
+"""Show the progress of long work on the console."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator

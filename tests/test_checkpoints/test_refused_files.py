@@ -157,7 +157,6 @@ FILES = {
     'old format, cut': (lambda: cut(as_torch(WEIGHTS, new=False)), DAMAGED),
     'pickle, cut': (lambda: cut(arrays(NUMPY)), DAMAGED),
     'safetensors, cut': (lambda: cut(save(WEIGHTS)), DAMAGED),
-    'header cut': (lambda: save(WEIGHTS)[:100], DAMAGED),
     'one bit altered': (altered, 'damaged or cut short (Bad CRC-32'),
     'not a dict': (lambda: as_torch([1, 2]), 'holds a list'),
 }
@@ -248,7 +247,6 @@ CONTENTS = {
         'begin with student.; expected one of backbone.',
     ),
     'transformer': (VIT, 'begin with cls_token., norm.'),
-    'under a prefix': (prefixed('backbone.', VIT), 'not a ResNet'),
     'deep stem': (
         {**changed('conv1.weight', None), 'conv1.0.weight': torch.ones(4)},
         'of a ResNet with a single convolution as its stem',

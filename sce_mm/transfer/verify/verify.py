@@ -160,7 +160,7 @@ def parameter_groups(
 
     Args:
         model: Model to be trained.
-        optim_wrapper: Of the config; None, or one of several optimisers,
+        optim_wrapper: That of the config; None, or one of several optimisers,
             gives no groups.
 
     Raises:
