@@ -190,10 +190,10 @@ def main() -> None:
         require_batches,
         scale_learning_rate,
     )
-    from sce_mm.utils.signals import TRY_AGAIN, stop_noted
+    from sce_mm.utils.signals import TRY_AGAIN, was_preempted
 
     if restarted():
-        if stop_noted():
+        if was_preempted():
             # torchrun takes a stop on another machine for a crash.
             raise SystemExit(TRY_AGAIN)
         meet_elsewhere()

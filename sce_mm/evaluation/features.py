@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 from torch.utils.data import DataLoader
 
 from ..datasets.labelled_images import listed
-from ..models.utils import unwrapped
+from ..utils.distributed import unwrapped
 from ..utils.progress import track
 from ..utils.random_state import preserve_rng
 from ..utils.workers import OneThread

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from ..config.parts import find_hook
 from ..datasets.labelled_images import listed, share_labels
 from ..utils.random_state import preserve_rng
-from ..utils.signals import ShieldedWorker
+from ..utils.workers import ShieldedWorker
 from .samples import NO_LABEL, NoImageError, NoReplacement, collate
 
 _NAMES = ('bank', 'query set')

@@ -10,7 +10,7 @@ from mmpretrain.registry import HOOKS
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..models.utils import unwrapped
+from ..utils.distributed import unwrapped
 
 BATCH, STORED = 'statistics of the batch', 'stored statistics'
 # What mmengine makes of SyncBN where there is but one process.

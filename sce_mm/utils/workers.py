@@ -1,5 +1,8 @@
-"""One thread in each process that loads images."""
+"""What ``worker_init_fn`` does in the worker processes of a data loader."""
 
+import os
+import signal
+import threading
 from collections.abc import Callable
 
 import cv2
@@ -13,14 +16,51 @@ class OneThread:
     ``opencv_num_threads=0`` does it.
 
     Args:
-        inner: What the workers begin with besides.
+        inner: Another ``worker_init_fn``, which runs first, or None.
     """
 
     def __init__(self, inner: Callable[[int], None] | None) -> None:
         self.inner = inner
 
     def __call__(self, worker_id: int) -> None:
-        """Begin worker number ``worker_id``."""
+        """Prepare worker number ``worker_id``."""
         if self.inner is not None:
             self.inner(worker_id)
         cv2.setNumThreads(0)
+
+
+class ShieldedWorker:
+    """``worker_init_fn`` of a loader whose workers survive one SIGTERM.
+
+    Clusters send SIGTERM, and terminals SIGINT, to every process of a job. A
+    worker that died of it would end the training before it has saved. Workers
+    therefore ignore SIGINT. They obey SIGTERM at once if their own training
+    sent it, else the second time. Where signals do not tell who sent them
+    (macOS) nothing is shielded.
+
+    Args:
+        inner: Another ``worker_init_fn``, which runs first, or None.
+    """
+
+    def __init__(self, inner: Callable[[int], None] | None) -> None:
+        self.inner = inner
+
+    def __call__(self, worker_id: int) -> None:
+        """Prepare worker number ``worker_id``."""
+        if self.inner is not None:
+            self.inner(worker_id)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if hasattr(signal, 'sigwaitinfo'):
+            # Threads inherit the mask, so that the signal waits for ours.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            threading.Thread(
+                target=_exit_on_sigterm, args=(os.getppid(),), daemon=True
+            ).start()
+
+
+def _exit_on_sigterm(training: int) -> None:
+    """End the process at a SIGTERM of the training, or at any second one."""
+    for _ in range(2):
+        if signal.sigwaitinfo({signal.SIGTERM}).si_pid == training:
+            break
+    os._exit(0)

@@ -1,5 +1,7 @@
-"""A process that loads images uses one core, in training and evaluation."""
+"""Workers use one core each and outlive one signal of a stranger."""
 
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from sce_mm.evaluation import extract_features
-from sce_mm.utils.workers import OneThread
+from sce_mm.utils.workers import OneThread, ShieldedWorker
 
 
 class Threads(Dataset):
@@ -81,3 +83,44 @@ def test_what_workers_did_before_is_kept() -> None:
     OneThread(seen.append)(7)
     assert seen == [7]
     assert cv2.getNumThreads() == 1
+
+
+@pytest.fixture
+def batches():
+    loader = DataLoader(
+        range(1000),
+        batch_size=10,
+        num_workers=1,
+        worker_init_fn=ShieldedWorker(None),
+    )
+    iterator = iter(loader)
+    next(iterator)
+    return iterator
+
+
+def end(worker, number='TERM'):
+    """Signal a worker as another program does."""
+    subprocess.run(['kill', f'-{number}', str(worker.pid)], check=True)
+
+
+@pytest.mark.integration
+def test_one_signal_of_a_stranger_is_survived_and_no_second(batches):
+    (worker,) = batches._workers
+    end(worker)
+    # Ctrl-C goes to all processes of a terminal.
+    end(worker, 'INT')
+    end(worker, 'INT')
+    time.sleep(1)
+    assert next(batches) is not None
+    assert worker.is_alive()
+    end(worker)
+    worker.join(10)
+    assert not worker.is_alive()
+
+
+@pytest.mark.integration
+def test_the_training_ends_its_workers_at_once(batches):
+    (worker,) = batches._workers
+    worker.terminate()
+    worker.join(10)
+    assert not worker.is_alive()

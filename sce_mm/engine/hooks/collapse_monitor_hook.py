@@ -94,7 +94,7 @@ class CollapseMonitorHook(Hook):
             return
         for hook in runner.hooks:
             if isinstance(hook, DeferredRuntimeInfoHook):
-                hook.hand_over(runner)
+                hook.flush(runner)
         queue = unwrap_sce(runner, type(self).__name__).queue
         candidates = dim = None
         if queue is not None:

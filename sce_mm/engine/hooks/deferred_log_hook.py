@@ -67,9 +67,9 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         if self.every_n_inner_iters(
             batch_idx, self._interval
         ) or self.end_of_epoch(runner.train_dataloader, batch_idx):
-            self.hand_over(runner)
+            self.flush(runner)
 
-    def hand_over(self, runner: Runner) -> None:
+    def flush(self, runner: Runner) -> None:
         """Put what is kept into ``message_hub``, as a checkpoint needs it.
 
         All processes have to come here after the same iteration.

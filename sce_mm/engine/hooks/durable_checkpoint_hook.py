@@ -19,7 +19,7 @@ from ...utils.distributed import decide_on_main
 from ...utils.folder_lock import FolderLock
 from ..runner.resume import (
     adopt_run_state,
-    enter_longer_schedules,
+    extend_schedules,
     require_same_model,
 )
 from ..runner.run_state import (
@@ -137,7 +137,7 @@ class DurableCheckpointHook(CheckpointHook):
             if self.extends is not None and (
                 layout.get('max_epochs') == self.extends
             ):
-                runner.logger.warning(enter_longer_schedules(runner))
+                runner.logger.warning(extend_schedules(runner))
             self._resumed = None
 
     def after_train(self, runner: Runner) -> None:
@@ -218,7 +218,7 @@ class DurableCheckpointHook(CheckpointHook):
     def _write(self, runner: Runner, name: str, meta: dict[str, Any]) -> None:
         for hook in runner.hooks:
             if isinstance(hook, DeferredRuntimeInfoHook):
-                hook.hand_over(runner)
+                hook.flush(runner)
         previous = runner.message_hub.get_info('last_ckpt')
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)

@@ -4,8 +4,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
-from ...models.utils import unwrapped
 from ...transfer.initial_weights import Source, find_sources, load_source
+from ...utils.distributed import unwrapped
 
 
 @HOOKS.register_module()

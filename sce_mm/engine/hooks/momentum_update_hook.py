@@ -11,10 +11,12 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from ...datasets.samplers import count_images
 from ...models import SCE
-from ...models.utils import unwrapped
-from ..schedulers.schedules import Schedule, build_schedule, check_phases
-from ..schedulers.steps import (
+from ...utils.distributed import unwrapped
+from ..schedulers.schedules import (
+    Schedule,
     accumulation,
+    build_schedule,
+    check_phases,
     current_step,
     steps_per_epoch,
     total_steps,

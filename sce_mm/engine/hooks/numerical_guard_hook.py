@@ -11,7 +11,7 @@ from mmpretrain.registry import HOOKS
 from torch import Tensor, nn
 
 from ...checkpoints.durable_files import WriteError, write_durably
-from ...models.utils import unwrapped
+from ...utils.distributed import unwrapped
 from ...utils.random_state import get_random_state
 from ..non_finite import NonFiniteError, all_finite, first_non_finite
 

@@ -10,13 +10,13 @@ from mmpretrain.registry import HOOKS
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from ...models.utils import unwrapped
 from ...transfer import (
     check_pixels,
     extract_backbone,
     load_backbone,
     read_checkpoint,
 )
+from ...utils.distributed import unwrapped
 
 
 @HOOKS.register_module()

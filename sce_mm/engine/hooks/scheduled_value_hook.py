@@ -8,9 +8,15 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import nn
 
-from ...models.utils import unwrapped
-from ..schedulers.schedules import Schedule, build_schedule, check_phases
-from ..schedulers.steps import current_step, steps_per_epoch, total_steps
+from ...utils.distributed import unwrapped
+from ..schedulers.schedules import (
+    Schedule,
+    build_schedule,
+    check_phases,
+    current_step,
+    steps_per_epoch,
+    total_steps,
+)
 
 
 @HOOKS.register_module()

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ...checkpoints.errors import CheckpointError
 from ...checkpoints.reading import meta_of, read_checkpoint
-from ...models.utils import unwrapped
 from ...transfer.backbone import FORMAT, extract_backbone
 from ...transfer.verify.loaded_tensors import EXPECTED_MISSING, parts_that_load
 from ...transfer.verify.problems import (
@@ -20,6 +19,7 @@ from ...transfer.verify.problems import (
     rate_problems,
 )
 from ...transfer.verify.verify import Rules, misfits, path_of, verify
+from ...utils.distributed import unwrapped
 
 
 @HOOKS.register_module()

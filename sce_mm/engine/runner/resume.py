@@ -11,7 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ...checkpoints.compare import compare
 from ...checkpoints.errors import CheckpointError
-from ...models.utils import unwrapped
+from ...utils.distributed import unwrapped
 from ..schedulers.warmup_cosine import WarmupCosineLR
 from .loops import ResumableTrainLoop
 from .run_state import KEY, Layout, layout_of
@@ -156,7 +156,7 @@ def _move_schedulers(
             state['_global_step'] = iteration + 1
 
 
-def enter_longer_schedules(runner: Runner) -> str:
+def extend_schedules(runner: Runner) -> str:
     """Set the rate that the schedules of an extended run have here.
 
     Returns:
@@ -174,7 +174,7 @@ def enter_longer_schedules(runner: Runner) -> str:
                 'value from the previous one and cannot be extended. Use '
                 'WarmupCosineLR, or begin a new run with --init-from'
             )
-        scheduler.enter()
+        scheduler.jump_to(scheduler.last_step)
     after = runner.optim_wrapper.get_lr()['lr'][0]
     return (
         f'going on for a run of {runner.max_epochs} epochs at epoch '

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 
 from ...checkpoints.errors import CheckpointError
 from ...utils.random_state import get_random_state, set_random_state
-from ..schedulers.steps import accumulation
+from ..schedulers.schedules import accumulation
 
 KEY = 'run_state'
 

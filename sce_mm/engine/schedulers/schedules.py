@@ -1,12 +1,19 @@
-"""Schedules: functions of the optimiser step, in closed form.
+"""Schedules of the optimiser step in closed form, and how steps are counted.
 
 A schedule maps the number t of optimiser steps that are done to a value. It
 has no state, so a resumed run reads the value that an uninterrupted one
 would. Over T steps, t runs from 0 to T - 1 and both ends are reached.
+
+With gradient accumulation an optimiser step comes once in several iterations;
+everything that SCE does once a step (momentum average, enqueue, schedules)
+goes by the counts at the end of this module. They follow from the iteration,
+so that nothing has to be saved for a resume.
 """
 
 import math
 from collections.abc import Callable, Sequence
+
+from mmengine.runner import Runner
 
 Schedule = Callable[[int], float]
 
@@ -146,3 +153,23 @@ def _phase(phase: dict, steps: int) -> Schedule:
         return constant(phase['value'])
     make = linear if phase['kind'] == 'linear' else cosine
     return make(phase['start'], phase['end'], steps)
+
+
+def accumulation(runner: Runner) -> int:
+    """Iterations that make one optimiser step."""
+    return runner.optim_wrapper._accumulative_counts
+
+
+def current_step(runner: Runner) -> int:
+    """Optimiser steps done before the one that this iteration is part of."""
+    return runner.iter // accumulation(runner)
+
+
+def total_steps(runner: Runner) -> int:
+    """Optimiser steps of the whole run."""
+    return math.ceil(runner.max_iters / accumulation(runner))
+
+
+def steps_per_epoch(runner: Runner) -> float:
+    """Optimiser steps of an epoch; not whole if accumulation crosses it."""
+    return len(runner.train_dataloader) / accumulation(runner)

@@ -105,8 +105,9 @@ class WarmupCosineLR(_ParamScheduler):
             '_last_value': self._last_value,
         }
 
-    def enter(self) -> None:
-        """Give the optimiser the rate of this position, from any other."""
+    def jump_to(self, last_step: int) -> None:
+        """Give the optimiser the rate of a position, whatever came before."""
+        self.last_step = last_step
         for group, value in zip(
             self.optimizer.param_groups, self._get_value(), strict=True
         ):
