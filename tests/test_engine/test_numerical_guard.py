@@ -11,7 +11,7 @@ from tiny_runner import TinyImages, build_runner
 from torch.utils.data import DataLoader
 
 from sce_mm.engine import NumericalGuardHook
-from sce_mm.engine.non_finite import (
+from sce_mm.engine.hooks.numerical_guard_hook import (
     NonFiniteError,
     all_finite,
     first_non_finite,

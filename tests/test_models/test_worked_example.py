@@ -4,21 +4,16 @@ Computed there in NumPy and, for the variants that it has, with the official
 functions. Rows are normalised; temperatures are 0.1 and 0.07.
 """
 
-import doctest
-from importlib import import_module
-
-import numpy as np
 import pytest
 import reference
 import torch
 
-from sce_mm.models import SCELoss
+from sce_mm import SCELoss, sce_loss
 
 QUERIES = reference.unit([(4, 3, 0), (0, 5, 12)])
 KEYS = reference.unit([(3, 4, 0), (0, 3, 4)])
 QUEUE = reference.unit([(0, 0, 1), (4, -3, 0), (0, -3, 4)])
 OTHER_QUEUE = reference.unit([(1, 0, 0), (0, 1, 0), (0, 0, 1), (2, 2, 1)])
-BOTH = np.concatenate([KEYS, QUEUE])
 
 # Options of the loss, whether there is a queue, whether keys of the batch.
 VARIANTS = {
@@ -142,76 +137,6 @@ def test_symmetric_mean():
     )
 
 
-@pytest.mark.parametrize(
-    ('candidates', 'own', 'zero', 'targets', 'predictions'),
-    [
-        (
-            QUEUE,
-            None,
-            True,
-            [
-                (0.666608, 0.166608, 0.166608, 0.000175),
-                (0.500005, 0.499698, 0.000000, 0.000297),
-            ],
-            [
-                (0.998818, 0.000068, 0.001112, 0.000002),
-                (0.609675, 0.384286, 0.000004, 0.006035),
-            ],
-        ),
-        (
-            QUEUE,
-            None,
-            False,
-            [
-                (0.5, 0.249869, 0.249869, 0.000263),
-                (0.5, 0.499703, 0.000000, 0.000297),
-            ],
-            None,
-        ),
-        (
-            BOTH,
-            (0, 1),
-            False,
-            # The column of the image itself comes first.
-            [
-                (0.5, 0.498950, 0.000525, 0.000525, 0.000001),
-                (0.5, 0.005116, 0.494591, 0.000000, 0.000294),
-            ],
-            [
-                (0.996351, 0.002470, 0.000067, 0.001110, 0.000002),
-                (0.609178, 0.000816, 0.383973, 0.000004, 0.006030),
-            ],
-        ),
-        (KEYS, (0, 1), False, [(0.5, 0.5), (0.5, 0.5)], None),
-    ],
-    ids=VARIANTS,
-)
-def test_targets_and_predictions_of_the_oracle(
-    candidates, own, zero, targets, predictions
-):
-    """The loop oracle, which stands for the equations in other tests."""
-    for i in range(2):
-        target, prediction = reference.target_and_prediction(
-            QUERIES[i],
-            KEYS[i],
-            candidates,
-            own and own[i],
-            0.1,
-            0.07,
-            0.5,
-            zero,
-        )
-        assert target == pytest.approx(targets[i], abs=6e-7)
-        if predictions:
-            assert prediction == pytest.approx(predictions[i], abs=6e-7)
-
-
 def test_the_function_of_one_pair_is_the_module():
-    from sce_mm import sce_loss
-
     rows = (torch.as_tensor(each) for each in (QUERIES, KEYS, QUEUE))
     assert sce_loss(*rows).item() == near(2.414664235)
-    module = import_module('sce_mm.models.losses.sce_loss')
-    result = doctest.testmod(module)
-    assert result.attempted
-    assert not result.failed

@@ -1,4 +1,4 @@
-"""The last and the best validation result of a run, side by side."""
+"""Log the last and the best validation result of a run side by side."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,8 @@ class BestAndLastHook(Hook):
     every validation, with all values, from which a resumed run goes on.
 
     Args:
-        metrics: Names, as the evaluator logs them; larger is better.
+        metrics: Names of metrics, as the evaluator logs them. The largest
+            value is the best.
     """
 
     def __init__(self, metrics: Sequence[str] = ('accuracy/top1',)) -> None:

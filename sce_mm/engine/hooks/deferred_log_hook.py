@@ -1,4 +1,4 @@
-"""Values of the log: of all processes, and fetched only when logged."""
+"""Fetch logged values from the device only when the log is written."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -55,7 +55,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        """Keep the values; hand them over if the log is due."""
+        """Keep the values; flush them if the log is due."""
         outputs = outputs or {}
         show_means(runner.log_processor, outputs)
         for name, value in outputs.items():
@@ -89,10 +89,11 @@ def show_means(processor: LogProcessor, names: Iterable[str]) -> None:
     """Log values as means over the processor's window.
 
     Args:
-        processor: Of the runner. What it was told about a value stays.
-        names: As the model returns them.
+        processor: The processor of the runner. What a config says about a
+            value stays.
+        names: Names of the values that the model returns.
     """
-    told = {cfg['data_src'] for cfg in processor.custom_cfg}
+    configured = {cfg['data_src'] for cfg in processor.custom_cfg}
     processor.custom_cfg += [
         {
             'data_src': name,
@@ -100,5 +101,5 @@ def show_means(processor: LogProcessor, names: Iterable[str]) -> None:
             'window_size': processor.window_size,
         }
         for name in names
-        if name not in told
+        if name not in configured
     ]

@@ -1,5 +1,6 @@
-"""What SCE does once per optimiser step, after it."""
+"""Update the momentum encoder and the queue after each optimiser step."""
 
+import math
 from collections.abc import Sequence, Sized
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from ...datasets.samplers import count_images
 from ...models import SCE
+from ...models.utils.memory_queue import check_queue_length
 from ...utils.distributed import unwrapped
 from ..schedulers.schedules import (
     Schedule,
@@ -79,23 +81,16 @@ class MomentumUpdateHook(Hook):
         if model.queue is None:
             return
         batch = runner.train_dataloader.batch_sampler.batch_size
-        keys = (
-            batch
-            * get_world_size()
-            * accumulation(runner)
-            * model.num_target_views
-        )
-        if keys > model.queue.length:
-            raise ValueError(
-                f'the queue holds {model.queue.length} keys but one step '
-                f'brings {keys} ({batch} images x {get_world_size()} '
-                f'process(es) x {accumulation(runner)} accumulated x '
-                f'{model.num_target_views} target view(s)): set '
-                'model.queue.length to a multiple of that (the paper keeps 8 '
-                'to 16 steps of keys) or use a smaller batch'
-            )
+        factors = {
+            'images': batch,
+            'processes': get_world_size(),
+            'accumulated_batches': accumulation(runner),
+            'target_views': model.num_target_views,
+        }
+        check_queue_length(model.queue.length, **factors)
         images = count_images(runner.train_dataloader.dataset)
         if model.queue.length > images:
+            keys = math.prod(factors.values())
             runner.logger.warning(
                 own_keys_warning(model.queue.length, images, keys)
             )
@@ -119,12 +114,12 @@ class MomentumUpdateHook(Hook):
 
 
 def own_keys_warning(length: int, images: int, keys: int) -> str:
-    """What to say of a queue that is longer than the data set.
+    """The warning about a queue that is longer than the data set.
 
     Args:
-        length: Of the queue.
-        images: Different ones in the data set.
-        keys: Brought by one step.
+        length: Number of keys that the queue holds.
+        images: Number of different images in the data set.
+        keys: Number of keys that one step brings.
     """
     # Half of the images: few meet their own key of the epoch before.
     fits = max(keys, images // 2 // keys * keys)

@@ -1,4 +1,4 @@
-"""Numbers that change over a run, such as lambda and the temperatures."""
+"""Schedule numbers of the model, such as lambda and the temperatures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -88,7 +88,7 @@ class ScheduledValueHook(Hook):
         setattr(owner, name, self._schedule(current_step(runner)))
 
     def _check_range(self, name: str) -> None:
-        """Hold the ends of each phase against what the loss can take."""
+        """Check the ends of each phase against what the loss can take."""
         for phase in self.phases:
             for end in {'value', 'start', 'end'} & set(phase):
                 value = phase[end]

@@ -1,4 +1,4 @@
-"""Fitting a checkpoint to the run that goes on from it.
+"""Fit a checkpoint to the run that resumes from it.
 
 The run may have another number of processes, another batch size or data set,
 or be a longer one; what cannot go on is refused.
@@ -51,7 +51,7 @@ def adopt_run_state(
         extends: Epochs of the finished run that this one goes on from.
 
     Returns:
-        What cannot be identical to an uninterrupted run, in words.
+        Sentences on what cannot be identical to an uninterrupted run.
 
     Raises:
         ValueError: The checkpoint is one of a run of another length, or

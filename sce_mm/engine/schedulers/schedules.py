@@ -64,6 +64,12 @@ def build_schedule(
 ) -> Schedule:
     """Schedule from a config.
 
+    >>> warm_up = dict(kind='linear', start=1.0, end=0.5, steps=3)
+    >>> then = dict(kind='constant', value=0.5)
+    >>> schedule = build_schedule([warm_up, then], 5, steps_per_epoch=5)
+    >>> [schedule(t) for t in range(5)]
+    [1.0, 0.75, 0.5, 0.5, 0.5]
+
     Args:
         phases: One phase or several in turn, each a dict with ``kind``
             (``'constant'``, ``'linear'`` or ``'cosine'``), ``value`` or

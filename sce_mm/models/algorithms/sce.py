@@ -44,9 +44,9 @@ class SCE(BaseSelfSupervisor):
             so that a pair cannot be told by its statistics: shuffled over
             the processes if there are several (MoCo), else in S groups. Not
             for SyncBN. None, as in the symmetric recipes, for neither.
-        channels_last: Keep convolution weights and with them all images and
-            feature maps in the memory layout in which processors and GPUs
-            convolve fastest. Values are the same up to rounding.
+        channels_last: Keep convolution weights, images and feature maps in
+            the memory layout in which processors and GPUs convolve fastest.
+            Values are the same up to rounding.
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialisation config.
         momentum: Not an option here: ``MomentumUpdateHook`` has it.
@@ -73,10 +73,10 @@ class SCE(BaseSelfSupervisor):
     ) -> None:
         if momentum is not None:
             raise ValueError(
-                f'momentum={momentum} is not an option of the model: give it '
-                'to the hook, custom_hooks=[dict(type='
-                "'MomentumUpdateHook', momentum=...)]. There it is the weight "
-                'of the online parameters: for a decay of 0.99 write 0.01'
+                f'momentum={momentum} is not an option of the model: set '
+                'default_hooks.momentum_update.momentum of the '
+                'MomentumUpdateHook. It is the weight of the online '
+                'parameters: for a decay of 0.99 write 0.01'
             )
         super().__init__(
             backbone=backbone,
@@ -212,7 +212,7 @@ class SCE(BaseSelfSupervisor):
                 'optimiser step: set default_hooks.momentum_update to '
                 "dict(type='MomentumUpdateHook'), or call "
                 'model.after_optimizer_step(momentum) '
-                'after optimizer.step() in a loop of your own'
+                'after optimizer.step() in a custom loop'
             )
 
 

@@ -1,4 +1,4 @@
-"""The target branch: an exponential moving average of the online one."""
+"""The momentum encoder: an exponential moving average of the online one."""
 
 from collections.abc import Iterable
 from copy import deepcopy
@@ -64,10 +64,10 @@ class MomentumEncoder(nn.Module):
         return self._encode_shuffled(images)
 
     def check_batches(self, sizes: Iterable[int]) -> None:
-        """See that batch norm is as asked for and can take such batches.
+        """Check that batch norm is as asked for and can take such batches.
 
         Args:
-            sizes: Numbers of images of a batch of this process.
+            sizes: Numbers of images that a batch of this process may have.
 
         Raises:
             ValueError: A batch does not split, or SyncBN was put in since.

@@ -1,4 +1,4 @@
-"""Whether the parts of a model are as wide as the parts before them."""
+"""Check that each part of a model is as wide as the part before it."""
 
 from itertools import chain
 
