@@ -62,11 +62,7 @@ PREDICTOR = mlp(8, 12, last_bias=False)
 # What differs from SPEC, and, under model, from MODEL.
 CASES = {
     'lambda 0': {'model': {'coeff': 0.0}},
-    'lambda 1, symmetric': {
-        'model': {'coeff': 1.0, 'sym': True},
-        'projector': DEEP,
-        'predictor': PREDICTOR,
-    },
+    'lambda 1': {'model': {'coeff': 1.0}},
     'in-batch keys, symmetric': {
         'model': {'use_keys': True, 'sym': True, 'temp': 0.2},
         'predictor': PREDICTOR,
@@ -89,13 +85,6 @@ CASES = {
         'steps_per_epoch': 7,
         'batch': 4,
     },
-    'nesterov': {
-        'optim': {
-            'name': 'sgd',
-            'initial_lr': 0.05,
-            'params': SGD | {'nesterov': True},
-        },
-    },
     'rising schedules': {
         # Their linear schedule runs backwards when it should rise.
         'model': {
@@ -115,7 +104,6 @@ CASES = {
         'projector': mlp(32, 12, norm=None, bias=True),
         'predictor': mlp(8, 12, norm=None, bias=True),
     },
-    'one layer': {'projector': mlp(32)},
     'norm with affine last': {
         'projector': mlp(32, 12, last_norm=True, last_affine=True),
         'predictor': mlp(8, 12, last_norm=True),

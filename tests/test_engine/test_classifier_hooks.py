@@ -174,14 +174,6 @@ def test_weights_that_do_not_fit_stop_the_run_before_it_starts(
     assert not hasattr(watch, 'initial')
 
 
-def test_a_checkpoint_must_be_there_and_be_named(tmp_path):
-    with pytest.raises(ValueError, match='name the checkpoint, with --pretr'):
-        PretrainedBackboneHook('')
-    hook = PretrainedBackboneHook(str(tmp_path / 'nowhere.pth'))
-    with pytest.raises(FileNotFoundError, match=r'no .*nowhere\.pth'):
-        build_runner(tmp_path, [hook]).train()
-
-
 def test_a_backbone_that_would_learn_is_refused(tmp_path, checkpoint):
     hook = PretrainedBackboneHook(str(checkpoint), frozen=True)
     runner = build_runner(tmp_path, [hook], backbone=dict(frozen_stages=3))

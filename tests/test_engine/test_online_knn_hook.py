@@ -174,19 +174,3 @@ def test_a_resumed_run_goes_on_with_the_history(tmp_path: Path):
     history, _ = resumed.message_hub.get_scalar('knn_top1_k5').data
     assert len(history) == 2
     assert saved_scalars(resumed)[-1]['step'] == 3
-
-
-@pytest.mark.integration
-def test_a_loaded_model_is_evaluated_without_training(tmp_path: Path):
-    trained = build_runner(tmp_path, hook_config())
-    trained.train()
-    (*_, last) = saved_scalars(trained)
-    last.pop('step')
-
-    runner = build_runner(
-        tmp_path, hook_config(), load_from=str(tmp_path / 'epoch_3.pth')
-    )
-    runner.load_or_resume()
-    (hook,) = [h for h in runner.hooks if isinstance(h, OnlineKNNHook)]
-
-    assert hook.evaluate(runner) == last

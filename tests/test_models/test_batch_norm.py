@@ -93,7 +93,7 @@ def test_a_ragged_batch_is_refused_in_training_only():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'shuffle_bn': True}, 'shuffle_bn takes simulated_devices'),
+        ({'shuffle_bn': {'devices': 8}}, 'shuffle_bn takes simulated_dev'),
         ({'shuffle_bn': {'simulated_devices': 1}}, 'at least 2 .*got 1'),
         (
             {'backbone': {'type': 'TinyConvNet', 'norm': nn.SyncBatchNorm}},

@@ -10,14 +10,6 @@ from tiny import build, sce_config, views
 from tiny_runner import build_runner
 
 
-def test_the_watch_sees_reads():
-    with Watch() as watch:
-        torch.ones(()).item()
-        bool(torch.ones(()))
-        torch.ones(3).nonzero()
-    assert len(watch.reads) == 3
-
-
 @pytest.mark.parametrize(
     'optimizer',
     [
@@ -101,23 +93,3 @@ def test_every_line_of_the_log_adds_up(tmp_path):
     for name in ('contrastive', 'target_entropy', 'neighbours', 'coeff'):
         values = runner.message_hub.get_scalar(f'train/{name}').data[0][:20]
         assert lines[-1][name] == pytest.approx(values[-10:].mean())
-
-
-@pytest.mark.integration
-def test_what_a_config_says_of_the_log_stays(tmp_path):
-    last = {'data_src': 'coeff', 'method_name': 'current'}
-    runner, _ = build_runner(
-        tmp_path,
-        log_processor={'custom_cfg': [last], 'window_size': 3},
-        default_hooks={
-            'runtime_info': {'type': 'DeferredRuntimeInfoHook'},
-            'logger': {'type': 'LoggerHook', 'interval': 3},
-            'checkpoint': None,
-        },
-    )
-    runner.train()
-    found = {
-        cfg.pop('data_src'): cfg for cfg in runner.log_processor.custom_cfg
-    }
-    assert found.pop('coeff') == {'method_name': 'current'}
-    assert found['relational'] == {'method_name': 'mean', 'window_size': 3}

@@ -208,13 +208,3 @@ def test_half_of_it_is_refused(folder, tmp_path):
         match=r"deferred: .*collate_fn.type='pseudo_collate', got 'default",
     ):
         check_sense(config(folder, tmp_path, **{key: 'default_collate'}))
-
-
-def test_a_config_without_such_views_is_refused(folder, tmp_path):
-    cfg = config(folder, tmp_path)
-    cfg.model.data_preprocessor.type = 'TwoNormDataPreprocessor'
-    with pytest.raises(ValueError, match='has 1 SCEViews and TwoNorm'):
-        set_device_views(cfg)
-    cfg.train_dataloader.dataset.pipeline.pop(1)
-    with pytest.raises(ValueError, match='has 0 SCEViews'):
-        set_device_views(cfg)

@@ -42,44 +42,26 @@ def near(value):
     return pytest.approx(value, abs=6e-10)
 
 
-@pytest.mark.parametrize(
-    ('variant', 'at_zero', 'at_half', 'at_one', 'each_at_half'),
-    [
-        (
-            'zero logit',
-            3.214694586,
-            1.731350202,
-            0.248005818,
-            (2.735871315, 0.726829089),
-        ),
-        (
-            'queue',
-            4.581322651,
-            2.414664235,
-            0.248005818,
-            (4.102496858, 0.726831612),
-        ),
-        (
-            'batch and queue',
-            3.515434565,
-            1.882542479,
-            0.249650393,
-            (3.005968745, 0.759116213),
-        ),
-        (
-            'batch',
-            6.309599502,
-            3.155753348,
-            0.001907194,
-            (3.002475685, 3.309031011),
-        ),
-    ],
-)
-def test_losses(variant, at_zero, at_half, at_one, each_at_half):
-    assert loss_of(variant, coeff=0.0) == near(at_zero)
-    assert loss_of(variant, coeff=0.5) == near(at_half)
-    assert loss_of(variant, coeff=1.0) == near(at_one)
-    for row, value in enumerate(each_at_half):
+# At a lambda of 0, 0.5 and 1, and of each row at 0.5.
+LOSSES = {
+    'zero logit': (3.214694586, 1.731350202, 0.248005818),
+    'queue': (4.581322651, 2.414664235, 0.248005818),
+    'batch and queue': (3.515434565, 1.882542479, 0.249650393),
+    'batch': (6.309599502, 3.155753348, 0.001907194),
+}
+ROWS = {
+    'zero logit': (2.735871315, 0.726829089),
+    'queue': (4.102496858, 0.726831612),
+    'batch and queue': (3.005968745, 0.759116213),
+    'batch': (3.002475685, 3.309031011),
+}
+
+
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_losses(variant):
+    for coeff, value in zip((0.0, 0.5, 1.0), LOSSES[variant], strict=True):
+        assert loss_of(variant, coeff=coeff) == near(value)
+    for row, value in enumerate(ROWS[variant]):
         assert loss_of(variant, slice(row, row + 1)) == near(value)
 
 
@@ -97,28 +79,18 @@ def test_near_neighbours_hide_the_zero_logit(variant, expected):
 
 
 @pytest.mark.parametrize(
-    ('variant', 'terms', 'at_half'),
+    ('variant', 'terms'),
     [
-        ('queue', (0.248005818, 0.740642292, 3.840680360), 2.414664235),
-        (
-            'batch and queue',
-            (0.249650393, 0.238997436, 3.276437130),
-            1.882542479,
-        ),
+        ('queue', (0.248005818, 0.740642292, 3.840680360)),
+        ('batch and queue', (0.249650393, 0.238997436, 3.276437130)),
     ],
 )
-def test_decomposition(variant, terms, at_half):
+def test_decomposition(variant, terms):
     for index, value in enumerate(terms):
         weights = [float(index == i) for i in range(3)]
-        got = loss_of(
-            variant,
-            coeff=weights[0],
-            relation_weight=weights[1],
-            ceiling_weight=weights[2],
-        )
-        assert got == near(value)
-    # The second one alone is the loss of ReSSL.
-    assert sum(terms) / 2 == pytest.approx(at_half, abs=1e-9)
+        names = ('coeff', 'relation_weight', 'ceiling_weight')
+        options = dict(zip(names, weights, strict=True))
+        assert loss_of(variant, **options) == near(value)
 
 
 def test_symmetric_mean():

@@ -80,13 +80,7 @@ class CollapseMonitorHook(Hook):
         self.stop = stop
         self._in_a_row: dict[str, int] = {}
 
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
-    ) -> None:
+    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Look, warn, stop."""
         if not self.every_n_train_iters(runner, self.interval):
             return

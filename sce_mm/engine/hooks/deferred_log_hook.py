@@ -15,11 +15,10 @@ from torch import Tensor
 class DeferredRuntimeInfoHook(RuntimeInfoHook):
     """mmengine's hook, without a wait for the device at every iteration.
 
-    mmengine turns each value that the model returns into a Python number as
-    soon as it comes; on a GPU every one of them waits for the whole step. Here
-    the values stay on the device until the ``LoggerHook`` is about to read
-    them, or the epoch ends, and come over in one copy. Between these points
-    ``message_hub`` does not have them yet.
+    mmengine turns each value that the model returns into a Python number at
+    once; on a GPU every one of them waits for the whole step. Here the values
+    stay on the device until the ``LoggerHook`` reads them or the epoch ends.
+    Before that ``message_hub`` does not have them.
 
     Each value in the log is the mean over the window of the log processor.
     mmengine takes that of the loss alone and shows the rest as of the last

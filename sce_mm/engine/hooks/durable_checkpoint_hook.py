@@ -129,9 +129,7 @@ class DurableCheckpointHook(CheckpointHook):
         if self._resumed is not None:
             restore_random_state(self._resumed)
             layout = self._resumed.get(KEY, {}).get('layout', {})
-            if self.extends is not None and (
-                layout.get('max_epochs') == self.extends
-            ):
+            if layout and layout['max_epochs'] == self.extends:
                 runner.logger.warning(extend_schedules(runner))
             self._resumed = None
 
@@ -141,13 +139,7 @@ class DurableCheckpointHook(CheckpointHook):
         if self._lock is not None:
             self._lock.close()
 
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Any = None,
-    ) -> None:
+    def after_train_iter(self, runner: Runner, *args: Any, **kw: Any) -> None:
         """Save every few iterations, or what is overdue."""
         if self._overdue and runner.optim_wrapper.should_update():
             self._overdue = False
@@ -156,7 +148,7 @@ class DurableCheckpointHook(CheckpointHook):
                 runner, step, _position_within_epoch(runner)
             )
         else:
-            super().after_train_iter(runner, batch_idx, data_batch, outputs)
+            super().after_train_iter(runner, *args, **kw)
 
     def before_save_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
@@ -193,7 +185,7 @@ class DurableCheckpointHook(CheckpointHook):
         """Write, then point to it, then remove what is outdated."""
         hub = runner.message_hub
         stopped = hub.pop_info('stopped_ckpt')
-        outdated = [] if stopped is None else [stopped]
+        outdated = [stopped] if stopped else []
         if self.max_keep_ckpts > 0:
             ids = [i for i in self.keep_ckpt_ids if i != step] + [step]
             # The file names those due for removal too: a run that is killed
@@ -236,12 +228,9 @@ class DurableCheckpointHook(CheckpointHook):
                     str(self.last_ckpt).encode(),
                 )
         except WriteError as error:
-            last = 'There is no checkpoint yet'
-            if previous is not None:
-                last = f'The last good checkpoint is {previous}'
             raise WriteError(
-                f'{error}. {last}: free space or set '
-                'default_hooks.checkpoint.out_dir, then --resume'
+                f'{error}. The last good checkpoint is {previous}: free space '
+                'or set default_hooks.checkpoint.out_dir, then --resume'
             ) from error
         finally:
             self._run_state = None

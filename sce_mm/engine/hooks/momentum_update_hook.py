@@ -15,6 +15,7 @@ from ...models import SCE
 from ...models.utils.memory_queue import check_queue_length
 from ...utils.distributed import unwrapped
 from ..schedulers.schedules import (
+    ENDS,
     Schedule,
     accumulation,
     build_schedule,
@@ -22,11 +23,6 @@ from ..schedulers.schedules import (
     current_step,
     steps_per_epoch,
     total_steps,
-)
-
-CONVENTION = (
-    'momentum is the weight of the online parameters, the small number, as '
-    'everywhere in mmengine: for a decay of 0.99 write 0.01'
 )
 
 
@@ -58,11 +54,13 @@ class MomentumUpdateHook(Hook):
             momentum = {'kind': 'constant', 'value': momentum}
         phases = check_phases(momentum)
         for phase in phases:
-            for name in ('value', 'start', 'end'):
-                if name in phase and not 0 <= phase[name] <= 0.5:
+            for value in (phase[end] for end in ENDS if end in phase):
+                if not 0 <= value <= 0.5:
                     raise ValueError(
-                        f'momentum must be in [0, 0.5], got {phase[name]}: '
-                        f'{CONVENTION}'
+                        f'momentum must be in [0, 0.5], got {value}: momentum '
+                        'is the weight of the online parameters, the small '
+                        'number, as everywhere in mmengine: for a decay of '
+                        '0.99 write 0.01'
                     )
         self.phases = phases
         self._schedule: Schedule | None = None
@@ -97,13 +95,7 @@ class MomentumUpdateHook(Hook):
         # The rows not yet written are random: the same on every process.
         broadcast(model.queue.features, src=0)
 
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
-    ) -> None:
+    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Update the momentum branch if an optimiser step was just made."""
         if not runner.optim_wrapper.should_update():
             return
@@ -123,12 +115,9 @@ def own_keys_warning(length: int, images: int, keys: int) -> str:
     """
     # Half of the images: few meet their own key of the epoch before.
     fits = max(keys, images // 2 // keys * keys)
-    advice = (
-        f'model.queue.length={fits}'
-        if fits <= images
-        else 'model.queue=None model.head.in_batch_keys=True (the other '
-        'images of the batch instead)'
-    )
+    advice = f'model.queue.length={fits}'
+    if fits > images:
+        advice = 'model.queue=None model.head.in_batch_keys=True'
     return (
         f'the queue holds {length} keys of {images} images, '
         f'{length / images:.3g} of each, so that the target of an image lies '

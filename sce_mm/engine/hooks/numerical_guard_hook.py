@@ -78,13 +78,7 @@ class NumericalGuardHook(Hook):
         """Keep the batches of the step that is being computed."""
         self._batches.append(data_batch)
 
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
-    ) -> None:
+    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Count what a scaler skipped; begin with the next step."""
         if not runner.optim_wrapper.should_update():
             return

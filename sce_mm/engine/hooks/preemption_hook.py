@@ -47,11 +47,11 @@ class PreemptionHook(Hook):
     priority = 'LOWEST'
 
     def __init__(self, signals: Sequence[str] = ('SIGTERM', 'SIGINT')) -> None:
-        names = {s.name for s in signal.Signals}
-        if unknown := set(signals) - names:
+        names = [s.name for s in signal.Signals]
+        if not set(names).issuperset(signals):
             raise ValueError(
-                f'PreemptionHook: no signals {sorted(unknown)}; known are '
-                f'{", ".join(sorted(names))}'
+                f'PreemptionHook: signals must be some of {", ".join(names)}; '
+                f'got {signals}'
             )
         self.signals = [signal.Signals[name] for name in signals]
         self._received: str | None = None
@@ -70,13 +70,7 @@ class PreemptionHook(Hook):
         loader = runner.train_dataloader
         loader.worker_init_fn = ShieldedWorker(loader.worker_init_fn)
 
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
-    ) -> None:
+    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Stop if any process got a signal, and the run is not at its end.
 
         Raises:

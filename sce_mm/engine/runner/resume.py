@@ -57,7 +57,12 @@ def adopt_run_state(
         ValueError: The checkpoint is one of a run of another length, or
             lies within an epoch and this loop cannot begin there.
     """
-    _take_over_seed(runner, checkpoint['meta'].get('seed'))
+    # mmengine takes over the seed of that run, but not for a sampler that
+    # had the seed of this run and none of its own.
+    seed = checkpoint['meta'].get('seed')
+    sampler = runner.train_dataloader.sampler
+    if seed is not None and getattr(sampler, 'seed', None) == runner.seed:
+        sampler.seed = seed
     state = checkpoint.get(KEY)
     if state is None:
         return [
@@ -84,7 +89,7 @@ def adopt_run_state(
         and value != getattr(old, name)
     ]
     if changes:
-        notes.append(_moved(runner, checkpoint, old, new, changes))
+        notes.append(_move_position(runner, checkpoint, old, new, changes))
     meta = checkpoint['meta']
     within = meta['iter'] - meta['epoch'] * new.epoch_length
     loop = runner.train_loop
@@ -102,17 +107,7 @@ def adopt_run_state(
     return notes
 
 
-def _take_over_seed(runner: Runner, seed: int | None) -> None:
-    """Give the sampler the seed of that run; mmengine gives it to the rest.
-
-    Only if it had the seed of this run and none of its own.
-    """
-    sampler = runner.train_dataloader.sampler
-    if seed is not None and getattr(sampler, 'seed', None) == runner.seed:
-        sampler.seed = seed
-
-
-def _moved(
+def _move_position(
     runner: Runner,
     checkpoint: dict[str, Any],
     old: Layout,
@@ -132,7 +127,14 @@ def _moved(
         meta['epoch'] = min(
             max(epoch, meta['iter'] // new.epoch_length), new.max_epochs
         )
-        _move_schedulers(runner, checkpoint, meta['iter'])
+        for scheduler, state in zip(
+            runner.param_schedulers or [],
+            checkpoint.get('param_schedulers', []),
+            strict=False,
+        ):
+            if not scheduler.by_epoch:
+                state['last_step'] = meta['iter']
+                state['_global_step'] = meta['iter'] + 1
     return (
         f'the run changed ({", ".join(changes)}) and goes on at epoch '
         f'{meta["epoch"]}, iteration {meta["iter"]}. It cannot be identical '
@@ -141,19 +143,6 @@ def _moved(
         'processes, the random generators. The learning rate stays that of '
         'the checkpoint'
     )
-
-
-def _move_schedulers(
-    runner: Runner, checkpoint: dict[str, Any], iteration: int
-) -> None:
-    for scheduler, state in zip(
-        runner.param_schedulers or [],
-        checkpoint.get('param_schedulers', []),
-        strict=False,
-    ):
-        if not scheduler.by_epoch:
-            state['last_step'] = iteration
-            state['_global_step'] = iteration + 1
 
 
 def extend_schedules(runner: Runner) -> str:

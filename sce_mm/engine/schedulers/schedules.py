@@ -73,8 +73,8 @@ def build_schedule(
     Args:
         phases: One phase or several in turn, each a dict with ``kind``
             (``'constant'``, ``'linear'`` or ``'cosine'``), ``value`` or
-            ``start`` and ``end``, and, except for the last one, which takes
-            what is left of the run, ``epochs`` or ``steps``.
+            ``start`` and ``end``, and ``epochs`` or ``steps``. Without these
+            the last phase takes what is left of the run.
         total_steps: Optimiser steps of the whole run.
         steps_per_epoch: Optimiser steps of an epoch, not always whole.
 
@@ -96,10 +96,12 @@ def build_schedule(
     )
 
 
-_NUMBERS = {
-    'constant': ('value',),
-    'linear': ('start', 'end'),
-    'cosine': ('start', 'end'),
+# What a phase gives the value of, and for how long.
+ENDS = ('value', 'start', 'end')
+_KINDS: dict[str, tuple[Callable[..., Schedule], tuple[str, ...]]] = {
+    'constant': (constant, ('value',)),
+    'linear': (linear, ('start', 'end')),
+    'cosine': (cosine, ('start', 'end')),
 }
 _LENGTHS = {'epochs', 'steps'}
 
@@ -127,24 +129,22 @@ def check_phases(phases: dict | Sequence[dict]) -> list[dict]:
 
 def _check_phase(phase: dict) -> None:
     kind = phase.get('kind')
-    if kind not in _NUMBERS:
+    if kind not in _KINDS:
         raise ValueError(
-            f'kind must be one of {sorted(_NUMBERS)}, got {kind!r} in {phase}'
+            f'kind must be one of {sorted(_KINDS)}, got {kind!r} in {phase}'
         )
+    _, ends = _KINDS[kind]
     length = set(phase) & _LENGTHS
-    if set(phase) - {'kind'} - length != set(_NUMBERS[kind]):
+    if set(phase) - {'kind'} - length != set(ends) or len(length) > 1:
         raise ValueError(
-            f'a {kind} phase takes {", ".join(_NUMBERS[kind])} and epochs or '
-            f'steps; got {phase}'
+            f'a {kind} phase takes {", ".join(ends)} and epochs or '
+            f'steps, not both; got {phase}'
         )
-    if len(length) > 1:
-        raise ValueError(f'give epochs or steps, not both: {phase}')
     for name in set(phase) - {'kind'}:
-        value = phase[name]
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if type(phase[name]) not in (int, float):
             raise ValueError(f'{name} must be a number: {phase}')
-    if any(phase[name] <= 0 for name in length):
-        raise ValueError(f'epochs or steps must be positive: {phase}')
+        if name in length and phase[name] <= 0:
+            raise ValueError(f'epochs or steps must be positive: {phase}')
 
 
 def _length(phase: dict, steps_per_epoch: float) -> int:
@@ -155,10 +155,11 @@ def _length(phase: dict, steps_per_epoch: float) -> int:
 
 
 def _phase(phase: dict, steps: int) -> Schedule:
-    if phase['kind'] == 'constant':
-        return constant(phase['value'])
-    make = linear if phase['kind'] == 'linear' else cosine
-    return make(phase['start'], phase['end'], steps)
+    values = {end: phase[end] for end in ENDS if end in phase}
+    if 'value' not in values:
+        values['steps'] = steps
+    make, _ = _KINDS[phase['kind']]
+    return make(**values)
 
 
 def accumulation(runner: Runner) -> int:

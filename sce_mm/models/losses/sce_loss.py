@@ -67,13 +67,18 @@ class SCELoss(nn.Module):
         chunk_size: ChunkSize = 'auto',
     ) -> None:
         super().__init__()
-        for name, value in (
-            ('temperature', temperature),
-            ('target_temperature', target_temperature),
-        ):
-            if not value > 0:
+        self.temperature = temperature
+        self.target_temperature = target_temperature
+        self.coeff = coeff
+        self.relation_weight = relation_weight
+        self.ceiling_weight = ceiling_weight
+        self.official_zero_logit = official_zero_logit
+        self.chunk_size = chunk_size
+        self._rows_seen = False
+        for name in ('temperature', 'target_temperature'):
+            if not getattr(self, name) > 0:
                 raise ValueError(
-                    f'{name} must be positive, got {value}; '
+                    f'{name} must be positive, got {getattr(self, name)}; '
                     'the paper uses 0.1 online and 0.05 to 0.07 for the target'
                 )
         if not 0 <= coeff <= 1:
@@ -81,14 +86,13 @@ class SCELoss(nn.Module):
                 f'coeff must be in [0, 1], got {coeff}: it is the share of '
                 'the target that lies on the positive (the paper uses 0.5)'
             )
-        for name, weight in (
-            ('relation_weight', relation_weight),
-            ('ceiling_weight', ceiling_weight),
-        ):
-            if weight is not None and weight < 0:
-                raise ValueError(f'{name} must not be negative, got {weight}')
-        weighted = relation_weight is not None or ceiling_weight is not None
-        if official_zero_logit and weighted:
+        weights = [relation_weight, ceiling_weight]
+        if any(weight is not None and weight < 0 for weight in weights):
+            raise ValueError(
+                'relation_weight and ceiling_weight must not be negative, got '
+                f'{weights}'
+            )
+        if official_zero_logit and weights != [None, None]:
             raise ValueError(
                 'official_zero_logit defines only the plain loss: leave '
                 'relation_weight and ceiling_weight at None'
@@ -100,22 +104,6 @@ class SCELoss(nn.Module):
                 "chunk_size must be 'auto', a positive number of candidates, "
                 f'or None for the plain form, got {chunk_size!r}'
             )
-        self.temperature = temperature
-        self.target_temperature = target_temperature
-        self.coeff = coeff
-        self.relation_weight = relation_weight
-        self.ceiling_weight = ceiling_weight
-        self.official_zero_logit = official_zero_logit
-        self.chunk_size = chunk_size
-        self._rows_seen = False
-
-    def extra_repr(self) -> str:
-        """Numbers of the loss as they are now."""
-        return ', '.join(
-            f'{name}={value!r}'
-            for name, value in vars(self).items()
-            if not name.startswith('_') and name != 'training'
-        )
 
     # Compiled code is made for one value of each number that a schedule moves,
     # and for one count of chunks; under torch.compile the loss runs as it is.

@@ -33,7 +33,7 @@ def check_divisible(batch: int, groups: int) -> None:
 
 
 class SplitBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm as ``groups`` devices with a share of the batch each do it.
+    """Batch norm of a batch in groups, as on several devices.
 
     Sample n belongs to group n mod S and is normalised with the statistics of
     its group. The running statistics are the means of those of the groups. In

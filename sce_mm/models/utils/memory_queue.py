@@ -79,10 +79,6 @@ class MemoryQueue(nn.Module):
         self.register_buffer('pointer', torch.zeros((), dtype=torch.long))
         self.register_buffer('filled', torch.zeros((), dtype=torch.long))
 
-    def extra_repr(self) -> str:
-        """Length and width."""
-        return f'length={self.length}, dim={self.features.shape[1]}'
-
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:
         """Write keys ``[M, D]`` behind the newest row.
