@@ -12,13 +12,13 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..analysis.step_timer import SECONDS, StepTimer, hours_text
-from ..engine.schedulers.steps import (
+from ..engine.schedulers.schedules import (
     accumulation,
     steps_per_epoch,
     total_steps,
 )
 from ..engine.schedulers.warmup_cosine import WarmupCosineLR
-from ..models.utils import unwrapped
+from ..utils.distributed import unwrapped
 from .config_edits import without_evaluation
 from .runner import build_runner, require_batches, scale_learning_rate
 

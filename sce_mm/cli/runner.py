@@ -25,7 +25,7 @@ from ..datasets.samplers import SeededSampler, count_images
 from ..engine.hooks import InitialWeightsHook
 from ..engine.runner.cpu_ddp import use_gloo
 from ..models import SCE
-from ..models.utils import unwrapped
+from ..utils.distributed import unwrapped
 from ..utils.errors import UserError
 from ..utils.random_state import preserve_rng
 from .config_edits import (

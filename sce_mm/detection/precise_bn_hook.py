@@ -13,7 +13,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..models.utils import unwrapped
+from ..utils.distributed import unwrapped
 
 
 @HOOKS.register_module()

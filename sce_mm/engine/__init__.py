@@ -1,4 +1,4 @@
-"""Optimisers, schedules, loops and hooks."""
+"""How is a model trained? Loops, hooks, optimisers and schedules."""
 
 from .hooks import (
     BestAndLastHook,

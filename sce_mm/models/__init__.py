@@ -1,4 +1,4 @@
-"""Algorithm, head, loss, queue and momentum encoder."""
+"""What is the method? Algorithm, head, loss, queue and momentum encoder."""
 
 from .algorithms import SCE
 from .heads import SCEHead

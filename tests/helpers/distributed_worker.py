@@ -19,13 +19,12 @@ CASES = {
     'asymmetric': {'num_target_views': 1},
     'symmetric': {'num_target_views': 2},
     'multi-crop': {'num_target_views': 2},
-    'in-batch keys': {'num_target_views': 2, 'in_batch_keys': True},
-    'in-batch keys alone': {'in_batch_keys': True, 'queue_length': None},
-    'in-batch keys, multi-crop': {'in_batch_keys': True},
     'in-batch keys, asymmetric': {
         'num_target_views': 1,
         'in_batch_keys': True,
     },
+    'in-batch keys alone': {'in_batch_keys': True, 'queue_length': None},
+    'in-batch keys, multi-crop': {'in_batch_keys': True},
 }
 COUNTS = {'multi-crop': 4, 'in-batch keys, multi-crop': 3}
 # The last batch of the epoch is smaller.

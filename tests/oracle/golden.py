@@ -2,7 +2,7 @@
 
     python tests/oracle/golden.py
 
-writes the curves anew, after a change that is meant to alter numbers.
+writes the curves again, after a change that is meant to alter numbers.
 """
 
 import json

@@ -1,14 +1,14 @@
-"""Runs that nobody recorded: a second implementation makes them.
+"""Our model reproduces runs that a second implementation makes.
 
-`trace_maker.py` knows the equations and nothing of the package. It
-must first reproduce the recorded runs of the official implementation; what it
-makes then with other settings, our model must reproduce through the tool.
+`trace_maker.py` knows the equations and imports nothing of the package. It
+must first reproduce the recorded runs of the official implementation.
 """
 
 import json
 
 import numpy as np
 import pytest
+import replay_trace
 import torch
 import trace_maker
 
@@ -62,20 +62,10 @@ PREDICTOR = mlp(8, 12, last_bias=False)
 # What differs from SPEC, and, under model, from MODEL.
 CASES = {
     'lambda 0': {'model': {'coeff': 0.0}},
-    'lambda 1, symmetric': {
-        'model': {'coeff': 1.0, 'sym': True},
-        'projector': DEEP,
-        'predictor': PREDICTOR,
-    },
-    'lambda 0, in-batch keys': {'model': {'coeff': 0.0, 'use_keys': True}},
+    'lambda 1': {'model': {'coeff': 1.0}},
     'in-batch keys, symmetric': {
         'model': {'use_keys': True, 'sym': True, 'temp': 0.2},
         'predictor': PREDICTOR,
-    },
-    'in-batch keys without queue': {
-        'model': {'use_keys': True},
-        'queue': None,
-        'batch': 5,
     },
     'in-batch keys without queue, symmetric multi-crop': {
         'model': {'use_keys': True, 'sym': True, 'num_local_crops': 2},
@@ -88,24 +78,12 @@ CASES = {
         'model': {'num_local_crops': 2},
         'sizes': [8, 8, 6, 4],
     },
-    'in-batch keys, multi-crop': {
-        'model': {'use_keys': True, 'sym': True, 'num_local_crops': 1},
-        'sizes': [8, 8, 6],
-        'queue': 60,
-    },
     'lars, cosine momentum': {
         'model': {'scheduler_momentum': 'cosine', 'initial_momentum': 0.6},
         'optim': {'name': 'lars', 'initial_lr': 9.6, 'params': LARS},
         'epochs': 1,
         'steps_per_epoch': 7,
         'batch': 4,
-    },
-    'nesterov': {
-        'optim': {
-            'name': 'sgd',
-            'initial_lr': 0.05,
-            'params': SGD | {'nesterov': True},
-        },
     },
     'rising schedules': {
         # Their linear schedule runs backwards when it should rise.
@@ -122,23 +100,9 @@ CASES = {
         'epochs': 4,
         'steps_per_epoch': 2,
     },
-    'falling schedules without warm-up': {
-        'model': {
-            'warmup_epoch_temp_m': 2,
-            'start_warmup_temp_m': 0.3,
-            'warmup_scheduler_temp_m': 'linear',
-            'scheduler_coeff': 'linear',
-            'final_scheduler_coeff': 0.1,
-            'scheduler_momentum': 'cosine',
-        },
-    },
     'biases and no norm': {
         'projector': mlp(32, 12, norm=None, bias=True),
         'predictor': mlp(8, 12, norm=None, bias=True),
-    },
-    'one layer': {'projector': mlp(32)},
-    'three layers without norm, uneven': {
-        'projector': mlp(32, 12, 10, norm=None, bias=True, last_bias=False)
     },
     'norm with affine last': {
         'projector': mlp(32, 12, last_norm=True, last_affine=True),
@@ -149,14 +113,11 @@ CASES = {
 
 
 @pytest.fixture
-def replay(root, monkeypatch):
+def replay():
     """The tool's own function, in double precision."""
-    monkeypatch.syspath_prepend(root / 'tools' / 'analysis_tools')
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
-    from replay_trace import replay
-
-    yield replay
+    yield replay_trace.replay
     torch.set_default_dtype(before)
 
 
@@ -174,14 +135,13 @@ def test_the_maker_reproduces_the_official_runs(root, name):
         )
 
 
-@pytest.mark.parametrize('seed', [1, 20])
-def test_the_tool_reproduces_other_seeds_of_the_official_settings(
-    replay, root, tmp_path, seed
+def test_the_tool_reproduces_another_seed_of_the_official_settings(
+    replay, root, tmp_path
 ):
     source = root / 'tests' / 'oracle' / 'traces' / 'symmetric.npz'
     with np.load(source) as file:
         spec = json.loads(str(file['spec']))
-    np.savez(tmp_path / 'x.npz', **trace_maker.make_trace(spec, seed))
+    np.savez(tmp_path / 'x.npz', **trace_maker.make_trace(spec, seed=20))
     assert max(replay(tmp_path / 'x.npz').values()) < 1e-9
 
 

@@ -1,28 +1,24 @@
 """Every recorded number of the official implementation is ours too."""
 
 import json
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+import replay_trace
 import torch
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def tool(root, monkeypatch, capsys):
+def tool(monkeypatch, capsys):
     """Run the tool's main in this process: status, stdout, stderr."""
-    monkeypatch.syspath_prepend(root / 'tools' / 'analysis_tools')
     before = torch.get_default_dtype()
 
     def run(*traces):
-        from replay_trace import main
-
         monkeypatch.setattr(sys, 'argv', ['replay', *map(str, traces)])
-        status = main()
-        return status, *capsys.readouterr()
+        return replay_trace.main(), *capsys.readouterr()
 
     yield run
     torch.set_default_dtype(before)
@@ -45,18 +41,12 @@ def edited(source, target, **changes):
     return target
 
 
-def test_all_traces_agree_to_nine_digits(root):
+def test_all_traces_agree_to_nine_digits(tool, root):
     traces = sorted((root / 'tests' / 'oracle' / 'traces').glob('*.npz'))
     assert len(traces) == 5
-    program = root / 'tools' / 'analysis_tools' / 'replay_trace.py'
-    result = subprocess.run(
-        [sys.executable, str(program), *map(str, traces)],
-        capture_output=True,
-        text=True,
-        cwd=root,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.count(': ok, largest deviation') == 5
+    status, stdout, stderr = tool(*traces)
+    assert status == 0, stdout + stderr
+    assert stdout.count(': ok, largest deviation') == 5
 
 
 def test_a_deviation_is_found_and_named(tool, root, tmp_path):
@@ -67,18 +57,9 @@ def test_a_deviation_is_found_and_named(tool, root, tmp_path):
         step__loss=lambda a: a['step.loss'] + 1e-7,
     )
     coeff = edited(source, tmp_path / 'coeff.npz', model={'coeff': 0.501})
-    weights = edited(
-        source,
-        tmp_path / 'weights.npz',
-        **{
-            'final__momentum_trunk__4__weight': lambda a: (
-                a['final.momentum_trunk.4.weight'] * (1 + 1e-6)
-            )
-        },
-    )
-    status, stdout, _ = tool(loss, coeff, weights)
+    status, stdout, _ = tool(loss, coeff)
     assert status == 1
-    assert stdout.count('DIFFERS') == 3
+    assert stdout.count('DIFFERS') == 2
 
 
 def test_what_is_no_trace_is_refused(tool, tmp_path):
@@ -98,33 +79,19 @@ def nothing(arrays):
     [
         # Options of the official model, heads and optimiser.
         ({'model': {'num_splits': 2}}, ['the model', 'num_splits=2', '0']),
-        ({'model': {'shuffle_bn': True}}, ['the model', 'shuffle_bn=True']),
         ({'model': {'temperature': 0.1}}, ['the model', 'temperature=0.1']),
         ({'model': {'scheduler_momentum': 'step'}}, ["schedule 'step'"]),
-        (
-            {'model': {'warmup_epoch_coeff': 9}},
-            ['last 72 optimiser steps but the run has 8'],
-        ),
-        ({'projector': {'dropout': 0.1}}, ['projector', 'dropout=0.1']),
         (
             {'predictor': {'activation_layer': 'gelu'}},
             ['predictor', "activation_layer='gelu'", "'relu'"],
         ),
-        ({'predictor': {'residual': True}}, ['predictor', 'residual=True']),
-        ({'optim': {'scheduler': {}}}, ['optim', 'scheduler={}']),
-        ({'optim': {'name': 'adam'}}, ["unknown optimiser 'adam'"]),
         ({'optim': {'params': {'betas': [0.9]}}}, ['betas']),
-        # Of the spec and of the file.
+        # Entries of the spec and of the file.
         ({'accumulate': 2}, ['the spec', 'accumulate=2']),
-        ({'precision': {'bits': 16}}, ['the spec', 'precision=']),
         ({'epochs': 2}, ['step.', '8 steps', '16']),
-        ({'queue': None}, ['the file', 'step.']),
         ({'queue': 64}, ['init.queue', '64', '128']),
-        ({'step__momentum': nothing}, ['the file', 'step.momentum=[8]']),
         ({'view2': nothing}, ['the file', 'view2']),
-        ({'other': nothing}, ['the file', 'other=[8]']),
         ({'init__trunk__9__weight': nothing}, ['init.trunk.9.weight']),
-        ({'model': {'num_local_crops': 2}}, ['2 views', '4 crops']),
     ],
     ids=lambda x: next(iter(x)) if isinstance(x, dict) else '',
 )
@@ -141,7 +108,7 @@ def test_what_would_be_left_out_is_refused(
         assert part in stderr
 
 
-@pytest.mark.parametrize('gone', ['view1', 'step.lr', 'init.queue'])
+@pytest.mark.parametrize('gone', ['view1', 'step.lr'])
 def test_what_is_missing_is_named(tool, root, tmp_path, gone):
     source = root / 'tests' / 'oracle' / 'traces' / 'symmetric.npz'
     with np.load(source) as file:
@@ -151,16 +118,3 @@ def test_what_is_missing_is_named(tool, root, tmp_path, gone):
     assert status == 1
     assert 'DIFFERS' not in stdout
     assert f'lacks {gone}' in stderr
-
-
-def test_options_without_effect_are_no_obstacle(tool, root, tmp_path):
-    source = root / 'tests' / 'oracle' / 'traces' / 'symmetric.npz'
-    path = edited(
-        source,
-        tmp_path / 'x.npz',
-        case='another',
-        model={'simulate_n_devices': 8, 'normalize_outputs': True},
-        projector={'activation_layer': 'relu', 'dropout': 0.0},
-    )
-    status, stdout, stderr = tool(path)
-    assert status == 0, stdout + stderr

@@ -1,5 +1,6 @@
-"""Our configs for what a trace says was run."""
+"""Configs of our model, optimiser and hooks for what a trace says was run."""
 
+import trace_maker
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from trace_format import Trace, TraceError
@@ -10,17 +11,7 @@ class TraceTrunk(nn.Sequential):
     """The small network that the traces were recorded with."""
 
     def __init__(self) -> None:
-        super().__init__(
-            nn.Conv2d(3, 16, 3, padding=1, bias=False),
-            nn.BatchNorm2d(16),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(16, 32, 3, padding=1, bias=False),
-            nn.BatchNorm2d(32),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-        )
+        super().__init__(*trace_maker.trunk())
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
         return (super().forward(images),)
@@ -28,13 +19,14 @@ class TraceTrunk(nn.Sequential):
 
 @MODELS.register_module(force=True)
 class TraceMLP(nn.Sequential):
-    """An MLP that no neck of mmpretrain is: a ReLU before each later linear.
+    """A neck with the recorded layers: a ReLU before each later linear.
 
     Args:
         layers: Dicts of :func:`recorded_layers`.
+        out_channels: Width of the last layer.
     """
 
-    def __init__(self, layers: list[dict]) -> None:
+    def __init__(self, layers: list[dict], out_channels: int) -> None:
         modules: list[nn.Module] = []
         for layer in layers:
             if layer['kind'] == 'norm':
@@ -56,7 +48,6 @@ class TraceMLP(nn.Sequential):
 def model_config(trace: Trace) -> dict:
     """Config of our SCE."""
     options, queue = trace.model, trace.spec['queue']
-    width = recorded_layers(trace, 'projector')[-1]['width']
     return dict(
         type='SCE',
         backbone=dict(type='TraceTrunk'),
@@ -79,52 +70,18 @@ def model_config(trace: Trace) -> dict:
             ),
             in_batch_keys=options['use_keys'],
         ),
-        queue=None if queue is None else dict(length=queue, dim=width),
+        queue=None if queue is None else dict(length=queue),
         num_target_views=2 if options['sym'] else 1,
         data_preprocessor=dict(type='BaseDataPreprocessor'),
     )
 
 
 def mlp_config(trace: Trace, mlp: str) -> dict:
-    """Config of a neck with the layers that the trace has weights of.
-
-    One of mmpretrain's where there is one with such layers.
-    """
+    """Config of a neck with the layers that the trace has weights of."""
     layers = recorded_layers(trace, mlp)
-    linear = [layer for layer in layers if layer['kind'] == 'linear']
-    norms = [layer for layer in layers if layer['kind'] == 'norm']
-    hidden, last = linear[:-1], linear[-1]
-    widths = {layer['width'] for layer in hidden}
-    biases = {layer['bias'] for layer in hidden}
-    if len(widths) == len(biases) == 1:
-        sizes = dict(
-            in_channels=linear[0]['inputs'],
-            hid_channels=widths.pop(),
-            out_channels=last['width'],
-            with_avg_pool=False,
-        )
-        if (
-            not norms
-            and len(linear) == 2
-            and biases == {True} == {last['bias']}
-        ):
-            return dict(type='MoCoV2Neck', **sizes)
-        kinds = [layer['kind'] for layer in layers]
-        last_norm = kinds[-1] == 'norm'
-        normed = ['linear', 'norm'] * len(hidden) + ['linear']
-        plain = all(norm['affine'] for norm in norms[: len(hidden)])
-        if plain and kinds == normed + ['norm'] * last_norm:
-            return dict(
-                type='NonLinearNeck',
-                **sizes,
-                num_layers=len(linear),
-                with_bias=biases.pop(),
-                with_last_bias=last['bias'],
-                with_last_bn=last_norm,
-                with_last_bn_affine=norms[-1]['affine'],
-                norm_cfg=dict(type='BN1d'),
-            )
-    return dict(type='TraceMLP', layers=layers)
+    return dict(
+        type='TraceMLP', layers=layers, out_channels=layers[-1]['width']
+    )
 
 
 def recorded_layers(trace: Trace, mlp: str) -> list[dict]:
@@ -146,8 +103,6 @@ def recorded_layers(trace: Trace, mlp: str) -> list[dict]:
             )
         else:
             raise TraceError(f'{name} is neither linear nor batch norm')
-    if not layers or layers[0]['kind'] != 'linear':
-        raise TraceError(f'{mlp}: no linear layer comes first')
     return layers
 
 
@@ -165,14 +120,7 @@ def optimizer_config(trace: Trace) -> dict:
 def hook_configs(trace: Trace) -> list[dict]:
     """Momentum update and the schedules of lambda and temperature."""
     start = 1 - trace.model['initial_momentum']
-    momentum = {
-        'constant': dict(kind='constant', value=start),
-        'cosine': dict(kind='cosine', start=start, end=0.0),
-    }.get(trace.model['scheduler_momentum'])
-    if momentum is None:
-        raise TraceError(
-            f'unknown schedule {trace.model["scheduler_momentum"]!r}'
-        )
+    momentum = official_phase(trace.model['scheduler_momentum'], start, 0.0)
     hooks = [dict(type='MomentumUpdateHook', momentum=momentum)]
     for theirs, ours in (('temp_m', 'target_temperature'), ('coeff',) * 2):
         phases = schedule_phases(trace, theirs)
@@ -214,7 +162,7 @@ def official_phase(kind: str | None, start: float, end: float) -> dict:
     Their linear schedule always falls: asked to rise, it starts at the end
     and comes back to the start.
     """
-    if kind is None:
+    if kind in (None, 'constant'):
         return dict(kind='constant', value=start)
     if kind not in ('linear', 'cosine'):
         raise TraceError(f'unknown schedule {kind!r}')

@@ -24,10 +24,5 @@ def test_forward_is_in_bfloat16_and_parameters_stay_in_float32():
     optim_wrapper.update_params(output.float().square().mean())
     assert model.weight.dtype == torch.float32
     assert not torch.equal(model.weight, before)
-
-
-def test_nothing_is_cast_outside_the_context():
-    model = nn.Linear(4, 3)
-    with wrapper(model).optim_context(model):
-        pass
+    # Nothing is cast outside the context.
     assert model(torch.randn(5, 4)).dtype == torch.float32

@@ -1,4 +1,4 @@
-"""A collapse is said in words, with patience."""
+"""A collapse is a warning, with patience."""
 
 import pytest
 import torch
@@ -25,10 +25,8 @@ def test_effective_rank_counts_directions(unit_rows):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'interval': 0}, 'interval must be at least 1'),
-        ({'patience': 0}, 'patience must be at least 1'),
+        ({'interval': 0}, r'interval must be in \[1, inf\], got 0'),
         ({'min_std': 2}, r'min_std must be in \[0, 1\]'),
-        ({'max_neighbours': -1}, r'max_neighbours must be in \[0, 1\]'),
     ],
 )
 def test_numbers_out_of_range_are_refused(options, message):
@@ -57,8 +55,8 @@ def monitored(folder, rate, **options):
 
 
 @pytest.mark.integration
-def test_a_collapse_is_told_and_can_stop_the_run(tmp_path):
-    record, log = monitored(tmp_path / 'told', rate=0.3)
+def test_a_collapse_is_a_warning_and_can_stop_the_run(tmp_path):
+    record, log = monitored(tmp_path / 'warned', rate=0.3)
     assert len(record.losses) == 8
     # Full after three steps, then two looks.
     assert 'iteration 3' not in log

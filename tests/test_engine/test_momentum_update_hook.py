@@ -4,37 +4,28 @@ import pytest
 from tiny_runner import TinyImages, build_runner, repeated
 from torch.utils.data import DataLoader
 
-from sce_mm.engine import MomentumUpdateHook, ScheduledValueHook
+from sce_mm.engine import MomentumUpdateHook
 
 
 @pytest.mark.parametrize(
     'momentum',
-    [0.99, -0.01, {'kind': 'cosine', 'start': 0.996, 'end': 1.0}],
+    [0.99, {'kind': 'cosine', 'start': 0.996, 'end': 1.0}],
 )
 def test_the_papers_convention_is_refused_with_the_right_number(momentum):
     with pytest.raises(ValueError, match=r'for a decay of 0\.99 write 0\.01'):
         MomentumUpdateHook(momentum)
 
 
-def test_malformed_schedules_are_refused_at_once():
-    with pytest.raises(ValueError, match='cosine phase takes start, end'):
-        MomentumUpdateHook({'kind': 'cosine', 'start': 0.01})
-    with pytest.raises(ValueError, match='kind must be one of'):
-        ScheduledValueHook('head.loss_module.coeff', {'start': 1})
-
-
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ('images', 'batch', 'length', 'parts'),
     [
-        # One step brings 4 keys, then 8: there are two views.
         (5, 2, 80, ['80 keys of 5 images, 16 of each', 'queue.length=4']),
-        (40, 4, 60, ['60 keys of 40 images, 1.5 of each', 'queue.length=16']),
         (5, 4, 8, ['1.6 of each', 'model.queue=None', 'in_batch_keys=True']),
         (24, 4, 24, None),
     ],
 )
-def test_a_queue_longer_than_the_data_set_is_told(
+def test_a_queue_longer_than_the_data_set_is_a_warning(
     tmp_path, images, batch, length, parts
 ):
     runner, _ = build_runner(

@@ -36,8 +36,9 @@ CASES = {
     'plain': {},
     # Five batches an epoch, four a step: steps cross the ends of epochs.
     'accumulation': {'accumulate': 4},
-    'workers': {'data': {'num_workers': 1, 'persistent_workers': True}},
-    'multi-crop': {'data': {'count': 4}},
+    'workers, multi-crop': {
+        'data': {'num_workers': 1, 'persistent_workers': True, 'count': 4}
+    },
     'bf16': {
         'optim_wrapper': {
             'type': 'BF16OptimWrapper',
@@ -135,18 +136,13 @@ def test_what_would_not_be_the_same_run_is_refused(
         run(tmp_path, folder / 'iter_8.pth', **options)
 
 
-@pytest.mark.parametrize(
-    ('keys', 'lacks'),
-    [
-        (('state_dict', 'meta'), 'optimizer, message_hub'),
-        (('state_dict',), r'meta\.epoch'),
-    ],
-)
-def test_a_stripped_file_is_no_run(finished, tmp_path, keys, lacks):
+def test_a_stripped_file_is_no_run(finished, tmp_path):
     content = read_checkpoint(finished[0] / 'iter_8.pth')
     path = tmp_path / 'stripped.pth'
-    torch.save({key: content[key] for key in keys}, path)
-    with pytest.raises(CheckpointError, match=f'{lacks}.*--init-from'):
+    torch.save({'state_dict': content['state_dict']}, path)
+    with pytest.raises(
+        CheckpointError, match=r'optimizer, .*meta\.epoch.*--init-from'
+    ):
         run(tmp_path / 'work', path)
 
 
@@ -165,7 +161,7 @@ def test_a_damaged_newest_file_is_passed_over(tmp_path, finished):
     assert 'iter_8.pth is damaged or cut short' in log
 
 
-def test_only_damaged_files_are_not_begun_anew_in_silence(tmp_path):
+def test_only_damaged_files_are_refused(tmp_path):
     (tmp_path / 'iter_2.pth').write_bytes(b'x')
     with pytest.raises(
         CheckpointError, match=r'none of the 1 checkpoints in .*\n.*iter_2'
@@ -223,8 +219,6 @@ def test_a_finished_run_goes_on_for_more_epochs(tmp_path, finished):
     )
     assert again.default_hooks.checkpoint.extends == 3
     assert again.train_cfg.max_epochs == 5
-    # Once it is finished too, it goes on from there.
-    assert continuation(tmp_path / 'more', 1).train_cfg.max_epochs == 6
 
 
 def test_an_unfinished_run_is_not_continued(finished, tmp_path):

@@ -1,7 +1,6 @@
 """No step waits for the device; values are fetched when they are logged."""
 
 import json
-import re
 
 import pytest
 import torch
@@ -9,14 +8,6 @@ from dispatch import Watch
 from mmengine.optim import build_optim_wrapper
 from tiny import build, sce_config, views
 from tiny_runner import build_runner
-
-
-def test_the_watch_sees_reads():
-    with Watch() as watch:
-        torch.ones(()).item()
-        bool(torch.ones(()))
-        torch.ones(3).nonzero()
-    assert len(watch.reads) == 3
 
 
 @pytest.mark.parametrize(
@@ -28,9 +19,8 @@ def test_the_watch_sees_reads():
     ids=lambda cfg: cfg['type'],
 )
 @pytest.mark.parametrize('wrapper', ['OptimWrapper', 'BF16OptimWrapper'])
-@pytest.mark.parametrize('in_batch_keys', [False, True])
-def test_no_step_waits(optimizer, wrapper, in_batch_keys):
-    model = build(batch_norm=True, in_batch_keys=in_batch_keys)
+def test_no_step_waits(optimizer, wrapper):
+    model = build(batch_norm=True, in_batch_keys=True)
     optim_wrapper = build_optim_wrapper(
         model, {'type': wrapper, 'optimizer': optimizer}
     )
@@ -73,24 +63,14 @@ def test_the_log_is_fetched_once_an_interval_and_is_the_same(tmp_path):
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(
-    'model',
-    [
-        {'coeff': 0.5},
-        {'coeff': 0.2},
-        {'coeff': 0.4, 'official_zero_logit': True},
-    ],
-    ids=str,
-)
-def test_every_line_of_the_log_adds_up(tmp_path, model):
+def test_every_line_of_the_log_adds_up(tmp_path):
     head = sce_config()['head']
-    head['loss'] |= model
+    head['loss'] |= {'coeff': 0.4, 'official_zero_logit': True}
     runner, record = build_runner(
         tmp_path,
         images=28,
         epochs=3,
         model={'head': head, 'batch_norm': True},
-        log_level='INFO',
         default_hooks={
             'runtime_info': {'type': 'DeferredRuntimeInfoHook'},
             'logger': {'type': 'LoggerHook', 'interval': 3},
@@ -100,44 +80,16 @@ def test_every_line_of_the_log_adds_up(tmp_path, model):
     runner.train()
     (scalars,) = tmp_path.glob('*/vis_data/scalars.json')
     lines = [json.loads(line) for line in scalars.read_text().splitlines()]
-    (text,) = tmp_path.glob('*/*.log')
-    printed = [
-        {name: float(x) for name, x in re.findall(r'(\w+): ([\d.]+)', line)}
-        for line in text.read_text().splitlines()
-        if 'Epoch(train)' in line
-    ]
     # After 3 and 6 iterations of each epoch.
-    assert len(lines) == len(printed) == 6
+    assert len(lines) == 6
     losses = torch.stack(record.losses)
-    for line, shown in zip(lines, printed, strict=True):
+    for line in lines:
         coeff = line['coeff']
         total = coeff * line['contrastive'] + (1 - coeff) * line['relational']
         assert line['loss'] == pytest.approx(total, rel=1e-5)
         # Of the ten last iterations, as everything that the model returns.
         window = losses[: line['step']][-10:]
         assert line['loss'] == pytest.approx(window.mean().item(), rel=1e-5)
-        for name in ('loss', 'relational', 'target_entropy', 'embedding_std'):
-            assert shown[name] == pytest.approx(line[name], abs=1e-4)
     for name in ('contrastive', 'target_entropy', 'neighbours', 'coeff'):
         values = runner.message_hub.get_scalar(f'train/{name}').data[0][:20]
         assert lines[-1][name] == pytest.approx(values[-10:].mean())
-
-
-@pytest.mark.integration
-def test_what_a_config_says_of_the_log_stays(tmp_path):
-    last = {'data_src': 'coeff', 'method_name': 'current'}
-    runner, _ = build_runner(
-        tmp_path,
-        log_processor={'custom_cfg': [last], 'window_size': 3},
-        default_hooks={
-            'runtime_info': {'type': 'DeferredRuntimeInfoHook'},
-            'logger': {'type': 'LoggerHook', 'interval': 3},
-            'checkpoint': None,
-        },
-    )
-    runner.train()
-    told = {
-        cfg.pop('data_src'): cfg for cfg in runner.log_processor.custom_cfg
-    }
-    assert told.pop('coeff') == {'method_name': 'current'}
-    assert told['relational'] == {'method_name': 'mean', 'window_size': 3}

@@ -18,7 +18,7 @@ from mmpretrain.registry import MODELS
 import sce_mm  # noqa: F401  (registers the model)
 from sce_mm.cli.exit import run_command
 from sce_mm.config.reading import read_config
-from sce_mm.engine.non_finite import first_non_finite
+from sce_mm.engine.hooks.numerical_guard_hook import first_non_finite
 from sce_mm.transfer import CheckpointError, read_checkpoint
 from sce_mm.utils.random_state import set_random_state
 

@@ -1,4 +1,4 @@
-"""Hooks of pretraining and of evaluation."""
+"""What happens at fixed points of a run, beside the training steps?"""
 
 from .best_and_last_hook import BestAndLastHook
 from .collapse_monitor_hook import CollapseMonitorHook

@@ -1,9 +1,8 @@
-"""The last and the best validation result of a run, side by side."""
+"""Log the last and the best validation result of a run side by side."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
@@ -21,7 +20,8 @@ class BestAndLastHook(Hook):
     every validation, with all values, from which a resumed run goes on.
 
     Args:
-        metrics: Names, as the evaluator logs them; larger is better.
+        metrics: Names of metrics, as the evaluator logs them. The largest
+            value is the best.
     """
 
     def __init__(self, metrics: Sequence[str] = ('accuracy/top1',)) -> None:
@@ -64,29 +64,24 @@ class BestAndLastHook(Hook):
 
     @master_only
     def _report(self, runner: Runner) -> None:
-        summary = {
-            name: {**best_and_last(history), 'history': history}
-            for name, history in self._history.items()
-        }
-        self._path(runner).write_text(json.dumps(summary) + '\n')
-        for name, s in summary.items():
+        summary = {}
+        for name, history in self._history.items():
+            # Of equal values the first is the best.
+            best_epoch, best = max(history, key=lambda entry: entry[1])
+            last_epoch, last = history[-1]
+            summary[name] = {
+                'last': last,
+                'last_epoch': last_epoch,
+                'best': best,
+                'best_epoch': best_epoch,
+                'history': history,
+            }
             runner.logger.info(
-                f'{name}: last {s["last"]:.2f} (epoch {s["last_epoch"]}), '
-                f'best {s["best"]:.2f} (epoch {s["best_epoch"]})'
+                f'{name}: last {last:.2f} (epoch {last_epoch}), best '
+                f'{best:.2f} (epoch {best_epoch})'
             )
+        self._path(runner).write_text(json.dumps(summary) + '\n')
 
     @staticmethod
     def _path(runner: Runner) -> Path:
         return Path(runner.work_dir) / 'best_and_last.json'
-
-
-def best_and_last(history: list[list[float]]) -> dict[str, Any]:
-    """Summary of (epoch, value) pairs; of equal values the first is best."""
-    best_epoch, best = max(history, key=lambda entry: entry[1])
-    last_epoch, last = history[-1]
-    return {
-        'last': last,
-        'last_epoch': last_epoch,
-        'best': best,
-        'best_epoch': best_epoch,
-    }

@@ -1,4 +1,4 @@
-"""Say in words when the embeddings collapse."""
+"""Warn when the embeddings collapse."""
 
 import math
 from typing import Any
@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import Tensor
 
+from ...models import MemoryQueue
 from .deferred_log_hook import DeferredRuntimeInfoHook
 from .momentum_update_hook import unwrap_sce
 
@@ -34,13 +35,14 @@ class CollapseMonitorHook(Hook):
     ``stop=True`` it ends the run.
 
     Args:
-        interval: In iterations.
+        interval: Number of iterations between two looks.
         min_std: Smallest ``embedding_std`` that is not a collapse.
-        min_rank: Smallest effective rank, as a share of D.
+        min_rank: Smallest effective rank that is not a collapse, as a share
+            of D.
         max_neighbours: Largest share of the queue that may count as
             neighbours.
-        patience: Looks in a row.
-        stop: Whether to stop.
+        patience: Number of looks in a row before a warning.
+        stop: Whether to stop the run instead of a warning.
 
     Raises:
         ValueError: A number is out of range.
@@ -58,21 +60,17 @@ class CollapseMonitorHook(Hook):
         patience: int = 5,
         stop: bool = False,
     ) -> None:
-        for name, value in (('interval', interval), ('patience', patience)):
-            if value < 1:
-                raise ValueError(
-                    f'CollapseMonitorHook: {name} must be at least 1, got '
-                    f'{value}'
-                )
-        for name, share in (
-            ('min_std', min_std),
-            ('min_rank', min_rank),
-            ('max_neighbours', max_neighbours),
+        for name, value, low, high in (
+            ('interval', interval, 1, math.inf),
+            ('patience', patience, 1, math.inf),
+            ('min_std', min_std, 0, 1),
+            ('min_rank', min_rank, 0, 1),
+            ('max_neighbours', max_neighbours, 0, 1),
         ):
-            if not 0 <= share <= 1:
+            if not low <= value <= high:
                 raise ValueError(
-                    f'CollapseMonitorHook: {name} must be in [0, 1], got '
-                    f'{share}'
+                    f'CollapseMonitorHook: {name} must be in [{low}, {high}], '
+                    f'got {value}'
                 )
         self.interval = interval
         self.min_std = min_std
@@ -82,28 +80,20 @@ class CollapseMonitorHook(Hook):
         self.stop = stop
         self._in_a_row: dict[str, int] = {}
 
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
-    ) -> None:
+    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Look, warn, stop."""
         if not self.every_n_train_iters(runner, self.interval):
             return
         for hook in runner.hooks:
             if isinstance(hook, DeferredRuntimeInfoHook):
-                hook.hand_over(runner)
+                hook.flush(runner)
         queue = unwrap_sce(runner, type(self).__name__).queue
-        candidates = dim = None
         if queue is not None:
             if float(queue.filled_share()) < 1:
                 return
-            candidates, dim = queue.features.shape
             rank = float(effective_rank(queue.features))
             runner.message_hub.update_scalar('train/effective_rank', rank)
-        symptoms = self._symptoms(runner, candidates, dim)
+        symptoms = self._symptoms(runner, queue)
         self._in_a_row = {
             name: self._in_a_row.get(name, 0) + 1 for name in symptoms
         }
@@ -123,18 +113,15 @@ class CollapseMonitorHook(Hook):
         runner.logger.warning(report)
 
     def _symptoms(
-        self, runner: Runner, candidates: int | None, dim: int | None
+        self, runner: Runner, queue: MemoryQueue | None
     ) -> dict[str, str]:
         """What is wrong now: a sentence for each name."""
-        values = {
-            name: runner.message_hub.get_scalar(f'train/{name}').mean(
-                self.interval
-            )
-            for name in ('embedding_std', 'neighbours')
-            if f'train/{name}' in runner.message_hub.log_scalars
-        }
+
+        def mean(name: str, count: int) -> float:
+            return runner.message_hub.get_scalar(f'train/{name}').mean(count)
+
         symptoms = {}
-        std = values.get('embedding_std', math.inf)
+        std = mean('embedding_std', self.interval)
         if std < self.min_std:
             symptoms['embedding_std'] = (
                 f'collapse: embedding_std is {std:.3f} (1 over the sphere, 0 '
@@ -142,17 +129,16 @@ class CollapseMonitorHook(Hook):
                 'the learning rate, lengthen the warm-up, look whether the '
                 'neck has batch norm and the momentum is small'
             )
-        if candidates is not None and dim is not None:
-            rank = runner.message_hub.get_scalar(
-                'train/effective_rank'
-            ).current()
+        if queue is not None:
+            candidates, dim = queue.features.shape
+            rank = mean('effective_rank', 1)
             if rank < self.min_rank * dim:
                 symptoms['effective_rank'] = (
                     f'dimensional collapse: the keys use {rank:.1f} of {dim} '
                     'directions. Stronger augmentation and a larger queue '
                     'help against it'
                 )
-            share = values.get('neighbours', 0) / candidates
+            share = mean('neighbours', self.interval) / candidates
             if share > self.max_neighbours:
                 symptoms['neighbours'] = (
                     f'empty targets: {share:.0%} of all candidates count as '

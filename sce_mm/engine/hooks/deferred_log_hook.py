@@ -1,4 +1,4 @@
-"""Values of the log: of all processes, and fetched only when logged."""
+"""Fetch logged values from the device only when the log is written."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,11 +15,10 @@ from torch import Tensor
 class DeferredRuntimeInfoHook(RuntimeInfoHook):
     """mmengine's hook, without a wait for the device at every iteration.
 
-    mmengine turns each value that the model returns into a Python number as
-    soon as it comes; on a GPU every one of them waits for the whole step. Here
-    the values stay on the device until the ``LoggerHook`` is about to read
-    them, or the epoch ends, and come over in one copy. Between these points
-    ``message_hub`` does not have them yet.
+    mmengine turns each value that the model returns into a Python number at
+    once; on a GPU every one of them waits for the whole step. Here the values
+    stay on the device until the ``LoggerHook`` reads them or the epoch ends.
+    Before that ``message_hub`` does not have them.
 
     Each value in the log is the mean over the window of the log processor.
     mmengine takes that of the loss alone and shows the rest as of the last
@@ -55,7 +54,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        """Keep the values; hand them over if the log is due."""
+        """Keep the values; flush them if the log is due."""
         outputs = outputs or {}
         show_means(runner.log_processor, outputs)
         for name, value in outputs.items():
@@ -67,9 +66,9 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         if self.every_n_inner_iters(
             batch_idx, self._interval
         ) or self.end_of_epoch(runner.train_dataloader, batch_idx):
-            self.hand_over(runner)
+            self.flush(runner)
 
-    def hand_over(self, runner: Runner) -> None:
+    def flush(self, runner: Runner) -> None:
         """Put what is kept into ``message_hub``, as a checkpoint needs it.
 
         All processes have to come here after the same iteration.
@@ -89,10 +88,11 @@ def show_means(processor: LogProcessor, names: Iterable[str]) -> None:
     """Log values as means over the processor's window.
 
     Args:
-        processor: Of the runner. What it was told about a value stays.
-        names: As the model returns them.
+        processor: The processor of the runner. What a config says about a
+            value stays.
+        names: Names of the values that the model returns.
     """
-    told = {cfg['data_src'] for cfg in processor.custom_cfg}
+    configured = {cfg['data_src'] for cfg in processor.custom_cfg}
     processor.custom_cfg += [
         {
             'data_src': name,
@@ -100,5 +100,5 @@ def show_means(processor: LogProcessor, names: Iterable[str]) -> None:
             'window_size': processor.window_size,
         }
         for name in names
-        if name not in told
+        if name not in configured
     ]

@@ -1,4 +1,4 @@
-"""Checkpoints that a run can go on from exactly, whatever killed it."""
+"""Write checkpoints that survive a crash, and resume from them exactly."""
 
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,12 @@ from ...checkpoints.durable_files import (
     remove_partial_files,
     write_durably,
 )
-from ...checkpoints.mmengine_loading import read_resumable
 from ...checkpoints.newest import newest_whole_checkpoint
 from ...utils.distributed import decide_on_main
 from ...utils.folder_lock import FolderLock
 from ..runner.resume import (
     adopt_run_state,
-    enter_longer_schedules,
+    extend_schedules,
     require_same_model,
 )
 from ..runner.run_state import (
@@ -48,8 +47,6 @@ class DurableCheckpointHook(CheckpointHook):
     - Resuming takes the newest whole file, reports damaged ones, and refuses
       files that hold no run, or one of another model or length.
 
-    Remote folders are left to mmengine, without these guarantees.
-
     Args:
         *args: See mmengine's ``CheckpointHook``.
         extends: Epochs of a finished run that this one goes on from, set by
@@ -57,7 +54,7 @@ class DurableCheckpointHook(CheckpointHook):
         **kwargs: See mmengine's ``CheckpointHook``.
 
     Raises:
-        ValueError: The interval is no number.
+        ValueError: The interval is no number, or the folder is remote.
     """
 
     def __init__(
@@ -70,8 +67,16 @@ class DurableCheckpointHook(CheckpointHook):
                 'epochs or iterations, or -1 for no regular checkpoints, got '
                 f'{self.interval!r}'
             )
+        if '://' in str(self.out_dir):
+            raise ValueError(
+                'DurableCheckpointHook: out_dir must be a local folder, got '
+                f'{self.out_dir}; mmengine writes to remote ones with '
+                "default_hooks.checkpoint.type='CheckpointHook'"
+            )
         self.extends = extends
         self.backend_args: dict[str, Any] | None
+        if self.backend_args is None:
+            self.backend_args = {'backend': 'durable'}
         self._resuming = False
         self._resumed: dict[str, Any] | None = None
         self._run_state: dict[str, Any] | None = None
@@ -84,33 +89,26 @@ class DurableCheckpointHook(CheckpointHook):
         Raises:
             FolderInUseError: Another training writes to the folder.
         """
-        if _is_local(self._folder(runner)) and (
-            isinstance(runner._train_loop, BaseLoop)
-        ):
-            # Before minutes are spent on what would be refused then.
-            decide_on_main(lambda: self._lock_folder(runner))
+        folder = self._folder(runner)
+        # A validation alone has no built training loop.
+        if isinstance(runner._train_loop, BaseLoop):
+            decide_on_main(lambda: self._lock_folder(folder))
         self._resuming = runner._resume
-        if not runner._resume or not _is_local(self._folder(runner)):
+        if not runner._resume or runner._load_from is not None:
             return
-        if runner._load_from is None:
-            found = decide_on_main(
-                lambda: newest_whole_checkpoint(
-                    self._folder(runner), (self.filename_tmpl, STOPPED)
-                )
+        found = decide_on_main(
+            lambda: newest_whole_checkpoint(
+                folder, (self.filename_tmpl, STOPPED)
             )
-            if found is None:
-                runner._resume = self._resuming = False
-                runner.logger.info(
-                    f'nothing to resume in {self._folder(runner)}: the run '
-                    'starts at the beginning'
-                )
-                return
+        )
+        if found is None:
+            runner._resume = self._resuming = False
+            runner.logger.info(
+                f'nothing to resume in {folder}: the run starts at the '
+                'beginning'
+            )
+        else:
             runner._load_from = str(found)
-        path = runner._load_from
-        if _is_local(path):
-            decide_on_main(
-                lambda: require_resumable(read_resumable(path), path)
-            )
 
     def after_load_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
@@ -118,6 +116,7 @@ class DurableCheckpointHook(CheckpointHook):
         """Fit position and schedules to this run, or refuse."""
         if not self._resuming:
             return
+        require_resumable(checkpoint, str(runner._load_from))
         require_same_model(runner, checkpoint)
         for note in adopt_run_state(runner, checkpoint, self.extends):
             runner.logger.warning(f'resume: {note}')
@@ -125,19 +124,13 @@ class DurableCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         """Prepare the folder; go on where the checkpoint was written."""
-        local = _is_local(self._folder(runner))
-        if local and self.backend_args is None:
-            self.backend_args = {'backend': 'durable'}
         super().before_train(runner)
-        if local:
-            decide_on_main(lambda: remove_partial_files(self.out_dir))
+        decide_on_main(lambda: remove_partial_files(self.out_dir))
         if self._resumed is not None:
             restore_random_state(self._resumed)
             layout = self._resumed.get(KEY, {}).get('layout', {})
-            if self.extends is not None and (
-                layout.get('max_epochs') == self.extends
-            ):
-                runner.logger.warning(enter_longer_schedules(runner))
+            if layout and layout['max_epochs'] == self.extends:
+                runner.logger.warning(extend_schedules(runner))
             self._resumed = None
 
     def after_train(self, runner: Runner) -> None:
@@ -146,13 +139,7 @@ class DurableCheckpointHook(CheckpointHook):
         if self._lock is not None:
             self._lock.close()
 
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Any = None,
-    ) -> None:
+    def after_train_iter(self, runner: Runner, *args: Any, **kw: Any) -> None:
         """Save every few iterations, or what is overdue."""
         if self._overdue and runner.optim_wrapper.should_update():
             self._overdue = False
@@ -161,7 +148,7 @@ class DurableCheckpointHook(CheckpointHook):
                 runner, step, _position_within_epoch(runner)
             )
         else:
-            super().after_train_iter(runner, batch_idx, data_batch, outputs)
+            super().after_train_iter(runner, *args, **kw)
 
     def before_save_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
@@ -198,7 +185,7 @@ class DurableCheckpointHook(CheckpointHook):
         """Write, then point to it, then remove what is outdated."""
         hub = runner.message_hub
         stopped = hub.pop_info('stopped_ckpt')
-        outdated = [] if stopped is None else [stopped]
+        outdated = [stopped] if stopped else []
         if self.max_keep_ckpts > 0:
             ids = [i for i in self.keep_ckpt_ids if i != step] + [step]
             # The file names those due for removal too: a run that is killed
@@ -218,7 +205,7 @@ class DurableCheckpointHook(CheckpointHook):
     def _write(self, runner: Runner, name: str, meta: dict[str, Any]) -> None:
         for hook in runner.hooks:
             if isinstance(hook, DeferredRuntimeInfoHook):
-                hook.hand_over(runner)
+                hook.flush(runner)
         previous = runner.message_hub.get_info('last_ckpt')
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
@@ -241,18 +228,15 @@ class DurableCheckpointHook(CheckpointHook):
                     str(self.last_ckpt).encode(),
                 )
         except WriteError as error:
-            last = 'There is no checkpoint yet'
-            if previous is not None:
-                last = f'The last good checkpoint is {previous}'
             raise WriteError(
-                f'{error}. {last}: free space or set '
-                'default_hooks.checkpoint.out_dir, then --resume'
+                f'{error}. The last good checkpoint is {previous}: free space '
+                'or set default_hooks.checkpoint.out_dir, then --resume'
             ) from error
         finally:
             self._run_state = None
 
-    def _lock_folder(self, runner: Runner) -> None:
-        self._lock = FolderLock(self._folder(runner))
+    def _lock_folder(self, folder: str) -> None:
+        self._lock = FolderLock(folder)
 
     def _remove(self, name: str) -> None:
         path = self.file_backend.join_path(self.out_dir, name)
@@ -268,7 +252,3 @@ class DurableCheckpointHook(CheckpointHook):
 
 def _position_within_epoch(runner: Runner) -> dict[str, int]:
     return {'epoch': runner.epoch, 'iter': runner.iter + 1}
-
-
-def _is_local(path: str | Path) -> bool:
-    return '://' not in str(path) and ':s3:' not in str(path)

@@ -1,5 +1,6 @@
-"""What SCE does once per optimiser step, after it."""
+"""Update the momentum encoder and the queue after each optimiser step."""
 
+import math
 from collections.abc import Sequence, Sized
 from typing import Any, cast
 
@@ -11,18 +12,17 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from ...datasets.samplers import count_images
 from ...models import SCE
-from ...models.utils import unwrapped
-from ..schedulers.schedules import Schedule, build_schedule, check_phases
-from ..schedulers.steps import (
+from ...models.utils.memory_queue import check_queue_length
+from ...utils.distributed import unwrapped
+from ..schedulers.schedules import (
+    ENDS,
+    Schedule,
     accumulation,
+    build_schedule,
+    check_phases,
     current_step,
     steps_per_epoch,
     total_steps,
-)
-
-CONVENTION = (
-    'momentum is the weight of the online parameters, the small number, as '
-    'everywhere in mmengine: for a decay of 0.99 write 0.01'
 )
 
 
@@ -54,11 +54,13 @@ class MomentumUpdateHook(Hook):
             momentum = {'kind': 'constant', 'value': momentum}
         phases = check_phases(momentum)
         for phase in phases:
-            for name in ('value', 'start', 'end'):
-                if name in phase and not 0 <= phase[name] <= 0.5:
+            for value in (phase[end] for end in ENDS if end in phase):
+                if not 0 <= value <= 0.5:
                     raise ValueError(
-                        f'momentum must be in [0, 0.5], got {phase[name]}: '
-                        f'{CONVENTION}'
+                        f'momentum must be in [0, 0.5], got {value}: momentum '
+                        'is the weight of the online parameters, the small '
+                        'number, as everywhere in mmengine: for a decay of '
+                        '0.99 write 0.01'
                     )
         self.phases = phases
         self._schedule: Schedule | None = None
@@ -77,36 +79,23 @@ class MomentumUpdateHook(Hook):
         if model.queue is None:
             return
         batch = runner.train_dataloader.batch_sampler.batch_size
-        keys = (
-            batch
-            * get_world_size()
-            * accumulation(runner)
-            * model.num_target_views
-        )
-        if keys > model.queue.length:
-            raise ValueError(
-                f'the queue holds {model.queue.length} keys but one step '
-                f'brings {keys} ({batch} images x {get_world_size()} '
-                f'process(es) x {accumulation(runner)} accumulated x '
-                f'{model.num_target_views} target view(s)): set '
-                'model.queue.length to a multiple of that (the paper keeps 8 '
-                'to 16 steps of keys) or use a smaller batch'
-            )
+        factors = {
+            'images': batch,
+            'processes': get_world_size(),
+            'accumulated_batches': accumulation(runner),
+            'target_views': model.num_target_views,
+        }
+        check_queue_length(model.queue.length, **factors)
         images = count_images(runner.train_dataloader.dataset)
         if model.queue.length > images:
+            keys = math.prod(factors.values())
             runner.logger.warning(
                 own_keys_warning(model.queue.length, images, keys)
             )
         # The rows not yet written are random: the same on every process.
         broadcast(model.queue.features, src=0)
 
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
-    ) -> None:
+    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Update the momentum branch if an optimiser step was just made."""
         if not runner.optim_wrapper.should_update():
             return
@@ -117,21 +106,18 @@ class MomentumUpdateHook(Hook):
 
 
 def own_keys_warning(length: int, images: int, keys: int) -> str:
-    """What to say of a queue that is longer than the data set.
+    """The warning about a queue that is longer than the data set.
 
     Args:
-        length: Of the queue.
-        images: Different ones in the data set.
-        keys: Brought by one step.
+        length: Number of keys that the queue holds.
+        images: Number of different images in the data set.
+        keys: Number of keys that one step brings.
     """
     # Half of the images: few meet their own key of the epoch before.
     fits = max(keys, images // 2 // keys * keys)
-    advice = (
-        f'model.queue.length={fits}'
-        if fits <= images
-        else 'model.queue=None model.head.in_batch_keys=True (the other '
-        'images of the batch instead)'
-    )
+    advice = f'model.queue.length={fits}'
+    if fits > images:
+        advice = 'model.queue=None model.head.in_batch_keys=True'
     return (
         f'the queue holds {length} keys of {images} images, '
         f'{length / images:.3g} of each, so that the target of an image lies '

@@ -1,24 +1,30 @@
-"""Stop before an optimiser step that would ruin the weights."""
+"""Stop before an optimiser step with NaN or Inf, and find where they arose."""
 
 import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.hooks import Hook
+from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import Tensor, nn
 
 from ...checkpoints.durable_files import WriteError, write_durably
-from ...models.utils import unwrapped
+from ...models import SCE
+from ...utils.distributed import unwrapped
 from ...utils.random_state import get_random_state
-from ..non_finite import NonFiniteError, all_finite, first_non_finite
+
+
+class NonFiniteError(ArithmeticError):
+    """Loss or gradients are not finite; the optimiser step was not made."""
 
 
 @HOOKS.register_module()
 class NumericalGuardHook(Hook):
-    """See that loss and gradients are finite before each optimiser step.
+    """Check that loss and gradients are finite before each optimiser step.
 
     If they are not, the weights stay as they are, the batches and the state
     are saved for ``tools/analysis_tools/replay_batch.py``, the first tensor
@@ -33,7 +39,7 @@ class NumericalGuardHook(Hook):
     optimiser step; that wait is the price of stopping before the step.
 
     Args:
-        max_skipped: Steps that a scaler may skip in a row.
+        max_skipped: Number of steps that a scaler may skip in a row.
 
     Raises:
         ValueError: ``max_skipped`` is below one.
@@ -72,13 +78,7 @@ class NumericalGuardHook(Hook):
         """Keep the batches of the step that is being computed."""
         self._batches.append(data_batch)
 
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
-    ) -> None:
+    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Count what a scaler skipped; begin with the next step."""
         if not runner.optim_wrapper.should_update():
             return
@@ -139,30 +139,119 @@ class NumericalGuardHook(Hook):
         )
 
     def _save(self, runner: Runner, model: nn.Module) -> Path:
+        # Samples are objects that a reader would have to trust: paths alone.
+        content = {
+            'iteration': runner.iter,
+            'state_dict': model.state_dict(),
+            'batches': [
+                {'inputs': batch['inputs'], 'data_samples': None}
+                for batch in self._batches
+            ],
+            'images': [
+                [str(getattr(s, 'img_path', '')) for s in samples]
+                for samples in (b.get('data_samples') for b in self._batches)
+                if isinstance(samples, list | tuple)
+            ],
+            'random': get_random_state(),
+        }
         buffer = io.BytesIO()
-        torch.save(
-            {
-                'iteration': runner.iter,
-                'state_dict': model.state_dict(),
-                'batches': [_plain(batch) for batch in self._batches],
-                'images': [_paths(batch) for batch in self._batches],
-                'random': get_random_state(),
-            },
-            buffer,
-        )
+        torch.save(content, buffer)
         name = f'iter_{runner.iter + 1}_rank_{runner.rank}.pth'
         path = Path(runner.work_dir) / 'not_finite' / name
         write_durably(path, buffer.getvalue())
         return path
 
 
-def _plain(batch: Any) -> dict[str, Any]:
-    """The images of a batch, without objects that a reader must trust."""
-    return {'inputs': batch['inputs'], 'data_samples': None}
+def all_finite(tensors: Sequence[Tensor]) -> Tensor:
+    """Whether all are finite, one boolean on their device.
+
+    One pass that reads each tensor once; nothing waits for the host until the
+    result is used.
+    """
+    norms = torch._foreach_norm(list(tensors))
+    return torch.isfinite(torch.stack([n.float() for n in norms])).all()
 
 
-def _paths(batch: Any) -> list[str]:
-    samples = batch.get('data_samples')
-    if not isinstance(samples, list | tuple):
-        return []
-    return [str(getattr(sample, 'img_path', '')) for sample in samples]
+def first_non_finite(model: BaseModel, batches: Iterable[dict]) -> str:
+    """Name the first tensor that is not finite in the passes of a step.
+
+    Looks at the images, the weights, every module's input and output in the
+    order of computation, and the gradients from the loss backwards. The
+    passes are made again, so buffers and gradients change.
+
+    Args:
+        model: The model in the state before the step, not wrapped.
+        batches: The batches of the step, as the loader gives them.
+
+    Returns:
+        A sentence; also if everything is finite this time.
+    """
+    batches = list(batches)
+    for index, batch in enumerate(batches):
+        if not _is_finite(batch.get('inputs')):
+            return f'the images of batch {index} of the step are not finite'
+    for name, tensor in model.state_dict().items():
+        # The failed pass has written to running statistics, and training
+        # does not read them.
+        if 'running_' not in name and not _is_finite(tensor):
+            return f'{name} (a weight or buffer) is not finite'
+    if isinstance(model, SCE):
+        # The failed step has left its keys behind.
+        model._pending.clear()
+    model.train()
+    model.zero_grad()
+    for batch in batches:
+        if found := _first_in_pass(model, batch):
+            return found
+    for name, parameter in reversed(list(model.named_parameters())):
+        if parameter.grad is not None and not _is_finite(parameter.grad):
+            return (
+                f'the gradient of {name} is not finite, all outputs are (the '
+                'last parameter of the network whose gradient is not)'
+            )
+    return (
+        'everything is finite when the step is made again: an overflow of '
+        'lower precision, or a device that errs'
+    )
+
+
+def _first_in_pass(model: BaseModel, batch: dict) -> str | None:
+    """Forward and backward pass; the first input or output that is wrong."""
+    found: list[str] = []
+
+    def note(value: Any, what: str) -> None:
+        if not found and not _is_finite(value):
+            found.append(f'{what} is not finite')
+
+    handles = []
+    for name, module in model.named_modules():
+        label = f'{name or "the model"} ({type(module).__name__})'
+        handles += [
+            module.register_forward_pre_hook(
+                lambda m, x, label=label: note(x, f'the input of {label}')
+            ),
+            module.register_forward_hook(
+                lambda m, x, y, label=label: note(y, f'the output of {label}')
+            ),
+        ]
+    try:
+        losses = model(**model.data_preprocessor(batch, True), mode='loss')
+    finally:
+        for handle in handles:
+            handle.remove()
+    if found:
+        return found[0]
+    loss, _ = model.parse_losses(losses)
+    loss.backward()
+    return None
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether all tensors in a nest of dicts, lists and tuples are finite."""
+    if isinstance(value, Tensor):
+        return not value.is_floating_point() or bool(value.isfinite().all())
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return True

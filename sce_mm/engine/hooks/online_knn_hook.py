@@ -1,6 +1,5 @@
-"""How good the features are, every few epochs of pretraining."""
+"""Evaluate the features by kNN every few epochs of pretraining."""
 
-import math
 from collections.abc import Sequence
 
 from mmengine.hooks import Hook
@@ -112,13 +111,12 @@ class OnlineKNNHook(Hook):
     def _evaluate_and_log(self, runner: Runner, epoch: int) -> None:
         metrics = self.evaluate(runner)
         runner.visualizer.add_scalars(metrics, step=epoch)
-        _, query = self._build(runner)
         for name, value in metrics.items():
             runner.message_hub.update_scalar(name, value)
             history, _ = runner.message_hub.get_scalar(name).data
             runner.logger.info(
-                f'Epoch {epoch}: {name} = {value:.1f} '
-                + verdict(history.tolist(), num_images(query))
+                f'Epoch {epoch}: {name} = {value:.1f} (first '
+                f'{history[0]:.1f}, best {max(history):.1f})'
             )
 
     def _build(self, runner: Runner) -> tuple[DataLoader, DataLoader]:
@@ -129,29 +127,3 @@ class OnlineKNNHook(Hook):
             check_bank_size(num_images(bank), max(self.k))
             self._loaders = bank, query
         return self._loaders
-
-
-def verdict(history: Sequence[float], num_queries: int) -> str:
-    """What a series of accuracies in percent says, in words.
-
-    A difference counts if it exceeds two standard errors of the difference
-    of two accuracies on that many queries.
-    """
-    first, now, best = history[0], history[-1], max(history)
-    if len(history) == 1:
-        return '(first value)'
-    summary = f'(first {first:.1f}, best {best:.1f}): '
-    if now - first > _noise(first, now, num_queries):
-        if best - now > _noise(best, now, num_queries):
-            return summary + 'better than at first, but falling'
-        return summary + 'better than at first'
-    if first - now > _noise(first, now, num_queries):
-        return summary + (
-            'worse than at first: see embedding_std for a collapse'
-        )
-    return summary + 'no different from the first value yet'
-
-
-def _noise(a: float, b: float, num_queries: int) -> float:
-    variances = [x / 100 * (1 - x / 100) / num_queries for x in (a, b)]
-    return 200 * math.sqrt(sum(variances))

@@ -1,4 +1,4 @@
-"""Save and stop when the cluster, or somebody at the keys, says so."""
+"""Save and stop training at SIGTERM or Ctrl-C."""
 
 import multiprocessing
 import os
@@ -27,10 +27,10 @@ _SAME_PRESS = 1.0
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
-    """When told to stop, save after the step that runs and exit with 75.
+    """At a signal, save after the current step and exit with code 75.
 
     Whichever process gets the signal, all of them stop after the same step:
-    they compare notes after each one, over gloo on the host, which does not
+    they agree on it after each one, over gloo on the host, which does not
     wait for the device. ``--resume`` goes on from there; the launch scripts
     know the exit code, see docs/running.md. A second Ctrl-C ends the process
     at once, without saving.
@@ -47,11 +47,11 @@ class PreemptionHook(Hook):
     priority = 'LOWEST'
 
     def __init__(self, signals: Sequence[str] = ('SIGTERM', 'SIGINT')) -> None:
-        names = {s.name for s in signal.Signals}
-        if unknown := set(signals) - names:
+        names = [s.name for s in signal.Signals]
+        if not set(names).issuperset(signals):
             raise ValueError(
-                f'PreemptionHook: no signals {sorted(unknown)}; known are '
-                f'{", ".join(sorted(names))}'
+                f'PreemptionHook: signals must be some of {", ".join(names)}; '
+                f'got {signals}'
             )
         self.signals = [signal.Signals[name] for name in signals]
         self._received: str | None = None
@@ -70,14 +70,8 @@ class PreemptionHook(Hook):
         loader = runner.train_dataloader
         loader.worker_init_fn = ShieldedWorker(loader.worker_init_fn)
 
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
-    ) -> None:
-        """Stop if any process was told to, and the run is not at its end.
+    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
+        """Stop if any process got a signal, and the run is not at its end.
 
         Raises:
             SystemExit: With code 75, after saving.
@@ -94,7 +88,7 @@ class PreemptionHook(Hook):
             # Launchers end all processes when the first one exits.
             dist.barrier(group=self._group)
         runner.logger.warning(
-            f'{self._received or "another process"} said stop: saved {path} '
+            f'stopped by {self._received or "another process"}: saved {path} '
             f'after iteration {runner.iter + 1}. Exit code {TRY_AGAIN}; '
             '--resume goes on'
         )
@@ -106,10 +100,10 @@ class PreemptionHook(Hook):
 
     def _agreed(self) -> bool:
         """Whether any process received a signal."""
-        told = self._received is not None
+        received = self._received is not None
         if self._group is None:
-            return told
-        flag = torch.tensor([int(told)])
+            return received
+        flag = torch.tensor([int(received)])
         dist.all_reduce(flag, dist.ReduceOp.MAX, group=self._group)
         return bool(flag.item())
 

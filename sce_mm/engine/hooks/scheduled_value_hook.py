@@ -1,4 +1,4 @@
-"""Numbers that change over a run, such as lambda and the temperatures."""
+"""Schedule numbers of the model, such as lambda and the temperatures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,9 +8,16 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import nn
 
-from ...models.utils import unwrapped
-from ..schedulers.schedules import Schedule, build_schedule, check_phases
-from ..schedulers.steps import current_step, steps_per_epoch, total_steps
+from ...utils.distributed import unwrapped
+from ..schedulers.schedules import (
+    ENDS,
+    Schedule,
+    build_schedule,
+    check_phases,
+    current_step,
+    steps_per_epoch,
+    total_steps,
+)
 
 
 @HOOKS.register_module()
@@ -44,11 +51,6 @@ class ScheduledValueHook(Hook):
     def __init__(
         self, attribute: str, schedule: dict | Sequence[dict]
     ) -> None:
-        if not isinstance(attribute, str):
-            raise TypeError(
-                'ScheduledValueHook: attribute must be a dotted path such as '
-                f"'head.loss_module.coeff', got {attribute!r}"
-            )
         self.attribute = attribute
         self.phases = check_phases(schedule)
         self._schedule: Schedule | None = None
@@ -59,16 +61,22 @@ class ScheduledValueHook(Hook):
         numbers = sorted(
             key
             for key, item in vars(owner).items()
-            if isinstance(item, int | float)
-            and not isinstance(item, bool)
-            and not key.startswith('_')
+            if type(item) in (int, float) and not key.startswith('_')
         )
         if name not in numbers:
             raise ValueError(
                 f'{self.attribute!r} is not a number of the model; '
                 f'{type(owner).__name__} has {numbers}'
             )
-        self._check_range(name)
+        for phase in self.phases:
+            for value in (phase[end] for end in ENDS if end in phase):
+                if (name == 'coeff' and not 0 <= value <= 1) or (
+                    name.endswith('temperature') and not value > 0
+                ):
+                    raise ValueError(
+                        f'{self.attribute!r} cannot be {value}: coeff is in '
+                        f'[0, 1] and temperatures are positive; got {phase}'
+                    )
         self._schedule = build_schedule(
             self.phases, total_steps(runner), steps_per_epoch(runner)
         )
@@ -80,19 +88,6 @@ class ScheduledValueHook(Hook):
         assert self._schedule is not None
         owner, name = self._find(runner)
         setattr(owner, name, self._schedule(current_step(runner)))
-
-    def _check_range(self, name: str) -> None:
-        """Hold the ends of each phase against what the loss can take."""
-        for phase in self.phases:
-            for end in {'value', 'start', 'end'} & set(phase):
-                value = phase[end]
-                if (name == 'coeff' and not 0 <= value <= 1) or (
-                    name.endswith('temperature') and not value > 0
-                ):
-                    raise ValueError(
-                        f'{self.attribute!r} cannot be {value}: coeff is in '
-                        f'[0, 1] and temperatures are positive; got {phase}'
-                    )
 
     def _find(self, runner: Runner) -> tuple[nn.Module, str]:
         owner = unwrapped(runner.model)

@@ -1,4 +1,4 @@
-"""Optimisers."""
+"""How are the weights updated?"""
 
 from .bf16 import BF16OptimWrapper
 from .lars import LARSMoCoV3

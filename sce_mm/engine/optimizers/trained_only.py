@@ -1,4 +1,4 @@
-"""Optimisers that are told of what trains, and of nothing else."""
+"""Build an optimiser without the frozen parameters."""
 
 from typing import Any
 

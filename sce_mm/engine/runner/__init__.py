@@ -1,1 +1,1 @@
-"""Loops, the state of a run, and resuming it."""
+"""How does a run go through the data, and how does it resume?"""

@@ -1,4 +1,4 @@
-"""Several processes without GPUs."""
+"""Distributed data parallel training on CPUs (gloo)."""
 
 from typing import Any
 

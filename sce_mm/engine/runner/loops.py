@@ -1,4 +1,4 @@
-"""Epochs that can be interrupted anywhere and go on there."""
+"""A training loop that resumes within an epoch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     """mmengine's ``EpochBasedTrainLoop`` that goes on within an epoch.
 
     Resumed from a checkpoint of the middle of an epoch, mmengine's loop
-    begins that epoch anew and hence makes too many iterations. This one takes
+    begins that epoch again and hence makes too many iterations. This one takes
     the batches that are left, without loading those that were done::
 
         train_cfg = dict(type='ResumableTrainLoop', max_epochs=200)
@@ -62,7 +62,7 @@ def beginning_at(loader: DataLoader, batches: int) -> Iterator[None]:
     """Let the next pass over a loader leave out its first batches, unread.
 
     Raises:
-        TypeError: The loader draws its batches in a way of its own.
+        TypeError: The loader has a custom batch sampler.
     """
     if batches == 0:
         yield

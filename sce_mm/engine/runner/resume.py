@@ -1,4 +1,4 @@
-"""Fitting a checkpoint to the run that goes on from it.
+"""Fit a checkpoint to the run that resumes from it.
 
 The run may have another number of processes, another batch size or data set,
 or be a longer one; what cannot go on is refused.
@@ -11,7 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ...checkpoints.errors import CheckpointError
 from ...checkpoints.state_dicts import shape_mismatches
-from ...models.utils import unwrapped
+from ...utils.distributed import unwrapped
 from ..schedulers.warmup_cosine import WarmupCosineLR
 from .loops import ResumableTrainLoop
 from .run_state import KEY, Layout, layout_of
@@ -51,13 +51,18 @@ def adopt_run_state(
         extends: Epochs of the finished run that this one goes on from.
 
     Returns:
-        What cannot be identical to an uninterrupted run, in words.
+        Sentences on what cannot be identical to an uninterrupted run.
 
     Raises:
         ValueError: The checkpoint is one of a run of another length, or
             lies within an epoch and this loop cannot begin there.
     """
-    _take_over_seed(runner, checkpoint['meta'].get('seed'))
+    # mmengine takes over the seed of that run, but not for a sampler that
+    # had the seed of this run and none of its own.
+    seed = checkpoint['meta'].get('seed')
+    sampler = runner.train_dataloader.sampler
+    if seed is not None and getattr(sampler, 'seed', None) == runner.seed:
+        sampler.seed = seed
     state = checkpoint.get(KEY)
     if state is None:
         return [
@@ -84,7 +89,7 @@ def adopt_run_state(
         and value != getattr(old, name)
     ]
     if changes:
-        notes.append(_moved(runner, checkpoint, old, new, changes))
+        notes.append(_move_position(runner, checkpoint, old, new, changes))
     meta = checkpoint['meta']
     within = meta['iter'] - meta['epoch'] * new.epoch_length
     loop = runner.train_loop
@@ -102,17 +107,7 @@ def adopt_run_state(
     return notes
 
 
-def _take_over_seed(runner: Runner, seed: int | None) -> None:
-    """Give the sampler the seed of that run; mmengine gives it to the rest.
-
-    Only if it had the seed of this run and none of its own.
-    """
-    sampler = runner.train_dataloader.sampler
-    if seed is not None and getattr(sampler, 'seed', None) == runner.seed:
-        sampler.seed = seed
-
-
-def _moved(
+def _move_position(
     runner: Runner,
     checkpoint: dict[str, Any],
     old: Layout,
@@ -132,7 +127,14 @@ def _moved(
         meta['epoch'] = min(
             max(epoch, meta['iter'] // new.epoch_length), new.max_epochs
         )
-        _move_schedulers(runner, checkpoint, meta['iter'])
+        for scheduler, state in zip(
+            runner.param_schedulers or [],
+            checkpoint.get('param_schedulers', []),
+            strict=False,
+        ):
+            if not scheduler.by_epoch:
+                state['last_step'] = meta['iter']
+                state['_global_step'] = meta['iter'] + 1
     return (
         f'the run changed ({", ".join(changes)}) and goes on at epoch '
         f'{meta["epoch"]}, iteration {meta["iter"]}. It cannot be identical '
@@ -143,20 +145,7 @@ def _moved(
     )
 
 
-def _move_schedulers(
-    runner: Runner, checkpoint: dict[str, Any], iteration: int
-) -> None:
-    for scheduler, state in zip(
-        runner.param_schedulers or [],
-        checkpoint.get('param_schedulers', []),
-        strict=False,
-    ):
-        if not scheduler.by_epoch:
-            state['last_step'] = iteration
-            state['_global_step'] = iteration + 1
-
-
-def enter_longer_schedules(runner: Runner) -> str:
+def extend_schedules(runner: Runner) -> str:
     """Set the rate that the schedules of an extended run have here.
 
     Returns:
@@ -174,7 +163,7 @@ def enter_longer_schedules(runner: Runner) -> str:
                 'value from the previous one and cannot be extended. Use '
                 'WarmupCosineLR, or begin a new run with --init-from'
             )
-        scheduler.enter()
+        scheduler.jump_to(scheduler.last_step)
     after = runner.optim_wrapper.get_lr()['lr'][0]
     return (
         f'going on for a run of {runner.max_epochs} epochs at epoch '

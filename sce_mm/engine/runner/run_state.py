@@ -1,4 +1,4 @@
-"""What a checkpoint must hold besides weights so that a run goes on exactly.
+"""Run state in a checkpoint: random generators and layout of the run.
 
 mmengine stores weights, optimiser, schedulers, logs, epoch and iteration.
 Added under ``run_state`` are the random generators of every process and the
@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 
 from ...checkpoints.errors import CheckpointError
 from ...utils.random_state import get_random_state, set_random_state
-from ..schedulers.steps import accumulation
+from ..schedulers.schedules import accumulation
 
 KEY = 'run_state'
 
@@ -25,9 +25,9 @@ class Layout(NamedTuple):
         processes: Number of processes.
         batch_size: Images of an iteration and process.
         accumulation: Iterations of an optimiser step.
-        images: Of the data set.
+        images: Images of the data set.
         epoch_length: Iterations of an epoch.
-        max_epochs: Length of the run.
+        max_epochs: Epochs of the run.
     """
 
     processes: int
@@ -66,7 +66,7 @@ def collect_run_state(runner: Runner, extends: int | None) -> dict[str, Any]:
 
 
 def require_resumable(checkpoint: Mapping[str, Any], name: str) -> None:
-    """See that a checkpoint holds a run and not weights alone.
+    """Check that a checkpoint holds a run and not weights alone.
 
     Raises:
         CheckpointError: It does not.

@@ -1,1 +1,1 @@
-"""Values that follow the optimiser step."""
+"""How do learning rate, momentum and loss weights change over a run?"""

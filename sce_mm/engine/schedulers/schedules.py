@@ -1,12 +1,19 @@
-"""Schedules: functions of the optimiser step, in closed form.
+"""Schedules of the optimiser step in closed form, and how steps are counted.
 
 A schedule maps the number t of optimiser steps that are done to a value. It
 has no state, so a resumed run reads the value that an uninterrupted one
 would. Over T steps, t runs from 0 to T - 1 and both ends are reached.
+
+With gradient accumulation an optimiser step comes once in several iterations;
+everything that SCE does once a step (momentum average, enqueue, schedules)
+goes by the counts at the end of this module. They follow from the iteration,
+so that nothing has to be saved for a resume.
 """
 
 import math
 from collections.abc import Callable, Sequence
+
+from mmengine.runner import Runner
 
 Schedule = Callable[[int], float]
 
@@ -57,11 +64,17 @@ def build_schedule(
 ) -> Schedule:
     """Schedule from a config.
 
+    >>> warm_up = dict(kind='linear', start=1.0, end=0.5, steps=3)
+    >>> then = dict(kind='constant', value=0.5)
+    >>> schedule = build_schedule([warm_up, then], 5, steps_per_epoch=5)
+    >>> [schedule(t) for t in range(5)]
+    [1.0, 0.75, 0.5, 0.5, 0.5]
+
     Args:
         phases: One phase or several in turn, each a dict with ``kind``
             (``'constant'``, ``'linear'`` or ``'cosine'``), ``value`` or
-            ``start`` and ``end``, and, except for the last one, which takes
-            what is left of the run, ``epochs`` or ``steps``.
+            ``start`` and ``end``, and ``epochs`` or ``steps``. Without these
+            the last phase takes what is left of the run.
         total_steps: Optimiser steps of the whole run.
         steps_per_epoch: Optimiser steps of an epoch, not always whole.
 
@@ -83,10 +96,12 @@ def build_schedule(
     )
 
 
-_NUMBERS = {
-    'constant': ('value',),
-    'linear': ('start', 'end'),
-    'cosine': ('start', 'end'),
+# What a phase gives the value of, and for how long.
+ENDS = ('value', 'start', 'end')
+_KINDS: dict[str, tuple[Callable[..., Schedule], tuple[str, ...]]] = {
+    'constant': (constant, ('value',)),
+    'linear': (linear, ('start', 'end')),
+    'cosine': (cosine, ('start', 'end')),
 }
 _LENGTHS = {'epochs', 'steps'}
 
@@ -114,24 +129,22 @@ def check_phases(phases: dict | Sequence[dict]) -> list[dict]:
 
 def _check_phase(phase: dict) -> None:
     kind = phase.get('kind')
-    if kind not in _NUMBERS:
+    if kind not in _KINDS:
         raise ValueError(
-            f'kind must be one of {sorted(_NUMBERS)}, got {kind!r} in {phase}'
+            f'kind must be one of {sorted(_KINDS)}, got {kind!r} in {phase}'
         )
+    _, ends = _KINDS[kind]
     length = set(phase) & _LENGTHS
-    if set(phase) - {'kind'} - length != set(_NUMBERS[kind]):
+    if set(phase) - {'kind'} - length != set(ends) or len(length) > 1:
         raise ValueError(
-            f'a {kind} phase takes {", ".join(_NUMBERS[kind])} and epochs or '
-            f'steps; got {phase}'
+            f'a {kind} phase takes {", ".join(ends)} and epochs or '
+            f'steps, not both; got {phase}'
         )
-    if len(length) > 1:
-        raise ValueError(f'give epochs or steps, not both: {phase}')
     for name in set(phase) - {'kind'}:
-        value = phase[name]
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if type(phase[name]) not in (int, float):
             raise ValueError(f'{name} must be a number: {phase}')
-    if any(phase[name] <= 0 for name in length):
-        raise ValueError(f'epochs or steps must be positive: {phase}')
+        if name in length and phase[name] <= 0:
+            raise ValueError(f'epochs or steps must be positive: {phase}')
 
 
 def _length(phase: dict, steps_per_epoch: float) -> int:
@@ -142,7 +155,28 @@ def _length(phase: dict, steps_per_epoch: float) -> int:
 
 
 def _phase(phase: dict, steps: int) -> Schedule:
-    if phase['kind'] == 'constant':
-        return constant(phase['value'])
-    make = linear if phase['kind'] == 'linear' else cosine
-    return make(phase['start'], phase['end'], steps)
+    values = {end: phase[end] for end in ENDS if end in phase}
+    if 'value' not in values:
+        values['steps'] = steps
+    make, _ = _KINDS[phase['kind']]
+    return make(**values)
+
+
+def accumulation(runner: Runner) -> int:
+    """Iterations that make one optimiser step."""
+    return runner.optim_wrapper._accumulative_counts
+
+
+def current_step(runner: Runner) -> int:
+    """Optimiser steps done before the one that this iteration is part of."""
+    return runner.iter // accumulation(runner)
+
+
+def total_steps(runner: Runner) -> int:
+    """Optimiser steps of the whole run."""
+    return math.ceil(runner.max_iters / accumulation(runner))
+
+
+def steps_per_epoch(runner: Runner) -> float:
+    """Optimiser steps of an epoch; not whole if accumulation crosses it."""
+    return len(runner.train_dataloader) / accumulation(runner)

@@ -11,11 +11,15 @@ from .schedules import Schedule, cosine, joined, linear
 
 
 def warmup_cosine(warmup_steps: int, total_steps: int) -> Schedule:
-    """Share of the learning rate at each optimiser step, as officially.
+    """Share of the learning rate at each optimiser step.
 
     ``t / (W - 1)`` for t < W, from 0 to 1; then, from 1 again,
     ``(1 + cos(pi (t - W) / (T - W))) / 2``, which would reach 0 at step T.
-    The very first optimiser step therefore has rate zero.
+    The very first optimiser step therefore has rate zero, as officially.
+
+    >>> share = warmup_cosine(warmup_steps=3, total_steps=7)
+    >>> [round(share(t), 3) for t in range(7)]
+    [0.0, 0.5, 1.0, 1.0, 0.854, 0.5, 0.146]
 
     Args:
         warmup_steps: W; a warm-up of one step is at full rate, of none has
@@ -105,8 +109,9 @@ class WarmupCosineLR(_ParamScheduler):
             '_last_value': self._last_value,
         }
 
-    def enter(self) -> None:
-        """Give the optimiser the rate of this position, from any other."""
+    def jump_to(self, last_step: int) -> None:
+        """Give the optimiser the rate of a position, whatever came before."""
+        self.last_step = last_step
         for group, value in zip(
             self.optimizer.param_groups, self._get_value(), strict=True
         ):

@@ -1,4 +1,4 @@
-"""Algorithms."""
+"""What happens in one training step?"""
 
 from .sce import SCE
 

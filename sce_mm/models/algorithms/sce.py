@@ -1,4 +1,8 @@
-"""SCE: Similarity Contrastive Estimation as an mmpretrain algorithm."""
+"""SCE: Similarity Contrastive Estimation as an mmpretrain algorithm.
+
+Denize et al., "Similarity Contrastive Estimation for Self-Supervised Soft
+Contrastive Learning", WACV 2023.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,9 +33,6 @@ class SCE(BaseSelfSupervisor):
     ``MomentumUpdateHook`` does that. If it does not, the next :meth:`loss`
     raises rather than train on against a frozen target.
 
-    Denize et al., "Similarity Contrastive Estimation for Self-Supervised Soft
-    Contrastive Learning", WACV 2023.
-
     Args:
         backbone: Config of the backbone.
         neck: Config of the projector, one ``[N, D]`` embedding out.
@@ -44,9 +45,9 @@ class SCE(BaseSelfSupervisor):
             so that a pair cannot be told by its statistics: shuffled over
             the processes if there are several (MoCo), else in S groups. Not
             for SyncBN. None, as in the symmetric recipes, for neither.
-        channels_last: Keep convolution weights and with them all images and
-            feature maps in the memory layout in which processors and GPUs
-            convolve fastest. Values are the same up to rounding.
+        channels_last: Keep convolution weights, images and feature maps in
+            the memory layout in which processors and GPUs convolve fastest.
+            Values are the same up to rounding.
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialisation config.
         momentum: Not an option here: ``MomentumUpdateHook`` has it.
@@ -73,10 +74,10 @@ class SCE(BaseSelfSupervisor):
     ) -> None:
         if momentum is not None:
             raise ValueError(
-                f'momentum={momentum} is not an option of the model: give it '
-                'to the hook, custom_hooks=[dict(type='
-                "'MomentumUpdateHook', momentum=...)]. There it is the weight "
-                'of the online parameters: for a decay of 0.99 write 0.01'
+                f'momentum={momentum} is not an option of the model: set '
+                'default_hooks.momentum_update.momentum of the '
+                'MomentumUpdateHook. It is the weight of the online '
+                'parameters: for a decay of 0.99 write 0.01'
             )
         super().__init__(
             backbone=backbone,
@@ -91,8 +92,13 @@ class SCE(BaseSelfSupervisor):
                 f'symmetric), got {num_target_views}'
             )
         self.num_target_views = num_target_views
+        if shuffle_bn and set(shuffle_bn) != {'simulated_devices'}:
+            raise ValueError(
+                'shuffle_bn takes simulated_devices, for example '
+                f'dict(simulated_devices=8); got {shuffle_bn}'
+            )
         self.momentum_encoder = MomentumEncoder(
-            self.backbone, self.neck, **_shuffle_options(shuffle_bn)
+            self.backbone, self.neck, **(shuffle_bn or {})
         )
         self.queue = None if queue is None else _build_queue(queue, neck)
         if self.queue is None and not getattr(
@@ -123,7 +129,7 @@ class SCE(BaseSelfSupervisor):
         data_samples: Sequence[Any] | None = None,
         **kwargs: Any,
     ) -> dict[str, Tensor]:
-        """Loss of one batch, and what tells learning from collapse.
+        """Loss of one batch, and values for the log.
 
         Args:
             inputs: V views ``[N, 3, h, w]``, targets first.
@@ -140,14 +146,22 @@ class SCE(BaseSelfSupervisor):
                 previous step.
         """
         self._check_views(inputs)
-        if self.training:
-            self._check_momentum_branch_is_alive()
+        if self.training and len(self._pending) >= self.micro_batches_per_step:
+            raise RuntimeError(
+                'the momentum encoder was not updated after the previous '
+                'optimiser step: set default_hooks.momentum_update to '
+                "dict(type='MomentumUpdateHook'), or call "
+                'model.after_optimizer_step(momentum) after optimizer.step() '
+                'in a custom loop'
+            )
         keys = [self.encode_target(x) for x in inputs[: self.num_target_views]]
         queries = [
             self.encode_online(x) if self._learns(view) else None
             for view, x in enumerate(inputs)
         ]
-        batch_keys = gather_views(keys)
+        # Of all processes in rank order: for each target view [W N, D].
+        ranks = all_gather(torch.stack(keys))
+        batch_keys = list(torch.cat(ranks, dim=1))
         rows = None if self.queue is None else self.queue.features
         losses = self.head.loss(queries, keys, batch_keys, rows)
         if self.queue is not None:
@@ -188,16 +202,12 @@ class SCE(BaseSelfSupervisor):
 
     def _check_views(self, inputs: Sequence[Tensor]) -> None:
         needed = max(2, self.num_target_views)
-        if not isinstance(inputs, list | tuple) or len(inputs) < needed:
-            got = (
-                f'{len(inputs)} view(s)'
-                if isinstance(inputs, list | tuple)
-                else f'a {type(inputs).__name__}'
-            )
+        if isinstance(inputs, Tensor) or len(inputs) < needed:
             raise ValueError(
                 f'SCE with num_target_views={self.num_target_views} needs a '
-                f'list of at least {needed} views of each image, got {got}: '
-                'check the pipeline (SCEViews or MultiView, then PackInputs)'
+                f'list of at least {needed} views of each image, got '
+                f'a {type(inputs).__name__} of {len(inputs)}: check the '
+                'pipeline (SCEViews or MultiView, then PackInputs)'
             )
         sizes = [len(x) for x in inputs]
         if len(set(sizes)) > 1:
@@ -205,36 +215,12 @@ class SCE(BaseSelfSupervisor):
                 f'all views must show the same images, got batches of {sizes}'
             )
 
-    def _check_momentum_branch_is_alive(self) -> None:
-        if len(self._pending) >= self.micro_batches_per_step:
-            raise RuntimeError(
-                'the momentum encoder was not updated after the previous '
-                'optimiser step: set default_hooks.momentum_update to '
-                "dict(type='MomentumUpdateHook'), or call "
-                'model.after_optimizer_step(momentum) '
-                'after optimizer.step() in a loop of your own'
-            )
-
-
-def _shuffle_options(shuffle_bn: dict | None) -> dict:
-    if shuffle_bn is None:
-        return {}
-    if not isinstance(shuffle_bn, dict) or set(shuffle_bn) != {
-        'simulated_devices'
-    }:
-        raise ValueError(
-            'shuffle_bn takes simulated_devices, for example '
-            f'dict(simulated_devices=8); got {shuffle_bn}'
-        )
-    return shuffle_bn
-
 
 def _build_queue(queue: dict, neck: dict) -> MemoryQueue:
-    unknown = set(queue) - {'length', 'dim'}
-    if 'length' not in queue or unknown:
+    if 'length' not in queue or set(queue) - {'length', 'dim'}:
         raise ValueError(
-            f'queue takes length and dim, for example '
-            f'dict(length=65536); got {queue}'
+            f'queue takes length and dim, for example dict(length=65536); '
+            f'got {queue}'
         )
     dim = queue.get('dim', neck.get('out_channels'))
     if dim is None:
@@ -244,9 +230,3 @@ def _build_queue(queue: dict, neck: dict) -> MemoryQueue:
             'dim=...)'
         )
     return MemoryQueue(queue['length'], dim)
-
-
-def gather_views(keys: Sequence[Tensor]) -> list[Tensor]:
-    """Keys of all processes in rank order: T views of ``[W N, D]``."""
-    ranks = all_gather(torch.stack(list(keys)))
-    return list(torch.cat(ranks, dim=1))

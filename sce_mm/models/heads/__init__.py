@@ -1,4 +1,4 @@
-"""Heads."""
+"""Which pairs of views does the loss compare?"""
 
 from .sce_head import SCEHead
 

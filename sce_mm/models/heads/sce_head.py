@@ -46,15 +46,8 @@ class SCEHead(BaseModule):
         ):
             raise ValueError(NO_ZERO_LOGIT)
 
-    def extra_repr(self) -> str:
-        """Whether keys of the batch are candidates."""
-        return f'in_batch_keys={self.in_batch_keys}'
-
     def forward(self, embedding: Tensor) -> Tensor:
-        """Query of a projected embedding: ``[N, D]``, L2-normalised.
-
-        In float32 under any autocast.
-        """
+        """Query ``[N, D]`` of a projected embedding, L2-normalised float32."""
         if self.predictor is not None:
             (embedding,) = self.predictor((embedding,))
         return unit_rows(embedding)

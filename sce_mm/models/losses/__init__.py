@@ -1,4 +1,4 @@
-"""Losses."""
+"""What does a step minimise? The SCE loss and its mathematics."""
 
 from .sce_loss import SCELoss, sce_loss
 

@@ -1,4 +1,4 @@
-"""All queries and keys of a step against its candidates, nothing twice.
+"""Compare all queries and keys of a step with its candidates, each once.
 
 Legend of shapes as in :mod:`~sce_mm.models.losses.functional`. A key meets
 the candidates once, whatever the number of queries that it teaches; a query
@@ -35,18 +35,10 @@ def relate_views(
     keys: Sequence[Tensor],
     candidates: Candidates,
     target_temperature: float,
-    zero_logit: bool = False,
-    chunk_size: ChunkSize = None,
+    zero_logit: bool,
+    chunk_size: ChunkSize,
 ) -> list[Relation]:
-    """Relation of the keys ``[N, D]`` of each target view.
-
-    Args:
-        keys: One tensor for each target view.
-        candidates: Of the step.
-        target_temperature: See :func:`~sce_mm.models.losses.softmax.attend`.
-        zero_logit: See :func:`~sce_mm.models.losses.functional.relate`.
-        chunk_size: See :mod:`~sce_mm.models.losses.softmax`.
-    """
+    """Relation of the keys ``[N, D]`` of each target view, see ``relate``."""
     parts: list[list[Softmax]] = [[] for _ in keys]
     if candidates.queue is not None:
         # The keys of all views meet the queue at once.
@@ -62,15 +54,10 @@ def relate_views(
         for view, part in enumerate(views):
             parts[view].append(Softmax(*part))
     for view, rows in enumerate(candidates.batch_keys or ()):
-        parts[view].append(
-            attend(
-                keys[view],
-                rows,
-                target_temperature,
-                candidates.own,
-                chunk_size,
-            )
+        part = attend(
+            keys[view], rows, target_temperature, candidates.own, chunk_size
         )
+        parts[view].append(part)
     return [
         relate(key, part, target_temperature, zero_logit)
         for key, part in zip(keys, parts, strict=True)
@@ -82,16 +69,9 @@ def log_partitions(
     pairs: Sequence[tuple[int, int]],
     candidates: Candidates,
     temperature: float,
-    chunk_size: ChunkSize = None,
+    chunk_size: ChunkSize,
 ) -> Tensor:
     """Log of the candidates' part of Z, with a gradient to the queries.
-
-    Args:
-        queries: ``[N, D]`` for each online view.
-        pairs: Positions of a query and of the key that it learns from.
-        candidates: Of the step; there are some.
-        temperature: Divides the similarities of the online branch.
-        chunk_size: See :mod:`~sce_mm.models.losses.softmax`.
 
     Returns:
         One pair after the other, ``[len(pairs) N]``.

@@ -1,4 +1,4 @@
-"""What a loss says to arguments that it cannot work with.
+"""Check the arguments of a loss: shapes, unit rows, other keys.
 
 Legend of shapes as in :mod:`~sce_mm.models.losses.functional`.
 """
@@ -14,6 +14,23 @@ from .softmax import at_least_float32
 _LENGTH_TOLERANCE = 0.01
 
 
+def check_other_keys(images: int) -> None:
+    """Check that a batch has other keys for ``in_batch_keys=True``.
+
+    Args:
+        images: Number of images in the batch of all processes.
+
+    Raises:
+        ValueError: There is only one image.
+    """
+    if images < 2:
+        raise ValueError(
+            'a batch of one image has no other keys to compare with: set a '
+            'larger train_dataloader.batch_size (drop_last=True drops a '
+            'short last batch), or in_batch_keys=False and a queue'
+        )
+
+
 def check_shapes(
     queries: Sequence[Tensor],
     keys: Sequence[Tensor],
@@ -27,9 +44,16 @@ def check_shapes(
     Raises:
         ValueError: They do not.
     """
-    size, width = _check_views('queries', queries)
-    _check_views('keys', keys, size, width)
-    _check_pairs(pairs, len(queries), len(keys))
+    _check_views('queries', queries, queries)
+    _check_views('keys', keys, queries)
+    size, width = queries[0].shape
+    known = {(i, j) for i in range(len(queries)) for j in range(len(keys))}
+    if isinstance(pairs, Tensor) or not pairs or not known.issuperset(pairs):
+        raise ValueError(
+            'pairs must be a list of positions in queries and keys, from '
+            f'(0, 0) to {max(known)}, got {_describe(pairs)}; candidates are '
+            'given by name, queue=...'
+        )
     if queue is not None:
         _check_candidates('queue', queue, width)
     if batch_keys is None:
@@ -37,7 +61,7 @@ def check_shapes(
     if isinstance(batch_keys, Tensor) or len(batch_keys) != len(keys):
         raise ValueError(
             'batch_keys must be a list with one [M, D] for each of the '
-            f'{len(keys)} tensors of keys, got {_told(batch_keys)}'
+            f'{len(keys)} tensors of keys, got {_describe(batch_keys)}'
         )
     for rows in batch_keys:
         _check_candidates('batch_keys', rows, width)
@@ -77,55 +101,18 @@ def check_unit_rows(**arguments: Sequence[Tensor]) -> None:
 
 
 def _check_views(
-    name: str,
-    views: Sequence[Tensor],
-    size: int | None = None,
-    width: int | None = None,
-) -> tuple[int, int]:
-    """Check that all are ``[N, D]``; give N and D."""
+    name: str, views: Sequence[Tensor], queries: Sequence[Tensor]
+) -> None:
     if isinstance(views, Tensor) or not views:
         raise ValueError(
             f'{name} must be a list with one tensor [N, D] for each view, '
-            f'got {_told(views)}'
+            f'got {_describe(views)}'
         )
     for rows in views:
-        if not isinstance(rows, Tensor) or rows.ndim != 2:
+        if rows.ndim != 2 or rows.shape != queries[0].shape:
             raise ValueError(
-                f'{name} must be tensors [N, D], one for each view, got '
-                f'{_told(rows)}'
-            )
-        size = len(rows) if size is None else size
-        width = rows.shape[1] if width is None else width
-        if rows.shape != (size, width):
-            raise ValueError(
-                f'{name} must have the shape of the first queries, '
-                f'{[size, width]}, got {_told(rows)}'
-            )
-    assert size is not None
-    assert width is not None
-    return size, width
-
-
-def _check_pairs(
-    pairs: Sequence[tuple[int, int]], num_queries: int, num_keys: int
-) -> None:
-    if isinstance(pairs, Tensor) or not pairs:
-        raise ValueError(
-            'pairs must be a list of positions in queries and keys, such as '
-            f'[(0, 0)], got {_told(pairs)}; candidates are given by name, '
-            'queue=...'
-        )
-    for pair in pairs:
-        if (
-            not isinstance(pair, tuple | list)
-            or len(pair) != 2
-            or not all(isinstance(index, int) for index in pair)
-            or not 0 <= pair[0] < num_queries
-            or not 0 <= pair[1] < num_keys
-        ):
-            raise ValueError(
-                f'pairs: {pair} must be the positions of a query and of a '
-                f'key, from (0, 0) to ({num_queries - 1}, {num_keys - 1})'
+                f'{name} must have the shape [N, D] of the first queries, '
+                f'{list(queries[0].shape)}, got {_describe(rows)}'
             )
 
 
@@ -138,14 +125,15 @@ def _check_candidates(name: str, rows: Tensor, width: int) -> None:
     ):
         raise ValueError(
             f'{name} must have a key in each row, as wide as the queries '
-            f'([..., {width}]), got {_told(rows)}'
+            f'([..., {width}]), got {_describe(rows)}'
         )
 
 
-def _told(value: object) -> str:
-    """Shape or content of a wrong argument."""
+def _describe(value: object) -> str:
+    """The shape of a tensor, the content of a list, or a type."""
     if isinstance(value, Tensor):
         return f'a tensor of shape {list(value.shape)}'
     if isinstance(value, list | tuple):
-        return f'a list of {len(value)}'
+        plain = all(not isinstance(item, Tensor) for item in value)
+        return repr(value) if plain else f'a list of {len(value)}'
     return f'a {type(value).__name__}'

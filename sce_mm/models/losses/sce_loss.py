@@ -1,4 +1,4 @@
-"""The SCE loss as a module: it holds the numbers, the maths is elsewhere."""
+"""SCELoss, the registered loss module, and sce_loss for one pair of views."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from .candidates import Candidates, log_partitions, relate_views
-from .checks import check_shapes, check_unit_rows
+from .checks import check_other_keys, check_shapes, check_unit_rows
 from .functional import Contrast, Relation, combine, contrast, target_entropy
 from .softmax import ChunkSize
 
-# Also said when a model is built.
+# SCE and SCEHead raise these too, when a model is built.
 NO_CANDIDATES = (
     'SCE needs something to compare with: give the model a queue, such as '
     'queue=dict(length=65536), or set in_batch_keys=True in the head, or both'
@@ -35,9 +35,10 @@ class SCELoss(nn.Module):
     read at each call, so that :class:`ScheduledValueHook` can move them.
 
     Args:
-        temperature: Of the online prediction. Defaults to 0.1.
-        target_temperature: Of the relations among target embeddings, sharper
-            than ``temperature``. Defaults to 0.07 (the ImageNet recipe).
+        temperature: It divides the similarities of the online branch.
+        target_temperature: It divides the similarities among target
+            embeddings, and should be lower than ``temperature``. The default
+            is that of the ImageNet recipe.
         coeff: Weight of the positive in the target, in [0, 1].
         relation_weight: Weight of the relational term; None is ``1 - coeff``.
         ceiling_weight: Weight of the ceiling term; None is ``1 - coeff``.
@@ -66,13 +67,18 @@ class SCELoss(nn.Module):
         chunk_size: ChunkSize = 'auto',
     ) -> None:
         super().__init__()
-        for name, value in (
-            ('temperature', temperature),
-            ('target_temperature', target_temperature),
-        ):
-            if not value > 0:
+        self.temperature = temperature
+        self.target_temperature = target_temperature
+        self.coeff = coeff
+        self.relation_weight = relation_weight
+        self.ceiling_weight = ceiling_weight
+        self.official_zero_logit = official_zero_logit
+        self.chunk_size = chunk_size
+        self._rows_seen = False
+        for name in ('temperature', 'target_temperature'):
+            if not getattr(self, name) > 0:
                 raise ValueError(
-                    f'{name} must be positive, got {value}; '
+                    f'{name} must be positive, got {getattr(self, name)}; '
                     'the paper uses 0.1 online and 0.05 to 0.07 for the target'
                 )
         if not 0 <= coeff <= 1:
@@ -80,14 +86,13 @@ class SCELoss(nn.Module):
                 f'coeff must be in [0, 1], got {coeff}: it is the share of '
                 'the target that lies on the positive (the paper uses 0.5)'
             )
-        for name, weight in (
-            ('relation_weight', relation_weight),
-            ('ceiling_weight', ceiling_weight),
-        ):
-            if weight is not None and weight < 0:
-                raise ValueError(f'{name} must not be negative, got {weight}')
-        weighted = relation_weight is not None or ceiling_weight is not None
-        if official_zero_logit and weighted:
+        weights = [relation_weight, ceiling_weight]
+        if any(weight is not None and weight < 0 for weight in weights):
+            raise ValueError(
+                'relation_weight and ceiling_weight must not be negative, got '
+                f'{weights}'
+            )
+        if official_zero_logit and weights != [None, None]:
             raise ValueError(
                 'official_zero_logit defines only the plain loss: leave '
                 'relation_weight and ceiling_weight at None'
@@ -99,27 +104,6 @@ class SCELoss(nn.Module):
                 "chunk_size must be 'auto', a positive number of candidates, "
                 f'or None for the plain form, got {chunk_size!r}'
             )
-        self.temperature = temperature
-        self.target_temperature = target_temperature
-        self.coeff = coeff
-        self.relation_weight = relation_weight
-        self.ceiling_weight = ceiling_weight
-        self.official_zero_logit = official_zero_logit
-        self.chunk_size = chunk_size
-        self._rows_seen = False
-
-    def extra_repr(self) -> str:
-        """Numbers of the loss as they are now."""
-        names = (
-            'temperature',
-            'target_temperature',
-            'coeff',
-            'relation_weight',
-            'ceiling_weight',
-            'official_zero_logit',
-            'chunk_size',
-        )
-        return ', '.join(f'{name}={getattr(self, name)!r}' for name in names)
 
     # Compiled code is made for one value of each number that a schedule moves,
     # and for one count of chunks; under torch.compile the loss runs as it is.
@@ -135,8 +119,8 @@ class SCELoss(nn.Module):
     ) -> dict[str, Tensor]:
         """Mean loss over pairs and batch.
 
-        All rows are L2-normalised. That is looked at in each call on a CPU;
-        elsewhere in the first call alone, as the host waits for the device.
+        All rows must be L2-normalised. On a CPU each call checks that, on
+        other devices only the first, as the host has to wait for them.
 
         Args:
             queries: Online embeddings, ``[N, D]`` for each online view.
@@ -162,7 +146,12 @@ class SCELoss(nn.Module):
                 or positions do not fit, or rows are not normalised.
         """
         check_shapes(queries, keys, pairs, queue, batch_keys, first_row)
-        self._check_candidates(queue, batch_keys)
+        if queue is None and batch_keys is None:
+            raise ValueError(NO_CANDIDATES)
+        if batch_keys is not None:
+            if self.official_zero_logit:
+                raise ValueError(NO_ZERO_LOGIT)
+            check_other_keys(len(batch_keys[0]))
         if not self._rows_seen or keys[0].device.type == 'cpu':
             check_unit_rows(
                 queries=queries,
@@ -205,22 +194,6 @@ class SCELoss(nn.Module):
             )
             return self._summary(terms, relation)
 
-    def _check_candidates(
-        self, queue: Tensor | None, batch_keys: Sequence[Tensor] | None
-    ) -> None:
-        if batch_keys is None:
-            if queue is None:
-                raise ValueError(NO_CANDIDATES)
-            return
-        if self.official_zero_logit:
-            raise ValueError(NO_ZERO_LOGIT)
-        if len(batch_keys[0]) < 2:
-            raise ValueError(
-                'a batch of one image has no other keys to compare with: '
-                'use a larger batch (drop_last=True drops a short last one) '
-                'or in_batch_keys=False with a queue'
-            )
-
     def _summary(
         self, terms: Contrast, relation: Relation
     ) -> dict[str, Tensor]:
@@ -259,7 +232,7 @@ def sce_loss(
     target_temperature: float = 0.07,
     coeff: float = 0.5,
 ) -> Tensor:
-    """The SCE loss of one pair of views, for a training loop of one's own.
+    """The SCE loss of one pair of views, for a custom training loop.
 
     >>> import torch
     >>> from torch.nn.functional import normalize
@@ -275,17 +248,17 @@ def sce_loss(
         keys: Target embeddings of the other view of the same images,
             ``[N, D]``, L2-normalised.
         queue: Target embeddings of earlier images, ``[K, D]``.
-        temperature: As of :class:`SCELoss`.
-        target_temperature: As of :class:`SCELoss`.
-        coeff: As of :class:`SCELoss`.
+        temperature: See :class:`SCELoss`.
+        target_temperature: See :class:`SCELoss`.
+        coeff: See :class:`SCELoss`.
 
     Returns:
         The mean over the batch, a scalar.
 
     Raises:
         ValueError: A number is out of range, shapes do not fit, or rows are
-            not normalised (looked at in every call, which makes the host wait
-            for a GPU; :class:`SCELoss` looks once).
+            not normalised. Every call checks that, which makes the host wait
+            for a GPU; :class:`SCELoss` checks once.
     """
     loss = SCELoss(temperature, target_temperature, coeff)
     return loss([queries], [keys], [(0, 0)], queue)['loss']

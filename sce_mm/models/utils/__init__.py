@@ -1,6 +1,5 @@
-"""Parts of the algorithm that hold state."""
+"""Parts of the model with a state: queue, momentum encoder, batch norm."""
 
-from ...utils.distributed import unwrapped
 from .batch_norm import SplitBatchNorm2d
 from .memory_queue import MemoryQueue
 from .momentum_encoder import MomentumEncoder
@@ -11,5 +10,4 @@ __all__ = [
     'MomentumEncoder',
     'SplitBatchNorm2d',
     'ViewPreprocessor',
-    'unwrapped',
 ]

@@ -1,4 +1,4 @@
-"""Batch norm that does not tell which key belongs to which query.
+"""Shuffled and split batch norm for the momentum encoder (ShuffleBN).
 
 If a key is normalised with the batch that its query was normalised with, the
 online branch can find the pair by the statistics of the batch instead of the
@@ -18,7 +18,7 @@ from torch.nn.functional import batch_norm
 
 
 def check_divisible(batch: int, groups: int) -> None:
-    """See that a batch splits into equal groups.
+    """Check that a batch splits into equal groups.
 
     Raises:
         ValueError: It does not.
@@ -33,15 +33,15 @@ def check_divisible(batch: int, groups: int) -> None:
 
 
 class SplitBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm as ``groups`` devices with a share of the batch each do it.
+    """Batch norm of a batch in groups, as on several devices.
 
     Sample n belongs to group n mod S and is normalised with the statistics of
     its group. The running statistics are the means of those of the groups. In
     eval mode, and in its state dict, it is plain batch norm.
 
     Args:
-        num_features: C of the input ``[N, C, H, W]``, N a multiple of S.
-        groups: S.
+        num_features: C of the input ``[N, C, H, W]``.
+        groups: S, the number of groups; N must be a multiple of it.
         **kwargs: See :class:`torch.nn.BatchNorm2d`; running statistics with a
             fixed momentum are needed.
 
@@ -106,11 +106,11 @@ def split_batch_norm(module: nn.Module, groups: int) -> int:
     """Replace each 2-d batch norm inside a module, in place.
 
     Args:
-        module: What holds the layers.
+        module: The network that holds the layers.
         groups: Number of simulated devices.
 
     Returns:
-        How many there were.
+        The number of layers that were replaced.
     """
     count = 0
     for name, child in module.named_children():
@@ -133,7 +133,7 @@ def split_batch_norm(module: nn.Module, groups: int) -> int:
 
 
 def refuse_sync_batch_norm(module: nn.Module) -> None:
-    """See that no layer inside normalises over all processes.
+    """Check that no layer inside normalises over all processes.
 
     Raises:
         ValueError: One does.
@@ -160,11 +160,11 @@ def encode_shuffled(
 
     Args:
         encode: ``[N, 3, h, w]`` to ``[N, D]``, with batch norm inside.
-        images: Of this process; N is the same on all of them.
-        seed: Of the permutation, the same on all processes.
+        images: The images of this process; each process has as many.
+        seed: Seed of the permutation, the same on all processes.
 
     Returns:
-        ``[N, D]``, of this process's images in their order.
+        ``[N, D]``, the outputs for the images of this process, in order.
     """
     everyone = torch.cat(all_gather(images.contiguous()))
     own = slice(get_rank() * len(images), (get_rank() + 1) * len(images))

@@ -1,5 +1,6 @@
-"""A ring of the keys of past steps."""
+"""The memory queue: a ring buffer of the keys of past steps."""
 
+import math
 import warnings
 from typing import Any
 
@@ -8,8 +9,38 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 
+def check_queue_length(length: int, **factors: int) -> None:
+    """Check that a queue holds the keys of one optimiser step.
+
+    Args:
+        length: Number of keys that the queue holds.
+        **factors: Numbers whose product is the number of keys of a step,
+            under the names that the message shows: ``images=64``.
+
+    Raises:
+        ValueError: The step brings more keys than the queue holds.
+    """
+    keys = math.prod(factors.values())
+    if keys > length:
+        product = ' x '.join(
+            f'{number} {name.replace("_", " ")}'
+            for name, number in factors.items()
+        )
+        raise ValueError(
+            f'the queue holds {length} keys but one step brings {keys} '
+            f'({product}): set model.queue.length to a multiple of that (the '
+            'paper keeps 8 to 16 steps of keys), or use a smaller batch'
+        )
+
+
 class MemoryQueue(nn.Module):
-    """Ring buffer of L2-normalised keys; the oldest are written over.
+    """Ring buffer of L2-normalised keys; new keys overwrite the oldest.
+
+    >>> queue = MemoryQueue(length=3, dim=1)
+    >>> queue.enqueue(torch.tensor([[1.0], [2.0]]))
+    >>> queue.enqueue(torch.tensor([[3.0], [4.0]]))
+    >>> queue.features.flatten().tolist(), int(queue.pointer)
+    ([4.0, 2.0, 3.0], 1)
 
     All of its state is in persistent buffers, so that a checkpoint holds it.
     Positions are computed on the device: no step waits for the host, and a
@@ -48,10 +79,6 @@ class MemoryQueue(nn.Module):
         self.register_buffer('pointer', torch.zeros((), dtype=torch.long))
         self.register_buffer('filled', torch.zeros((), dtype=torch.long))
 
-    def extra_repr(self) -> str:
-        """Length and width."""
-        return f'length={self.length}, dim={self.features.shape[1]}'
-
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:
         """Write keys ``[M, D]`` behind the newest row.
@@ -60,12 +87,7 @@ class MemoryQueue(nn.Module):
             ValueError: There are more keys than rows.
         """
         count = len(keys)
-        if count > self.length:
-            raise ValueError(
-                f'the queue holds {self.length} keys but one step brings '
-                f'{count}: make it at least that long (the paper keeps 8 to '
-                '16 steps of keys), or use a smaller batch'
-            )
+        check_queue_length(self.length, keys=count)
         rows = torch.arange(count, device=self.features.device)
         rows = (rows + self.pointer) % self.length
         self.features.index_copy_(0, rows, keys.to(self.features.dtype))

@@ -1,4 +1,4 @@
-"""The target branch: an exponential moving average of the online one."""
+"""The momentum encoder: an exponential moving average of the online one."""
 
 from collections.abc import Iterable
 from copy import deepcopy
@@ -19,13 +19,12 @@ from .batch_norm import (
 class MomentumEncoder(nn.Module):
     """Backbone and neck whose parameters follow those of the online branch.
 
-    Starts as a copy, takes no gradient, holds no predictor. Only parameters
-    are averaged; buffers (batch norm statistics) are its own, from its own
-    forward passes.
+    It starts as a copy, takes no gradient and holds no predictor. Only
+    parameters are averaged; the batch norm statistics are its own.
 
     Args:
-        backbone: Online backbone, copied.
-        neck: Online neck, copied.
+        backbone: The online backbone, which is copied.
+        neck: The online neck, which is copied.
         simulated_devices: Let batch norm see the images in other batches than
             in the online branch: shuffled over the processes if there are
             several, else in so many groups (the backbone only, as
@@ -35,7 +34,7 @@ class MomentumEncoder(nn.Module):
         shuffles: Whether images are shuffled over the processes; decided once
             from the number of processes that there are.
         shuffle_count: Number of shuffles done, which the next one is drawn
-            from. Whoever resumes a run sets it.
+            from. A resumed run has to set it.
 
     Raises:
         ValueError: There is nothing to shuffle or split.
@@ -59,15 +58,15 @@ class MomentumEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Projected embeddings ``[N, D]`` of ``[N, 3, h, w]``."""
-        if not (self.shuffles and self.training):
-            return self._encode(images)
-        return self._encode_shuffled(images)
+        if self.shuffles and self.training:
+            return self._encode_shuffled(images)
+        return self._encode(images)
 
     def check_batches(self, sizes: Iterable[int]) -> None:
-        """See that batch norm is as asked for and can take such batches.
+        """Check that batch norm is as asked for and can take such batches.
 
         Args:
-            sizes: Numbers of images of a batch of this process.
+            sizes: Numbers of images that a batch of this process may have.
 
         Raises:
             ValueError: A batch does not split, or SyncBN was put in since.
@@ -90,13 +89,7 @@ class MomentumEncoder(nn.Module):
     def update(
         self, backbone: nn.Module, neck: nn.Module, momentum: float
     ) -> None:
-        """``target <- (1 - momentum) target + momentum online``.
-
-        Args:
-            backbone: Online backbone.
-            neck: Online neck.
-            momentum: The small number, 0.01 for a decay of 0.99.
-        """
+        """``target <- (1 - momentum) target + momentum online``."""
         online: list[Tensor] = [*backbone.parameters(), *neck.parameters()]
         target: list[Tensor] = list(self.parameters())
         torch._foreach_lerp_(target, online, momentum)

@@ -1,4 +1,4 @@
-"""A data preprocessor that makes the views itself."""
+"""A data preprocessor that makes the views on the device of the model."""
 
 from typing import Any
 

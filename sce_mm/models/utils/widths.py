@@ -1,12 +1,9 @@
-"""Whether the parts of a model are as wide as the parts before them."""
+"""Check that each part of a model is as wide as the part before it."""
 
-from itertools import chain
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-
-from ...utils.modules import evaluation_mode
 
 
 def check_widths(
@@ -18,10 +15,10 @@ def check_widths(
     """Check the widths that configs name; a part that names none passes.
 
     Args:
-        backbone: The first part.
+        backbone: The backbone of the model.
         neck: The projector.
-        configs: Of the ``neck`` and of the ``head.predictor``, if there is
-            one, by their keys.
+        configs: Configs of the ``neck`` and of the ``head.predictor``, if
+            there is one, by these keys.
         queue: Width of a row of the queue, or None without one.
 
     Raises:
@@ -30,23 +27,26 @@ def check_widths(
     pools = getattr(neck, 'with_avg_pool', False)
     features = 'the backbone gives features', pooled_width(backbone, pools)
     embedding = 'the neck gives keys', configs['neck'].get('out_channels')
-    for (part, name), (before, width) in {
-        ('neck', 'in_channels'): features,
-        ('head.predictor', 'in_channels'): embedding,
-        ('head.predictor', 'out_channels'): embedding,
-    }.items():
-        has = configs.get(part, {}).get(name)
-        _check_equal(f'{part}.{name}', has, before, width)
-    _check_equal('queue.dim', queue, *embedding)
-
-
-def _check_equal(
-    key: str, has: int | None, before: str, width: int | None
-) -> None:
-    if None not in (has, width) and has != width:
-        raise ValueError(
-            f'{key} is {has}, but {before} of width {width}: set {key}={width}'
-        )
+    predictor = configs['head.predictor']
+    for key, has, (before, width) in (
+        ('neck.in_channels', configs['neck'].get('in_channels'), features),
+        (
+            'head.predictor.in_channels',
+            predictor.get('in_channels'),
+            embedding,
+        ),
+        (
+            'head.predictor.out_channels',
+            predictor.get('out_channels'),
+            embedding,
+        ),
+        ('queue.dim', queue, embedding),
+    ):
+        if None not in (has, width) and has != width:
+            raise ValueError(
+                f'{key} is {has}, but {before} of width {width}: set '
+                f'{key}={width}'
+            )
 
 
 @torch.no_grad()
@@ -54,7 +54,7 @@ def pooled_width(backbone: nn.Module, pools: bool) -> int | None:
     """Width of the last output, from shapes alone: nothing is computed.
 
     Args:
-        backbone: Takes ``[N, 3, h, w]``; its state stays as it is.
+        backbone: A network that takes ``[N, 3, h, w]``; it stays as it is.
         pools: Whether what follows averages a map over its pixels.
 
     Returns:
@@ -63,22 +63,15 @@ def pooled_width(backbone: nn.Module, pools: bool) -> int | None:
     """
     size = getattr(backbone, 'img_size', 224)
     height, width = (size, size) if isinstance(size, int) else size
-    state = {
-        name: tensor.to('meta')
-        for name, tensor in chain(
-            backbone.named_parameters(), backbone.named_buffers()
-        )
-    }
-    image = torch.empty(1, 3, height, width, device='meta')
     try:
-        with evaluation_mode(backbone):
-            out = functional_call(backbone, state, (image,))
-        _, channels, *pixels = (
-            out if isinstance(out, Tensor) else out[-1]
-        ).shape
+        image = torch.empty(1, 3, height, width, device='meta')
+        shapes = deepcopy(backbone).to('meta')
+        shapes.eval()
+        out = shapes(image)
+        last = out if isinstance(out, Tensor) else out[-1]
     # Whatever a custom backbone does with pixels that are not there.
     except Exception:
         return None
-    if not pixels or pixels == [1, 1] or (len(pixels) == 2 and pools):
-        return channels
-    return None
+    _, channels, *pixels = last.shape
+    pooled = not pixels or pixels == [1, 1] or (len(pixels) == 2 and pools)
+    return channels if pooled else None
