@@ -12,10 +12,9 @@ from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
-from .images.file_lists import IMAGE_EXTENSIONS, is_hidden, printable
+from ..utils.text import listed
+from .images.file_lists import IMAGE_EXTENSIONS, is_hidden
 from .replacement import ReplaceUnreadable
-
-_LISTED = 10
 
 
 @DATASETS.register_module()
@@ -169,12 +168,6 @@ def share_labels(reference: Any, *others: Any) -> None:
                 leaf['test_mode'] = True
             if names and not leaf.get('ann_file'):
                 leaf['folders'] = list(names)
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f' and {len(names) - _LISTED} more' if names[_LISTED:] else ''
-    return ', '.join(map(printable, names[:_LISTED])) + more
 
 
 def _labelled_leaves(config: Any) -> Iterator[Any]:

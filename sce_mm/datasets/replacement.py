@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from mmpretrain.datasets import BaseDataset
 
-from .images.file_lists import printable
+from ..utils.text import printable
 from .samplers import SampleIndex
 
 # What is known of each file, a byte a file in memory shared by the workers.

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader
 
-from ..datasets.labelled_images import listed
 from ..models.utils import unwrapped
 from ..utils.progress import track
 from ..utils.random_state import preserve_rng
+from ..utils.text import listed
 from ..utils.workers import OneThread
 from .samples import UNREADABLE, NoReplacement, collate, num_images
 

@@ -9,9 +9,10 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from ..config.parts import find_hook
-from ..datasets.labelled_images import listed, share_labels
+from ..datasets.labelled_images import share_labels
 from ..utils.random_state import preserve_rng
 from ..utils.signals import ShieldedWorker
+from ..utils.text import listed
 from .samples import NO_LABEL, NoImageError, NoReplacement, collate
 
 _NAMES = ('bank', 'query set')

@@ -12,10 +12,10 @@ from sce_mm.datasets.images import file_lists
 from sce_mm.datasets.images.file_lists import (
     find_images,
     is_hidden,
-    printable,
     read_image_list,
     write_image_list,
 )
+from sce_mm.utils.text import printable
 
 
 @pytest.fixture

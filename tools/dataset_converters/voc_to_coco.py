@@ -30,8 +30,8 @@ from xml.etree import ElementTree
 from voc_xml import Images, Voc, find_image_of_each, list_files, parse_files
 
 from sce_mm.datasets import UnreadableImageError, decode_image
-from sce_mm.datasets.images.file_lists import printable
 from sce_mm.utils.progress import track
+from sce_mm.utils.text import printable
 
 SIDES = ('width', 'height')
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')

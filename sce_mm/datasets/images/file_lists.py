@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import print_log
 
+from ...utils.text import printable
+
 # All that decode_image reads; of an animation it takes the first frame.
 IMAGE_EXTENSIONS = (
     *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.apng', '.webp', '.gif'),
@@ -159,20 +161,6 @@ def write_image_list(list_file: Path, paths: Sequence[str]) -> None:
             gives them.
     """
     list_file.write_text(json.dumps(list(paths), indent=0), encoding='utf-8')
-
-
-def printable(path: str) -> str:
-    """A path in one line of plain text, whatever its bytes are.
-
-    A name can hold line breaks that look like an entry of the log, and codes
-    that terminals obey.
-    """
-    return ''.join(
-        sign
-        if sign.isprintable()
-        else sign.encode('unicode_escape', 'backslashreplace').decode()
-        for sign in path
-    )
 
 
 def _require_folder(root: str) -> None:

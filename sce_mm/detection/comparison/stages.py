@@ -16,13 +16,14 @@ from ...checkpoints.reading import read_checkpoint
 from ...config.names import raise_all
 from ...config.parts import innermost_dataset
 from ...datasets.coco_labels import notes, read_coco
-from ...datasets.images.file_lists import printable, read_image_list
+from ...datasets.images.file_lists import read_image_list
 from ...transfer import save_backbone, tensor_hash
 from ...transfer.backbone import FORMAT, VERSION
 from ...transfer.describe import describe_backbone, describe_input
 from ...transfer.initial_weights import load_initial_weights
 from ...utils.commands import Command, run_together, training_step
 from ...utils.progress import track
+from ...utils.text import printable
 from ..adapt import load_source, start_at_random, write_config
 from ..adapt.plan import Plan
 from .arguments import wrong_arguments
