@@ -114,12 +114,12 @@ def test_every_image_comes_in_some_epoch(
 
 
 def test_spares_go_along_with_the_index() -> None:
-    index = SampleIndex(7, 2, 5, spares=(3, 9))
-    assert (index - 4).spares == (-1, 5)
-    assert (index + 1).spares == (4, 10)
-    assert (index % 4).spares == (3, 1)
-    assert index.moved(1).spares == (3, 9)
-    assert pickle.loads(pickle.dumps(index)).spares == (3, 9)
+    index = SampleIndex(7, 2, 5, fallback_indices=(3, 9))
+    assert (index - 4).fallback_indices == (-1, 5)
+    assert (index + 1).fallback_indices == (4, 10)
+    assert (index % 4).fallback_indices == (3, 1)
+    assert index.moved(1).fallback_indices == (3, 9)
+    assert pickle.loads(pickle.dumps(index)).fallback_indices == (3, 9)
 
 
 @pytest.mark.parametrize('size', [16, 33, 100, 1001])
@@ -129,9 +129,14 @@ def test_spares_lie_far_from_their_image_and_from_each_other(
     order = list(SeededSampler(range(size), seed=1))
     place = {int(index): number for number, index in enumerate(order)}
     for index in order:
-        places = [place[int(index)], *(place[s] for s in index.spares)]
-        assert len(index.spares) == 7
-        for spares, parts in ((1, 2), (3, 4), (7, 8)):
-            for one, two in itertools.combinations(places[: spares + 1], 2):
+        places = [
+            place[int(index)],
+            *(place[s] for s in index.fallback_indices),
+        ]
+        assert len(index.fallback_indices) == 7
+        for fallback_indices, parts in ((1, 2), (3, 4), (7, 8)):
+            for one, two in itertools.combinations(
+                places[: fallback_indices + 1], 2
+            ):
                 distance = (one - two) % size
                 assert min(distance, size - distance) >= size // parts
