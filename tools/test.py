@@ -61,7 +61,7 @@ def require_classes(runner: 'Runner', meta: dict) -> None:
     Raises:
         ValueError: The test set has other classes, or another order.
     """
-    from sce_mm.datasets.labelled_images import listed
+    from sce_mm.utils.text import listed
 
     trained = (meta.get('dataset_meta') or {}).get('classes')
     tested = getattr(runner.test_dataloader.dataset, 'metainfo', {}).get(

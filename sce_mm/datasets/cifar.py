@@ -1,4 +1,4 @@
-"""CIFAR from local files, in the order of channels that everything expects."""
+"""CIFAR-10 and CIFAR-100 from local files, in BGR."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ class CIFAR10BGR(CIFAR10):
     mmpretrain's class gives RGB, unlike every loader of image files.
     ``SCEViews`` weighs the channels by their place, ``to_rgb=True`` of a
     preprocessor swaps them, and the order that a checkpoint states for a
-    detector follows from that swap, so the images are turned here.
+    detector follows from that swap, so the images are swapped here.
 
     Args:
         data_root: Folder that holds the unpacked ``cifar-10-batches-py``.
         split: ``train`` or ``test``.
-        **kwargs: Of mmpretrain's ``BaseDataset``.
+        **kwargs: Arguments of mmpretrain's ``BaseDataset``.
 
     Raises:
-        FileNotFoundError: A file is missing; says what goes where.
+        FileNotFoundError: A file is missing; the message says where it
+            belongs.
         ValueError: A file is not the published one.
     """
 
@@ -44,18 +45,16 @@ class CIFAR10BGR(CIFAR10):
     def load_data_list(self) -> list[dict[str, Any]]:
         """Image [32, 32, 3] uint8 BGR and label of every sample."""
         self._check_files()
-        infos = super().load_data_list()
         return [
             {**info, 'img': np.ascontiguousarray(info['img'][..., ::-1])}
-            for info in infos
+            for info in super().load_data_list()
         ]
 
     def _check_files(self) -> None:
         """Raise unless all files are there and are the published ones."""
         root = self.data_prefix['root']
-        folder = fileio.join_path(root, self.base_folder)
         for name, md5 in self.train_list + self.test_list:
-            path = fileio.join_path(folder, name)
+            path = fileio.join_path(root, self.base_folder, name)
             if not fileio.exists(path):
                 raise FileNotFoundError(
                     f'no file {path!r} (looked in {os.getcwd()}). Nothing is '
@@ -76,12 +75,12 @@ class CIFAR10BGR(CIFAR10):
 
 @DATASETS.register_module()
 class CIFAR100BGR(CIFAR10BGR, CIFAR100):
-    """CIFAR-100, fine labels, otherwise as :class:`CIFAR10BGR`.
+    """CIFAR-100 with its fine labels; the rest is :class:`CIFAR10BGR`.
 
     Args:
         data_root: Folder that holds the unpacked ``cifar-100-python``.
         split: ``train`` or ``test``.
-        **kwargs: Of mmpretrain's ``BaseDataset``.
+        **kwargs: Arguments of mmpretrain's ``BaseDataset``.
     """
 
     def __init__(

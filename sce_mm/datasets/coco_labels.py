@@ -1,8 +1,8 @@
-"""Read labels in COCO format and check what detectors want of them.
+"""Read an annotation file in COCO format and list what is wrong with it.
 
 Labelling programs write files that look like COCO and lack something. mmdet
 and pycocotools find out late (in the first evaluation), or leave boxes out
-without a word, so every field is looked at here.
+without a message, so every field is checked here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# Of a value in a message.
+# Length of a value in a message.
 _SHOWN = 60
 
 
@@ -22,10 +22,10 @@ class _Field(NamedTuple):
     """What a field must hold.
 
     Attributes:
-        expected: In words.
-        holds: Whether a value is so.
-        link: Whether parts of the file refer to each other by it; others may
-            be missing where a file is only divided.
+        expected: The values that are allowed, as text.
+        holds: Tells whether a value is allowed.
+        link: Whether parts of the file refer to each other by it. Other
+            fields may be missing where a file is only divided.
     """
 
     expected: str
@@ -39,7 +39,7 @@ def read_coco(
     """Content of an annotation file, and what is wrong with it.
 
     Args:
-        path: Of the file.
+        path: The file.
         images: Folder in which its images must be; None for a file that is
             only divided, of which no image is looked for and which may lack
             fields that only a detector reads.
@@ -56,14 +56,12 @@ def read_coco(
     # No JSON, no UTF-8, or nested without end.
     except (ValueError, RecursionError) as error:
         return {}, [f'{path}: is not JSON in UTF-8 ({error})']
-    problems = list(_problems(content, complete=images is not None))
-    if images is not None and not problems:
-        problems += _missing_images(content, images)
+    problems = _problems(content, images)
     return content, [f'{path}: {problem}' for problem in problems]
 
 
 def notes(content: dict[str, Any]) -> Iterator[str]:
-    """What detectors do not count as the labels say, and is no mistake."""
+    """What detectors count in another way than the labels suggest."""
     sizes = {i['id']: (i['width'], i['height']) for i in content['images']}
     lost = [
         a['id']
@@ -74,7 +72,8 @@ def notes(content: dict[str, Any]) -> Iterator[str]:
         yield (
             f'{len(lost)} of {len(content["annotations"])} boxes are outside '
             'their image, narrower than a pixel or without an area: mmdet '
-            f'leaves them out of the training, annotation {lost[0]} for one'
+            f'leaves them out of the training, for example annotation '
+            f'{lost[0]}'
         )
     if any(a['id'] == 0 for a in content['annotations']):
         yield (
@@ -86,11 +85,11 @@ def notes(content: dict[str, Any]) -> Iterator[str]:
 def is_mask(segmentation: Any) -> bool:
     """Whether it is polygons of three points or more, or a run-length code."""
     if isinstance(segmentation, dict):
-        size = segmentation.get('size')
+        size, counts = map(segmentation.get, ('size', 'counts'))
         return (
             isinstance(size, list)
             and len(size) == 2
-            and isinstance(segmentation.get('counts'), list | str)
+            and isinstance(counts, list | str)
         )
     return (
         isinstance(segmentation, list)
@@ -105,16 +104,12 @@ def is_mask(segmentation: Any) -> bool:
     )
 
 
-def _number(value: Any) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    )
-
-
 def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> bool:
+    return _whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _box(value: Any) -> bool:
@@ -135,6 +130,14 @@ _ID = _Field('a whole number', _whole, link=True)
 _SIZE = _Field(
     'a whole number of pixels above 0', lambda v: _whole(v) and v > 0
 )
+_BOX = _Field(
+    'four finite numbers [left, top, width, height] with no negative width '
+    'or height',
+    _box,
+)
+_AREA = _Field(
+    'a finite number, not negative', lambda v: _number(v) and v >= 0
+)
 _PARTS: dict[str, dict[str, _Field]] = {
     'images': {
         'id': _ID,
@@ -146,61 +149,55 @@ _PARTS: dict[str, dict[str, _Field]] = {
         'id': _ID._replace(link=False),
         'image_id': _ID,
         'category_id': _ID,
-        'bbox': _Field(
-            'four finite numbers [left, top, width, height] with no negative '
-            'width or height',
-            _box,
-        ),
-        'area': _Field(
-            'a finite number, not negative', lambda v: _number(v) and v >= 0
-        ),
+        'bbox': _BOX,
+        'area': _AREA,
         'iscrowd': _Field(
             '0 or 1', lambda v: isinstance(v, int) and v in (0, 1)
         ),
     },
     'categories': {'id': _ID, 'name': _Field('a name', _text, link=True)},
 }
-# A value that stands twice cannot be referred to.
-_UNIQUE = [
-    ('images', 'id'),
-    ('annotations', 'id'),
-    ('categories', 'id'),
-    ('categories', 'name'),
-]
-_REFERENCES = [('image_id', 'images'), ('category_id', 'categories')]
 
 
-def _problems(content: Any, complete: bool) -> Iterator[str]:
+def _problems(content: Any, images: Path | None) -> list[str]:
     if not isinstance(content, dict):
-        hint = ''
-        if isinstance(content, list):
-            hint = ', as results of a detector are: give its labels'
-        yield f'expected an object with {", ".join(_PARTS)}; got a ' + (
-            f'{_json_type(content)}{hint}'
-        )
-        return
-    usable = True
-    for part, fields in _PARTS.items():
-        for problem in _part_problems(content, part, fields, complete):
-            usable = False
-            yield problem
-    # References of broken parts would only repeat what was said.
-    if usable:
-        yield from _reference_problems(content)
-        if complete and all(a['iscrowd'] for a in content['annotations']):
-            yield (
-                'annotations, iscrowd: all are 1: a crowd counts neither way, '
-                'so there is no object to learn or to find'
+        hint = ' (results of a detector?)' * isinstance(content, list)
+        return [
+            f'expected an object with {", ".join(_PARTS)}; got '
+            f'{_short(content)}{hint}'
+        ]
+    complete = images is not None
+    found = [
+        problem
+        for part in _PARTS
+        for problem in _part_problems(content, part, complete)
+    ]
+    # References between broken parts would only repeat what was said.
+    found = found or list(_reference_problems(content))
+    if complete and not found:
+        if all(a['iscrowd'] for a in content['annotations']):
+            found.append(
+                'annotations, iscrowd: all are 1: a crowd counts neither '
+                'way, so there is no object to learn or to find'
             )
+        missing = [
+            image
+            for image in content['images']
+            if not (images / image['file_name']).is_file()
+        ]
+        if missing:
+            found.append(
+                f'images, file_name: {len(missing)} of '
+                f'{len(content["images"])} are not in {images}, first '
+                f'id {missing[0]["id"]}: {_short(missing[0]["file_name"])}'
+            )
+    return found
 
 
 def _part_problems(
-    content: dict[str, Any],
-    part: str,
-    fields: dict[str, _Field],
-    complete: bool,
+    content: dict[str, Any], part: str, complete: bool
 ) -> Iterator[str]:
-    entries = content.get(part)
+    fields, entries = _PARTS[part], content.get(part)
     if not isinstance(entries, list) or not entries:
         got = _short(entries) if part in content else 'nothing'
         yield f'{part}: expected a list of objects, one at least; got {got}'
@@ -221,52 +218,39 @@ def _part_problems(
             and not field.holds(entry.get(name))
         ]
         if bad:
-            index, entry = bad[0]
-            got = _short(entry[name]) if name in entry else 'missing'
+            got = _short(bad[0][1][name]) if name in bad[0][1] else 'missing'
             yield (
                 f'{part}, {name}: expected {field.expected}; {len(bad)} of '
-                f'{len(entries)} differ, first {_called(index, entry)}: {got}'
+                f'{len(entries)} differ, first {_called(*bad[0])}: {got}'
             )
 
 
 def _reference_problems(content: dict[str, Any]) -> Iterator[str]:
-    for part, name in _UNIQUE:
+    for part, name in (
+        *((part, 'id') for part in _PARTS),
+        ('categories', 'name'),
+    ):
         counts = Counter(e[name] for e in content[part] if name in e)
-        twice = [value for value, count in counts.items() if count > 1]
-        if twice:
+        repeated = [value for value, count in counts.items() if count > 1]
+        if repeated:
             yield (
-                f'{part}, {name}: {len(twice)} stand there more than once, '
-                f'{_short(twice[0])} for one: each must be another'
+                f'{part}, {name}: each must be unique; {len(repeated)} are '
+                f'repeated, for example {_short(repeated[0])}'
             )
-    for name, part in _REFERENCES:
+    annotations = content['annotations']
+    for name, part in (('image_id', 'images'), ('category_id', 'categories')):
         known = {entry['id'] for entry in content[part]}
-        stray = [
-            (index, entry)
-            for index, entry in enumerate(content['annotations'])
-            if entry[name] not in known
-        ]
+        stray = [p for p in enumerate(annotations) if p[1][name] not in known]
         if stray:
-            index, entry = stray[0]
             yield (
-                f'annotations, {name}: {len(stray)} of '
-                f'{len(content["annotations"])} name one that is not among '
-                f'the {part}, first {_called(index, entry)}: {entry[name]}'
+                f'annotations, {name}: {len(stray)} of {len(annotations)} '
+                f'name one that is not among the {part}, first '
+                f'{_called(*stray[0])}: {stray[0][1][name]}'
             )
-
-
-def _missing_images(content: dict[str, Any], folder: Path) -> Iterator[str]:
-    names = [(image['id'], image['file_name']) for image in content['images']]
-    missing = [(i, n) for i, n in names if not (folder / n).is_file()]
-    if missing:
-        number, name = missing[0]
-        yield (
-            f'images, file_name: {len(missing)} of {len(names)} are not in '
-            f'{folder}, first id {number}: {_short(name)}'
-        )
 
 
 def _left_out(annotation: dict[str, Any], width: int, height: int) -> bool:
-    """Whether mmdet's ``CocoDataset`` has no use for a box."""
+    """Whether mmdet's ``CocoDataset`` leaves a box out."""
     left, top, w, h = annotation['bbox']
     inside_w = min(left + w, width) - max(left, 0)
     inside_h = min(top + h, height) - max(top, 0)
@@ -275,11 +259,6 @@ def _left_out(annotation: dict[str, Any], width: int, height: int) -> bool:
 
 def _called(index: int, entry: dict[str, Any]) -> str:
     return f'id {_short(entry["id"])}' if 'id' in entry else f'entry {index}'
-
-
-def _json_type(value: Any) -> str:
-    names = {list: 'list', str: 'text', type(None): 'null'}
-    return names.get(type(value), 'number')
 
 
 def _short(value: Any) -> str:

@@ -1,22 +1,19 @@
-"""ImageNet-1k and ImageNet-100 for pretraining and evaluation."""
+"""ImageNet-1k and ImageNet-100, for pretraining and evaluation."""
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from mmengine import fileio
-from mmengine.logging import print_log
 from mmpretrain.datasets import ImageNet
-from mmpretrain.datasets.custom import get_samples
 from mmpretrain.registry import DATASETS
 
-from .images.file_lists import IMAGE_EXTENSIONS, is_hidden, leads_out
-from .replacement import ReplaceUnreadable
+from .images.file_lists import leads_out
+from .labelled_images import LabelledImages
 
-# Sorted; the place of an id is its label.
+# The classes of ImageNet-100, sorted; the place of an id is its label.
 _IDS = """
     n01558993 n01692333 n01729322 n01735189 n01749939 n01773797
     n01820546 n01855672 n01978455 n01980166 n01983481 n02009229
@@ -38,11 +35,9 @@ _IDS = """
 """
 IMAGENET100_IDS = tuple(_IDS.split())
 
-Sample = tuple[str, int]
-
 
 @DATASETS.register_module()
-class ImageNet1k(ReplaceUnreadable, ImageNet):
+class ImageNet1k(LabelledImages, ImageNet):
     """mmpretrain's ``ImageNet`` that replaces unreadable images.
 
     Args:
@@ -52,11 +47,12 @@ class ImageNet1k(ReplaceUnreadable, ImageNet):
         split: ``train``, ``val`` or ``test``. In the last two an unreadable
             image is an error unless ``test_mode`` says otherwise: a measured
             accuracy must be that of the images asked for.
-        **kwargs: Of ``ImageNet``; ``ann_file`` names another list, such as
-            one of 1 % of the images.
+        **kwargs: Arguments of ``ImageNet``; ``ann_file`` names another list,
+            such as one of 1 % of the images.
 
     Raises:
-        FileNotFoundError: The images are not there; says what goes where.
+        FileNotFoundError: The images are not there; the message says where
+            they belong.
         ValueError: A line of the list has no label, or there are more or
             fewer class folders than classes.
     """
@@ -67,11 +63,7 @@ class ImageNet1k(ReplaceUnreadable, ImageNet):
         split: str = 'train',
         **kwargs: Any,
     ) -> None:
-        kwargs = {
-            'test_mode': split in ('val', 'test'),
-            'extensions': IMAGE_EXTENSIONS,
-            **kwargs,
-        }
+        kwargs = {'test_mode': split in ('val', 'test'), **kwargs}
         super().__init__(data_root=data_root, split=split, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -95,58 +87,14 @@ class ImageNet1k(ReplaceUnreadable, ImageNet):
                 'tools/dataset_converters/imagenet_subset.py makes such a '
                 'list from bare file names'
             ) from error
-        if self.ann_file:
-            self._require_inside([info['img_path'] for info in infos])
-        return infos
-
-    def is_valid_file(self, filename: str) -> bool:
-        """Whether a file below a class folder is an image to take."""
-        hidden = any(map(is_hidden, filename.split('/')))
-        return not hidden and super().is_valid_file(filename)
-
-    def _find_samples(self) -> list[Sample]:
-        """Samples of the class folders; hidden ones are no classes."""
-        samples: list[Sample]
-        if not self.with_label:
-            samples = super()._find_samples()
-            return samples
-        folders = sorted(
-            name
-            for name in fileio.list_dir_or_file(
-                self.img_prefix, list_file=False, recursive=False
-            )
-            if not is_hidden(name)
-        )
-        if len(folders) != len(self.CLASSES):
-            raise ValueError(
-                f'{self.img_prefix!r} has {len(folders)} class folders, but '
-                f'there are {len(self.CLASSES)} classes: complete the folder, '
-                "or name its classes with metainfo={'classes': [...]}"
-            )
-        self.folder_to_idx = {name: i for i, name in enumerate(folders)}
-        samples, empty = get_samples(
-            self.img_prefix, self.folder_to_idx, self.is_valid_file
-        )
-        if empty:
-            shown = ', '.join(sorted(empty)[:5])
-            message = (
-                f'{len(empty)} of {len(folders)} class folders of '
-                f'{self.img_prefix!r} have no images: {shown}'
-            )
-            if not samples:
-                raise FileNotFoundError(message)
-            print_log(message, logger='current', level=logging.WARNING)
-        return samples
-
-    def _require_inside(self, paths: Sequence[str]) -> None:
-        """Raise unless all paths of the list stay in the folder."""
         root = fileio.join_path(self.img_prefix, '')
-        for path in paths:
+        for path in (info['img_path'] for info in infos):
             if not path.startswith(root) or leads_out(path[len(root) :]):
                 raise ValueError(
                     f'{self.ann_file}: {path!r} leads out of '
                     f'{self.img_prefix!r}; write paths relative to it'
                 )
+        return infos
 
 
 @DATASETS.register_module()
@@ -161,8 +109,8 @@ class ImageNet100(ImageNet1k):
         data_root: As for ``ImageNet1k``.
         split: ``train`` or ``val``.
         **kwargs: As for ``ImageNet1k``. A list may name files without the
-            folder of their class if ``train`` has all 1000 folders, of which
-            the label is taken.
+            folder of their class if ``train`` has all 1000 folders, from
+            which the label is taken.
 
     Raises:
         FileNotFoundError: A class has no image.
@@ -171,34 +119,36 @@ class ImageNet100(ImageNet1k):
 
     METAINFO: ClassVar = {'classes': IMAGENET100_IDS}
 
+    def __init__(
+        self,
+        data_root: str = 'data/imagenet',
+        split: str = 'train',
+        **kwargs: Any,
+    ) -> None:
+        kwargs = {'folders': IMAGENET100_IDS, **kwargs}
+        super().__init__(data_root, split, **kwargs)
+
     def load_data_list(self) -> list[dict[str, Any]]:
         """Path and label of every image of the 100 classes."""
         infos = super().load_data_list()
         return self._relabel(infos) if self.ann_file else infos
 
-    def _find_samples(self) -> list[Sample]:
-        """Samples of the folders whose names are in the list."""
-        self.folder_to_idx = {c: i for i, c in enumerate(IMAGENET100_IDS)}
-        missing = [
-            name
-            for name in IMAGENET100_IDS
-            if not fileio.isdir(fileio.join_path(self.img_prefix, name))
-        ]
-        if not missing:
-            samples: list[Sample]
-            samples, empty = get_samples(
-                self.img_prefix, self.folder_to_idx, self.is_valid_file
-            )
-            missing = sorted(empty)
+    def _class_folders(self) -> list[str]:
+        folders = super()._class_folders()
+        return [name for name in folders if name in IMAGENET100_IDS]
+
+    def _check_folders(self, own: Sequence[str], names: Sequence[str]) -> None:
+        """All classes must be there, and may be among others."""
+        missing = sorted(set(names) - set(own))
         if missing:
             raise FileNotFoundError(
-                f'{len(missing)} of the 100 classes of ImageNet-100 have no '
-                f'images in {self.img_prefix!r}: {", ".join(missing[:5])}'
-                f'{", ..." if missing[5:] else ""}. Each is a folder of '
-                'that name; a flat folder of images needs a list of paths '
-                f'and labels, meta/{os.path.basename(self.img_prefix)}.txt'
+                f'{len(missing)} of the {len(names)} classes of ImageNet-100 '
+                f'have no images in {self.img_prefix!r}: '
+                f'{", ".join(missing[:5])}{", ..." if missing[5:] else ""}. '
+                'Each is a folder of that name; a flat folder of images needs '
+                'a list of paths and labels, '
+                f'meta/{os.path.basename(self.img_prefix)}.txt'
             )
-        return samples
 
     def _relabel(self, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Those images of a list that belong to the 100 classes."""
@@ -217,13 +167,8 @@ class ImageNet100(ImageNet1k):
     def _all_classes(self) -> list[str]:
         """The 1000 ids in order, as the folders of the training images."""
         train = fileio.join_path(self.data_root, 'train')
-        folders = sorted(
-            name
-            for name in fileio.list_dir_or_file(
-                train, list_file=False, recursive=False
-            )
-            if _is_wordnet_id(name)
-        )
+        names = fileio.list_dir_or_file(train, list_file=False)
+        folders = sorted(filter(_is_wordnet_id, names))
         if len(folders) != 1000:
             raise ValueError(
                 f'{self.ann_file} has paths without the folder of their '

@@ -1,21 +1,19 @@
-"""Labelled images whose classes are known by the names of their folders."""
+"""Labelled images in class folders, which are known by their names."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mmengine.fileio import get_file_backend
+from mmengine import fileio
 from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
-from .images.file_lists import IMAGE_EXTENSIONS, is_hidden, printable
+from ..utils.text import listed
+from .images.file_lists import IMAGE_EXTENSIONS, is_hidden
 from .replacement import ReplaceUnreadable
-
-_LISTED = 10
 
 
 @DATASETS.register_module()
@@ -23,17 +21,17 @@ class LabelledImages(ReplaceUnreadable, CustomDataset):
     """mmpretrain's ``CustomDataset`` with class folders known by name.
 
     Without a list (``ann_file``) each folder with an image in it is a class.
-    Hidden folders and files do not count. What is left out, and classes of
-    ``folders`` without an image here, are named in the log.
+    Hidden folders and files do not count. The log names what is left out, and
+    the classes of ``folders`` without an image here.
 
     Args:
         folders: Names of the class folders in the order of their labels, if
             those of another data set are to be shared. Defaults to
             ``classes``, if that names the folders, else to the folders here,
             sorted.
-        extensions: What counts as an image in a folder, in any case.
-        **kwargs: Of ``CustomDataset``. Unreadable images are replaced, or
-            an error with ``test_mode``.
+        extensions: File name extensions of images, in any case.
+        **kwargs: Arguments of ``CustomDataset``. Unreadable images are
+            replaced, or an error with ``test_mode``.
 
     Raises:
         FileNotFoundError: There are no images in class folders.
@@ -44,7 +42,7 @@ class LabelledImages(ReplaceUnreadable, CustomDataset):
     def __init__(
         self,
         folders: Sequence[str] | None = None,
-        extensions: Sequence[str] = (*IMAGE_EXTENSIONS, '.ppm', '.pgm'),
+        extensions: Sequence[str] = IMAGE_EXTENSIONS,
         **kwargs: Any,
     ) -> None:
         self._folders = folders
@@ -57,7 +55,7 @@ class LabelledImages(ReplaceUnreadable, CustomDataset):
     def is_valid_file(self, filename: str) -> bool:
         """Whether a path below a class folder is an image to take."""
         return super().is_valid_file(filename) and not any(
-            map(is_hidden, filename.split(os.sep))
+            map(is_hidden, filename.split('/'))
         )
 
     def _find_samples(self) -> list[Any]:
@@ -65,35 +63,50 @@ class LabelledImages(ReplaceUnreadable, CustomDataset):
         if not self.with_label:
             return list(super()._find_samples())
         files = self._files_of_folders()
-        names = self._in_order(list(files))
-        if foreign := sorted(set(files) - set(names)):
-            raise ValueError(
-                f'{self.img_prefix} has folders of classes that are unknown '
-                f'elsewhere: {listed(foreign)}. Known are {listed(names)}; '
-                'classes are compared by the names of their folders'
-            )
+        own, names = list(files), self._in_order(list(files))
+        self._check_folders(own, names)
         if self.CLASSES is None:
             self._metainfo['classes'] = tuple(names)
-        elif len(self.CLASSES) != len(names):
-            raise ValueError(
-                f'{self.img_prefix} has {len(names)} class folders '
-                f'({listed(names)}), but classes names {len(self.CLASSES)} '
-                f'({listed(self.CLASSES)})'
-            )
-        self._say_what_is_left_out(list(files), names)
+        empty = [name for name in self._class_folders() if name not in own]
+        absent = [name for name in names if name not in own]
+        beside = len(self._images(''))
+        for found, message in (
+            (empty, f'no image in the folders {listed(empty)}: no classes'),
+            (absent, f'no images of the classes {listed(absent)}'),
+            (beside, f'{beside} image(s) beside the class folders left out'),
+        ):
+            if found:
+                print_log(
+                    f'{self.img_prefix}: {message}',
+                    logger='current',
+                    level=logging.WARNING,
+                )
         return [
             (f'{name}/{file}', label)
             for label, name in enumerate(names)
             for file in files.get(name, ())
         ]
 
+    def _check_folders(self, own: Sequence[str], names: Sequence[str]) -> None:
+        """Raise unless the folders here are those of the classes."""
+        if foreign := sorted(set(own) - set(names)):
+            raise ValueError(
+                f'{self.img_prefix} has folders of classes that are unknown '
+                f'elsewhere: {listed(foreign)}. Known are {listed(names)}; '
+                'classes are compared by the names of their folders'
+            )
+        if self.CLASSES is not None and len(self.CLASSES) != len(names):
+            raise ValueError(
+                f'{self.img_prefix} has {len(names)} class folders '
+                f'({listed(names)}), but classes names {len(self.CLASSES)} '
+                f'({listed(self.CLASSES)}): complete the folders, or name '
+                "their classes with metainfo={'classes': [...]}"
+            )
+
     def _files_of_folders(self) -> dict[str, list[str]]:
         """The images of each folder that has some, both sorted."""
-        folders = self._folders_here()
-        found = {
-            name: self._images(name, list_dir=False, recursive=True)
-            for name in folders
-        }
+        folders = self._class_folders()
+        found = {name: self._images(name, recursive=True) for name in folders}
         if not any(found.values()):
             raise FileNotFoundError(
                 f'no image in class folders in {self.img_prefix!r}: expected '
@@ -111,36 +124,18 @@ class LabelledImages(ReplaceUnreadable, CustomDataset):
             return list(self.CLASSES)
         return own
 
-    def _folders_here(self) -> list[str]:
+    def _class_folders(self) -> list[str]:
         names = self._entries('', list_file=False)
         return sorted(name for name in names if not is_hidden(name))
 
-    def _images(self, folder: str, **kinds: bool) -> list[str]:
-        return sorted(
-            filter(self.is_valid_file, self._entries(folder, **kinds))
-        )
+    def _images(self, folder: str, recursive: bool = False) -> list[str]:
+        names = self._entries(folder, list_dir=False, recursive=recursive)
+        return sorted(filter(self.is_valid_file, names))
 
     def _entries(self, folder: str, **kinds: bool) -> Iterator[str]:
-        backend = get_file_backend(self.img_prefix, enable_singleton=True)
-        place = backend.join_path(self.img_prefix, folder)
-        entries: Iterator[str] = backend.list_dir_or_file(place, **kinds)
+        place = fileio.join_path(self.img_prefix, folder)
+        entries: Iterator[str] = fileio.list_dir_or_file(place, **kinds)
         return entries
-
-    def _say_what_is_left_out(self, own: list[str], names: list[str]) -> None:
-        empty = [name for name in self._folders_here() if name not in own]
-        absent = [name for name in names if name not in own]
-        beside = len(self._images('', list_dir=False))
-        for found, message in (
-            (empty, f'no image in the folders {listed(empty)}: no classes'),
-            (absent, f'no images of the classes {listed(absent)}'),
-            (beside, f'{beside} image(s) beside the class folders left out'),
-        ):
-            if found:
-                print_log(
-                    f'{self.img_prefix}: {message}',
-                    logger='current',
-                    level=logging.WARNING,
-                )
 
 
 def share_labels(reference: Any, *others: Any) -> None:
@@ -169,12 +164,6 @@ def share_labels(reference: Any, *others: Any) -> None:
                 leaf['test_mode'] = True
             if names and not leaf.get('ann_file'):
                 leaf['folders'] = list(names)
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f' and {len(names) - _LISTED} more' if names[_LISTED:] else ''
-    return ', '.join(map(printable, names[:_LISTED])) + more
 
 
 def _labelled_leaves(config: Any) -> Iterator[Any]:

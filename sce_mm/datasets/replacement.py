@@ -1,17 +1,18 @@
-"""Another image for one that cannot be read, and when a run must stop."""
+"""Replace an image that cannot be read; stop if there are too many."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
 from mmpretrain.datasets import BaseDataset
 
-from .images.file_lists import printable
+from ..utils.text import printable
 from .samplers import SampleIndex
 
-# What is known of each file, a byte a file in memory shared by the workers.
+# State of each file, a byte a file in memory that the workers share.
 _UNTRIED, _READ, _UNREADABLE = 0, 1, 2
 # Generator number for replacements; views count up from 0.
 _REPLACEMENT_STREAM = 1 << 32
@@ -24,18 +25,19 @@ class ReplaceUnreadable(BaseDataset):
     """What data sets of image files share: mix it in before the data set.
 
     An image for which the pipeline gives None is replaced by another one,
-    the same in every run. It is taken from the ``spares`` of the sampler's
-    index, which lie far away in the order of the epoch: as long as they last
-    no batch holds an image twice (:class:`SeededSampler` says how long that
-    is). After them, and with samplers that give plain numbers, replacements
-    are drawn at random. The run ends only if more than ``max_unreadable`` of
-    the images tried cannot be read.
+    the same in every run. It is taken from the ``fallback_indices`` of the
+    sampler's index, which lie far away in the order of the epoch: as long as
+    they last no batch holds an image twice (:class:`SeededSampler` says how
+    long that is). After them, and with samplers that give plain numbers,
+    replacements are drawn at random. The run ends only if more than
+    ``max_unreadable`` of the images tried cannot be read.
 
     Args:
-        *args: Of the data set.
-        max_unreadable: Largest share of unreadable files put up with.
-        **kwargs: Of the data set. With ``test_mode`` an unreadable image is
-            an error; ``max_refetch`` bounds the replacements tried for one.
+        *args: Arguments of the data set.
+        max_unreadable: Largest share of unreadable files that is tolerated.
+        **kwargs: Arguments of the data set. With ``test_mode`` an unreadable
+            image is an error; ``max_refetch`` bounds the replacements tried
+            for one image.
 
     Raises:
         ValueError: ``max_unreadable`` is no share.
@@ -56,17 +58,17 @@ class ReplaceUnreadable(BaseDataset):
         """Find the files."""
         if not self._fully_initialized:
             super().full_init()
-            self._forget()
+            self._reset_status()
 
     def get_subset_(self, indices: int | Sequence[int]) -> None:
         """Keep only some of the images."""
         super().get_subset_(indices)
-        self._forget()
+        self._reset_status()
 
     def get_subset(self, indices: int | Sequence[int]) -> ReplaceUnreadable:
         """A data set of some of the images."""
         subset: ReplaceUnreadable = super().get_subset(indices)
-        subset._forget()
+        subset._reset_status()
         return subset
 
     def __getitem__(self, idx: int) -> Any:
@@ -74,9 +76,7 @@ class ReplaceUnreadable(BaseDataset):
         self.full_init()
         if self.test_mode:
             return self._read_or_raise(idx)
-        for place, _ in zip(
-            self._places(idx), range(self.max_refetch + 1), strict=False
-        ):
+        for place in islice(self._places(idx), self.max_refetch + 1):
             data = self.prepare_data(place)
             if data is not None:
                 self._status[place] = _READ
@@ -91,16 +91,16 @@ class ReplaceUnreadable(BaseDataset):
         """Where to look for the image, in turn."""
         yield idx
         index = idx if isinstance(idx, SampleIndex) else SampleIndex(idx, 0, 0)
-        for spare in index.spares:
+        for fallback in index.fallback_indices:
             # Behind a ConcatDataset some are images of another data set.
-            if 0 <= spare < len(self):
-                yield index.moved(spare)
+            if 0 <= fallback < len(self):
+                yield index.moved(fallback)
         draws = index.rng(_REPLACEMENT_STREAM)
         while True:
             value = int(draws.integers(len(self)))
             yield index.moved(value) if index is idx else value
 
-    def _forget(self) -> None:
+    def _reset_status(self) -> None:
         self._status = torch.full(
             (len(self),), _UNTRIED, dtype=torch.uint8
         ).share_memory_()
@@ -108,14 +108,13 @@ class ReplaceUnreadable(BaseDataset):
     def _read_or_raise(self, idx: int) -> Any:
         data = self.prepare_data(idx)
         if data is None:
-            # The rest is looked through, so that one stop tells them all.
+            # All others are tried, so that one message names every bad file.
             for place in range(len(self)):
                 if self.prepare_data(place) is None:
                     self._status[place] = _UNREADABLE
             raise RuntimeError(
-                f'cannot read {self._path(idx)}; mend or remove the file (in '
-                'testing, images are not replaced). '
-                f'{self._unreadable_list()}'
+                f'cannot read {self._path(idx)}; in testing, images are not '
+                f'replaced. {self._unreadable_list()}'
             )
         return data
 
@@ -138,7 +137,7 @@ class ReplaceUnreadable(BaseDataset):
         bad = torch.nonzero(self._status == _UNREADABLE).flatten().tolist()
         paths = '\n  '.join(self._path(idx) for idx in bad[:_LISTED])
         more = f'\n  and {len(bad) - _LISTED} more' if bad[_LISTED:] else ''
-        return f'Mend or remove these files:\n  {paths}{more}'
+        return f'Repair or remove these files:\n  {paths}{more}'
 
     def _path(self, idx: int) -> str:
         return printable(self.get_data_info(idx)['img_path'])

@@ -1,4 +1,4 @@
-"""A sampler whose indices say which epoch and seed they belong to."""
+"""SeededSampler: indices that carry epoch and seed, no image twice a batch."""
 
 from __future__ import annotations
 
@@ -11,13 +11,9 @@ from mmengine.dataset import DefaultSampler, RepeatDataset
 from mmpretrain.registry import DATA_SAMPLERS
 
 _MASK = (1 << 64) - 1
-# Where the spares of an image lie, as shares of the order: any 2^k - 1 of
+# Where the fallbacks of an image lie, as shares of the order: any 2^k - 1 of
 # them from the start are 2^-k of the order apart, and from the image itself.
-_SPARE_SHARES = tuple(
-    (2 * odd + 1) / 2**level
-    for level in (1, 2, 3)
-    for odd in range(2 ** (level - 1))
-)
+_FALLBACK_SHARES = (1 / 2, 1 / 4, 3 / 4, 1 / 8, 3 / 8, 5 / 8, 7 / 8)
 
 
 class SampleIndex(int):
@@ -27,20 +23,27 @@ class SampleIndex(int):
     ``RepeatDataset`` takes the remainder); the result still carries the
     epoch, the seed and ``origin``, the number that the sampler gave out.
     Hence two repetitions of an image within an epoch get different views.
-    The spares are computed along.
+
+    >>> index = SampleIndex(7, epoch=2, seed=5, fallback_indices=[3, 9])
+    >>> moved = index % 4
+    >>> moved, moved.origin, moved.epoch, moved.fallback_indices
+    (3, 7, 2, (3, 1))
+    >>> bool((moved.rng(0).random(9) == index.rng(0).random(9)).all())
+    True
 
     Args:
         value: The index.
         epoch: Epoch of the sampler.
         seed: Seed of the sampler.
         origin: Index as the sampler gave it out. Defaults to ``value``.
-        spares: Indices of images that may take this one's place, in turn.
+        fallback_indices: Indices of the images that take this one's place, in
+            turn, if it cannot be read.
     """
 
     epoch: int
     seed: int
     origin: int
-    spares: tuple[int, ...]
+    fallback_indices: tuple[int, ...]
 
     def __new__(
         cls,
@@ -48,26 +51,31 @@ class SampleIndex(int):
         epoch: int,
         seed: int,
         origin: int | None = None,
-        spares: Sequence[int] = (),
+        fallback_indices: Sequence[int] = (),
     ) -> SampleIndex:
-        """Make the integer, then hang the rest on it."""
+        """Make the integer and attach the rest to it."""
         self = super().__new__(cls, value)
         self.epoch = int(epoch)
         self.seed = int(seed)
         self.origin = int(value) if origin is None else int(origin)
-        self.spares = tuple(spares)
+        self.fallback_indices = tuple(fallback_indices)
         return self
 
     def moved(
-        self, value: int, spares: Sequence[int] | None = None
+        self, value: int, fallback_indices: Sequence[int] | None = None
     ) -> SampleIndex:
         """The same draw for another place in a dataset."""
-        spares = self.spares if spares is None else spares
-        return SampleIndex(value, self.epoch, self.seed, self.origin, spares)
+        if fallback_indices is None:
+            fallback_indices = self.fallback_indices
+        return SampleIndex(
+            value, self.epoch, self.seed, self.origin, fallback_indices
+        )
 
     def __add__(self, other: int) -> SampleIndex:
         shift = int(other)
-        return self.moved(int(self) + shift, [s + shift for s in self.spares])
+        return self.moved(
+            int(self) + shift, [i + shift for i in self.fallback_indices]
+        )
 
     __radd__ = __add__
 
@@ -76,13 +84,13 @@ class SampleIndex(int):
 
     def __mod__(self, other: int) -> SampleIndex:
         size = int(other)
-        return self.moved(int(self) % size, [s % size for s in self.spares])
+        return self.moved(
+            int(self) % size, [i % size for i in self.fallback_indices]
+        )
 
     def __reduce__(self) -> tuple[type[SampleIndex], tuple[Any, ...]]:
-        return (
-            SampleIndex,
-            (int(self), self.epoch, self.seed, self.origin, self.spares),
-        )
+        state = int(self), self.epoch, self.seed, self.origin
+        return SampleIndex, (*state, self.fallback_indices)
 
     def rng(self, stream: int) -> np.random.Generator:
         """Generator number ``stream`` of this index, epoch and seed.
@@ -112,11 +120,11 @@ class SeededSampler(DefaultSampler):
       epoch is N // (W x batch).
     - A ``RepeatDataset`` is gone through in one order again and again, so
       that N images lie between an image and its repetition.
-    - Each index names seven spares for an image that cannot be read. The
+    - Each index names seven fallbacks for an image that cannot be read. The
       first lies N / 2 away in the order, the next two N / 4 from both, the
       others N / 8. All images of a batch move by the same distances, so a
       batch of all processes together that is not larger than N / 2 (N / 4,
-      N / 8) has no image twice as long as 1 (3, 7) spares are enough.
+      N / 8) has no image twice as long as 1 (3, 7) fallbacks are enough.
 
     The order is that of ``DefaultSampler``: shuffled by seed + epoch, dealt
     to the processes in turn. Views drawn from a :class:`SampleIndex` depend
@@ -124,10 +132,10 @@ class SeededSampler(DefaultSampler):
     workers or processes, nor on where the run was interrupted.
 
     Args:
-        dataset: What is sampled.
+        dataset: The data set to sample from.
         shuffle: Whether the order is random.
-        seed: Of the order and the views, the same in all processes. Defaults
-            to one that they agree on.
+        seed: Seed of the order and the views, the same in all processes.
+            Defaults to one that they agree on.
     """
 
     def __init__(
@@ -139,23 +147,19 @@ class SeededSampler(DefaultSampler):
 
     def __iter__(self) -> Iterator[SampleIndex]:
         """Iterate the indices of this process."""
-        order = self._order()
-        size = len(order)
-        shifts = [int(share * size) for share in _SPARE_SHARES]
+        size = count_images(self.dataset)
+        order = list(range(size))
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(self.seed + self.epoch)
+            order = torch.randperm(size, generator=generator).tolist()
+        shifts = [int(share * size) for share in _FALLBACK_SHARES]
         for place in range(self.rank, self.total_size, self.world_size):
-            spares = [order[(place + shift) % size] for shift in shifts]
+            fallbacks = [order[(place + shift) % size] for shift in shifts]
             # A repetition is another number for the same image.
             value = order[place % size] + place // size * size
-            yield SampleIndex(value, self.epoch, self.seed, spares=spares)
-
-    def _order(self) -> list[int]:
-        """Every image once, in the order of this epoch."""
-        size = count_images(self.dataset)
-        if not self.shuffle:
-            return list(range(size))
-        generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        order: list[int] = torch.randperm(size, generator=generator).tolist()
-        return order
+            yield SampleIndex(
+                value, self.epoch, self.seed, fallback_indices=fallbacks
+            )
 
 
 def count_images(dataset: Sized) -> int:

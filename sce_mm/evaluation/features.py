@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader
 
-from ..datasets.labelled_images import listed
 from ..utils.distributed import unwrapped
 from ..utils.modules import evaluation_mode
 from ..utils.progress import track
 from ..utils.random_state import preserve_rng
+from ..utils.text import listed
 from ..utils.workers import OneThread
 from .samples import UNREADABLE, NoReplacement, collate, num_images
 

@@ -9,7 +9,7 @@ from mmpretrain.registry import DATASETS
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from ..datasets.labelled_images import listed
+from ..utils.text import listed
 from .features import features_of_all
 from .samples import collate
 

@@ -9,8 +9,9 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from ..config.parts import find_hook
-from ..datasets.labelled_images import listed, share_labels
+from ..datasets.labelled_images import share_labels
 from ..utils.random_state import preserve_rng
+from ..utils.text import listed
 from ..utils.workers import ShieldedWorker
 from .samples import NO_LABEL, NoImageError, NoReplacement, collate
 

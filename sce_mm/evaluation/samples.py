@@ -8,7 +8,7 @@ from mmengine.dataset import BaseDataset, ConcatDataset
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from ..datasets.images.file_lists import printable
+from ..utils.text import printable
 
 NO_LABEL = -1
 # Stands for the label of an image that cannot be read.

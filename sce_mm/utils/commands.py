@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..datasets.images.file_lists import printable
+from .text import printable
 
 # Of a line of a training in mmengine's log: where it is, and the time left.
 _STEP = re.compile(r'((?:Epoch|Iter)\(train\).*?\])  .*?eta: (.+?)  ')

@@ -31,17 +31,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_list_is_sorted_and_complete() -> None:
-    assert len(set(IMAGENET100_IDS)) == 100
-    assert list(IMAGENET100_IDS) == sorted(IMAGENET100_IDS)
-    assert IMAGENET100_IDS[0] == 'n01558993'
-    assert IMAGENET100_IDS[-1] == 'n13040303'
-
-
 @pytest.mark.parametrize(('split', 'count'), [('train', 2), ('val', 1)])
-def test_the_list_holds_for_every_split(
+def test_the_list_of_classes_holds_for_every_split(
     root: Path, split: str, count: int
 ) -> None:
+    assert list(IMAGENET100_IDS) == sorted(set(IMAGENET100_IDS))
     config = dict(type='ImageNet100', data_root=str(root), split=split)
     dataset = DATASETS.build({**config, 'pipeline': LOAD})
     assert len(dataset) == 100 * count
@@ -80,15 +74,13 @@ def test_a_flat_folder_takes_its_classes_from_the_training_folders(
         ImageNet100(str(tmp_path), split='val')
 
 
-@pytest.mark.parametrize('split', ['train', 'val', 'test'])
+@pytest.mark.parametrize('split', ['train', 'test'])
 def test_hidden_and_system_files_are_no_images_and_no_classes(
     tmp_path: Path, split: str
 ) -> None:
     folder = fill(tmp_path / split, OTHERS)
     for name in (
         '.ipynb_checkpoints',
-        '@eaDir',
-        '$RECYCLE.BIN',
         '__MACOSX',
         f'{OTHERS[0]}/.ipynb_checkpoints',
         f'{OTHERS[1]}/@eaDir',
@@ -98,41 +90,23 @@ def test_hidden_and_system_files_are_no_images_and_no_classes(
     dataset = ImageNet1k(str(tmp_path), split, classes=OTHERS)
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
     assert len(infos) == 4
-    for info in infos if split != 'test' else ():
+    for info in infos if split == 'train' else ():
         place = OTHERS.index(Path(info['img_path']).parent.name)
         assert info['gt_label'] == place
 
 
-def test_class_folders_must_be_as_many_as_the_classes(tmp_path: Path) -> None:
-    fill(tmp_path / 'train', OTHERS)
-    with pytest.raises(ValueError, match=r'2 class folders, .* 1000 classes'):
-        ImageNet1k(str(tmp_path))
-    fill(tmp_path / 'val', OTHERS, per_class=0)
-    with pytest.raises(FileNotFoundError, match=f'2 of 2 .*{OTHERS[0]}'):
-        ImageNet1k(str(tmp_path), 'val', classes=OTHERS)
-
-
-def test_missing_classes_are_named(tmp_path: Path) -> None:
-    fill(tmp_path / 'train', list(IMAGENET100_IDS[2:]))
-    message = r'2 of the 100 classes .*n01558993, n01692333\. Each is a folder'
-    with pytest.raises(FileNotFoundError, match=message):
-        ImageNet100(str(tmp_path))
-    fill(tmp_path / 'train', list(IMAGENET100_IDS[:2]), per_class=0)
-    with pytest.raises(FileNotFoundError, match=message):
-        ImageNet100(str(tmp_path))
-
-
-def test_a_missing_folder_is_told_what_belongs_there(tmp_path: Path) -> None:
+def test_missing_folders_and_classes_are_named(tmp_path: Path) -> None:
     message = r'no folder .*train.*not downloaded: get ILSVRC2012 .*n01440764'
     with pytest.raises(FileNotFoundError, match=message):
         ImageNet1k(str(tmp_path))
-
-
-def test_bare_names_are_sent_to_the_converter(tmp_path: Path) -> None:
-    (tmp_path / 'train').mkdir()
-    (tmp_path / 'names.txt').write_text('n01440764_1.JPEG\n')
-    with pytest.raises(ValueError, match=r'a blank and the .*imagenet_subset'):
-        ImageNet1k(str(tmp_path), ann_file='names.txt')
+    fill(tmp_path / 'train', [*OTHERS, *IMAGENET100_IDS[2:]])
+    with pytest.raises(ValueError, match=r'100 class folders .* names 1000'):
+        ImageNet1k(str(tmp_path))
+    # One of the folders that lack is there and empty.
+    fill(tmp_path / 'train', list(IMAGENET100_IDS[:1]), per_class=0)
+    message = r'2 of the 100 classes .*n01558993, n01692333\. Each is a folder'
+    with pytest.raises(FileNotFoundError, match=message):
+        ImageNet100(str(tmp_path))
 
 
 def test_a_broken_image_is_replaced_in_training_alone(tmp_path: Path) -> None:
@@ -145,7 +119,7 @@ def test_a_broken_image_is_replaced_in_training_alone(tmp_path: Path) -> None:
     assert 'no image' not in Path(train[4]['img_path']).read_text('latin1')
     assert train[0]['gt_label'] == 0
     val = ImageNet1k(str(tmp_path), split='val', **options)
-    with pytest.raises(RuntimeError, match=r'cannot read .*_1\.JPEG; mend'):
+    with pytest.raises(RuntimeError, match=r'cannot read .*_1\.JPEG'):
         val[4]
     lenient = ImageNet1k(
         str(tmp_path), split='val', test_mode=False, **options
@@ -153,13 +127,22 @@ def test_a_broken_image_is_replaced_in_training_alone(tmp_path: Path) -> None:
     assert lenient[4]['img'].shape == (8, 8, 3)
 
 
-@pytest.mark.parametrize('entry', ['../val/a.JPEG', '/etc/passwd', 'n/../..'])
-def test_a_list_cannot_lead_out_of_its_folder(
-    root: Path, tmp_path: Path, entry: str
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('../val/a.JPEG 0', r'leads out of .*train'),
+        ('/etc/passwd 0', r'leads out of .*train'),
+        # A bare name, as in SimCLR's lists.
+        ('n01440764_1.JPEG', r'a blank and the .*imagenet_subset'),
+    ],
+)
+def test_lines_that_a_list_cannot_have(
+    root: Path, tmp_path: Path, line: str, message: str
 ) -> None:
+    good = f'{IMAGENET100_IDS[0]}/a..b.JPEG 0\n'
     listed = tmp_path / 'some.txt'
-    listed.write_text(f'{IMAGENET100_IDS[0]}/a..b.JPEG 0\n{entry} 0\n')
-    with pytest.raises(ValueError, match=r'leads out of .*train'):
-        ImageNet1k(str(root), ann_file=str(listed))
-    listed.write_text(f'{IMAGENET100_IDS[0]}/a..b.JPEG 0\n')
+    listed.write_text(good)
     assert len(ImageNet1k(str(root), ann_file=str(listed))) == 1
+    listed.write_text(good + line)
+    with pytest.raises(ValueError, match=message):
+        ImageNet1k(str(root), ann_file=str(listed))

@@ -78,7 +78,7 @@ def test_nor_do_replacements(
     batch: int,
 ) -> None:
     at_random = 0
-    for seed in range(60):
+    for seed in range(30):
         for indices in deal(images, processes, batch, seed):
             found = paths(images, indices)
             assert not has_duplicates(found), f'seed {seed}'
@@ -86,7 +86,7 @@ def test_nor_do_replacements(
             bare = [SampleIndex(i, i.epoch, i.seed) for i in indices]
             at_random += has_duplicates(paths(images, bare))
     # Were replacements drawn at random, it would have happened often.
-    assert at_random > 20
+    assert at_random > 10
 
 
 @pytest.mark.parametrize('processes', [1, 2])
@@ -98,7 +98,7 @@ def test_nor_do_repetitions(
 ) -> None:
     repeated = RepeatDataset(images, times=3)
     batch = 16 // processes
-    for seed in range(30):
+    for seed in range(10):
         seen = []
         for indices in deal(repeated, processes, batch, seed):
             assert not has_duplicates(paths(repeated, indices))
@@ -106,18 +106,6 @@ def test_nor_do_repetitions(
         assert sorted(seen) == sorted([*range(192), *range(192)])
     usual = deal(repeated, processes, batch, 0, 'default')
     assert any(has_duplicates(paths(repeated, i)) for i in usual)
-
-
-def test_repetitions_come_only_after_every_image() -> None:
-    data = [RepeatDataset.__new__(RepeatDataset) for _ in range(2)]
-    data[0].__dict__ |= {'dataset': range(7), '_fully_initialized': True}
-    data[0].__dict__ |= {'times': 2, '_ori_len': 7}
-    data[1].__dict__ |= {'dataset': data[0], '_fully_initialized': True}
-    data[1].__dict__ |= {'times': 3, '_ori_len': 14}
-    order = [index % 7 for index in SeededSampler(data[1], seed=0)]
-    assert len(order) == 42
-    for start in range(36):
-        assert not has_duplicates(order[start : start + 7])
 
 
 @pytest.mark.parametrize('processes', [1, 2, 3, 4])
@@ -138,7 +126,7 @@ def test_nor_does_the_end_of_an_epoch(
         assert all(has_duplicates(indices) for indices in usual)
 
 
-def test_spares_of_another_data_set_are_passed_over(
+def test_fallbacks_of_another_data_set_are_passed_over(
     images: UnlabelledImages,
     broken: set[str],
     deal: Callable[..., Batches],

@@ -2,7 +2,6 @@
 
 import itertools
 import pickle
-from collections.abc import Sized
 
 import numpy as np
 import pytest
@@ -12,51 +11,28 @@ from mmpretrain.registry import DATA_SAMPLERS
 from sce_mm.datasets import SampleIndex, SeededSampler
 
 DATA = range(11)
-
-
-def shares_of(
-    monkeypatch: pytest.MonkeyPatch,
-    dataset: Sized,
-    processes: int,
-    seed: int = 0,
-    epoch: int = 0,
-) -> list[list[SampleIndex]]:
-    """What each of some processes gets in an epoch."""
-    shares = []
-    for rank in range(processes):
-        monkeypatch.setattr(
-            'mmengine.dataset.sampler.get_dist_info',
-            lambda rank=rank: (rank, processes),
-        )
-        sampler = SeededSampler(dataset, seed=seed)
-        sampler.set_epoch(epoch)
-        shares.append(list(sampler))
-        assert len(shares[-1]) == len(sampler)
-    return shares
-
-
-def test_an_index_is_an_integer_that_knows_its_draw() -> None:
-    index = SampleIndex(7, epoch=2, seed=5)
-    assert index == 7
-    assert DATA[index] == 7
-    assert (index.epoch, index.seed, index.origin) == (2, 5, 7)
+INDEX = SampleIndex(7, epoch=2, seed=5, fallback_indices=(3, 9))
 
 
 @pytest.mark.parametrize(
-    'moved',
+    ('moved', 'fallbacks'),
     [
-        SampleIndex(7, 2, 5) - 4,
-        SampleIndex(7, 2, 5) % 4,
-        -4 + SampleIndex(7, 2, 5),
-        SampleIndex(7, 2, 5) + -4,
-        SampleIndex(7, 2, 5).moved(3),
-        pickle.loads(pickle.dumps(SampleIndex(7, 2, 5).moved(3))),
+        (INDEX - 4, (-1, 5)),
+        (-4 + INDEX, (-1, 5)),
+        (INDEX + -4, (-1, 5)),
+        (INDEX % 4, (3, 1)),
+        (INDEX.moved(3), (3, 9)),
+        (pickle.loads(pickle.dumps(INDEX.moved(3))), (3, 9)),
     ],
 )
-def test_arithmetic_and_pickling_keep_the_draw(moved: SampleIndex) -> None:
+def test_arithmetic_and_pickling_keep_the_draw(
+    moved: SampleIndex, fallbacks: tuple[int, ...]
+) -> None:
     assert isinstance(moved, SampleIndex)
     assert moved == 3
+    assert DATA[moved] == 3
     assert (moved.epoch, moved.seed, moved.origin) == (2, 5, 7)
+    assert moved.fallback_indices == fallbacks
     same = SampleIndex(7, 2, 5).rng(1).random(4)
     assert (moved.rng(1).random(4) == same).all()
 
@@ -96,42 +72,38 @@ def test_the_order_is_that_of_the_default_sampler(shuffle: bool) -> None:
 def test_processes_share_the_images_in_equal_parts(
     monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
-    order = list(SeededSampler(DATA, seed=0))
-    shares = shares_of(monkeypatch, DATA, processes)
-    assert {len(share) for share in shares} == {len(DATA) // processes}
-    dealt = list(itertools.chain(*zip(*shares, strict=True)))
-    assert dealt == order[: len(dealt)]
-
-
-def test_every_image_comes_in_some_epoch(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
     seen = set()
     for epoch in range(8):
-        for share in shares_of(monkeypatch, DATA, 4, epoch=epoch):
-            seen |= set(share)
+        shares = []
+        for rank in range(processes):
+            monkeypatch.setattr(
+                'mmengine.dataset.sampler.get_dist_info',
+                lambda rank=rank: (rank, processes),
+            )
+            sampler = SeededSampler(DATA, seed=0)
+            sampler.set_epoch(epoch)
+            shares.append(list(sampler))
+            assert len(shares[-1]) == len(sampler) == 11 // processes
+        whole = DefaultSampler(DATA, seed=0)
+        whole.set_epoch(epoch)
+        whole.rank, whole.world_size = 0, 1
+        dealt = list(itertools.chain(*zip(*shares, strict=True)))
+        assert dealt == list(whole)[: len(dealt)]
+        seen |= set(dealt)
+    # What is left over in one epoch comes in another.
     assert seen == set(DATA)
 
 
-def test_spares_go_along_with_the_index() -> None:
-    index = SampleIndex(7, 2, 5, spares=(3, 9))
-    assert (index - 4).spares == (-1, 5)
-    assert (index + 1).spares == (4, 10)
-    assert (index % 4).spares == (3, 1)
-    assert index.moved(1).spares == (3, 9)
-    assert pickle.loads(pickle.dumps(index)).spares == (3, 9)
-
-
-@pytest.mark.parametrize('size', [16, 33, 100, 1001])
-def test_spares_lie_far_from_their_image_and_from_each_other(
+@pytest.mark.parametrize('size', [16, 33, 1001])
+def test_fallbacks_lie_far_from_their_image_and_from_each_other(
     size: int,
 ) -> None:
     order = list(SeededSampler(range(size), seed=1))
     place = {int(index): number for number, index in enumerate(order)}
     for index in order:
-        places = [place[int(index)], *(place[s] for s in index.spares)]
-        assert len(index.spares) == 7
-        for spares, parts in ((1, 2), (3, 4), (7, 8)):
-            for one, two in itertools.combinations(places[: spares + 1], 2):
+        places = [place[i] for i in (int(index), *index.fallback_indices)]
+        assert len(places) == 8
+        for count, parts in ((1, 2), (3, 4), (7, 8)):
+            for one, two in itertools.combinations(places[: count + 1], 2):
                 distance = (one - two) % size
                 assert min(distance, size - distance) >= size // parts

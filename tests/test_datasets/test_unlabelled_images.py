@@ -40,20 +40,17 @@ def read_all(dataset: UnlabelledImages) -> list[Any]:
 def test_an_item_is_an_image_and_no_label(tmp_path: Path) -> None:
     dataset = build(fill(tmp_path, 3))
     item = dataset[SampleIndex(1, 0, 0)]
-    assert set(item) == {
-        'img',
-        'img_path',
-        'img_shape',
-        'ori_shape',
-        'sample_idx',
-    }
+    keys = {'img', 'img_path', 'img_shape', 'ori_shape', 'sample_idx'}
+    assert set(item) == keys
     assert item['img_path'] == str(tmp_path / 'good001.png')
     assert isinstance(item['sample_idx'], SampleIndex)
     assert 'label' not in repr(dataset).lower().replace('unlabelled', '')
 
 
-def test_several_folders_and_lists(tmp_path: Path) -> None:
+def test_folders_lists_and_parts_of_them(tmp_path: Path) -> None:
+    later = build(tmp_path / 'x', lazy_init=True)
     first, second = fill(tmp_path / 'x', 2), fill(tmp_path / 'y', 3)
+    assert len(read_all(later)) == 2
     both = UnlabelledImages([str(first), str(second)], pipeline=LOAD)
     assert len(both) == 5
     assert both[4]['img_path'] == str(second / 'good002.png')
@@ -61,12 +58,6 @@ def test_several_folders_and_lists(tmp_path: Path) -> None:
     assert len(build(second, ann_file='list.txt')) == 1
     assert len(build(second, ann_file=str(second / 'list.txt'))) == 1
     assert len(build(second, indices=2)) == 2
-
-
-def test_it_is_found_lazily_if_asked_to(tmp_path: Path) -> None:
-    dataset = build(tmp_path / 'later', lazy_init=True)
-    fill(tmp_path / 'later', 2)
-    assert dataset[1]['img'].shape == (61, 81, 3)
 
 
 def test_wrappers_keep_the_index_of_the_sampler(tmp_path: Path) -> None:
@@ -98,47 +89,37 @@ def test_a_broken_image_is_replaced_in_the_same_way_each_time(
     assert first[:3] != paths(1)[:3]
 
 
-def test_a_plain_index_has_a_replacement_too(tmp_path: Path) -> None:
-    fill(tmp_path, 9, bad=1)
-    item = build(tmp_path)[0]
-    assert 'good' in item['img_path']
-    assert type(item['sample_idx']) is int
-
-
-def test_a_file_that_vanishes_is_replaced(tmp_path: Path) -> None:
-    dataset = build(fill(tmp_path, 9))
+def test_a_plain_index_and_a_file_that_vanishes_have_replacements(
+    tmp_path: Path,
+) -> None:
+    dataset = build(fill(tmp_path, 9, bad=1))
     (tmp_path / 'good004.png').unlink()
-    assert dataset[4]['img_path'] != str(tmp_path / 'good004.png')
+    for index in (0, 5):
+        item = dataset[index]
+        assert Path(item['img_path']).is_file()
+        assert 'good' in item['img_path']
+        assert type(item['sample_idx']) is int
 
 
-def test_only_broken_images_end_the_run_with_a_list(tmp_path: Path) -> None:
-    dataset = build(fill(tmp_path, 0, bad=3))
-    message = r'3 of 3 images tried cannot be read(.|\n)*bad000.jpg\n .*bad001'
-    with pytest.raises(RuntimeError, match=message):
-        dataset[0]
-
-
-def test_too_many_broken_images_end_the_run(tmp_path: Path) -> None:
-    dataset = build(fill(tmp_path, 30, bad=40))
-    message = r'more than max_unreadable=0\.5(.|\n)*and \d+ more'
-    with pytest.raises(RuntimeError, match=message):
-        read_all(dataset)
-
-
-def test_the_share_put_up_with_can_be_chosen(tmp_path: Path) -> None:
-    fill(tmp_path, 20, bad=40)
-    tolerant = build(tmp_path, max_unreadable=1.0)
-    assert len(read_all(tolerant)) == 60
-    strict = build(tmp_path, max_unreadable=0.0)
-    with pytest.raises(RuntimeError, match=r'max_unreadable=0\.0'):
-        read_all(strict)
-
-
-def test_in_testing_a_broken_image_is_an_error(tmp_path: Path) -> None:
-    dataset = build(fill(tmp_path, 2, bad=1), test_mode=True)
-    assert dataset[1]['img'].shape == (61, 81, 3)
-    with pytest.raises(RuntimeError, match=r'cannot read .*bad000\.jpg; mend'):
-        dataset[0]
+@pytest.mark.parametrize(
+    ('good', 'bad', 'options', 'message'),
+    [
+        (0, 3, {}, r'3 of 3 images tried(.|\n)*bad000.jpg\n .*bad001'),
+        (30, 40, {}, r'more than max_unreadable=0\.5(.|\n)*and \d+ more'),
+        (20, 40, {'max_unreadable': 0.0}, r'max_unreadable=0\.0'),
+        (2, 1, {'test_mode': True}, r'cannot read .*bad000\.jpg; in testing'),
+        (20, 40, {'max_unreadable': 1.0}, ''),
+    ],
+)
+def test_too_many_broken_images_end_the_run(
+    tmp_path: Path, good: int, bad: int, options: dict, message: str
+) -> None:
+    dataset = build(fill(tmp_path, good, bad), **options)
+    if message:
+        with pytest.raises(RuntimeError, match=message):
+            read_all(dataset)
+    else:
+        assert len(read_all(dataset)) == good + bad
 
 
 def test_subsets_work(tmp_path: Path) -> None:
@@ -146,7 +127,7 @@ def test_subsets_work(tmp_path: Path) -> None:
     subset = dataset.get_subset([0, 2, 2])
     assert len(subset) == 3
     assert 'good' in subset[0]['img_path']
-    # What is done to the images of one does not reach the other.
+    # Changes of the pipeline of one do not reach the other.
     subset.pipeline.transforms.clear()
     assert 'img' not in subset[1]
     assert 'img' in dataset[1]

@@ -17,8 +17,6 @@ keeps the annotations of two categories. Images stay, with none of them too.
 import argparse
 import hashlib
 import json
-import os
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -38,7 +36,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
-        '--classes', nargs='+', metavar='NAME', help='categories; all of them'
+        '--classes',
+        nargs='+',
+        metavar='NAME',
+        help='categories to keep; all by default',
     )
     parser.add_argument(
         '--out-dir', type=Path, help='by default subsets/ beside the file'
@@ -52,11 +53,9 @@ def ranked(ids: list[int], seed: int) -> list[int]:
     A hash serves as the random number of an id: no generator whose stream
     could change, and images that are added leave the order of the others.
     """
-
-    def number(image_id: int) -> bytes:
-        return hashlib.sha256(f'{seed}:{image_id}'.encode()).digest()
-
-    return sorted(ids, key=number)
+    return sorted(
+        ids, key=lambda i: hashlib.sha256(f'{seed}:{i}'.encode()).digest()
+    )
 
 
 def subset(
@@ -65,10 +64,11 @@ def subset(
     """Annotations of a part of the images; all categories stay.
 
     Args:
-        content: Of a file in COCO format in which ``read_coco`` found no
+        content: A file in COCO format in which ``read_coco`` found no
             problem.
-        percent: Of the images, above 0 and up to 100; at least one is taken.
-        seed: Another one gives another part.
+        percent: Per cent of the images, above 0 and up to 100; at least one
+            image is taken.
+        seed: Seed of the choice.
 
     Raises:
         ValueError: The percentage is out of range.
@@ -109,32 +109,15 @@ def of_classes(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
     }
 
 
-def write(path: Path, content: dict[str, Any]) -> None:
-    """Write a file that is never half there, and read it back.
-
-    Raises:
-        OSError: What is on the disk is not what was written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + '.part')
-    part.write_text(json.dumps(content))
-    if json.loads(part.read_text()) != content:
-        raise OSError(f'{part} does not hold what was written to it')
-    os.replace(part, path)
-
-
 def describe(content: dict[str, Any]) -> str:
     """Counts, and the categories that a subset has not one box of."""
     boxes = Counter(a['category_id'] for a in content['annotations'])
     absent = [c['name'] for c in content['categories'] if not boxes[c['id']]]
-    text = (
-        f'{len(content["images"])} images, {len(content["annotations"])} '
-        f'annotations'
-    )
+    text = f'{len(content["images"])} images, {boxes.total()} annotations'
     if absent:
+        more = ', ...' if absent[8:] else ''
         text += (
-            f'; without one: {", ".join(absent[:8])}'
-            f'{", ..." if len(absent) > 8 else ""} ({len(absent)} of '
+            f'; without one: {", ".join(absent[:8])}{more} ({len(absent)} of '
             f'{len(content["categories"])} categories)'
         )
     return text
@@ -143,22 +126,20 @@ def describe(content: dict[str, Any]) -> str:
 def main() -> None:
     args = parse_args()
     # The package takes seconds to import: not for --help.
+    from sce_mm.checkpoints.durable_files import write_durably
     from sce_mm.datasets.coco_labels import read_coco
 
-    try:
-        content, problems = read_coco(args.annotations)
-        if problems:
-            raise ValueError('\n'.join(problems))
-        if args.classes:
-            content = of_classes(content, args.classes)
-        folder = args.out_dir or args.annotations.parent / 'subsets'
-        for percent in args.percent:
-            part = subset(content, percent, args.seed)
-            name = f'{args.annotations.stem}.{args.seed}@{percent:g}.json'
-            write(folder / name, part)
-            print(f'{folder / name}: {describe(part)}')
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    content, problems = read_coco(args.annotations)
+    if problems:
+        raise ValueError('\n'.join(problems))
+    if args.classes:
+        content = of_classes(content, args.classes)
+    folder = args.out_dir or args.annotations.parent / 'subsets'
+    for percent in args.percent:
+        part = subset(content, percent, args.seed)
+        name = f'{args.annotations.stem}.{args.seed}@{percent:g}.json'
+        write_durably(folder / name, json.dumps(part).encode())
+        print(f'{folder / name}: {describe(part)}')
 
 
 if __name__ == '__main__':

@@ -11,7 +11,7 @@ The images of a list of bare file names, such as SimCLR's 1percent.txt:
         data/imagenet/train data/imagenet/meta/train_1percent.txt \\
         --names 1percent.txt
 
-All images of some classes, numbered anew:
+All images of some classes, numbered from 0:
 
     python tools/dataset_converters/imagenet_subset.py \\
         data/imagenet/train data/imagenet/meta/train_in100.txt \\
@@ -31,9 +31,10 @@ and, from a list written with --bare, without:
 import argparse
 import hashlib
 import os
+from collections import Counter
 from pathlib import Path
 
-from label_lists import find_classes, verify_list, write_list
+from label_lists import find_classes, write_list
 
 from sce_mm.datasets import IMAGENET100_IDS
 
@@ -62,7 +63,9 @@ def parse_args() -> argparse.Namespace:
         help="ids of classes, one a line, or 'imagenet100'; a label is the "
         'place in their sorted list (default: all folders)',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of the choice')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the choice'
+    )
     parser.add_argument(
         '--bare', action='store_true', help='leave the labels out'
     )
@@ -81,21 +84,15 @@ def read_lines(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def read_ids(which: str) -> list[str]:
-    """Ids of a file, or of ImageNet-100."""
-    if which == 'imagenet100':
-        return list(IMAGENET100_IDS)
-    return read_lines(Path(which))
-
-
 def keep_classes(found: Samples, which: str) -> Samples:
     """Only the classes of a list.
 
     Raises:
         ValueError: One of them has no folder.
     """
-    ids = read_ids(which)
-    missing = [name for name in ids if not found.get(name)]
+    imagenet100 = which == 'imagenet100'
+    ids = IMAGENET100_IDS if imagenet100 else read_lines(Path(which))
+    missing = [name for name in ids if name not in found]
     if missing:
         raise ValueError(
             f'{len(missing)} of {len(ids)} classes have no images: '
@@ -138,20 +135,18 @@ def look_up(found: Samples, names: list[str]) -> Samples:
     Raises:
         ValueError: A name is not there, or there twice.
     """
-    if len(set(names)) < len(names):
-        raise ValueError(f'{len(names) - len(set(names))} names stand twice')
     wanted = set(names)
     chosen = {
         name: [file for file in files if Path(file).name in wanted]
         for name, files in found.items()
     }
-    seen = [Path(f).name for files in chosen.values() for f in files]
-    if len(seen) != len(set(seen)) or set(seen) != wanted:
-        missing = sorted(wanted - set(seen))
+    counts = Counter(Path(f).name for files in chosen.values() for f in files)
+    wrong = [name for name in names if counts[name] != 1]
+    if wrong or len(wanted) < len(names):
+        example = f': {wrong[0]} is there {counts[wrong[0]]} times'
         raise ValueError(
-            f'{len(missing)} of {len(names)} names are not there'
-            f'{", for example " + missing[0] if missing else ""}, and '
-            f'{len(seen) - len(set(seen))} are there in several folders'
+            f'{len(names)} names must be different, and each that of one '
+            f'file; {len(wrong)} are not{example if wrong else ""}'
         )
     return chosen
 
@@ -170,9 +165,7 @@ def main() -> None:
         found = choose(found, args.per_class, args.seed)
     if args.names is not None:
         found = look_up(found, read_lines(args.names))
-    write_list(args.out, found, args.bare)
-    counts = [len(found[name]) for name in sorted(found)]
-    print(verify_list(args.out, args.root, counts, args.bare))
+    print(write_list(args.out, found, args.bare))
 
 
 if __name__ == '__main__':

@@ -16,7 +16,7 @@ the folder train.
 import argparse
 from pathlib import Path
 
-from label_lists import find_classes, verify_list, write_list
+from label_lists import find_classes, write_list
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,23 +24,11 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument('root', type=Path, help='the unpacked archive')
-    for what, default in (
-        ('classes', 200),
-        ('train-per-class', 500),
-        ('val-per-class', 50),
-    ):
-        parser.add_argument(
-            f'--{what}',
-            type=int,
-            default=default,
-            metavar='N',
-            help=f'expected number, of the whole data set {default}',
-        )
     return parser.parse_args()
 
 
-def read_text(path: Path) -> str:
-    """Content of a file of the archive.
+def read_lines(path: Path) -> list[str]:
+    """Lines of a file of the archive.
 
     Raises:
         FileNotFoundError: It is not there.
@@ -51,59 +39,47 @@ def read_text(path: Path) -> str:
             '(http://cs231n.stanford.edu/tiny-imagenet-200.zip), which has '
             'wnids.txt, train and val'
         )
-    return path.read_text()
-
-
-def read_classes(root: Path, count: int) -> list[str]:
-    """Sorted ids of the classes.
-
-    Raises:
-        ValueError: Their number is another one.
-    """
-    ids = sorted(set(read_text(root / 'wnids.txt').split()))
-    if len(ids) != count:
-        raise ValueError(
-            f'{root / "wnids.txt"} has {len(ids)} classes, expected {count}'
-        )
-    return ids
+    return path.read_text().splitlines()
 
 
 def read_val(root: Path, ids: list[str]) -> dict[str, list[str]]:
     """Validation images of each class.
 
     Raises:
-        ValueError: A line has another form, or a class that is not known.
+        ValueError: A line has another form, a class that is not known, or an
+            image that is not there.
     """
     path = root / 'val' / 'val_annotations.txt'
     samples: dict[str, list[str]] = {name: [] for name in ids}
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         fields = line.split('\t')
         if len(fields) != 6 or fields[1] not in samples:
             raise ValueError(
                 f'{path}, line {number}: expected a file name, a class of '
                 f'wnids.txt and four numbers between tabs, got {line!r}'
             )
+        if not (root / 'val' / 'images' / fields[0]).is_file():
+            raise ValueError(
+                f'{path}, line {number}: no file val/images/{fields[0]}: '
+                'unpack the archive again'
+            )
         samples[fields[1]].append(f'images/{fields[0]}')
     return samples
 
 
 def main() -> None:
-    args = parse_args()
-    ids = read_classes(args.root, args.classes)
-    train = find_classes(args.root / 'train')
+    root = parse_args().root
+    ids = sorted(filter(None, map(str.strip, read_lines(root / 'wnids.txt'))))
+    train = find_classes(root / 'train')
     if sorted(train) != ids:
         odd = sorted(set(train) ^ set(ids))
         raise ValueError(
-            f'the folders of {args.root / "train"} are not the classes of '
+            f'the folders of {root / "train"} are not the classes of '
             f'wnids.txt: {", ".join(odd[:5])}'
         )
-    for split, samples, count in (
-        ('train', train, args.train_per_class),
-        ('val', read_val(args.root, ids), args.val_per_class),
-    ):
-        path = args.root / 'meta' / f'{split}.txt'
-        write_list(path, samples)
-        print(verify_list(path, args.root / split, [count] * len(ids)))
+    val = read_val(root, ids)
+    for split, samples in (('train', train), ('val', val)):
+        print(write_list(root / 'meta' / f'{split}.txt', samples))
 
 
 if __name__ == '__main__':

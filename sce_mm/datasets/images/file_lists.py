@@ -1,4 +1,4 @@
-"""Find the images of a folder, or read a list of them."""
+"""Find the image files of a folder, or read a list of them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import json
 import logging
 import os
 import stat
-from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import compress
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 from mmengine.logging import print_log
+
+from ...utils.text import printable
 
 # All that decode_image reads; of an animation it takes the first frame.
 IMAGE_EXTENSIONS = (
@@ -38,7 +37,7 @@ def is_hidden(name: str) -> bool:
     and those that systems give (``__MACOSX``, ``@eaDir``, ``Thumbs.db``).
 
     Args:
-        name: Of one file or folder, without the folders above it.
+        name: Name of one file or folder, without the folders above it.
     """
     if name.startswith('.'):
         return name not in (os.curdir, os.pardir)
@@ -57,29 +56,42 @@ def find_images(
     that may not be read. Only :func:`is_hidden` files go unmentioned.
 
     Raises:
-        FileNotFoundError: No such folder, or no image in it; the message
-            counts the files of other kinds.
+        FileNotFoundError: There is no such folder, or no image in it; the
+            message counts the files of other kinds.
         NotADirectoryError: A root is a file.
     """
     wanted = tuple(extension.lower() for extension in extensions)
     visited: set[tuple[int, int]] = set()
-    images: list[str] = []
-    identities = array('Q')
+    images = _Files()
     lost: list[str] = []
     others: Counter[str] = Counter()
     for root in roots:
-        _require_folder(root)
-        overlaps = _identity(os.stat(root)) in visited
-        count = len(images)
+        if not os.path.exists(root):
+            raise FileNotFoundError(
+                f'no folder {root!r} (looked in {os.getcwd()})'
+            )
+        if not os.path.isdir(root):
+            raise NotADirectoryError(
+                f'{root!r} is a file, not a folder of images; a text file '
+                'with one path a line is given as ann_file of the data set '
+                '(--cfg-options train_dataloader.dataset.ann_file=FILE)'
+            )
+        empty = True
         kinds: Counter[str] = Counter()
-        for path, identity in _walk(root, visited, lost):
+        overlaps = _identity(os.stat(root)) in visited
+        for path, status in _walk(root, visited, lost):
             if path.lower().endswith(wanted):
-                images.append(path)
-                identities.extend(identity)
+                images.add(path, status)
+                empty = False
             else:
                 kinds[os.path.splitext(path)[1].lower()] += 1
-        if len(images) == count and not overlaps:
-            raise FileNotFoundError(_no_image(root, wanted, kinds))
+        if empty and not overlaps:
+            raise FileNotFoundError(
+                f'no image below {root!r}, found '
+                f'{_counted(kinds) or "no file at all but hidden ones"}. '
+                f'Convert images to one of {" ".join(wanted)}, or name other '
+                'extensions'
+            )
         others += kinds
     if others:
         _warn(
@@ -92,7 +104,7 @@ def find_images(
             f'{len(lost)} links or files cannot be reached and are left out, '
             f'for example {printable(lost[0])}'
         )
-    return _once(images, identities)
+    return images.once()
 
 
 def read_image_list(list_file: str, root: str = '') -> list[str]:
@@ -107,7 +119,8 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
     them, and the entries that do not exist.
 
     Raises:
-        FileNotFoundError: No such list, nothing in it, or no entry exists.
+        FileNotFoundError: There is no such list, nothing in it, or no entry
+            exists.
         ValueError: A path leads out of ``root``, or stands there twice, or
             cannot be a path; or a JSON file is not a list of texts.
     """
@@ -118,86 +131,91 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
         )
     is_json = list_file.lower().endswith('.json')
     unit = 'entry' if is_json else 'line'
-    entries = _json_entries if is_json else _text_entries
     paths: list[str] = []
     lines_of: dict[str, int] = {}
-    for number, entry in entries(list_file):
+    for number, entry in enumerate(_entries(list_file, is_json), 1):
         if not entry:
             continue
+        here = f'{list_file}, {unit} {number}: {entry!r}'
         if '\0' in entry:
             raise ValueError(
-                f'{list_file}, {unit} {number}: {entry!r} holds a zero '
-                'byte, which no path can: save the list as UTF-8 text'
+                f'{here} holds a zero byte, which no path can: save the list '
+                'as UTF-8 text'
             )
         if root and leads_out(entry):
             raise ValueError(
-                f'{list_file}, {unit} {number}: {entry!r} leads out of '
-                f'data_root {root!r}; write paths relative to it, or '
-                "leave data_root empty ('') for absolute paths"
+                f'{here} leads out of data_root {root!r}; write paths '
+                "relative to it, or leave data_root empty ('') for absolute "
+                'paths'
             )
         path = os.path.join(root, entry)
         # a/./b and a//b are the same file.
         first = lines_of.setdefault(os.path.normpath(path), number)
         if first != number:
             raise ValueError(
-                f'{list_file}, {unit} {number}: {entry!r} stands in '
-                f'{unit} {first} already; an image that is twice in a batch '
-                'would be its own negative. Remove one'
+                f'{here} stands in {unit} {first} already; an image that is '
+                'twice in a batch would be its own negative. Remove one'
             )
         paths.append(path)
     if not paths:
         raise FileNotFoundError(f'the list file {list_file!r} is empty')
-    return _existing_once(_shown(paths, list_file), list_file)
+    return _existing(_without_hidden(paths, list_file), list_file)
 
 
 def write_image_list(list_file: Path, paths: Sequence[str]) -> None:
     """Write a list that :func:`read_image_list` reads, whatever the names.
 
     Args:
-        list_file: Its name ends in ``.json``.
-        paths: Of images; bytes that are not UTF-8 are kept, as ``os.fsdecode``
-            gives them.
+        list_file: The list; its name ends in ``.json``.
+        paths: Paths of images; bytes that are not UTF-8 are kept, as
+            ``os.fsdecode`` gives them.
     """
     list_file.write_text(json.dumps(list(paths), indent=0), encoding='utf-8')
 
 
-def printable(path: str) -> str:
-    """A path in one line of plain text, whatever its bytes are.
-
-    A name can hold line breaks that look like an entry of the log, and codes
-    that terminals obey.
-    """
-    return ''.join(
-        sign
-        if sign.isprintable()
-        else sign.encode('unicode_escape', 'backslashreplace').decode()
-        for sign in path
-    )
+def leads_out(entry: str) -> bool:
+    """Whether a path of a list is absolute or climbs out of its root."""
+    inside = os.path.normpath(entry)
+    return os.path.isabs(entry) or inside.split(os.sep)[0] == os.pardir
 
 
-def _require_folder(root: str) -> None:
-    if not os.path.exists(root):
-        raise FileNotFoundError(
-            f'no folder {root!r} (looked in {os.getcwd()})'
-        )
-    if not os.path.isdir(root):
-        raise NotADirectoryError(
-            f'{root!r} is a file, not a folder of images; a text file with '
-            'one path a line is given as ann_file of the data set '
-            '(--cfg-options train_dataloader.dataset.ann_file=FILE)'
-        )
+class _Files:
+    """Paths in their order; of several names of a file the first is kept."""
+
+    def __init__(self) -> None:
+        self._paths: list[str] = []
+        self._links: list[str] = []
+        # One integer takes less memory than a pair, of a million files.
+        self._seen: set[int] = set()
+
+    def add(self, path: str, status: os.stat_result | None) -> None:
+        # A number of 0 is that of no file, as on some network drives.
+        if status is not None and status.st_ino:
+            key = status.st_dev << 64 | status.st_ino
+            if key in self._seen:
+                self._links.append(path)
+                return
+            self._seen.add(key)
+        self._paths.append(path)
+
+    def once(self) -> list[str]:
+        if self._links:
+            _warn(
+                f'{len(self._links)} files are further names (links) of '
+                'images that are taken already, and left out, for example '
+                f'{printable(self._links[0])}'
+            )
+        return self._paths
 
 
-def _text_entries(list_file: str) -> Iterator[tuple[int, str]]:
-    # Any bytes can be a file name; some editors begin with a byte order mark.
-    with open(
-        list_file, encoding='utf-8-sig', errors='surrogateescape'
-    ) as lines:
-        for number, line in enumerate(lines, 1):
-            yield number, line.strip()
-
-
-def _json_entries(list_file: str) -> Iterator[tuple[int, str]]:
+def _entries(list_file: str, is_json: bool) -> Iterable[str]:
+    if not is_json:
+        # Any bytes can be a file name; some editors begin with a byte order
+        # mark.
+        with open(
+            list_file, encoding='utf-8-sig', errors='surrogateescape'
+        ) as lines:
+            return [line.strip() for line in lines]
     try:
         with open(list_file, encoding='utf-8') as file:
             content = json.load(file)
@@ -211,13 +229,13 @@ def _json_entries(list_file: str) -> Iterator[tuple[int, str]]:
             f'{list_file} must be a JSON list of paths, such as '
             '["a.jpg", "b/c.jpg"]; labels in COCO format are none'
         )
-    yield from enumerate(content, 1)
+    return content
 
 
 def _walk(
     folder: str, visited: set[tuple[int, int]], lost: list[str]
-) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Path and identity of each file; one status is asked for an entry."""
+) -> Iterator[tuple[str, os.stat_result]]:
+    """Path and status of each file; one status is asked for an entry."""
     try:
         identity = _identity(os.stat(folder))
         if identity in visited:
@@ -243,42 +261,15 @@ def _walk(
         if stat.S_ISDIR(status.st_mode):
             yield from _walk(path, visited, lost)
         elif stat.S_ISREG(status.st_mode):
-            yield path, _identity(status)
+            yield path, status
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _once(paths: list[str], identities: array[int]) -> list[str]:
-    """The first of the names that each file has, in the order of the paths.
-
-    Args:
-        paths: Of N files.
-        identities: Device and number of each, 2 N values: 16 bytes a file
-            where a set would take 170. A number of 0 is that of no file.
-    """
-    devices, numbers = np.array(identities).reshape(-1, 2).T
-    # Stable: of equal ones the first path comes first.
-    order = np.lexsort((devices, numbers))
-    devices, numbers = devices[order], numbers[order]
-    same = (devices[1:] == devices[:-1]) & (numbers[1:] == numbers[:-1])
-    again = order[1:][same & (numbers[1:] != 0)]
-    if not len(again):
-        return paths
-    _warn(
-        f'{len(again)} files are further names (links) of images that are '
-        f'taken already, and left out, for example '
-        f'{printable(paths[again.min()])}'
-    )
-    first = np.ones(len(paths), bool)
-    first[again] = False
-    return list(compress(paths, first))
-
-
-def _shown(paths: list[str], list_file: str) -> list[str]:
-    """Paths of a list without hidden files, of which the log tells."""
-    # Where all of them lie was chosen, be it ~/.cache.
+def _without_hidden(paths: list[str], list_file: str) -> list[str]:
+    # The folder that holds all of them was chosen, even if it is ~/.cache.
     same = os.path.commonprefix([min(paths), max(paths)])  # noqa: RUF071
     common = len(os.path.dirname(same))
     shown = [
@@ -288,7 +279,7 @@ def _shown(paths: list[str], list_file: str) -> list[str]:
     ]
     if not shown:
         raise FileNotFoundError(
-            f'the list file {list_file!r} names hidden files alone, for '
+            f'the list file {list_file!r} names only hidden files, for '
             f'example {paths[0]!r}'
         )
     if len(shown) < len(paths):
@@ -299,19 +290,15 @@ def _shown(paths: list[str], list_file: str) -> list[str]:
     return shown
 
 
-def _existing_once(paths: list[str], list_file: str) -> list[str]:
-    identities = array('Q')
+def _existing(paths: list[str], list_file: str) -> list[str]:
+    """Each file once; missing ones stay, as they will be replaced."""
+    files = _Files()
     missing = []
     for path in paths:
-        try:
-            status = os.stat(path)
-        except OSError:
-            status = None
-        if status is not None and stat.S_ISREG(status.st_mode):
-            identities.extend(_identity(status))
-        else:
+        status = os.stat(path) if os.path.isfile(path) else None
+        files.add(path, status)
+        if status is None:
             missing.append(path)
-            identities.extend((0, 0))
     if len(missing) == len(paths):
         raise FileNotFoundError(
             f'none of {len(paths)} entries of {list_file!r} is a file, '
@@ -324,35 +311,17 @@ def _existing_once(paths: list[str], list_file: str) -> list[str]:
             f'{printable(list_file)} are no files, for example '
             f'{printable(missing[0])}; other images will take their place'
         )
-    return _once(paths, identities)
-
-
-def _warn(message: str) -> None:
-    print_log(message, logger='current', level=logging.WARNING)
+    return files.once()
 
 
 def _counted(kinds: Counter[str]) -> str:
     """Numbers of files of each extension, the most frequent first."""
-    shown = [
-        f'{count} {printable(kind) or "without extension"}'
-        for kind, count in kinds.most_common(_KINDS_SHOWN)
-    ]
-    if rest := kinds.total() - sum(
-        n for _, n in kinds.most_common(_KINDS_SHOWN)
-    ):
+    common = kinds.most_common(_KINDS_SHOWN)
+    shown = [f'{n} {printable(x) or "without extension"}' for x, n in common]
+    if rest := kinds.total() - sum(n for _, n in common):
         shown.append(f'{rest} of other kinds')
     return ', '.join(shown)
 
 
-def _no_image(root: str, wanted: Sequence[str], kinds: Counter[str]) -> str:
-    found = _counted(kinds) or 'no file at all but hidden ones'
-    return (
-        f'no image below {root!r}, found {found}. Convert images to one of '
-        f'{" ".join(wanted)}, or name other extensions'
-    )
-
-
-def leads_out(entry: str) -> bool:
-    """Whether a path of a list is absolute or climbs out of its root."""
-    inside = os.path.normpath(entry)
-    return os.path.isabs(entry) or inside.split(os.sep)[0] == os.pardir
+def _warn(message: str) -> None:
+    print_log(message, logger='current', level=logging.WARNING)

@@ -16,8 +16,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ...utils.text import printable
 from .decoding import UnreadableImageError, as_stretch
-from .file_lists import find_images, printable
+from .file_lists import find_images
 
 Image = NDArray[np.uint8]
 FORMAT = 1

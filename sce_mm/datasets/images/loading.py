@@ -17,8 +17,8 @@ from mmengine.logging import print_log
 from mmpretrain.registry import TRANSFORMS
 from numpy.typing import NDArray
 
+from ...utils.text import printable
 from .decoding import UnreadableImageError, as_stretch, decode_image
-from .file_lists import printable
 from .image_cache import ImageCache, StaleCacheError
 
 # A file is read whole; no image that can be decoded is larger.

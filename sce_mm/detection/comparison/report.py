@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ...datasets.images.file_lists import printable
+from ...utils.text import printable
 from ...visualization import page
 from .differences import LEVEL, about_the_test, difference, verdict
 from .results import METRICS, RANDOM, Run

@@ -16,12 +16,13 @@ from ...checkpoints.reading import META_KEY, read_checkpoint
 from ...config.names import raise_all
 from ...config.parts import innermost_dataset
 from ...datasets.coco_labels import notes, read_coco
-from ...datasets.images.file_lists import printable, read_image_list
+from ...datasets.images.file_lists import read_image_list
 from ...transfer import extract_backbone, save_backbone
 from ...transfer.describe import describe_model
 from ...transfer.initial_weights import load_initial_weights
 from ...utils.commands import Command, run_together, training_step
 from ...utils.progress import track
+from ...utils.text import printable
 from ..adapt import load_source, start_at_random, write_config
 from ..adapt.plan import Plan
 from .arguments import wrong_arguments

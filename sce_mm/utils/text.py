@@ -1,0 +1,25 @@
+"""Show paths and lists of names in messages, as plain text in one line."""
+
+from collections.abc import Sequence
+
+_LISTED = 10
+
+
+def printable(path: str) -> str:
+    """A path in one line of plain text, whatever its bytes are.
+
+    A name can hold line breaks that look like an entry of the log, and codes
+    that terminals obey.
+    """
+    return ''.join(
+        sign
+        if sign.isprintable()
+        else sign.encode('unicode_escape', 'backslashreplace').decode()
+        for sign in path
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first ten names, and how many more there are."""
+    more = f' and {len(names) - _LISTED} more' if names[_LISTED:] else ''
+    return ', '.join(map(printable, names[:_LISTED])) + more
