@@ -1,8 +1,14 @@
-"""Checks of numbers that come from a config; the message names the value."""
+"""Checks of numbers and names that come from a user."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from math import prod
 from typing import TypeGuard
+
+# What generators of random numbers take.
+LARGEST_SEED = 2**32 - 1
 
 
 def check_integer(
@@ -42,3 +48,53 @@ def check_range(name: str, value: object, high: float = float('inf')) -> None:
 
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def nearest(
+    name: object, names: Iterable[str] | Mapping[str, str], count: int = 1
+) -> str:
+    """Ask whether a misspelt name stands for one that there is.
+
+    >>> nearest('wiegth', ['weight', 'bias'])
+    " (did you mean 'weight'?)"
+    >>> nearest('queue', ['weight', 'bias'])
+    ''
+
+    Args:
+        name: Misspelt.
+        names: Names that there are; a mapping gives what is shown for each.
+        count: Largest number of names that are shown, the nearest first.
+    """
+    shown = names if isinstance(names, Mapping) else {n: n for n in names}
+    matches = get_close_matches(str(name), sorted(shown), count, cutoff=0.6)
+    text = ' or '.join(repr(shown[match]) for match in matches)
+    return f' (did you mean {text}?)' if matches else ''
+
+
+def is_misspelt(name: str, names: Iterable[str]) -> bool:
+    """Whether a name that may be free is almost one that has a meaning."""
+    names = list(names)
+    return name not in names and bool(
+        get_close_matches(name, names, 1, cutoff=0.88)
+    )
+
+
+def check_queue_length(length: int, **factors: int) -> None:
+    """Raise ``ValueError`` if one step brings more keys than a queue holds.
+
+    Args:
+        length: Keys that the queue holds.
+        factors: Numbers whose product is the number of keys of a step, each
+            by its name, which the message shows.
+    """
+    keys = prod(factors.values())
+    if keys > length:
+        made = ' x '.join(
+            f'{value} {name.replace("_", " ")}'
+            for name, value in factors.items()
+        )
+        raise ValueError(
+            f'the queue holds {length} keys but one step brings {keys} '
+            f'({made}): make it longer, in multiples of that (the paper keeps '
+            '8 to 16 steps of keys), or use a smaller batch'
+        )

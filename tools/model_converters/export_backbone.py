@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from sce_mm.cli.converters import add_arguments, describe, read_source
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.transfer import CheckpointError
 from sce_mm.transfer.architecture import architecture_of
 from sce_mm.transfer.export.export import export, snippet
@@ -55,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -13,7 +13,7 @@ import argparse
 import sys
 
 from sce_mm.cli.converters import add_arguments, describe, read_source
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.transfer import CheckpointError, save_backbone
 
 SNIPPET = """\
@@ -44,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

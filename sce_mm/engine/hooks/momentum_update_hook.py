@@ -1,6 +1,7 @@
 """What SCE does once per optimiser step, after it."""
 
 from collections.abc import Sequence, Sized
+from math import prod
 from typing import Any, cast
 
 from mmengine.dist import broadcast, get_world_size
@@ -12,6 +13,7 @@ from torch.utils.data import BatchSampler, DataLoader
 from ...datasets.samplers import count_images
 from ...models import SCE
 from ...models.utils import unwrapped
+from ...utils.checks import check_queue_length
 from ..schedulers.schedules import Schedule, build_schedule, check_phases
 from ..schedulers.steps import (
     accumulation,
@@ -76,22 +78,14 @@ class MomentumUpdateHook(Hook):
         encoder.shuffle_count = runner.iter * model.num_target_views
         if model.queue is None:
             return
-        batch = runner.train_dataloader.batch_sampler.batch_size
-        keys = (
-            batch
-            * get_world_size()
-            * accumulation(runner)
-            * model.num_target_views
-        )
-        if keys > model.queue.length:
-            raise ValueError(
-                f'the queue holds {model.queue.length} keys but one step '
-                f'brings {keys} ({batch} images x {get_world_size()} '
-                f'process(es) x {accumulation(runner)} accumulated x '
-                f'{model.num_target_views} target view(s)): set '
-                'model.queue.length to a multiple of that (the paper keeps 8 '
-                'to 16 steps of keys) or use a smaller batch'
-            )
+        factors = {
+            'images': runner.train_dataloader.batch_sampler.batch_size,
+            'processes': get_world_size(),
+            'accumulated': accumulation(runner),
+            'target_views': model.num_target_views,
+        }
+        check_queue_length(model.queue.length, **factors)
+        keys = prod(factors.values())
         images = count_images(runner.train_dataloader.dataset)
         if model.queue.length > images:
             runner.logger.warning(

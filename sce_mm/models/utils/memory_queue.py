@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from ...utils.checks import check_queue_length
+
 
 class MemoryQueue(nn.Module):
     """Ring buffer of L2-normalised keys; the oldest are written over.
@@ -60,12 +62,7 @@ class MemoryQueue(nn.Module):
             ValueError: There are more keys than rows.
         """
         count = len(keys)
-        if count > self.length:
-            raise ValueError(
-                f'the queue holds {self.length} keys but one step brings '
-                f'{count}: make it at least that long (the paper keeps 8 to '
-                '16 steps of keys), or use a smaller batch'
-            )
+        check_queue_length(self.length, keys=count)
         rows = torch.arange(count, device=self.features.device)
         rows = (rows + self.pointer) % self.length
         self.features.index_copy_(0, rows, keys.to(self.features.dtype))

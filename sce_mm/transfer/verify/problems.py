@@ -9,6 +9,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
 from ...checkpoints.errors import EXTRACT
+from ...config.reading import walk
 from ..describe import STORED, same
 from .loaded_tensors import Arrival
 
@@ -105,26 +106,6 @@ def frozen_problems(
 def first_names(names: Sequence[str]) -> str:
     """Three of them, for a message."""
     return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')
-
-
-def walk(node: Any, where: str = '') -> Iterator[tuple[str, Any]]:
-    """Every value in a config, whatever it is, with its path.
-
-    Args:
-        node: Dict or list.
-        where: Path of it, as Python writes it: ``model.neck[0]``.
-    """
-    if isinstance(node, Mapping):
-        items = [
-            (f'{where}.{key}' if where else str(key), value)
-            for key, value in node.items()
-        ]
-    else:
-        items = [(f'{where}[{i}]', value) for i, value in enumerate(node)]
-    for path, value in items:
-        yield path, value
-        if isinstance(value, Mapping | list | tuple):
-            yield from walk(value, path)
 
 
 def named_weights(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
