@@ -4,12 +4,10 @@ Importing this package registers everything that pretraining needs in the
 registries of mmpretrain. What detection needs is in ``sce_mm.detection``.
 """
 
-from contextlib import redirect_stdout
 from importlib import import_module
-from io import StringIO
 from typing import Any
 
-from .doctor.version_gate import check_stack, starts_light
+from .doctor.version_gate import check_stack, import_quietly, starts_light
 from .version import __version__
 
 # What a notebook needs, from sce_mm.models.
@@ -25,10 +23,8 @@ def register() -> None:
         ImportError: Something is missing, too old or new, or mixed.
     """
     check_stack()
-    # mmpretrain of onedl prints what it did without, which is no news.
-    with redirect_stdout(StringIO()):
-        for name in ('datasets', 'engine', 'evaluation', 'models', 'transfer'):
-            import_module(f'{__name__}.{name}')
+    rooms = ('datasets', 'engine', 'evaluation', 'models', 'transfer')
+    import_quietly(*(f'{__name__}.{room}' for room in rooms))
 
 
 def __getattr__(name: str) -> Any:

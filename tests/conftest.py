@@ -31,7 +31,7 @@ def _tests_go_on() -> Iterator[None]:
         raise RuntimeError('call the main() of the tool, which ends nothing')
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(process_end, 'run_command', refuse)
+        patch.setattr(process_end, 'run_main', refuse)
         yield
 
 

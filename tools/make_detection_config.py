@@ -19,7 +19,7 @@ from torch import Tensor
 from sce_mm.checkpoints.file_kind import TORCH, kind_of
 from sce_mm.checkpoints.reading import meta_of
 from sce_mm.cli.converters import describe
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.detection.adapt import Plan, adapt, load_source, write_config
 from sce_mm.transfer import (
     Backbone,
@@ -178,4 +178,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -13,8 +13,7 @@ __starts_light__ = True
 
 import sce_mm
 from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
-from sce_mm.cli.exit import run_command
-from sce_mm.cli.held_output import hold_output
+from sce_mm.cli.exit import hold_output, run_main
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner
@@ -56,7 +55,7 @@ def evaluate(runner: 'Runner') -> dict:
 
 
 def require_classes(runner: 'Runner', meta: dict) -> None:
-    """See that labels mean what they meant in training.
+    """Check that labels mean what they meant in training.
 
     Raises:
         ValueError: The test set has other classes, or another order.
@@ -85,7 +84,8 @@ def main() -> None:
     from mmengine.dist import is_main_process
 
     from sce_mm.checkpoints.mmengine_loading import install_safe_loader
-    from sce_mm.cli.runner import build_runner, load_config
+    from sce_mm.cli.config_edits import load_config
+    from sce_mm.cli.runner import build_runner
 
     install_safe_loader(args.trust)
     cfg = load_config(args)
@@ -98,4 +98,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -17,8 +17,7 @@ if __name__ == '__main__':
 
 import sce_mm
 from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
-from sce_mm.cli.exit import run_command
-from sce_mm.cli.held_output import hold_output
+from sce_mm.cli.exit import hold_output, run_main
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -36,46 +35,45 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--pretrained',
         metavar='FILE',
-        help='pretrained weights to start from: a detector takes a backbone '
-        'file of extract_backbone.py, a classifier any checkpoint that the '
-        'transfer reader knows',
+        help='file of pretrained weights: a detector takes a backbone file of '
+        'extract_backbone.py, a classifier any checkpoint that this script '
+        'reads',
     )
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         metavar='CKPT',
-        help='go on with the run of this checkpoint; without a path, of the '
-        'newest one in the work dir, if there is any',
+        help='go on with the run of this checkpoint; without a path, with '
+        'that of the newest one in the work dir, if there is any',
     )
     parser.add_argument(
         '--init-from',
         metavar='CKPT',
-        help='begin a new run from these weights: a whole model, or a '
-        'backbone of any format that extract_backbone.py knows',
+        help='begin a new run from the weights of a whole model, or of a '
+        'backbone of any format that extract_backbone.py reads',
     )
     parser.add_argument(
         '--continue-for',
         type=int,
         metavar='EPOCHS',
-        help='go on for more epochs than the finished run had (of the work '
-        'dir, or of --resume CKPT); all schedules become those of the longer '
-        'run',
+        help='train for more epochs than the finished run in the work dir, or '
+        'of --resume CKPT; all schedules become those of the longer run',
     )
     parser.add_argument(
         '--amp',
         nargs='?',
         const='float16',
         choices=['float16', 'bfloat16', 'none'],
-        help='train in mixed precision (the loss stays in float32): float16, '
-        'for GPUs, or bfloat16, for GPUs and CPUs that have it; none for '
-        'float32, whatever the recipe has',
+        help='train in mixed precision (the loss stays in float32): float16 '
+        'for GPUs, bfloat16 for GPUs and CPUs that have it, none for float32 '
+        'whatever the recipe has',
     )
     parser.add_argument(
         '--device-views',
         action='store_true',
-        help='workers decode images and draw the views, the device of the '
-        'model makes them',
+        help='make the views on the device of the model; workers only decode '
+        'images and draw the random numbers',
     )
     parser.add_argument(
         '--auto-scale-lr',
@@ -87,8 +85,8 @@ def parse_args() -> argparse.Namespace:
         '--knn',
         nargs=2,
         metavar=('BANK', 'QUERY'),
-        help='measure the features during pretraining: kNN accuracy on the '
-        'images of QUERY by those of BANK, two folders of class folders',
+        help='measure the kNN accuracy during pretraining, on the images of '
+        'QUERY by those of BANK: two folders of class folders',
     )
     parser.add_argument(
         '--no-validate', action='store_true', help='train without evaluation'
@@ -96,8 +94,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--dry-run',
         action='store_true',
-        help='build everything, make two steps and an evaluation, save and '
-        'resume in a scratch folder, time steps for half a minute, and print '
+        help='try everything in a scratch folder for half a minute and print '
         'what the training would be',
     )
     add_common_arguments(parser)
@@ -110,71 +107,30 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
     Raises:
         ValueError: The config has no place for it.
     """
-    from sce_mm.cli.config_edits import (
-        set_data,
-        set_device_views,
-        set_knn,
-        set_precision,
-        set_pretrained,
-        without_evaluation,
-    )
+    from sce_mm.cli import config_edits as edits
+    from sce_mm.cli.resume import choose_start
+    from sce_mm.config.machine import set_precision
 
     if args.data:
-        set_data(cfg, args.data)
+        edits.set_data(cfg, args.data)
     if args.pretrained:
-        set_pretrained(cfg, args.pretrained)
-    set_beginning(cfg, args)
+        edits.set_pretrained(cfg, args.pretrained)
+    choose_start(cfg, args)
     if args.amp:
         set_precision(cfg, args.amp)
     if args.device_views:
-        set_device_views(cfg)
+        edits.set_device_views(cfg)
     if args.auto_scale_lr:
-        enable_lr_scaling(cfg)
+        edits.enable_lr_scaling(cfg)
     if args.knn:
         if cfg.get('val_dataloader'):
             raise ValueError(
                 '--knn is for pretraining; this config has a validation of '
                 'its own'
             )
-        set_knn(cfg, *args.knn)
+        edits.set_knn(cfg, *args.knn)
     if args.no_validate:
-        without_evaluation(cfg)
-
-
-def set_beginning(cfg: 'Config', args: argparse.Namespace) -> None:
-    """Resume, initialise from or continue for, and no two that disagree."""
-    from sce_mm.cli import resume as beginnings
-
-    if args.init_from and args.continue_for is not None:
-        raise ValueError(
-            '--init-from begins a new run and --continue-for goes on with a '
-            'finished one: give one of them'
-        )
-    if beginnings.restarted() and beginnings.has_checkpoint(cfg):
-        # What torchrun started again goes on with what it has written.
-        args.resume = beginnings.AUTO
-    if args.init_from:
-        beginnings.set_initial_weights(cfg, args.init_from)
-    if args.continue_for is not None:
-        checkpoint = args.resume or beginnings.AUTO
-        beginnings.set_continuation(cfg, args.continue_for, checkpoint)
-    elif args.resume is not None:
-        beginnings.set_resume(cfg, args.resume)
-
-
-def enable_lr_scaling(cfg: 'Config') -> None:
-    """Ask for the rate to be scaled.
-
-    Raises:
-        ValueError: The config does not say from which batch.
-    """
-    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-        raise ValueError(
-            '--auto-scale-lr needs the batch size that the learning rate '
-            'belongs to: add auto_scale_lr = dict(base_batch_size=...) to '
-            'the config'
-        )
-    cfg.auto_scale_lr.enable = True
+        edits.without_evaluation(cfg)
 
 
 def main() -> None:
@@ -182,11 +138,11 @@ def main() -> None:
     hold_output()
     sce_mm.register()
     from sce_mm.checkpoints.mmengine_loading import install_safe_loader
+    from sce_mm.cli.config_edits import load_config
     from sce_mm.cli.dry_run import dry_run
     from sce_mm.cli.resume import refuse_overwriting, restarted, use_free_port
     from sce_mm.cli.runner import (
         build_runner,
-        load_config,
         require_batches,
         scale_learning_rate,
     )
@@ -212,4 +168,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -22,9 +22,9 @@ from torch import nn
 
 from sce_mm.checkpoints.mmengine_loading import install_safe_loader
 from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
-from sce_mm.cli.config_edits import set_pretrained
-from sce_mm.cli.exit import run_command
-from sce_mm.cli.runner import build_runner, load_config
+from sce_mm.cli.config_edits import load_config, set_pretrained
+from sce_mm.cli.exit import run_main
+from sce_mm.cli.runner import build_runner
 from sce_mm.config.parts import find_hook
 from sce_mm.transfer import extract_backbone, read_checkpoint
 from sce_mm.transfer.verify.problems import pretrained_path
@@ -141,4 +141,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

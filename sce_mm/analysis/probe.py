@@ -19,7 +19,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from ..cli.config_edits import fit_precision
+from ..config.machine import fit_precision
 from ..models.algorithms.sce import SCE
 from .memory import view_sizes
 from .peak_memory import peak_bytes, reset_peak

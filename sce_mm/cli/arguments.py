@@ -1,14 +1,15 @@
-"""Options that the commands of the project have in common.
+"""Parse the options that the commands of the project have in common.
 
-Nothing is imported that takes seconds, so that a wrong option is answered at
-once.
+Nothing is imported here that takes seconds, so that a wrong option is answered
+at once. A command that wants the same begins with ``__starts_light__ = True``,
+imports everything else in its ``main``, after the arguments are parsed and
+:func:`sce_mm.register` is called.
 """
 
 import argparse
 from typing import Any, NoReturn
 
-# What generators of random numbers take.
-LARGEST_SEED = 2**32 - 1
+from ..utils.checks import LARGEST_SEED
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -25,12 +26,12 @@ class ArgumentParser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and exit with 2."""
+        """Print what is wrong and exit with 2."""
         self.exit(2, f'error: {message}; --help lists the options\n')
 
 
 class _Overrides(argparse.Action):
-    """Collects ``key=value`` words, with a message for what is none."""
+    """Collects ``key=value`` words and refuses others."""
 
     def __call__(
         self,
@@ -49,10 +50,10 @@ class _Overrides(argparse.Action):
 
 
 def seed_number(text: str) -> int:
-    """Seed of random generators, as the type of an option.
+    """Read a seed of random generators; the type of an option.
 
     Raises:
-        ArgumentTypeError: It is none.
+        ArgumentTypeError: The text is no seed.
     """
     if not text.isdecimal() or int(text) > LARGEST_SEED:
         raise argparse.ArgumentTypeError(
@@ -62,35 +63,35 @@ def seed_number(text: str) -> int:
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
-    """Overrides of the config, launcher, and whom to trust."""
+    """Add overrides of the config, the launcher, and whom to trust."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=_Overrides,
         default=[],
         metavar='KEY=VALUE',
-        help='overrides of the config, with dots in the key',
+        help='values to set in the config; dots in a key go down a level',
     )
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='how the processes of a distributed run were started',
+        help='what has started the processes of a distributed run',
     )
     parser.add_argument(
         '--trust',
         action='store_true',
-        help='unpickle checkpoints freely: only for files of people that you '
-        'would let run programs on this machine',
+        help='unpickle checkpoints without restrictions; use it only for '
+        'files of people whom you would let run programs on this machine',
     )
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that every OpenMMLab tool has."""
+    """Add the options that every OpenMMLab tool has."""
     parser.add_argument(
         '--work-dir',
-        help='where logs and checkpoints go; by default '
-        'work_dirs/<name of the config>',
+        help='folder of logs and checkpoints; work_dirs/<name of the config> '
+        'by default',
     )
     add_shared_arguments(parser)
     # torchrun may pass it in either spelling.

@@ -1,11 +1,15 @@
-"""What a command line and the machine put in place of a config's values."""
+"""Load a config and write what a command line asks for into it."""
 
+import argparse
+import copy
+import logging
+import os
 import re
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from ..config.parts import (
     find_hook,
@@ -14,13 +18,13 @@ from ..config.parts import (
     innermost_dataset,
     view_transforms,
 )
+from ..config.reading import override, read_config
+from ..config.values import COLLATE, PREPROCESSOR
 from ..datasets import LabelledImages
-from ..engine.optimizers.bf16 import computes_in_bfloat16
 from ..evaluation.images import crop_pipeline
 from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
-
-PREPROCESSOR, COLLATE = 'ViewPreprocessor', 'pseudo_collate'
+from .exit import is_first_process
 
 # Images of this many pixels have no border to cut off.
 _SMALL = 96
@@ -34,12 +38,36 @@ _ADDED_BY_MMENGINE = {
     'checkpoint',
 }
 
-# Names of precisions and what trains in them.
-PRECISIONS = {
-    'none': 'OptimWrapper',
-    'float16': 'AmpOptimWrapper',
-    'bfloat16': 'BF16OptimWrapper',
-}
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Config of a parsed command line, with its overrides.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ConfigError: The config cannot be read, or an override has a key that
+            nothing would read.
+        UserError: The launcher that was named has not started this process.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    needed = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID'}.get(args.launcher)
+    if needed and needed not in os.environ:
+        raise UserError(
+            f'--launcher {args.launcher}: this process was not started by it '
+            f'({needed} is not set): use tools/dist_train.sh, '
+            'tools/slurm_train.sh, or those of tests'
+        )
+    cfg = read_config(args.config)
+    before = copy.deepcopy(cfg)
+    override(cfg, args.cfg_options)
+    note = fit_warmup(cfg, before)
+    if note and is_first_process():
+        print_log(note, logger='current', level=logging.WARNING)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    return cfg
 
 
 def set_data(cfg: Config, folders: list[str]) -> None:
@@ -187,91 +215,33 @@ def without_evaluation(cfg: Config) -> None:
     remove_hooks(cfg, 'OnlineKNNHook')
 
 
-def set_precision(cfg: Config, precision: str) -> None:
-    """Train in one of ``PRECISIONS``, whatever the config trains in.
-
-    Raises:
-        UserError: The config has no optimiser wrapper.
-    """
-    wrapper = cfg.get('optim_wrapper')
-    if not isinstance(wrapper, dict):
-        raise UserError(f'optim_wrapper: must be a dict, got {wrapper!r}')
-    wrapper['type'] = PRECISIONS[precision]
-    # Only float16 has a range so small that gradients need a scale.
-    for name in ('dtype', 'use_fsdp', 'loss_scale'):
-        if precision != 'float16' or name == 'dtype':
-            wrapper.pop(name, None)
-    if precision == 'float16':
-        wrapper.setdefault('loss_scale', 'dynamic')
-
-
-def fit_precision(cfg: Config, device: str) -> str:
-    """Train in a precision that the device has and is not slow in.
+def fit_warmup(cfg: Config, before: Config) -> str:
+    """Shorten a warm-up along with the training that overrides have shortened.
 
     Args:
-        cfg: Config.
-        device: As ``mmengine.device.get_device`` names it.
+        cfg: Config with the overrides; a warm-up that is among them stays.
+        before: Config without them.
 
     Returns:
         What was changed, or nothing.
     """
-    kind = (cfg.get('optim_wrapper') or {}).get('type')
-    name = str(getattr(kind, '__name__', kind)).rpartition('.')[2]
-    narrow = computes_in_bfloat16()
-    if device not in ('cpu', 'mps') or name not in (
-        'AmpOptimWrapper',
-        *(() if narrow else ('BF16OptimWrapper',)),
+    scheduler, loop = cfg.get('param_scheduler'), cfg.get('train_cfg')
+    planned: Any = (before.get('train_cfg') or {}).get('max_epochs')
+    if scheduler != before.get('param_scheduler') or not (
+        isinstance(scheduler, dict) and isinstance(loop, dict)
     ):
         return ''
-    if name == 'AmpOptimWrapper':
-        reason = 'float16 needs a GPU, and none was found'
-    else:
-        reason = 'this processor has no bfloat16 and would crawl'
-    precision = 'bfloat16' if narrow else 'none'
-    set_precision(cfg, precision)
-    shown = 'float32' if precision == 'none' else precision
-    return (
-        f'{reason}: training in {shown} instead, by '
-        f'{PRECISIONS[precision]} (--amp {precision})'
-    )
-
-
-def planned_epochs(cfg: Config) -> Any:
-    """Length of the training that a config describes."""
-    loop = cfg.get('train_cfg')
-    return loop.get('max_epochs') if isinstance(loop, dict) else None
-
-
-def fit_warmup(cfg: Config, before: Any, words: Sequence[str]) -> str:
-    """Shorten a warm-up along with the training that words have shortened.
-
-    Args:
-        cfg: Config, with the words in it.
-        before: Epochs that it had without them.
-        words: ``key=value`` of the command line; a warm-up that is among
-            them stays as it is.
-
-    Returns:
-        What was changed, or nothing.
-    """
-    epochs, schedulers = planned_epochs(cfg), cfg.get('param_scheduler')
-    if isinstance(schedulers, dict):
-        schedulers = [schedulers]
-    if any(word.startswith('param_scheduler') for word in words):
+    warmup: Any = scheduler.get('warmup_epochs')
+    epochs: Any = loop.get('max_epochs')
+    if any(type(n) not in (int, float) for n in (warmup, epochs, planned)):
         return ''
-    for scheduler in schedulers or []:
-        warmup = isinstance(scheduler, dict) and scheduler.get('warmup_epochs')
-        numbers = (warmup, epochs, before)
-        if all(type(n) in (int, float) for n in numbers) and (
-            0 < epochs <= warmup < before
-        ):
-            scheduler['warmup_epochs'] = epochs * warmup / before
-            return (
-                f'param_scheduler.warmup_epochs: {warmup:g} -> '
-                f'{scheduler["warmup_epochs"]:.3g}, the same share of '
-                f'{epochs:g} epoch(s) as of the {before:g} in the config'
-            )
-    return ''
+    if not 0 < epochs <= warmup < planned:
+        return ''
+    share = scheduler['warmup_epochs'] = epochs * warmup / planned
+    return (
+        f'param_scheduler.warmup_epochs: {warmup:g} -> {share:.3g}, the same '
+        f'share of {epochs:g} epoch(s) as of the {planned:g} in the config'
+    )
 
 
 def set_device_views(cfg: Config) -> None:
@@ -296,30 +266,16 @@ def set_device_views(cfg: Config) -> None:
     cfg.train_dataloader.collate_fn = dict(type=COLLATE)
 
 
-def device_view_problems(cfg: Config) -> Iterator[str]:
-    """What is missing where views are deferred, one line a problem."""
-    deferred = [
-        key
-        for key, transform in view_transforms(cfg)
-        if transform.get('deferred')
-    ]
-    for key in deferred:
-        for place, name, wanted in (
-            (
-                'model.data_preprocessor',
-                cfg.model.get('data_preprocessor'),
-                PREPROCESSOR,
-            ),
-            (
-                'train_dataloader.collate_fn',
-                cfg.train_dataloader.get('collate_fn'),
-                COLLATE,
-            ),
-        ):
-            found = (name or {}).get('type')
-            if found != wanted:
-                yield (
-                    f'{key}.deferred: the views are left to the data '
-                    f'preprocessor, which needs {place}.type={wanted!r}, got '
-                    f'{found!r}; --device-views sets all of it'
-                )
+def enable_lr_scaling(cfg: Config) -> None:
+    """Ask for the learning rate to be scaled to the real batch.
+
+    Raises:
+        ValueError: The config does not say which batch its rate belongs to.
+    """
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise ValueError(
+            '--auto-scale-lr needs the batch size that the learning rate '
+            'belongs to: add auto_scale_lr = dict(base_batch_size=...) to '
+            'the config'
+        )
+    cfg.auto_scale_lr.enable = True

@@ -1,4 +1,4 @@
-"""Try a config out: two steps, an evaluation, a checkpoint, a resume."""
+"""Try a config out (``--dry-run``): train, evaluate, save, resume, plan."""
 
 import copy
 import tempfile
@@ -30,35 +30,17 @@ class _EnoughError(Exception):
 
 
 class _StopHook(Hook):
-    """Ends the training after so many iterations, counting none before."""
-
-    priority = 'LOWEST'
-
-    def __init__(self, iterations: int) -> None:
-        self.iterations = iterations
-
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
-    ) -> None:
-        self.iterations -= 1
-        if self.iterations == 0:
-            raise _EnoughError
-
-
-class _TimeHook(Hook):
-    """Times iterations and ends the training when that will do.
+    """Ends the training after so many iterations, or when they are timed.
 
     Attributes:
         begun: Iteration at which the training began.
+        timer: Times iterations, if none are counted.
     """
 
     priority = 'LOWEST'
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, iterations: int = 0, seconds: float = 0) -> None:
+        self.iterations = iterations
         self.timer = StepTimer(seconds)
         self.begun = -1
 
@@ -75,7 +57,10 @@ class _TimeHook(Hook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        if self.timer.lap():
+        done = runner.iter + 1 - self.begun
+        if done == self.iterations or (
+            not self.iterations and self.timer.lap()
+        ):
             raise _EnoughError
 
 
@@ -84,7 +69,7 @@ def dry_run(
     source: str = 'train_dataloader.dataset',
     seconds: float = SECONDS,
 ) -> str:
-    """Train two optimiser steps in a scratch folder, resume, time and tell.
+    """Train two optimiser steps in a scratch folder, resume and time steps.
 
     Args:
         cfg: As for a training; it is not changed.
@@ -108,7 +93,7 @@ def dry_run(
         second.default_hooks.checkpoint.update(
             by_epoch=False, interval=-1, save_last=False
         )
-        clock = _TimeHook(seconds)
+        clock = _StopHook(seconds=seconds)
         _run(second, scratch, source, clock, resume=True)
         done = min(_STEPS * accumulation(runner), runner.max_iters)
         if clock.begun != done:
@@ -116,7 +101,7 @@ def dry_run(
                 f'the resumed run began at iteration {clock.begun}, expected '
                 f'{done}'
             )
-        return plan(runner, clock.timer)
+        return plan_text(runner, clock.timer)
 
 
 def _run(
@@ -138,40 +123,45 @@ def _run(
     return runner
 
 
-def plan(runner: Runner, timer: StepTimer) -> str:
+def plan_text(runner: Runner, timer: StepTimer) -> str:
     """What a run is going to do, in lines.
 
     Args:
         runner: That has made a few iterations.
         timer: Of more iterations.
     """
-    model = runner.model
-    loader = runner.train_dataloader
-    batch = loader.batch_sampler.batch_size
-    step = batch * runner.world_size * accumulation(runner)
-    steps = total_steps(runner)
-    lines = [
-        f'images        {len(loader.dataset)}',
-        f'step          {step} images ({batch} x {runner.world_size} '
-        f'process(es) x {accumulation(runner)} accumulated)',
-        f'steps         {steps}: {runner.max_epochs} epochs of '
+    loader, parameters = runner.train_dataloader, [*runner.model.parameters()]
+    batch, accumulated = loader.batch_sampler.batch_size, accumulation(runner)
+    step, steps = batch * runner.world_size * accumulated, total_steps(runner)
+    trained = sum(p.numel() for p in parameters if p.requires_grad)
+    total = sum(p.numel() for p in parameters)
+    queue = getattr(unwrapped(runner.model), 'queue', None)
+    memory = 'no GPU here: tools/analysis_tools/estimate.py estimates it'
+    if torch.cuda.is_available():
+        peak = torch.cuda.max_memory_allocated() / 2**30
+        memory = f'{peak:.1f} GiB at most'
+    lines = {
+        'images': len(loader.dataset),
+        'step': f'{step} images ({batch} x {runner.world_size} process(es) x '
+        f'{accumulated} accumulated)',
+        'steps': f'{steps}: {runner.max_epochs} epochs of '
         f'{steps_per_epoch(runner):g}',
-        f'learning rate {_rates(runner, steps)}',
-        f'queue         {_queue(model, step)}',
-        f'parameters    {_millions(model)}',
-        f'memory        {_memory()}',
-        f'time          {_time(runner, timer)}',
-    ]
-    return 'dry run: all parts work. The plan:\n  ' + '\n  '.join(lines)
-
-
-def _time(runner: Runner, timer: StepTimer) -> str:
-    if not timer.steps:
-        return 'too few steps to time them'
-    return (
-        f'{hours_text(timer.median * runner.max_iters / 3600)} hours, from '
-        f'{timer.median:.2g} s an iteration, the median of {timer.steps}, '
-        'without evaluation'
+        'learning rate': _rates(runner, steps),
+        'queue': f'{queue.length} keys, the last {queue.length / step:.3g} x '
+        'images'
+        if queue
+        else 'none',
+        'parameters': f'{trained / 1e6:.3g} million trained, '
+        f'{total / 1e6:.3g} in all',
+        'memory': memory,
+        'time': f'{hours_text(timer.median * runner.max_iters / 3600)} hours, '
+        f'from {timer.median:.2g} s an iteration, the median of '
+        f'{timer.steps}, without evaluation'
+        if timer.steps
+        else 'too few steps to time them',
+    }
+    return 'dry run: all parts work. The plan:' + ''.join(
+        f'\n  {name:13} {text}' for name, text in lines.items()
     )
 
 
@@ -186,22 +176,3 @@ def _rates(runner: Runner, steps: int) -> str:
                 f'{rates.index(peak)}, {rates[-1]:.3g} at the end'
             )
     return f'{runner.optim_wrapper.get_lr()["lr"][0]:.3g} now'
-
-
-def _queue(model: Any, step: int) -> str:
-    queue = getattr(unwrapped(model), 'queue', None)
-    if queue is None:
-        return 'none'
-    return f'{queue.length} keys, the last {queue.length / step:.3g} x images'
-
-
-def _millions(model: Any) -> str:
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    total = sum(p.numel() for p in model.parameters())
-    return f'{trained / 1e6:.3g} million trained, {total / 1e6:.3g} in all'
-
-
-def _memory() -> str:
-    if torch.cuda.is_available():
-        return f'{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB at most'
-    return 'no GPU here: tools/analysis_tools/estimate.py estimates it'

@@ -1,48 +1,37 @@
-"""Networks of the offline evaluations, from a command line."""
+"""From the command line of an offline evaluation to networks and a table.
+
+Nothing is imported at the top that takes seconds: see
+:mod:`sce_mm.cli.arguments`.
+"""
 
 import argparse
 import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from mmengine.config import Config
-from mmengine.dist import init_dist, is_main_process
-from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
-from mmengine.runner import set_random_seed
-from mmpretrain.registry import MODELS
-from torch import nn
-
-from ..config.reading import override, read_config
-from ..evaluation.images import FolderImages, crop_pipeline, read_folder
-from ..evaluation.loaders import seed_of
-from ..transfer import (
-    check_pixels,
-    extract_backbone,
-    load_backbone,
-    read_checkpoint,
-)
-from ..transfer.initial_weights import find_sources
-from ..utils.random_state import preserve_rng
 from .arguments import ArgumentParser, add_shared_arguments
-from .config_edits import set_knn
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import nn
+
+    from ..evaluation.images import FolderImages
 
 INITIAL = 'random initialisation'
 # Processes wait for each other while one fits a classifier.
-PATIENCE = timedelta(days=2)
+_PATIENCE = timedelta(days=2)
 
 
 def evaluation_parser(
     description: str | None, out: str = 'write the results to this json file'
 ) -> argparse.ArgumentParser:
-    """Arguments that the offline evaluations share.
+    """Parser with the arguments that the offline evaluations share.
 
     Args:
-        description: Of the command.
-        out: What ``--out`` is.
+        description: Docstring of the command.
+        out: Help of ``--out``.
     """
     parser = ArgumentParser(description)
     parser.add_argument(
@@ -60,36 +49,42 @@ def evaluation_parser(
     parser.add_argument(
         '--random-init',
         action='store_true',
-        help='evaluate the network before any training too',
+        help='also evaluate the network before any training',
     )
     parser.add_argument(
         '--branch',
         choices=['online', 'momentum'],
         default='online',
-        help='whose backbone of a checkpoint to take',
+        help='branch of a checkpoint whose backbone is evaluated',
     )
     parser.add_argument('--out', help=out)
     parser.add_argument(
         '--device',
-        default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='where the network runs',
+        help='device of the network, cuda or cpu; by default the GPU if there '
+        'is one',
     )
     add_shared_arguments(parser)
     return parser
 
 
 def add_image_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of evaluations on folders of images."""
+    """Add the arguments of evaluations on folders of images."""
     parser.add_argument(
-        '--batch-size', type=int, default=64, help='images at a time'
+        '--batch-size',
+        type=int,
+        default=64,
+        help='number of images that the network takes at a time',
     )
     parser.add_argument(
-        '--workers', type=int, default=2, help='processes that load images'
+        '--workers',
+        type=int,
+        default=2,
+        help='number of processes that load images',
     )
 
 
 def add_class_folder_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of evaluations on two folders of class folders."""
+    """Add the arguments of evaluations on two folders of class folders."""
     for name, what in (
         ('bank', 'labelled images to compare with or to train on'),
         (
@@ -106,19 +101,19 @@ def add_class_folder_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--crop',
         type=int,
-        help='central square of these images, pixels; by default the size of '
-        'the images that the config trains on',
+        help='side in pixels of the central square that is cut from these '
+        'images; by default the size of the images that the config trains on',
     )
     parser.add_argument(
         '--resize',
         type=int,
-        help='shorter side before that; by default 8/7 of it, or the same up '
-        'to 96 pixels',
+        help='shorter side in pixels to which images are scaled before that; '
+        'by default 8/7 of the crop, or the same up to 96 pixels',
     )
     add_image_arguments(parser)
 
 
-def set_class_folders(cfg: Config, args: argparse.Namespace) -> None:
+def set_class_folders(cfg: 'Config', args: argparse.Namespace) -> None:
     """Write the folders of a parsed command line into the config, if any.
 
     Raises:
@@ -131,6 +126,8 @@ def set_class_folders(cfg: Config, args: argparse.Namespace) -> None:
             'as --bank data/mine/train --query data/mine/test'
         )
     if args.bank:
+        from .config_edits import set_knn
+
         set_knn(
             cfg,
             args.bank,
@@ -142,8 +139,8 @@ def set_class_folders(cfg: Config, args: argparse.Namespace) -> None:
         )
 
 
-def open_config(args: argparse.Namespace) -> Config:
-    """Config of a parsed command line; connects the processes.
+def open_config(args: argparse.Namespace) -> 'Config':
+    """Read the config of a parsed command line and connect the processes.
 
     Raises:
         FileNotFoundError: There is no such config or checkpoint.
@@ -158,6 +155,18 @@ def open_config(args: argparse.Namespace) -> Config:
             'nothing to evaluate: name a checkpoint, or --random-init for '
             'the network before training'
         )
+    import torch
+    from mmengine.dist import init_dist
+    from mmengine.logging import MMLogger
+    from mmengine.registry import init_default_scope
+
+    import sce_mm
+
+    from ..config import override, read_config
+
+    sce_mm.register()
+    if args.device is None:
+        args.device = 'cuda' if torch.cuda.is_available() else 'cpu'
     # Otherwise each initialised parameter is a line on the screen.
     MMLogger.get_instance('evaluation').setLevel('WARNING')
     cfg = read_config(args.config)
@@ -167,17 +176,24 @@ def open_config(args: argparse.Namespace) -> Config:
         backend = 'nccl' if args.device.startswith('cuda') else 'gloo'
         if args.launcher == 'pytorch' and backend == 'gloo':
             # mmengine would select a GPU first.
-            torch.distributed.init_process_group(backend, timeout=PATIENCE)
+            torch.distributed.init_process_group(backend, timeout=_PATIENCE)
         else:
-            seconds = int(PATIENCE.total_seconds())
+            seconds = int(_PATIENCE.total_seconds())
             init_dist(args.launcher, backend, timeout=seconds)
     return cfg
 
 
 def networks(
-    cfg: Config, args: argparse.Namespace
-) -> Iterator[tuple[str, nn.Module]]:
-    """Models to be evaluated on their online branch, by name."""
+    cfg: 'Config', args: argparse.Namespace
+) -> Iterator[tuple[str, 'nn.Module']]:
+    """Yield the networks to evaluate, each with its name."""
+    from ..transfer import (
+        check_pixels,
+        extract_backbone,
+        load_backbone,
+        read_checkpoint,
+    )
+
     if args.random_init:
         yield INITIAL, initial_model(cfg).to(args.device)
     for path in args.checkpoint:
@@ -189,8 +205,15 @@ def networks(
         yield path, model.to(args.device)
 
 
-def initial_model(cfg: Config) -> Any:
+def initial_model(cfg: 'Config') -> Any:
     """Model of the config as its seed initialises it, without any file."""
+    from mmengine.runner import set_random_seed
+    from mmpretrain.registry import MODELS
+
+    from ..evaluation.loaders import seed_of
+    from ..transfer.initial_weights import find_sources
+    from ..utils.random_state import preserve_rng
+
     with preserve_rng():
         set_random_seed(seed_of(cfg))
         model = MODELS.build(cfg.model)
@@ -200,7 +223,9 @@ def initial_model(cfg: Config) -> Any:
     return model
 
 
-def report(rows: list[dict[str, Any]], heading: str, out: str | None) -> None:
+def write_table(
+    rows: list[dict[str, Any]], heading: str, out: str | None
+) -> None:
     """Print a table and write the json file, on the main process.
 
     Args:
@@ -208,6 +233,8 @@ def report(rows: list[dict[str, Any]], heading: str, out: str | None) -> None:
         heading: What was measured, on what.
         out: Path of the json file.
     """
+    from mmengine.dist import is_main_process
+
     if not is_main_process():
         return
     table = [list(rows[0])]
@@ -231,23 +258,26 @@ def report(rows: list[dict[str, Any]], heading: str, out: str | None) -> None:
 def folder_parser(
     description: str | None, picture: str, limit: int | None
 ) -> argparse.ArgumentParser:
-    """Networks, a folder, how its images are seen, and a picture.
+    """Parser of commands that draw a folder of images.
 
     Args:
-        description: Of the command.
-        picture: Default name of the picture.
+        description: Docstring of the command.
+        picture: Default file of the picture.
         limit: Default number of images.
     """
-    parser = evaluation_parser(description, out='the picture')
+    parser = evaluation_parser(description, out='file of the picture')
     parser.set_defaults(out=picture)
     parser.add_argument('--data', required=True, help='folder of images')
     parser.add_argument(
         '--no-labels',
         action='store_true',
-        help='sub-folders of --data are no classes',
+        help='do not take the sub-folders of --data for classes',
     )
     parser.add_argument(
-        '--max-images', type=int, default=limit, help='taken at random'
+        '--max-images',
+        type=int,
+        default=limit,
+        help='largest number of images; they are chosen at random',
     )
     parser.add_argument(
         '--resize', type=int, default=256, help='shorter side, pixels'
@@ -260,8 +290,10 @@ def folder_parser(
     return parser
 
 
-def open_folder(args: argparse.Namespace) -> FolderImages:
-    """The folder of a command line; makes the one of the picture."""
+def open_folder(args: argparse.Namespace) -> 'FolderImages':
+    """Read the images of a command line; makes the picture's folder."""
+    from ..evaluation.images import crop_pipeline, read_folder
+
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     return read_folder(
         args.data,

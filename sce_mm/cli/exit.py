@@ -1,4 +1,10 @@
-"""The end of a process of a command, and what it says of mistakes."""
+"""Run a command: its output, its error messages and its exit code.
+
+mmengine describes machine and config in some three hundred lines before it
+finds out that a folder is empty. A command may hold its output until there is
+work to do, so that a mistake is answered by its message alone. Log files are
+written at once.
+"""
 
 import atexit
 import dis
@@ -7,13 +13,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..utils.errors import UserError
 from ..utils.signals import INTERRUPTED
-from .held_output import release_output
 
 # The process number of a job under torchrun, Slurm and MPI.
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
@@ -22,7 +27,7 @@ _PATIENCE = 10
 _PACKAGE = Path(__file__).parents[1]
 
 
-def run_command(main: Callable[[], object]) -> NoReturn:
+def run_main(main: Callable[[], object]) -> NoReturn:
     """Run a command to its end, and end the process with its exit code.
 
     An error that this project raises on purpose is one message without a
@@ -51,7 +56,10 @@ def run_command(main: Callable[[], object]) -> NoReturn:
         if message is None:
             release_output()
             raise
-        _let_first_process_speak()
+        if not is_first_process():
+            # The first one speaks; the launcher then ends the others.
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            time.sleep(_PATIENCE)
         code = f'error: {message}'
     if code is not None and not isinstance(code, int):
         print(code, file=sys.stderr)
@@ -70,15 +78,56 @@ def run_command(main: Callable[[], object]) -> NoReturn:
     os._exit(code or 0)
 
 
+class _HeldOutput:
+    """Keeps what is written until it is released, then passes it on.
+
+    Loggers hold on to the stream that they began with, so it is this one for
+    good.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.waiting: list[str] | None = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        if self.waiting is None:
+            return self.stream.write(text)
+        self.waiting.append(text)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def release(self) -> None:
+        waiting, self.waiting = self.waiting or [], None
+        self.stream.write(''.join(waiting))
+        self.stream.flush()
+
+
+def hold_output() -> None:
+    """From now on standard output waits."""
+    sys.stdout = _HeldOutput(sys.stdout)
+
+
+def release_output() -> None:
+    """Write what has waited, and wait no longer."""
+    if isinstance(sys.stdout, _HeldOutput):
+        sys.stdout.release()
+
+
 def is_first_process() -> bool:
     """Whether this is the process of its job that speaks for all."""
     return all(os.environ.get(name, '0') == '0' for name in _RANKS)
 
 
 def message_of(error: BaseException) -> str | None:
-    """What an error tells the user; None if it needs its traceback.
+    """The message of an error for the user; None if it needs its traceback.
 
-    Told are errors that a ``raise`` of this project made, which are written
+    Shown are errors that a ``raise`` of this project made, which are written
     for users, and those of the system about files. Anything else is a bug,
     or comes from a library that knows nothing of what was typed.
     """
@@ -104,10 +153,3 @@ def _raised_here(error: BaseException) -> bool:
     file = Path(code.co_filename)
     ours = _PACKAGE in file.parents or 'tools' in file.parts
     return ours and code.co_code[trace.tb_lasti] == dis.opmap['RAISE_VARARGS']
-
-
-def _let_first_process_speak() -> None:
-    """Wait for the launcher to end this process, if it is another one."""
-    if not is_first_process():
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        time.sleep(_PATIENCE)

@@ -1,9 +1,10 @@
-"""Three ways to begin besides the beginning, written into a config.
+"""Write into a config how a run starts: ``--resume`` and its relatives.
 
-Resume goes on with a run, initialise from takes weights and nothing else, and
-continue for makes a finished run longer.
+``--resume`` goes on with a run, ``--init-from`` takes weights and nothing
+else, and ``--continue-for`` makes a finished run longer.
 """
 
+import argparse
 import os
 from pathlib import Path
 
@@ -19,28 +20,38 @@ AUTO = 'auto'
 _NAMES = ('epoch_{}.pth', 'iter_{}.pth', STOPPED)
 
 
-def set_resume(cfg: Config, checkpoint: str) -> None:
-    """Go on with the run of a checkpoint, or of the newest one there is.
+def choose_start(cfg: Config, args: argparse.Namespace) -> None:
+    """Write how a run starts, by a parsed command line.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: Two options disagree, or the run cannot be made longer.
     """
-    cfg.resume = True
-    cfg.load_from = None if checkpoint == AUTO else checkpoint
-    if cfg.load_from and not Path(cfg.load_from).is_file():
-        raise FileNotFoundError(f'--resume: no checkpoint at {checkpoint}')
+    resume = args.resume
+    if restarted() and has_checkpoint(cfg):
+        # What torchrun started again goes on with what it has written.
+        resume = AUTO
+    if args.init_from:
+        if args.continue_for is not None:
+            raise ValueError(
+                '--init-from begins a new run and --continue-for goes on with '
+                'a finished one: give one of them'
+            )
+        _require_file('--init-from', args.init_from)
+        hook = dict(type='InitialWeightsHook', checkpoint=args.init_from)
+        cfg.merge_from_dict({'default_hooks.initial_weights': hook})
+    if args.continue_for is not None:
+        set_continuation(cfg, args.continue_for, resume or AUTO)
+    elif resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if resume == AUTO else resume
+        if cfg.load_from:
+            _require_file('--resume', resume)
 
 
-def set_initial_weights(cfg: Config, checkpoint: str) -> None:
-    """Begin a new run from weights.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-    """
-    if not Path(checkpoint).is_file():
-        raise FileNotFoundError(f'--init-from: no checkpoint at {checkpoint}')
-    hook = dict(type='InitialWeightsHook', checkpoint=checkpoint)
-    cfg.merge_from_dict({'default_hooks.initial_weights': hook})
+def _require_file(option: str, path: str) -> None:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{option}: no checkpoint at {path}')
 
 
 def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
@@ -105,7 +116,7 @@ def has_checkpoint(cfg: Config) -> bool:
 
 
 def refuse_overwriting(cfg: Config) -> None:
-    """See that a run that begins does not write over one that is there.
+    """Check that a run that begins does not write over another one.
 
     Raises:
         UserError: The folder has checkpoints of a run that this one does not
@@ -139,8 +150,7 @@ def checkpoint_folder(cfg: Config) -> Path:
 
 
 def _checkpoint_options(cfg: Config) -> dict:
-    hooks = cfg.get('default_hooks')
-    hook = hooks.get('checkpoint') if isinstance(hooks, dict) else None
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint')
     return hook if isinstance(hook, dict) else {}
 
 
@@ -158,16 +168,16 @@ def _position(checkpoint: Path) -> str:
 
 
 def restarted() -> bool:
-    """Whether torchrun started this process anew after a crash."""
+    """Whether torchrun started this process again after a crash."""
     return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')) > 0
 
 
 def use_free_port() -> None:
-    """Let processes that were started again meet at a port of their own.
+    """Let processes that were started again use a port of their own.
 
     torchrun lets them meet at the store of the first start, which still has
-    the addresses of the processes that died: who is there first calls those.
-    Every 100th port after the first one serves one restart.
+    the addresses of the processes that died. Every 100th port after the first
+    one serves one restart.
     """
     restarts = int(os.environ['TORCHELASTIC_RESTART_COUNT'])
     port = int(os.environ['MASTER_PORT']) + 100 * restarts

@@ -1,10 +1,7 @@
-"""From a command line to a Runner: what training and testing share."""
+"""Build the Runner of a config and check its data before it trains."""
 
-import argparse
 import copy
-import logging
-import os
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -14,63 +11,23 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from mmpretrain.registry import MODELS
 
-from ..config.check import check_sense
-from ..config.names import ConfigError, check_config
-from ..config.reading import override, read_config
+from ..checkpoints.errors import CheckpointError
+from ..config import ConfigError, check_config
+from ..config.machine import fit_precision, rate_factor
+from ..config.parts import find_hook
 from ..datasets.labelled_images import share_labels
 from ..datasets.samplers import SeededSampler, count_images
 from ..engine.hooks import InitialWeightsHook
 from ..engine.runner.cpu_ddp import use_gloo
 from ..models import SCE
+from ..transfer.initial_weights import find_sources, load_source
 from ..utils.distributed import unwrapped
 from ..utils.errors import UserError
 from ..utils.random_state import preserve_rng
-from .config_edits import (
-    drop_disabled_hooks,
-    fit_precision,
-    fit_warmup,
-    planned_epochs,
-)
-from .exit import is_first_process, message_of
-from .held_output import release_output
-
-
-def load_config(args: argparse.Namespace) -> Config:
-    """Config of a parsed command line, with its overrides.
-
-    Raises:
-        FileNotFoundError: There is no such config.
-        ConfigError: The config cannot be read, or an override has a key that
-            nothing would read.
-        UserError: The launcher that was named has not started this process.
-    """
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    _require_launcher(args.launcher)
-    cfg = read_config(args.config)
-    before = planned_epochs(cfg)
-    override(cfg, args.cfg_options)
-    note = fit_warmup(cfg, before, args.cfg_options)
-    if note and is_first_process():
-        print_log(note, logger='current', level=logging.WARNING)
-    cfg.launcher = args.launcher
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
-    return cfg
-
-
-def _require_launcher(launcher: str) -> None:
-    needed = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID'}.get(launcher)
-    if needed and needed not in os.environ:
-        raise UserError(
-            f'--launcher {launcher}: this process was not started by it '
-            f'({needed} is not set): use tools/dist_train.sh, '
-            'tools/slurm_train.sh, or those of tests'
-        )
+from .config_edits import drop_disabled_hooks
+from .exit import message_of, release_output
 
 
 class _ReleaseOutputHook(Hook):
@@ -93,13 +50,10 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
 
     Raises:
         ConfigError: The config has names that nothing would read, or, for
-            pretraining, anything that cannot work.
+            training, anything that cannot work.
     """
     note = fit_precision(cfg, get_device()) if training else ''
-    if training:
-        check_sense(cfg)
-    else:
-        check_config(cfg)
+    check_config(cfg, training, also=[unfit_weights, wrong_classes])
     drop_disabled_hooks(cfg)
     _share_labels(cfg, training)
     if cfg.launcher != 'none' and not torch.cuda.is_available():
@@ -124,6 +78,34 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
     return runner
 
 
+def unfit_weights(cfg: Config) -> Iterator[str]:
+    """Files that are to give weights to a pretraining and do not fit.
+
+    A run that is resumed has its weights in its own checkpoint; if there is
+    none, the hook looks again.
+    """
+    if cfg.get('resume') or cfg.model.type != 'SCE':
+        return
+    model = MODELS.build(cfg.model)
+    hook = find_hook(cfg, 'InitialWeightsHook') or {}
+    try:
+        for source in find_sources(
+            model, cfg.get('load_from'), hook.get('checkpoint')
+        ):
+            load_source(model, source)
+    except CheckpointError as error:
+        yield str(error)
+
+
+def wrong_classes(cfg: Config) -> Iterable[str]:
+    """Classes of a detector that are not those of its labels."""
+    if cfg.get('default_scope') != 'mmdet':
+        return []
+    from ..detection.adapt.classes import class_problems
+
+    return class_problems(cfg)
+
+
 def _share_labels(cfg: Config, training: bool) -> None:
     """Number the class folders of all parts as those of the training part."""
     measured = [
@@ -131,10 +113,10 @@ def _share_labels(cfg: Config, training: bool) -> None:
         for part in ('val', 'test')
         if cfg.get(f'{part}_dataloader')
     ]
-    reference = (cfg.get('train_dataloader') or {}).get('dataset')
     if not measured:
         return
     try:
+        reference = (cfg.get('train_dataloader') or {}).get('dataset')
         share_labels(reference, *measured)
     except FileNotFoundError:
         # Testing needs no training images.
@@ -146,7 +128,7 @@ def _share_labels(cfg: Config, training: bool) -> None:
 def require_batches(
     runner: Runner, source: str = 'train_dataloader.dataset'
 ) -> None:
-    """Build the training data and see that an epoch is not empty.
+    """Build the training data and check that an epoch is not empty.
 
     Args:
         runner: Not yet training.
@@ -162,50 +144,33 @@ def require_batches(
         loader = runner.train_dataloader
     except (FileNotFoundError, UserError) as error:
         raise ConfigError(f'{source}: {message_of(error)}') from error
-    batch = loader.batch_sampler.batch_size
+    batch, processes = loader.batch_sampler.batch_size, runner.world_size
     images = total = len(loader.dataset)
     if isinstance(loader.sampler, SeededSampler):
         images = count_images(loader.dataset)
     pretrains = isinstance(unwrapped(runner.model), SCE)
-    if pretrains and images < 2:
-        raise ValueError(
-            f'{images} image(s) to train on: SCE compares images with each '
-            'other and needs two at the very least, better thousands'
-        )
-    if len(loader) == 0 or images < min(total, batch * runner.world_size):
-        fits = max(1, min(16, images // runner.world_size))
+    if (
+        len(loader) == 0
+        or images < min(total, batch * processes)
+        or (pretrains and images < 2)
+    ):
+        fits = max(2, min(16, images // processes))
         raise ValueError(
             f'{images} images are not one full batch of {batch} '
-            f'on each of {runner.world_size} process(es): use a smaller one, '
-            f'for example --cfg-options train_dataloader.batch_size={fits} '
-            f'model.queue.length={16 * fits * runner.world_size}'
+            f'on each of {processes} process(es): use more images, or a '
+            'smaller batch of two or more, for example --cfg-options '
+            f'train_dataloader.batch_size={fits} '
+            f'model.queue.length={16 * fits * processes}'
         )
     if pretrains:
-        _refuse_single_images(runner)
+        share = len(loader.sampler)
+        if share % batch == 1 and not loader.batch_sampler.drop_last:
+            raise ValueError(
+                f'train_dataloader.batch_size: {share} images in batches of '
+                f'{batch} leave one by itself, which has no batch statistics: '
+                'use another size, or train_dataloader.drop_last=True'
+            )
         _prepare_one(loader.dataset)
-
-
-def _refuse_single_images(runner: Runner) -> None:
-    """See that batch norm of the embeddings gets two images at least."""
-    loader, model = runner.train_dataloader, unwrapped(runner.model)
-    batch = loader.batch_sampler.batch_size
-    share = len(loader.sampler)
-    rest = 0 if loader.batch_sampler.drop_last else share % batch
-    norms = [
-        module
-        for part in (model.neck, model.head)
-        for module in part.modules()
-        if isinstance(module, _BatchNorm)
-        and not (
-            isinstance(module, nn.SyncBatchNorm) and runner.world_size > 1
-        )
-    ]
-    if norms and 1 in (batch, rest):
-        raise ValueError(
-            'train_dataloader.batch_size: batch norm needs two images or '
-            f'more, but {share} images in batches of {batch} leave one by '
-            'itself: use another size, or train_dataloader.drop_last=True'
-        )
 
 
 def _prepare_one(dataset: Any) -> None:
@@ -223,10 +188,11 @@ def _prepare_one(dataset: Any) -> None:
 def scale_learning_rate(runner: Runner) -> None:
     """Scale the learning rate to the real batch, if the config asks for it.
 
-    Linearly, from ``auto_scale_lr.base_batch_size``, the batch that the
-    rate of the config belongs to. mmengine's own scaling leaves out
-    accumulated batches and does not say what the rate becomes. A run that is
-    resumed goes on with the rate in its checkpoint.
+    By :func:`~sce_mm.config.machine.rate_factor` from
+    ``auto_scale_lr.base_batch_size``, the batch that the rate of the config
+    belongs to. mmengine's own scaling leaves out accumulated batches and does
+    not say what the rate becomes. A run that is resumed goes on with the rate
+    in its checkpoint.
 
     Args:
         runner: Before its optimiser is built.
@@ -236,15 +202,18 @@ def scale_learning_rate(runner: Runner) -> None:
         return
     batch = runner.train_dataloader.batch_sampler.batch_size
     wrapper = copy.deepcopy(runner.optim_wrapper)
+    optimizer = wrapper['optimizer']
     accumulated = wrapper.get('accumulative_counts', 1)
     real = runner.world_size * batch * accumulated
-    base = options['base_batch_size']
-    old = wrapper['optimizer']['lr']
-    new = wrapper['optimizer']['lr'] = old * real / base
+    base, old = options['base_batch_size'], optimizer['lr']
+    kind = getattr(optimizer['type'], '__name__', optimizer['type'])
+    factor, reason = rate_factor(real / base, kind.rpartition('.')[2])
+    optimizer['lr'] = float(f'{old * factor:.10g}')
     print_log(
-        f'--auto-scale-lr: learning rate {old:g} -> {new:g}, as the batch is '
-        f'{real} images ({runner.world_size} process(es) x {batch} x '
-        f'{accumulated} accumulated) and that of the config {base}',
+        f'--auto-scale-lr: learning rate {old:g} -> {optimizer["lr"]:g}, '
+        f'{reason}, as the batch is {real} images ({runner.world_size} '
+        f'process(es) x {batch} x {accumulated} accumulated) and that of the '
+        f'config {base}',
         logger='current',
     )
     runner.optim_wrapper = wrapper

@@ -1,1 +1,13 @@
-"""Will this config work? Reading, checking and finding its parts."""
+"""Will this config work? Reading it, checking it and finding its parts."""
+
+from .check import check_config
+from .errors import ConfigError
+from .reading import override, read_config, walk
+
+__all__ = [
+    'ConfigError',
+    'check_config',
+    'override',
+    'read_config',
+    'walk',
+]

@@ -1,7 +1,6 @@
-"""What the classes of a pretraining config say to their arguments.
+"""Build the parts of a config to find arguments that their classes refuse.
 
-Part of :func:`~sce_mm.config.check.check_sense`. The parts that need no runner
-are built and thrown away.
+The parts that need no runner are built and thrown away.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,13 +11,9 @@ from mmengine.config import Config
 from mmpretrain.registry import HOOKS, MODELS, OPTIMIZERS, TRANSFORMS
 from torch import nn
 
-from ..transfer import CheckpointError
-from ..transfer.initial_weights import find_sources, load_source
 from .parts import Part, parts, view_sizes, view_transforms
+from .reading import walk
 from .types import is_ours
-
-# Of an argument in a message.
-_SHOWN = 60
 
 
 def refused_arguments(cfg: Config, known: Iterable[str]) -> Iterator[str]:
@@ -38,10 +33,10 @@ def refused_arguments(cfg: Config, known: Iterable[str]) -> Iterator[str]:
         elif part.registry is TRANSFORMS or (
             part.registry is HOOKS and is_ours(part)
         ):
-            yield from _refusal(part)
+            yield from filter(None, [_refusal(part)])
         elif part.registry is OPTIMIZERS:
             weight = nn.Parameter(nn.Linear(1, 1).weight)
-            yield from _refusal(part, params=[weight])
+            yield from filter(None, [_refusal(part, params=[weight])])
 
 
 def shapes(cfg: Config) -> Iterator[str]:
@@ -72,72 +67,40 @@ def shapes(cfg: Config) -> Iterator[str]:
             return
 
 
-def weights(cfg: Config) -> Iterator[str]:
-    """Files that are to give weights to the model and do not fit it.
-
-    A run that is resumed has its weights in its own checkpoint; if there is
-    none, the hook looks again.
-    """
-    if cfg.get('resume'):
-        return
-    model = MODELS.build(cfg.model)
-    hooks = [
-        *(cfg.get('default_hooks') or {}).values(),
-        *(cfg.get('custom_hooks') or []),
-    ]
-    init_from = [
-        hook.get('checkpoint')
-        for hook in hooks
-        if (hook or {}).get('type') == 'InitialWeightsHook'
-    ]
-    try:
-        sources = find_sources(
-            model,
-            cfg.get('load_from'),
-            next(filter(None, init_from), None),
-        )
-        for source in sources:
-            load_source(model, source)
-    except CheckpointError as error:
-        yield str(error)
-
-
-def _in_model(part: Part) -> Iterator[str]:
+def _in_model(part: Part) -> Iterable[str]:
     """The smallest parts of the model that cannot be built."""
-    refusal = list(_refusal(part))
-    if not refusal:
-        return
-    inner = [
-        line
-        for name, value in part.node.items()
-        # Those of norms and convolutions name no module that stands alone.
-        if isinstance(value, dict) and 'type' in value
-        if not name.endswith('_cfg')
-        for line in _in_model(Part(f'{part.key}.{name}', MODELS, value))
-    ]
-    yield from inner or refusal
+    whole = _refusal(part)
+    if not whole:
+        return []
+    found: dict[str, str] = {}
+    # From the inside outwards.
+    for path, node in reversed([*walk(part.node, part.key)]):
+        if (
+            isinstance(node, dict)
+            and 'type' in node
+            # Those of norms and convolutions name no module that stands alone.
+            and '_cfg' not in path
+            and not any(key.startswith(f'{path}.') for key in found)
+            and (refusal := _refusal(Part(path, MODELS, node)))
+        ):
+            found[path] = refusal
+    return list(found.values())[::-1] or [whole]
 
 
-def _refusal(part: Part, **more: Any) -> Iterator[str]:
+def _refusal(part: Part, **more: Any) -> str:
+    """What the class of a part says to its arguments; empty if it is built."""
     options = {k: v for k, v in part.node.items() if k != 'priority'}
     try:
         part.registry.build({**options, **more})
     # Whatever a class raises is for the user's eyes.
     except Exception as error:
-        told = f'{type(error).__name__}: {error}'
+        reason = f'{type(error).__name__}: {error}'
         given = {k: v for k, v in options.items() if k[0] != '_'}
         given.pop('type', None)
         # Errors from deep inside do not say which argument it was.
-        named = '__init__()' in told or any(name in told for name in given)
-        if given and not named:
-            shown = ', '.join(f'{k}={_short(v)}' for k, v in given.items())
-            told = (
-                told.partition('\n')[0]
-                + f' (of {part.node["type"]} with {shown})'
-            )
-        yield f'{part.key}: {told}'
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'
+        if '__init__()' not in reason and not any(k in reason for k in given):
+            shown = ', '.join(f'{k}={repr(given[k])[:60]}' for k in given)
+            reason = reason.partition('\n')[0]
+            reason += f' (of {part.node["type"]} with {shown})'
+        return f'{part.key}: {reason}'
+    return ''

@@ -1,7 +1,6 @@
-"""The parts of a pretraining config that some registry builds.
+"""Find parts of a config: data sets, views, hooks, all that is built.
 
-Read by :mod:`sce_mm.config.types`, whatever the config is like: a part may be
-missing, of a wrong kind, or without a type.
+A part may be missing, of a wrong type, or without a class.
 """
 
 from collections.abc import Iterator
@@ -26,21 +25,6 @@ from mmpretrain.registry import (
 from ..datasets.images.decoding import as_stretch
 from ..datasets.views.augmentations import Augmentation
 
-# What the Runner takes under these names.
-_SECTIONS: dict[str, type | tuple[type, ...]] = {
-    'model': dict,
-    'train_dataloader': dict,
-    'optim_wrapper': dict,
-    'train_cfg': dict,
-    'param_scheduler': (dict, list, tuple),
-    'default_hooks': dict,
-    'custom_hooks': (list, tuple),
-    'env_cfg': dict,
-    'randomness': dict,
-    'visualizer': dict,
-    'auto_scale_lr': dict,
-}
-
 
 class Part(NamedTuple):
     """A piece of a config.
@@ -58,19 +42,6 @@ class Part(NamedTuple):
     typed: bool = True
 
 
-def wrong_kinds(cfg: Config) -> Iterator[str]:
-    """Sections that are no dict where one is needed, and so on."""
-    for key, kind in _SECTIONS.items():
-        value = cfg.get(key)
-        if value is not None and not isinstance(value, kind):
-            needed = 'a dict' if kind is dict else 'a list of dicts'
-            yield f'{key}: must be {needed}, got {value!r}'
-    default_hooks = cfg.get('default_hooks')
-    for name, hook in _items(default_hooks):
-        if hook is not None and not isinstance(hook, dict):
-            yield f'default_hooks.{name}: must be a dict, got {hook!r}'
-
-
 def parts(cfg: Config) -> list[Part]:
     """All parts of a config whose sections are of the right kind."""
     wrapper = cfg.get('optim_wrapper') or {}
@@ -84,21 +55,20 @@ def parts(cfg: Config) -> list[Part]:
         Part('optim_wrapper', OPTIM_WRAPPERS, wrapper, typed=False),
         Part('optim_wrapper.optimizer', OPTIMIZERS, wrapper.get('optimizer')),
         Part('train_cfg', LOOPS, cfg.get('train_cfg') or {}, typed=False),
-        *_loader_parts(cfg.get('train_dataloader') or {}, 'train_dataloader'),
         *_list_parts(cfg, 'param_scheduler', PARAM_SCHEDULERS),
         *(Part(key, HOOKS, hook) for key, hook in hooks_of(cfg)),
     ]
     visualizer = cfg.get('visualizer') or {}
     found.append(Part('visualizer', VISUALIZERS, visualizer, typed=False))
     found += _list_parts(visualizer, 'vis_backends', VISBACKENDS, 'visualizer')
-    for key, loader in evaluation_loaders(cfg):
-        found += _loader_parts(loader, key, sampled=False)
+    for key, loader in loaders(cfg):
+        found += _loader_parts(loader, key)
     return found
 
 
 def hooks_of(cfg: Config) -> Iterator[tuple[str, Any]]:
     """All hooks with their keys: those by name, then the user's own."""
-    for name, hook in _items(cfg.get('default_hooks')):
+    for name, hook in items_of(cfg.get('default_hooks')):
         if hook is not None:
             yield f'default_hooks.{name}', hook
     for index, hook in enumerate(cfg.get('custom_hooks') or []):
@@ -113,18 +83,19 @@ def find_hook(cfg: Config, kind: str) -> Any:
     return None
 
 
-def evaluation_loaders(cfg: Config) -> Iterator[tuple[str, dict]]:
-    """Loaders of the labelled images of hooks, with their keys."""
+def loaders(cfg: Config) -> Iterator[tuple[str, dict]]:
+    """Loaders of the training and of the labelled images of hooks."""
+    yield 'train_dataloader', cfg.get('train_dataloader') or {}
     for key, hook in hooks_of(cfg):
-        for name, value in _items(hook):
+        for name, value in items_of(hook):
             if isinstance(value, dict) and 'dataset' in value:
                 yield f'{key}.{name}', value
 
 
-def _loader_parts(loader: dict, key: str, sampled: bool = True) -> list[Part]:
+def _loader_parts(loader: dict, key: str) -> list[Part]:
     """Sampler, collation, data sets within each other, and transforms."""
     found = []
-    if sampled or 'sampler' in loader:
+    if 'sampler' in loader or key == 'train_dataloader':
         sampler = loader.get('sampler')
         found.append(Part(f'{key}.sampler', DATA_SAMPLERS, sampler))
     if 'collate_fn' in loader:
@@ -155,7 +126,8 @@ def _list_parts(
     ]
 
 
-def _items(node: Any) -> list[tuple[str, Any]]:
+def items_of(node: Any) -> list[tuple[str, Any]]:
+    """Pairs of a dict; none of anything else."""
     return list(node.items()) if isinstance(node, dict) else []
 
 

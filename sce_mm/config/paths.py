@@ -1,49 +1,56 @@
-"""Folders that a pretraining config names.
+"""Find folders and files of a config that do not exist.
 
-Part of :func:`~sce_mm.config.check.check_sense`: each function yields one line
-a problem, which begins with its key.
+Each function yields one line a problem, which begins with its key.
 """
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
+from .reading import walk
 
-def missing_places(node: Any, path: str) -> Iterator[str]:
+
+def missing_paths(node: Any) -> Iterator[str]:
     """``data_root``, ``ann_file`` and ``data_prefix`` that are not there.
 
-    Of every data set in what is given that is on a local disk.
+    Args:
+        node: Config, or some of its sections by their keys.
     """
-    if isinstance(node, list | tuple):
-        for index, item in enumerate(node):
-            yield from missing_places(item, f'{path}[{index}]')
-    if not isinstance(node, dict):
-        return
-    # Variables of a config stand at the top; only data sets are read.
-    if 'type' in node and not node.get('backend_args'):
-        yield from _of_dataset(node, path)
-    for key, value in node.items():
-        yield from missing_places(value, f'{path}.{key}')
+    for key, value in walk(node):
+        # Variables of a config have no type; only local disks are looked at.
+        if (
+            isinstance(value, dict)
+            and 'type' in value
+            and not value.get('backend_args')
+        ):
+            yield from _of_dataset(value, key)
 
 
 def missing_data(cfg: Config) -> Iterator[str]:
-    """Like :func:`missing_places`, of what a training of any kind reads."""
+    """The same, of what a training of any kind reads."""
     for part in ('train', 'val'):
         if cfg.get(f'{part}_cfg'):
             for key in (f'{part}_dataloader', f'{part}_evaluator'):
-                yield from missing_places(cfg.get(key), key)
+                yield from missing_paths({key: cfg.get(key)})
 
 
 def _of_dataset(node: dict, path: str) -> Iterator[str]:
     given = node.get('data_root') or ''
     roots = given if isinstance(given, list | tuple) else [given]
-    wrong = list(_wrong_roots(node, roots, path))
-    yield from wrong
+    wrong = False
+    for root in roots:
+        if not isinstance(root, str):
+            yield f'{path}.data_root: must name a folder, got {root!r}'
+        elif _absent(root):
+            yield f'{path}.data_root: {_what_goes_where(node, root)}'
+        else:
+            continue
+        wrong = True
     # What follows is relative to the one root.
     if wrong or len(roots) > 1:
         return
@@ -57,20 +64,11 @@ def _of_dataset(node: dict, path: str) -> Iterator[str]:
     else:
         named['data_prefix'] = prefix
     for key, name in named.items():
-        if isinstance(name, str) and _absent(place := _join(roots[0], name)):
+        if not isinstance(name, str) or not name:
+            continue
+        place = os.path.join(roots[0], os.path.expanduser(name))
+        if _absent(place):
             yield f'{path}.{key}: there is no {place}'
-
-
-def _wrong_roots(node: dict, roots: Sequence[Any], path: str) -> Iterator[str]:
-    for root in roots:
-        if not isinstance(root, str):
-            yield f'{path}.data_root: must name a folder, got {root!r}'
-        elif _absent(root):
-            yield f'{path}.data_root: {_what_goes_where(node, root)}'
-
-
-def _join(root: str, name: str) -> str:
-    return name and os.path.join(root, os.path.expanduser(name))
 
 
 def _absent(place: str) -> bool:

@@ -1,18 +1,66 @@
-"""A config file and what overrides it, read, or why not."""
+"""Read a config file and its overrides, and walk over what was read."""
 
 import argparse
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
-from .names import BY_NAME, ConfigError, check_overrides
+from ..doctor.version_gate import import_quietly
+from ..utils.checks import nearest
+from .errors import ConfigError
+
+# Keys that mmengine reads at the top of a config.
+TOP_LEVEL = {
+    *inspect.signature(Runner.__init__).parameters,
+    'compile',
+    'custom_imports',
+    'runner_type',
+} - {'self', 'cfg'}
+
+# Advice for configs that were written for hooks in a list.
+BY_NAME = (
+    'the hooks of the recipes have names, not positions: '
+    'default_hooks.momentum_update.momentum instead of '
+    'custom_hooks[0].momentum, likewise transfer_meta, preemption, '
+    'numerical_guard, collapse_monitor, online_knn, pretrained_backbone and '
+    'best_and_last; custom_hooks is for hooks of your own'
+)
+
+
+def walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
+    """Yield the path and the value of everything in a config.
+
+    >>> for path, value in walk({'model': {'views': [{'size': 32}]}}):
+    ...     print(path, value)
+    model {'views': [{'size': 32}]}
+    model.views [{'size': 32}]
+    model.views[0] {'size': 32}
+    model.views[0].size 32
+
+    Args:
+        node: Config, dict or list; anything else holds nothing.
+        path: Path of the node itself, which is not yielded.
+    """
+    if isinstance(node, Mapping | Config):
+        pairs = [(f'{path}.{key}', value) for key, value in node.items()]
+    elif isinstance(node, list | tuple):
+        pairs = [(f'{path}[{i}]', value) for i, value in enumerate(node)]
+    else:
+        return
+    for name, value in pairs:
+        name = name.removeprefix('.')
+        yield name, value
+        yield from walk(value, name)
 
 
 def read_config(path: str | Path) -> Config:
-    """Read a config and import what it asks for.
+    """Read a config and import the modules that it asks for.
 
     Raises:
         FileNotFoundError: There is no such config.
@@ -35,22 +83,12 @@ def read_config(path: str | Path) -> Config:
         raise ConfigError(
             f'the config {path} cannot be read: {reason}'
         ) from error
+    if cfg.get('default_scope') == 'mmdet':
+        # The checks say what is missing.
+        with suppress(ImportError, AssertionError):
+            import_quietly('mmdet.datasets')
     _import_custom_modules(cfg)
     return cfg
-
-
-def read_overrides(words: Sequence[str]) -> dict[str, Any]:
-    """Values of ``key=value`` words, by key.
-
-    Raises:
-        ConfigError: A value has brackets that do not close.
-    """
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--words', nargs='*', action=DictAction, default={})
-    try:
-        return parser.parse_args(['--words', *words]).words
-    except AssertionError as error:
-        raise ConfigError(f'--cfg-options: {error}') from error
 
 
 def override(cfg: Config, words: Sequence[str]) -> None:
@@ -59,13 +97,34 @@ def override(cfg: Config, words: Sequence[str]) -> None:
     Raises:
         ConfigError: A key leads nowhere, or a value cannot be read.
     """
-    overrides = read_overrides(words)
-    check_overrides(cfg, overrides)
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--words', nargs='*', action=DictAction, default={})
     try:
+        overrides = parser.parse_args(['--words', *words]).words
+        check_overrides(cfg, overrides)
         cfg.merge_from_dict(overrides)
-    # An index beyond a list, or a key below a number.
-    except (KeyError, TypeError, IndexError) as error:
+    # Brackets that do not close; an index beyond a list, or a key below a
+    # number.
+    except (AssertionError, KeyError, TypeError, IndexError) as error:
         raise ConfigError(f'--cfg-options: {error.args[0]}') from error
+
+
+def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
+    """Check that each ``--cfg-options`` key starts at something that exists.
+
+    Raises:
+        ConfigError: It does not, so that nothing would read the value.
+    """
+    known = {*cfg, *TOP_LEVEL}
+    for key in overrides:
+        first, _, rest = key.partition('.')
+        if first not in known:
+            raise ConfigError(
+                f'--cfg-options: the config has no {key}'
+                f'{nearest(first, known)}'
+            )
+        if first == 'custom_hooks' and rest and not cfg.get(first):
+            raise ConfigError(f'--cfg-options {key}: {BY_NAME}')
 
 
 def _import_custom_modules(cfg: Config) -> None:
@@ -83,7 +142,7 @@ def _import_custom_modules(cfg: Config) -> None:
         import_modules_from_strings(
             wanted.get('imports'), wanted.get('allow_failed_imports', False)
         )
-    # A module of the user's own can fail in any way.
+    # A user's module can fail in any way.
     except Exception as error:
         # mmengine names the module, the error before it says what is wrong.
         reason = error.__context__ or error

@@ -1,13 +1,10 @@
-"""Classes that a pretraining config names.
+"""Find parts of a config that are no dicts, or whose class does not exist.
 
-Part of :func:`~sce_mm.config.check.check_sense`: each function yields one line
-a problem, which begins with its key.
+Each function yields one line a problem, which begins with its key.
 """
 
 import inspect
 from collections.abc import Iterator
-from difflib import get_close_matches
-from typing import Any
 
 from mmengine import registry
 from mmengine.config import Config
@@ -15,9 +12,25 @@ from mmengine.registry import Registry
 from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader
 
-from .names import nearest, wrong_arguments
-from .parts import Part, evaluation_loaders, parts
+from ..utils.checks import is_misspelt, nearest
+from .names import wrong_arguments
+from .parts import Part, items_of, loaders, parts
+from .reading import walk
 
+# What the Runner takes under these names.
+_SECTIONS: dict[str, type | tuple[type, ...]] = {
+    'model': dict,
+    'train_dataloader': dict,
+    'optim_wrapper': dict,
+    'train_cfg': dict,
+    'param_scheduler': (dict, list, tuple),
+    'default_hooks': dict,
+    'custom_hooks': (list, tuple),
+    'env_cfg': dict,
+    'randomness': dict,
+    'visualizer': dict,
+    'auto_scale_lr': dict,
+}
 # In names of classes that spread a model or make the steps themselves.
 _SHARDING = ('Flexible', 'FullySharded', 'FSDP', 'DeepSpeed', 'ColossalAI')
 _DEFAULT_HOOKS = (
@@ -28,6 +41,18 @@ _DEFAULT_HOOKS = (
     'sampler_seed',
     'timer',
 )
+
+
+def wrong_types(cfg: Config) -> Iterator[str]:
+    """Sections that are no dict where one is needed, and so on."""
+    for key, kind in _SECTIONS.items():
+        value = cfg.get(key)
+        if value is not None and not isinstance(value, kind):
+            needed = 'a dict' if kind is dict else 'a list of dicts'
+            yield f'{key}: must be {needed}, got {value!r}'
+    for name, hook in items_of(cfg.get('default_hooks')):
+        if hook is not None and not isinstance(hook, dict):
+            yield f'default_hooks.{name}: must be a dict, got {hook!r}'
 
 
 def missing_types(cfg: Config) -> Iterator[str]:
@@ -44,34 +69,62 @@ def missing_types(cfg: Config) -> Iterator[str]:
             yield f'{part.key}: must be a dict with a type, got {part.node!r}'
 
 
-def sharding(cfg: Config) -> Iterator[str]:
-    """Ways to spread one model over processes, none of which works here.
+def unknown_types(cfg: Config) -> Iterator[str]:
+    """Class names that the registry of their place does not have."""
+    placed = {part.key: _names(part.registry) for part in parts(cfg)}
+    anywhere = set().union(
+        *(
+            _names(member)
+            for parent in vars(registry).values()
+            if isinstance(parent, Registry)
+            for member in (parent, *parent.children.values())
+        )
+    )
+    # Variables of a config stand beside the parts; nothing builds them.
+    tops = {key.partition('.')[0].partition('[')[0] for key in placed}
+    for path, node in walk({key: cfg[key] for key in tops if key in cfg}):
+        # A norm to clip at is no class.
+        if not isinstance(node, dict) or path.endswith('clip_grad'):
+            continue
+        name, known = node.get('type'), placed.get(path, anywhere)
+        if isinstance(name, str):
+            bare = name.removeprefix('mmpretrain.').removeprefix('mmengine.')
+            # A path is imported.
+            if bare not in known and '.' not in bare:
+                hint = nearest(bare, known)
+                yield f'{path}.type: there is no {name!r} here{hint}'
+        elif 'type' in node and not callable(name):
+            yield f'{path}.type: must be the name of a class, got {name!r}'
 
-    Hooks hold the runner to its optimiser wrapper and the momentum encoder to
-    whole tensors of the online one; both are others under these.
-    """
+
+def _names(member: Registry) -> set[str]:
+    """Of the classes in a registry and those above it, of pretraining."""
+    names: set[str] = set()
+    current: Registry | None = member
+    while current is not None:
+        if current.scope in ('mmengine', 'mmpretrain'):
+            current.import_from_location()
+            names |= set(current.module_dict)
+        current = current.parent
+    return names
+
+
+def sharding(cfg: Config) -> Iterator[str]:
+    """Ways to spread one model over processes, none of which works here."""
     named = {
-        'runner_type': cfg.get('runner_type'),
-        'strategy.type': (cfg.get('strategy') or {}).get('type'),
-        'model_wrapper_cfg.type': (cfg.get('model_wrapper_cfg') or {}).get(
-            'type'
-        ),
-        'optim_wrapper.type': (cfg.get('optim_wrapper') or {}).get('type'),
+        f'{section}.type': (cfg.get(section) or {}).get('type')
+        for section in ('strategy', 'model_wrapper_cfg', 'optim_wrapper')
     }
-    for key, name in named.items():
-        if key == 'strategy.type' and name is not None:
-            refused = True
-        else:
-            refused = any(word in str(name) for word in _SHARDING)
-        if refused:
+    for key, name in {'runner_type': cfg.get('runner_type'), **named}.items():
+        if (name and key == 'strategy.type') or any(
+            word in str(name) for word in _SHARDING
+        ):
             yield (
-                f'{key}: {name} is not supported. FSDP, DeepSpeed and '
-                'ColossalAI split or replace the parameters and the '
-                'optimiser step, but the momentum encoder is an average of '
-                'whole tensors after each step, and the saved state and the '
-                'numerical guard go by it. Data parallelism is what works '
-                '(tools/dist_train.sh without this key); for memory, use '
-                '--amp or optim_wrapper.accumulative_counts'
+                f'{key}: {name} is not supported, as are all ways to split '
+                'the parameters: the momentum encoder is an average of '
+                'whole tensors after each step. Use data parallelism '
+                '(tools/dist_train.sh without this key); for memory, --amp '
+                'or optim_wrapper.accumulative_counts'
             )
 
 
@@ -81,11 +134,10 @@ def loader_options(cfg: Config) -> Iterator[str]:
         *inspect.signature(DataLoader.__init__).parameters,
         'num_batch_per_epoch',
     } - {'self'}
-    loaders = [('train_dataloader', cfg.get('train_dataloader') or {})]
-    for where, loader in [*loaders, *evaluation_loaders(cfg)]:
+    for path, loader in loaders(cfg):
         for key in loader:
             if key not in known:
-                yield f'{where}: no option {key!r}{nearest(key, known)}'
+                yield f'{path}: no option {key!r}{nearest(key, known)}'
 
 
 def dataset_arguments(cfg: Config) -> Iterator[str]:
@@ -103,77 +155,11 @@ def misspelt_hooks(cfg: Config) -> Iterator[str]:
     Its own one, with its default settings, would run beside ours.
     """
     for name in cfg.get('default_hooks') or {}:
-        if name not in _DEFAULT_HOOKS:
-            near = get_close_matches(name, _DEFAULT_HOOKS, 1, 0.8)
-            if near:
-                yield (
-                    f'default_hooks.{name}: mmengine has no default hook of '
-                    f'this name (did you mean {near[0]!r}?)'
-                )
-
-
-def unknown_types(cfg: Config) -> Iterator[str]:
-    """Class names that the registry of their place does not have."""
-    anywhere = _registered()
-    placed = [part for part in parts(cfg) if isinstance(part.node, dict)]
-    for part in placed:
-        yield from _wrong_type(part.key, part.node, _names(part.registry))
-    # Within the parts there are more, of registries that vary.
-    keys = {part.key for part in placed}
-    for part in placed:
-        for name, value in part.node.items():
-            yield from _walk(value, f'{part.key}.{name}', keys, anywhere)
-
-
-def _walk(
-    node: Any, path: str, done: set[str], known: set[str]
-) -> Iterator[str]:
-    if path in done:
-        return
-    if isinstance(node, list | tuple):
-        for index, item in enumerate(node):
-            yield from _walk(item, f'{path}[{index}]', done, known)
-    if not isinstance(node, dict):
-        return
-    # A norm to clip at is no class.
-    if not path.endswith('clip_grad'):
-        yield from _wrong_type(path, node, known)
-    for key, value in node.items():
-        yield from _walk(value, f'{path}.{key}', done, known)
-
-
-def _wrong_type(path: str, node: dict, known: set[str]) -> Iterator[str]:
-    name = node.get('type')
-    if 'type' in node and not isinstance(name, str) and not callable(name):
-        yield f'{path}.type: must be the name of a class, got {name!r}'
-    if isinstance(name, str):
-        bare = name.removeprefix('mmpretrain.').removeprefix('mmengine.')
-        # A path is imported.
-        if bare not in known and '.' not in bare:
-            hint = nearest(bare, known)
-            yield f'{path}.type: there is no {name!r} here{hint}'
-
-
-def _registered() -> set[str]:
-    names = set()
-    for parent in vars(registry).values():
-        if isinstance(parent, Registry):
-            names |= _names(parent)
-            for child in parent.children.values():
-                names |= _names(child)
-    return names
-
-
-def _names(member: Registry) -> set[str]:
-    """Of the classes in a registry and those above it, of pretraining."""
-    names: set[str] = set()
-    current: Registry | None = member
-    while current is not None:
-        if current.scope in ('mmengine', 'mmpretrain'):
-            current.import_from_location()
-            names |= set(current.module_dict)
-        current = current.parent
-    return names
+        if is_misspelt(name, _DEFAULT_HOOKS):
+            yield (
+                f'default_hooks.{name}: mmengine has no default hook of '
+                f'this name{nearest(name, _DEFAULT_HOOKS)}'
+            )
 
 
 def is_ours(part: Part) -> bool:

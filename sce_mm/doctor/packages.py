@@ -1,4 +1,4 @@
-"""What is installed: who distributes OpenMMLab here, in which versions.
+"""Which OpenMMLab packages are installed, by whom, in which versions.
 
 Nothing of it is imported, so that a broken stack can be described as well.
 """
@@ -11,46 +11,48 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Requirement(NamedTuple):
-    """Who distributes an import name, and the versions that we run on."""
+class Package(NamedTuple):
+    """Who distributes an import name, and the versions that we run on.
 
-    lowest: str
-    below: str
+    Attributes:
+        supported: Versions.
+        upstream: Distributions of upstream OpenMMLab.
+        onedl: Distribution of the maintained fork.
+        get_upstream: What to tell pip to install of upstream.
+        get_onedl: What to tell pip to install of the fork.
+    """
+
+    supported: str
     upstream: tuple[str, ...]
     onedl: str
-    # What to tell pip when the package is missing.
     get_upstream: str
     get_onedl: str
 
 
 PACKAGES = {
-    'mmengine': Requirement(
-        '0.8.3',
-        '1.0',
+    'mmengine': Package(
+        '>=0.8.3,<1.0',
         ('mmengine', 'mmengine-lite'),
         'onedl-mmengine',
         'mmengine>=0.10.5,<1',
         'onedl-mmengine>=0.10.12',
     ),
-    'mmcv': Requirement(
-        '2.0',
-        '2.4',
+    'mmcv': Package(
+        '>=2.0,<2.4',
         ('mmcv', 'mmcv-lite', 'mmcv-full'),
         'onedl-mmcv',
         'mmcv-lite>=2.1,<2.3',
         'onedl-mmcv>=2.3',
     ),
-    'mmpretrain': Requirement(
-        '1.2',
-        '2.0',
+    'mmpretrain': Package(
+        '>=1.2,<2.0',
         ('mmpretrain',),
         'onedl-mmpretrain',
         'mmpretrain>=1.2',
         'onedl-mmpretrain>=1.3.5',
     ),
-    'mmdet': Requirement(
-        '3.2',
-        '4.0',
+    'mmdet': Package(
+        '>=3.2,<4.0',
         ('mmdet',),
         'onedl-mmdetection',
         'mmdet>=3.3',
@@ -67,13 +69,13 @@ def family_of(installed: Mapping[str, str]) -> str:
 
 def installed_distributions() -> dict[str, str]:
     """Version of each distribution that could own one of the names."""
-    names = {d for p in PACKAGES.values() for d in (*p.upstream, p.onedl)}
     found = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
+    for package in PACKAGES.values():
+        for name in (*package.upstream, package.onedl):
+            try:
+                found[name] = version(name)
+            except PackageNotFoundError:
+                continue
     return found
 
 
@@ -92,7 +94,7 @@ def found_modules() -> dict[str, str | None]:
     return modules
 
 
-def owners_of(module: str) -> list[str]:
+def distributions_of(module: str) -> list[str]:
     """Distributions that installed files of a top-level module."""
     return sorted(
         {

@@ -1,4 +1,4 @@
-"""Version gate: which OpenMMLab is installed, and does it fit together.
+"""Version gate: refuse OpenMMLab packages that do not work together.
 
 Two families own the same import names: upstream OpenMMLab and the maintained
 onedl forks. Both work, a mixture does not: pip lays the files of one over
@@ -7,10 +7,13 @@ those of the other.
 
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
+from importlib import import_module
 from importlib.util import find_spec
+from io import StringIO
 from itertools import pairwise
 
-from packaging.version import Version
+from packaging.specifiers import SpecifierSet
 
 from .packages import (
     PACKAGES,
@@ -35,7 +38,7 @@ def find_problems(
     modules: Mapping[str, str | None],
     needed: Iterable[str] = PRETRAINING,
 ) -> list[str]:
-    """What keeps the stack from working, each with the command that mends it.
+    """What keeps the stack from working, each with the command that fixes it.
 
     Args:
         installed: Version of each distribution, by name in lower case.
@@ -76,23 +79,17 @@ def find_problems(
             missing.append(name)
         else:
             stated = installed[found[0]] if found else modules[name]
-            problems += _check_version(name, found, stated)
+            wanted = PACKAGES[name].supported
+            if stated and stated not in SpecifierSet(wanted, prereleases=True):
+                owner = found[0] if found else name
+                problems.append(
+                    f'{name} {stated} is not supported: '
+                    f"pip install '{owner}{wanted}'"
+                )
     if missing:
         command = _pip_install(missing, family_of(installed))
         problems.append(f'{", ".join(missing)} is missing: {command}')
     return problems
-
-
-def _check_version(
-    name: str, owners: list[str], found: str | None
-) -> list[str]:
-    package = PACKAGES[name]
-    lowest, below = Version(package.lowest), Version(package.below)
-    if found is None or lowest <= Version(found) < below:
-        return []
-    owner = owners[0] if owners else name
-    wanted = f'{owner}>={lowest},<{below}'
-    return [f"{name} {found} is not supported: pip install '{wanted}'"]
 
 
 def _pip_install(names: Iterable[str], family: str) -> str:
@@ -100,12 +97,18 @@ def _pip_install(names: Iterable[str], family: str) -> str:
     return 'pip install ' + ' '.join(f"'{w}'" for w in wanted)
 
 
+def import_quietly(*modules: str) -> None:
+    """Import modules; onedl's print what they lack, which is no news."""
+    with redirect_stdout(StringIO()):
+        for module in modules:
+            import_module(module)
+
+
 def starts_light() -> bool:
-    """Whether the program does not want all of the package at once.
+    """Whether the program calls :func:`sce_mm.register` when it wants to.
 
     That is ``python -m sce_mm.doctor``, and each tool with a line
-    ``__starts_light__ = True``, which reads its arguments before it calls
-    :func:`sce_mm.register`.
+    ``__starts_light__ = True``, which reads its arguments before.
     """
     program = sys.modules.get('__main__')
     return getattr(program, '__starts_light__', False) or (
@@ -143,10 +146,10 @@ def require_mmdet() -> None:
     remedy = f'Install an mmcv that has them: {ops}'
     try:
         if not problems:
-            import mmcv._ext  # noqa: F401
+            import_module('mmcv._ext')
 
             remedy = 'This mmcv and mmdet do not fit together'
-            import mmdet  # noqa: F401
+            import_quietly('mmdet', 'mmdet.datasets')
     except (ImportError, AssertionError) as error:
         # mmdet refuses versions of mmcv by assertion.
         problems.append(f'{error}. {remedy}')

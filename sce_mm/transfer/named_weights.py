@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..config.reading import walk
+
 # Keys that name weights, and values that can be nothing else.
 _WEIGHT_KEY = re.compile(r'pretrained|checkpoint|ckpt|load_from|^weights$')
 _WEIGHT_FILE = re.compile(
@@ -40,26 +42,6 @@ def named_weights(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield path, value
         elif value is True and 'pretrained' in key:
             yield path, 'the weights of its library'
-
-
-def walk(node: Any, where: str = '') -> Iterator[tuple[str, Any]]:
-    """Every value in a config, whatever it is, with its path.
-
-    Args:
-        node: Dict or list.
-        where: Path of it, as Python writes it: ``model.neck[0]``.
-    """
-    if isinstance(node, Mapping):
-        items = [
-            (f'{where}.{key}' if where else str(key), value)
-            for key, value in node.items()
-        ]
-    else:
-        items = [(f'{where}[{i}]', value) for i, value in enumerate(node)]
-    for path, value in items:
-        yield path, value
-        if isinstance(value, Mapping | list | tuple):
-            yield from walk(value, path)
 
 
 def transforms(node: Any) -> Iterator[dict[str, Any]]:

@@ -1,8 +1,13 @@
-"""Check numbers that come from a config; the message names the value."""
+"""Checks of numbers and names that come from a user."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import TypeGuard
+
+# What generators of random numbers take.
+LARGEST_SEED = 2**32 - 1
 
 
 def check_integer(
@@ -42,3 +47,32 @@ def check_range(name: str, value: object, high: float = float('inf')) -> None:
 
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def nearest(
+    name: object, names: Iterable[str] | Mapping[str, str], count: int = 1
+) -> str:
+    """Ask whether a misspelt name stands for one that there is.
+
+    >>> nearest('wiegth', ['weight', 'bias'])
+    " (did you mean 'weight'?)"
+    >>> nearest('queue', ['weight', 'bias'])
+    ''
+
+    Args:
+        name: Misspelt.
+        names: Names that there are; a mapping gives what is shown for each.
+        count: Largest number of names that are shown, the nearest first.
+    """
+    shown = names if isinstance(names, Mapping) else {n: n for n in names}
+    matches = get_close_matches(str(name), sorted(shown), count, cutoff=0.6)
+    text = ' or '.join(repr(shown[match]) for match in matches)
+    return f' (did you mean {text}?)' if matches else ''
+
+
+def is_misspelt(name: str, names: Iterable[str]) -> bool:
+    """Whether a name that may be free is almost one that has a meaning."""
+    names = list(names)
+    return name not in names and bool(
+        get_close_matches(name, names, 1, cutoff=0.88)
+    )

@@ -8,7 +8,7 @@ class UserError(ValueError):
     """Says what was expected, what came and what to do.
 
     Commands show the message alone, see
-    :func:`~sce_mm.cli.exit.run_command`.
+    :func:`~sce_mm.cli.exit.run_main`.
     """
 
 

@@ -8,11 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from sce_mm.cli.exit import message_of
-from sce_mm.cli.held_output import hold_output, release_output
-from sce_mm.config.names import ConfigError
+from sce_mm.cli import exit as process
+from sce_mm.cli.exit import (
+    hold_output,
+    message_of,
+    release_output,
+    run_main,
+)
+from sce_mm.config.errors import ConfigError
 from sce_mm.engine.optimizers import BF16OptimWrapper
 from sce_mm.models import SCELoss
+from sce_mm.utils.errors import UserError
 
 # Threads like those of gloo: inside of torch, and back for the interpreter.
 PROCESS = """
@@ -22,7 +28,7 @@ import time
 
 import torch
 
-from sce_mm.process_end import run_command
+from sce_mm.cli.exit import run_main
 
 
 def work():
@@ -45,41 +51,47 @@ def main():
         threading.Thread(target=work, daemon=True).start()
     threading.Thread(target=report).start()
     print('no newline', end=' ')
-    {end}
+    raise SystemExit(75)
 
 
-run_command(main)
+run_main(main)
 """
 
 
-def run(end):
-    return subprocess.run(
-        [sys.executable, '-c', PROCESS.replace('{end}', end)],
-        capture_output=True,
-        text=True,
-    )
-
-
 @pytest.mark.integration
+def test_threads_do_not_abort_a_process_that_has_ended():
+    ended = subprocess.run(
+        [sys.executable, '-c', PROCESS], capture_output=True, text=True
+    )
+    assert ended.returncode == 75, ended.stderr
+    assert ended.stdout.endswith('no newline reported\nexit function\n')
+
+
 @pytest.mark.parametrize(
-    ('end', 'code', 'said'),
+    ('end', 'code', 'written'),
     [
-        ('pass', 0, ''),
-        ('raise SystemExit(75)', 75, ''),
-        ('raise SystemExit("why")', 1, 'why\n'),
-        (
-            'import sce_mm.utils.errors as e; raise e.UserError("why")',
-            1,
-            'error: why\n',
-        ),
-        ('raise KeyboardInterrupt', 130, 'interrupted\n'),
+        (None, 0, ''),
+        (SystemExit(75), 75, ''),
+        (SystemExit('why'), 1, 'why\n'),
+        (UserError('why'), 1, 'error: why\n'),
+        (KeyboardInterrupt(), 130, 'interrupted\n'),
     ],
 )
-def test_threads_do_not_abort_a_process_that_has_ended(end, code, said):
-    ended = run(end)
-    assert ended.returncode == code, ended.stderr
-    assert ended.stdout.endswith('no newline reported\nexit function\n')
-    assert ended.stderr.endswith(said)
+def test_exit_codes_and_messages(monkeypatch, capsys, end, code, written):
+    def main():
+        if end is not None:
+            raise end
+
+    def leave(code):
+        raise SystemExit(code)
+
+    monkeypatch.setattr(process.os, '_exit', leave)
+    monkeypatch.setattr(process.atexit, '_run_exitfuncs', lambda: None)
+    monkeypatch.setattr(process.threading, 'enumerate', list)
+    with pytest.raises(SystemExit) as stop:
+        run_main(main)
+    assert stop.value.code == code
+    assert capsys.readouterr().err == written
 
 
 def ours():
@@ -103,7 +115,7 @@ def in_torch():
 
 
 @pytest.mark.parametrize(
-    ('function', 'told'),
+    ('function', 'expected'),
     [
         (ours, 'coeff'),
         (rebuilt, 'coeff'),
@@ -122,11 +134,11 @@ def in_torch():
         (bug, None),
     ],
 )
-def test_errors_for_users_are_told_from_bugs(function, told):
+def test_errors_for_users_are_told_from_bugs(function, expected):
     with pytest.raises(Exception) as error:  # noqa: PT011
         function()
     message = message_of(error.value)
-    assert message is None if told is None else told in message
+    assert message is None if expected is None else expected in message
     assert not message or 'losses.py' not in message
 
 

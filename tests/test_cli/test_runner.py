@@ -1,66 +1,45 @@
 """From a command line to a Runner."""
 
-import argparse
 import os
 
 import pytest
 from mmengine.config import Config
 from torch.utils.data import DataLoader
 
-from sce_mm.cli import runner as launch
-from sce_mm.cli.arguments import add_common_arguments
+import sce_mm.cli.runner
+from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
+from sce_mm.cli.config_edits import load_config
 from sce_mm.cli.resume import refuse_overwriting
-from sce_mm.cli.runner import load_config, require_batches, scale_learning_rate
-from sce_mm.config.names import ConfigError
+from sce_mm.cli.runner import require_batches, scale_learning_rate
+from sce_mm.config import ConfigError
 from sce_mm.datasets import SeededSampler
 from sce_mm.utils.errors import UserError
 from tests.helpers.tiny_runner import TinyImages, build_runner, repeated
 
 
 def parse(*words):
-    parser = argparse.ArgumentParser()
+    parser = ArgumentParser(None)
     parser.add_argument('config')
     add_common_arguments(parser)
     return parser.parse_args(words)
 
 
-@pytest.fixture
-def config(tmp_path):
+def test_options_are_written_into_the_config(tmp_path, capsys):
     path = tmp_path / 'some_config.py'
     path.write_text('model = dict(type="SCE", depth=dict(number=1))\n')
-    return str(path)
-
-
-def test_work_dir_is_named_after_the_config(config):
+    config = str(path)
     assert load_config(parse(config)).work_dir == 'work_dirs/some_config'
     assert load_config(parse(config, '--work-dir', 'x')).work_dir == 'x'
-
-
-def test_overrides_reach_nested_keys(config):
     args = parse(config, '--cfg-options', 'model.depth.number=18')
     assert load_config(args).model.depth.number == 18
-
-
-def test_an_override_that_cannot_be_made_is_explained(config, capsys):
-    with pytest.raises(SystemExit):
-        parse(config, '--cfg-options', 'model.depth', '=', '3')
-    assert 'takes key=value, without spaces around' in capsys.readouterr().err
     args = parse(config, '--cfg-options', 'model.depth.number.more=1')
     with pytest.raises(ConfigError, match='--cfg-options: number='):
         load_config(args)
-
-
-def test_a_missing_config_is_refused(tmp_path):
+    with pytest.raises(SystemExit):
+        parse(config, '--cfg-options', 'model.depth', '=', '3')
+    assert 'takes key=value, without spaces around' in capsys.readouterr().err
     with pytest.raises(FileNotFoundError, match='recipes are under'):
         load_config(parse(str(tmp_path / 'none.py')))
-
-
-@pytest.mark.integration
-def test_fewer_images_than_a_batch_are_refused(tmp_path):
-    loader = DataLoader(TinyImages(3), batch_size=4, drop_last=True)
-    runner, _ = build_runner(tmp_path, train_dataloader=loader)
-    with pytest.raises(ValueError, match='3 images are not one full batch'):
-        require_batches(runner)
 
 
 @pytest.mark.integration
@@ -75,31 +54,36 @@ def test_repetitions_do_not_make_a_batch_of_images(tmp_path):
 
 
 @pytest.mark.integration
-def test_the_learning_rate_follows_the_real_batch(tmp_path, monkeypatch):
-    said = []
+@pytest.mark.parametrize(
+    ('kind', 'rate', 'reason'),
+    [('SGD', 0.225, 'in proportion'), ('AdamW', 0.2598076211, 'square root')],
+)
+def test_the_learning_rate_follows_the_real_batch(
+    tmp_path, monkeypatch, kind, rate, reason
+):
+    lines = []
     monkeypatch.setattr(
-        launch, 'print_log', lambda text, **_: said.append(text)
+        sce_mm.cli.runner, 'print_log', lambda text, **_: lines.append(text)
     )
-    asked = {'enable': True, 'base_batch_size': 16}
     runner, _ = build_runner(
-        tmp_path, accumulate=3, param_scheduler=None, auto_scale_lr=asked
+        tmp_path,
+        accumulate=3,
+        param_scheduler=None,
+        auto_scale_lr={'enable': True, 'base_batch_size': 16},
     )
     config = runner.optim_wrapper
+    config['optimizer'] = {'type': kind, 'lr': 0.3}
     scale_learning_rate(runner)
-    assert said == [
-        '--auto-scale-lr: learning rate 0.3 -> 0.225, as the batch is 12 '
-        'images (1 process(es) x 4 x 3 accumulated) and that of the config 16'
-    ]
+    for part in (f'learning rate 0.3 -> {rate:g}', reason, '12 images'):
+        assert part in lines[0]
     # The config of the recipe is as it was, or a copy would be scaled twice.
     assert config['optimizer']['lr'] == 0.3
-    runner.train()
-    assert runner.optim_wrapper.get_lr()['lr'] == pytest.approx([0.225])
+    assert runner.optim_wrapper['optimizer']['lr'] == pytest.approx(rate)
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize('asked', [None, {'base_batch_size': 16}])
-def test_the_learning_rate_stays_unless_asked(tmp_path, asked):
-    runner, _ = build_runner(tmp_path, auto_scale_lr=asked)
+def test_the_learning_rate_stays_unless_asked(tmp_path):
+    runner, _ = build_runner(tmp_path, auto_scale_lr={'base_batch_size': 16})
     scale_learning_rate(runner)
     assert runner.optim_wrapper['optimizer']['lr'] == 0.3
 
@@ -108,10 +92,8 @@ def test_the_learning_rate_stays_unless_asked(tmp_path, asked):
     ('files', 'words', 'named'),
     [
         ([], '', None),
-        (['20260101_000000/run.log', 'config.py'], '', None),
-        (['backbone.pth'], '', None),
+        (['20260101_000000/run.log', 'backbone.pth'], '', None),
         (['epoch_150.pth', 'epoch_149.pth'], '', 'epoch 150'),
-        (['iter_12.pth'], '', 'iteration 12'),
         (['stopped_at_iter_7.pth'], '', 'iteration 7'),
         (['mine_3.pth'], '', 'mine_3.pth'),
         (['epoch_150.pth'], 'resume', None),

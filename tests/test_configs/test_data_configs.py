@@ -19,7 +19,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torchvision.transforms import functional
 
-from sce_mm.config.names import check_config
+from sce_mm.config.check import check_config
 from sce_mm.datasets import (
     CIFAR10BGR,
     CIFAR100BGR,
@@ -101,7 +101,7 @@ def test_the_numbers_are_those_of_the_specification(
     load: Callable[[str], Config], name: str
 ) -> None:
     cfg = load(name)
-    check_config(cfg)
+    check_config(cfg, training=False)
     kind, split, views, (mean, std) = TABLE[name]
     loader = cfg.train_dataloader
     assert loader.dataset.type == kind

@@ -8,7 +8,7 @@ import yaml
 from mmengine.config import DictAction
 from mmpretrain.registry import MODELS, TRANSFORMS
 
-from sce_mm.config.names import check_config
+from sce_mm.config.check import check_config
 from tests.helpers.recipes import CONFIGS, RECIPES, header, load
 
 
@@ -68,7 +68,7 @@ def test_documented_ablations_change_what_they_name():
         parse = DictAction._parse_iterable
         cfg, plain = load(base), load(base)
         cfg.merge_from_dict({k: parse(v) for k, v in options.items()})
-        check_config(cfg)
+        check_config(cfg, training=False)
         for transform in cfg.train_dataloader.dataset.pipeline:
             TRANSFORMS.build(transform)
         MODELS.build(cfg.model.head)

@@ -11,7 +11,7 @@ from mmengine.optim import LinearLR
 from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 from torch import nn
 
-from sce_mm.config.names import check_config
+from sce_mm.config.check import check_config
 from sce_mm.detection import ResLayerExtraNorm
 from sce_mm.transfer.verify.verify import parameter_groups
 
@@ -52,7 +52,7 @@ def test_nothing_is_left_out():
 def test_the_detector_for_comparisons_loads_and_builds():
     """It is as mmdet has it: tools/compare.py makes it right."""
     cfg = Config.fromfile(CONFIGS / 'demo' / 'faster-rcnn_r18_fpn_small.py')
-    check_config(cfg)
+    check_config(cfg, training=False)
     with torch.device('meta'):
         model = MODELS.build(cfg.model)
     assert model.backbone.depth == 18
@@ -64,7 +64,7 @@ def test_the_detector_for_comparisons_loads_and_builds():
 def test_loads_builds_and_freezes_nothing(path):
     assert path.read_text().startswith('"""')
     cfg = Config.fromfile(path)
-    check_config(cfg)
+    check_config(cfg, training=False)
     preprocessor = cfg.model.data_preprocessor
     assert preprocessor.bgr_to_rgb is True
     assert preprocessor.mean == [123.675, 116.28, 103.53]

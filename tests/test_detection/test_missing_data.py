@@ -5,8 +5,9 @@ import json
 import pytest
 from mmengine.config import Config
 
-from sce_mm.config.check import check_sense
-from sce_mm.config.names import ConfigError
+from sce_mm.config.check import check_config
+from sce_mm.config.errors import ConfigError
+from sce_mm.detection.adapt.classes import class_problems
 
 
 def test_detectors_miss_all_their_files_at_once(root, tmp_path, monkeypatch):
@@ -15,7 +16,7 @@ def test_detectors_miss_all_their_files_at_once(root, tmp_path, monkeypatch):
     cfg = Config.fromfile(recipes / 'mask-rcnn_r50-sce-pre_fpn_ms-1x_coco.py')
     cfg.work_dir = str(tmp_path / 'work')
     with pytest.raises(ConfigError) as error:
-        check_sense(cfg)
+        check_config(cfg)
     for part in ('train_dataloader', 'val_dataloader'):
         assert f'{part}.dataset.data_root: no folder at' in str(error.value)
     assert 'test_dataloader' not in str(error.value)
@@ -24,12 +25,12 @@ def test_detectors_miss_all_their_files_at_once(root, tmp_path, monkeypatch):
     (annotations / 'instances_train2017.json').touch()
     (annotations.parent / 'train2017').mkdir()
     with pytest.raises(ConfigError) as error:
-        check_sense(cfg)
+        check_config(cfg)
     assert 'train_dataloader' not in str(error.value)
     for key in ('dataset.ann_file', 'dataset.data_prefix.img'):
         assert f'val_dataloader.{key}: there is no' in str(error.value)
     cfg.val_cfg = None
-    check_sense(cfg)
+    check_config(cfg)
 
 
 @pytest.fixture
@@ -92,10 +93,10 @@ TRAIN = 'train_dataloader.dataset.dataset'
 def test_classes_that_are_not_those_of_the_labels(
     detector, changes, where, said
 ):
-    check_sense(detector)
+    check_config(detector, also=[class_problems])
     detector.merge_from_dict(changes)
     with pytest.raises(ConfigError) as error:
-        check_sense(detector)
+        check_config(detector, also=[class_problems])
     for words in [f'- {where}: ', *said]:
         assert words in str(error.value)
 
@@ -107,7 +108,7 @@ def test_classes_that_are_read_from_a_part_of_the_labels(
     names = tmp_path / 'names.txt'
     names.write_text('jar\n')
     detector.merge_from_dict({f'{TRAIN}.metainfo.classes': str(names)})
-    check_sense(detector)
+    check_config(detector, also=[class_problems])
     # Nested names of the same key are not those of the file.
     content = json.loads((scenes / 'train.json').read_text())
     content['info'] = {'categories': [1, 2]}
@@ -117,4 +118,4 @@ def test_classes_that_are_read_from_a_part_of_the_labels(
     )
     detector.val_evaluator.ann_file = str(tmp_path / 'other.json')
     with pytest.raises(ConfigError, match=r'- val_evaluator: .*order'):
-        check_sense(detector)
+        check_config(detector, also=[class_problems])

@@ -17,8 +17,8 @@ from tiny_runner import Record
 import sce_mm
 from sce_mm.cli.config_edits import set_device_views
 from sce_mm.cli.runner import build_runner
-from sce_mm.config.check import check_sense
-from sce_mm.config.names import ConfigError
+from sce_mm.config.check import check_config
+from sce_mm.config.errors import ConfigError
 from sce_mm.transfer import read_checkpoint
 
 CONFIGS = Path(sce_mm.__file__).parents[1] / 'configs' / 'sce'
@@ -201,10 +201,10 @@ def test_a_run_trains_on_them_and_resumes_exactly(folder, tmp_path):
 
 
 def test_half_of_it_is_refused(folder, tmp_path):
-    check_sense(config(folder, tmp_path))
+    check_config(config(folder, tmp_path))
     key = 'train_dataloader.collate_fn.type'
     with pytest.raises(
         ConfigError,
         match=r"deferred: .*collate_fn.type='pseudo_collate', got 'default",
     ):
-        check_sense(config(folder, tmp_path, **{key: 'default_collate'}))
+        check_config(config(folder, tmp_path, **{key: 'default_collate'}))

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sce_mm.config.names import ConfigError
+from sce_mm.config.errors import ConfigError
 from sce_mm.detection.adapt import Plan, load_source
 
 DETECTOR = """

@@ -32,9 +32,8 @@ from sce_mm.analysis.scaling import (
 from sce_mm.analysis.step_timer import SECONDS
 from sce_mm.analysis.traffic import count_traffic
 from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
-from sce_mm.cli.config_edits import set_data
-from sce_mm.cli.exit import run_command
-from sce_mm.cli.runner import load_config
+from sce_mm.cli.config_edits import load_config, set_data
+from sce_mm.cli.exit import run_main
 from sce_mm.config.parts import innermost_dataset
 
 USABLE = 0.9
@@ -166,7 +165,7 @@ def distribute(
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)
 
 
 def network(args: argparse.Namespace) -> Network:

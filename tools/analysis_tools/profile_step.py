@@ -32,9 +32,9 @@ from sce_mm.analysis.stages import (
     time_stages,
 )
 from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
-from sce_mm.cli.config_edits import set_data
-from sce_mm.cli.exit import run_command
-from sce_mm.cli.runner import build_runner, load_config, require_batches
+from sce_mm.cli.config_edits import load_config, set_data
+from sce_mm.cli.exit import run_main
+from sce_mm.cli.runner import build_runner, require_batches
 
 WARM_UP = 2
 
@@ -131,4 +131,4 @@ def print_report(report: dict) -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -16,7 +16,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
 import sce_mm  # noqa: F401  (registers the model)
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.config.reading import read_config
 from sce_mm.engine.hooks.numerical_guard_hook import first_non_finite
 from sce_mm.transfer import CheckpointError, read_checkpoint
@@ -81,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

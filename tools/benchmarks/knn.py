@@ -15,10 +15,10 @@ from sce_mm.cli.evaluation import (
     evaluation_parser,
     networks,
     open_config,
-    report,
     set_class_folders,
+    write_table,
 )
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.evaluation.knn_evaluation import labelled_features, shared_knn
 from sce_mm.evaluation.loaders import knn_settings, labelled_loaders
 
@@ -58,7 +58,7 @@ def main() -> None:
         accuracies = shared_knn(votes, queries, ks, temperature)
         columns = {f'knn_top1_k{k}': x for k, x in accuracies.items()}
         rows.append({'network': name, **columns})
-    report(
+    write_table(
         rows,
         f'kNN top-1 (%): {len(queries[1])} images by their neighbours '
         f'among {len(votes[1])}, temperature {temperature:g}',
@@ -67,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -17,10 +17,10 @@ from sce_mm.cli.evaluation import (
     evaluation_parser,
     networks,
     open_config,
-    report,
     set_class_folders,
+    write_table,
 )
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.evaluation.knn_evaluation import labelled_features
 from sce_mm.evaluation.loaders import labelled_loaders
 from sce_mm.evaluation.protocols.linear_probe import COSTS, linear_probe
@@ -60,7 +60,7 @@ def main() -> None:
                     'C': result.cost,
                 }
             )
-    report(
+    write_table(
         rows,
         f'Linear probe top-1 (%): trained on {len(train[1])} images, '
         f'tested on {len(test[1])}',
@@ -69,4 +69,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

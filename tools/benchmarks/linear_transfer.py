@@ -17,9 +17,9 @@ from sce_mm.cli.evaluation import (
     evaluation_parser,
     networks,
     open_config,
-    report,
+    write_table,
 )
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.evaluation.images import crop_pipeline, image_features
 from sce_mm.evaluation.protocols.linear_transfer import (
     METRICS,
@@ -82,7 +82,7 @@ class List(argparse.Action):
             }
             for name, entry in TRANSFER_SETS.items()
         ]
-        report(rows, 'Linear transfer', None)
+        write_table(rows, 'Linear transfer', None)
         parser.exit()
 
 
@@ -159,8 +159,8 @@ def main() -> None:
     for network, model in networks(cfg, args):
         jobs = [(d.entry.metric, d.features(model, args)) for d in datasets]
         rows += rows_of(network, datasets, map_distributed(evaluate, jobs))
-    report(rows, 'Linear transfer (%)', args.out)
+    write_table(rows, 'Linear transfer (%)', args.out)
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

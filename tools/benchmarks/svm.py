@@ -18,9 +18,9 @@ from sce_mm.cli.evaluation import (
     evaluation_parser,
     networks,
     open_config,
-    report,
+    write_table,
 )
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.evaluation.images import crop_pipeline, image_features
 from sce_mm.evaluation.protocols.linear_transfer_data import multi_hot
 from sce_mm.evaluation.protocols.voc_svm import (
@@ -140,7 +140,7 @@ def main() -> None:
                 )
             )
         rows += rows_of(name, parts, args)
-    report(
+    write_table(
         rows,
         f'mAP (%) of linear SVMs on {len(splits[1])} test images of VOC 2007, '
         f'{len(splits[0])} to train on; low-shot: mean of 5 draws',
@@ -149,4 +149,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

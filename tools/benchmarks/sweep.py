@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from sce_mm.cli.arguments import seed_number
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.utils.commands import Command, run_together
 
 RANDOM = 'random initialisation'
@@ -126,4 +126,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

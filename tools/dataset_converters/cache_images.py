@@ -10,7 +10,7 @@ everything else of the config stays.
 import argparse
 import os
 
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.datasets import ImageCache, build_cache
 
 
@@ -54,4 +54,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -170,6 +170,6 @@ def main() -> None:
 
 if __name__ == '__main__':
     __starts_light__ = True
-    from sce_mm.cli.exit import run_command
+    from sce_mm.cli.exit import run_main
 
-    run_command(main)
+    run_main(main)

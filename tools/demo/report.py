@@ -11,7 +11,7 @@ import findings
 import sections
 from mmengine.config import Config
 
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.visualization import page
 
 
@@ -98,4 +98,4 @@ def answer(measured: dict[str, tuple[float, float]]) -> str:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

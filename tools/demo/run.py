@@ -17,8 +17,8 @@ from pathlib import Path
 from plan import DETECTORS, Demo, expectation
 
 from sce_mm.cli.arguments import seed_number
-from sce_mm.cli.exit import run_command
-from sce_mm.engine.optimizers.bf16 import computes_in_bfloat16
+from sce_mm.cli.exit import run_main
+from sce_mm.config.machine import computes_in_bfloat16
 from sce_mm.utils.commands import run_together, training_step
 from sce_mm.utils.progress import track
 
@@ -131,4 +131,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -11,7 +11,7 @@ are applied and undone. Formats and snippets: docs/convert.md.
 import argparse
 
 from sce_mm.cli.converters import add_arguments, describe, read_backbone
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.transfer.export.export import export, snippet
 from sce_mm.transfer.export.targets import TARGETS
 
@@ -39,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -12,7 +12,7 @@ export_backbone.py writes for mmdet and mmpretrain.
 import argparse
 
 from sce_mm.cli.converters import add_arguments, describe, read_backbone
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.transfer import save_backbone
 
 SNIPPET = """\
@@ -40,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -23,7 +23,7 @@ from sce_mm.cli.evaluation import (
     open_config,
     open_folder,
 )
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.evaluation.images import FolderImages, image_features
 from sce_mm.utils.progress import track
 from sce_mm.visualization.embedding import (
@@ -109,4 +109,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -23,7 +23,7 @@ from sce_mm.cli.evaluation import (
     open_config,
     open_folder,
 )
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.evaluation import nearest
 from sce_mm.evaluation.images import FolderImages, image_features
 from sce_mm.visualization.sheets import captioned, centre_square, grid, titled
@@ -136,4 +136,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

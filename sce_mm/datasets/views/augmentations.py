@@ -9,12 +9,11 @@ Values: the SCE paper (WACV 2023) and the configs of its official code.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ...utils.checks import check_integer, check_number, check_range
+from ...utils.checks import check_integer, check_number, check_range, nearest
 
 
 @dataclass(frozen=True)
@@ -113,14 +112,14 @@ def build_augmentation(augmentation: str, **overrides: Any) -> Augmentation:
     if augmentation not in AUGMENTATIONS:
         raise ValueError(
             f'unknown augmentation {augmentation!r}'
-            f'{_nearest(augmentation, AUGMENTATIONS)}; '
+            f'{nearest(augmentation, AUGMENTATIONS)}; '
             f'known are {", ".join(AUGMENTATIONS)}'
         )
     keys = [field.name for field in fields(Augmentation)]
     for key in overrides:
         if key not in keys:
             raise ValueError(
-                f'unknown key {key!r}{_nearest(key, keys)}; beside '
+                f'unknown key {key!r}{nearest(key, keys)}; beside '
                 f'augmentation the valid keys are {", ".join(keys)}'
             )
     # Configs turn tuples into lists; the dataclass must stay hashable.
@@ -129,8 +128,3 @@ def build_augmentation(augmentation: str, **overrides: Any) -> Augmentation:
         for key, value in overrides.items()
     }
     return replace(AUGMENTATIONS[augmentation], **values)
-
-
-def _nearest(name: object, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    return f' (did you mean {close[0]!r}?)' if close else ''

@@ -13,7 +13,7 @@ from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from ...transfer.named_weights import walk
+from ...config.reading import walk
 from .plan import kind
 
 

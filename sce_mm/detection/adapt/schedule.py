@@ -1,19 +1,14 @@
 """Learning rate for the batch that there will be."""
 
+from ...config.machine import rate_factor
 from .plan import ABSENT, AdaptError, Plan, kind
 
 OPTIMIZER = 'optim_wrapper.optimizer'
 RATE = f'{OPTIMIZER}.lr'
-# Whose step is as large as the gradient, or as large as the weights.
-LINEAR = ('SGD', 'ASGD', 'LARS')
 
 
 def adapt_schedule(plan: Plan, processes: int, batch: int | None) -> str:
     """Scale the rate; warm-up and milestones stay.
-
-    With the batch for SGD (Goyal et al., arXiv:1706.02677), with its square
-    root for Adam and others that divide the gradient by its own size (Malladi
-    et al., arXiv:2205.10287).
 
     Args:
         plan: Changed.
@@ -48,7 +43,7 @@ def adapt_schedule(plan: Plan, processes: int, batch: int | None) -> str:
     steps = plan.get('optim_wrapper.accumulative_counts')
     steps = 1 if steps is ABSENT else steps
     total = processes * batch * steps
-    scale, law = _law(total / base, kind(plan.get(OPTIMIZER)))
+    scale, law = rate_factor(total / base, kind(plan.get(OPTIMIZER)))
     line = f'{processes} process(es) x {batch} images'
     line += f' x {steps} accumulated' if steps > 1 else ''
     if scale != 1:
@@ -64,15 +59,6 @@ def adapt_schedule(plan: Plan, processes: int, batch: int | None) -> str:
         _note_iterations(plan)
     _note_groups(plan)
     return f'learning rate {plan.get(RATE)} for {line}'
-
-
-def _law(ratio: float, optimizer: str) -> tuple[float, str]:
-    """What a rate is multiplied by when the batch is, and why."""
-    if optimizer in LINEAR:
-        return ratio, 'in proportion'
-    return ratio**0.5, (
-        f'by the square root, as {optimizer} divides gradients by their size'
-    )
 
 
 def _scale_bounds(plan: Plan, scale: float) -> None:

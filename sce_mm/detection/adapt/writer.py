@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 
-from ...config.names import nearest
+from ...utils.checks import nearest
 from .plan import AdaptError, Plan
 
 COMMENT: Any = {'initial_indent': '# ', 'subsequent_indent': '# '}

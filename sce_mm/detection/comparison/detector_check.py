@@ -15,9 +15,11 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 
-from ...config.check import check_sense
-from ...config.names import ConfigError, check_overrides
+from ...config.check import check_config
+from ...config.errors import ConfigError
 from ...config.parts import innermost_dataset
+from ...config.reading import check_overrides
+from ..adapt.classes import class_problems
 
 
 def check_detector(
@@ -38,7 +40,7 @@ def check_detector(
         cfg.merge_from_dict(options)
     except (KeyError, TypeError) as error:
         raise ConfigError(f'--detector-options: {error}') from error
-    check_sense(cfg)
+    check_config(cfg, also=[class_problems])
     logger = MMLogger.get_current_instance()
     level = logger.level
     # Tables of a detector that has not been trained would only confuse.

@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
 from ...checkpoints.reading import META_KEY, read_checkpoint
-from ...config.names import raise_all
+from ...config.errors import raise_all
 from ...config.parts import innermost_dataset
 from ...datasets.coco_labels import notes, read_coco
 from ...datasets.images.file_lists import read_image_list

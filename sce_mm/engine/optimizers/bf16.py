@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from mmengine.optim import OptimWrapper
@@ -34,13 +33,3 @@ class BF16OptimWrapper(OptimWrapper):
             torch.autocast(device, torch.bfloat16),
         ):
             yield
-
-
-def computes_in_bfloat16() -> bool:
-    """Whether bfloat16 is faster than float32 on this processor (Linux)."""
-    try:
-        words = set(Path('/proc/cpuinfo').read_text().split())
-    except OSError:
-        return False
-    # The last is how ARM calls it.
-    return bool(words & {'avx512_bf16', 'amx_bf16', 'bf16'})

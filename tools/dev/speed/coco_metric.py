@@ -24,7 +24,7 @@ from measuring import interleaved, machine
 from mmdet.evaluation.metrics import CocoMetric
 from mmengine.logging import MMLogger
 
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.detection import FastCocoMetric
 
 SIDE, TRUE_BOXES, DETECTIONS = 512, 7, 100
@@ -156,4 +156,4 @@ def prepare(
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.utils.data import DataLoader
 
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.evaluation import extract_features, knn_predict
 from sce_mm.evaluation.samples import collate
 
@@ -189,4 +189,4 @@ class Network(nn.Module):
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -22,7 +22,7 @@ from measuring import interleaved, machine, peak_megabytes
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 from sce_mm.models import SCELoss
 
 TEMPERATURE, TARGET_TEMPERATURE, COEFF = 0.1, 0.07, 0.5
@@ -214,4 +214,4 @@ def print_case(name: str, case: dict) -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -27,7 +27,7 @@ from step_candidates import Step, explicit_step, sce_step
 from step_models import QUEUE, WIDTH
 from torch import Tensor
 
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 
 SIZES = [224, 224, 192, 160, 128, 96]
 STEPS = 3  # What is kept from one step to the next is there from the second.
@@ -122,4 +122,4 @@ def train(
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

@@ -139,6 +139,6 @@ def in_words(report: dict) -> list[str]:
 
 if __name__ == '__main__':
     __starts_light__ = True
-    from sce_mm.cli.exit import run_command
+    from sce_mm.cli.exit import run_main
 
-    run_command(main)
+    run_main(main)

@@ -29,7 +29,7 @@ from mmengine.registry import init_default_scope
 from step_candidates import CANDIDATES, Step
 from step_models import SETTINGS
 
-from sce_mm.cli.exit import run_command
+from sce_mm.cli.exit import run_main
 
 
 def main() -> None:
@@ -105,4 +105,4 @@ def parse_args() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_main(main)

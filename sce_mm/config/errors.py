@@ -1,0 +1,25 @@
+"""The error that lists all problems of a config."""
+
+from collections.abc import Collection
+
+from ..utils.errors import UserError
+
+
+class ConfigError(UserError):
+    """Everything that is wrong with a config."""
+
+
+def raise_all(problems: Collection[str], where: str) -> None:
+    """Raise one error that lists all problems, if there are any.
+
+    Args:
+        problems: One line each, beginning with the key.
+        where: Completes "2 problems ...".
+
+    Raises:
+        ConfigError: There are problems.
+    """
+    if problems:
+        count = f'{len(problems)} problem{"s" if len(problems) > 1 else ""}'
+        lines = ''.join(f'\n  - {problem}' for problem in problems)
+        raise ConfigError(f'{count} {where}:{lines}')

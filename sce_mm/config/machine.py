@@ -1,0 +1,100 @@
+"""Fit the precision and the learning rate of a config to the machine."""
+
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..utils.errors import UserError
+
+# Names of precisions, and the wrapper that trains in them.
+PRECISIONS = {
+    'none': 'OptimWrapper',
+    'float16': 'AmpOptimWrapper',
+    'bfloat16': 'BF16OptimWrapper',
+}
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether bfloat16 is faster than float32 on this processor (Linux)."""
+    try:
+        words = set(Path('/proc/cpuinfo').read_text().split())
+    except OSError:
+        return False
+    # The last is how ARM calls it.
+    return bool(words & {'avx512_bf16', 'amx_bf16', 'bf16'})
+
+
+def set_precision(cfg: Config, precision: str) -> None:
+    """Train in one of ``PRECISIONS``, whatever the config trains in.
+
+    Raises:
+        UserError: The config has no optimiser wrapper.
+    """
+    wrapper = cfg.get('optim_wrapper')
+    if not isinstance(wrapper, dict):
+        raise UserError(f'optim_wrapper: must be a dict, got {wrapper!r}')
+    wrapper['type'] = PRECISIONS[precision]
+    # Only float16 has a range so small that gradients need a scale.
+    for name in ('dtype', 'use_fsdp', 'loss_scale'):
+        if precision != 'float16' or name == 'dtype':
+            wrapper.pop(name, None)
+    if precision == 'float16':
+        wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def fit_precision(cfg: Config, device: str) -> str:
+    """Train in a precision that the device has and is not slow in.
+
+    Args:
+        cfg: Config.
+        device: As ``mmengine.device.get_device`` names it.
+
+    Returns:
+        What was changed, or nothing.
+    """
+    kind = (cfg.get('optim_wrapper') or {}).get('type')
+    name = str(getattr(kind, '__name__', kind)).rpartition('.')[2]
+    narrow = computes_in_bfloat16()
+    if device not in ('cpu', 'mps') or name not in (
+        'AmpOptimWrapper',
+        *(() if narrow else ('BF16OptimWrapper',)),
+    ):
+        return ''
+    if name == 'AmpOptimWrapper':
+        reason = 'float16 needs a GPU, and none was found'
+    else:
+        reason = 'this processor has no bfloat16 and would crawl'
+    precision = 'bfloat16' if narrow else 'none'
+    set_precision(cfg, precision)
+    shown = 'float32' if precision == 'none' else precision
+    return (
+        f'{reason}: training in {shown} instead, by '
+        f'{PRECISIONS[precision]} (--amp {precision})'
+    )
+
+
+def rate_factor(ratio: float, optimizer: str) -> tuple[float, str]:
+    """What to multiply a learning rate by for another batch.
+
+    The ratio for optimisers whose step is as large as the gradient or as the
+    weights (Goyal et al., arXiv:1706.02677), its square root for Adam and
+    others that divide the gradient by its own size (Malladi et al.,
+    arXiv:2205.10287).
+
+    >>> rate_factor(4, 'SGD')
+    (4, 'in proportion')
+    >>> rate_factor(4, 'AdamW')
+    (2.0, 'by the square root, as AdamW divides gradients by their size')
+
+    Args:
+        ratio: Images of a step by those that the rate belongs to.
+        optimizer: Name of its class.
+
+    Returns:
+        The factor, and how it follows from the ratio.
+    """
+    if optimizer.startswith(('SGD', 'ASGD', 'LARS')):
+        return ratio, 'in proportion'
+    return ratio**0.5, (
+        f'by the square root, as {optimizer} divides gradients by their size'
+    )

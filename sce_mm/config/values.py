@@ -1,0 +1,172 @@
+"""Find values of a config that are out of range or do not fit together.
+
+Each function yields one line a problem, which begins with its key.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+
+from mmengine.config import Config
+
+from ..models.utils.memory_queue import check_queue_length
+from ..utils.checks import LARGEST_SEED
+from .parts import hooks_of, loaders, view_transforms
+from .reading import walk
+
+# What makes the views that ``SCEViews(deferred=True)`` only draws.
+PREPROCESSOR, COLLATE = 'ViewPreprocessor', 'pseudo_collate'
+
+
+def wrong_seed(cfg: Config) -> Iterator[str]:
+    """A seed that some generator would not take."""
+    options = cfg.get('randomness')
+    seed = options.get('seed') if isinstance(options, dict) else options
+    if seed is not None and (
+        type(seed) is not int or not 0 <= seed <= LARGEST_SEED
+    ):
+        yield (
+            f'randomness.seed: must be a whole number from 0 to '
+            f'{LARGEST_SEED}, got {seed!r}'
+        )
+
+
+def wrong_numbers(cfg: Config) -> Iterator[str]:
+    """Counts that must be whole numbers, and options that need others."""
+    loop = cfg.get('train_cfg') or {}
+    wrapper = cfg.get('optim_wrapper') or {}
+    steps = wrapper.get('accumulative_counts', 1)
+    counts = {'optim_wrapper.accumulative_counts': (steps, 1)}
+    if 'max_iters' not in loop:
+        counts['train_cfg.max_epochs'] = loop.get('max_epochs'), 1
+    for key, loader in loaders(cfg):
+        trains_alone = key == 'train_dataloader' and _processes(cfg) == 1
+        # One image has nothing to be compared with, and no batch statistics.
+        least = 2 if trains_alone else 1
+        counts[f'{key}.batch_size'] = loader.get('batch_size'), least
+        workers = loader.get('num_workers', 0)
+        counts[f'{key}.num_workers'] = workers, 0
+        if loader.get('persistent_workers') and not workers:
+            yield (
+                f'{key}.persistent_workers: there are none with num_workers='
+                f'{workers}; set it to False'
+            )
+    for key, (value, least) in counts.items():
+        if type(value) is not int or value < least:
+            yield (
+                f'{key}: must be a whole number, {least} or more, got '
+                f'{value!r}'
+            )
+    std = ((cfg.get('model') or {}).get('data_preprocessor') or {}).get('std')
+    if not isinstance(std or [], list | tuple) or not all(
+        isinstance(x, int | float) and x > 0 for x in std or []
+    ):
+        yield (
+            'model.data_preprocessor.std: pixels are divided by it, so each '
+            f'must be a positive number, got {std}'
+        )
+    clip = wrapper.get('clip_grad')
+    if clip is not None and not isinstance(clip, dict):
+        yield (
+            'optim_wrapper.clip_grad: must be a dict such as '
+            f'dict(max_norm=1.0), or None, got {clip!r}'
+        )
+
+
+def not_finite(cfg: Config) -> Iterator[str]:
+    """NaN and infinity, which comparisons let through."""
+    for path, value in walk(cfg):
+        if (
+            isinstance(value, float)
+            and not math.isfinite(value)
+            # The largest gradient is the infinite norm of all.
+            and not path.endswith('norm_type')
+        ):
+            yield f'{path}: must be a finite number, got {value}'
+
+
+def wrong_queue(cfg: Config) -> Iterator[str]:
+    """A queue that does not hold the keys of one step."""
+    length = (cfg.model.get('queue') or {}).get('length')
+    try:
+        if length is not None:
+            check_queue_length(
+                length,
+                images=cfg.train_dataloader.batch_size,
+                processes=_processes(cfg),
+                accumulated=cfg.optim_wrapper.get('accumulative_counts', 1),
+                target_views=cfg.model.get('num_target_views', 2),
+            )
+    except ValueError as error:
+        yield f'model.queue.length: {error}'
+
+
+def wrong_views(cfg: Config) -> Iterator[str]:
+    """Too few views, and views that nothing would make."""
+    targets = cfg.model.get('num_target_views', 2)
+    places = {
+        'model.data_preprocessor': PREPROCESSOR,
+        'train_dataloader.collate_fn': COLLATE,
+    }
+    for key, transform in view_transforms(cfg):
+        views = len(transform['views'])
+        if views < max(2, targets):
+            yield (
+                f'{key}.views: {views} view(s), but the model needs at least '
+                f'{max(2, targets)} (num_target_views={targets})'
+            )
+        for place, wanted in (
+            places.items() if transform.get('deferred') else ()
+        ):
+            section, _, name = place.partition('.')
+            found = (cfg[section].get(name) or {}).get('type')
+            if found != wanted:
+                yield (
+                    f'{key}.deferred: the views are left to the data '
+                    f'preprocessor, which needs {place}.type={wanted!r}, got '
+                    f'{found!r}; --device-views sets all of it'
+                )
+
+
+def wrong_hooks(cfg: Config) -> Iterator[str]:
+    """Hooks that must be there, or need each other."""
+    hooks = [hook['type'] for _, hook in hooks_of(cfg)]
+    if hooks.count('MomentumUpdateHook') != 1:
+        yield (
+            'default_hooks.momentum_update: exactly one MomentumUpdateHook '
+            f'is needed, got {hooks.count("MomentumUpdateHook")}'
+        )
+    checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    if 'PreemptionHook' in hooks and (
+        checkpoint.get('type') != 'DurableCheckpointHook'
+    ):
+        yield (
+            'default_hooks.checkpoint.type: PreemptionHook saves through '
+            f'DurableCheckpointHook, got {checkpoint.get("type")!r}'
+        )
+
+
+def wrong_schedules(cfg: Config) -> Iterator[str]:
+    """Warm-ups that are longer than the training."""
+    epochs = cfg.train_cfg.get('max_epochs')
+    schedulers = cfg.get('param_scheduler') or []
+    if isinstance(schedulers, dict):
+        schedulers = [schedulers]
+    for scheduler in schedulers:
+        warmup = scheduler.get('warmup_epochs')
+        if scheduler.get('type') != 'WarmupCosineLR' or epochs is None:
+            continue
+        if not isinstance(warmup, int | float) or not 0 <= warmup < epochs:
+            yield (
+                f'param_scheduler.warmup_epochs: must be from 0 to below the '
+                f'{epochs} epochs of train_cfg.max_epochs, got {warmup!r}: '
+                'set both, for example --cfg-options '
+                f'param_scheduler.warmup_epochs={epochs / 10:g}'
+            )
+
+
+def _processes(cfg: Config) -> int:
+    """Number of processes that the launcher has started."""
+    variable = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS'}
+    name = variable.get(cfg.get('launcher', 'none'), '')
+    return int(os.environ.get(name, '1'))
