@@ -1,4 +1,4 @@
-"""Networks of the offline evaluations, from a command line."""
+"""Networks and images of an evaluation, from a parsed command line."""
 
 import argparse
 import json
@@ -14,11 +14,12 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from mmpretrain.registry import MODELS
-from torch import nn
+from torch import Tensor, nn
 
 from ..config.reading import override, read_config
+from ..evaluation.features import Labelled, image_features, labelled_features
 from ..evaluation.images import FolderImages, crop_pipeline, read_folder
-from ..evaluation.loaders import seed_of
+from ..evaluation.loaders import labelled_loaders, seed_of
 from ..transfer import (
     check_pixels,
     extract_backbone,
@@ -27,119 +28,11 @@ from ..transfer import (
 )
 from ..transfer.initial_weights import find_sources
 from ..utils.random_state import preserve_rng
-from .arguments import ArgumentParser, add_shared_arguments
 from .config_edits import set_knn
 
 INITIAL = 'random initialisation'
 # Processes wait for each other while one fits a classifier.
 PATIENCE = timedelta(days=2)
-
-
-def evaluation_parser(
-    description: str | None, out: str = 'write the results to this json file'
-) -> argparse.ArgumentParser:
-    """Arguments that the offline evaluations share.
-
-    Args:
-        description: Of the command.
-        out: What ``--out`` is.
-    """
-    parser = ArgumentParser(description)
-    parser.add_argument(
-        'config',
-        help='config of the network; for kNN and the linear probe it can '
-        'name the labelled images too, in an OnlineKNNHook or as the training '
-        'and validation data of a classifier',
-    )
-    parser.add_argument(
-        'checkpoint',
-        nargs='*',
-        help='checkpoint(s) of SCE, of other code that the transfer reader '
-        'knows, or backbones exported from them',
-    )
-    parser.add_argument(
-        '--random-init',
-        action='store_true',
-        help='evaluate the network before any training too',
-    )
-    parser.add_argument(
-        '--branch',
-        choices=['online', 'momentum'],
-        default='online',
-        help='whose backbone of a checkpoint to take',
-    )
-    parser.add_argument('--out', help=out)
-    parser.add_argument(
-        '--device',
-        default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='where the network runs',
-    )
-    add_shared_arguments(parser)
-    return parser
-
-
-def add_image_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of evaluations on folders of images."""
-    parser.add_argument(
-        '--batch-size', type=int, default=64, help='images at a time'
-    )
-    parser.add_argument(
-        '--workers', type=int, default=2, help='processes that load images'
-    )
-
-
-def add_class_folder_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of evaluations on two folders of class folders."""
-    for name, what in (
-        ('bank', 'labelled images to compare with or to train on'),
-        (
-            'query',
-            'labelled images to classify; classes are those of the bank'
-            ' by the names of their folders',
-        ),
-    ):
-        parser.add_argument(
-            f'--{name}',
-            metavar='DIR',
-            help=f"{what}, one folder for each class, instead of the config's",
-        )
-    parser.add_argument(
-        '--crop',
-        type=int,
-        help='central square of these images, pixels; by default the size of '
-        'the images that the config trains on',
-    )
-    parser.add_argument(
-        '--resize',
-        type=int,
-        help='shorter side before that; by default 8/7 of it, or the same up '
-        'to 96 pixels',
-    )
-    add_image_arguments(parser)
-
-
-def set_class_folders(cfg: Config, args: argparse.Namespace) -> None:
-    """Write the folders of a parsed command line into the config, if any.
-
-    Raises:
-        FileNotFoundError: One is not there.
-        ValueError: One is named without the other.
-    """
-    if bool(args.bank) != bool(args.query):
-        raise ValueError(
-            '--bank and --query go together: folders of class folders, such '
-            'as --bank data/mine/train --query data/mine/test'
-        )
-    if args.bank:
-        set_knn(
-            cfg,
-            args.bank,
-            args.query,
-            args.resize,
-            args.crop,
-            args.batch_size,
-            args.workers,
-        )
 
 
 def open_config(args: argparse.Namespace) -> Config:
@@ -148,21 +41,18 @@ def open_config(args: argparse.Namespace) -> Config:
     Raises:
         FileNotFoundError: There is no such config or checkpoint.
         ConfigError: The config cannot be read.
-        ValueError: Nothing to evaluate was named.
     """
     for path in args.checkpoint:
         if not Path(path).is_file():
             raise FileNotFoundError(f'there is no file {path}')
-    if not args.checkpoint and not args.random_init:
-        raise ValueError(
-            'nothing to evaluate: name a checkpoint, or --random-init for '
-            'the network before training'
-        )
     # Otherwise each initialised parameter is a line on the screen.
     MMLogger.get_instance('evaluation').setLevel('WARNING')
     cfg = read_config(args.config)
     override(cfg, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    args.device = args.device or (
+        'cuda' if torch.cuda.is_available() else 'cpu'
+    )
     if args.launcher != 'none':
         backend = 'nccl' if args.device.startswith('cuda') else 'gloo'
         if args.launcher == 'pytorch' and backend == 'gloo':
@@ -200,7 +90,69 @@ def initial_model(cfg: Config) -> Any:
     return model
 
 
-def report(rows: list[dict[str, Any]], heading: str, out: str | None) -> None:
+def set_class_folders(cfg: Config, args: argparse.Namespace) -> None:
+    """Write the folders of a parsed command line into the config, if any.
+
+    Raises:
+        FileNotFoundError: One is not there.
+        ValueError: One is named without the other.
+    """
+    if bool(args.bank) != bool(args.query):
+        raise ValueError(
+            '--bank and --query go together: folders of class folders, such '
+            'as --bank data/mine/train --query data/mine/test'
+        )
+    if args.bank:
+        set_knn(
+            cfg,
+            args.bank,
+            args.query,
+            args.resize,
+            args.crop,
+            args.batch_size,
+            args.workers,
+        )
+
+
+def labelled_networks(
+    cfg: Config, args: argparse.Namespace
+) -> Iterator[tuple[str, Labelled, Labelled]]:
+    """Each network's name, and its features of the bank and the query set."""
+    bank, query = labelled_loaders(cfg)
+    for name, model in networks(cfg, args):
+        yield (
+            name,
+            labelled_features(model, bank, 'bank'),
+            labelled_features(model, query, 'query set'),
+        )
+
+
+def open_folder(args: argparse.Namespace) -> FolderImages:
+    """The images of ``--data``; makes the folder of the picture."""
+    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    # Turned by their EXIF tags, as they are drawn.
+    pipeline = crop_pipeline(args.resize, args.crop, apply_orientation=True)
+    return read_folder(
+        args.data, pipeline, args.max_images, not args.no_labels, args.seed
+    )
+
+
+def folder_networks(
+    cfg: Config, args: argparse.Namespace, images: FolderImages
+) -> Iterator[tuple[str, Tensor]]:
+    """Each network's short name, and its features of a folder's images."""
+    for name, model in networks(cfg, args):
+        yield (
+            '/'.join(Path(name).parts[-2:]),
+            image_features(
+                model, images.dataset, args.batch_size, args.workers
+            ),
+        )
+
+
+def write_results(
+    rows: list[dict[str, Any]], heading: str, out: str | None
+) -> None:
     """Print a table and write the json file, on the main process.
 
     Args:
@@ -226,48 +178,3 @@ def report(rows: list[dict[str, Any]], heading: str, out: str | None) -> None:
     if out is not None:
         Path(out).parent.mkdir(parents=True, exist_ok=True)
         Path(out).write_text(json.dumps(rows, indent=2) + '\n')
-
-
-def folder_parser(
-    description: str | None, picture: str, limit: int | None
-) -> argparse.ArgumentParser:
-    """Networks, a folder, how its images are seen, and a picture.
-
-    Args:
-        description: Of the command.
-        picture: Default name of the picture.
-        limit: Default number of images.
-    """
-    parser = evaluation_parser(description, out='the picture')
-    parser.set_defaults(out=picture)
-    parser.add_argument('--data', required=True, help='folder of images')
-    parser.add_argument(
-        '--no-labels',
-        action='store_true',
-        help='sub-folders of --data are no classes',
-    )
-    parser.add_argument(
-        '--max-images', type=int, default=limit, help='taken at random'
-    )
-    parser.add_argument(
-        '--resize', type=int, default=256, help='shorter side, pixels'
-    )
-    parser.add_argument(
-        '--crop', type=int, default=224, help='central square of it, pixels'
-    )
-    parser.add_argument('--seed', type=int, default=0)
-    add_image_arguments(parser)
-    return parser
-
-
-def open_folder(args: argparse.Namespace) -> FolderImages:
-    """The folder of a command line; makes the one of the picture."""
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    return read_folder(
-        args.data,
-        # Turned, as they are drawn.
-        crop_pipeline(args.resize, args.crop, apply_orientation=True),
-        args.max_images,
-        not args.no_labels,
-        args.seed,
-    )

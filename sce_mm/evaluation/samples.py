@@ -1,4 +1,4 @@
-"""What evaluation takes from a data set: one view and one class each."""
+"""Samples of an evaluation: one view and one class of each readable image."""
 
 from collections.abc import Mapping, Sequence, Sized
 from typing import Any, cast
@@ -113,7 +113,7 @@ def collate(
             'end the pipeline with a resize and a centre crop to one size'
         )
     labels = [
-        UNREADABLE if x is None else label_of(x) if labelled else NO_LABEL
+        UNREADABLE if x is None else _label_of(x) if labelled else NO_LABEL
         for x in samples
     ]
     return torch.stack(images), torch.tensor(labels)
@@ -137,7 +137,7 @@ def _image_of(sample: Any) -> Tensor:
     return image
 
 
-def label_of(sample: Mapping[str, Any]) -> int:
+def _label_of(sample: Mapping[str, Any]) -> int:
     """Class of a packed sample, ``NO_LABEL`` if it has none.
 
     Raises:
@@ -152,15 +152,3 @@ def label_of(sample: Mapping[str, Any]) -> int:
             'one class per image'
         )
     return int(label)
-
-
-def check_labels(labels: Tensor, name: str) -> None:
-    """Raise ValueError unless all images of the named set have a class."""
-    missing = int((labels < 0).sum())
-    if missing:
-        raise ValueError(
-            f'{missing} of {len(labels)} images of the {name} have no '
-            "label: it must be a labelled data set (such as 'CustomDataset' "
-            'with one folder per class) whose pipeline ends with '
-            "dict(type='PackInputs')"
-        )

@@ -2,9 +2,7 @@
 
 import json
 import re
-import runpy
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from evaluation_toys import build_model, toy_config
+from evaluation_toys import (
+    build_model,
+    run_tool,
+    save_checkpoint,
+    toy_config,
+)
 from mmengine.config import Config
 from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmpretrain.registry import DATASETS
@@ -123,12 +126,10 @@ def test_folders_that_do_not_fit_are_named(folders, options, words):
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize('wrapped', [False, True])
-def test_labels_are_shared_within_wrappers(folders, wrapped):
+def test_labels_are_shared_within_wrappers(folders):
     train, test = map(config_of, folders)
-    if wrapped:
-        train = {'type': 'RepeatDataset', 'times': 2, 'dataset': train}
-        test = {'type': 'ConcatDataset', 'datasets': [test, test.copy()]}
+    train = {'type': 'RepeatDataset', 'times': 2, 'dataset': train}
+    test = {'type': 'ConcatDataset', 'datasets': [test, test.copy()]}
 
     share_labels(train, test)
 
@@ -144,19 +145,17 @@ def test_labels_are_shared_within_wrappers(folders, wrapped):
 
 
 @pytest.fixture
-def run(root: Path, tmp_path: Path, monkeypatch) -> Callable[..., dict]:
+def run(tmp_path: Path) -> Callable[..., dict]:
     """Call a tool with a checkpoint; gives the row of results."""
     toy_config().dump(tmp_path / 'toy.py')
-    state = build_model(8).state_dict()
-    torch.save({'state_dict': state}, tmp_path / 'last.pth')
+    save_checkpoint(tmp_path / 'last.pth')
 
     def call(tool: str, *words: object) -> dict:
         out = tmp_path / 'out.json'
-        arguments = [tool, tmp_path / 'toy.py', tmp_path / 'last.pth', *words]
-        arguments += ['--workers', 0, '--out', out]
-        monkeypatch.setattr(sys, 'argv', list(map(str, arguments)))
-        path = root / 'tools' / 'benchmarks' / f'{tool}.py'
-        runpy.run_path(str(path))['main']()
+        run_tool(
+            f'benchmarks/{tool}', tmp_path / 'toy.py', tmp_path / 'last.pth',
+            *words, '--workers', 0, '--out', out,
+        )  # fmt: skip
         (row,) = json.loads(out.read_text())
         return row
 
@@ -196,7 +195,6 @@ def test_linear_transfer_of_folders(folders, run):
     [
         (('--bank', 'test', '--query', 'train'), ('query', 'a', 'b, c')),
         (('--bank', 'train'), ('--query',)),
-        (('--query', 'test'), ('--bank',)),
         (('--bank', 'train', '--query', 'nowhere'), ('query', 'nowhere')),
         (('--bank', 'test/b', '--query', 'test'), ('no image in class',)),
     ],
@@ -242,7 +240,7 @@ def test_an_unreadable_image_is_none_in_every_wrapper(folders, test_mode):
         assert images.path(place).endswith('b/1.png')
 
 
-@pytest.mark.parametrize('broken', [[0], [0, 1, 2, 3], [2, 7], [1, 4, 5]])
+@pytest.mark.parametrize('broken', [[0, 1, 2, 3], [2, 7]])
 def test_features_are_those_of_the_images_that_can_be_read(folders, broken):
     dataset = DATASETS.build(config_of(folders[1]))
     model = build_model()

@@ -54,5 +54,5 @@ def test_mistakes_are_explained(monkeypatch):
     with pytest.raises(ValueError, match="tsne, umap, got 'pca'"):
         project(features, 'pca')
     monkeypatch.setitem(sys.modules, 'umap', None)
-    with pytest.raises(ImportError, match='pip install umap-learn, or take'):
+    with pytest.raises(ValueError, match='pip install umap-learn'):
         project(features, 'umap', nearby=2)
