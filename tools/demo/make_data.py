@@ -96,17 +96,8 @@ def write_scenes(folder: Path, name: str, scenes: list[Scene]) -> None:
             }
         )
         for thing in scene.things:
-            annotations.append(
-                {
-                    'id': len(annotations) + 1,
-                    'image_id': index,
-                    'category_id': thing.digit,
-                    'iscrowd': 0,
-                    'bbox': thing.box(),
-                    'area': int(thing.mask.sum()),
-                    'segmentation': thing.run_lengths(),
-                }
-            )
+            place = {'id': len(annotations) + 1, 'image_id': index}
+            annotations.append(place | thing.annotation())
     content = {
         'images': images,
         'annotations': annotations,

@@ -33,20 +33,18 @@ class Thing:
     digit: int
     mask: np.ndarray
 
-    def box(self) -> list[float]:
-        """Left, top, width, height."""
-        rows, columns = np.nonzero(self.mask)
-        left, top = int(columns.min()), int(rows.min())
-        width = int(columns.max()) - left + 1
-        height = int(rows.max()) - top + 1
-        return [left, top, width, height]
-
-    def run_lengths(self) -> dict:
-        """The mask as COCO encodes it."""
+    def annotation(self) -> dict:
+        """Class, mask, box and area as COCO has them."""
         encoded = coco_mask.encode(np.asfortranarray(self.mask, np.uint8))
         return {
-            'size': list(encoded['size']),
-            'counts': encoded['counts'].decode(),
+            'category_id': self.digit,
+            'iscrowd': 0,
+            'bbox': coco_mask.toBbox(encoded).tolist(),
+            'area': int(self.mask.sum()),
+            'segmentation': {
+                'size': list(encoded['size']),
+                'counts': encoded['counts'].decode(),
+            },
         }
 
 
