@@ -1,4 +1,4 @@
-"""Maps of features in the plane, by t-SNE or UMAP.
+"""Maps of features in the plane, by t-SNE.
 
 Distances are cosine distances, as in the loss and in the kNN evaluation. A
 map shows who is near whom; distances between far groups mean nothing.
@@ -20,54 +20,35 @@ from .sheets import centre_square
 
 Floats = NDArray[np.float64]
 
-METHODS = ('tsne', 'umap')
 # More names of classes than that are no help.
 LEGEND = 24
 
 
-def project(
-    features: Floats, method: str = 'tsne', nearby: float = 30, seed: int = 0
-) -> Floats:
-    """Points ``[N, 2]`` of features ``[N, D]``.
+def project(features: Floats, perplexity: float = 30, seed: int = 0) -> Floats:
+    """Points ``[N, 2]`` of features ``[N, D]`` by t-SNE.
 
     Args:
         features: Features of any norm.
-        method: One of ``METHODS``.
-        nearby: How many neighbours count: perplexity of t-SNE, number of
-            neighbours of UMAP.
+        perplexity: About how many neighbours count.
         seed: Seed of the start.
 
     Raises:
-        ValueError: Too few images for so many neighbours.
-        CheckpointError: The library is not there.
+        ValueError: There are too few images for so many neighbours.
+        CheckpointError: scikit-learn is not there.
     """
-    if method not in METHODS:
-        raise ValueError(
-            f'method must be one of {", ".join(METHODS)}, got {method!r}'
-        )
-    if not 1 < nearby < len(features):
+    if not 1 < perplexity < len(features):
         raise ValueError(
             f'the number of neighbours must be between 1 and the '
-            f'{len(features)} images, got {nearby:g}: take more images or '
-            'fewer neighbours'
+            f'{len(features)} images, got {perplexity:g}: take more images '
+            'or fewer neighbours'
         )
     norms = np.linalg.norm(features, axis=1, keepdims=True)
-    unit = features / np.maximum(norms, 1e-12)
-    mapper = _tsne(nearby, seed) if method == 'tsne' else _umap(nearby, seed)
-    return np.asarray(mapper.fit_transform(unit), dtype=np.float64)
-
-
-def _tsne(nearby: float, seed: int) -> Any:
     # On unit vectors Euclidean distances rank as cosine distances do.
-    manifold = imported('sklearn.manifold', 'scikit-learn')
-    return manifold.TSNE(perplexity=nearby, init='pca', random_state=seed)
-
-
-def _umap(nearby: float, seed: int) -> Any:
-    umap = imported('umap', 'umap-learn')
-    return umap.UMAP(
-        n_neighbors=round(nearby), metric='cosine', random_state=seed
+    unit = features / np.maximum(norms, 1e-12)
+    tsne = imported('sklearn.manifold', 'scikit-learn').TSNE(
+        perplexity=perplexity, init='pca', random_state=seed
     )
+    return np.asarray(tsne.fit_transform(unit), dtype=np.float64)
 
 
 def spread_out(points: Floats, gap: float) -> list[int]:

@@ -38,7 +38,7 @@ def evaluate(model: nn.Module) -> dict[str, Any]:
     return results
 
 
-def evaluate_svm(model: nn.Module) -> dict[str, tuple[float, ...]]:
+def evaluate_svm(model: nn.Module) -> dict[str, float]:
     """Full and low-shot mAP on 19 and 11 images, in batches of 4."""
     parts = []
     for size, offset in ((19, 0), (11, 500)):
@@ -48,8 +48,8 @@ def evaluate_svm(model: nn.Module) -> dict[str, tuple[float, ...]]:
         targets = torch.nn.functional.one_hot(labels).bool().numpy()
         parts.append(Split(features.astype('float64'), targets))
     return {
-        'full': full_svm(*parts).maps,
-        'low-shot': low_shot_svm(*parts, shots=2, runs=3).maps,
+        'full': full_svm(*parts),
+        'low-shot': low_shot_svm(*parts, shots=2, runs=3),
     }
 
 

@@ -38,7 +38,6 @@ def test_features_knn_and_svm_equal_those_of_one_process(tmp_path: Path):
     expected = evaluate(build_model())
     maps = evaluate_svm(build_model())
     torch.set_num_threads(threads)
-    assert len(maps['low-shot']) == 3
     for rank in range(WORLD_SIZE):
         got = torch.load(tmp_path / f'rank{rank}.pt', weights_only=True)
         for case in SIZES:

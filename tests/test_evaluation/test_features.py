@@ -20,11 +20,6 @@ from sce_mm.evaluation.features import (
     labelled_features,
     pool,
 )
-from sce_mm.evaluation.protocols.linear_probe import linear_probe
-from sce_mm.evaluation.protocols.linear_transfer import linear_transfer
-from sce_mm.evaluation.protocols.linear_transfer_data import Split
-from sce_mm.evaluation.protocols.linear_transfer_sets import TOP1
-from sce_mm.evaluation.protocols.voc_svm import full_svm
 from sce_mm.evaluation.samples import NO_LABEL, collate
 
 
@@ -228,31 +223,11 @@ class Screen(io.StringIO):
         return True
 
 
-def blobs() -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(40, 4, generator=generator), torch.arange(40) % 2
-
-
-def transfer_of_blobs() -> None:
-    part = Split(*(x.double().numpy() for x in blobs()))
-    linear_transfer(part, None, part, TOP1, [0.1, 1.0])
-
-
-def svm_of_blobs() -> None:
-    features, labels = blobs()
-    targets = torch.stack([labels == 0, labels == 1], dim=1)
-    part = Split(features.double().numpy(), targets.numpy())
-    full_svm(part, part)
-
-
 @pytest.mark.parametrize(
     'work',
     [
         lambda: extract_features(build_model(), loader()),
-        lambda: nearest(blobs()[0], blobs()[0], 3),
-        lambda: linear_probe(*blobs(), *blobs()),
-        transfer_of_blobs,
-        svm_of_blobs,
+        lambda: nearest(torch.eye(4), torch.eye(4), 3),
         lambda: find_copies([__file__], [__file__]),
     ],
 )

@@ -39,24 +39,14 @@ def parse_args() -> argparse.Namespace:
         default=[0.5],
         help='C of the classifiers; one row for each',
     )
-    parser.add_argument(
-        '--best-on-test',
-        action='store_true',
-        help='of several costs keep for each column the one with the best '
-        'mAP on the test set, as the released code does; the choice flatters '
-        'the result, and the row says so',
-    )
     return parse_networks(parser)
 
 
 def main() -> None:
     args = parse_args()
     sce_mm.register()
-    from mmengine.dist import is_main_process
-
     from sce_mm.cli.evaluation import networks, open_config, write_results
     from sce_mm.evaluation.protocols.voc_svm import (
-        best_on_test,
         svm_table,
         voc_images,
         voc_split,
@@ -70,13 +60,7 @@ def main() -> None:
             voc_split(model, each, args.batch_size, args.workers)
             for each in images
         ]
-        table, unconverged = svm_table(*splits, args.low_shot, args.costs)
-        if unconverged and is_main_process():
-            print(
-                f'up to {100 * unconverged:.0f} % of the classifiers of a '
-                'column stopped at the 2000 iterations of the protocol'
-            )
-        table = [best_on_test(table)] if args.best_on_test else table
+        table = svm_table(*splits, args.low_shot, args.costs)
         rows += [{'network': name, **row} for row in table]
     write_results(
         rows,

@@ -3,8 +3,8 @@
 python tools/demo/report.py work_dirs/demo
 """
 
-import argparse
 import json
+import sys
 from pathlib import Path
 
 import sections
@@ -16,11 +16,7 @@ from sce_mm.visualization import page
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument('out', type=Path)
-    out = parser.parse_args().out
+    out = Path(sys.argv[1])
     (out / 'report.html').write_text(report(out), encoding='utf-8')
 
 

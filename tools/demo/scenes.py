@@ -1,6 +1,6 @@
 """Scenes of several digits with a box and a mask each."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,8 +19,7 @@ CONTRAST = 0.6
 LARGEST_COVER = 0.3
 
 
-@dataclass(frozen=True)
-class Thing:
+class Thing(NamedTuple):
     """A digit in a scene.
 
     Attributes:
@@ -48,8 +47,7 @@ class Thing:
         }
 
 
-@dataclass(frozen=True)
-class Scene:
+class Scene(NamedTuple):
     """An image ``[SIDE, SIDE, 3]`` uint8 BGR and what is in it."""
 
     image: np.ndarray

@@ -27,12 +27,10 @@ from sce_mm.visualization.sheets import (
 )
 
 # One colour for each digit, BGR, told apart on photographs.
-COLOURS = [
-    cv2.cvtColor(np.uint8([[[18 * digit, 200, 255]]]), cv2.COLOR_HSV2BGR)[
-        0, 0
-    ].tolist()
-    for digit in range(10)
-]
+COLOURS = cv2.cvtColor(
+    np.uint8([[[18 * digit, 200, 255] for digit in range(10)]]),
+    cv2.COLOR_HSV2BGR,
+)[0].tolist()
 # Height of a word of the page on a scene, as a share of the scene's.
 TAG = 0.11
 # Enlargement of a scene.
@@ -55,24 +53,18 @@ python tools/compare.py work_dirs/compare --images path/to/images \\
 
 def what_was_done(out: Path, cfg: Config) -> list[str]:
     """Data and trainings in one paragraph."""
-    data = out / 'data'
-    count = len(list((data / 'unlabelled').iterdir()))
-    scenes = {
-        name: len(
-            json.loads((data / 'scenes' / f'{name}.json').read_text())[
-                'images'
-            ]
-        )
-        for name in ('train', 'val')
-    }
+    tiles, train, val = (
+        len(list((out / 'data' / folder).iterdir()))
+        for folder in ('unlabelled', 'scenes/train', 'scenes/val')
+    )
     return [
         page.heading('What was done'),
         page.paragraph(
             f'SCE pretrained a narrow ResNet-18 for {cfg.train_cfg.max_epochs}'
-            f' epochs on {count} unlabelled tiles, each a real handwritten '
+            f' epochs on {tiles} unlabelled tiles, each a real handwritten '
             'digit on a piece of a photograph. Its backbone then went into '
-            f'Mask R-CNN, trained on {scenes["train"]} labelled scenes and '
-            f'measured on {scenes["val"]} others. No digit of the validation '
+            f'Mask R-CNN, trained on {train} labelled scenes and '
+            f'measured on {val} others. No digit of the validation '
             'scenes or of the kNN queries, and none of the photographs behind '
             'them, was seen in any training.'
         ),

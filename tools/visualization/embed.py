@@ -1,4 +1,4 @@
-"""Map of the features of a folder of images, by t-SNE or UMAP.
+"""Map of the features of a folder of images, by t-SNE.
 
 python tools/visualization/embed.py CONFIG CHECKPOINT --random-init \
     --data path/to/images --out map.png
@@ -19,12 +19,11 @@ from sce_mm.cli.exit import run_command
 
 def parse_args() -> argparse.Namespace:
     parser = image_folder_parser(__doc__, 'map.png', limit=2000)
-    parser.add_argument('--method', choices=['tsne', 'umap'], default='tsne')
     parser.add_argument(
         '--nearby',
         type=float,
         default=30,
-        help='perplexity of t-SNE, or number of neighbours of UMAP',
+        help='perplexity of t-SNE: about how many neighbours count',
     )
     parser.add_argument(
         '--thumbnails',
@@ -45,7 +44,7 @@ def main() -> None:
     cfg = open_config(args)
     images = open_folder(args)
     maps = {
-        name: project(features.numpy(), args.method, args.nearby, args.seed)
+        name: project(features.numpy(), args.nearby, args.seed)
         for name, features in folder_networks(cfg, args, images)
         if is_main_process()
     }

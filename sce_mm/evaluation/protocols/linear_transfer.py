@@ -82,23 +82,24 @@ def linear_transfer(
     whole = train if validation is None else joined(train, validation)
     if validation is None:
         train, validation = held_out_split(train)
-    score = _mean_average_precision if metric == MAP else _accuracy
-    classifiers = [
-        LogisticRegression(solver='lbfgs', max_iter=MAX_ITER, warm_start=True)
-        for _ in range(train.labels.shape[1] if train.labels.ndim > 1 else 1)
-    ]
+    # For the mAP a classifier for each class.
+    count = train.labels.shape[1] if metric == MAP else 1
+    classifiers, fresh = (
+        [
+            LogisticRegression(max_iter=MAX_ITER, warm_start=warm)
+            for _ in range(count)
+        ]
+        for warm in (True, False)
+    )
     scores = {
-        penalty: score(classifiers, train, validation, penalty, metric)
+        penalty: _fit_and_score(
+            classifiers, train, validation, penalty, metric
+        )
         for penalty in track(penalties, 'Penalties')
     }
     best = max(penalties, key=lambda penalty: scores[penalty])
-    fresh = [
-        LogisticRegression(solver='lbfgs', max_iter=MAX_ITER)
-        for _ in classifiers
-    ]
-    return TransferResult(
-        score(fresh, whole, test, best, metric), best, scores
-    )
+    score = _fit_and_score(fresh, whole, test, best, metric)
+    return TransferResult(score, best, scores)
 
 
 def evaluate_transfer(
@@ -161,45 +162,38 @@ def held_out_split(split: Split) -> tuple[Split, Split]:
     )
 
 
-def _accuracy(
+def _fit_and_score(
     classifiers: Sequence[LogisticRegression],
     train: Split,
     test: Split,
     penalty: float,
     metric: str,
 ) -> float:
+    """Score in percent of one classifier, or of one for each class."""
+    if metric == MAP:
+        precisions = []
+        for label, classifier in enumerate(classifiers):
+            # The released code forces two columns of weights onto two classes
+            # and penalises both. Its optimum is that of one column with half
+            # the penalty.
+            targets = train.labels[:, label]
+            _fit(classifier, train.features, targets, 2 / penalty)
+            scores = classifier.decision_function(test.features)
+            precisions.append(
+                eleven_point_average_precision(
+                    test.labels[:, label] > 0, scores
+                )
+            )
+        return 100 * float(np.mean(precisions))
     (classifier,) = classifiers
     _fit(classifier, train.features, train.labels, 1 / penalty)
     right = classifier.predict(test.features) == test.labels
     if metric == TOP1:
         return 100 * float(right.mean())
-    classes = np.unique(test.labels)
-    per_class = [right[test.labels == c].mean() for c in classes]
+    per_class = [
+        right[test.labels == c].mean() for c in np.unique(test.labels)
+    ]
     return 100 * float(np.mean(per_class))
-
-
-def _mean_average_precision(
-    classifiers: Sequence[LogisticRegression],
-    train: Split,
-    test: Split,
-    penalty: float,
-    metric: str,
-) -> float:
-    """One classifier for each class, one penalty for all.
-
-    The released code forces two columns of weights onto two classes and
-    penalises both. Its optimum is that of one column with half the penalty.
-    """
-    precisions = []
-    for label, classifier in enumerate(classifiers):
-        _fit(classifier, train.features, train.labels[:, label], 2 / penalty)
-        precisions.append(
-            eleven_point_average_precision(
-                test.labels[:, label] > 0,
-                classifier.decision_function(test.features),
-            )
-        )
-    return 100 * float(np.mean(precisions))
 
 
 def _fit(
