@@ -36,21 +36,13 @@ def crop_pipeline(
             f'the crop must be positive and at most the resized side, got '
             f'{crop} from {resize}'
         )
+    load = dict(apply_orientation=apply_orientation, stretch=stretch)
+    edge = dict(edge='short', backend='pillow', interpolation=interpolation)
     return [
-        {
-            'type': 'LoadImage',
-            'apply_orientation': apply_orientation,
-            'stretch': stretch,
-        },
-        {
-            'type': 'ResizeEdge',
-            'scale': resize,
-            'edge': 'short',
-            'backend': 'pillow',
-            'interpolation': interpolation,
-        },
-        {'type': 'CenterCrop', 'crop_size': crop},
-        {'type': 'PackInputs'},
+        dict(type='LoadImage', **load),
+        dict(type='ResizeEdge', scale=resize, **edge),
+        dict(type='CenterCrop', crop_size=crop),
+        dict(type='PackInputs'),
     ]
 
 
@@ -94,15 +86,9 @@ def read_folder(
     """
     if limit is not None and limit < 1:
         raise ValueError(f'at least one image is needed, got {limit}')
-    dataset = DATASETS.build(
-        {
-            'type': 'UnlabelledImages',
-            'data_root': root,
-            'pipeline': pipeline,
-            # An unreadable image raises instead of being replaced.
-            'test_mode': True,
-        }
-    )
+    config = dict(type='UnlabelledImages', data_root=root, pipeline=pipeline)
+    # In test mode an unreadable image raises instead of being replaced.
+    dataset = DATASETS.build(config | dict(test_mode=True))
     if limit is not None and limit < len(dataset):
         chosen = np.random.default_rng(seed).permutation(len(dataset))[:limit]
         dataset = dataset.get_subset(sorted(chosen.tolist()))

@@ -113,17 +113,13 @@ def knn_settings(cfg: Config) -> dict[str, Any]:
             'query=dict(...)))'
         )
     query = cfg.val_dataloader
-    return {
-        'bank': {
-            'batch_size': query.batch_size,
-            'num_workers': query.num_workers,
-            'dataset': {
-                **cfg.train_dataloader.dataset,
-                'pipeline': query.dataset.pipeline,
-            },
-        },
-        'query': query,
+    unaugmented = {'pipeline': query.dataset.pipeline}
+    bank = {
+        'batch_size': query.batch_size,
+        'num_workers': query.num_workers,
+        'dataset': {**cfg.train_dataloader.dataset, **unaugmented},
     }
+    return {'bank': bank, 'query': query}
 
 
 def labelled_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:

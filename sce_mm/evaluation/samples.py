@@ -31,7 +31,7 @@ class NoReplacement(Dataset):
     which no evaluation may count.
 
     Args:
-        dataset: Of any kind, perhaps in wrappers.
+        dataset: Data set of any kind, perhaps in wrappers.
     """
 
     def __init__(self, dataset: Any) -> None:
@@ -51,7 +51,7 @@ class NoReplacement(Dataset):
         """The first image that can be read.
 
         Args:
-            name: Of the data set, for the message.
+            name: What the message calls the data set.
 
         Raises:
             NoImageError: There is none.
@@ -70,12 +70,10 @@ class NoReplacement(Dataset):
     def path(self, index: int) -> str:
         """Where the image lies, if that is known, else its number."""
         dataset, index = _unwrapped(self.dataset, index)
-        info = (
-            dataset.get_data_info(index)
-            if isinstance(dataset, BaseDataset)
-            else {}
-        )
-        return printable(info.get('img_path') or f'image {index}')
+        path = None
+        if isinstance(dataset, BaseDataset):
+            path = dataset.get_data_info(index).get('img_path')
+        return printable(path or f'image {index}')
 
 
 def _unwrapped(dataset: Any, index: int) -> tuple[Any, int]:
@@ -138,11 +136,6 @@ def _image_of(sample: Any) -> Tensor:
 
 
 def _label_of(sample: Mapping[str, Any]) -> int:
-    """Class of a packed sample, ``NO_LABEL`` if it has none.
-
-    Raises:
-        ValueError: It has several.
-    """
     label = getattr(sample.get('data_samples'), 'gt_label', None)
     if label is None:
         return NO_LABEL

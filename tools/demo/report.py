@@ -57,7 +57,7 @@ def report(out: Path) -> str:
         *sections.alike(out, cfg),
         *sections.detections(out, detection),
         *sections.next_steps(),
-        *sections.how_it_was_run(out, cfg, facts),
+        *sections.how_it_was_run(cfg, facts),
     ]
     return page.page('sce_mm: report of the demo', body)
 

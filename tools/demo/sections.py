@@ -187,16 +187,22 @@ def detections(out: Path, detection: dict) -> list[str]:
         [labels[name], *(f'{value:.1f}' for value in values.values())]
         for name, values in detection.items()
     ]
-    titles = {
-        'truth': 'Labels',
-        'sce': 'Found with the backbone from SCE',
-        'scratch': 'Found with the backbone from random numbers',
+    folder = out / 'data' / 'scenes'
+    truth = json.loads((folder / 'val.json').read_text())
+    objects = {'Labels': truth['annotations']} | {
+        f'Found with the backbone from {label}': found_objects(out, name)
+        for name, label in labels.items()
     }
-    scenes = read_scenes(out / 'data' / 'scenes', out, 6)
     parts = []
-    for key, title in titles.items():
-        found = [scene_tile(image, found[key]) for image, found in scenes]
-        parts += [page.subheading(title), page.tiles(found, 148)]
+    for title, things in objects.items():
+        scenes = [
+            scene_tile(
+                cv2.imread(str(folder / 'val' / entry['file_name'])),
+                [x for x in things if x['image_id'] == entry['id']],
+            )
+            for entry in truth['images'][:6]
+        ]
+        parts += [page.subheading(title), page.tiles(scenes, 148)]
     return [
         page.heading(
             'Mask R-CNN',
@@ -214,30 +220,15 @@ def detections(out: Path, detection: dict) -> list[str]:
     ]
 
 
-def read_scenes(
-    folder: Path, out: Path, count: int
-) -> list[tuple[np.ndarray, dict[str, list[dict]]]]:
-    """Validation scenes: image, and objects as labelled and as found."""
-    labels = json.loads((folder / 'val.json').read_text())
-    objects = {'truth': labels['annotations']}
-    for name in ('sce', 'scratch'):
-        # Nothing is written either if nothing was found.
-        path = out / f'{name}.segm.json'
-        results = json.loads(path.read_text()) if path.exists() else []
-        objects[name] = [
-            {**x, 'bbox': coco_mask.toBbox(x['segmentation']).tolist()}
-            for x in results
-            if x['score'] > 0.5
-        ]
+def found_objects(out: Path, name: str) -> list[dict]:
+    """What a detector found in the validation scenes, each with its box."""
+    # Nothing is written either if nothing was found.
+    path = out / f'{name}.segm.json'
+    results = json.loads(path.read_text()) if path.exists() else []
     return [
-        (
-            cv2.imread(str(folder / 'val' / entry['file_name'])),
-            {
-                name: [x for x in each if x['image_id'] == entry['id']]
-                for name, each in objects.items()
-            },
-        )
-        for entry in labels['images'][:count]
+        {**x, 'bbox': coco_mask.toBbox(x['segmentation']).tolist()}
+        for x in results
+        if x['score'] > 0.5
     ]
 
 
@@ -289,7 +280,7 @@ def next_steps() -> list[str]:
     ]
 
 
-def how_it_was_run(out: Path, cfg: Config, facts: dict) -> list[str]:
+def how_it_was_run(cfg: Config, facts: dict) -> list[str]:
     """Times, machine and commands."""
     rows = [
         [stage['name'], f'{stage["seconds"]:.0f} s']
@@ -298,7 +289,7 @@ def how_it_was_run(out: Path, cfg: Config, facts: dict) -> list[str]:
     total = sum(stage['seconds'] for stage in facts['stages'])
     rows.append(['in all, before this page', f'{total / 60:.1f} min'])
     machine = (
-        f'{processor()}, {os.cpu_count()} cores, Python '
+        f'{platform.machine()}, {os.cpu_count()} cores, Python '
         f'{platform.python_version()}, torch {torch.__version__}, '
         f'seed {facts["seed"]}. '
         + expectation(cfg.optim_wrapper.type == 'BF16OptimWrapper')
@@ -308,19 +299,4 @@ def how_it_was_run(out: Path, cfg: Config, facts: dict) -> list[str]:
         page.heading('How it was run', machine),
         page.table(['stage', 'time'], rows),
         page.listing(commands),
-        *(
-            page.folded(f'config of {folder}', path.read_text())
-            for folder in ('sce', 'detector_sce', 'detector_scratch')
-            for path in sorted((out / folder).glob('*.py'))
-        ),
     ]
-
-
-def processor() -> str:
-    """Name of this machine's processor."""
-    try:
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [x.split(':')[1].strip() for x in lines if 'model name' in x]
-    return names[0] if names else platform.machine()
