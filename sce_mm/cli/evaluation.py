@@ -1,119 +1,96 @@
-"""From the command line of an offline evaluation to networks and a table.
-
-Nothing is imported at the top that takes seconds: see
-:mod:`sce_mm.cli.arguments`.
-"""
+"""Networks and images of an evaluation, from a parsed command line."""
 
 import argparse
 import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .arguments import ArgumentParser, add_shared_arguments
+import torch
+from mmengine.config import Config
+from mmengine.dist import init_dist, is_main_process
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmengine.runner import set_random_seed
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from mmengine.config import Config
-    from torch import nn
-
-    from ..evaluation.images import FolderImages
+from ..config.reading import override, read_config
+from ..evaluation.features import Labelled, image_features, labelled_features
+from ..evaluation.images import FolderImages, crop_pipeline, read_folder
+from ..evaluation.loaders import labelled_loaders, seed_of
+from ..transfer import (
+    check_pixels,
+    extract_backbone,
+    load_backbone,
+    read_checkpoint,
+)
+from ..transfer.initial_weights import find_sources
+from ..utils.random_state import preserve_rng
+from .config_edits import set_knn
 
 INITIAL = 'random initialisation'
 # Processes wait for each other while one fits a classifier.
-_PATIENCE = timedelta(days=2)
+PATIENCE = timedelta(days=2)
 
 
-def evaluation_parser(
-    description: str | None, out: str = 'write the results to this json file'
-) -> argparse.ArgumentParser:
-    """Parser with the arguments that the offline evaluations share.
+def open_config(args: argparse.Namespace) -> Config:
+    """Config of a parsed command line; connects the processes.
 
-    Args:
-        description: Docstring of the command.
-        out: Help of ``--out``.
+    Raises:
+        FileNotFoundError: There is no such config or checkpoint.
+        ConfigError: The config cannot be read.
     """
-    parser = ArgumentParser(description)
-    parser.add_argument(
-        'config',
-        help='config of the network; for kNN and the linear probe it can '
-        'name the labelled images too, in an OnlineKNNHook or as the training '
-        'and validation data of a classifier',
+    for path in args.checkpoint:
+        if not Path(path).is_file():
+            raise FileNotFoundError(f'there is no file {path}')
+    # Otherwise each initialised parameter is a line on the screen.
+    MMLogger.get_instance('evaluation').setLevel('WARNING')
+    cfg = read_config(args.config)
+    override(cfg, args.cfg_options)
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    args.device = args.device or (
+        'cuda' if torch.cuda.is_available() else 'cpu'
     )
-    parser.add_argument(
-        'checkpoint',
-        nargs='*',
-        help='checkpoint(s) of SCE, of other code that the transfer reader '
-        'knows, or backbones exported from them',
-    )
-    parser.add_argument(
-        '--random-init',
-        action='store_true',
-        help='also evaluate the network before any training',
-    )
-    parser.add_argument(
-        '--branch',
-        choices=['online', 'momentum'],
-        default='online',
-        help='branch of a checkpoint whose backbone is evaluated',
-    )
-    parser.add_argument('--out', help=out)
-    parser.add_argument(
-        '--device',
-        help='device of the network, cuda or cpu; by default the GPU if there '
-        'is one',
-    )
-    add_shared_arguments(parser)
-    return parser
+    if args.launcher != 'none':
+        backend = 'nccl' if args.device.startswith('cuda') else 'gloo'
+        if args.launcher == 'pytorch' and backend == 'gloo':
+            # mmengine would select a GPU first.
+            torch.distributed.init_process_group(backend, timeout=PATIENCE)
+        else:
+            seconds = int(PATIENCE.total_seconds())
+            init_dist(args.launcher, backend, timeout=seconds)
+    return cfg
 
 
-def add_image_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of evaluations on folders of images."""
-    parser.add_argument(
-        '--batch-size',
-        type=int,
-        default=64,
-        help='number of images that the network takes at a time',
-    )
-    parser.add_argument(
-        '--workers',
-        type=int,
-        default=2,
-        help='number of processes that load images',
-    )
+def networks(
+    cfg: Config, args: argparse.Namespace
+) -> Iterator[tuple[str, nn.Module]]:
+    """Models to be evaluated on their online branch, by name."""
+    if args.random_init:
+        yield INITIAL, initial_model(cfg).to(args.device)
+    for path in args.checkpoint:
+        model = initial_model(cfg)
+        checkpoint = read_checkpoint(path, args.trust)
+        backbone = extract_backbone(checkpoint, args.branch)
+        check_pixels(backbone.meta, model.data_preprocessor, path)
+        load_backbone(model.backbone, backbone)
+        yield path, model.to(args.device)
 
 
-def add_class_folder_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of evaluations on two folders of class folders."""
-    for name, what in (
-        ('bank', 'labelled images to compare with or to train on'),
-        (
-            'query',
-            'labelled images to classify; classes are those of the bank'
-            ' by the names of their folders',
-        ),
-    ):
-        parser.add_argument(
-            f'--{name}',
-            metavar='DIR',
-            help=f"{what}, one folder for each class, instead of the config's",
-        )
-    parser.add_argument(
-        '--crop',
-        type=int,
-        help='side in pixels of the central square that is cut from these '
-        'images; by default the size of the images that the config trains on',
-    )
-    parser.add_argument(
-        '--resize',
-        type=int,
-        help='shorter side in pixels to which images are scaled before that; '
-        'by default 8/7 of the crop, or the same up to 96 pixels',
-    )
-    add_image_arguments(parser)
+def initial_model(cfg: Config) -> Any:
+    """Model of the config as its seed initialises it, without any file."""
+    with preserve_rng():
+        set_random_seed(seed_of(cfg))
+        model = MODELS.build(cfg.model)
+        # Takes files of weights out: what is called random is random.
+        find_sources(model, None, None)
+        model.init_weights()
+    return model
 
 
-def set_class_folders(cfg: 'Config', args: argparse.Namespace) -> None:
+def set_class_folders(cfg: Config, args: argparse.Namespace) -> None:
     """Write the folders of a parsed command line into the config, if any.
 
     Raises:
@@ -126,8 +103,6 @@ def set_class_folders(cfg: 'Config', args: argparse.Namespace) -> None:
             'as --bank data/mine/train --query data/mine/test'
         )
     if args.bank:
-        from .config_edits import set_knn
-
         set_knn(
             cfg,
             args.bank,
@@ -139,91 +114,43 @@ def set_class_folders(cfg: 'Config', args: argparse.Namespace) -> None:
         )
 
 
-def open_config(args: argparse.Namespace) -> 'Config':
-    """Read the config of a parsed command line and connect the processes.
-
-    Raises:
-        FileNotFoundError: There is no such config or checkpoint.
-        ConfigError: The config cannot be read.
-        ValueError: Nothing to evaluate was named.
-    """
-    for path in args.checkpoint:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'there is no file {path}')
-    if not args.checkpoint and not args.random_init:
-        raise ValueError(
-            'nothing to evaluate: name a checkpoint, or --random-init for '
-            'the network before training'
+def labelled_networks(
+    cfg: Config, args: argparse.Namespace
+) -> Iterator[tuple[str, Labelled, Labelled]]:
+    """Each network's name, and its features of the bank and the query set."""
+    bank, query = labelled_loaders(cfg)
+    for name, model in networks(cfg, args):
+        yield (
+            name,
+            labelled_features(model, bank, 'bank'),
+            labelled_features(model, query, 'query set'),
         )
-    import torch
-    from mmengine.dist import init_dist
-    from mmengine.logging import MMLogger
-    from mmengine.registry import init_default_scope
-
-    import sce_mm
-
-    from ..config import override, read_config
-
-    sce_mm.register()
-    if args.device is None:
-        args.device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    # Otherwise each initialised parameter is a line on the screen.
-    MMLogger.get_instance('evaluation').setLevel('WARNING')
-    cfg = read_config(args.config)
-    override(cfg, args.cfg_options)
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    if args.launcher != 'none':
-        backend = 'nccl' if args.device.startswith('cuda') else 'gloo'
-        if args.launcher == 'pytorch' and backend == 'gloo':
-            # mmengine would select a GPU first.
-            torch.distributed.init_process_group(backend, timeout=_PATIENCE)
-        else:
-            seconds = int(_PATIENCE.total_seconds())
-            init_dist(args.launcher, backend, timeout=seconds)
-    return cfg
 
 
-def networks(
-    cfg: 'Config', args: argparse.Namespace
-) -> Iterator[tuple[str, 'nn.Module']]:
-    """Yield the networks to evaluate, each with its name."""
-    from ..transfer import (
-        check_pixels,
-        extract_backbone,
-        load_backbone,
-        read_checkpoint,
+def open_folder(args: argparse.Namespace) -> FolderImages:
+    """The images of ``--data``; makes the folder of the picture."""
+    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    # Turned by their EXIF tags, as they are drawn.
+    pipeline = crop_pipeline(args.resize, args.crop, apply_orientation=True)
+    return read_folder(
+        args.data, pipeline, args.max_images, not args.no_labels, args.seed
     )
 
-    if args.random_init:
-        yield INITIAL, initial_model(cfg).to(args.device)
-    for path in args.checkpoint:
-        model = initial_model(cfg)
-        checkpoint = read_checkpoint(path, args.trust)
-        backbone = extract_backbone(checkpoint, args.branch)
-        check_pixels(backbone.meta, model.data_preprocessor, path)
-        load_backbone(model.backbone, backbone)
-        yield path, model.to(args.device)
+
+def folder_networks(
+    cfg: Config, args: argparse.Namespace, images: FolderImages
+) -> Iterator[tuple[str, Tensor]]:
+    """Each network's short name, and its features of a folder's images."""
+    for name, model in networks(cfg, args):
+        yield (
+            '/'.join(Path(name).parts[-2:]),
+            image_features(
+                model, images.dataset, args.batch_size, args.workers
+            ),
+        )
 
 
-def initial_model(cfg: 'Config') -> Any:
-    """Model of the config as its seed initialises it, without any file."""
-    from mmengine.runner import set_random_seed
-    from mmpretrain.registry import MODELS
-
-    from ..evaluation.loaders import seed_of
-    from ..transfer.initial_weights import find_sources
-    from ..utils.random_state import preserve_rng
-
-    with preserve_rng():
-        set_random_seed(seed_of(cfg))
-        model = MODELS.build(cfg.model)
-        # Takes files of weights out: what is called random is random.
-        find_sources(model, None, None)
-        model.init_weights()
-    return model
-
-
-def write_table(
+def write_results(
     rows: list[dict[str, Any]], heading: str, out: str | None
 ) -> None:
     """Print a table and write the json file, on the main process.
@@ -233,8 +160,6 @@ def write_table(
         heading: What was measured, on what.
         out: Path of the json file.
     """
-    from mmengine.dist import is_main_process
-
     if not is_main_process():
         return
     table = [list(rows[0])]
@@ -253,53 +178,3 @@ def write_table(
     if out is not None:
         Path(out).parent.mkdir(parents=True, exist_ok=True)
         Path(out).write_text(json.dumps(rows, indent=2) + '\n')
-
-
-def folder_parser(
-    description: str | None, picture: str, limit: int | None
-) -> argparse.ArgumentParser:
-    """Parser of commands that draw a folder of images.
-
-    Args:
-        description: Docstring of the command.
-        picture: Default file of the picture.
-        limit: Default number of images.
-    """
-    parser = evaluation_parser(description, out='file of the picture')
-    parser.set_defaults(out=picture)
-    parser.add_argument('--data', required=True, help='folder of images')
-    parser.add_argument(
-        '--no-labels',
-        action='store_true',
-        help='do not take the sub-folders of --data for classes',
-    )
-    parser.add_argument(
-        '--max-images',
-        type=int,
-        default=limit,
-        help='largest number of images; they are chosen at random',
-    )
-    parser.add_argument(
-        '--resize', type=int, default=256, help='shorter side, pixels'
-    )
-    parser.add_argument(
-        '--crop', type=int, default=224, help='central square of it, pixels'
-    )
-    parser.add_argument('--seed', type=int, default=0)
-    add_image_arguments(parser)
-    return parser
-
-
-def open_folder(args: argparse.Namespace) -> 'FolderImages':
-    """Read the images of a command line; makes the picture's folder."""
-    from ..evaluation.images import crop_pipeline, read_folder
-
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    return read_folder(
-        args.data,
-        # Turned, as they are drawn.
-        crop_pipeline(args.resize, args.crop, apply_orientation=True),
-        args.max_images,
-        not args.no_labels,
-        args.seed,
-    )

@@ -1,23 +1,21 @@
-"""Evaluation of representations: features, kNN, linear probe."""
+"""Are the features any good? Frozen features, kNN and published protocols.
 
-from ..utils.random_state import preserve_rng
-from .features import extract_features, select_backbone
-from .knn import knn_accuracy, knn_predict
-from .knn_evaluation import evaluate_knn
+The protocols that fit classifiers are in :mod:`sce_mm.evaluation.protocols`;
+they need scikit-learn.
+"""
+
+from .features import extract_features, image_features, select_backbone
+from .images import crop_pipeline
+from .knn import evaluate_knn, knn_accuracy, knn_predict
 from .neighbours import nearest
-from .protocols.linear_probe import LinearProbe, linear_probe
-from .samples import NO_LABEL, check_labels
 
 __all__ = [
-    'NO_LABEL',
-    'LinearProbe',
-    'check_labels',
+    'crop_pipeline',
     'evaluate_knn',
     'extract_features',
+    'image_features',
     'knn_accuracy',
     'knn_predict',
-    'linear_probe',
     'nearest',
-    'preserve_rng',
     'select_backbone',
 ]

@@ -1,9 +1,10 @@
-"""Features of a labelled data set, as every evaluation here uses them."""
+"""Extraction of frozen features: one row for each image of a data set."""
 
 import logging
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from mmengine.dist import all_gather, get_dist_info
@@ -18,7 +19,10 @@ from ..utils.progress import track
 from ..utils.random_state import preserve_rng
 from ..utils.text import listed
 from ..utils.workers import OneThread
-from .samples import UNREADABLE, NoReplacement, collate, num_images
+from .samples import UNREADABLE, NoReplacement, collate
+
+# Features [M, D] and classes [M].
+Labelled = tuple[Tensor, Tensor]
 
 
 def extract_features(
@@ -26,7 +30,8 @@ def extract_features(
     dataloader: DataLoader,
     branch: str = 'online',
     labelled: bool = True,
-) -> tuple[Tensor, Tensor]:
+    complete: bool = False,
+) -> Labelled:
     """Globally average-pooled last feature map of every image.
 
     Of the loader only the data set, the batch size and the workers count:
@@ -34,9 +39,6 @@ def extract_features(
     order of the data set. On several processes the batches are dealt out in
     turn, so that each batch, and with it each feature, is the one that a
     single process computes; all processes get all rows.
-
-    An image that cannot be read is left out: it has no row, and a warning
-    says how many there are and which.
 
     Nothing of the model changes: the backbone runs in evaluation mode, which
     leaves batch norm statistics alone, and every module gets back the mode
@@ -49,6 +51,8 @@ def extract_features(
         dataloader: One view per image, packed by ``PackInputs``.
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder.
         labelled: Whether to read classes. Without, an image may have several.
+        complete: Whether every image is needed. Otherwise an image that
+            cannot be read has no row, and a warning names it.
 
     Returns:
         Features ``[M, D]``, float32, and labels ``[M]``, int64, -1 where
@@ -56,29 +60,18 @@ def extract_features(
 
     Raises:
         ValueError: The data set is empty, no image of it can be read, the
-            loader has no batch size, or see
+            loader has no batch size, or the samples do not fit, see
             :func:`~sce_mm.evaluation.samples.collate`.
+        RuntimeError: ``complete``, and an image cannot be read.
     """
-    features, labels, unreadable = features_of_all(
-        model, dataloader, branch, labelled
-    )
-    if unreadable:
-        print_log(
-            f'{len(unreadable)} of {num_images(dataloader)} images cannot be '
-            f'read and are left out: {listed(unreadable)}',
-            logger='current',
-            level=logging.WARNING,
+    if dataloader.batch_size is None:
+        raise ValueError(
+            'evaluation makes its own batches: give the dataloader a '
+            'batch_size and no batch_sampler'
         )
-    return features, labels
-
-
-def features_of_all(
-    model: nn.Module, dataloader: DataLoader, branch: str, labelled: bool
-) -> tuple[Tensor, Tensor, list[str]]:
-    """Like :func:`extract_features`, with the paths of what has no row."""
     backbone = select_backbone(model, branch)
     preprocess = unwrapped(model).data_preprocessor
-    batch_size = _batch_size(dataloader)
+    batch_size = dataloader.batch_size
     images = NoReplacement(dataloader.dataset)
     features, labels = [], []
     with (
@@ -97,9 +90,63 @@ def features_of_all(
     # What the last round was filled up with comes after the last image.
     all_labels = torch.cat(labels)[: len(images)]
     read = all_labels != UNREADABLE
-    unreadable = [images.path(i) for i in (~read).nonzero().flatten().tolist()]
-    rows = torch.cat(features)[: len(images)]
-    return rows[read], all_labels[read], unreadable
+    if not read.all():
+        paths = [images.path(i) for i in (~read).nonzero().flatten().tolist()]
+        found = f'{len(paths)} of {len(images)} images cannot be read'
+        if complete:
+            raise RuntimeError(f'{found}; fix or remove them: {listed(paths)}')
+        print_log(
+            f'{found} and are left out: {listed(paths)}',
+            logger='current',
+            level=logging.WARNING,
+        )
+    return torch.cat(features)[: len(images)][read], all_labels[read]
+
+
+def labelled_features(
+    model: nn.Module, loader: DataLoader, name: str, branch: str = 'online'
+) -> Labelled:
+    """Features and classes of the images that can be read.
+
+    Args:
+        model: As in :func:`extract_features`.
+        loader: Labelled images.
+        name: What the message calls them.
+        branch: ``'online'`` or ``'momentum'``.
+
+    Raises:
+        ValueError: An image has no label.
+    """
+    features, labels = extract_features(model, loader, branch)
+    if missing := int((labels < 0).sum()):
+        raise ValueError(
+            f'{missing} of {len(labels)} images of the {name} have no '
+            "label: it must be a labelled data set (such as 'CustomDataset' "
+            'with one folder per class) whose pipeline ends with '
+            "dict(type='PackInputs')"
+        )
+    return features, labels
+
+
+def image_features(
+    model: nn.Module, dataset: Any, batch_size: int = 64, workers: int = 2
+) -> Tensor:
+    """Features ``[N, D]`` of all images, in order, on all processes.
+
+    Args:
+        model: As in :func:`extract_features`.
+        dataset: One view of each image; labels do not count.
+        batch_size: Images at a time.
+        workers: Processes that load them.
+
+    Raises:
+        RuntimeError: An image cannot be read: figures of the protocols are of
+            all images.
+    """
+    loader = DataLoader(
+        dataset, batch_size, num_workers=workers, collate_fn=collate
+    )
+    return extract_features(model, loader, labelled=False, complete=True)[0]
 
 
 def select_backbone(model: nn.Module, branch: str = 'online') -> nn.Module:
@@ -133,9 +180,9 @@ def pool(feature_maps: Tensor | Sequence[Tensor]) -> Tensor:
     Raises:
         ValueError: The last output has another shape.
     """
-    last = feature_maps
-    if not isinstance(last, Tensor):
-        last = last[-1]
+    last = (
+        feature_maps if isinstance(feature_maps, Tensor) else feature_maps[-1]
+    )
     if last.ndim == 4:
         return last.mean(dim=(2, 3))
     if last.ndim == 2:
@@ -154,6 +201,11 @@ def batches_of_rank(
 
     Each process gets equally many. The last round is filled up with the
     first batches: they come after the last image and can be cut off.
+
+    >>> batches_of_rank(5, 2, rank=0, world_size=2)
+    [[0, 1], [4]]
+    >>> batches_of_rank(5, 2, rank=1, world_size=2)
+    [[2, 3], [0, 1]]
     """
     batches = [
         list(range(start, min(start + batch_size, num_samples)))
@@ -164,15 +216,6 @@ def batches_of_rank(
         batches[i % len(batches)]
         for i in range(rank, rounds * world_size, world_size)
     ]
-
-
-def _batch_size(loader: DataLoader) -> int:
-    if loader.batch_size is None:
-        raise ValueError(
-            'evaluation makes its own batches: give the dataloader a '
-            'batch_size and no batch_sampler'
-        )
-    return loader.batch_size
 
 
 def _loader_of_rank(

@@ -1,4 +1,4 @@
-"""Images as the published protocols show them to a frozen network."""
+"""Folders of images, and the crops that evaluation protocols take of them."""
 
 import os
 from collections.abc import Sequence
@@ -6,12 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from mmpretrain.registry import DATASETS
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
-
-from ..utils.text import listed
-from .features import features_of_all
-from .samples import collate
 
 
 def crop_pipeline(
@@ -27,12 +21,12 @@ def crop_pipeline(
     pixels.
 
     Args:
-        resize: Pixels.
-        crop: Pixels.
-        interpolation: Of the resizing.
+        resize: Pixels of the shorter side.
+        crop: Pixels of a side of the square.
+        interpolation: How pixels are resampled.
         apply_orientation: Turn images as their EXIF tag says; the loaders of
             the protocols do not.
-        stretch: As of ``LoadImage``.
+        stretch: Levels of 16-bit images, see ``LoadImage``.
 
     Raises:
         ValueError: The square is larger than the resized image.
@@ -42,57 +36,22 @@ def crop_pipeline(
             f'the crop must be positive and at most the resized side, got '
             f'{crop} from {resize}'
         )
+    load = dict(apply_orientation=apply_orientation, stretch=stretch)
+    edge = dict(edge='short', backend='pillow', interpolation=interpolation)
     return [
-        {
-            'type': 'LoadImage',
-            'apply_orientation': apply_orientation,
-            'stretch': stretch,
-        },
-        {
-            'type': 'ResizeEdge',
-            'scale': resize,
-            'edge': 'short',
-            'backend': 'pillow',
-            'interpolation': interpolation,
-        },
-        {'type': 'CenterCrop', 'crop_size': crop},
-        {'type': 'PackInputs'},
+        dict(type='LoadImage', **load),
+        dict(type='ResizeEdge', scale=resize, **edge),
+        dict(type='CenterCrop', crop_size=crop),
+        dict(type='PackInputs'),
     ]
-
-
-def image_features(
-    model: nn.Module, dataset: Any, batch_size: int = 64, workers: int = 2
-) -> Tensor:
-    """Features ``[N, D]`` of all images, in order, on all processes.
-
-    Args:
-        model: See :func:`~sce_mm.evaluation.features.extract_features`.
-        dataset: One view of each image; labels do not count.
-        batch_size: Images at a time.
-        workers: Processes that load them.
-
-    Raises:
-        RuntimeError: Some cannot be read: figures of the protocols are of
-            all images.
-    """
-    loader = DataLoader(
-        dataset, batch_size, num_workers=workers, collate_fn=collate
-    )
-    features, _, unreadable = features_of_all(model, loader, 'online', False)
-    if unreadable:
-        raise RuntimeError(
-            f'{len(unreadable)} of {len(dataset)} images cannot be read; mend '
-            f'or remove them: {listed(unreadable)}'
-        )
-    return features
 
 
 class FolderImages(NamedTuple):
     """Images of a folder.
 
     Attributes:
-        dataset: What :func:`~sce_mm.evaluation.images.image_features` takes.
-        paths: Of the images, ``[N]``.
+        dataset: One view of each.
+        paths: Files of the images.
         labels: Class of each, an index into ``classes``; empty without.
         classes: Names of the classes; empty without.
     """
@@ -114,11 +73,12 @@ def read_folder(
 
     Args:
         root: The folder.
-        pipeline: Of each image.
-        limit: Take that many at random, in the order of the folder.
+        pipeline: Transforms of each image.
+        limit: Number of images to take at random, in the order of the folder;
+            all without it.
         labelled: Whether the sub-folders can be classes, see
             :func:`classes_of`.
-        seed: Of the choice.
+        seed: Number that fixes the choice.
 
     Raises:
         FileNotFoundError: There is no such folder, or no image in it.
@@ -126,15 +86,9 @@ def read_folder(
     """
     if limit is not None and limit < 1:
         raise ValueError(f'at least one image is needed, got {limit}')
-    dataset = DATASETS.build(
-        {
-            'type': 'UnlabelledImages',
-            'data_root': root,
-            'pipeline': pipeline,
-            # An unreadable image raises instead of being replaced.
-            'test_mode': True,
-        }
-    )
+    config = dict(type='UnlabelledImages', data_root=root, pipeline=pipeline)
+    # In test mode an unreadable image raises instead of being replaced.
+    dataset = DATASETS.build(config | dict(test_mode=True))
     if limit is not None and limit < len(dataset):
         chosen = np.random.default_rng(seed).permutation(len(dataset))[:limit]
         dataset = dataset.get_subset(sorted(chosen.tolist()))

@@ -1,4 +1,4 @@
-"""Weighted k-nearest-neighbour classification, exact.
+"""Weighted k-nearest-neighbour classification of frozen features, exact.
 
 A query q votes with its k most similar bank entries b_j, by cosine:
 
@@ -12,41 +12,75 @@ Legend: M bank entries, Q queries, D features, K neighbours, C classes.
 
 from collections.abc import Sequence
 
-from torch import Tensor
+import torch
+from mmengine.dist import all_reduce, get_dist_info
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
+from .features import Labelled, labelled_features
 from .neighbours import check_bank_size, nearest
 
 
-def knn_accuracy(
-    bank: Tensor,
-    bank_labels: Tensor,
-    queries: Tensor,
-    query_labels: Tensor,
+def evaluate_knn(
+    model: nn.Module,
+    bank: DataLoader,
+    query: DataLoader,
     k: int | Sequence[int] = 20,
     temperature: float = 0.07,
-    chunk_size: int = 256,
+    branch: str = 'online',
 ) -> dict[int, float]:
-    """Top-1 accuracy in percent for each k.
+    """Top-1 accuracy of a model in percent for each k.
+
+    Images that cannot be read are left out of both sets.
 
     Args:
-        bank: Features of the labelled bank ``[M, D]``, any norm.
-        bank_labels: Their classes ``[M]``, 0 to C - 1.
-        queries: Features to classify ``[Q, D]``.
-        query_labels: Their true classes ``[Q]``.
+        model: As in :func:`~sce_mm.evaluation.features.extract_features`.
+        bank: Labelled images to compare with.
+        query: Labelled images to classify.
         k: Number of neighbours, or several.
-        temperature: T, positive.
-        chunk_size: Queries at a time; bounds the memory, not the result.
+        temperature: T of the votes.
+        branch: ``'online'`` or ``'momentum'``.
+
+    Returns:
+        The accuracies, equal on all processes.
 
     Raises:
-        ValueError: See :func:`nearest` and :func:`knn_predict`.
+        ValueError: An image has no label, or k exceeds the bank.
     """
-    predicted = knn_predict(
-        bank, bank_labels, queries, k, temperature, chunk_size
+    votes = labelled_features(model, bank, 'bank', branch)
+    queries = labelled_features(model, query, 'query set', branch)
+    return knn_accuracy(votes, queries, k, temperature)
+
+
+def knn_accuracy(
+    bank: Labelled,
+    query: Labelled,
+    k: int | Sequence[int] = 20,
+    temperature: float = 0.07,
+) -> dict[int, float]:
+    """Top-1 accuracy in percent for each k, of features that are there.
+
+    Each process classifies its share of the queries against the whole bank.
+
+    Args:
+        bank: Features ``[M, D]`` and classes ``[M]``.
+        query: Features ``[Q, D]`` and true classes ``[Q]``.
+        k: Number of neighbours, or several.
+        temperature: T of the votes.
+
+    Raises:
+        ValueError: As in :func:`knn_predict`.
+    """
+    rank, world_size = get_dist_info()
+    share = slice(rank, None, world_size)
+    queries, truth = query
+    predicted = knn_predict(*bank, queries[share], k, temperature)
+    hits = torch.stack(
+        [(classes == truth[share]).sum() for classes in predicted.values()]
     )
-    return {
-        count: 100.0 * (classes == query_labels).double().mean().item()
-        for count, classes in predicted.items()
-    }
+    all_reduce(hits)
+    accuracies = (100.0 * hits.double() / len(truth)).tolist()
+    return dict(zip(predicted, accuracies, strict=True))
 
 
 def knn_predict(
@@ -55,16 +89,25 @@ def knn_predict(
     queries: Tensor,
     k: int | Sequence[int] = 20,
     temperature: float = 0.07,
-    chunk_size: int = 256,
 ) -> dict[int, Tensor]:
     """Classes ``[Q]`` of the queries for each k, all from one search.
 
-    Of classes with equal votes the lowest wins. Arguments as in
-    :func:`knn_accuracy`.
+    Of classes with equal votes the lowest wins.
+
+    Args:
+        bank: Features ``[M, D]``, any norm.
+        bank_labels: Their classes ``[M]``, from 0.
+        queries: Features ``[Q, D]``, any norm.
+        k: Number of neighbours, or several.
+        temperature: T of the votes, positive.
 
     Raises:
-        ValueError: Temperature or labels are out of range, or see
-            :func:`nearest`.
+        ValueError: Temperature, k or labels are out of range, or the features
+            do not fit, as in :func:`~sce_mm.evaluation.neighbours.nearest`.
+
+    >>> bank, labels = torch.eye(3), torch.tensor([0, 1, 1])
+    >>> knn_predict(bank, labels, torch.tensor([[0.9, 0.85, 0.85]]), k=(1, 3))
+    {1: tensor([0]), 3: tensor([1])}
     """
     ks = check_ks(k)
     check_temperature(temperature)
@@ -78,16 +121,18 @@ def knn_predict(
         raise ValueError(
             f'bank labels must be classes from 0, got {int(bank_labels.min())}'
         )
-    indices_QK, similarities_QK = nearest(bank, queries, max(ks), chunk_size)
+    indices_QK, similarities_QK = nearest(bank, queries, max(ks))
     labels_QK = bank_labels[indices_QK]
-    num_classes = int(bank_labels.max()) + 1
     # A factor common to all votes of a query is free: the nearest weighs 1,
     # and no temperature overflows.
     excess_QK = similarities_QK.double() - similarities_QK[:, :1].double()
     weights_QK = (excess_QK / temperature).exp()
+    none_QC = weights_QK.new_zeros(len(queries), int(bank_labels.max()) + 1)
     return {
-        count: _vote(labels_QK[:, :count], weights_QK[:, :count], num_classes)
-        for count in ks
+        k: none_QC.scatter_add(1, labels_QK[:, :k], weights_QK[:, :k]).argmax(
+            dim=1
+        )
+        for k in ks
     }
 
 
@@ -103,8 +148,3 @@ def check_temperature(temperature: float) -> None:
     """Raise ValueError unless positive."""
     if not temperature > 0:
         raise ValueError(f'temperature must be positive, got {temperature}')
-
-
-def _vote(labels_QK: Tensor, weights_QK: Tensor, num_classes: int) -> Tensor:
-    votes_QC = weights_QK.new_zeros(len(labels_QK), num_classes)
-    return votes_QC.scatter_add(1, labels_QK, weights_QK).argmax(dim=1)

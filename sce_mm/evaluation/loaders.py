@@ -28,8 +28,8 @@ def build_labelled_loaders(
 
     Args:
         bank: As ``train_dataloader``; a sampler is not needed.
-        query: Likewise.
-        seed: Of the workers.
+        query: As ``val_dataloader``; a sampler is not needed.
+        seed: Seed of the workers.
 
     Raises:
         ValueError: A data set cannot be built or is empty, its images cannot
@@ -42,11 +42,11 @@ def build_labelled_loaders(
         share_labels(bank['dataset'], query['dataset'])
     except Exception as error:
         raise _not_loaded(_NAMES[0], bank, error) from error
-    loaders = (
-        _build(bank, _NAMES[0], seed),
-        _build(query, _NAMES[1], seed),
+    loaders = _build(bank, _NAMES[0], seed), _build(query, _NAMES[1], seed)
+    known, asked = (
+        tuple(getattr(loader.dataset, 'metainfo', {}).get('classes') or ())
+        for loader in loaders
     )
-    known, asked = map(_classes, loaders)
     if known and asked and known != asked:
         raise ValueError(
             'the classes of the bank and of the query set of the kNN '
@@ -89,12 +89,6 @@ def _not_loaded(name: str, config: dict, error: Exception) -> ValueError:
     )
 
 
-def _classes(loader: DataLoader) -> tuple[str, ...]:
-    """Names of the classes, if the data set knows any."""
-    metainfo = getattr(loader.dataset, 'metainfo', {})
-    return tuple(metainfo.get('classes') or ())
-
-
 def knn_settings(cfg: Config) -> dict[str, Any]:
     """Data and numbers of the kNN evaluation that a config stands for.
 
@@ -120,17 +114,13 @@ def knn_settings(cfg: Config) -> dict[str, Any]:
             'query=dict(...)))'
         )
     query = cfg.val_dataloader
-    return {
-        'bank': {
-            'batch_size': query.batch_size,
-            'num_workers': query.num_workers,
-            'dataset': {
-                **cfg.train_dataloader.dataset,
-                'pipeline': query.dataset.pipeline,
-            },
-        },
-        'query': query,
+    unaugmented = {'pipeline': query.dataset.pipeline}
+    bank = {
+        'batch_size': query.batch_size,
+        'num_workers': query.num_workers,
+        'dataset': {**cfg.train_dataloader.dataset, **unaugmented},
     }
+    return {'bank': bank, 'query': query}
 
 
 def labelled_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:

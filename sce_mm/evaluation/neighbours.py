@@ -4,8 +4,6 @@ Legend: M bank entries, Q queries, D features, K neighbours.
 """
 
 import math
-from collections.abc import Iterator
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,24 +11,9 @@ from torch.nn.functional import normalize
 
 from ..utils.progress import track
 
-# Rows of the bank that are compared at a time: with 256 queries, 128 MB.
-BANK_BLOCK = 65536
-# Entries beyond k that are compared exactly: with fewer the search is not as
-# often sure of itself, with more it takes longer.
-SPARE = 32
-# Indices and similarities [Q, K] of what was looked at.
-_Found = tuple[Tensor, Tensor]
-
-
-class _Block:
-    """Rows [M, D] of the bank; in float64 once, and only if it is needed."""
-
-    def __init__(self, rows: Tensor) -> None:
-        self.rows = rows
-
-    @cached_property
-    def exact(self) -> Tensor:
-        return self.rows.double()
+# Rows of the bank that are compared at a time: with 2048 features in float64
+# they take 256 MB.
+BANK_BLOCK = 16384
 
 
 def nearest(
@@ -39,10 +22,8 @@ def nearest(
     """The k bank entries of largest cosine similarity to each query.
 
     Sums are formed in float64 and rounded to float32, so that equal entries
-    have equal similarities whatever the chunk they are computed in; of equal
-    similarities the lower index comes first. Sums in float32, which are
-    faster, choose the entries for which that is done, where their largest
-    possible error proves that no other entry could be among the nearest.
+    have equal similarities whatever the chunk they are computed in. Of equal
+    similarities the lower index comes first.
 
     Args:
         bank: ``[M, D]``, any norm.
@@ -57,24 +38,39 @@ def nearest(
     Raises:
         ValueError: Shapes do not fit, k is out of range, or a feature is not
             finite.
+
+    >>> nearest(torch.eye(3), torch.tensor([[3.0, 4.0, 0.0]]), k=2)
+    (tensor([[1, 0]]), tensor([[0.8000, 0.6000]]))
     """
     _check_features(bank, queries)
     check_bank_size(len(bank), k)
-    bank_MD = normalize(bank.float(), dim=1)
-    queries_QD = normalize(queries.float(), dim=1)
-    chunks = queries_QD.split(chunk_size)
-    found: list[_Found | None] = [None] * len(chunks)
-    with torch.autocast(bank.device.type, enabled=False):
-        steps = (
-            (start, block, i)
-            for start, block in _blocks(bank_MD)
-            for i in range(len(chunks))
+    blocks = normalize(bank.float(), dim=1).split(BANK_BLOCK)
+    chunks = normalize(queries.float(), dim=1).double().split(chunk_size)
+    # Indices and similarities of what was looked at, chunk by chunk.
+    found = [
+        (
+            torch.empty(len(chunk), 0, dtype=torch.long, device=bank.device),
+            torch.empty(len(chunk), 0, device=bank.device),
         )
-        total = math.ceil(len(bank_MD) / BANK_BLOCK) * len(chunks)
+        for chunk in chunks
+    ]
+    steps = (
+        (start, block.double(), i)
+        for start, block in zip(
+            range(0, len(bank), BANK_BLOCK), blocks, strict=True
+        )
+        for i in range(len(chunks))
+    )
+    total = math.ceil(len(bank) / BANK_BLOCK) * len(chunks)
+    with torch.autocast(bank.device.type, enabled=False):
         for start, block, i in track(steps, 'Neighbours', total):
-            found[i] = _nearest_so_far(found[i], start, block, chunks[i], k)
-    indices, similarities = zip(*filter(None, found), strict=True)
-    return torch.cat(indices), torch.cat(similarities)
+            columns, values = _top((chunks[i] @ block.T).float(), k)
+            # Earlier blocks first: among equals they have the lower index.
+            indices = torch.cat([found[i][0], columns + start], dim=1)
+            order, values = _top(torch.cat([found[i][1], values], dim=1), k)
+            found[i] = indices.gather(1, order), values
+    all_indices, similarities = zip(*found, strict=True)
+    return torch.cat(all_indices), torch.cat(similarities)
 
 
 def check_bank_size(size: int, k: int) -> None:
@@ -87,15 +83,12 @@ def check_bank_size(size: int, k: int) -> None:
 
 
 def _check_features(bank: Tensor, queries: Tensor) -> None:
-    shapes = list(bank.shape), list(queries.shape)
-    if (
-        bank.ndim != 2
-        or queries.ndim != 2
-        or bank.shape[1:] != queries.shape[1:]
+    if (bank.ndim, queries.ndim) != (2, 2) or (
+        bank.shape[1] != queries.shape[1]
     ):
         raise ValueError(
             'bank [M, D] and queries [Q, D] must have the same width, got '
-            f'{shapes[0]} and {shapes[1]}'
+            f'{list(bank.shape)} and {list(queries.shape)}'
         )
     for name, features in (('bank', bank), ('queries', queries)):
         if not torch.isfinite(features).all():
@@ -105,68 +98,9 @@ def _check_features(bank: Tensor, queries: Tensor) -> None:
             )
 
 
-def _nearest_so_far(
-    best: _Found | None, start: int, block: _Block, chunk: Tensor, k: int
-) -> _Found:
-    indices, values = _nearest_in_block(block, chunk, min(k, len(block.rows)))
-    indices = indices + start
-    if best is None:
-        return indices, values
-    # Earlier blocks first: among equals they have the lower index.
-    indices = torch.cat([best[0], indices], dim=1)
-    values = torch.cat([best[1], values], dim=1)
-    order, values = _top(values, min(k, values.shape[1]))
-    return indices.gather(1, order), values
-
-
-def _nearest_in_block(block: _Block, chunk_QD: Tensor, k: int) -> _Found:
-    block_MD = block.rows
-    count = min(k + SPARE, len(block_MD))
-    rough_QC, columns_QC = (chunk_QD @ block_MD.T).topk(count, dim=1)
-    # Lower columns first, and a stable sort keeps them so among equals.
-    columns_QC = columns_QC.sort(dim=1).values
-    exact_QC = torch.bmm(
-        block_MD[columns_QC].double(), chunk_QD.double()[:, :, None]
-    )
-    values, order = (
-        exact_QC[..., 0].float().sort(dim=1, descending=True, stable=True)
-    )
-    columns, values = columns_QC.gather(1, order)[:, :k], values[:, :k]
-    if count < len(block_MD):
-        unsure = _unsure(rough_QC, k, chunk_QD.shape[1])
-        if unsure.any():
-            exact = chunk_QD[unsure].double() @ block.exact.T
-            columns[unsure], values[unsure] = _top(exact.float(), k)
-    return columns, values
-
-
-def _unsure(rough_QC: Tensor, k: int, width: int) -> Tensor:
-    """Queries [Q] for which an entry that was left out could be nearer.
-
-    A sum of D products of unit vectors in float32 is off by at most D u, u =
-    2^-24, whatever its order: that of an entry left out, and that of each of
-    the k best. Some u more are for the rounding of exact sums, a hundredth for
-    terms of second order. Where matrices are multiplied in less than float32,
-    no query is sure.
-
-    Args:
-        rough_QC: Largest sums in float32, descending; C > k.
-        k: Number of neighbours.
-        width: D.
-    """
-    if torch.get_float32_matmul_precision() != 'highest':
-        return torch.ones_like(rough_QC[:, 0], dtype=torch.bool)
-    slack = (2.02 * width + 4) * 2.0**-24
-    return rough_QC[:, -1] >= rough_QC[:, k - 1] - slack
-
-
-def _blocks(bank_MD: Tensor) -> Iterator[tuple[int, _Block]]:
-    for start in range(0, len(bank_MD), BANK_BLOCK):
-        yield start, _Block(bank_MD[start : start + BANK_BLOCK])
-
-
 def _top(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Columns of the k largest of each row, lower columns first of equals."""
+    k = min(k, similarities.shape[1])
     values, columns = similarities.topk(k, dim=1)
     # topk may take any of the entries that equal the last one taken.
     reached = (similarities >= values[:, -1:]).sum(dim=1)

@@ -1,4 +1,4 @@
-"""What evaluation takes from a data set: one view and one class each."""
+"""Samples of an evaluation: one view and one class of each readable image."""
 
 from collections.abc import Mapping, Sequence, Sized
 from typing import Any, cast
@@ -31,7 +31,7 @@ class NoReplacement(Dataset):
     which no evaluation may count.
 
     Args:
-        dataset: Of any kind, perhaps in wrappers.
+        dataset: Data set of any kind, perhaps in wrappers.
     """
 
     def __init__(self, dataset: Any) -> None:
@@ -51,7 +51,7 @@ class NoReplacement(Dataset):
         """The first image that can be read.
 
         Args:
-            name: Of the data set, for the message.
+            name: What the message calls the data set.
 
         Raises:
             NoImageError: There is none.
@@ -70,12 +70,10 @@ class NoReplacement(Dataset):
     def path(self, index: int) -> str:
         """Where the image lies, if that is known, else its number."""
         dataset, index = _unwrapped(self.dataset, index)
-        info = (
-            dataset.get_data_info(index)
-            if isinstance(dataset, BaseDataset)
-            else {}
-        )
-        return printable(info.get('img_path') or f'image {index}')
+        path = None
+        if isinstance(dataset, BaseDataset):
+            path = dataset.get_data_info(index).get('img_path')
+        return printable(path or f'image {index}')
 
 
 def _unwrapped(dataset: Any, index: int) -> tuple[Any, int]:
@@ -113,7 +111,7 @@ def collate(
             'end the pipeline with a resize and a centre crop to one size'
         )
     labels = [
-        UNREADABLE if x is None else label_of(x) if labelled else NO_LABEL
+        UNREADABLE if x is None else _label_of(x) if labelled else NO_LABEL
         for x in samples
     ]
     return torch.stack(images), torch.tensor(labels)
@@ -137,12 +135,7 @@ def _image_of(sample: Any) -> Tensor:
     return image
 
 
-def label_of(sample: Mapping[str, Any]) -> int:
-    """Class of a packed sample, ``NO_LABEL`` if it has none.
-
-    Raises:
-        ValueError: It has several.
-    """
+def _label_of(sample: Mapping[str, Any]) -> int:
     label = getattr(sample.get('data_samples'), 'gt_label', None)
     if label is None:
         return NO_LABEL
@@ -152,15 +145,3 @@ def label_of(sample: Mapping[str, Any]) -> int:
             'one class per image'
         )
     return int(label)
-
-
-def check_labels(labels: Tensor, name: str) -> None:
-    """Raise ValueError unless all images of the named set have a class."""
-    missing = int((labels < 0).sum())
-    if missing:
-        raise ValueError(
-            f'{missing} of {len(labels)} images of the {name} have no '
-            "label: it must be a labelled data set (such as 'CustomDataset' "
-            'with one folder per class) whose pipeline ends with '
-            "dict(type='PackInputs')"
-        )

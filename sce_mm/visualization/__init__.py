@@ -1,1 +1,1 @@
-"""Pages and pictures; needs matplotlib, which nothing else here does."""
+"""What do features and results look like? Pages, sheets and maps."""

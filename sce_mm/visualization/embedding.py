@@ -1,66 +1,54 @@
-"""Maps of features in the plane, by t-SNE or UMAP.
+"""Maps of features in the plane, by t-SNE.
 
 Distances are cosine distances, as in the loss and in the kNN evaluation. A
 map shows who is near whom; distances between far groups mean nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from ..evaluation.images import FolderImages
 from ..utils.errors import import_optional
+from ..utils.progress import track
+from .sheets import centre_square
 
 Floats = NDArray[np.float64]
 
-METHODS = ('tsne', 'umap')
+# More names of classes than that are no help.
+LEGEND = 24
 
 
-def project(
-    features: Floats, method: str = 'tsne', nearby: float = 30, seed: int = 0
-) -> Floats:
-    """Points ``[N, 2]`` of features ``[N, D]``.
+def project(features: Floats, perplexity: float = 30, seed: int = 0) -> Floats:
+    """Points ``[N, 2]`` of features ``[N, D]`` by t-SNE.
 
     Args:
-        features: Any norm.
-        method: One of ``METHODS``.
-        nearby: How many neighbours count: perplexity of t-SNE, number of
-            neighbours of UMAP.
-        seed: Of the start.
+        features: Features of any norm.
+        perplexity: About how many neighbours count.
+        seed: Seed of the start.
 
     Raises:
-        ValueError: Too few images for so many neighbours.
-        ImportError: The library is not there.
+        ValueError: There are too few images for so many neighbours.
+        CheckpointError: scikit-learn is not there.
     """
-    if method not in METHODS:
-        raise ValueError(
-            f'method must be one of {", ".join(METHODS)}, got {method!r}'
-        )
-    if not 1 < nearby < len(features):
+    if not 1 < perplexity < len(features):
         raise ValueError(
             f'the number of neighbours must be between 1 and the '
-            f'{len(features)} images, got {nearby:g}: take more images or '
-            'fewer neighbours'
+            f'{len(features)} images, got {perplexity:g}: take more images '
+            'or fewer neighbours'
         )
     norms = np.linalg.norm(features, axis=1, keepdims=True)
-    unit = features / np.maximum(norms, 1e-12)
-    mapper = _tsne(nearby, seed) if method == 'tsne' else _umap(nearby, seed)
-    return np.asarray(mapper.fit_transform(unit), dtype=np.float64)
-
-
-def _tsne(nearby: float, seed: int) -> Any:
-    from sklearn.manifold import TSNE
-
     # On unit vectors Euclidean distances rank as cosine distances do.
-    return TSNE(perplexity=nearby, init='pca', random_state=seed)
-
-
-def _umap(nearby: float, seed: int) -> Any:
-    umap = import_optional('umap', 'umap-learn', 'take --method tsne')
-    return umap.UMAP(
-        n_neighbors=round(nearby), metric='cosine', random_state=seed
+    unit = features / np.maximum(norms, 1e-12)
+    tsne = import_optional('sklearn.manifold', 'scikit-learn').TSNE(
+        perplexity=perplexity, init='pca', random_state=seed
     )
+    return np.asarray(tsne.fit_transform(unit), dtype=np.float64)
 
 
 def spread_out(points: Floats, gap: float) -> list[int]:
@@ -87,53 +75,72 @@ def unit_square(points: Floats) -> Floats:
 
 
 def class_colours(count: int) -> list[Any]:
-    """A colour for each class, told apart as well as that many can be."""
-    import matplotlib
-
+    """A colour for each class, as different as that many can be."""
     for name, size in (('tab10', 10), ('tab20', 20)):
         if count <= size:
             return list(matplotlib.colormaps[name](range(count)))
     return list(matplotlib.colormaps['turbo'](np.linspace(0.03, 0.97, count)))
 
 
-def draw_map(
-    axes: Any,
-    points: Floats,
-    labels: Sequence[int],
-    classes: Sequence[str],
-    thumbnails: Sequence[NDArray[np.uint8]] = (),
-) -> None:
-    """Draw one map.
+def draw_maps(
+    maps: Mapping[str, Floats], images: FolderImages, thumbnails: bool
+) -> Figure:
+    """A panel for each network, and the classes beside them.
 
     Args:
-        axes: Of matplotlib.
-        points: ``[N, 2]``.
-        labels: Class of each point; empty without.
-        classes: Names of the classes.
-        thumbnails: Picture of each point ``[side, side, 3]`` RGB, drawn where
-            it covers no other; none for dots alone.
+        maps: Points ``[N, 2]`` by the name of the network.
+        images: Their files and, if they are known, classes.
+        thumbnails: Whether to draw images on the points also where there are
+            classes.
     """
+    pictures = []
+    if thumbnails or not images.labels:
+        pictures = [
+            centre_square(path, 64)[..., ::-1]
+            for path in track(images.paths, 'Thumbnails')
+        ]
+    figure = Figure((6.4 * len(maps), 6.6), layout='constrained')
+    panels = figure.subplots(1, len(maps), squeeze=False)[0]
+    colours = class_colours(len(images.classes))
+    for axes, (name, points) in zip(panels, maps.items(), strict=True):
+        _draw_map(axes, points, [colours[x] for x in images.labels], pictures)
+        axes.set_title(name, fontsize=11, loc='left')
+    if 0 < len(images.classes) <= LEGEND:
+        handles = [
+            Line2D([], [], marker='o', linestyle='', color=colour)
+            for colour in colours
+        ]
+        figure.legend(
+            handles, images.classes, loc='outside right center', frameon=False
+        )
+    return figure
+
+
+def _draw_map(
+    axes: Any,
+    points: Floats,
+    colours: Sequence[Any],
+    pictures: Sequence[NDArray[np.uint8]],
+) -> None:
+    """Draw one map; pictures lie where they cover no other."""
     square = unit_square(points)
-    colours = class_colours(len(classes))
-    dots = [colours[label] for label in labels] or '#5b6570'
+    dots = colours or '#5b6570'
     axes.scatter(*square.T, c=dots, s=9, linewidths=0, alpha=0.85)
-    if thumbnails:
-        half = 0.021
-        for index in spread_out(square, 2.1 * half):
-            x, y = square[index]
-            edge = colours[labels[index]] if labels else '#ffffff'
-            axes.imshow(
-                thumbnails[index],
-                extent=(x - half, x + half, y - half, y + half),
-                zorder=2,
-            )
-            axes.plot(
-                x + half * np.array([-1, 1, 1, -1, -1]),
-                y + half * np.array([-1, -1, 1, 1, -1]),
-                color=edge,
-                linewidth=1.4 if labels else 0.4,
-                zorder=3,
-            )
+    half = 0.021
+    for index in spread_out(square, 2.1 * half) if pictures else ():
+        x, y = square[index]
+        axes.imshow(
+            pictures[index],
+            extent=(x - half, x + half, y - half, y + half),
+            zorder=2,
+        )
+        axes.plot(
+            x + half * np.array([-1, 1, 1, -1, -1]),
+            y + half * np.array([-1, -1, 1, 1, -1]),
+            color=colours[index] if colours else '#ffffff',
+            linewidth=1.4 if colours else 0.4,
+            zorder=3,
+        )
     axes.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04), aspect='equal')
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_color('#e1e5ea')

@@ -1,15 +1,10 @@
-"""Reports as one page of HTML, with nothing from outside."""
+"""HTML reports: one page with text, tables, pictures and curves in itself."""
 
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from io import StringIO
 from typing import NamedTuple
-
-import matplotlib
-
-matplotlib.use('agg')
-import matplotlib.pyplot as plt
 
 STYLE = """
 :root { --ink: #1c2127; --soft: #5b6570; --line: #e1e5ea; --accent: #0b6bcb; }
@@ -104,23 +99,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="panel"><table><tr>{top}</tr>{lines}</table></div>'
 
 
-def picture(source: str, caption: str) -> str:
-    """A picture that the page carries in itself."""
-    return (
-        f'<div class="panel"><figure><img src="{escape(source)}" '
-        f'alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption>'
-        '</figure></div>'
-    )
-
-
 class Tile(NamedTuple):
     """A small picture.
 
     Attributes:
-        source: Picture that the page carries in itself.
-        caption: Below it.
-        right: Whether it is as it should be; None if that is not asked. Shown
-            by the frame (whole or dashed), so the caption has to say it too.
+        source: Address of the picture, see
+            :func:`~sce_mm.visualization.sheets.data_uri`.
+        caption: Text below it.
+        right: Whether it is as it should be; None if that is not asked. The
+            frame shows it (whole or dashed), so the caption has to say it too.
         tags: Words on the picture: share of its width from the left, of its
             height from the top, and the word.
     """
@@ -190,13 +177,16 @@ def curves(
 
     Args:
         series: Points of each line, by its name.
-        xlabel: Of the axis.
-        ylabel: Of the axis.
-        caption: Below the drawing.
+        xlabel: Name of the steps.
+        ylabel: Name of the values.
+        caption: Text below the drawing.
         levels: Dashed levels, by their names.
         spread: Half the height of an error bar at each point of a line.
     """
-    figure, axes = plt.subplots(figsize=(4.2, 2.8))
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2, 2.8))
+    axes = figure.subplots()
     for name, points in series.items():
         # A line through few points, or through one, would hide them.
         marker = 'o' if len(points) < 12 else None
@@ -230,7 +220,6 @@ def curves(
     figure.tight_layout()
     text = StringIO()
     figure.savefig(text, format='svg', metadata={'Date': None})
-    plt.close(figure)
     drawing = text.getvalue()
     # Matplotlib repeats every text in a comment.
     drawing = re.sub(r'<!--.*?-->', '', drawing, flags=re.DOTALL)

@@ -1,14 +1,30 @@
-"""Sheets of small pictures with a line below each.
+"""Sheets of images for a page: queries beside their nearest neighbours.
 
 Pictures are ``[h, w, 3]`` uint8 BGR, as OpenCV has them.
 """
 
+import base64
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..datasets.images.decoding import decode_image
+from ..evaluation.images import FolderImages
+from ..evaluation.neighbours import nearest
+from .page import Tile, panel, subheading, tiles
+
+# Pixels of the page.
+SIDE = 98
+
+
+def data_uri(picture: np.ndarray) -> str:
+    """Address of a picture that a page carries in itself."""
+    _, encoded = cv2.imencode('.png', picture)
+    text = base64.b64encode(encoded.tobytes()).decode()
+    return f'data:image/png;base64,{text}'
 
 
 def centre_square(path: str, side: int) -> np.ndarray:
@@ -22,75 +38,94 @@ def centre_square(path: str, side: int) -> np.ndarray:
     short = min(height, width)
     top, left = (height - short) // 2, (width - short) // 2
     square = image[top : top + short, left : left + short]
-    if short < side:
-        return enlarged(square, side)
-    return cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)
+    how = cv2.INTER_NEAREST if short < side else cv2.INTER_AREA
+    return cv2.resize(square, (side, side), interpolation=how)
 
 
-def enlarged(image: np.ndarray, side: int) -> np.ndarray:
-    """Resized to a square, pixels kept visible."""
-    return cv2.resize(image, (side, side), interpolation=cv2.INTER_NEAREST)
+def neighbour_sheet(
+    name: str,
+    images: FolderImages,
+    features: Tensor,
+    queries: Sequence[int],
+    shown: int = 8,
+) -> str:
+    """Panel of some images, each beside those that a network finds most alike.
 
-
-def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 6) -> np.ndarray:
-    """Pictures of one size in rows, on white."""
-    height, width = rows[0][0].shape[:2]
-    columns = max(len(row) for row in rows)
-    sheet = np.full(
-        (
-            len(rows) * (height + gap) - gap,
-            columns * (width + gap) - gap,
-            3,
-        ),
-        255,
-        np.uint8,
-    )
-    for r, row in enumerate(rows):
-        for c, image in enumerate(row):
-            top, left = r * (height + gap), c * (width + gap)
-            sheet[top : top + height, left : left + width] = image
-    return sheet
-
-
-def captioned(
-    image: np.ndarray, text: str, right: bool | None = None
-) -> np.ndarray:
-    """A picture with a line below it.
+    Below each neighbour stands its cosine similarity and its class, and the
+    title says how many neighbours of all images are of the right class.
 
     Args:
-        image: The picture.
-        text: The line.
-        right: Green if true, red if false, grey if there is nothing to say.
+        name: Name of the network.
+        images: Files and, if they are known, classes of the images.
+        features: Their features ``[N, D]``.
+        queries: Indices of the images that the rows begin with.
+        shown: Neighbours in a row.
     """
-    colour = {True: (60, 140, 40), False: (50, 50, 200), None: (90, 90, 90)}
-    strip = np.full((20, image.shape[1], 3), 255, np.uint8)
-    cv2.putText(
-        strip,
-        text,
-        (2, 14),
-        cv2.FONT_HERSHEY_SIMPLEX,
-        0.42,
-        colour[right],
-        1,
-        cv2.LINE_AA,
-    )
-    return np.vstack([image, strip])
+    found, title = neighbours_within(features, shown), name
+    if images.labels:
+        labels = torch.tensor(images.labels)
+        hits = labels[found[0]] == labels[:, None]
+        share = 100 * hits.double().mean().item()
+        title += f': {share:.0f} % of the {shown} nearest are of the class'
+    rows = [subheading(title)]
+    for query in queries:
+        row = [_tile(images, query, 'query', None)]
+        for index, similarity in zip(
+            *(each[query].tolist() for each in found), strict=True
+        ):
+            row.append(_tile(images, index, f'{similarity:.3f}', query))
+        rows.append(tiles(row, SIDE, sharp=True))
+    return panel(rows)
 
 
-def titled(sheet: np.ndarray, text: str) -> np.ndarray:
-    """A sheet below a heading, with a margin."""
-    sheet = cv2.copyMakeBorder(
-        sheet, 4, 14, 12, 12, cv2.BORDER_CONSTANT, value=(255, 255, 255)
+def neighbours_within(features: Tensor, shown: int) -> tuple[Tensor, Tensor]:
+    """Nearest other images of each image, and their cosine similarities.
+
+    Args:
+        features: ``[N, D]``.
+        shown: Number of neighbours K.
+
+    Returns:
+        Indices ``[N, K]`` and similarities ``[N, K]``, descending.
+
+    >>> neighbours_within(torch.tensor([[1.0, 0], [1, 1], [0, 1]]), 1)[0]
+    tensor([[1],
+            [0],
+            [1]])
+    """
+    indices, similarities = nearest(features, features, shown + 1)
+    other = indices != torch.arange(len(features))[:, None]
+    # Among more than K copies of itself an image may be missing.
+    other[:, -1] &= other.sum(dim=1) <= shown
+    shape = len(features), shown
+    return indices[other].view(shape), similarities[other].view(shape)
+
+
+def choose_queries(images: FolderImages, count: int, seed: int) -> list[int]:
+    """Images at random, one of each class first if there are classes."""
+    order = np.random.default_rng(seed).permutation(len(images.paths)).tolist()
+    if not images.labels:
+        return order[:count]
+    seen: dict[int, int] = {}
+    ranked = []
+    for index in order:
+        label = images.labels[index]
+        seen[label] = seen.get(label, -1) + 1
+        ranked.append((seen[label], label, index))
+    return [index for _, _, index in sorted(ranked)[:count]]
+
+
+def _tile(
+    images: FolderImages, index: int, text: str, query: int | None
+) -> Tile:
+    """An image, and whether it is of the class of the query."""
+    right = None
+    if images.labels:
+        label = images.labels[index]
+        if query is not None:
+            right = label == images.labels[query]
+        same = 'same class' if right else images.classes[label]
+        text = f'{text}, {same}'
+    return Tile(
+        data_uri(centre_square(images.paths[index], SIDE)), text, right
     )
-    band = np.full((34, sheet.shape[1], 3), 255, np.uint8)
-    cv2.putText(
-        band,
-        text,
-        (14, 24),
-        cv2.FONT_HERSHEY_SIMPLEX,
-        0.55,
-        (30, 30, 30),
-        1,
-        cv2.LINE_AA,
-    )
-    return np.vstack([band, sheet])

@@ -1,11 +1,17 @@
 """A labelled toy data set and a tiny SCE model for the evaluation tests."""
 
+import runpy
+import sys
+from pathlib import Path
 from typing import Any
 
+import cv2
+import pytest
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS, MODELS
 from mmpretrain.structures import DataSample
+from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -114,3 +120,40 @@ def toy_config(**rest: Any) -> Config:
             **rest,
         }
     )
+
+
+def run_tool(tool: str, *words: object) -> None:
+    """Call the main of a script of ``tools`` in this process.
+
+    Args:
+        tool: Its path below ``tools``, without ``.py``.
+        *words: Its arguments.
+    """
+    path = Path(__file__).parents[2] / 'tools' / f'{tool}.py'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, 'argv', [tool, *map(str, words)])
+        runpy.run_path(str(path))['main']()
+
+
+def save_checkpoint(path: Path, **facts: Any) -> Path:
+    """A checkpoint of other weights than those of the seed 0."""
+    state = build_model(8).state_dict()
+    torch.save({'meta': {'sce_mm': facts}, 'state_dict': state}, path)
+    return path
+
+
+def write_digits(root: Path, splits: dict[str, int]) -> None:
+    """Digits 0 to 2 as images in ``root``/split/class.
+
+    Args:
+        root: Folder.
+        splits: Number of images of each split, no image in two of them.
+    """
+    data = load_digits(n_class=3)
+    images = iter(zip(data.images, data.target, strict=True))
+    for split, count in splits.items():
+        for index in range(count):
+            image, label = next(images)
+            path = root / split / str(label) / f'{index:02d}.png'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), image * 15)

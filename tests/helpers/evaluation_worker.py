@@ -11,13 +11,9 @@ from mmengine.model import MMDistributedDataParallel
 from torch import distributed, nn
 from torch.utils.data import DataLoader
 
-from sce_mm.evaluation import evaluate_knn, extract_features
-from sce_mm.evaluation.images import image_features
-from sce_mm.evaluation.protocols.voc_svm import (
-    LabelledFeatures,
-    full_svm,
-    low_shot_svm,
-)
+from sce_mm.evaluation import evaluate_knn, extract_features, image_features
+from sce_mm.evaluation.protocols.linear_transfer_data import Split
+from sce_mm.evaluation.protocols.voc_svm import full_svm, low_shot_svm
 from sce_mm.evaluation.samples import collate
 from sce_mm.utils.distributed import map_distributed
 
@@ -42,7 +38,7 @@ def evaluate(model: nn.Module) -> dict[str, Any]:
     return results
 
 
-def evaluate_svm(model: nn.Module) -> dict[str, tuple[float, ...]]:
+def evaluate_svm(model: nn.Module) -> dict[str, float]:
     """Full and low-shot mAP on 19 and 11 images, in batches of 4."""
     parts = []
     for size, offset in ((19, 0), (11, 500)):
@@ -50,10 +46,10 @@ def evaluate_svm(model: nn.Module) -> dict[str, tuple[float, ...]]:
         features = image_features(model, images, 4, 0).numpy()
         labels = torch.arange(size) % images.NUM_CLASSES
         targets = torch.nn.functional.one_hot(labels).bool().numpy()
-        parts.append(LabelledFeatures(features.astype('float64'), targets))
+        parts.append(Split(features.astype('float64'), targets))
     return {
-        'full': full_svm(*parts).maps,
-        'low-shot': low_shot_svm(*parts, shots=2, runs=3).maps,
+        'full': full_svm(*parts),
+        'low-shot': low_shot_svm(*parts, shots=2, runs=3),
     }
 
 

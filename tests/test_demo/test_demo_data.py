@@ -1,7 +1,4 @@
 import json
-import re
-from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,21 +19,11 @@ def split(digits):
     return split_digits(digits[1], np.random.default_rng(0))
 
 
-def test_parts_share_no_digit_and_leave_none_out(split):
-    parts = [split.seen, split.query, split.val]
-    rows = np.concatenate(parts)
+def test_parts_share_no_digit_and_leave_none_out(split, digits):
+    rows = np.concatenate(split)
     assert len(np.unique(rows)) == len(rows) == 5000
-
-
-def test_every_class_is_split_alike(split, digits):
-    for rows, count in ((split.query, 75), (split.val, 75), (split.seen, 350)):
-        assert np.bincount(digits[1][rows]).tolist() == [count] * 10
-
-
-def test_a_digit_in_two_parts_stops_the_demo(split):
-    leaky = replace(split, val=np.append(split.val, split.seen[0]))
-    with pytest.raises(RuntimeError, match='1 digits are in both seen and'):
-        leaky.check()
+    for part, count in zip(split, (350, 75, 75), strict=True):
+        assert np.bincount(digits[1][part]).tolist() == [count] * 10
 
 
 def test_photographs_of_the_evaluation_are_held_out():
@@ -46,85 +33,60 @@ def test_photographs_of_the_evaluation_are_held_out():
     for photo in load_photos(TRAIN_PHOTOS + HELD_OUT_PHOTOS):
         assert photo.ndim == 3
         assert min(photo.shape[:2]) >= 128
-
-
-def test_a_missing_photograph_is_named():
-    from sources import load_photos
-
     with pytest.raises(FileNotFoundError, match=r'nothing\.png'):
         load_photos(('skimage/data/nothing.png',))
 
 
-def test_stamp_has_the_size_asked_for(digits):
-    from drawing import stamp
-
-    rng = np.random.default_rng(0)
-    for image in digits[0][::250]:
-        alpha = stamp(image, 31, rng)
-        assert max(alpha.shape) == 31
-        assert 0 <= alpha.min() < 0.2
-        assert alpha.max() > 0.5
-
-
 def test_boxes_and_masks_of_a_scene_agree(digits, split):
     from pycocotools import mask as coco_mask
-    from scenes import LARGEST_COVER, SIDE, make_scene
+    from scenes import make_scene
     from sources import TRAIN_PHOTOS, load_photos
 
     rng = np.random.default_rng(1)
     photos = load_photos(TRAIN_PHOTOS[:2])
     for _ in range(5):
         scene = make_scene(*digits, split.val, photos, rng)
-        assert scene.image.shape == (SIDE, SIDE, 3)
         assert len(scene.things) >= 2
         for thing in scene.things:
-            assert 0 < LARGEST_COVER < 1
-            encoded = thing.run_lengths()
-            assert np.array_equal(coco_mask.decode(encoded), thing.mask)
-            assert coco_mask.toBbox(encoded).tolist() == thing.box()
+            known = thing.annotation()
+            mask = coco_mask.decode(known['segmentation'])
+            assert np.array_equal(mask, thing.mask)
+            left, top, width, height = map(int, known['bbox'])
+            inside = mask[top : top + height, left : left + width]
+            assert inside.sum() == mask.sum() == known['area']
+            assert inside.any(axis=0).all()
         total = sum(thing.mask.astype(int) for thing in scene.things)
         assert total.max() == 1, 'visible parts do not overlap'
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob('*'))
-        if path.is_file()
-    }
-
-
 @pytest.mark.integration
-def test_same_seed_same_files(tmp_path):
+def test_data_depend_on_the_seed_and_are_what_the_configs_expect(
+    tmp_path, digits
+):
     from make_data import FAST, make_data
 
-    make_data(tmp_path / 'a', 3, FAST)
-    make_data(tmp_path / 'b', 3, FAST)
-    make_data(tmp_path / 'c', 4, FAST)
-    first = files(tmp_path / 'a')
-    assert first == files(tmp_path / 'b')
-    assert first != files(tmp_path / 'c')
+    written = []
+    for name, seed in (('a', 3), ('b', 3), ('c', 4)):
+        make_data(tmp_path / name, seed, FAST)
+        paths = sorted((tmp_path / name).rglob('*.*'))
+        written.append([path.read_bytes() for path in paths])
+    assert written[0] == written[1] != written[2]
 
-
-@pytest.mark.integration
-def test_data_is_what_the_configs_expect(tmp_path, digits):
-    from make_data import FAST, make_data
-
-    make_data(tmp_path, 0, FAST)
-    names = sorted(p.name for p in (tmp_path / 'unlabelled').iterdir())
+    root = tmp_path / 'a'
+    names = sorted(path.name for path in (root / 'unlabelled').iterdir())
     assert names == [f'{i:05d}.png' for i in range(FAST.unlabelled)]
-    provenance = json.loads((tmp_path / 'provenance.json').read_text())
+    provenance = json.loads((root / 'provenance.json').read_text())
     seen = set(provenance['unlabelled'] + provenance['bank'])
     seen |= {row for scene in provenance['train'] for row in scene}
     held_out = set(provenance['query'])
     held_out |= {row for scene in provenance['val'] for row in scene}
     assert not seen & held_out
     for part in ('train', 'val'):
-        content = json.loads((tmp_path / f'scenes/{part}.json').read_text())
+        content = json.loads((root / f'scenes/{part}.json').read_text())
         for entry, rows in zip(
             content['images'], provenance[part], strict=True
         ):
-            path = tmp_path / 'scenes' / part / entry['file_name']
+            path = root / 'scenes' / part / entry['file_name']
             assert cv2.imread(str(path)).shape == (128, 128, 3)
             labels = [
                 a['category_id']
@@ -135,8 +97,8 @@ def test_data_is_what_the_configs_expect(tmp_path, digits):
 
 
 def test_words_of_a_scene_are_words_of_the_page():
-    from pictures import scene_tile
     from pycocotools import mask as coco_mask
+    from sections import scene_tile
 
     mask = np.zeros((40, 40), np.uint8, order='F')
     mask[10:20, 5:15] = 1
@@ -148,12 +110,3 @@ def test_words_of_a_scene_are_words_of_the_page():
     assert [word for _, _, word in tile.tags] == ['3', '7']
     assert all(0 <= x < 1 and 0 <= y < 1 for x, y, _ in tile.tags)
     assert scene_tile(np.zeros((9, 9, 3), np.uint8), []).caption == 'nothing'
-
-
-@pytest.mark.parametrize('bfloat16', [True, False])
-def test_the_start_says_how_long_it_takes_and_what_differs(bfloat16):
-    from plan import expectation
-
-    text = expectation(bfloat16)
-    assert re.search(r'\d+ minutes', text)
-    assert ('float32' in text, 'other numbers' in text) == (not bfloat16,) * 2

@@ -2,9 +2,7 @@
 
 import json
 import re
-import runpy
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from evaluation_toys import build_model, toy_config
+from evaluation_toys import (
+    build_model,
+    run_tool,
+    save_checkpoint,
+    toy_config,
+)
 from mmengine.config import Config
 from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmpretrain.registry import DATASETS
@@ -83,29 +86,32 @@ def loader_of(root: Path, **options: Any) -> dict[str, Any]:
     return {'batch_size': 4, 'num_workers': 0, 'dataset': dataset}
 
 
-def test_hidden_and_empty_folders_are_no_classes(folders, caplog):
+def labels_of(dataset: Any) -> set[tuple[str, int]]:
+    """Folder and label of every image."""
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    return {(Path(x['img_path']).parent.name, x['gt_label']) for x in infos}
+
+
+def test_hidden_and_empty_folders_are_no_classes(folders):
     images = LabelledImages(data_root=str(folders[0]), pipeline=PIPELINE)
 
     assert images.CLASSES == ('a', 'b', 'c')
-    assert images.get_gt_labels().tolist() == [0] * 6 + [1] * 6 + [2] * 6
+    assert labels_of(images) == {('a', 0), ('b', 1), ('c', 2)}
+    assert len(images) == 18
 
 
 @pytest.mark.parametrize(
     ('classes', 'labels'),
     [
-        (None, {0: 'b', 1: 'c'}),
         # They name the folders, or are shown for them.
-        (['c', 'b', 'x'], {0: 'c', 1: 'b'}),
-        (['dog', 'cat'], {0: 'b', 1: 'c'}),
+        (['c', 'b', 'x'], {('c', 0), ('b', 1)}),
+        (['dog', 'cat'], {('b', 0), ('c', 1)}),
     ],
 )
 def test_labels_follow_the_classes_that_are_given(folders, classes, labels):
     images = LabelledImages(data_root=str(folders[1]), classes=classes)
 
-    for index in range(len(images)):
-        info = images.get_data_info(index)
-        folder = Path(info['img_path']).parent.name
-        assert labels[info['gt_label']] == folder
+    assert labels_of(images) == labels
 
 
 @pytest.mark.parametrize(
@@ -123,40 +129,31 @@ def test_folders_that_do_not_fit_are_named(folders, options, words):
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize('wrapped', [False, True])
-def test_labels_are_shared_within_wrappers(folders, wrapped):
+def test_labels_are_shared_within_wrappers(folders):
     train, test = map(config_of, folders)
-    if wrapped:
-        train = {'type': 'RepeatDataset', 'times': 2, 'dataset': train}
-        test = {'type': 'ConcatDataset', 'datasets': [test, test.copy()]}
+    train = {'type': 'RepeatDataset', 'times': 2, 'dataset': train}
+    test = {'type': 'ConcatDataset', 'datasets': [test, test.copy()]}
 
     share_labels(train, test)
 
-    names = []
-    for config in (train, test):
-        dataset = DATASETS.build(config)
-        names.append(dataset.metainfo['classes'])
-        for index in range(len(dataset)):
-            info = dataset.get_data_info(index)
-            folder = Path(info['img_path']).parent.name
-            assert names[-1][info['gt_label']] == folder
-    assert names == [('a', 'b', 'c')] * 2
+    train, test = map(DATASETS.build, (train, test))
+    assert train.metainfo['classes'] == test.metainfo['classes']
+    assert labels_of(train) == {('a', 0), ('b', 1), ('c', 2)}
+    assert labels_of(test) == {('b', 1), ('c', 2)}
 
 
 @pytest.fixture
-def run(root: Path, tmp_path: Path, monkeypatch) -> Callable[..., dict]:
+def run(tmp_path: Path) -> Callable[..., dict]:
     """Call a tool with a checkpoint; gives the row of results."""
     toy_config().dump(tmp_path / 'toy.py')
-    state = build_model(8).state_dict()
-    torch.save({'state_dict': state}, tmp_path / 'last.pth')
+    save_checkpoint(tmp_path / 'last.pth')
 
     def call(tool: str, *words: object) -> dict:
         out = tmp_path / 'out.json'
-        arguments = [tool, tmp_path / 'toy.py', tmp_path / 'last.pth', *words]
-        arguments += ['--workers', 0, '--out', out]
-        monkeypatch.setattr(sys, 'argv', list(map(str, arguments)))
-        path = root / 'tools' / 'benchmarks' / f'{tool}.py'
-        runpy.run_path(str(path))['main']()
+        run_tool(
+            f'benchmarks/{tool}', tmp_path / 'toy.py', tmp_path / 'last.pth',
+            *words, '--workers', 0, '--out', out,
+        )  # fmt: skip
         (row,) = json.loads(out.read_text())
         return row
 
@@ -196,7 +193,6 @@ def test_linear_transfer_of_folders(folders, run):
     [
         (('--bank', 'test', '--query', 'train'), ('query', 'a', 'b, c')),
         (('--bank', 'train'), ('--query',)),
-        (('--query', 'test'), ('--bank',)),
         (('--bank', 'train', '--query', 'nowhere'), ('query', 'nowhere')),
         (('--bank', 'test/b', '--query', 'test'), ('no image in class',)),
     ],
@@ -218,31 +214,23 @@ def test_classes_of_lists_and_folders_are_compared(folders):
         build_labelled_loaders(loader_of(bank), listed, 0)
 
 
-def wrappers(dataset: Any) -> list[tuple[Any, int]]:
-    """Data sets with the image 1 of the given one, and its place there."""
-    size = len(dataset)
-    return [
-        (dataset, 1),
-        (RepeatDataset(dataset, 2), size + 1),
-        (ConcatDataset([dataset, dataset]), size + 1),
-        (Subset(dataset, [0, 1]), 1),
-    ]
-
-
-@pytest.mark.parametrize('test_mode', [False, True])
-def test_an_unreadable_image_is_none_in_every_wrapper(folders, test_mode):
+def test_an_unreadable_image_is_none_in_every_wrapper(folders):
     (folders[1] / 'b' / '1.png').write_bytes(b'no image')
-    built = LabelledImages(
-        data_root=str(folders[1]), pipeline=PIPELINE, test_mode=test_mode
-    )
-    for dataset, place in wrappers(built):
+    built = LabelledImages(data_root=str(folders[1]), pipeline=PIPELINE)
+    again = len(built) + 1
+    for dataset, place in (
+        (built, 1),
+        (RepeatDataset(built, 2), again),
+        (ConcatDataset([built, built]), again),
+        (Subset(built, [0, 1]), 1),
+    ):
         images = NoReplacement(dataset)
         assert images[place] is None
         assert images[0] is not None
         assert images.path(place).endswith('b/1.png')
 
 
-@pytest.mark.parametrize('broken', [[0], [0, 1, 2, 3], [2, 7], [1, 4, 5]])
+@pytest.mark.parametrize('broken', [[0, 1, 2, 3], [2, 7]])
 def test_features_are_those_of_the_images_that_can_be_read(folders, broken):
     dataset = DATASETS.build(config_of(folders[1]))
     model = build_model()

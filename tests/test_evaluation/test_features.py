@@ -14,16 +14,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
 from sce_mm.datasets.images.near_duplicates import find_copies
-from sce_mm.evaluation import NO_LABEL, check_labels, extract_features, nearest
-from sce_mm.evaluation.features import batches_of_rank, pool
-from sce_mm.evaluation.protocols.linear_probe import linear_probe
-from sce_mm.evaluation.protocols.linear_transfer import (
-    METRICS,
-    Part,
-    linear_transfer,
+from sce_mm.evaluation import extract_features, nearest
+from sce_mm.evaluation.features import (
+    batches_of_rank,
+    labelled_features,
+    pool,
 )
-from sce_mm.evaluation.protocols.voc_svm import LabelledFeatures, full_svm
-from sce_mm.evaluation.samples import collate
+from sce_mm.evaluation.samples import NO_LABEL, collate
 
 
 def loader(size: int = 10, batch_size: int = 4, **kwargs) -> DataLoader:
@@ -67,58 +64,35 @@ def test_features_are_the_pooled_last_map_in_evaluation_mode(branch: str):
     assert (features.dtype, labels.dtype) == (torch.float32, torch.int64)
 
 
-def test_sampler_and_dropping_of_the_loader_do_not_count():
+@pytest.mark.parametrize(
+    'options',
+    [dict(shuffle=True, drop_last=True), dict(num_workers=1)],
+)
+def test_sampler_and_workers_of_the_loader_do_not_count(options: dict):
     model = build_model()
-    shuffled = DataLoader(
-        ToyImages(10), 4, shuffle=True, drop_last=True, collate_fn=collate
-    )
+    other = DataLoader(ToyImages(10), 4, collate_fn=collate, **options)
 
-    features, labels = extract_features(model, shuffled)
+    features, labels = extract_features(model, other)
 
     expected_features, expected_labels = extract_features(model, loader())
     assert features.equal(expected_features)
     assert labels.equal(expected_labels)
 
 
-def test_workers_do_not_count():
-    model = build_model()
-    with_workers = DataLoader(
-        ToyImages(10), 4, num_workers=1, collate_fn=collate
-    )
-
-    features, _ = extract_features(model, with_workers)
-
-    assert features.equal(extract_features(model, loader())[0])
-
-
-def test_every_module_keeps_its_mode():
+def test_modes_statistics_queue_and_weights_stay():
     model = build_model().train()
     model.backbone.layer1.eval()  # frozen by hand
     model.backbone.layer2[0].bn1.eval()
-    before = [module.training for module in model.modules()]
-
-    extract_features(model, loader())
-    extract_features(model, loader(), branch='momentum')
-
-    assert [module.training for module in model.modules()] == before
-
-
-def test_every_module_keeps_its_mode_when_it_fails():
-    model = build_model().train()
-
-    with pytest.raises(ValueError, match='views'):
-        extract_features(model, loader(views=2))
-
-    assert all(module.training for module in model.modules())
-
-
-def test_statistics_queue_and_weights_stay():
-    model = build_model().train()
+    modes = [module.training for module in model.modules()]
     before = {key: x.clone() for key, x in model.state_dict().items()}
 
     extract_features(model, loader())
+    extract_features(model, loader(), branch='momentum')
+    with pytest.raises(ValueError, match='views'):
+        extract_features(model, loader(views=2))
 
     after = model.state_dict()
+    assert [module.training for module in model.modules()] == modes
     assert all(x.equal(after[key]) for key, x in before.items())
     assert all(p.grad is None for p in model.parameters())
 
@@ -149,24 +123,17 @@ def test_global_generators_stay():
     assert draws() == expected
 
 
-def test_autocast_outside_does_not_reach_the_features():
+def test_autocast_and_memory_layout_outside_do_not_matter():
     model = build_model()
     expected, _ = extract_features(model, loader())
 
     with torch.autocast('cpu', dtype=torch.bfloat16):
         features, _ = extract_features(model, loader())
+    model.to(memory_format=torch.channels_last)
+    in_other_layout, _ = extract_features(model, loader())
 
     assert features.equal(expected)
-
-
-def test_memory_layout_does_not_matter():
-    model = build_model()
-    expected, _ = extract_features(model, loader())
-
-    model.to(memory_format=torch.channels_last)
-    features, _ = extract_features(model, loader())
-
-    torch.testing.assert_close(features, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(in_other_layout, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_images_without_label_are_marked():
@@ -174,11 +141,11 @@ def test_images_without_label_are_marked():
 
     assert labels.tolist() == [NO_LABEL] * 10
     with pytest.raises(ValueError, match='10 of 10 images of the bank have'):
-        check_labels(labels, 'bank')
+        labelled_features(build_model(), loader(labelled=False), 'bank')
 
 
-@pytest.mark.parametrize('num_samples', [1, 3, 4, 13, 24])
-@pytest.mark.parametrize('batch_size', [1, 4, 5])
+@pytest.mark.parametrize('num_samples', [1, 4, 13])
+@pytest.mark.parametrize('batch_size', [1, 4])
 @pytest.mark.parametrize('world_size', [1, 2, 4])
 def test_ranks_in_turn_give_the_order_of_the_data_set(
     num_samples: int, batch_size: int, world_size: int
@@ -238,15 +205,11 @@ def test_unusable_data_are_explained(dataset, message: str):
         extract_features(build_model(), data)
 
 
-def test_loader_without_batch_size_is_refused():
-    data = DataLoader(ToyImages(4), batch_sampler=[[0, 1], [2, 3]])
-
-    with pytest.raises(ValueError, match='give the dataloader a batch_size'):
-        extract_features(build_model(), data)
-
-
-def test_unknown_or_absent_branches_are_refused():
+def test_absent_batch_size_and_branches_are_refused():
     model = build_model()
+    data = DataLoader(ToyImages(4), batch_sampler=[[0, 1], [2, 3]])
+    with pytest.raises(ValueError, match='give the dataloader a batch_size'):
+        extract_features(model, data)
     with pytest.raises(ValueError, match="'online' or 'momentum', got 'ema'"):
         extract_features(model, loader(), branch='ema')
 
@@ -260,31 +223,11 @@ class Screen(io.StringIO):
         return True
 
 
-def blobs() -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(40, 4, generator=generator), torch.arange(40) % 2
-
-
-def transfer_of_blobs() -> None:
-    part = Part(*(x.double().numpy() for x in blobs()))
-    linear_transfer(part, None, part, METRICS[0], [0.1, 1.0])
-
-
-def svm_of_blobs() -> None:
-    features, labels = blobs()
-    targets = torch.stack([labels == 0, labels == 1], dim=1)
-    part = LabelledFeatures(features.double().numpy(), targets.numpy())
-    full_svm(part, part)
-
-
 @pytest.mark.parametrize(
     'work',
     [
         lambda: extract_features(build_model(), loader()),
-        lambda: nearest(blobs()[0], blobs()[0], 3),
-        lambda: linear_probe(*blobs(), *blobs()),
-        transfer_of_blobs,
-        svm_of_blobs,
+        lambda: nearest(torch.eye(4), torch.eye(4), 3),
         lambda: find_copies([__file__], [__file__]),
     ],
 )

@@ -1,4 +1,4 @@
-"""kNN accuracy of frozen features, offline.
+"""kNN accuracy of frozen features.
 
 python tools/benchmarks/knn.py CONFIG CHECKPOINT --random-init \
     --bank path/to/train --query path/to/test
@@ -10,23 +10,16 @@ augmentation) and its validation images.
 
 import argparse
 
-from sce_mm.cli.evaluation import (
-    add_class_folder_arguments,
-    evaluation_parser,
-    networks,
-    open_config,
-    set_class_folders,
-    write_table,
-)
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
+
+import sce_mm
+from sce_mm.cli.evaluation_arguments import class_folder_parser, parse_networks
 from sce_mm.cli.exit import run_main
-from sce_mm.evaluation.knn_evaluation import labelled_features, shared_knn
-from sce_mm.evaluation.loaders import knn_settings, labelled_loaders
 
 
 def parse_args() -> argparse.Namespace:
-    """Arguments of the command line."""
-    parser = evaluation_parser(__doc__)
-    add_class_folder_arguments(parser)
+    parser = class_folder_parser(__doc__)
     parser.add_argument(
         '--k',
         nargs='+',
@@ -39,29 +32,35 @@ def parse_args() -> argparse.Namespace:
         type=float,
         help='of the votes; by default that of the hook',
     )
-    return parser.parse_args()
+    return parse_networks(parser)
 
 
 def main() -> None:
-    """Evaluate each network in turn."""
     args = parse_args()
+    sce_mm.register()
+    from sce_mm.cli.evaluation import (
+        labelled_networks,
+        open_config,
+        set_class_folders,
+        write_results,
+    )
+    from sce_mm.evaluation import knn_accuracy
+    from sce_mm.evaluation.loaders import knn_settings
+
     cfg = open_config(args)
     set_class_folders(cfg, args)
     settings = knn_settings(cfg)
     ks = args.k or settings.get('k', 20)
     temperature = args.temperature or settings.get('temperature', 0.07)
-    bank, query = labelled_loaders(cfg)
     rows = []
-    for name, model in networks(cfg, args):
-        votes = labelled_features(model, bank, 'bank')
-        queries = labelled_features(model, query, 'query set')
-        accuracies = shared_knn(votes, queries, ks, temperature)
+    for name, bank, query in labelled_networks(cfg, args):
+        accuracies = knn_accuracy(bank, query, ks, temperature)
         columns = {f'knn_top1_k{k}': x for k, x in accuracies.items()}
         rows.append({'network': name, **columns})
-    write_table(
+    write_results(
         rows,
-        f'kNN top-1 (%): {len(queries[1])} images by their neighbours '
-        f'among {len(votes[1])}, temperature {temperature:g}',
+        f'kNN top-1 (%): {len(query[1])} images by their neighbours '
+        f'among {len(bank[1])}, temperature {temperature:g}',
         args.out,
     )
 

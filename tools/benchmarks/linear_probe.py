@@ -1,4 +1,4 @@
-"""Linear classification of frozen features, offline.
+"""Linear classification of frozen features.
 
 python tools/benchmarks/linear_probe.py CONFIG CHECKPOINT --random-init \
     --bank path/to/train --query path/to/test
@@ -10,60 +10,56 @@ of a classifier. Needs scikit-learn.
 
 import argparse
 
-from mmengine.dist import is_main_process
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
 
-from sce_mm.cli.evaluation import (
-    add_class_folder_arguments,
-    evaluation_parser,
-    networks,
-    open_config,
-    set_class_folders,
-    write_table,
-)
+import sce_mm
+from sce_mm.cli.evaluation_arguments import class_folder_parser, parse_networks
 from sce_mm.cli.exit import run_main
-from sce_mm.evaluation.knn_evaluation import labelled_features
-from sce_mm.evaluation.loaders import labelled_loaders
-from sce_mm.evaluation.protocols.linear_probe import COSTS, linear_probe
 
 
 def parse_args() -> argparse.Namespace:
-    """Arguments of the command line."""
-    parser = evaluation_parser(__doc__)
-    add_class_folder_arguments(parser)
+    parser = class_folder_parser(__doc__)
     parser.add_argument(
         '--costs',
         nargs='+',
         type=float,
-        default=COSTS,
         help='candidates for C, chosen on a held-out part of the bank',
     )
-    return parser.parse_args()
+    return parse_networks(parser)
 
 
 def main() -> None:
-    """Evaluate each network in turn."""
     args = parse_args()
+    sce_mm.register()
+    from mmengine.dist import is_main_process
+
+    from sce_mm.cli.evaluation import (
+        labelled_networks,
+        open_config,
+        set_class_folders,
+        write_results,
+    )
+    from sce_mm.evaluation.protocols.linear_probe import COSTS, linear_probe
+
     cfg = open_config(args)
     set_class_folders(cfg, args)
-    bank, query = labelled_loaders(cfg)
     rows = []
-    for name, model in networks(cfg, args):
-        train = labelled_features(model, bank, 'bank')
-        test = labelled_features(model, query, 'query set')
+    for name, bank, query in labelled_networks(cfg, args):
         # Features are on all processes; one fits the classifier.
         if is_main_process():
-            result = linear_probe(*train, *test, args.costs)
+            probe = linear_probe(*bank, *query, args.costs or COSTS)
             rows.append(
                 {
                     'network': name,
-                    'linear_top1': result.accuracy,
-                    'C': result.cost,
+                    'linear_top1': probe.accuracy,
+                    'C': probe.cost,
                 }
             )
-    write_table(
+    write_results(
         rows,
-        f'Linear probe top-1 (%): trained on {len(train[1])} images, '
-        f'tested on {len(test[1])}',
+        f'Linear probe top-1 (%): trained on {len(bank[1])} images, '
+        f'tested on {len(query[1])}',
         args.out,
     )
 

@@ -11,23 +11,27 @@ What is finished is not done again and what was interrupted is resumed, so the
 same command goes on. OUT gets results.json, results.md and a folder a run.
 """
 
-import argparse
 import json
+from argparse import Namespace
+from collections import defaultdict
 from pathlib import Path
 from statistics import mean, stdev
 
-from sce_mm.cli.arguments import seed_number
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
+
+from sce_mm.cli.arguments import ArgumentParser, seed_number
 from sce_mm.cli.exit import run_main
 from sce_mm.utils.commands import Command, run_together
 
 RANDOM = 'random initialisation'
 EVALUATIONS = ('knn', 'linear_probe')
+# Accuracies by setting, seed and metric.
+Results = dict[str, dict[int, dict[str, float]]]
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
     parser.add_argument('config', type=Path, help='pretraining config')
     parser.add_argument('out', type=Path, help='folder of the results')
     parser.add_argument(
@@ -58,20 +62,27 @@ def folder_name(setting: str) -> str:
 
 
 def measure(
-    args: argparse.Namespace, name: str, words: list[str], seed: int
+    args: Namespace, name: str, words: list[str], seed: int
 ) -> dict[str, float]:
     """Train and evaluate one setting with one seed; its accuracies."""
     folder = args.out / f'{folder_name(name)}_seed{seed}'
+    options = ['--cfg-options', f'randomness.seed={seed}', *args.cfg_options]
+
+    def start(script: str, *words: object) -> None:
+        command = Command(script, words, threads=args.threads)
+        print(f'[sweep] {command.shown()}', flush=True)
+        run_together([command], folder)
+
     results = {tool: folder / f'{tool}.json' for tool in EVALUATIONS}
     missing = [tool for tool in EVALUATIONS if not results[tool].is_file()]
-    options = ['--cfg-options', f'randomness.seed={seed}', *args.cfg_options]
+    source = '--random-init'
     if missing and name != RANDOM:
-        words = ['--work-dir', folder, '--resume', *options, *words]
-        start('tools/train.py', [args.config, *words], folder, args.threads)
+        place = '--work-dir', folder, '--resume'
+        start('tools/train.py', args.config, *place, *options, *words)
+        source = (folder / 'last_checkpoint').read_text().strip()
     for tool in missing:
-        source = '--random-init' if name == RANDOM else checkpoint(folder)
-        words = [args.config, source, '--out', results[tool], *options]
-        start(f'tools/benchmarks/{tool}.py', words, folder, args.threads)
+        words = ['--out', results[tool], *options]
+        start(f'tools/benchmarks/{tool}.py', args.config, source, *words)
     accuracies = {}
     for path in results.values():
         (row,) = json.loads(path.read_text())
@@ -79,48 +90,34 @@ def measure(
     return accuracies
 
 
-def start(script: str, words: list, folder: Path, threads: int) -> None:
-    """Run one command, its log in the folder of the run."""
-    command = Command(script, words, threads=threads)
-    print(f'[sweep] {command.shown()}', flush=True)
-    run_together([command], folder)
-
-
-def checkpoint(folder: Path) -> Path:
-    """The last checkpoint of a run."""
-    return Path((folder / 'last_checkpoint').read_text().strip())
-
-
-def as_table(results: dict[str, dict[int, dict[str, float]]]) -> str:
+def as_table(results: Results) -> str:
     """Markdown: mean and, of several seeds, standard deviation."""
-    first = next(iter(next(iter(results.values())).values()))
+    metrics = list(next(iter(next(iter(results.values())).values())))
     lines = [
-        '| setting | ' + ' | '.join(first) + ' | seeds |',
-        '|---' * (len(first) + 2) + '|',
+        ['setting', *metrics, 'seeds'],
+        ['---'] * (len(metrics) + 2),
     ]
     for name, by_seed in results.items():
         cells = []
-        for metric in first:
+        for metric in metrics:
             values = [row[metric] for row in by_seed.values()]
             spread = f' ± {stdev(values):.1f}' if len(values) > 1 else ''
             cells.append(f'{mean(values):.1f}{spread}')
-        lines.append(f'| {name} | {" | ".join(cells)} | {len(by_seed)} |')
-    return '\n'.join(lines) + '\n'
+        lines.append([name, *cells, str(len(by_seed))])
+    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
 
 
 def main() -> None:
     args = parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     settings = {RANDOM: [], **{name: words for name, *words in args.setting}}
-    results: dict[str, dict[int, dict[str, float]]] = {}
+    results: Results = defaultdict(dict)
     # Seeds outermost: after one round every setting has a first result.
     for seed in args.seeds:
         for name, words in settings.items():
-            accuracies = measure(args, name, words, seed)
-            results.setdefault(name, {})[seed] = accuracies
-            (args.out / 'results.json').write_text(
-                json.dumps(results, indent=2) + '\n'
-            )
+            results[name][seed] = measure(args, name, words, seed)
+            text = json.dumps(results, indent=2) + '\n'
+            (args.out / 'results.json').write_text(text)
             (args.out / 'results.md').write_text(as_table(results))
     print(as_table(results), end='')
 

@@ -8,10 +8,11 @@ training scenes and validation scenes with boxes and masks, COCO format). No
 digit and no photograph of the evaluation is seen in any training.
 """
 
-import argparse
 import json
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+__starts_light__ = True
 
 import cv2
 import numpy as np
@@ -27,6 +28,9 @@ from sources import (
     split_digits,
 )
 
+from sce_mm.cli.arguments import ArgumentParser
+from sce_mm.cli.exit import run_main
+
 # Side of a tile, and larger side of the digit in it, in pixels.
 TILE = 44
 TILE_DIGIT = (28, 40)
@@ -36,8 +40,7 @@ TILE_CONTRAST = 0.4
 TILE_BLUR = 4.0
 
 
-@dataclass(frozen=True)
-class Amounts:
+class Amounts(NamedTuple):
     """How much of everything."""
 
     unlabelled: int = 6000
@@ -87,26 +90,11 @@ def write_scenes(folder: Path, name: str, scenes: list[Scene]) -> None:
         file_name = f'{index:04d}.png'
         cv2.imwrite(str(folder / name / file_name), scene.image)
         height, width = scene.image.shape[:2]
-        images.append(
-            {
-                'id': index,
-                'file_name': file_name,
-                'width': width,
-                'height': height,
-            }
-        )
+        size = {'width': width, 'height': height}
+        images.append({'id': index, 'file_name': file_name, **size})
         for thing in scene.things:
-            annotations.append(
-                {
-                    'id': len(annotations) + 1,
-                    'image_id': index,
-                    'category_id': thing.digit,
-                    'iscrowd': 0,
-                    'bbox': thing.box(),
-                    'area': int(thing.mask.sum()),
-                    'segmentation': thing.run_lengths(),
-                }
-            )
+            place = {'id': len(annotations) + 1, 'image_id': index}
+            annotations.append(place | thing.annotation())
     content = {
         'images': images,
         'annotations': annotations,
@@ -172,9 +160,7 @@ def make_data(out: Path, seed: int, amounts: Amounts = FULL) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     parser.add_argument('out', type=Path)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--fast', action='store_true', help='tiny amounts')
@@ -183,7 +169,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    __starts_light__ = True
-    from sce_mm.cli.exit import run_main
-
     run_main(main)

@@ -1,10 +1,10 @@
 """The stages of the demo: which commands, with which arguments."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from sce_mm.utils.commands import Command
 
+STAGES = ['data', 'pretrain', 'measure', 'extract', 'detect', 'report']
 CONFIGS = Path('configs/demo')
 PRETRAINING = CONFIGS / 'sce_resnet18_demo.py'
 DETECTORS = {
@@ -29,8 +29,8 @@ class Demo:
     """The stages, each made of commands of the project.
 
     Args:
-        out: Where everything goes.
-        seed: Of data and trainings.
+        out: Folder of all results.
+        seed: Seed of data and trainings.
         fast: Tiny amounts, to see that it runs.
     """
 
@@ -41,13 +41,19 @@ class Demo:
         self.data = out / 'data'
         self.work = out / 'sce'
         self.backbone = out / 'backbone.pth'
-        self.stages: dict[str, tuple[str, Callable[[], list[Command]]]] = {
+        self.stages = {
             'data': ('make the data', self.make_data),
             'pretrain': ('pretrain SCE', self.pretrain),
             'measure': ('measure the features', self.measure),
             'extract': ('extract the backbone', self.extract),
             'detect': ('train Mask R-CNN twice, side by side', self.detect),
             'report': ('write the report', self.report),
+        }
+        # Folders that a stage makes, and removes before it does so.
+        self.made = {
+            'data': ['data', 'logs'],
+            'pretrain': ['sce'],
+            'detect': [f'detector_{name}' for name in DETECTORS],
         }
 
     def make_data(self) -> list[Command]:
@@ -61,7 +67,7 @@ class Demo:
             *self.labelled(),
             *(FAST_PRETRAINING if self.fast else ()),
         ]
-        return [self.training(PRETRAINING, self.work, options, 2)]
+        return [training(PRETRAINING, self.work, options, 2)]
 
     def labelled(self) -> list[str]:
         """Seed, and where the tiles of the kNN evaluation are."""
@@ -91,32 +97,32 @@ class Demo:
         return [Command('tools/model_converters/extract_backbone.py', words)]
 
     def detect(self) -> list[Command]:
-        return [self.detector(name) for name in DETECTORS]
-
-    def detector(self, name: str) -> Command:
         scenes = self.data / 'scenes'
-        options = [
-            f'train_dataloader.dataset.data_root={scenes}/',
-            f'val_dataloader.dataset.data_root={scenes}/',
-            f'val_evaluator.ann_file={scenes}/val.json',
-            f'val_evaluator.outfile_prefix={self.out}/{name}',
-            f'randomness.seed={self.seed}',
-            *(FAST_DETECTOR if self.fast else ()),
-        ]
-        if name == 'sce':
-            key = 'model.backbone.init_cfg.checkpoint'
-            options.append(f'{key}={self.backbone}')
-        work_dir = self.out / f'detector_{name}'
-        return self.training(DETECTORS[name], work_dir, options, 1)
-
-    def training(
-        self, config: Path, work_dir: Path, options: list[str], threads: int
-    ) -> Command:
-        words = [config, '--work-dir', work_dir, '--cfg-options', *options]
-        return Command('tools/train.py', words, work_dir.name, threads)
+        weights = f'model.backbone.init_cfg.checkpoint={self.backbone}'
+        commands = []
+        for name, config in DETECTORS.items():
+            options = [
+                f'train_dataloader.dataset.data_root={scenes}/',
+                f'val_dataloader.dataset.data_root={scenes}/',
+                f'val_evaluator.ann_file={scenes}/val.json',
+                f'val_evaluator.outfile_prefix={self.out}/{name}',
+                f'randomness.seed={self.seed}',
+                *(FAST_DETECTOR if self.fast else ()),
+                *([weights] if name == 'sce' else ()),
+            ]
+            work_dir = self.out / f'detector_{name}'
+            commands.append(training(config, work_dir, options, 1))
+        return commands
 
     def report(self) -> list[Command]:
         return [Command('tools/demo/report.py', [self.out])]
+
+
+def training(
+    config: Path, work_dir: Path, options: list[str], threads: int
+) -> Command:
+    words = [config, '--work-dir', work_dir, '--cfg-options', *options]
+    return Command('tools/train.py', words, work_dir.name, threads)
 
 
 def expectation(bfloat16: bool) -> str:

@@ -3,24 +3,20 @@
 python tools/demo/report.py work_dirs/demo
 """
 
-import argparse
 import json
+import sys
 from pathlib import Path
 
-import findings
 import sections
 from mmengine.config import Config
 
 from sce_mm.cli.exit import run_main
+from sce_mm.detection.comparison.results import last_metrics
 from sce_mm.visualization import page
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument('out', type=Path)
-    out = parser.parse_args().out
+    out = Path(sys.argv[1])
     (out / 'report.html').write_text(report(out), encoding='utf-8')
 
 
@@ -28,24 +24,15 @@ def report(out: Path) -> str:
     """The page, from what the stages left in ``out``."""
     facts = json.loads((out / 'facts.json').read_text())
     cfg = Config.fromfile(next((out / 'sce').glob('*.py')))
-    knn = findings.table(out / 'knn.json')
-    probe = findings.table(out / 'linear_probe.json')
-    detection = {
-        name: findings.detection(out / f'detector_{name}')
-        for name in ('sce', 'scratch')
-    }
-    key = next(k for k in knn['sce'] if k.startswith('knn_top1'))
-    measured = {
-        'kNN accuracy': (knn['sce'][key], knn['random'][key]),
-        'linear probe': (
-            probe['sce']['linear_top1'],
-            probe['random']['linear_top1'],
-        ),
-        'box AP': (detection['sce']['box AP'], detection['scratch']['box AP']),
-        'mask AP': (
-            detection['sce']['mask AP'],
-            detection['scratch']['mask AP'],
-        ),
+    knn = results(out / 'knn.json', 'knn_top1_k20')
+    probe = results(out / 'linear_probe.json', 'linear_top1')
+    detection = {}
+    for name in ('sce', 'scratch'):
+        detection[name] = last_metrics(out / f'detector_{name}', [], True)
+        del detection[name]['classes']
+    measured = {'kNN accuracy': knn, 'linear probe': probe} | {
+        name: (detection['sce'][name], detection['scratch'][name])
+        for name in ('box AP', 'mask AP')
     }
     body = [
         '<h1>Does pretraining on unlabelled images make a better detector?'
@@ -65,14 +52,20 @@ def report(out: Path) -> str:
             'soft',
         ),
         *sections.what_was_done(out, cfg),
-        *sections.curves(out, knn, key),
+        *sections.curves(out, knn[1]),
         *sections.views(out, cfg),
         *sections.alike(out, cfg),
         *sections.detections(out, detection),
         *sections.next_steps(),
-        *sections.how_it_was_run(out, cfg, facts),
+        *sections.how_it_was_run(cfg, facts),
     ]
     return page.page('sce_mm: report of the demo', body)
+
+
+def results(path: Path, column: str) -> tuple[float, float]:
+    """An accuracy with SCE and with random initialisation."""
+    random, sce = json.loads(path.read_text())
+    return sce[column], random[column]
 
 
 def answer(measured: dict[str, tuple[float, float]]) -> str:

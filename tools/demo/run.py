@@ -7,27 +7,37 @@ the SCE backbone and from random initialisation, and writes a report. Nothing
 is downloaded; everything goes to work_dirs/demo.
 """
 
-import argparse
 import json
 import os
 import shutil
 import time
+from argparse import Namespace
 from pathlib import Path
 
-from plan import DETECTORS, Demo, expectation
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
 
-from sce_mm.cli.arguments import seed_number
+from plan import STAGES, Demo, expectation
+
+from sce_mm.cli.arguments import ArgumentParser, seed_number
 from sce_mm.cli.exit import run_main
-from sce_mm.config.machine import computes_in_bfloat16
 from sce_mm.utils.commands import run_together, training_step
-from sce_mm.utils.progress import track
 
-# What a stage makes, and removes before it does so.
-MADE = {
-    'data': ['data', 'logs'],
-    'pretrain': ['sce'],
-    'detect': [f'detector_{name}' for name in DETECTORS],
-}
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('--work-dir', type=Path, default='work_dirs/demo')
+    parser.add_argument('--seed', type=seed_number, default=0)
+    parser.add_argument(
+        '--fast', action='store_true', help='tiny amounts: only that it runs'
+    )
+    parser.add_argument(
+        '--start',
+        choices=STAGES,
+        default=STAGES[0],
+        help='first stage; what earlier ones left is used',
+    )
+    return parser.parse_args()
 
 
 def run(demo: Demo, first: str) -> None:
@@ -35,10 +45,12 @@ def run(demo: Demo, first: str) -> None:
 
     Raises:
         FileNotFoundError: An earlier stage was not run here.
-        RuntimeError: A command failed.
+        RuntimeError: It was run with other options, or a command failed.
     """
-    keys = list(demo.stages)
-    skipped = keys[: keys.index(first)]
+    from sce_mm.engine.optimizers.bf16 import computes_in_bfloat16
+    from sce_mm.utils.progress import track
+
+    skipped = STAGES[: STAGES.index(first)]
     facts = start_facts(demo, skipped)
     started = time.monotonic()
     if not demo.fast:
@@ -49,7 +61,7 @@ def run(demo: Demo, first: str) -> None:
         # Of two side by side the first will do.
         return next(filter(None, map(training_step, logs)), '')
 
-    for key in track(keys[len(skipped) :], 'demo', note=note):
+    for key in track(STAGES[len(skipped) :], 'demo', note=note):
         title, commands = demo.stages[key]
         print(f'[demo] {title} ...', flush=True)
         begun = time.monotonic()
@@ -74,55 +86,36 @@ def run(demo: Demo, first: str) -> None:
 
 
 def start_facts(demo: Demo, skipped: list[str]) -> dict:
-    """What the page says of the run; clears what will be made anew.
+    """What the page says of the run; removes what will be made again.
 
     Raises:
         FileNotFoundError: An earlier stage was not run here.
-        RuntimeError: It was run with another seed or amount.
+        RuntimeError: It was run with other options.
     """
-    facts = {'stages': [], 'seed': demo.seed, 'fast': demo.fast}
+    options = {'seed': demo.seed, 'fast': demo.fast}
+    done = []
     if skipped:
         path = demo.out / 'facts.json'
-        if not path.is_file():
-            raise FileNotFoundError(
-                f'{path} is missing: run the demo from its first stage'
-            )
-        earlier = json.loads(path.read_text())
-        done = earlier.pop('stages')[: len(skipped)]
+        earlier = json.loads(path.read_text()) if path.is_file() else {}
+        done = earlier.pop('stages', [])[: len(skipped)]
         if [stage['key'] for stage in done] != skipped:
             raise FileNotFoundError(
-                f'{demo.out} has only the stages '
-                f'{[stage["key"] for stage in done]}: start from the next'
+                f'{demo.out} lacks the stages before --start: run the demo '
+                'from its first stage'
             )
-        if earlier != {'seed': demo.seed, 'fast': demo.fast}:
+        if earlier != options:
             raise RuntimeError(
                 f'the stages in {demo.out} were run with {earlier}: use the '
                 'same options, or start from the first stage'
             )
-        facts['stages'] = done
-    for key, names in MADE.items():
-        for name in names if key not in skipped else []:
+    for key in STAGES[len(skipped) :]:
+        for name in demo.made.get(key, ()):
             shutil.rmtree(demo.out / name, ignore_errors=True)
-    return facts
+    return {'stages': done, **options}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument('--work-dir', type=Path, default='work_dirs/demo')
-    parser.add_argument('--seed', type=seed_number, default=0)
-    parser.add_argument(
-        '--fast', action='store_true', help='tiny amounts: only that it runs'
-    )
-    stages = list(Demo(Path(), 0, False).stages)
-    parser.add_argument(
-        '--start',
-        choices=stages,
-        default=stages[0],
-        help='first stage; what earlier ones left is used',
-    )
-    args = parser.parse_args()
+    args = parse_args()
     # What follows runs in the root of the project.
     out = args.work_dir.resolve()
     os.chdir(Path(__file__).resolve().parents[2])

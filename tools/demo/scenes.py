@@ -1,6 +1,6 @@
 """Scenes of several digits with a box and a mask each."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,8 +19,7 @@ CONTRAST = 0.6
 LARGEST_COVER = 0.3
 
 
-@dataclass(frozen=True)
-class Thing:
+class Thing(NamedTuple):
     """A digit in a scene.
 
     Attributes:
@@ -33,25 +32,22 @@ class Thing:
     digit: int
     mask: np.ndarray
 
-    def box(self) -> list[float]:
-        """Left, top, width, height."""
-        rows, columns = np.nonzero(self.mask)
-        left, top = int(columns.min()), int(rows.min())
-        width = int(columns.max()) - left + 1
-        height = int(rows.max()) - top + 1
-        return [left, top, width, height]
-
-    def run_lengths(self) -> dict:
-        """The mask as COCO encodes it."""
+    def annotation(self) -> dict:
+        """Class, mask, box and area as COCO has them."""
         encoded = coco_mask.encode(np.asfortranarray(self.mask, np.uint8))
         return {
-            'size': list(encoded['size']),
-            'counts': encoded['counts'].decode(),
+            'category_id': self.digit,
+            'iscrowd': 0,
+            'bbox': coco_mask.toBbox(encoded).tolist(),
+            'area': int(self.mask.sum()),
+            'segmentation': {
+                'size': list(encoded['size']),
+                'counts': encoded['counts'].decode(),
+            },
         }
 
 
-@dataclass(frozen=True)
-class Scene:
+class Scene(NamedTuple):
     """An image ``[SIDE, SIDE, 3]`` uint8 BGR and what is in it."""
 
     image: np.ndarray

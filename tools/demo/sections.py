@@ -3,20 +3,38 @@
 import json
 import os
 import platform
+from argparse import Namespace
 from pathlib import Path
 
 import cv2
-import findings
-import neighbours
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import TRANSFORMS
-from pictures import data_uri, scene_tile
 from plan import expectation
+from pycocotools import mask as coco_mask
 
-from sce_mm.utils.commands import read_scalars
+from sce_mm.cli.evaluation import networks
+from sce_mm.evaluation import extract_features
+from sce_mm.evaluation.images import FolderImages
+from sce_mm.evaluation.loaders import labelled_loaders
+from sce_mm.utils.commands import scalars
 from sce_mm.visualization import page
+from sce_mm.visualization.sheets import (
+    choose_queries,
+    data_uri,
+    neighbour_sheet,
+)
 
+# One colour for each digit, BGR, told apart on photographs.
+COLOURS = cv2.cvtColor(
+    np.uint8([[[18 * digit, 200, 255] for digit in range(10)]]),
+    cv2.COLOR_HSV2BGR,
+)[0].tolist()
+# Height of a word of the page on a scene, as a share of the scene's.
+TAG = 0.11
+# Enlargement of a scene.
+SCALE = 3
 CHANCE = 10.0
 NEXT = """\
 python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \\
@@ -35,35 +53,28 @@ python tools/compare.py work_dirs/compare --images path/to/images \\
 
 def what_was_done(out: Path, cfg: Config) -> list[str]:
     """Data and trainings in one paragraph."""
-    data = out / 'data'
-    count = len(list((data / 'unlabelled').iterdir()))
-    scenes = {
-        name: len(
-            json.loads((data / 'scenes' / f'{name}.json').read_text())[
-                'images'
-            ]
-        )
-        for name in ('train', 'val')
-    }
+    tiles, train, val = (
+        len(list((out / 'data' / folder).iterdir()))
+        for folder in ('unlabelled', 'scenes/train', 'scenes/val')
+    )
     return [
         page.heading('What was done'),
         page.paragraph(
             f'SCE pretrained a narrow ResNet-18 for {cfg.train_cfg.max_epochs}'
-            f' epochs on {count} unlabelled tiles, each a real handwritten '
+            f' epochs on {tiles} unlabelled tiles, each a real handwritten '
             'digit on a piece of a photograph. Its backbone then went into '
-            f'Mask R-CNN, trained on {scenes["train"]} labelled scenes and '
-            f'measured on {scenes["val"]} others. No digit of the validation '
+            f'Mask R-CNN, trained on {train} labelled scenes and '
+            f'measured on {val} others. No digit of the validation '
             'scenes or of the kNN queries, and none of the photographs behind '
             'them, was seen in any training.'
         ),
     ]
 
 
-def curves(out: Path, knn: dict, key: str) -> list[str]:
+def curves(out: Path, before: float) -> list[str]:
     """Loss and kNN accuracy over the pretraining."""
-    series = read_scalars(out / 'sce')
-    accuracy = series.get(key, [])
-    levels = {'before pretraining': knn['random'][key], 'chance': CHANCE}
+    series = scalars(out / 'sce')
+    levels = {'before pretraining': before, 'chance': CHANCE}
     return [
         page.heading('Pretraining'),
         page.side_by_side(
@@ -82,7 +93,7 @@ def curves(out: Path, knn: dict, key: str) -> list[str]:
                     'the network itself says what is alike.',
                 ),
                 page.curves(
-                    {'kNN': accuracy},
+                    {'kNN': series['knn_top1_k20']},
                     'epoch',
                     'accuracy, %',
                     'Digits named rightly by the most similar labelled '
@@ -126,39 +137,45 @@ def views(out: Path, cfg: Config) -> list[str]:
 
 
 def alike(out: Path, cfg: Config) -> list[str]:
-    """Neighbours of query digits before and after."""
-    checkpoint = Path((out / 'sce' / 'last_checkpoint').read_text().strip())
-    side = cfg.train_dataloader.dataset.pipeline[1].views[0].size
-    queries = findings.labelled_tiles(out / 'data', 'query')
-    bank = findings.labelled_tiles(out / 'data', 'bank')
-    parts = []
+    """Neighbours of digits that were never seen, before and after."""
+    checkpoint = (out / 'sce' / 'last_checkpoint').read_text().strip()
+    args = Namespace(
+        random_init=True,
+        checkpoint=[checkpoint],
+        branch='online',
+        device='cpu',
+        trust=False,
+    )
+    _, loader = labelled_loaders(cfg)
+    infos = [
+        loader.dataset.get_data_info(i) for i in range(len(loader.dataset))
+    ]
+    images = FolderImages(
+        loader.dataset,
+        [info['img_path'] for info in infos],
+        [int(info['gt_label']) for info in infos],
+        [f'a {digit}' for digit in range(10)],
+    )
     names = ('Before pretraining', 'After pretraining')
-    for name, model in zip(
-        names, neighbours.models(cfg, checkpoint), strict=True
-    ):
-        rows, share = neighbours.likeness(model, queries, bank, side)
-        title = (
-            f'{name}: {share:.0f} % of the likeness falls on the same digit '
-            f'(chance {CHANCE:.0f} %)'
-        )
-        parts.append(
-            page.panel(
-                [
-                    page.subheading(title),
-                    *(page.tiles(row, 98, sharp=True) for row in rows),
-                ]
-            )
-        )
     return [
         page.heading(
             'Which tiles are alike',
-            'Digits that were never seen, and beside each the tiles that the '
-            'network finds most like it. The likeness to all '
-            f'{len(bank[0])} tiles adds up to 100 %; below each tile is its '
-            'share. A whole blue frame: the same digit. A dashed orange one: '
-            'another digit.',
+            f'Of {len(infos)} digits that were never seen, some with those '
+            'that the network finds most like them, and how like (1 is '
+            'equal). A whole blue frame: the same digit. A dashed orange one: '
+            f'another digit. Chance is {CHANCE:.0f} %.',
         ),
-        *parts,
+        *(
+            neighbour_sheet(
+                name,
+                images,
+                extract_features(model, loader)[0],
+                choose_queries(images, 6, seed=0),
+            )
+            for name, (_, model) in zip(
+                names, networks(cfg, args), strict=True
+            )
+        ),
     ]
 
 
@@ -170,16 +187,22 @@ def detections(out: Path, detection: dict) -> list[str]:
         [labels[name], *(f'{value:.1f}' for value in values.values())]
         for name, values in detection.items()
     ]
-    titles = {
-        'truth': 'Labels',
-        'sce': 'Found with the backbone from SCE',
-        'scratch': 'Found with the backbone from random numbers',
+    folder = out / 'data' / 'scenes'
+    truth = json.loads((folder / 'val.json').read_text())
+    objects = {'Labels': truth['annotations']} | {
+        f'Found with the backbone from {label}': found_objects(out, name)
+        for name, label in labels.items()
     }
-    scenes = findings.scenes(out / 'data', out, 6)
     parts = []
-    for key, title in titles.items():
-        found = [scene_tile(scene['image'], scene[key]) for scene in scenes]
-        parts += [page.subheading(title), page.tiles(found, 148)]
+    for title, things in objects.items():
+        scenes = [
+            scene_tile(
+                cv2.imread(str(folder / 'val' / entry['file_name'])),
+                [x for x in things if x['image_id'] == entry['id']],
+            )
+            for entry in truth['images'][:6]
+        ]
+        parts += [page.subheading(title), page.tiles(scenes, 148)]
     return [
         page.heading(
             'Mask R-CNN',
@@ -197,6 +220,51 @@ def detections(out: Path, detection: dict) -> list[str]:
     ]
 
 
+def found_objects(out: Path, name: str) -> list[dict]:
+    """What a detector found in the validation scenes, each with its box."""
+    # Nothing is written either if nothing was found.
+    path = out / f'{name}.segm.json'
+    results = json.loads(path.read_text()) if path.exists() else []
+    return [
+        {**x, 'bbox': coco_mask.toBbox(x['segmentation']).tolist()}
+        for x in results
+        if x['score'] > 0.5
+    ]
+
+
+def scene_tile(image: np.ndarray, objects: list[dict]) -> page.Tile:
+    """A scene with boxes and masks; each box has its digit as a word.
+
+    Args:
+        image: The scene, ``[h, w, 3]`` uint8 BGR.
+        objects: COCO annotations or results: ``bbox``, ``segmentation`` as
+            run lengths, ``category_id``, and perhaps a ``score``.
+    """
+    height, width = image.shape[:2]
+    size = width * SCALE, height * SCALE
+    canvas = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+    objects = sorted(objects, key=lambda thing: thing['bbox'][0])
+    for thing in objects:
+        mask = coco_mask.decode(thing['segmentation'])
+        mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST) > 0
+        colour = np.array(COLOURS[thing['category_id']])
+        canvas[mask] = (canvas[mask] * 0.45 + colour * 0.55).astype(np.uint8)
+    words, tags = [], []
+    for thing in objects:
+        digit = thing['category_id']
+        left, top, w, h = thing['bbox']
+        corners = np.rint(SCALE * np.array([left, top, left + w, top + h]))
+        first, last = corners.astype(int).reshape(2, 2).tolist()
+        cv2.rectangle(canvas, first, last, COLOURS[digit], 2)
+        score = f' ({100 * thing["score"]:.0f} %)' if 'score' in thing else ''
+        words.append(f'{digit}{score}')
+        # Above its box, where there is room for it.
+        above = max(0.0, top / height - TAG)
+        tags.append((max(0.0, left / width), above, f'{digit}'))
+    caption = ', '.join(words) or 'nothing'
+    return page.Tile(data_uri(canvas), caption, tags=tags)
+
+
 def next_steps() -> list[str]:
     """What to type for images of one's own."""
     return [
@@ -212,7 +280,7 @@ def next_steps() -> list[str]:
     ]
 
 
-def how_it_was_run(out: Path, cfg: Config, facts: dict) -> list[str]:
+def how_it_was_run(cfg: Config, facts: dict) -> list[str]:
     """Times, machine and commands."""
     rows = [
         [stage['name'], f'{stage["seconds"]:.0f} s']
@@ -221,7 +289,7 @@ def how_it_was_run(out: Path, cfg: Config, facts: dict) -> list[str]:
     total = sum(stage['seconds'] for stage in facts['stages'])
     rows.append(['in all, before this page', f'{total / 60:.1f} min'])
     machine = (
-        f'{findings.processor()}, {os.cpu_count()} cores, Python '
+        f'{platform.machine()}, {os.cpu_count()} cores, Python '
         f'{platform.python_version()}, torch {torch.__version__}, '
         f'seed {facts["seed"]}. '
         + expectation(cfg.optim_wrapper.type == 'BF16OptimWrapper')
@@ -231,9 +299,4 @@ def how_it_was_run(out: Path, cfg: Config, facts: dict) -> list[str]:
         page.heading('How it was run', machine),
         page.table(['stage', 'time'], rows),
         page.listing(commands),
-        *(
-            page.folded(f'config of {folder}', path.read_text())
-            for folder in ('sce', 'detector_sce', 'detector_scratch')
-            for path in sorted((out / folder).glob('*.py'))
-        ),
     ]

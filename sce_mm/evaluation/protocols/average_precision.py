@@ -8,13 +8,7 @@ Legend: Q images.
 
 import numpy as np
 from numpy.typing import NDArray
-
-try:
-    from sklearn.metrics import precision_recall_curve
-except ImportError as error:
-    raise ImportError(
-        'SVM and linear transfer need scikit-learn: pip install scikit-learn'
-    ) from error
+from sklearn.metrics import precision_recall_curve
 
 Array = NDArray[np.float64]
 

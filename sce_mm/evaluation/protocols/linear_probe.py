@@ -1,10 +1,14 @@
-"""Linear classification of frozen features."""
+"""Linear probe: logistic regression on standardised frozen features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from ...utils.progress import track
@@ -42,7 +46,7 @@ def linear_probe(
 
     C is the one with the best accuracy on a stratified part of the training
     set that is held out, the smallest of equals; the classifier is then
-    fitted anew on the whole training set and tested once. Mean and scale
+    fitted again on the whole training set and tested once. Mean and scale
     come from the images that a classifier is fitted on.
 
     Args:
@@ -52,16 +56,13 @@ def linear_probe(
         test_labels: ``[Q]``.
         costs: Candidates for C.
         held_out: Share of the training set that chooses C.
-        seed: Of the split; nothing else is random.
-        max_iter: Of each fit; scikit-learn warns if it is not enough.
+        seed: Seed of that choice of images; nothing else is random.
+        max_iter: Iterations of each fit; scikit-learn warns if they are not
+            enough.
 
     Raises:
-        ImportError: scikit-learn is missing.
         ValueError: ``costs`` is empty, or a class has too few images.
     """
-    _require_scikit_learn()
-    from sklearn.model_selection import train_test_split
-
     candidates = sorted(costs)
     if not candidates or candidates[0] <= 0:
         raise ValueError(f'costs must be positive numbers, got {costs!r}')
@@ -89,10 +90,6 @@ def _fit_and_score(
     cost: float,
     max_iter: int,
 ) -> float:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     classifier: Any = make_pipeline(
         StandardScaler(), LogisticRegression(C=cost, max_iter=max_iter)
     )
@@ -117,12 +114,3 @@ def _check_classes(labels: np.ndarray, held_out: float) -> None:
             f'than one for each of {len(classes)} classes: raise held_out '
             'or add images'
         )
-
-
-def _require_scikit_learn() -> None:
-    try:
-        import sklearn  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            'the linear probe needs scikit-learn: pip install scikit-learn'
-        ) from error

@@ -1,9 +1,9 @@
-"""Logistic regression on frozen features: the 11-data-set transfer protocol.
+"""Linear transfer to eleven data sets: logistic regression on features.
 
 Multinomial logistic regression by L-BFGS with an L2 penalty of weight wd. Of
 45 values of wd, spaced evenly in the logarithm from 1e-6 to 1e5, the first
-with the best score on the validation part is taken; the classifier is then
-fitted anew on training and validation part together and tested once.
+with the best score on the validation split is taken; the classifier is then
+fitted again on training and validation split together and tested once.
 Features are taken as they are. Ericsson, Gouk and Hospedales, "How Well Do
 Self-Supervised Models Transfer?", CVPR 2021, and their released code.
 
@@ -12,49 +12,37 @@ Legend: N images, D features, C classes.
 
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from torch import nn
 
+from ...utils.distributed import map_distributed
 from ...utils.progress import track
 from .average_precision import eleven_point_average_precision
+from .linear_transfer_data import Floats, Split, TransferData
+from .linear_transfer_sets import MAP, METRICS, TOP1
 
-Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 PENALTIES = tuple(np.logspace(-6, 5, 45).tolist())
-# Of the training images where no validation part is given, and its seed.
+# Of the training images where no validation split is given, and its seed.
 HELD_OUT = 0.2
 SEED = 0
 # scikit-learn's own number, as in the released code; kept if it changes there.
 MAX_ITER = 100
-
-METRICS = ('top-1', 'mean per class', '11-point mAP')
-
-
-class Part(NamedTuple):
-    """Images of one part of a data set.
-
-    Attributes:
-        features: ``[N, D]``.
-        labels: Classes ``[N]``; for the mAP whether an image shows a class,
-            ``[N, C]``, 1 or 0.
-    """
-
-    features: Floats
-    labels: Labels
 
 
 class TransferResult(NamedTuple):
     """Outcome of :func:`linear_transfer`.
 
     Attributes:
-        score: On the test part, in percent.
+        score: On the test split, in percent.
         penalty: The weight wd that was chosen.
-        validation: Score of each wd on the validation part, in percent.
+        validation: Score of each wd on the validation split, in percent.
     """
 
     score: float
@@ -63,19 +51,19 @@ class TransferResult(NamedTuple):
 
 
 def linear_transfer(
-    train: Part,
-    validation: Part | None,
-    test: Part,
+    train: Split,
+    validation: Split | None,
+    test: Split,
     metric: str,
     penalties: Sequence[float] = PENALTIES,
 ) -> TransferResult:
     """Choose the penalty, fit, and test once.
 
     Args:
-        train: Training part.
-        validation: Its validation part, or None to hold out a fifth of the
-            training part at random (:func:`held_out_split`).
-        test: Test part.
+        train: Training split.
+        validation: Its validation split, or None to hold out a fifth of the
+            training split at random (:func:`held_out_split`).
+        test: Test split.
         metric: One of ``METRICS``.
         penalties: Candidates, in the order in which they are tried; each fit
             starts from the solution of the last, as in the released code.
@@ -94,84 +82,118 @@ def linear_transfer(
     whole = train if validation is None else joined(train, validation)
     if validation is None:
         train, validation = held_out_split(train)
-    score = _mean_average_precision if metric == METRICS[2] else _accuracy
-    classifiers = [
-        LogisticRegression(solver='lbfgs', max_iter=MAX_ITER, warm_start=True)
-        for _ in range(train.labels.shape[1] if train.labels.ndim > 1 else 1)
-    ]
+    # For the mAP a classifier for each class.
+    count = train.labels.shape[1] if metric == MAP else 1
+    classifiers, fresh = (
+        [
+            LogisticRegression(max_iter=MAX_ITER, warm_start=warm)
+            for _ in range(count)
+        ]
+        for warm in (True, False)
+    )
     scores = {
-        penalty: score(classifiers, train, validation, penalty, metric)
+        penalty: _fit_and_score(
+            classifiers, train, validation, penalty, metric
+        )
         for penalty in track(penalties, 'Penalties')
     }
     best = max(penalties, key=lambda penalty: scores[penalty])
-    fresh = [
-        LogisticRegression(solver='lbfgs', max_iter=MAX_ITER)
-        for _ in classifiers
+    score = _fit_and_score(fresh, whole, test, best, metric)
+    return TransferResult(score, best, scores)
+
+
+def evaluate_transfer(
+    model: nn.Module,
+    datasets: Sequence[TransferData],
+    batch_size: int = 64,
+    workers: int = 2,
+) -> list[dict[str, Any]]:
+    """A row of results for each data set, and their mean if there are several.
+
+    The processes share the fits.
+    """
+    jobs = [
+        (each.entry.metric, each.features(model, batch_size, workers))
+        for each in datasets
     ]
-    return TransferResult(
-        score(fresh, whole, test, best, metric), best, scores
+    rows = []
+    for each, result in zip(
+        datasets, map_distributed(_fit_splits, jobs), strict=True
+    ):
+        row = {
+            'data set': each.entry.title,
+            'metric': each.entry.metric,
+            'score': result.score,
+            'wd': result.penalty,
+            'validation': result.validation[result.penalty],
+        }
+        rows.append(row)
+    if len(rows) > 1:
+        mean = float(np.mean([row['score'] for row in rows]))
+        average = {'data set': 'average', 'score': mean}
+        rows.append(dict.fromkeys(rows[0], '') | average)
+    return rows
+
+
+def _fit_splits(job: tuple[str, dict[str, Split]]) -> TransferResult:
+    metric, splits = job
+    return linear_transfer(
+        splits['train'], splits.get('val'), splits['test'], metric
     )
 
 
-def joined(first: Part, second: Part) -> Part:
-    """Images of two parts."""
-    return Part(
+def joined(first: Split, second: Split) -> Split:
+    """Images of two splits."""
+    return Split(
         np.concatenate([first.features, second.features]),
         np.concatenate([first.labels, second.labels]),
     )
 
 
-def held_out_split(part: Part) -> tuple[Part, Part]:
-    """A training and a validation part, the split of the released code."""
-    indices = np.arange(len(part.features))
+def held_out_split(split: Split) -> tuple[Split, Split]:
+    """A training and a validation split, the split of the released code."""
+    indices = np.arange(len(split.features))
     np.random.RandomState(SEED).shuffle(indices)
     size = int(HELD_OUT * len(indices))
     held, rest = indices[:size], indices[size:]
     return (
-        Part(part.features[rest], part.labels[rest]),
-        Part(part.features[held], part.labels[held]),
+        Split(split.features[rest], split.labels[rest]),
+        Split(split.features[held], split.labels[held]),
     )
 
 
-def _accuracy(
+def _fit_and_score(
     classifiers: Sequence[LogisticRegression],
-    train: Part,
-    test: Part,
+    train: Split,
+    test: Split,
     penalty: float,
     metric: str,
 ) -> float:
+    """Score in percent of one classifier, or of one for each class."""
+    if metric == MAP:
+        precisions = []
+        for label, classifier in enumerate(classifiers):
+            # The released code forces two columns of weights onto two classes
+            # and penalises both. Its optimum is that of one column with half
+            # the penalty.
+            targets = train.labels[:, label]
+            _fit(classifier, train.features, targets, 2 / penalty)
+            scores = classifier.decision_function(test.features)
+            precisions.append(
+                eleven_point_average_precision(
+                    test.labels[:, label] > 0, scores
+                )
+            )
+        return 100 * float(np.mean(precisions))
     (classifier,) = classifiers
     _fit(classifier, train.features, train.labels, 1 / penalty)
     right = classifier.predict(test.features) == test.labels
-    if metric == METRICS[0]:
+    if metric == TOP1:
         return 100 * float(right.mean())
-    classes = np.unique(test.labels)
-    per_class = [right[test.labels == c].mean() for c in classes]
+    per_class = [
+        right[test.labels == c].mean() for c in np.unique(test.labels)
+    ]
     return 100 * float(np.mean(per_class))
-
-
-def _mean_average_precision(
-    classifiers: Sequence[LogisticRegression],
-    train: Part,
-    test: Part,
-    penalty: float,
-    metric: str,
-) -> float:
-    """One classifier for each class, one penalty for all.
-
-    The released code forces two columns of weights onto two classes and
-    penalises both. Its optimum is that of one column with half the penalty.
-    """
-    precisions = []
-    for label, classifier in enumerate(classifiers):
-        _fit(classifier, train.features, train.labels[:, label], 2 / penalty)
-        precisions.append(
-            eleven_point_average_precision(
-                test.labels[:, label] > 0,
-                classifier.decision_function(test.features),
-            )
-        )
-    return 100 * float(np.mean(precisions))
 
 
 def _fit(

@@ -1,107 +1,106 @@
-"""Images and classes of the data sets of the linear transfer.
+"""Images, labels and features of one data set of the linear transfer."""
 
-Each data set has a folder under one root. Lists or class folders in it are
-read if there are any (:func:`has_own_layout`), otherwise the layout is that
-of mmpretrain's class for the data set.
-"""
-
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmpretrain.registry import DATASETS
 from numpy.typing import NDArray
+from torch import nn
 
 from ...datasets.labelled_images import share_labels
-from .linear_transfer_sets import MAP, TransferSet
+from ..features import image_features
+from ..images import crop_pipeline
+from .linear_transfer_sets import (
+    MAP,
+    TRANSFER_SETS,
+    TransferSet,
+    split_configs,
+)
 
-PARTS = ('train', 'val', 'test')
+Floats = NDArray[np.float64]
 
 
-def build_parts(
-    entry: TransferSet, root: Path, pipeline: list[dict]
-) -> dict[str, Any]:
-    """The data sets of the parts there are.
+class Split(NamedTuple):
+    """Images of one split of a data set, as a network sees them.
 
-    Class folders of the same name have the same label in all of them.
+    Attributes:
+        features: ``[N, D]``.
+        labels: Classes ``[N]``; of images that may show several, whether an
+            image shows a class, ``[N, C]``.
+    """
+
+    features: Floats
+    labels: NDArray[Any]
+
+
+class TransferData:
+    """Images and labels of a data set, split by split.
+
+    Class folders of the same name have the same label in all splits.
 
     Args:
-        entry: What the protocol says of it.
+        name: Key of ``TRANSFER_SETS``, or a folder below the root.
         root: Folder of all data sets.
-        pipeline: Of each image.
+        metric: What is measured on a data set that is not in the table.
+        size: Side of the images in pixels; the crop takes the whole shorter
+            side.
 
     Raises:
         FileNotFoundError: There is nothing that could be read.
-        ValueError: A part has classes that the training part lacks.
+        ValueError: The number of classes is not that of the table, or a split
+            has classes that the training split lacks.
     """
-    found = {part: part_config(entry, root, part, pipeline) for part in PARTS}
-    configs = {part: config for part, config in found.items() if config}
-    share_labels(*configs.values())
-    return {part: DATASETS.build(x) for part, x in configs.items()}
 
+    def __init__(
+        self, name: str, root: Path, metric: str, size: int = 224
+    ) -> None:
+        custom = TransferSet(name, name, None, metric, None, {})
+        self.entry = TRANSFER_SETS.get(name, custom)
+        pipeline = crop_pipeline(size, size, 'bicubic')
+        configs = split_configs(self.entry, root, pipeline)
+        share_labels(*configs.values())
+        self.images = {
+            split: DATASETS.build(config) for split, config in configs.items()
+        }
+        if self.entry.metric == MAP:
+            self.labels = {
+                split: multi_hot(images).astype(np.int64)
+                for split, images in self.images.items()
+            }
+            return
+        self.labels = {
+            split: np.asarray(images.get_gt_labels(), dtype=np.int64)
+            for split, images in self.images.items()
+        }
+        self._check_classes(name)
 
-def part_config(
-    entry: TransferSet, root: Path, part: str, pipeline: list[dict]
-) -> dict[str, Any] | None:
-    """Config of the data set of one part, None if it has no such part.
-
-    Raises:
-        FileNotFoundError: There is nothing that could be read.
-    """
-    folder = root / entry.folder
-    if has_own_layout(folder):
-        return _own_layout(folder, part, pipeline)
-    if not entry.dataset or not folder.is_dir():
-        raise FileNotFoundError(
-            f'no data at {folder}: expected train.txt and test.txt, with '
-            'a path and the number of its class a line, or folders train '
-            'and test with one folder for each class'
-            + (
-                f', or the layout of {entry.dataset["type"]} of mmpretrain'
-                if entry.dataset
-                else ''
+    def features(
+        self, model: nn.Module, batch_size: int = 64, workers: int = 2
+    ) -> dict[str, Split]:
+        """Every split as a network sees it."""
+        return {
+            split: Split(
+                image_features(model, images, batch_size, workers).numpy(),
+                self.labels[split],
             )
-        )
-    if part not in entry.splits:
-        return None
-    return {
-        **entry.dataset,
-        'data_root': str(folder),
-        'split': entry.splits[part],
-        'pipeline': pipeline,
-    }
+            for split, images in self.images.items()
+        }
 
-
-def has_own_layout(folder: Path) -> bool:
-    """Whether there are lists, or folders, for training and test."""
-    return all(
-        (folder / f'{part}.txt').is_file() for part in ('train', 'test')
-    ) or all((folder / part).is_dir() for part in ('train', 'test'))
-
-
-def _own_layout(
-    folder: Path, part: str, pipeline: list[dict]
-) -> dict[str, Any] | None:
-    dataset = {
-        'type': 'CustomDataset',
-        'data_root': str(folder),
-        'pipeline': pipeline,
-    }
-    if (folder / 'train.txt').is_file():
-        named = {'ann_file': f'{part}.txt'}
-    else:
-        named = {'data_prefix': part}
-    if not (folder / next(iter(named.values()))).exists():
-        return None
-    return dataset | named
-
-
-def targets_of(dataset: Any, metric: str) -> NDArray[np.int64]:
-    """Classes ``[N]`` of a data set, or for the mAP ``[N, C]`` of 0 and 1."""
-    if metric != MAP:
-        return np.asarray(dataset.get_gt_labels(), dtype=np.int64)
-    return multi_hot(dataset).astype(np.int64)
+    def _check_classes(self, name: str) -> None:
+        known = set(self.labels['train'].tolist())
+        if self.entry.classes not in (None, len(known)):
+            raise ValueError(
+                f'{name} has {len(known)} classes in its training split, but '
+                f'{self.entry.title} has {self.entry.classes}: check the files'
+            )
+        for split, labels in self.labels.items():
+            unknown = sorted(set(labels.tolist()) - known)
+            if unknown:
+                raise ValueError(
+                    f'the {split} split of {name} has classes that its '
+                    f'training split lacks: {unknown[:5]}'
+                )
 
 
 def multi_hot(dataset: Any) -> NDArray[np.bool_]:
@@ -113,36 +112,3 @@ def multi_hot(dataset: Any) -> NDArray[np.bool_]:
     for index in range(len(dataset)):
         targets[index, dataset.get_cat_ids(index)] = True
     return targets
-
-
-def check_classes(
-    name: str,
-    entry: TransferSet,
-    parts: Mapping[str, NDArray[np.int64]],
-) -> None:
-    """See that the labels are those of the data set.
-
-    Args:
-        name: For the message.
-        entry: What the protocol says of it.
-        parts: Labels of each part there is.
-
-    Raises:
-        ValueError: Another number of classes than in the table, or a part
-            has classes that the training part lacks.
-    """
-    if entry.metric == MAP:
-        return
-    known = set(parts['train'].tolist())
-    if entry.classes not in (None, len(known)):
-        raise ValueError(
-            f'{name} has {len(known)} classes in its training part, but '
-            f'{entry.title} has {entry.classes}: check the files'
-        )
-    for part, labels in parts.items():
-        unknown = sorted(set(labels.tolist()) - known)
-        if unknown:
-            raise ValueError(
-                f'the {part} part of {name} has classes that its training '
-                f'part lacks: {unknown[:5]}'
-            )

@@ -1,63 +1,47 @@
-"""The eleven data sets of the linear transfer, as the protocol has them."""
+"""Table of the eleven data sets of the linear transfer, and their layouts."""
 
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from .linear_transfer import METRICS
-
-TOP1, PER_CLASS, MAP = METRICS
+TOP1, PER_CLASS, MAP = METRICS = 'top-1', 'mean per class', '11-point mAP'
 
 
 class TransferSet(NamedTuple):
     """What the protocol says of a data set.
 
     Attributes:
-        title: For tables.
-        folder: Below the root.
-        classes: How many there are; None where it does not say.
-        metric: Of the test part.
-        dataset: mmpretrain's class, and what it needs beside the split.
-        splits: Split of each part there; without ``val`` a fifth of the
-            training part is held out.
+        title: Name in tables.
+        folder: Path below the root of all data sets.
+        classes: How many there are; None where the protocol does not say.
+        metric: What is measured on the test split, one of ``METRICS``.
+        dataset: mmpretrain's class, or None without.
+        splits: Its name of each split there is; without ``val`` a fifth of
+            the training split is held out.
     """
 
     title: str
     folder: str
     classes: int | None
     metric: str
-    dataset: Mapping[str, Any]
-    splits: Mapping[str, str]
+    dataset: str | None
+    splits: dict[str, str]
 
 
 _TWO = {'train': 'train', 'test': 'test'}
-_THREE = {**_TWO, 'val': 'val'}
+_THREE = {'train': 'train', 'val': 'val', 'test': 'test'}
 
 TRANSFER_SETS = {
-    'food101': TransferSet(
-        'Food-101', 'food-101', 101, TOP1, {'type': 'Food101'}, _TWO
-    ),
+    'food101': TransferSet('Food-101', 'food-101', 101, TOP1, 'Food101', _TWO),
     'cifar10': TransferSet(
-        'CIFAR-10', 'cifar10', 10, TOP1, {'type': 'CIFAR10BGR'}, _TWO
+        'CIFAR-10', 'cifar10', 10, TOP1, 'CIFAR10BGR', _TWO
     ),
     'cifar100': TransferSet(
-        'CIFAR-100',
-        'cifar100',
-        100,
-        TOP1,
-        {'type': 'CIFAR100BGR'},
-        _TWO,
+        'CIFAR-100', 'cifar100', 100, TOP1, 'CIFAR100BGR', _TWO
     ),
     # Partition 1.
-    'sun397': TransferSet(
-        'SUN397', 'SUN397', 397, TOP1, {'type': 'SUN397'}, _TWO
-    ),
+    'sun397': TransferSet('SUN397', 'SUN397', 397, TOP1, 'SUN397', _TWO),
     'cars': TransferSet(
-        'Stanford Cars',
-        'Stanford_Cars',
-        196,
-        TOP1,
-        {'type': 'StanfordCars'},
-        _TWO,
+        'Stanford Cars', 'Stanford_Cars', 196, TOP1, 'StanfordCars', _TWO
     ),
     # Classes are the variants.
     'aircraft': TransferSet(
@@ -65,50 +49,72 @@ TRANSFER_SETS = {
         'fgvc-aircraft-2013b',
         100,
         PER_CLASS,
-        {'type': 'FGVCAircraft'},
+        'FGVCAircraft',
         _THREE,
     ),
     'voc2007': TransferSet(
-        'VOC 2007', 'VOCdevkit/VOC2007', 20, MAP, {'type': 'VOC'}, _THREE
+        'VOC 2007', 'VOCdevkit/VOC2007', 20, MAP, 'VOC', _THREE
     ),
     # Split 1.
-    'dtd': TransferSet('DTD', 'dtd', 47, TOP1, {'type': 'DTD'}, _THREE),
+    'dtd': TransferSet('DTD', 'dtd', 47, TOP1, 'DTD', _THREE),
     'pets': TransferSet(
         'Oxford Pets',
         'Oxford-IIIT_Pets',
         37,
         PER_CLASS,
-        {'type': 'OxfordIIITPet'},
+        'OxfordIIITPet',
         {'train': 'trainval', 'test': 'test'},
     ),
     # With the background class. The fixed lists of the protocol were drawn
     # with replacement: 2416 different images to train on, 17 to 30 a class,
     # and 6728 to test on.
     'caltech101': TransferSet(
-        'Caltech-101',
-        'caltech-101',
-        102,
-        PER_CLASS,
-        {'type': 'Caltech101'},
-        _TWO,
+        'Caltech-101', 'caltech-101', 102, PER_CLASS, 'Caltech101', _TWO
     ),
     'flowers': TransferSet(
-        'Oxford Flowers',
-        'Flowers102',
-        102,
-        PER_CLASS,
-        {'type': 'Flowers102'},
-        _THREE,
+        'Oxford Flowers', 'Flowers102', 102, PER_CLASS, 'Flowers102', _THREE
     ),
 }
 
 
-def transfer_set(name: str, metric: str = TOP1) -> TransferSet:
-    """Entry of the table, or one for a folder of the user's own.
+def split_configs(
+    entry: TransferSet, root: Path, pipeline: list[dict]
+) -> dict[str, dict[str, Any]]:
+    """Configs of the data sets of the splits there are.
+
+    Lists or class folders in the folder of the data set are read if there are
+    any, otherwise the layout is that of mmpretrain's class.
 
     Args:
-        name: Key of ``TRANSFER_SETS``, or a folder below the root.
-        metric: Of a data set that is not in the table.
+        entry: What the protocol says of the data set.
+        root: Folder of all data sets.
+        pipeline: Transforms of each image.
+
+    Raises:
+        FileNotFoundError: There is nothing that could be read.
     """
-    own = TransferSet(name, name, None, metric, {}, _THREE)
-    return TRANSFER_SETS.get(name, own)
+    folder = root / entry.folder
+    common = {'data_root': str(folder), 'pipeline': pipeline}
+    for key, ending in (('ann_file', '.txt'), ('data_prefix', '')):
+        names = {split: f'{split}{ending}' for split in _THREE}
+        found = [split for split in names if (folder / names[split]).exists()]
+        if {'train', 'test'} <= set(found):
+            return {
+                split: {'type': 'CustomDataset', key: names[split], **common}
+                for split in found
+            }
+    if not entry.dataset or not folder.is_dir():
+        raise FileNotFoundError(
+            f'no data at {folder}: expected train.txt and test.txt, with '
+            'a path and the number of its class a line, or folders train '
+            'and test with one folder for each class'
+            + (
+                f', or the layout of {entry.dataset} of mmpretrain'
+                if entry.dataset
+                else ''
+            )
+        )
+    return {
+        split: {'type': entry.dataset, 'split': name, **common}
+        for split, name in entry.splits.items()
+    }

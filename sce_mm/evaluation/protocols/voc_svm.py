@@ -10,52 +10,56 @@ Legend: N training images, Q test images, D features, C classes.
 
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from mmpretrain.registry import DATASETS
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
+from torch import nn
 
 from ...utils.distributed import map_distributed
+from ..features import image_features
+from ..images import crop_pipeline
 from .average_precision import area_average_precision
+from .linear_transfer_data import Floats, Split, multi_hot
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-
+RESIZE, CROP = 256, 224
 COST = 0.5
 LOW_SHOTS = (1, 2, 4, 8, 16, 32, 64)
 RUNS = 5
 MAX_ITER = 2000
 
 
-class LabelledFeatures(NamedTuple):
-    """Features of images that may show several classes.
+def voc_images(folder: Path, split: str) -> Any:
+    """Images and classes of a split of VOC 2007.
 
-    Attributes:
-        features: ``[N, D]``.
-        targets: Whether an image shows a class, ``[N, C]``.
+    Args:
+        folder: VOCdevkit, or the folder VOC2007 in it.
+        split: ``'trainval'`` or ``'test'``.
+
+    Raises:
+        FileNotFoundError: It is not there.
     """
+    root = folder / 'VOC2007' if (folder / 'VOC2007').is_dir() else folder
+    if not (root / 'ImageSets' / 'Main' / f'{split}.txt').is_file():
+        raise FileNotFoundError(
+            f'no VOC 2007 at {folder}: --data names VOCdevkit, which holds '
+            f'VOC2007/ImageSets/Main/{split}.txt'
+        )
+    pipeline = crop_pipeline(RESIZE, CROP)
+    config = dict(type='VOC', data_root=str(root), split=split)
+    return DATASETS.build(config | dict(pipeline=pipeline))
 
-    features: Floats
-    targets: Bools
 
-
-class SVMResult(NamedTuple):
-    """Mean average precision of one training set, or of several draws.
-
-    Attributes:
-        maps: mAP in percent of each run.
-        unconverged: Share of the classifiers that ``MAX_ITER`` stopped.
-    """
-
-    maps: tuple[float, ...]
-    unconverged: float
-
-    @property
-    def mean(self) -> float:
-        """Mean over the runs."""
-        return float(np.mean(self.maps))
+def voc_split(
+    model: nn.Module, images: Any, batch_size: int = 64, workers: int = 2
+) -> Split:
+    """Normalised features and classes of the images of a split."""
+    features = image_features(model, images, batch_size, workers)
+    return Split(normalised(features.numpy()), multi_hot(images))
 
 
 def normalised(features: Floats) -> Floats:
@@ -64,10 +68,32 @@ def normalised(features: Floats) -> Floats:
     return np.asarray(features / (norms + 1e-5))
 
 
-def full_svm(
-    train: LabelledFeatures, test: LabelledFeatures, cost: float = COST
-) -> SVMResult:
-    """Mean average precision of classifiers trained on all images.
+def svm_table(
+    train: Split,
+    test: Split,
+    shots: Sequence[int] = LOW_SHOTS,
+    costs: Sequence[float] = (COST,),
+) -> list[dict[str, float]]:
+    """Low-shot and full mAP, a row for each C.
+
+    Args:
+        train: Normalised features.
+        test: Normalised features.
+        shots: Images of each class; a column for each, and one for all images.
+        costs: C of the classifiers.
+    """
+    return [
+        {
+            'C': cost,
+            **{f'k={k}': low_shot_svm(train, test, k, cost) for k in shots},
+            'full': full_svm(train, test, cost),
+        }
+        for cost in costs
+    ]
+
+
+def full_svm(train: Split, test: Split, cost: float = COST) -> float:
+    """Mean average precision of classifiers trained on all images, percent.
 
     Args:
         train: Normalised features.
@@ -78,28 +104,32 @@ def full_svm(
         ValueError: A class is in none or in all of the training images, or
             in no test image.
     """
-    return _runs([np.arange(len(train.features))], train, test, cost)
+    return _run_draws([np.arange(len(train.features))], train, test, cost)
 
 
 def low_shot_svm(
-    train: LabelledFeatures,
-    test: LabelledFeatures,
+    train: Split,
+    test: Split,
     shots: int,
     cost: float = COST,
     runs: int = RUNS,
     seed: int = 0,
-) -> SVMResult:
+) -> float:
     """Mean average precision with a few training images of each class.
+
+    The mean over several draws, in percent.
 
     Arguments as in :func:`full_svm` and :func:`draw_low_shot`.
     """
     draws = [
-        draw_low_shot(train.targets, shots, seed + run) for run in range(runs)
+        draw_low_shot(train.labels, shots, seed + run) for run in range(runs)
     ]
-    return _runs(draws, train, test, cost)
+    return _run_draws(draws, train, test, cost)
 
 
-def draw_low_shot(targets: Bools, shots: int, seed: int) -> NDArray[np.int64]:
+def draw_low_shot(
+    targets: NDArray[np.bool_], shots: int, seed: int
+) -> NDArray[np.int64]:
     """Which images a low-shot training set consists of.
 
     For each class ``shots`` of the images that show it, at random. An image
@@ -108,9 +138,9 @@ def draw_low_shot(targets: Bools, shots: int, seed: int) -> NDArray[np.int64]:
     training set is part of a larger one.
 
     Args:
-        targets: ``[N, C]``.
+        targets: Whether an image shows a class, ``[N, C]``.
         shots: Images of each class.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Returns:
         Indices ``[C * shots]``.
@@ -131,44 +161,44 @@ def draw_low_shot(targets: Bools, shots: int, seed: int) -> NDArray[np.int64]:
     return np.concatenate(drawn)
 
 
-def _runs(
+def _run_draws(
     draws: Sequence[NDArray[np.int64]],
-    train: LabelledFeatures,
-    test: LabelledFeatures,
+    train: Split,
+    test: Split,
     cost: float,
-) -> SVMResult:
+) -> float:
+    jobs = []
     for subset in draws:
-        _check_classes(train.targets[subset])
-    num_classes = train.targets.shape[1]
-    jobs = [
-        (subset, label) for subset in draws for label in range(num_classes)
-    ]
+        for label, count in enumerate(train.labels[subset].sum(axis=0)):
+            if not 0 < count < len(subset):
+                raise ValueError(
+                    f'class {label} is in {count} of {len(subset)} training '
+                    'images: a classifier needs images with and without it'
+                )
+            jobs.append((subset, label))
 
-    def fit(job: tuple[NDArray[np.int64], int]) -> tuple[float, bool]:
+    def fit(job: tuple[NDArray[np.int64], int]) -> float:
         subset, label = job
-        scores, converged = _decision(
+        scores = _decision(
             train.features[subset],
-            train.targets[subset, label],
+            train.labels[subset, label],
             test.features,
             cost,
         )
-        targets = test.targets[:, label]
-        return area_average_precision(targets, scores), converged
+        return area_average_precision(test.labels[:, label], scores)
 
-    precisions, converged = zip(
-        *map_distributed(fit, jobs, 'Classifiers'), strict=True
-    )
-    table = np.reshape(precisions, (len(draws), num_classes))
-    return SVMResult(
-        tuple((100 * table.mean(axis=1)).tolist()),
-        1 - float(np.mean(converged)),
-    )
+    precisions = map_distributed(fit, jobs, 'Classifiers')
+    table = np.reshape(precisions, (len(draws), -1))
+    return float((100 * table.mean(axis=1)).mean())
 
 
 def _decision(
-    features: Floats, targets: Bools, test_features: Floats, cost: float
-) -> tuple[Floats, bool]:
-    """Scores of the test images, and whether the solver got to its end."""
+    features: Floats,
+    targets: NDArray[np.bool_],
+    test_features: Floats,
+    cost: float,
+) -> Floats:
+    """Scores of the test images."""
     classifier = LinearSVC(
         penalty='l2',
         loss='squared_hinge',
@@ -181,18 +211,7 @@ def _decision(
         random_state=0,
     )
     with warnings.catch_warnings():
-        # Counted instead, or there would be hundreds.
+        # The protocol stops at 2000 iterations, converged or not.
         warnings.simplefilter('ignore', ConvergenceWarning)
         classifier.fit(features, np.where(targets, 1, -1))
-    converged = int(np.max(classifier.n_iter_)) < MAX_ITER
-    return classifier.decision_function(test_features), converged
-
-
-def _check_classes(targets: Bools) -> None:
-    counts = targets.sum(axis=0)
-    for label, count in enumerate(counts):
-        if not 0 < count < len(targets):
-            raise ValueError(
-                f'class {label} is in {count} of {len(targets)} training '
-                'images: a classifier needs images with and without it'
-            )
+    return np.asarray(classifier.decision_function(test_features))

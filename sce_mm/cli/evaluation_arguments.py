@@ -1,0 +1,134 @@
+"""Options of the commands that evaluate features.
+
+Nothing is imported that takes seconds, so that a wrong option is answered at
+once.
+"""
+
+import argparse
+
+from .arguments import ArgumentParser, add_shared_arguments
+
+
+def evaluation_parser(
+    description: str | None, out: str = 'write the results to this json file'
+) -> ArgumentParser:
+    """Parser of the networks to evaluate.
+
+    Args:
+        description: Docstring of the command.
+        out: Help text of ``--out``.
+    """
+    parser = ArgumentParser(description)
+    parser.add_argument(
+        'config',
+        help='config of the network; for kNN and the linear probe it can '
+        'name the labelled images too, in an OnlineKNNHook or as the training '
+        'and validation data of a classifier',
+    )
+    parser.add_argument(
+        'checkpoint',
+        nargs='*',
+        help='checkpoint(s) of SCE, of other code that the transfer reader '
+        'knows, or backbones exported from them',
+    )
+    parser.add_argument(
+        '--random-init',
+        action='store_true',
+        help='evaluate the network before any training too',
+    )
+    parser.add_argument(
+        '--branch',
+        choices=['online', 'momentum'],
+        default='online',
+        help='whose backbone of a checkpoint to take',
+    )
+    parser.add_argument('--out', help=out)
+    parser.add_argument(
+        '--device',
+        help='where the network runs; by default a GPU if there is one',
+    )
+    parser.add_argument(
+        '--batch-size', type=int, default=64, help='images at a time'
+    )
+    parser.add_argument(
+        '--workers', type=int, default=2, help='processes that load images'
+    )
+    add_shared_arguments(parser)
+    return parser
+
+
+def class_folder_parser(description: str | None) -> ArgumentParser:
+    """Parser of networks and of two folders of class folders.
+
+    Args:
+        description: Docstring of the command.
+    """
+    parser = evaluation_parser(description)
+    for name, what in (
+        ('bank', 'labelled images to compare with or to train on'),
+        (
+            'query',
+            'labelled images to classify; classes are those of the bank'
+            ' by the names of their folders',
+        ),
+    ):
+        parser.add_argument(
+            f'--{name}',
+            metavar='DIR',
+            help=f"{what}, one folder for each class, instead of the config's",
+        )
+    parser.add_argument(
+        '--crop',
+        type=int,
+        help='central square of these images, pixels; by default the size of '
+        'the images that the config trains on',
+    )
+    parser.add_argument(
+        '--resize',
+        type=int,
+        help='shorter side before that; by default 8/7 of it, or the same up '
+        'to 96 pixels',
+    )
+    return parser
+
+
+def image_folder_parser(
+    description: str | None, picture: str, limit: int | None
+) -> ArgumentParser:
+    """Parser of networks, a folder of images, and a picture to make.
+
+    Args:
+        description: Docstring of the command.
+        picture: Default name of the picture.
+        limit: Default number of images.
+    """
+    parser = evaluation_parser(description, out='the picture')
+    parser.set_defaults(out=picture)
+    parser.add_argument('--data', required=True, help='folder of images')
+    parser.add_argument(
+        '--no-labels',
+        action='store_true',
+        help='sub-folders of --data are no classes',
+    )
+    parser.add_argument(
+        '--max-images', type=int, default=limit, help='taken at random'
+    )
+    parser.add_argument(
+        '--resize', type=int, default=256, help='shorter side, pixels'
+    )
+    parser.add_argument(
+        '--crop', type=int, default=224, help='central square of it, pixels'
+    )
+    parser.add_argument('--seed', type=int, default=0)
+    return parser
+
+
+def parse_networks(parser: ArgumentParser) -> argparse.Namespace:
+    """Parse the command line; at least one network has to be named."""
+    args = parser.parse_args()
+    if not args.checkpoint and not args.random_init:
+        parser.error(
+            'nothing to evaluate: name a checkpoint, or --random-init for '
+            'the network before training'
+        )
+    return args
