@@ -16,16 +16,38 @@ command goes on where it was interrupted.
 
 import argparse
 import os
-import sys
 from pathlib import Path
+
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
+
+import sce_mm
+from sce_mm.cli.arguments import ArgumentParser, seed_number
+from sce_mm.cli.exit import run_main
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def existing_file(text: str) -> Path:
+    """Type of an option that takes a file."""
+    path = Path(text).resolve()
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f'there is no file {path}')
+    return path
+
+
+def percentage(text: str) -> float:
+    """Type of an option that takes a part of the labels."""
+    value = float(text)
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(
+            f'expected a number above 0 and up to 100, got {text}'
+        )
+    return value
+
+
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     parser.add_argument('out', type=Path, help='folder of everything made')
     data = parser.add_argument_group('data')
     data.add_argument(
@@ -34,7 +56,7 @@ def parse_args() -> argparse.Namespace:
     )  # fmt: skip
     for part, what in (('train', 'training'), ('val', 'validation')):
         data.add_argument(
-            f'--{part}', type=Path, required=True, metavar='JSON',
+            f'--{part}', type=existing_file, required=True, metavar='JSON',
             help=f'{what} labels in COCO format',
         )  # fmt: skip
         data.add_argument(
@@ -43,11 +65,13 @@ def parse_args() -> argparse.Namespace:
         )  # fmt: skip
     what = parser.add_argument_group('what is compared')
     what.add_argument(
-        '--detector', required=True, help='config of mmdet: path or mmdet::'
-    )
+        '--detector', required=True, metavar='CONFIG',
+        help='config of a detector: a path, or mmdet::name',
+    )  # fmt: skip
     what.add_argument(
-        '--pretraining', type=Path, required=True, help='config of SCE'
-    )
+        '--pretraining', type=existing_file, required=True, metavar='CONFIG',
+        help='config of SCE',
+    )  # fmt: skip
     what.add_argument(
         '--weights', nargs=2, action='append', default=[],
         metavar=('NAME', 'FILE'),
@@ -55,35 +79,51 @@ def parse_args() -> argparse.Namespace:
         'by extract_backbone.py; repeatable',
     )  # fmt: skip
     what.add_argument(
-        '--init-from', type=Path, metavar='FILE',
+        '--init-from', type=existing_file, metavar='FILE',
         help='pretrain SCE a second time, starting from this checkpoint',
     )  # fmt: skip
     what.add_argument(
-        '--percent', type=float, nargs='+', default=[100],
+        '--percent', type=percentage, nargs='+', default=[100],
         help='parts of the labels, such as 10 30 100; 100 by default',
     )  # fmt: skip
-    what.add_argument('--seeds', type=int, nargs='+', default=[0])
+    what.add_argument(
+        '--seeds', type=seed_number, nargs='+', default=[0],
+        help='seeds of the repetitions; 0 by default',
+    )  # fmt: skip
     how = parser.add_argument_group('how')
-    how.add_argument(
-        '--pretraining-options', nargs='+', default=[], metavar='KEY=VALUE',
-        help='overrides of the pretraining',
-    )  # fmt: skip
-    how.add_argument(
-        '--detector-options', nargs='+', default=[], metavar='KEY=VALUE',
-        help='overrides of every training of the detector',
-    )  # fmt: skip
+    for part, what_of in (
+        ('pretraining', 'the pretraining'),
+        ('detector', 'every training of the detector'),
+    ):
+        how.add_argument(
+            f'--{part}-options', nargs='+', default=[], metavar='KEY=VALUE',
+            help=f'overrides of {what_of}',
+        )  # fmt: skip
     how.add_argument(
         '--threads', type=int, default=os.cpu_count(),
         help='processor threads of a training',
     )  # fmt: skip
     args = parser.parse_args()
-    for name, value in vars(args).items():
-        if isinstance(value, Path):
-            setattr(args, name, value.resolve())
+    for part in ('pretraining', 'detector'):
+        wrong = [w for w in vars(args)[f'{part}_options'] if '=' not in w]
+        if wrong:
+            parser.error(
+                f'--{part}-options takes key=value, without spaces around '
+                f'the sign; got {" ".join(wrong)}'
+            )
+    if args.threads < 1:
+        parser.error(f'--threads must be at least 1, got {args.threads}')
+    try:
+        args.weights = {n: existing_file(file) for n, file in args.weights}
+    except argparse.ArgumentTypeError as error:
+        parser.error(f'--weights: {error}')
+    for name in ('out', 'train_images', 'val_images'):
+        setattr(args, name, vars(args)[name].resolve())
     args.images = [folder.resolve() for folder in args.images]
+    args.seeds = list(dict.fromkeys(args.seeds))
+    args.percent = list(dict.fromkeys(args.percent))
     if '::' not in args.detector:
         args.detector = str(Path(args.detector).resolve())
-    args.weights = {name: Path(file).resolve() for name, file in args.weights}
     return args
 
 
@@ -91,25 +131,11 @@ def main() -> None:
     args = parse_args()
     # Commands are shown, and run, from the root of the project.
     os.chdir(ROOT)
-    import sce_mm
-
     sce_mm.register()
-    from sce_mm.detection.comparison.report import write_report
-    from sce_mm.detection.comparison.stages import Comparison
+    from sce_mm.detection.comparison import compare
 
-    args.out.mkdir(parents=True, exist_ok=True)
-    try:
-        comparison = Comparison(args)
-        comparison.run()
-        write_report(comparison)
-    except KeyboardInterrupt:
-        sys.exit('stopped: the same command goes on from here')
-    except (OSError, RuntimeError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    compare(args)
 
 
 if __name__ == '__main__':
-    __starts_light__ = True
-    from sce_mm.cli.exit import run_main
-
     run_main(main)

@@ -116,6 +116,7 @@ param_scheduler = [
     ),
 ]
 default_hooks = dict(
+    verify_transfer=dict(type='VerifyTransferHook'),
     logger=dict(interval=10),
     checkpoint=dict(interval=epochs),
 )

@@ -2,4 +2,4 @@
 
 _base_ = './mask-rcnn_r18-sce-pre_fpn_demo.py'
 model = dict(backbone=dict(init_cfg=None))
-custom_hooks = []
+default_hooks = dict(verify_transfer=None)

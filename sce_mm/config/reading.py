@@ -91,21 +91,32 @@ def read_config(path: str | Path) -> Config:
     return cfg
 
 
+def read_overrides(words: Sequence[str]) -> dict[str, Any]:
+    """Values of ``key=value`` words, by key.
+
+    Raises:
+        ConfigError: A value has brackets that do not close.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--words', nargs='*', action=DictAction, default={})
+    try:
+        return parser.parse_args(['--words', *words]).words
+    except AssertionError as error:
+        raise ConfigError(f'--cfg-options: {error}') from error
+
+
 def override(cfg: Config, words: Sequence[str]) -> None:
     """Write ``key=value`` words into a config.
 
     Raises:
         ConfigError: A key leads nowhere, or a value cannot be read.
     """
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--words', nargs='*', action=DictAction, default={})
+    overrides = read_overrides(words)
+    check_overrides(cfg, overrides)
     try:
-        overrides = parser.parse_args(['--words', *words]).words
-        check_overrides(cfg, overrides)
         cfg.merge_from_dict(overrides)
-    # Brackets that do not close; an index beyond a list, or a key below a
-    # number.
-    except (AssertionError, KeyError, TypeError, IndexError) as error:
+    # An index beyond a list, or a key below a number.
+    except (KeyError, TypeError, IndexError) as error:
         raise ConfigError(f'--cfg-options: {error.args[0]}') from error
 
 

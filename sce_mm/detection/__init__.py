@@ -1,18 +1,24 @@
-"""What detection needs, in the registries of mmdet.
+"""How do detectors train from these weights, and do they gain?
 
-Config of a detector: ``custom_imports = dict(imports=['sce_mm.detection'])``.
+``adapt`` makes a detector's config right, ``comparison`` trains detectors
+from several starts. Importing this package registers in mmdet what their
+configs name: ``custom_imports = dict(imports=['sce_mm.detection'])``.
 """
+
+from contextlib import redirect_stdout
+from io import StringIO
 
 from ..doctor.version_gate import require_mmdet
 
-require_mmdet()
+# mmdet of onedl prints what it did without, which is no news.
+with redirect_stdout(StringIO()):
+    require_mmdet()
+    from mmdet.registry import HOOKS
 
-from mmdet.registry import HOOKS  # noqa: E402
-
-from ..engine.hooks import VerifyTransferHook  # noqa: E402
-from .fast_coco_metric import FastCocoMetric  # noqa: E402
-from .precise_bn_hook import DetPreciseBNHook  # noqa: E402
-from .res_layer import ResLayerExtraNorm  # noqa: E402
+    from ..engine.hooks import VerifyTransferHook
+    from .fast_coco_metric import FastCocoMetric
+    from .precise_bn_hook import DetPreciseBNHook
+    from .res_layer import ResLayerExtraNorm
 
 HOOKS.register_module(module=VerifyTransferHook)
 

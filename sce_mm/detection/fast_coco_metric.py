@@ -1,4 +1,4 @@
-"""mmdet's COCO metric with an evaluator in C++."""
+"""mmdet's COCO metric, evaluated in C++ by faster-coco-eval."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from mmdet.registry import METRICS
 try:
     from faster_coco_eval import COCOeval_faster
 except ImportError:
-    # Said when a metric is built, as few configs want one.
+    # Reported when a metric is built, as few configs want one.
     COCOeval_faster = object
 
 

@@ -1,4 +1,4 @@
-"""Statistics of batch norm for the weights of one moment."""
+"""Recompute batch norm statistics before an evaluation (precise BN)."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -24,18 +24,17 @@ class DetPreciseBNHook(Hook):
     left behind. Here the weights stand still, and mean and variance are the
     plain averages of those of a number of training batches: Wu and Johnson,
     "Rethinking 'Batch' in BatchNorm", 2021, section 3. The recipes of MoCo for
-    detectors of the C4 kind do this before each evaluation.
+    C4 detectors do this before each evaluation.
 
     Batches go through the losses, so that heads see the regions that they are
     trained on. Layers that are not trained keep their statistics. Where the
-    norm is synchronised, all processes end with the same numbers.
-
-    Runs before the checkpoint is written and before the validation.
+    norm is synchronised, all processes end with the same numbers. The hook
+    runs before the checkpoint is written.
 
     Args:
-        interval: Of epochs, or of iterations where the training counts those;
-            the last one is always among them.
-        batches: To average over.
+        interval: Epochs, or iterations where the training counts those,
+            between two calls; the last one always has a call.
+        batches: Number of batches to average over.
 
     Raises:
         ValueError: A number is below one, or nothing is there to recompute.
@@ -51,7 +50,7 @@ class DetPreciseBNHook(Hook):
         self.batches = batches
 
     def before_train(self, runner: Runner) -> None:
-        """See that there is something to do."""
+        """Check that there is something to do."""
         if not trained_norms(unwrapped(runner.model).train()):
             raise ValueError(
                 'DetPreciseBNHook finds no batch norm that is trained: set '
@@ -75,7 +74,7 @@ class DetPreciseBNHook(Hook):
             due or self.is_last_train_iter(runner)
         ):
             # Its own iterator: a second one would take the workers away.
-            self._recompute(runner, stream(runner.train_loop))
+            self._recompute(runner, runner.train_loop.dataloader_iterator)
 
     def _recompute(self, runner: Runner, batches: Iterable[Any]) -> None:
         model = unwrapped(runner.model)
@@ -117,9 +116,3 @@ def trained_norms(model: nn.Module) -> list[_BatchNorm]:
         and module.training
         and module.track_running_stats
     ]
-
-
-def stream(loop: IterBasedTrainLoop) -> Iterator[Any]:
-    """Batches as the loop itself gets them."""
-    while True:
-        yield next(loop.dataloader_iterator)

@@ -1,4 +1,4 @@
-"""The last stage of a ResNet as the head of each region, normalised after."""
+"""Shared head of C4 detectors: the last stage of a ResNet and a norm."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ from torch import Tensor
 class ResLayerExtraNorm(ResLayer):
     """Stage of a ResNet followed by one more norm.
 
-    Detectors of the C4 kind run the last stage on every region. Where batch
+    C4 detectors run the last stage on every region. Where batch
     norm is trained, the features that boxes and masks are predicted from want
     a norm of their own: He et al., "Momentum Contrast for Unsupervised Visual
     Representation Learning", 2020, appendix on detection.
 
     The stage is ``layer4``, as in a backbone, so that ``init_cfg=dict(
     type='Pretrained', checkpoint='backbone.pth')`` takes it from a backbone
-    file; the file has nothing for ``norm``, which begins as identity.
+    file; the file has nothing for ``norm``, which starts as identity.
 
     Args:
         depth: Of the ResNet, 18 to 152.

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from coco_files import coco
 from mmpretrain.models import ResNet
 from transfer_files import METADATA
 
@@ -16,32 +17,11 @@ from sce_mm.transfer import Backbone, extract_backbone, save_backbone
 def scenes(tmp_path_factory):
     """Four images of 64 pixels with a box and a mask, two classes."""
     folder = tmp_path_factory.mktemp('scenes')
-    images, annotations = [], []
     for index in range(4):
         image = np.full((64, 64, 3), 40 * index, np.uint8)
         cv2.rectangle(image, (10, 12), (40, 50), (200, 30, 90), -1)
-        name = f'{index}.png'
-        cv2.imwrite(str(folder / name), image)
-        images.append(
-            {'id': index, 'file_name': name, 'width': 64, 'height': 64}
-        )
-        annotations.append(
-            {
-                'id': index,
-                'image_id': index,
-                'category_id': 1 + index % 2,
-                'bbox': [10, 12, 30, 38],
-                'area': 1140,
-                'iscrowd': 0,
-                'segmentation': [[10, 12, 40, 12, 40, 50, 10, 50]],
-            }
-        )
-    categories = [{'id': 1, 'name': 'cup'}, {'id': 2, 'name': 'jar'}]
-    content = {
-        'images': images,
-        'annotations': annotations,
-        'categories': categories,
-    }
+        cv2.imwrite(str(folder / f'{index}.png'), image)
+    content = coco(4, ['cup', 'jar'], masks=True)
     (folder / 'train.json').write_text(json.dumps(content))
     return folder
 

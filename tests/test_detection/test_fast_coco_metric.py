@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmdet.evaluation.metrics import CocoMetric, coco_metric
 from mmdet.registry import METRICS
+from pycocotools import mask
 from pycocotools.cocoeval import COCOeval
 
 from sce_mm.detection import FastCocoMetric, fast_coco_metric
@@ -14,23 +15,20 @@ from sce_mm.detection import FastCocoMetric, fast_coco_metric
 SIDE, CLASSES, IMAGES = 128, ('cup', 'jar', 'lid'), 16
 
 
-def rectangle(draw):
-    """Left, top, width and height; small, medium and large by COCO."""
-    size = draw.choice([8, 20, 60, 110])
-    width, height = draw.integers(size // 2, size + 1, 2)
-    left, top = draw.integers(0, SIDE - np.array([width, height]) + 1)
-    return [int(x) for x in (left, top, width, height)]
+def rectangles(draw, count):
+    """``[n, 4]``, left, top, width, height; of all three sizes of COCO."""
+    sizes = draw.choice([8, 20, 60, 110], (count, 2))
+    sizes = draw.integers(sizes // 2, sizes + 1)
+    return np.hstack([draw.integers(0, SIDE - sizes + 1), sizes])
 
 
-def runs_of(box):
-    """A rectangle as the uncompressed run lengths of a crowd."""
-    left, top, width, height = box
-    mask = np.zeros((SIDE, SIDE), bool)
-    mask[top : top + height, left : left + width] = True
-    flat = np.concatenate([[False], mask.flatten('F')])
-    changes = np.flatnonzero(flat[1:] != flat[:-1])
-    counts = np.diff(np.concatenate([[0], changes, [SIDE * SIDE]]))
-    return {'counts': counts.tolist(), 'size': [SIDE, SIDE]}
+def drawn(boxes):
+    """Masks ``[n, SIDE, SIDE]`` of boxes, which are cut at the border."""
+    masks = np.zeros((len(boxes), SIDE, SIDE), np.uint8)
+    for each, (left, top, width, height) in zip(masks, boxes, strict=True):
+        bottom, right = max(top + height, 0), max(left + width, 0)
+        each[max(top, 0) : bottom, max(left, 0) : right] = 1
+    return masks
 
 
 @pytest.fixture(scope='module')
@@ -39,23 +37,20 @@ def truth(tmp_path_factory):
     draw = np.random.default_rng(0)
     annotations = []
     for image in range(IMAGES - 2):
-        for _ in range(draw.integers(1, 9)):
-            left, top, width, height = box = rectangle(draw)
-            crowd = draw.random() < 0.2
-            corners = [left, top, left + width, top]
-            corners += [left + width, top + height, left, top + height]
+        boxes = rectangles(draw, draw.integers(1, 9))
+        for box, region in zip(boxes.tolist(), drawn(boxes), strict=True):
+            runs = mask.encode(np.asfortranarray(region))
             annotations.append(
                 {
                     'id': len(annotations) + 1,
                     'image_id': image,
                     'category_id': int(draw.integers(1, 4)),
                     'bbox': box,
-                    'area': width * height,
-                    'iscrowd': int(crowd),
-                    'segmentation': runs_of(box) if crowd else [corners],
+                    'area': box[2] * box[3],
+                    'iscrowd': int(draw.random() < 0.2),
+                    'segmentation': runs | {'counts': runs['counts'].decode()},
                 }
             )
-    path = tmp_path_factory.mktemp('truth') / 'truth.json'
     content = {
         'info': {},
         'images': [
@@ -67,82 +62,68 @@ def truth(tmp_path_factory):
         ],
         'annotations': annotations,
     }
+    path = tmp_path_factory.mktemp('truth') / 'truth.json'
     path.write_text(json.dumps(content))
     return path
 
 
-def detections(truth):
+def samples(truth):
     """Shifted true boxes and random ones; none on some images."""
     draw = np.random.default_rng(1)
     annotations = json.loads(truth.read_text())['annotations']
     for image in range(IMAGES):
-        boxes, labels = [], []
-        for each in annotations:
-            if each['image_id'] == image:
-                shifts = draw.normal(0, 3, (3, 4)).round()
-                boxes += list(np.array(each['bbox']) + shifts)
-                labels += 3 * [each['category_id'] - 1]
+        true = [a for a in annotations if a['image_id'] == image] * 3
         # More than the hundred that count on one of them.
-        extra = 0 if image % 5 == 3 else 400 if image == 2 else 10
-        boxes += [rectangle(draw) for _ in range(extra)]
-        labels += draw.integers(0, 3, extra).tolist()
+        extra = 400 if image == 2 else 10
+        boxes = rectangles(draw, extra)
+        labels = draw.integers(0, 3, extra)
+        if true:
+            moved = np.array([a['bbox'] for a in true])
+            moved += draw.normal(0, 3, moved.shape).round().astype(int)
+            boxes = np.vstack([boxes, moved])
+            labels = np.r_[labels, [a['category_id'] - 1 for a in true]]
         if image in (4, IMAGES - 1):
-            boxes, labels = [], []
-        left, top, width, height = np.array(boxes).reshape(-1, 4).T
-        width, height = np.maximum(width, 2), np.maximum(height, 2)
-        corners = np.stack([left, top, left + width, top + height], axis=1)
-        yield image, corners, np.array(labels, int), draw
-
-
-def samples(truth):
-    for image, corners, labels, draw in detections(truth):
+            boxes, labels = boxes[:0], labels[:0]
+        boxes[:, 2:] = boxes[:, 2:].clip(2)
+        corners = np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
         # Equal scores: both must break ties alike.
         scores = draw.integers(1, 30, len(labels)) / 30
-        masks = np.zeros((len(labels), SIDE, SIDE), bool)
-        for mask, box in zip(masks, corners.clip(0, SIDE), strict=True):
-            left, top, right, bottom = box.astype(int)
-            mask[top:bottom, left:right] = True
         yield {
             'img_id': image,
             'ori_shape': (SIDE, SIDE),
             'pred_instances': {
-                'bboxes': torch.from_numpy(corners),
+                'bboxes': torch.from_numpy(corners.astype(float)),
                 'scores': torch.from_numpy(scores),
                 'labels': torch.from_numpy(labels),
-                'masks': torch.from_numpy(masks),
+                'masks': torch.from_numpy(drawn(boxes).astype(bool)),
             },
         }
 
 
-def recorded(evaluator, monkeypatch, module, name):
-    """Let ``module.name`` be the evaluator, and note its instances."""
-    made = []
-
-    def make(*args):
-        made.append(evaluator(*args))
-        return made[-1]
-
-    monkeypatch.setattr(module, name, make)
-    return made
-
-
 def test_every_number_is_that_of_pycocotools(truth, monkeypatch):
-    slow = recorded(COCOeval, monkeypatch, coco_metric, 'COCOeval')
-    fast = recorded(
-        fast_coco_metric.FastEvaluator,
-        monkeypatch,
-        fast_coco_metric,
-        'FastEvaluator',
+    made = {'slow': [], 'fast': []}
+
+    def recorded(name, evaluator):
+        def make(*args):
+            made[name].append(evaluator(*args))
+            return made[name][-1]
+
+        return make
+
+    fast = fast_coco_metric.FastEvaluator
+    monkeypatch.setattr(coco_metric, 'COCOeval', recorded('slow', COCOeval))
+    monkeypatch.setattr(
+        fast_coco_metric, 'FastEvaluator', recorded('fast', fast)
     )
     found = []
     for kind in ('CocoMetric', 'FastCocoMetric'):
         metric = METRICS.build(
-            dict(
-                type=f'mmdet.{kind}',
-                ann_file=str(truth),
-                metric=['bbox', 'segm', 'proposal'],
-                classwise=True,
-            )
+            {
+                'type': f'mmdet.{kind}',
+                'ann_file': str(truth),
+                'metric': ['bbox', 'segm', 'proposal'],
+                'classwise': True,
+            }
         )
         metric.dataset_meta = {'classes': CLASSES}
         for sample in samples(truth):
@@ -150,18 +131,13 @@ def test_every_number_is_that_of_pycocotools(truth, monkeypatch):
         found.append(metric.evaluate(IMAGES))
     assert found[0] == found[1]
     assert 0.03 < found[0]['coco/bbox_mAP'] < 0.9
-    assert (len(slow), len(fast)) == (3, 3)
-    for theirs, ours in zip(slow, fast, strict=True):
-        assert type(ours) is not type(theirs)
-        np.testing.assert_allclose(
-            ours.stats[:12], theirs.stats, rtol=0, atol=1e-12
-        )
+    assert [len(evaluators) for evaluators in made.values()] == [3, 3]
+    for theirs, ours in zip(*made.values(), strict=True):
+        np.testing.assert_allclose(ours.stats[:12], theirs.stats, atol=1e-12)
         for name in ('precision', 'recall'):
+            expected = theirs.eval[name]
             np.testing.assert_allclose(
-                ours.eval[name].reshape(theirs.eval[name].shape),
-                theirs.eval[name],
-                rtol=0,
-                atol=1e-12,
+                ours.eval[name].reshape(expected.shape), expected, atol=1e-12
             )
 
 

@@ -1,7 +1,6 @@
 """Instances and semantic regions from one network and one backbone file."""
 
 import pytest
-import torch
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
@@ -59,13 +58,3 @@ def test_panoptic_fpn_learns_both_kinds_from_the_weights(root, backbone_file):
     losses.backward()
     assert model.backbone.conv1.weight.grad.abs().sum() > 0
     assert model.semantic_head.conv_logits.weight.grad.abs().sum() > 0
-
-    model.eval()
-    with torch.no_grad():
-        (found, _) = model(
-            **model.data_preprocessor(data, False), mode='predict'
-        )
-    # 80 kinds of things and 53 of stuff, and 133 for neither.
-    regions = found.pred_panoptic_seg.sem_seg
-    assert regions.shape[-2:] == (64, 64)
-    assert int((regions % 1000).max()) <= 133

@@ -87,7 +87,9 @@ train_dataloader = dict(
                  data_prefix=dict(img=''), pipeline={pipeline!r}))
 train_cfg = dict(by_epoch=True, max_epochs=1)
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.001))
-default_hooks = dict(checkpoint=dict(interval=1))
+default_hooks = dict(
+    verify_transfer=dict(type='VerifyTransferHook'),
+    checkpoint=dict(interval=1))
 log_level = 'INFO'
 work_dir = '{tmp_path / 'work'}'
 launcher = 'none'
@@ -228,14 +230,11 @@ def test_weights_that_something_changes_after_loading(
 def test_what_is_allowed_by_name_passes(run, weights):
     iterations, _ = run(
         weights(std=None),
-        custom_hooks=[
-            {
-                'type': 'VerifyTransferHook',
-                'allow_frozen': True,
-                'allow_unknown': True,
-            }
-        ],
-        **{'model.backbone.frozen_stages': 1},
+        **{
+            'model.backbone.frozen_stages': 1,
+            'default_hooks.verify_transfer.allow_frozen': True,
+            'default_hooks.verify_transfer.allow_unknown': True,
+        },
     )
     assert iterations == 2
 

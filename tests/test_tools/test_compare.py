@@ -1,18 +1,32 @@
 """The comparison, through its command line, on tiny images."""
 
 import json
+import os
 import random
+import runpy
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from coco_files import coco
 
 from sce_mm.config.errors import ConfigError
-from sce_mm.detection.adapt import Plan, load_source
+from sce_mm.detection.adapt import ConfigEdits, load_source
+from sce_mm.detection.comparison import compare, report, stages
+from sce_mm.detection.comparison.detector_check import check_detector
+from sce_mm.detection.comparison.differences import difference
+from sce_mm.detection.comparison.labels import (
+    different_categories,
+    use_labels,
+)
+from sce_mm.utils.commands import Command, run_together
 
 DETECTOR = """
 _base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
@@ -48,34 +62,10 @@ def picture(random):
 
 def labelled(folder, name, count, random):
     """Images with one box each, in COCO format."""
-    images, annotations = [], []
     (folder / name).mkdir(parents=True)
     for index in range(count):
         cv2.imwrite(str(folder / name / f'{index}.png'), picture(random))
-        images.append(
-            {
-                'id': index,
-                'file_name': f'{index}.png',
-                'height': 64,
-                'width': 64,
-            }
-        )
-        annotations.append(
-            {
-                'id': index,
-                'image_id': index,
-                'category_id': 1 + index % 2,
-                'bbox': [8, 8, 40, 40],
-                'area': 1600,
-                'iscrowd': 0,
-            }
-        )
-    categories = [{'id': 1, 'name': 'cat'}, {'id': 2, 'name': '<b>dog'}]
-    content = {
-        'images': images,
-        'annotations': annotations,
-        'categories': categories,
-    }
+    content = coco(count, ['cat', '<b>dog'])
     (folder / f'{name}.json').write_text(json.dumps(content))
 
 
@@ -96,10 +86,6 @@ def words(root, tmp_path):
     (tmp_path / 'detector.py').write_text(DETECTOR)
     recipe = root / 'configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py'
     return [
-        sys.executable,
-        '-W',
-        'ignore',
-        str(root / 'tools' / 'compare.py'),
         str(tmp_path / 'out'),
         *('--images', str(tmp_path / 'free')),
         *('--train', str(tmp_path / 'train.json')),
@@ -122,15 +108,29 @@ def words(root, tmp_path):
     ]
 
 
-def run(words):
-    return subprocess.run(words, capture_output=True, text=True)
+@pytest.fixture
+def run_here(root, monkeypatch):
+    """Call the command in this process."""
+    monkeypatch.chdir(root)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(words):
+        monkeypatch.setattr(sys, 'argv', ['compare.py', *words])
+        runpy.run_path(str(root / 'tools' / 'compare.py'))['main']()
+
+    yield call
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.integration
-def test_from_two_folders_to_one_table(words, tmp_path):
-    done = run(words)
+def test_from_two_folders_to_one_table(
+    words, root, run_here, tmp_path, capsys
+):
+    command = [sys.executable, '-W', 'ignore', root / 'tools/compare.py']
+    done = subprocess.run([*command, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert '1 of 10 unlabelled images are validation images' in done.stdout
+    assert '| SCE | 50 % |' in done.stdout
     out = tmp_path / 'out'
     kept = json.loads((out / 'unlabelled.json').read_text())
     assert len(kept) == 9
@@ -147,51 +147,91 @@ def test_from_two_folders_to_one_table(words, tmp_path):
     assert arrived in logs['SCE'].read_text()
     assert arrived not in logs['random-initialisation'].read_text()
     page = (out / 'report.html').read_text()
-    assert '| SCE | 50 % |' in (out / 'results.md').read_text()
     assert '<b>dog' not in page
     assert '0 are the same file as a validation image, and 1 are' in page
     # What is done is not done again.
-    again = run(words)
-    assert again.returncode == 0
-    assert 'tools/train.py' not in again.stdout
+    run_here(words)
+    assert 'tools/train.py' not in capsys.readouterr().out
+    # Its results are not those of other labels or options.
+    content = json.loads((tmp_path / 'train.json').read_text())
+    content['annotations'][0]['bbox'] = [8, 8, 30, 30]
+    (tmp_path / 'train.json').write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match='of other --train, --pretraining-o'):
+        run_here([*words, 'seed=3'])
 
 
-@pytest.mark.integration
-def test_all_that_cannot_work_is_said_before_any_training(words, tmp_path):
+def test_all_that_is_wrong_with_labels_is_said_at_once(
+    words, run_here, tmp_path
+):
     content = json.loads((tmp_path / 'val.json').read_text())
     del content['annotations'][2]['iscrowd']
     (tmp_path / 'val.json').write_text(json.dumps(content))
     content = json.loads((tmp_path / 'train.json').read_text())
-    content['annotations'][3]['bbox'] = ['8', '8', '40', '40']
+    content['annotations'][3]['bbox'] = ['8', '8', '9', '9']
     (tmp_path / 'train.json').write_text(json.dumps(content))
     (tmp_path / 'train' / '5.png').unlink()
-    done = run([*words, 'no sign', '--seeds', '1', '1', '--percent', '0'])
-    assert done.returncode == 1
+    file = str(tmp_path / 'val.json')
+    same = ['--weights', 'S*E', file, '--weights', 'S+E', file]
+    with pytest.raises(ConfigError) as error:
+        run_here([*words, *same])
     for named in (
         'train.json: annotations, bbox',
         'val.json: annotations, iscrowd',
-        '--pretraining-options',
-        '--seeds',
-        '--percent',
+        '--weights: names must differ',
     ):
-        assert named in done.stderr
-    assert 'Traceback' not in done.stderr
-    assert not (tmp_path / 'out' / 'runs').exists()
+        assert named in str(error.value)
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize(
+    ('more', 'named'),
+    [
+        (['--percent', '0'], '--percent: expected'),
+        (['--seeds', '-1'], '--seeds: a seed is'),
+        (['--detector-options', 'no sign'], '--detector-options takes'),
+        (['--weights', 'x', 'none.pth'], '--weights: there is no file'),
+    ],
+)
+def test_wrong_options_are_named(words, run_here, more, named, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_here([*words, *more])
+    assert stop.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+@pytest.mark.integration
+def test_a_termination_signal_stops_the_training(
+    run_here, tmp_path, monkeypatch
+):
+    script, started = tmp_path / 'train.py', tmp_path / 'pid'
+    script.write_text(
+        f'import os, pathlib, time\n'
+        f'pathlib.Path({str(started)!r}).write_text(str(os.getpid()))\n'
+        'time.sleep(600)\n'
+    )
+
+    class Training:
+        def __init__(self, args):
+            pass
+
+        def run(self):
+            run_together([Command(str(script), [])], tmp_path / 'logs')
+
+    def terminate():
+        while not (started.is_file() and started.read_text()):
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(stages, 'Comparison', Training)
+    threading.Thread(target=terminate).start()
+    with pytest.raises(KeyboardInterrupt):
+        compare(SimpleNamespace())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
 
 
 @pytest.fixture
-def comparison():
-    """The package of the tool."""
-    import sce_mm.detection.comparison.detector_check
-    import sce_mm.detection.comparison.differences
-    import sce_mm.detection.comparison.labels
-    import sce_mm.detection.comparison.report
-
-    return sce_mm.detection.comparison
-
-
-@pytest.fixture
-def check(comparison, tmp_path):
+def check(tmp_path):
     """Use the labels of a folder once, with overrides of the detector."""
     draw = np.random.default_rng(0)
     labelled(tmp_path, 'train', 2, draw)
@@ -202,18 +242,15 @@ def check(comparison, tmp_path):
         setattr(args, part, tmp_path / f'{part}.json')
         setattr(args, f'{part}_images', tmp_path / part)
 
-    def run(**options):
+    def run(*options):
         train, val = (
             json.loads(path.read_text()) for path in (args.train, args.val)
         )
-        source = load_source(str(tmp_path / 'detector.py'))
-        plan = Plan(source.cfg)
+        edits = ConfigEdits(load_source(str(tmp_path / 'detector.py'))[0])
         classes = [c['name'] for c in train['categories']]
-        comparison.labels.plan_data(plan, args, classes, train, val)
-        plan.cfg.work_dir = str(tmp_path / 'runs')
-        comparison.detector_check.check_detector(
-            plan.cfg, options, [args.train]
-        )
+        use_labels(edits, args, classes, train, val)
+        edits.cfg.work_dir = str(tmp_path / 'runs')
+        check_detector(edits.cfg, options, [args.train])
 
     return run
 
@@ -222,10 +259,10 @@ def check(comparison, tmp_path):
 def test_data_sets_and_metric_are_used_once(check, tmp_path, capsys):
     check()
     assert 'AP' not in capsys.readouterr().out
-    with pytest.raises(ConfigError, match='trian_cfg'):
-        check(**{'trian_cfg.max_epochs': 1})
+    with pytest.raises(ConfigError, match=r'--detector-options.*trian_cfg'):
+        check('trian_cfg.max_epochs=1')
     with pytest.raises(ConfigError, match=r'val_evaluator.*no_such_metric'):
-        check(**{'val_evaluator.metric': 'no_such_metric'})
+        check('val_evaluator.metric=no_such_metric')
     # Fields that nobody but the metric reads.
     labels = json.loads((tmp_path / 'val.json').read_text())
     del labels['annotations'][0]['iscrowd']
@@ -240,21 +277,18 @@ def test_data_sets_and_metric_are_used_once(check, tmp_path, capsys):
         check()
 
 
-def test_categories_that_differ_are_named(comparison, tmp_path):
+def test_categories_that_differ_are_named():
     def found(*names):
         parts = [{'categories': [{'name': x} for x in n]} for n in names]
         args = SimpleNamespace(train=Path('t.json'), val=Path('v.json'))
-        return list(comparison.labels.different_categories(args, *parts))
+        return list(different_categories(args, *parts))
 
     assert found('ab', 'ab') == []
     assert 'another order' in found('ab', 'ba')[0]
-    assert "only v.json has ['c']" in found('ab', 'abc')[0]
 
 
 @pytest.mark.parametrize('seeds', [2, 3, 5])
-def test_equal_starts_are_called_different_as_rarely_as_stated(
-    comparison, seeds
-):
+def test_equal_starts_are_called_different_as_rarely_as_stated(seeds):
     draw = random.Random(seeds)
     runs = 2000
     wrong = 0
@@ -264,26 +298,25 @@ def test_equal_starts_are_called_different_as_rarely_as_stated(
         ours, theirs = (
             [round(s + draw.gauss(0, 1), 1) for s in shared] for _ in range(2)
         )
-        found = comparison.differences.difference(ours, theirs)
-        wrong += found.is_told_apart
+        gap, noise = difference(ours, theirs)
+        wrong += abs(gap) > noise
     # Three standard errors of a rate of 5 % in 2000 runs are 1.5 %.
     assert 0.03 < wrong / runs < 0.065
 
 
-def test_differences_that_are_there_are_found(comparison):
+def test_differences_that_are_there_are_found():
     ours = [31.2, 30.1, 33.0, 29.5, 31.0]
     gaps = [0.9, 1.2, 1.0, 1.3, 1.1]
     theirs = [a - g for a, g in zip(ours, gaps, strict=True)]
-    gap, noise = comparison.differences.difference(ours, theirs)
+    gap, noise = difference(ours, theirs)
     assert gap == pytest.approx(1.1)
     # Standard deviation of the gaps 0.158, rounding 0.041, t of 4: 2.776.
     assert noise == pytest.approx(
         2.776 * (0.025 + 0.1**2 / 6) ** 0.5 / 5**0.5, rel=1e-3
     )
     # Gaps that are equal by rounding are no proof.
-    assert not comparison.differences.difference(
-        [30.1, 30.3], [30.0, 30.2]
-    ).is_told_apart
+    gap, noise = difference([30.1, 30.3], [30.0, 30.2])
+    assert abs(gap) < noise
 
 
 def results(**starts):
@@ -305,8 +338,8 @@ def results(**starts):
     }
 
 
-def test_every_pair_of_starts_is_compared(comparison):
-    answers = comparison.report.answer(
+def test_every_pair_of_starts_is_compared():
+    answers = report.answers(
         results(
             random_initialisation=[20.1, 20.4, 20.2],
             ImageNet=[30.1, 30.4, 30.1],
@@ -322,19 +355,20 @@ def test_every_pair_of_starts_is_compared(comparison):
 
 
 @pytest.mark.parametrize('values', [[0.0], [0.0, 0.0], [0.3, 0.2, 0.4]])
-def test_detectors_that_learned_nothing_are_not_a_tie(comparison, values):
-    first, _ = comparison.report.answer(
+def test_detectors_that_learned_nothing_are_not_a_tie(values):
+    first, _ = report.answers(
         results(random_initialisation=values, SCE=values[::-1])
     )
     assert 'neither detector has learned anything' in first
     assert 'apart' not in first
 
 
-def test_tables_have_gains_classes_and_checkpoints(comparison):
-    text = comparison.report.as_markdown(
-        results(random_initialisation=[10.0, 11.0], SCE=[12.0, 13.0])
-    )
+def test_tables_have_gains_classes_and_checkpoints():
+    found = results(random_initialisation=[10.0, 11.0], SCE=[12.0, 13.0])
+    text = report.markdown_table(report.rows(found))
     assert '| SCE | 100 % | 12.5 ± 0.7 | 25.0 ± 1.4 | +2.0 (' in text
-    assert '| cat | 10.5 ± 0.7 | 12.5 ± 0.7 |' in text
-    assert r'| dog\|cow | - | - |' in text
-    assert 'runs/SCE1/epoch_1.pth' in text
+    classes = report.markdown_table(report.class_rows(found, 100))
+    assert '| cat | 10.5 ± 0.7 | 12.5 ± 0.7 |' in classes
+    assert r'| dog\|cow | - | - |' in classes
+    _, checkpoints = report.checkpoint_rows(found)
+    assert 'runs/SCE1/epoch_1.pth' in checkpoints[-1]

@@ -8,8 +8,6 @@ import pytest
 
 pytestmark = pytest.mark.integration
 
-SCRIPTS = ['mmdet_train.sh', 'mmdet_test.sh']
-
 
 @pytest.fixture
 def run(root, tmp_path):
@@ -58,70 +56,40 @@ def work_dir(words):
     return word.removeprefix('--work-dir=')
 
 
-def test_pytorch_trains_each_file_in_its_own_folder(root, run, files):
-    folders = []
+SLURM = {'LAUNCHER': 'slurm', 'PARTITION': 'big gpus'}
+
+
+@pytest.mark.parametrize(
+    ('environment', 'expected'),
+    [
+        ({'PORT': '77'}, ['--nproc_per_node=16', '--master_port=77']),
+        (SLURM, ['big gpus', '--job-name=d', '--gres=gpu:8', '--ntasks=16']),
+        (SLURM | {'JOB_NAME': 'my job'}, ['--job-name=my job']),
+    ],
+)
+def test_each_file_is_trained_in_its_own_folder(
+    run, files, environment, expected
+):
     for path in files:
-        done = run(
-            'mmdet_train.sh', 'my configs/d.py', path, 4, '--amp', PORT='77'
-        )
+        words = ['my configs/d.py', path, 16, '--amp']
+        done = run('mmdet_train.sh', *words, **environment)
         assert done.returncode == 0, done.stderr
         words = done.stdout.splitlines()
-        assert words[0].endswith('/run_processes.py')
-        assert {'--nproc_per_node=4', '--master_port=77'} <= set(words)
-        train = str((root / 'tools' / 'train.py').resolve())
-        assert words[words.index(train) + 1] == 'my configs/d.py'
+        assert set(expected) <= set(words)
+        assert 'my configs/d.py' in words
         assert words[words.index('--pretrained') + 1] == str(path)
         assert words[-1] == '--amp'
-        folders.append(work_dir(words))
-    assert folders == [
-        f'work_dirs/benchmarks/d/my weights-{digest(path)}' for path in files
-    ]
-    assert folders[0] != folders[1]
+        folder = f'work_dirs/benchmarks/d/my weights-{digest(path)}'
+        assert work_dir(words) == folder
 
 
-def test_slurm_trains_with_the_gpus_that_are_asked_for(run, files):
-    done = run(
-        'mmdet_train.sh',
-        'configs/d.py',
-        files[0],
-        4,
-        '--amp',
-        LAUNCHER='slurm',
-        PARTITION='big gpus',
-    )
-    assert done.returncode == 0, done.stderr
-    words = done.stdout.splitlines()
-    assert words[:4] == ['-p', 'big gpus', '--job-name=d', '--gres=gpu:4']
-    assert {'--ntasks=4', '--ntasks-per-node=4'} <= set(words)
-    assert work_dir(words).endswith(f'd/my weights-{digest(files[0])}')
-    assert words[words.index('--pretrained') + 1] == str(files[0])
-    assert words[-1] == '--amp'
-    many = run(
-        'mmdet_train.sh',
-        'configs/d.py',
-        files[0],
-        16,
-        LAUNCHER='slurm',
-        PARTITION='p',
-        JOB_NAME='my job',
-    ).stdout.splitlines()
-    assert {'--ntasks=16', '--ntasks-per-node=8'} <= set(many)
-    assert '--job-name=my job' in many
-
-
-@pytest.mark.parametrize('launcher', ['pytorch', 'slurm'])
-def test_results_of_a_test_lie_beside_their_checkpoint(run, files, launcher):
+@pytest.mark.parametrize('environment', [{}, SLURM])
+def test_results_of_a_test_lie_beside_their_checkpoint(
+    run, files, environment
+):
     for path in files:
-        done = run(
-            'mmdet_test.sh',
-            'configs/d.py',
-            path,
-            2,
-            '--cfg-options',
-            'x=1',
-            LAUNCHER=launcher,
-            PARTITION='p',
-        )
+        words = ['configs/d.py', path, 2, '--cfg-options', 'x=1']
+        done = run('mmdet_test.sh', *words, **environment)
         assert done.returncode == 0, done.stderr
         words = done.stdout.splitlines()
         folder = f'{path.parent}/test-my weights-{digest(path)}'
@@ -131,15 +99,14 @@ def test_results_of_a_test_lie_beside_their_checkpoint(run, files, launcher):
         assert words[-2:] == ['--cfg-options', 'x=1']
 
 
-@pytest.mark.parametrize('script', SCRIPTS)
+@pytest.mark.parametrize('script', ['mmdet_train.sh', 'mmdet_test.sh'])
 def test_mistakes_are_named(run, files, script):
-    usage = run(script, 'd.py')
-    assert (usage.returncode, f'{script} CONFIG' in usage.stderr) == (2, True)
-    absent = run(script, 'd.py', 'none.pth', 8)
-    assert (absent.returncode, 'at none.pth' in absent.stderr) == (1, True)
-    other = run(script, 'd.py', files[0], 8, LAUNCHER='mpi')
-    assert other.returncode == 2
-    assert 'LAUNCHER is pytorch or slurm, not mpi' in other.stderr
-    nowhere = run(script, 'd.py', files[0], 8, LAUNCHER='slurm')
-    assert nowhere.returncode != 0
-    assert 'set PARTITION' in nowhere.stderr
+    for words, environment, code, said in (
+        (['d.py'], {}, 2, f'{script} CONFIG'),
+        (['d.py', 'none.pth', 8], {}, 1, 'at none.pth'),
+        (['d.py', files[0], 8], {'LAUNCHER': 'mpi'}, 2, 'slurm, not mpi'),
+        (['d.py', files[0], 8], {'LAUNCHER': 'slurm'}, 1, 'set PARTITION'),
+    ):
+        done = run(script, *words, **environment)
+        assert done.returncode == code
+        assert said in done.stderr

@@ -20,7 +20,7 @@ In a config of mmdet:
     model = dict(backbone=dict(frozen_stages=-1, norm_eval=False,
         init_cfg=dict(type='Pretrained', checkpoint={path!r})))
     custom_imports = dict(imports=['sce_mm.detection'])
-    custom_hooks = [dict(type='VerifyTransferHook')]"""
+    default_hooks = dict(verify_transfer=dict(type='VerifyTransferHook'))"""
 
 
 def parse_args() -> argparse.Namespace:

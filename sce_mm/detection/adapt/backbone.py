@@ -1,120 +1,124 @@
-"""The backbone, and the stage of it that is a head of regions."""
+"""Load a backbone file into the ResNet of a detector, and train all of it.
+
+That is the backbone, the last stage where it is the shared head of a C4
+detector, and a second backbone such as that of a recursive pyramid.
+"""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from mmdet.models.backbones import ResNet
 from mmdet.registry import MODELS
 from mmpretrain.models import ResNet as PretrainResNet
-from torch import Tensor
 
 from ...checkpoints.state_dicts import shape_mismatches
+from ...transfer import Backbone
 from ...transfer.named_weights import named_weights
-from .plan import ABSENT, AdaptError, Plan, kind
+from .edits import AdaptError, ConfigEdits, type_name
 
 BACKBONE = 'model.backbone'
 SHARED_HEAD = 'model.roi_head.shared_head'
 SYNC_BN = {'type': 'SyncBN', 'requires_grad': True}
-# Arguments of a ResNet that make another function of the same weights, or
-# want tensors that no pretraining has.
-FOREIGN = {
-    'dcn': 'deformable convolutions have tensors that no pretraining gives',
-    'plugins': 'plugins have tensors that no pretraining gives',
-    'conv_cfg': 'the weights are for plain convolutions',
-    'sac': 'switchable convolutions have tensors that no pretraining gives',
-}
 # Beside the pretrained tensors: the norm after a shared head, and where the
 # second backbone of a recursive pyramid takes in features.
-NEW = ('.norm.', '.rfp_conv.')
+_NEW = ('.norm.', '.rfp_conv.')
 
 
-def adapt_backbone(
-    plan: Plan,
-    path: Path,
-    tensors: Mapping[str, Tensor],
-    meta: Mapping[str, Any],
-) -> None:
-    """Load the file, train all of it.
+class BackboneFile(NamedTuple):
+    """A backbone and the absolute path of its file."""
+
+    path: Path
+    backbone: Backbone
+
+
+def adapt_backbone(edits: ConfigEdits, file: BackboneFile) -> None:
+    """Load the file into the backbone and, in a C4 detector, the shared head.
 
     Raises:
         AdaptError: It is no ResNet, or not the one of the file.
     """
-    _adapt_resnet(plan, BACKBONE, path, meta)
-    taken = ''
-    if isinstance(plan.get(SHARED_HEAD), dict):
-        _adapt_shared_head(plan, path, meta)
-        stage = plan.get(f'{SHARED_HEAD}.stage')
-        taken = f'layer{4 if stage is ABSENT else stage + 1}.'
-        part = {k: v for k, v in tensors.items() if k.startswith(taken)}
-        _check_fit(plan, SHARED_HEAD, part, meta)
-    later = _later_stages(plan, BACKBONE)
-    lost = [name for name in later if name != taken]
+    _load_into_resnet(edits, BACKBONE, file)
+    in_head = ''
+    if isinstance(edits.get(SHARED_HEAD), dict):
+        name = type_name(edits.get(SHARED_HEAD))
+        if name not in ('ResLayer', 'ResLayerExtraNorm'):
+            raise AdaptError(
+                f'{SHARED_HEAD} is a {name}: expected a ResLayer, which the '
+                'last stage of the file can be loaded into'
+            )
+        edits.set(
+            f'{SHARED_HEAD}.type',
+            'ResLayerExtraNorm',
+            'one more norm after the last stage, as its batch norm is trained',
+        )
+        _load_and_train(edits, SHARED_HEAD, file)
+        stage = edits.get(f'{SHARED_HEAD}.stage')
+        in_head = f'layer{4 if stage is None else stage + 1}.'
+        _check_fit(edits, SHARED_HEAD, file, (in_head,))
+    stages = _stages(edits, BACKBONE)
+    lost = [f'layer{n}' for n in range(1, 5) if f'layer{n}.' not in stages]
+    lost = [name for name in lost if name != in_head[:-1]]
     if lost:
         raise AdaptError(
-            f'{BACKBONE} has no place for {lost[0][:-1]}, nor has a '
+            f'{BACKBONE} has no place for {lost[0]}, nor has a '
             f'{SHARED_HEAD}: part of the file would be lost'
         )
-    own = {k: v for k, v in tensors.items() if not k.startswith(later)}
-    _check_fit(plan, BACKBONE, own, meta)
+    _check_fit(edits, BACKBONE, file, stages)
 
 
-def adapt_other_loads(
-    plan: Plan,
-    path: Path,
-    tensors: Mapping[str, Tensor],
-    meta: Mapping[str, Any],
-) -> None:
-    """Whatever else in the config loads weights.
+def adapt_other_loads(edits: ConfigEdits, file: BackboneFile) -> None:
+    """Look at whatever else in the config loads weights.
 
-    A second backbone is treated as the first where the file fits it. Of
-    everything else is noted what it loads.
+    A second backbone is treated as the first where the file fits it. A note
+    says what everything else loads.
     """
-    for where, value in list(named_weights(plan.cfg)):
-        owner = re.sub(r'\.(init_cfg\b.*|pretrained)$', '', where)
-        if plan.get(where) in (None, ABSENT) or value == str(path):
+    for where, value in list(named_weights(edits.cfg)):
+        if edits.get(where) is None or value == str(file.path):
             continue
+        owner = re.sub(r'\.(init_cfg\b.*|pretrained)$', '', where)
         reason = ''
-        if owner != where and _is_resnet(plan, owner):
+        if owner != where and _is_resnet(edits, owner):
             try:
                 # On a copy first: a part of it would be worse than nothing.
-                _adapt_second(Plan(plan.cfg), owner, path, tensors, meta)
+                _load_into_second(ConfigEdits(edits.cfg), owner, file)
             except AdaptError as error:
-                reason = _as_it_is(plan, owner, error)
+                settings = ', '.join(
+                    f'{name}={edits.get(f"{owner}.{name}")}'
+                    for name in ('frozen_stages', 'norm_eval')
+                )
+                first = str(error).splitlines()[0].rstrip(':')
+                reason = f' ({settings}): {first}'
             else:
-                _adapt_second(plan, owner, path, tensors, meta)
+                _load_into_second(edits, owner, file)
                 continue
-        plan.notes.append(f'{where} loads {value}, not this file{reason}')
+        edits.notes.append(f'{where} loads {value}, not this file{reason}')
 
 
-def _as_it_is(plan: Plan, where: str, error: AdaptError) -> str:
-    settings = ', '.join(
-        f'{name}={plan.get(f"{where}.{name}")}'
-        for name in ('frozen_stages', 'norm_eval')
-    )
-    return f' ({settings}): {str(error).splitlines()[0].rstrip(":")}'
-
-
-def _adapt_second(
-    plan: Plan,
-    where: str,
-    path: Path,
-    tensors: Mapping[str, Tensor],
-    meta: Mapping[str, Any],
+def _load_into_second(
+    edits: ConfigEdits, where: str, file: BackboneFile
 ) -> None:
-    _adapt_resnet(plan, where, path, meta)
-    later = _later_stages(plan, where)
-    own = {k: v for k, v in tensors.items() if not k.startswith(later)}
-    _check_fit(plan, where, own, meta)
+    _load_into_resnet(edits, where, file)
+    _check_fit(edits, where, file, _stages(edits, where))
 
 
-def _adapt_resnet(
-    plan: Plan, where: str, path: Path, meta: Mapping[str, Any]
+def _load_into_resnet(
+    edits: ConfigEdits, where: str, file: BackboneFile
 ) -> None:
-    _check_kind(plan, where)
-    _load_and_train(plan, where, path, meta)
-    plan.set(
+    if not _is_resnet(edits, where):
+        raise AdaptError(
+            f'{where} is a {type_name(edits.get(where))}, and the weights '
+            'are of a ResNet: take a config of the same detector with a ResNet'
+        )
+    for path in (where, SHARED_HEAD):
+        conv = edits.get(f'{path}.conv_cfg')
+        if conv and type_name(conv) not in ('Conv', 'Conv2d'):
+            raise AdaptError(
+                f'{path} has conv_cfg={conv}: the weights are for plain '
+                'convolutions. Take it out, or take a config without it'
+            )
+    _load_and_train(edits, where, file)
+    edits.set(
         f'{where}.frozen_stages',
         -1,
         'nothing frozen: 0 would still freeze the stem, and early layers '
@@ -122,100 +126,73 @@ def _adapt_resnet(
     )
 
 
-def _later_stages(plan: Plan, where: str) -> tuple[str, ...]:
-    """Beginnings of names of the stages that a ResNet does not have."""
-    stages = plan.get(f'{where}.num_stages')
-    stages = 4 if stages is ABSENT else stages
-    return tuple(f'layer{n}.' for n in range(stages + 1, 5))
+def _stages(edits: ConfigEdits, where: str) -> tuple[str, ...]:
+    """Prefixes of the tensors of a ResNet with the stages that it has."""
+    stages = edits.get(f'{where}.num_stages') or 4
+    return ('', *(f'layer{n}.' for n in range(1, stages + 1)))
 
 
-def _is_resnet(plan: Plan, where: str) -> bool:
-    name = plan.get(f'{where}.type')
-    cls = None if name is ABSENT else MODELS.get(name)
+def _is_resnet(edits: ConfigEdits, where: str) -> bool:
+    name = edits.get(f'{where}.type')
+    cls = name and MODELS.get(name)
     return isinstance(cls, type) and issubclass(cls, ResNet | PretrainResNet)
 
 
-def _check_kind(plan: Plan, where: str) -> None:
-    if not _is_resnet(plan, where):
-        raise AdaptError(
-            f'{where} is a {kind(plan.get(where))}, and the weights '
-            'are of a ResNet: take a config of the same detector with a ResNet'
-        )
-    for name, why in FOREIGN.items():
-        for path in (where, SHARED_HEAD):
-            value = plan.get(f'{path}.{name}')
-            if value in (ABSENT, None) or kind(value) in ('Conv', 'Conv2d'):
-                continue
-            raise AdaptError(
-                f'{path} has {name}={value}: {why}. Take it out, or take a '
-                'config without it'
-            )
-
-
 def _load_and_train(
-    plan: Plan, where: str, path: Path, meta: Mapping[str, Any]
+    edits: ConfigEdits, where: str, file: BackboneFile
 ) -> None:
-    if plan.get(f'{where}.pretrained') not in (ABSENT, None):
-        plan.set(f'{where}.pretrained', None, 'old spelling of init_cfg')
-    plan.set(
+    edits.set(f'{where}.pretrained', None, 'old spelling of init_cfg')
+    edits.set(
         f'{where}.init_cfg',
-        {'type': 'Pretrained', 'checkpoint': str(path)},
+        {'type': 'Pretrained', 'checkpoint': str(file.path)},
         'these weights',
     )
-    plan.set(
+    edits.set(
         f'{where}.norm_cfg',
         SYNC_BN,
         'batch norm trained, over all GPUs (plain BN where there is one): '
         'frozen, it suits supervised weights alone',
     )
-    plan.set(
+    edits.set(
         f'{where}.norm_eval',
         False,
         'stored statistics are those of the pretraining images, and features '
         'drift from them',
     )
-    plan.set(
+    edits.set(
         f'{where}.style',
-        meta['style'],
+        file.backbone.meta['style'],
         'strides where they were in the pretraining',
     )
 
 
-def _adapt_shared_head(
-    plan: Plan, path: Path, meta: Mapping[str, Any]
-) -> None:
-    name = kind(plan.get(SHARED_HEAD))
-    if name not in ('ResLayer', 'ResLayerExtraNorm'):
-        raise AdaptError(
-            f'{SHARED_HEAD} is a {name}: expected a ResLayer, which the last '
-            'stage of the file can be loaded into'
-        )
-    plan.set(
-        f'{SHARED_HEAD}.type',
-        'ResLayerExtraNorm',
-        'one more norm after the last stage, as its batch norm is trained',
-    )
-    _load_and_train(plan, SHARED_HEAD, path, meta)
-
-
 def _check_fit(
-    plan: Plan,
+    edits: ConfigEdits,
     where: str,
-    tensors: Mapping[str, Tensor],
-    meta: Mapping[str, Any],
+    file: BackboneFile,
+    prefixes: tuple[str, ...],
 ) -> None:
-    """Build the part and compare names and shapes with the file's."""
-    module = MODELS.build(plan.get(where))
+    """Build a part and compare names and shapes with those of the file.
+
+    The part has the stages of the given prefixes; an empty one stands for all
+    that is in no stage.
+    """
+    found = {
+        name: tensor
+        for name, tensor in file.backbone.weights.items()
+        if (re.match(r'layer\d\.', name) or [''])[0] in prefixes
+    }
+    module = MODELS.build(edits.get(where))
     expected = {
         name: tensor
         for name, tensor in module.state_dict().items()
-        if not any(new in f'.{name}' for new in NEW)
+        if not any(new in f'.{name}' for new in _NEW)
     }
-    difference = shape_mismatches(expected, tensors)
+    difference = shape_mismatches(expected, found)
     if difference:
-        source = meta['arch'] or 'of a kind that is not named'
+        source = file.backbone.meta['arch'] or 'of a kind that is not named'
         raise AdaptError(
             f'the weights ({source}) do not fit {where} '
-            f'({kind(plan.get(where))}-{plan.get(f"{where}.depth")}):\n'
+            f'({type_name(edits.get(where))}-{edits.get(f"{where}.depth")}):\n'
             f'{difference}'
         )

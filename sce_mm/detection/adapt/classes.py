@@ -1,4 +1,4 @@
-"""Classes that a detector is trained on, and those of its labels, by name."""
+"""Compare the classes that a detector learns with those of its labels."""
 
 import copy
 import json
@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ...config.reading import walk
-from .plan import kind
+from .edits import type_name
 
 
 class Labels(NamedTuple):
@@ -22,11 +22,11 @@ class Labels(NamedTuple):
 
     Attributes:
         where: Path of the data set, or of the metric, in the config.
-        file: In COCO format.
+        file: Path of the file, which is in COCO format.
         named: Whether the config names classes; else they are those of the
             class of the data set.
-        classes: Wanted, in the order of the labels.
-        categories: That the file has, in its order.
+        classes: Classes of the data set, in their order.
+        categories: Categories of the file, in their order.
     """
 
     where: str
@@ -37,28 +37,30 @@ class Labels(NamedTuple):
 
 
 def read_labels(cfg: Config) -> Iterator[Labels]:
-    """Each COCO file that a training reads, as far as it is there.
-
-    Args:
-        cfg: Of a detector.
-    """
+    """Each COCO file that the training of a config reads, if it is there."""
     for part in ('train', 'val'):
         loader = cfg.get(f'{part}_dataloader')
         if not cfg.get(f'{part}_cfg') or not loader:
             continue
+        files = []
         classes: tuple[str, ...] = ()
+        named = False
         for where, node in walk(loader, f'{part}_dataloader'):
-            if not isinstance(node, Mapping) or not _is_coco(node):
-                continue
-            classes, named = _classes(node)
-            file = f'{node.get("ann_file") or ""}'
-            file = os.path.join(f'{node.get("data_root") or ""}', file)
-            yield from _read(where, file, named, classes)
-        evaluator = {'evaluator': cfg.get(f'{part}_evaluator')}
-        for where, node in walk(evaluator) if classes else ():
-            if kind(node) in ('CocoMetric', 'FastCocoMetric'):
-                file = f'{node.get("ann_file") or ""}'
-                yield from _read(f'{part}_{where}', file, named, classes)
+            if isinstance(node, Mapping) and 'ann_file' in node:
+                dataset = _dataset(node)
+                if dataset is None:
+                    continue
+                classes, named = _classes(dataset, node)
+                files.append((where, node, classes, named))
+        for where, node in walk({'evaluator': cfg.get(f'{part}_evaluator')}):
+            if type_name(node) in ('CocoMetric', 'FastCocoMetric'):
+                files.append((f'{part}_{where}', node, classes, named))
+        for where, node, classes, named in files:
+            root, name = (node.get(k) or '' for k in ('data_root', 'ann_file'))
+            path = Path(os.path.join(root, name))
+            categories = _categories(path)
+            if classes and categories:
+                yield Labels(where, path, named, classes, categories)
 
 
 def class_problems(cfg: Config) -> Iterator[str]:
@@ -67,45 +69,36 @@ def class_problems(cfg: Config) -> Iterator[str]:
     mmdet takes the categories that have the name of a class, and numbers them
     in the order of the file: one that is missing, or another order, gives the
     other classes the numbers of their neighbours.
-
-    Args:
-        cfg: Of a detector.
     """
     sizes = [
         (where, size)
         for where, size in walk(cfg.get('model') or {}, 'model')
         if re.search(r'\bbbox_head(\[\d+\])?\.num_classes$', where)
     ]
-    for labels in read_labels(cfg):
-        classes, categories = labels.classes, labels.categories
+    for where, file, named, classes, categories in read_labels(cfg):
         missing = [name for name in classes if name not in categories]
         found = [name for name in categories if name in classes]
-        if missing == list(classes):
-            reason = 'none of them in the file'
-        elif missing:
+        reason = ''
+        if missing:
             reason = f'{names(missing)} not in the file'
         elif found != list(classes):
             reason = 'another order, or a name twice'
-        else:
-            reason = ''
         if reason:
-            origin = '' if labels.named else ', as no metainfo is given'
+            origin = '' if named else ', as no metainfo is given'
             shown = categories if len(categories) <= 20 else ('...',)
             literal = ', '.join(repr(name) for name in shown)
             yield (
-                f'{labels.where}: its {len(classes)} classes are '
-                f'{names(classes)}{origin}; those of {labels.file} are '
+                f'{where}: its {len(classes)} classes are '
+                f'{names(classes)}{origin}; those of {file} are '
                 f'{names(categories)} ({reason}). Set metainfo = '
                 f'dict(classes=({literal},)) in the data sets and num_classes '
                 f'= {len(categories)} in the heads'
             )
-        if not labels.where.startswith('train_'):
-            continue
-        for where, size in sizes:
+        for head, size in sizes if where.startswith('train_') else ():
             if isinstance(size, int) and size < len(classes):
                 yield (
-                    f'{where}: {size}, but {labels.where} has '
-                    f'{len(classes)} classes: {names(classes)}'
+                    f'{head}: {size}, but {where} has {len(classes)} classes: '
+                    f'{names(classes)}'
                 )
 
 
@@ -116,36 +109,28 @@ def names(items: Any) -> str:
     return text + (f' and {more} more' if more > 0 else '')
 
 
-def _is_coco(node: Mapping[str, Any]) -> bool:
-    """Whether the labels of a data set are chosen by the names of classes.
+def _dataset(node: Mapping[str, Any]) -> type[CocoDataset] | None:
+    """Class of a data set that chooses its labels by the names of classes.
 
-    Those that read their files in another way (LVIS, panoptic) are not.
+    Those that read their files in another way (LVIS, panoptic) do not.
     """
-    if 'ann_file' not in node:
-        return False
     with DefaultScope.overwrite_default_scope('mmdet'):
         cls = DATASETS.get(node['type']) if 'type' in node else None
-    return getattr(cls, 'load_data_list', 0) is CocoDataset.load_data_list
+    by_name = getattr(cls, 'load_data_list', 0) is CocoDataset.load_data_list
+    return cls if by_name else None
 
 
-def _classes(node: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        cls = DATASETS.get(node['type'])
+def _classes(
+    dataset: type[CocoDataset], node: Mapping[str, Any]
+) -> tuple[tuple[str, ...], bool]:
+    """Names of the classes, and whether the config gives them."""
     given = node.get('metainfo') or {}
     if not isinstance(given, Mapping):
         return (), False
     # Names may stand in a file of their own.
-    classes = cls._load_metainfo(copy.deepcopy(given)).get('classes') or ()
+    found = dataset._load_metainfo(copy.deepcopy(given)).get('classes') or ()
     # A text, where a comma is missing, is as many classes as letters to mmdet.
-    return tuple(classes), 'classes' in given
-
-
-def _read(
-    where: str, file: str, named: bool, classes: tuple[str, ...]
-) -> Iterator[Labels]:
-    categories = _categories(Path(file))
-    if classes and categories:
-        yield Labels(where, Path(file), named, classes, categories)
+    return tuple(found), 'classes' in given
 
 
 def _categories(path: Path) -> tuple[str, ...]:
@@ -156,10 +141,9 @@ def _categories(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         return ()
     text = path.read_text(encoding='utf-8', errors='replace')
-    decoder = json.JSONDecoder()
     for match in re.finditer(r'"categories"\s*:\s*(?=\[)', text):
         try:
-            found, _ = decoder.raw_decode(text, match.end())
+            found, _ = json.JSONDecoder().raw_decode(text, match.end())
         except ValueError:
             continue
         if all(isinstance(item, dict) and 'name' in item for item in found):

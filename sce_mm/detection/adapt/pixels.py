@@ -1,10 +1,10 @@
-"""Pixels as the weights know them."""
+"""Set pixel order, mean and std of a detector as the pretraining had them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from ...transfer.named_weights import transforms
-from .plan import ABSENT, AdaptError, Plan, kind
+from .edits import AdaptError, ConfigEdits, type_name
 
 PREPROCESSOR = 'model.data_preprocessor'
 # Transforms after which a data preprocessor does not have the last word.
@@ -13,43 +13,39 @@ REFUSED = {
     'as well: take it out of the pipeline',
     'LoadMultiChannelImageFromFiles': 'it stacks channels from several files',
 }
-# Transforms that fill with a colour of their own.
-FILLING = ('Expand', 'RandomCenterCropPad')
 COLOURED = ('color', 'color_ignore_orientation')
 
 
-def adapt_pixels(plan: Plan, meta: Mapping[str, Any]) -> None:
-    """Channel order, mean and std of the pretraining.
+def adapt_pixels(edits: ConfigEdits, meta: Mapping[str, Any]) -> None:
+    """Give the data preprocessor the pixel statistics of a backbone file.
 
     Images are read in OpenCV's order, BGR, and the data preprocessor alone
     may swap and normalise; whatever else touches either is refused.
 
     Raises:
-        AdaptError: The file does not say what it expects, or the config does
-            it in a way that cannot be followed.
+        AdaptError: The config swaps or normalises in a way that cannot be
+            followed.
     """
-    preprocessor = plan.get(PREPROCESSOR)
-    if kind(preprocessor) != 'DetDataPreprocessor':
+    name = type_name(edits.get(PREPROCESSOR))
+    if name != 'DetDataPreprocessor':
         raise AdaptError(
-            f'{PREPROCESSOR} is of type {kind(preprocessor)}, and where that '
-            'swaps and normalises channels is not known: expected '
-            'DetDataPreprocessor'
+            f'{PREPROCESSOR} is of type {name}, and where that swaps and '
+            'normalises channels is not known: expected DetDataPreprocessor'
         )
-    for transform in transforms(plan.cfg._cfg_dict):
-        _check(plan, transform)
+    for transform in transforms(edits.cfg._cfg_dict):
+        _check(transform)
     order = meta['channel_order']
-    swap = order == 'rgb'
     reason = f'the weights were pretrained on {order.upper()} pixels'
-    plan.set(f'{PREPROCESSOR}.bgr_to_rgb', swap, reason)
-    if plan.get(f'{PREPROCESSOR}.rgb_to_bgr') is not ABSENT:
-        plan.set(f'{PREPROCESSOR}.rgb_to_bgr', False, reason)
+    edits.set(f'{PREPROCESSOR}.bgr_to_rgb', order == 'rgb', reason)
+    if edits.get(f'{PREPROCESSOR}.rgb_to_bgr'):
+        edits.set(f'{PREPROCESSOR}.rgb_to_bgr', False, reason)
     for name in ('mean', 'std'):
         reason = f'{name} of the pretraining, in {order.upper()} order'
-        plan.set(f'{PREPROCESSOR}.{name}', list(meta[name]), reason)
+        edits.set(f'{PREPROCESSOR}.{name}', list(meta[name]), reason)
 
 
-def _check(plan: Plan, transform: dict[str, Any]) -> None:
-    name = kind(transform)
+def _check(transform: dict[str, Any]) -> None:
+    name = type_name(transform)
     if name in REFUSED:
         raise AdaptError(f'a pipeline has {name}: {REFUSED[name]}')
     colour = transform.get('color_type', 'color')
@@ -58,6 +54,3 @@ def _check(plan: Plan, transform: dict[str, Any]) -> None:
             f'a pipeline loads images with color_type={colour!r}: the '
             f'weights expect three colours, color_type in {COLOURED}'
         )
-    note = f'{name} fills with a colour of its own: look at its mean'
-    if name in FILLING and note not in plan.notes:
-        plan.notes.append(note)

@@ -1,19 +1,16 @@
-"""Learning rate for the batch that there will be."""
+"""Scale the learning rate of a detector to the batch that there will be."""
 
 from ...config.machine import rate_factor
-from .plan import ABSENT, AdaptError, Plan, kind
+from .edits import AdaptError, ConfigEdits, type_name
 
 OPTIMIZER = 'optim_wrapper.optimizer'
 RATE = f'{OPTIMIZER}.lr'
 
 
-def adapt_schedule(plan: Plan, processes: int, batch: int | None) -> str:
-    """Scale the rate; warm-up and milestones stay.
-
-    Args:
-        plan: Changed.
-        processes: Usually GPUs.
-        batch: Images of each; None for those of the config.
+def adapt_schedule(
+    edits: ConfigEdits, processes: int, batch: int | None
+) -> str:
+    """Scale the rate by the law of its optimiser; warm-up, milestones stay.
 
     Returns:
         A line about batch and rate.
@@ -22,85 +19,65 @@ def adapt_schedule(plan: Plan, processes: int, batch: int | None) -> str:
         AdaptError: The config does not say what batch its rate belongs to.
     """
     if batch is not None:
-        plan.set('train_dataloader.batch_size', batch, 'as asked for')
-    batch = plan.get('train_dataloader.batch_size')
+        edits.set('train_dataloader.batch_size', batch, 'as asked for')
+    batch = edits.get('train_dataloader.batch_size')
     if not isinstance(batch, int):
         raise AdaptError(
             'the config has no train_dataloader.batch_size: say --batch'
         )
-    rate, base = plan.get(RATE), plan.get('auto_scale_lr.base_batch_size')
+    rate, base = edits.get(RATE), edits.get('auto_scale_lr.base_batch_size')
     if not isinstance(rate, int | float):
         raise AdaptError(
             f'the config has no {RATE}: a rate for each of several '
             'optimisers cannot be scaled here'
         )
-    if base is ABSENT:
+    if base is None:
         raise AdaptError(
             f'the config does not say for what batch its learning rate '
             f'{rate} is: add auto_scale_lr = dict(base_batch_size=16) with '
             'that number to it'
         )
-    steps = plan.get('optim_wrapper.accumulative_counts')
-    steps = 1 if steps is ABSENT else steps
+    steps = edits.get('optim_wrapper.accumulative_counts') or 1
     total = processes * batch * steps
-    scale, law = rate_factor(total / base, kind(plan.get(OPTIMIZER)))
+    optimizer = type_name(edits.get(OPTIMIZER))
+    scale, law = rate_factor(total / base, optimizer)
     line = f'{processes} process(es) x {batch} images'
     line += f' x {steps} accumulated' if steps > 1 else ''
     if scale != 1:
         reason = f'for {line}; the {rate} of the config is for {base}; {law}'
-        # Ten digits: 0.02 * 12 / 16 is not quite 0.015.
-        plan.set(RATE, float(f'{rate * scale:.10g}'), reason)
-        plan.set(
+        _scale(edits, RATE, scale, reason)
+        edits.set(
             'auto_scale_lr',
             {'enable': False, 'base_batch_size': total},
             'the batch that this rate is for; not to be scaled again',
         )
-        _scale_bounds(plan, scale)
-        _note_iterations(plan)
-    _note_groups(plan)
-    return f'learning rate {plan.get(RATE)} for {line}'
+        _scale_bounds(edits, scale)
+    _check_groups(edits)
+    return f'learning rate {edits.get(RATE)} for {line}'
 
 
-def _scale_bounds(plan: Plan, scale: float) -> None:
-    """Rates of a schedule, where they are absolute."""
-    schedulers = plan.get('param_scheduler')
+def _scale(edits: ConfigEdits, path: str, scale: float, reason: str) -> None:
+    # Ten digits: 0.02 * 12 / 16 is not quite 0.015.
+    edits.set(path, float(f'{edits.get(path) * scale:.10g}'), reason)
+
+
+def _scale_bounds(edits: ConfigEdits, scale: float) -> None:
+    """Scale the rates of a schedule that are absolute."""
+    schedulers = edits.get('param_scheduler') or []
     single = isinstance(schedulers, dict)
-    if schedulers in (ABSENT, None):
-        schedulers = []
-    for i, scheduler in enumerate([schedulers] if single else schedulers):
-        where = 'param_scheduler' + ('' if single else f'[{i}]')
+    for i in range(1 if single else len(schedulers)):
         for key in ('eta_min', 'eta_max'):
-            bound = scheduler.get(key)
-            if bound:
-                plan.set(
-                    f'{where}.{key}',
-                    float(f'{bound * scale:.10g}'),
-                    'scaled as the rate it is a bound of',
-                )
+            path = f'param_scheduler{"" if single else f"[{i}]"}.{key}'
+            if edits.get(path):
+                reason = 'scaled as the rate it is a bound of'
+                _scale(edits, path, scale, reason)
 
 
-def _note_iterations(plan: Plan) -> None:
-    iterations = plan.get('train_cfg.max_iters')
-    if iterations not in (ABSENT, None):
-        plan.notes.append(
-            f'{iterations} iterations see another number of images with '
-            'another batch: look at max_iters and milestones'
-        )
-
-
-def _note_groups(plan: Plan) -> None:
-    groups = plan.get('optim_wrapper.paramwise_cfg.custom_keys')
-    if groups in (ABSENT, None):
-        return
+def _check_groups(edits: ConfigEdits) -> None:
+    groups = edits.get('optim_wrapper.paramwise_cfg.custom_keys') or {}
     for name, options in groups.items():
-        factor = options.get('lr_mult')
-        if 'backbone' not in name or factor is None:
-            continue
-        if factor == 0:
+        if 'backbone' in name and options.get('lr_mult') == 0:
             raise AdaptError(
                 f'optim_wrapper.paramwise_cfg gives {name} a learning rate '
                 'of zero: such weights have to be trained; take it out'
             )
-        plan.notes.append(
-            f'{name} learns at {factor} of the rate, as this family has it'
-        )

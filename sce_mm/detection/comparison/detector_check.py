@@ -7,7 +7,6 @@ import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmdet.registry import DATASETS, METRICS
@@ -18,28 +17,28 @@ from mmengine.registry import DefaultScope
 from ...config.check import check_config
 from ...config.errors import ConfigError
 from ...config.parts import innermost_dataset
-from ...config.reading import check_overrides
+from ...config.reading import override
 from ..adapt.classes import class_problems
 
 
 def check_detector(
-    cfg: Config, options: dict[str, Any], labels: Sequence[Path]
+    cfg: Config, options: Sequence[str], labels: Sequence[Path]
 ) -> None:
     """Find what would end a training or its evaluation, in the first minute.
 
     Args:
-        cfg: Of the detector on the user's labels; changed by ``options``.
-        options: Overrides of every training.
+        cfg: Config of the detector on the user's labels.
+        options: Overrides of every training, written into the config.
         labels: Annotation files of the trainings.
 
     Raises:
         ConfigError: The config, a data set or the metric does not work.
     """
-    check_overrides(cfg, options)
     try:
-        cfg.merge_from_dict(options)
-    except (KeyError, TypeError) as error:
-        raise ConfigError(f'--detector-options: {error}') from error
+        override(cfg, options)
+    except ConfigError as error:
+        text = str(error).replace('--cfg-options', '--detector-options')
+        raise ConfigError(text) from error
     check_config(cfg, also=[class_problems])
     logger = MMLogger.get_current_instance()
     level = logger.level

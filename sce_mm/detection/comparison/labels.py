@@ -1,49 +1,39 @@
-"""The user's labels, the detector's config on them, and the unlabelled set."""
+"""Point a detector at the user's labels, and keep them out of pretraining."""
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...config.reading import walk
 from ...datasets.coco_labels import is_mask
 from ...datasets.images.file_lists import find_images, write_image_list
 from ...datasets.images.near_duplicates import Copy, find_copies
-from ..adapt.plan import ABSENT, AdaptError, Plan, kind
+from ..adapt import AdaptError, ConfigEdits, type_name
 
 
 def different_categories(
-    args: Any, train: dict[str, Any], val: dict[str, Any]
+    args: argparse.Namespace, train: dict[str, Any], val: dict[str, Any]
 ) -> Iterator[str]:
-    """Say that the categories of two files differ."""
-    names = [[c['name'] for c in part['categories']] for part in (train, val)]
-    if names[0] == names[1]:
-        return
-    only = [
-        f'only {path.name} has {sorted(set(own) - set(other))}'
-        for path, own, other in (
-            (args.train, names[0], names[1]),
-            (args.val, names[1], names[0]),
-        )
-        if set(own) - set(other)
-    ]
-    yield (
-        f'{args.train} and {args.val} name different categories, or in '
-        f'another order: {"; ".join(only) or names}'
+    """Report that the categories of two files differ."""
+    ours, theirs = (
+        [category['name'] for category in content['categories']]
+        for content in (train, val)
     )
+    if ours != theirs:
+        yield (
+            f'{args.train} and {args.val} name different categories, or in '
+            f'another order: {ours} and {theirs}'
+        )
 
 
 def unlabelled_without_copies(
     folders: list[Path], val: dict[str, Any], val_images: Path, out: Path
 ) -> list[Copy]:
-    """Write the list of images to pretrain on; validation images left out.
-
-    Args:
-        folders: Of unlabelled images.
-        val: Validation annotations.
-        val_images: Their folder.
-        out: List file to write, of absolute paths.
+    """Write the list of images to pretrain on.
 
     Returns:
-        What was left out.
+        Copies of validation images, which are left out.
 
     Raises:
         ValueError: Nothing is left.
@@ -62,8 +52,12 @@ def unlabelled_without_copies(
     return copies
 
 
-def plan_data(
-    plan: Plan, args: Any, classes: list[str], train: dict, val: dict
+def use_labels(
+    edits: ConfigEdits,
+    args: argparse.Namespace,
+    classes: list[str],
+    train: dict[str, Any],
+    val: dict[str, Any],
 ) -> None:
     """Point a detector's config at the user's labels.
 
@@ -71,8 +65,13 @@ def plan_data(
         AdaptError: Its data set is no plain COCO data set, or its classes
             are counted in a way that cannot be changed here.
     """
-    flat = without_mask(train, val)
-    if flat and plan.get('model.roi_head.mask_head') is not ABSENT:
+    flat = [
+        annotation['id']
+        for content in (train, val)
+        for annotation in content['annotations']
+        if not is_mask(annotation.get('segmentation'))
+    ]
+    if flat and edits.get('model.roi_head.mask_head'):
         raise AdaptError(
             f'the detector predicts masks, but {len(flat)} objects of the '
             f'labels have no valid segmentation, annotation {flat[0]} for '
@@ -84,65 +83,52 @@ def plan_data(
         for name in ('val_dataloader', 'test_dataloader')
     ]
     for loader, file, images in parts:
-        where = _innermost(plan, f'{loader}.dataset')
+        where = _innermost(edits, f'{loader}.dataset')
         for key, value in {
             'data_root': '',
             'ann_file': str(file),
             'data_prefix': {'img': f'{images}/'},
             'metainfo': {'classes': tuple(classes)},
         }.items():
-            plan.set(f'{where}.{key}', value, 'the labels of this comparison')
+            edits.set(f'{where}.{key}', value, 'the labels of this comparison')
     for evaluator in ('val_evaluator', 'test_evaluator'):
-        if kind(plan.get(evaluator)) not in ('CocoMetric', 'FastCocoMetric'):
+        if type_name(edits.get(evaluator)) not in (
+            'CocoMetric',
+            'FastCocoMetric',
+        ):
             raise AdaptError(
                 f'{evaluator} must be one CocoMetric, as its AP is compared'
             )
-        masks = 'segm' in str(plan.get(f'{evaluator}.metric')) and not flat
+        masks = 'segm' in str(edits.get(f'{evaluator}.metric')) and not flat
         for key, setting in {
             'ann_file': str(args.val),
             'metric': ['bbox', 'segm'] if masks else 'bbox',
             'metric_items': None,
             'classwise': True,
         }.items():
-            plan.set(f'{evaluator}.{key}', setting, 'what is compared')
-    _count_classes(plan, 'model', len(classes))
+            edits.set(f'{evaluator}.{key}', setting, 'what is compared')
+    _set_classes(edits, len(classes))
 
 
-def without_mask(*contents: dict) -> list[int]:
-    """Ids of the objects without a segmentation that can be drawn."""
-    return [
-        a['id']
-        for content in contents
-        for a in content['annotations']
-        if not is_mask(a.get('segmentation'))
-    ]
-
-
-def _innermost(plan: Plan, where: str) -> str:
-    while isinstance(plan.get(f'{where}.dataset'), dict):
+def _innermost(edits: ConfigEdits, where: str) -> str:
+    while isinstance(edits.get(f'{where}.dataset'), dict):
         where += '.dataset'
-    if kind(plan.get(where)) != 'CocoDataset':
+    name = type_name(edits.get(where))
+    if name != 'CocoDataset':
         raise AdaptError(
-            f'{where} must be a CocoDataset (or wrap one), got '
-            f'{kind(plan.get(where))}: take a config of the detector on COCO'
+            f'{where} must be a CocoDataset (or wrap one), got {name}: take '
+            'a config of the detector on COCO'
         )
     return where
 
 
-def _count_classes(plan: Plan, where: str, count: int) -> None:
-    """Set every ``num_classes`` below a part of the config."""
-    node = plan.get(where)
-    if isinstance(node, list | tuple):
-        for index in range(len(node)):
-            _count_classes(plan, f'{where}[{index}]', count)
-    if not isinstance(node, dict):
-        return
-    if 'num_things_classes' in node or 'num_stuff_classes' in node:
-        raise AdaptError(
-            f'{where} counts things and stuff apart: panoptic models are not '
-            'compared here'
-        )
-    if plan.get(f'{where}.num_classes') is not ABSENT:
-        plan.set(f'{where}.num_classes', count, 'the classes of the labels')
-    for key in node:
-        _count_classes(plan, f'{where}.{key}', count)
+def _set_classes(edits: ConfigEdits, count: int) -> None:
+    """Set every ``num_classes`` of the model."""
+    for path, _ in list(walk(edits.get('model'), 'model')):
+        if path.endswith(('.num_things_classes', '.num_stuff_classes')):
+            raise AdaptError(
+                f'{path} counts things and stuff apart: panoptic models are '
+                'not compared here'
+            )
+        if path.endswith('.num_classes') and edits.get(path) is not None:
+            edits.set(path, count, 'the classes of the labels')

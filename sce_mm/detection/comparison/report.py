@@ -1,51 +1,35 @@
-"""The result of a comparison: one table, one plot, one page."""
+"""Write the result of a comparison: tables, a plot and a page."""
+
+from __future__ import annotations
 
 import json
-import platform
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING
 
 from ...utils.text import printable
 from ...visualization import page
 from .differences import LEVEL, about_the_test, difference, verdict
-from .results import METRICS, RANDOM, Run
-from .stages import Comparison
+from .results import METRICS, RANDOM, Results
 
-Results = dict[str, dict[float, list[dict[str, Any]]]]
+if TYPE_CHECKING:
+    from .stages import Comparison
+
 # Head and lines.
 Table = tuple[list[str], list[list[str]]]
-CHECKPOINTS = 'The checkpoints, in the folder of this report'
 
 
 def write_report(comparison: Comparison) -> None:
-    """Write results.json, results.md and report.html."""
-    results = collect(comparison)
+    """Write results.json and report.html; print the answers."""
+    results = comparison.results()
     out = comparison.out
     (out / 'results.json').write_text(json.dumps(results, indent=2) + '\n')
-    (out / 'results.md').write_text(as_markdown(results), encoding='utf-8')
     (out / 'report.html').write_text(
         as_page(comparison, results), encoding='utf-8'
     )
-    print(markdown_table(rows(results)), *answer(results), sep='\n')
+    print(markdown_table(rows(results)), *answers(results), sep='\n')
     print(f'[compare] {printable(str(out / "report.html"))}')
-
-
-def collect(comparison: Comparison) -> Results:
-    """Metrics by source and percentage, one dict a seed."""
-    return {
-        source: {
-            percent: [
-                comparison.measure(Run(source, percent, seed))
-                for seed in comparison.args.seeds
-            ]
-            for percent in sorted(comparison.args.percent)
-        }
-        for source in comparison.sources
-    }
 
 
 def rows(results: Results) -> Table:
@@ -75,10 +59,9 @@ def gain_over_random(results: Results, source: str, percent: float) -> str:
     """Gain in box AP over random initialisation and how well it is known."""
     if source == RANDOM:
         return ''
-    gap, noise = difference(
-        box_ap(results, source, percent), box_ap(results, RANDOM, percent)
-    )
-    if len(results[source][percent]) == 1:
+    ours = box_ap(results, source, percent)
+    gap, noise = difference(ours, box_ap(results, RANDOM, percent))
+    if len(ours) == 1:
         return f'{gap:+.1f}'
     return f'{gap:+.1f} ({gap - noise:+.1f} to {gap + noise:+.1f})'
 
@@ -102,19 +85,6 @@ def class_rows(results: Results, percent: float) -> Table:
     return ['class', *results], lines
 
 
-def class_tables(results: Results) -> list[tuple[str, Table]]:
-    """A title and a table for each part of the labels."""
-    first = next(iter(results[RANDOM].values()))[0]
-    what = 'mask AP' if 'mask AP' in first else 'box AP'
-    return [
-        (
-            f'{what} of each class with {percent:g} % of the labels',
-            class_rows(results, percent),
-        )
-        for percent in results[RANDOM]
-    ]
-
-
 def checkpoint_rows(results: Results) -> Table:
     """Where the detector of each training is, and what it started from."""
     lines = [
@@ -122,7 +92,6 @@ def checkpoint_rows(results: Results) -> Table:
             source,
             f'{percent:g} %',
             str(seed['seed']),
-            f'{seed["box AP"]:.1f}',
             printable(seed['checkpoint']),
             printable(seed.get('backbone', '-')),
         ]
@@ -130,7 +99,7 @@ def checkpoint_rows(results: Results) -> Table:
         for percent, seeds in parts.items()
         for seed in seeds
     ]
-    head = ['initialised from', 'labels', 'seed', 'box AP']
+    head = ['initialised from', 'labels', 'seed']
     return [*head, 'detector', 'backbone at its start'], lines
 
 
@@ -142,21 +111,12 @@ def markdown_table(table: Table) -> str:
     return ''.join(f'| {" | ".join(line)} |\n' for line in cells)
 
 
-def as_markdown(results: Results) -> str:
-    """The answers and all tables as text."""
-    parts = [markdown_table(rows(results)), *answer(results)]
-    for title, table in class_tables(results):
-        parts += [f'{title}:', markdown_table(table)]
-    parts += [f'{CHECKPOINTS}:', markdown_table(checkpoint_rows(results))]
-    return '\n\n'.join(part.rstrip('\n') for part in parts) + '\n'
-
-
-def answer(results: Results) -> list[str]:
+def answers(results: Results) -> list[str]:
     """What the numbers say of each pair of starts, then of the test."""
     pairs = [
-        (percent, (ours, theirs))
+        (percent, names)
         for percent in results[RANDOM]
-        for theirs, ours in combinations(results, 2)
+        for names in combinations(list(results)[::-1], 2)
     ]
     seeds = len(next(iter(results[RANDOM].values())))
     return [
@@ -172,37 +132,36 @@ def answer(results: Results) -> list[str]:
 
 def as_page(comparison: Comparison, results: Results) -> str:
     """The page."""
-    args = comparison.args
-    *answers, test = answer(results)
+    *verdicts, test = answers(results)
+    images = len(comparison.train['images'])
     body = [
         '<h1>Does pretraining on my images help my detector?</h1>',
-        *(page.paragraph(text, 'answer') for text in answers),
+        *(page.paragraph(text, 'answer') for text in verdicts),
         page.paragraph(test),
         page.table(*rows(results)),
-        *plot(results, len(comparison.train['images'])),
-        *(
-            part
-            for title, table in class_tables(results)
-            for part in (page.heading(title), page.table(*table))
-        ),
-        page.heading(CHECKPOINTS),
+        *plot(results, images),
+    ]
+    first = next(iter(results[RANDOM].values()))[0]
+    what = 'mask AP' if 'mask AP' in first else 'box AP'
+    for percent in results[RANDOM]:
+        title = f'{what} of each class with {percent:g} % of the labels'
+        table = class_rows(results, percent)
+        body += [page.heading(title), page.table(*table)]
+    body += [
+        page.heading('The checkpoints'),
         page.table(*checkpoint_rows(results)),
         page.heading('The data'),
         page.paragraph(
             f'{comparison.num_unlabelled} unlabelled images for the '
-            f'pretraining, {len(comparison.train["images"])} labelled ones '
-            f'for the training and {len(comparison.val["images"])} for the '
-            f'validation, {len(comparison.classes)} classes.'
+            f'pretraining, {images} labelled ones for the training and '
+            f'{len(comparison.val["images"])} for the validation, '
+            f'{len(comparison.classes)} classes.'
         ),
         page.paragraph(leakage(comparison.copies)),
-        page.heading(
-            'How it was run',
+        page.heading('The configs'),
+        page.paragraph(
             'Every detector has the same data, schedule, normalisation and '
-            'seeds; only what the backbone starts from differs.',
-        ),
-        page.paragraph(machine(args.threads)),
-        page.folded(
-            'Commands of the last call', '\n'.join(comparison.commands)
+            'seeds; only what the backbone starts from differs.'
         ),
     ]
     configs = [comparison.config(name) for name in ('data', *results)]
@@ -210,55 +169,36 @@ def as_page(comparison: Comparison, results: Results) -> str:
     return page.page('sce_mm: comparison', body)
 
 
-def machine(threads: int) -> str:
-    """Where it ran."""
-    gpu = torch.cuda.is_available()
-    device = torch.cuda.get_device_name() if gpu else 'no GPU'
-    return (
-        f'{platform.machine()}, {threads} threads, {device}, '
-        f'torch {torch.__version__}.'
-    )
-
-
 def leakage(copies: list[dict]) -> str:
     """What was found of validation images among the unlabelled ones."""
-    if not copies:
-        return (
-            'No validation image is among the unlabelled images, nor a near '
-            'copy of one.'
-        )
     exact = sum(copy['exact'] for copy in copies)
     # Near copies first: they are the ones to look at.
-    ranked = sorted(copies, key=lambda copy: copy['exact'])
-    names = ', '.join(
-        printable(Path(copy['second']).name) for copy in ranked[:5]
-    )
-    more = f' and {len(copies) - 5} more' if len(copies) > 5 else ''
+    copies = sorted(copies, key=lambda copy: copy['exact'])
+    names = [printable(Path(copy['second']).name) for copy in copies[:5]]
     return (
         f'Of the unlabelled images {exact} are the same file as a validation '
         f'image, and {len(copies) - exact} are near enough to be a copy of '
-        f'one. They were left out of the pretraining: {names}{more}.'
+        f'one. They were left out of the pretraining: '
+        f'{", ".join(names) or "none"}{", ..." if copies[5:] else ""}.'
     )
 
 
 def plot(results: Results, images: int) -> list[str]:
     """Box AP against the number of labelled images, if it was varied."""
-    series, spread = {}, {}
-    for source, parts in results.items():
-        values = {
-            p: [s['box AP'] for s in seeds] for p, seeds in parts.items()
-        }
-        series[source] = [
-            (images * percent / 100, mean(v)) for percent, v in values.items()
-        ]
-        spread[source] = [
-            stdev(v) if len(v) > 1 else 0.0 for v in values.values()
-        ]
-    if len(series[RANDOM]) < 2:
+    percents = list(results[RANDOM])
+    if len(percents) < 2:
         return []
+    series, deviations = {}, {}
+    for source in results:
+        values = [box_ap(results, source, percent) for percent in percents]
+        series[source] = [
+            (images * percent / 100, mean(v))
+            for percent, v in zip(percents, values, strict=True)
+        ]
+        deviations[source] = [stdev(v) if len(v) > 1 else 0.0 for v in values]
     caption = 'Mean over the seeds, and their standard deviation.'
     return [
         page.curves(
-            series, 'labelled images', 'box AP', caption, spread=spread
+            series, 'labelled images', 'box AP', caption, spread=deviations
         )
     ]

@@ -1,4 +1,4 @@
-"""The trainings of a comparison by name, and what came out of each."""
+"""Name the trainings of a comparison and read what each of them reached."""
 
 import math
 from pathlib import Path
@@ -9,6 +9,8 @@ from ...utils.commands import read_scalars
 RANDOM = 'random initialisation'
 SCE = 'SCE'
 CONTINUED = 'SCE, continued'
+# By source and per cent of the labels, one dict a seed.
+Results = dict[str, dict[float, list[dict[str, Any]]]]
 # What mmdet's CocoMetric writes into the log.
 METRICS = {
     'box AP': 'coco/bbox_mAP',
@@ -42,15 +44,15 @@ def in_path(name: str) -> str:
     return ''.join(c if c.isalnum() else '-' for c in name)
 
 
+def last_checkpoint(folder: Path) -> Path:
+    """The checkpoint that a run wrote last."""
+    return Path((folder / 'last_checkpoint').read_text().strip())
+
+
 def last_metrics(
     folder: Path, classes: list[str], masks: bool
 ) -> dict[str, Any]:
     """COCO metrics of the last evaluation of a run, in per cent.
-
-    Args:
-        folder: Work dir of the run.
-        classes: Names of all classes.
-        masks: Whether masks are evaluated as well.
 
     Returns:
         A value for each of ``METRICS`` that is evaluated, and ``classes``: AP

@@ -73,7 +73,8 @@ model = timm.create_model('resnet{depth}', num_classes=0,
 model = dict(backbone=dict(type='{cls}', depth={depth}{widths},
     style={style!r}, init_cfg=dict(type='Pretrained', checkpoint={path!r})))
 custom_imports = dict(imports=['sce_mm'], allow_failed_imports=False)
-custom_hooks = [dict(type='VerifyTransferHook', allow_frozen=True)]""",
+default_hooks = dict(
+    verify_transfer=dict(type='VerifyTransferHook', allow_frozen=True))""",
     ),
     'mmdet': Target(
         PTH,
@@ -86,7 +87,7 @@ model = dict(backbone=dict(type='{det_cls}', depth={depth}{widths},
     init_cfg=dict(type='Pretrained', checkpoint={path!r})))
 custom_imports = dict(imports=['sce_mm.detection'],
                       allow_failed_imports=False)
-custom_hooks = [dict(type='VerifyTransferHook')]""",
+default_hooks = dict(verify_transfer=dict(type='VerifyTransferHook'))""",
     ),
     'detectron2': Target(
         ('.pkl',),

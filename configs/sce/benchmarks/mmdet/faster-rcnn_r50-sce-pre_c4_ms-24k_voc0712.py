@@ -14,10 +14,10 @@ _base_ = [
 ]
 
 model = _base_.ssl_c4
-custom_hooks = [
-    dict(type='VerifyTransferHook'),
-    dict(type='DetPreciseBNHook', interval=3000),
-]
+default_hooks = dict(
+    verify_transfer=dict(type='VerifyTransferHook'),
+    precise_bn=dict(type='DetPreciseBNHook', interval=3000),
+)
 
 # The years are told apart by this key alone, and mmengine refuses to
 # concatenate data sets that differ.

@@ -19,10 +19,10 @@ _base_ = [
 ]
 
 model = _base_.ssl_c4
-custom_hooks = [
-    dict(type='VerifyTransferHook'),
-    dict(type='DetPreciseBNHook'),
-]
+default_hooks = dict(
+    verify_transfer=dict(type='VerifyTransferHook'),
+    precise_bn=dict(type='DetPreciseBNHook'),
+)
 
 _base_.train_dataloader.dataset.pipeline[2] = dict(
     type='RandomChoiceResize',

@@ -14,6 +14,8 @@ _base_ = [
     'mmdet::_base_/default_runtime.py',
 ]
 
+default_hooks = dict(verify_transfer=dict(type='VerifyTransferHook'))
+
 _base_.train_dataloader.dataset.pipeline[2] = dict(
     type='RandomResize', scale=[(1333, 640), (1333, 800)], keep_ratio=True
 )

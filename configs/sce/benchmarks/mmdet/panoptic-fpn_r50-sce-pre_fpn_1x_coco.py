@@ -13,7 +13,7 @@ _base_ = [
 ]
 
 model = _base_.ssl_fpn
-custom_hooks = [dict(type='VerifyTransferHook')]
+default_hooks = dict(verify_transfer=dict(type='VerifyTransferHook'))
 
 _base_.optim_wrapper.paramwise_cfg = dict(norm_decay_mult=0)
 _base_.param_scheduler[0].end = 1000

@@ -8,7 +8,7 @@
 _base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
 
 custom_imports = dict(imports=['sce_mm.detection'], allow_failed_imports=False)
-custom_hooks = [dict(type='VerifyTransferHook')]
+default_hooks = dict(verify_transfer=dict(type='VerifyTransferHook'))
 
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(

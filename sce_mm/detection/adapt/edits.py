@@ -1,4 +1,4 @@
-"""Changes of a config, each with its reason."""
+"""Edits of a config: each changed value with its path and its reason."""
 
 import copy
 import re
@@ -6,23 +6,15 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-# What a key that is not there has for a value.
-ABSENT = type('Absent', (), {'__repr__': lambda self: 'not set'})()
+from ...utils.errors import UserError
 
 
-class AdaptError(ValueError):
+class AdaptError(UserError):
     """The config cannot be made right by changing it."""
 
 
 class Change(NamedTuple):
-    """One line of the new config.
-
-    Attributes:
-        path: Where, as Python writes it: ``model.neck[0].norm_cfg``.
-        old: What was there, or ``ABSENT``.
-        new: What is there now.
-        reason: Why.
-    """
+    """One line of the new config; ``old`` is None if nothing was there."""
 
     path: str
     old: Any
@@ -30,16 +22,16 @@ class Change(NamedTuple):
     reason: str
 
 
-class Plan:
-    """A config on its way to another one.
+class ConfigEdits:
+    """A copy of a config, and what was changed in it.
 
     Args:
-        cfg: Where it begins; it is not written to.
+        cfg: The config to start from; it is not written to.
 
     Attributes:
         cfg: The config with all changes so far.
-        changes: Made, in order.
-        notes: Of what was seen and left as it is.
+        changes: The changes in the order in which they were made.
+        notes: Lines about what was seen and left as it is.
     """
 
     def __init__(self, cfg: Config) -> None:
@@ -48,13 +40,13 @@ class Plan:
         self.notes: list[str] = []
 
     def get(self, path: str) -> Any:
-        """Value at a path, ``ABSENT`` if any part of it is not there."""
+        """Value at a path, None if any part of the path is not there."""
         value: Any = self.cfg
-        for step in steps(path):
+        for step in _steps(path):
             try:
                 value = value[step]
             except (KeyError, IndexError, TypeError):
-                return ABSENT
+                return None
         return value
 
     def set(self, path: str, new: Any, reason: str) -> None:
@@ -64,9 +56,9 @@ class Plan:
             AdaptError: There is nothing to put it into.
         """
         old = self.get(path)
-        if old is not ABSENT and same(old, new):
+        if _equal(old, new):
             return
-        *parents, last = steps(path)
+        *parents, last = _steps(path)
         owner: Any = self.cfg
         for done, step in enumerate(parents):
             owner = owner.get(step) if isinstance(step, str) else owner[step]
@@ -79,7 +71,14 @@ class Plan:
         self.changes.append(Change(path, copy.deepcopy(old), new, reason))
 
 
-def steps(path: str) -> list[str | int]:
+def type_name(part: Any) -> str:
+    """Class that a part of a config names, without scope or module."""
+    name = part.get('type') if isinstance(part, dict) else None
+    name = getattr(name, '__name__', name)
+    return str(name).rsplit('.', 1)[-1]
+
+
+def _steps(path: str) -> list[str | int]:
     """``a.b[0].c`` to ``['a', 'b', 0, 'c']``."""
     return [
         int(index) if index else name
@@ -87,15 +86,8 @@ def steps(path: str) -> list[str | int]:
     ]
 
 
-def same(old: Any, new: Any) -> bool:
-    """Equal, a tuple being as good as a list, and False not as 0."""
+def _equal(old: Any, new: Any) -> bool:
+    """Compare values: a tuple equals a list, and False does not equal 0."""
     if isinstance(old, list | tuple) and isinstance(new, list | tuple):
         return list(old) == list(new)
     return isinstance(old, bool) == isinstance(new, bool) and old == new
-
-
-def kind(part: Any) -> str:
-    """Class that a part of a config names, without scope or module."""
-    name = part.get('type') if isinstance(part, dict) else None
-    name = getattr(name, '__name__', name)
-    return str(name).rsplit('.', 1)[-1]

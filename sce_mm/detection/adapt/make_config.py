@@ -1,0 +1,214 @@
+"""Make a detector's config from another config and a backbone file.
+
+Reads both, lets :func:`~sce_mm.detection.adapt.adapt` make the changes, and
+writes a config that inherits the first one and holds what differs.
+"""
+
+import os
+import textwrap
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
+
+from ...checkpoints.errors import CheckpointError
+from ...checkpoints.file_kind import TORCH, kind_of
+from ...checkpoints.reading import meta_of, read_checkpoint
+from ...config.names import nearest
+from ...transfer.backbone import FORMAT, extract_backbone, save_backbone
+from .backbone import BackboneFile
+from .detector import adapt
+from .edits import AdaptError, ConfigEdits
+
+COMMENT: Any = {'initial_indent': '# ', 'subsequent_indent': '# '}
+
+
+def make_config(
+    config: str,
+    checkpoint: Path,
+    out: Path,
+    processes: int = 1,
+    batch: int | None = None,
+    keep_heads: bool = False,
+    overwrite: bool = False,
+) -> tuple[ConfigEdits, str, BackboneFile]:
+    """Write a config of a detector that starts from a backbone file.
+
+    Args:
+        config: Path of a config, or ``mmdet::name``.
+        checkpoint: Backbone file. The backbone of a training checkpoint is
+            extracted into a file beside ``out``.
+        out: Config to write.
+        processes: Processes of the training, usually GPUs.
+        batch: Images of each; None for those of the config.
+        keep_heads: Give no norm to the heads and let box heads be.
+        overwrite: Replace files that exist.
+
+    Returns:
+        The edited config, a line about the learning rate, and the file that
+        the new config loads.
+
+    Raises:
+        AdaptError: The config cannot be made right by changing it.
+        CheckpointError: There is no backbone in the checkpoint.
+        FileExistsError: ``out`` exists, or is the config itself.
+        FileNotFoundError: There is no such config or checkpoint.
+    """
+    if out.exists():
+        if Path(config).exists() and out.samefile(config):
+            raise FileExistsError('OUT is the config itself: name another')
+        if not overwrite:
+            raise FileExistsError(
+                f'{out} exists: name another file or add --overwrite'
+            )
+    file = _read_backbone(checkpoint, out, overwrite)
+    cfg, base = load_source(config)
+    edits, rate = adapt(cfg, file, processes, batch, keep_heads)
+    if file.path != checkpoint.resolve():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        save_backbone(file.path, file.backbone)
+    meta = file.backbone.meta
+    title = (
+        f'{config.rsplit("/", 1)[-1]}, from {meta["arch"] or "ResNet"} of '
+        f'{meta["method"] or meta["source"]}, {meta["sha256"][:8]}.'
+    )
+    write_config(edits, base, file.path, out, title)
+    return edits, rate, file
+
+
+def _read_backbone(
+    checkpoint: Path, out: Path, overwrite: bool
+) -> BackboneFile:
+    """The backbone, with another path if it cannot be loaded from this one."""
+    path = checkpoint.resolve()
+    try:
+        content = read_checkpoint(path)
+        backbone = extract_backbone(content)
+    except CheckpointError as error:
+        if ' --' not in str(error):
+            raise
+        raise CheckpointError(
+            f'{error}. These are options of '
+            'tools/model_converters/extract_backbone.py: extract the '
+            'backbone with it and name its file here'
+        ) from error
+    if meta_of(content).get('format') == FORMAT and kind_of(path) == TORCH:
+        return BackboneFile(path, backbone)
+    path = out.resolve().with_name(f'{out.stem}_backbone.pth')
+    if path.exists() and (not overwrite or path.samefile(checkpoint)):
+        raise FileExistsError(
+            f'the backbone of {checkpoint} would be written to {path}, which '
+            'exists: name another OUT, or add --overwrite'
+        )
+    return BackboneFile(path, backbone)
+
+
+def load_source(name: str) -> tuple[Config, str | None]:
+    """Config of a path or of ``mmdet::name``, and what inherits it.
+
+    The second is what another config names to inherit it, with an absolute
+    path; None for configs in pure Python, which text cannot inherit.
+
+    Raises:
+        FileNotFoundError: There is none; the message has those of nearly
+            this name.
+        AdaptError: It is no config.
+    """
+    shipped = '::' in name
+    if shipped:
+        _require_shipped(*name.split('::', 1))
+    elif not Path(name).is_file():
+        path = Path(name)
+        beside = {other.name for other in path.parent.glob('*.py')}
+        raise FileNotFoundError(
+            f'no config at {name}{nearest(path.name, beside, 3)}'
+        )
+    try:
+        base = name if shipped else str(Path(name).resolve())
+        # Imported classes instead of names; what it dumps has names.
+        if not shipped and Config._is_lazy_import(base):
+            text = Config.fromfile(base).pretty_text
+            return Config.fromstring(text, '.py'), None
+        return Config.fromstring(f'_base_ = {base!r}\n', '.py'), base
+    except Exception as error:  # of whatever is written in it
+        hint = ': give the path of its file instead' if shipped else ''
+        raise AdaptError(
+            f'mmengine cannot read {name}{hint} ({type(error).__name__}: '
+            f'{error})'
+        ) from error
+
+
+def _require_shipped(package: str, path: str) -> None:
+    """Check that a package is installed and has a config."""
+    found = find_spec(package) if package in MODULE2PACKAGE else None
+    if not found:
+        raise AdaptError(
+            f'no package {package!r} with configs is installed'
+            f'{nearest(package, MODULE2PACKAGE.keys() - {package})}'
+        )
+    folder = Path((found.submodule_search_locations or ['.'])[0], '.mim')
+    folder /= 'configs'
+    # An editable installation may not have it.
+    if not folder.is_dir() or (folder / path).is_file():
+        return
+    known = [p.relative_to(folder).as_posix() for p in folder.glob('*/*.py')]
+    # Without a folder it is compared with the names of files alone.
+    names = {n if '/' in path else n.rpartition('/')[2]: n for n in known}
+    raise FileNotFoundError(
+        f'{package} has no config {path}{nearest(path, names, 3)}'
+    )
+
+
+def write_config(
+    edits: ConfigEdits,
+    base: str | None,
+    checkpoint: Path,
+    out: Path,
+    title: str,
+) -> None:
+    """Write a config that inherits the base and changes it.
+
+    Base and checkpoint are named from the folder of the new file, so that it
+    works from wherever it is called and the three can be moved together.
+    Without a base all of the config is written.
+    """
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # A comment, of which no word of the file or its name can break out.
+    lines = [*textwrap.wrap(title, 77, **COMMENT), '']
+    if base is None:
+        lines.append(edits.cfg.pretty_text)
+    else:
+        if '::' not in base:
+            base = os.path.relpath(base, out.parent)
+        lines.append(f'_base_ = {base!r}')
+        for change in edits.changes:
+            lines += ['', *textwrap.wrap(change.reason, 77, **COMMENT)]
+            lines.append(f'_base_.{change.path} = {change.new!r}')
+    relative = os.path.relpath(checkpoint, out.parent)
+    text = '\n'.join(lines).rstrip('\n') + '\n'
+    text = text.replace(
+        repr(str(checkpoint)), repr(f'{{{{ fileDirname }}}}/{relative}')
+    )
+    part = out.with_name(f'{out.stem}_part.py')
+    part.write_text(text)
+    try:
+        written = Config.fromfile(part)._cfg_dict.to_dict()
+        wanted = edits.cfg._cfg_dict.to_dict()
+        assert _comparable(written) == _comparable(wanted)
+        os.replace(part, out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _comparable(node: Any) -> Any:
+    """A config with paths normalised and tuples as lists."""
+    if isinstance(node, dict):
+        return {k: _comparable(v) for k, v in node.items()}
+    if isinstance(node, list | tuple):
+        return [_comparable(v) for v in node]
+    if isinstance(node, str) and os.sep in node:
+        return os.path.normpath(node)
+    return node
