@@ -11,8 +11,9 @@ default_hooks = dict(
         save_best='accuracy/top1',
         rule='greater',
     ),
+    # Frozen: the hook checks that no weight of the backbone moves.
     pretrained_backbone=dict(
-        type='PretrainedBackboneHook', checkpoint='backbone.pth'
+        type='PretrainedBackboneHook', checkpoint='backbone.pth', frozen=True
     ),
     best_and_last=dict(type='BestAndLastHook', metrics=('accuracy/top1',)),
 )

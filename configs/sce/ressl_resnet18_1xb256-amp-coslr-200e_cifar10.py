@@ -1,7 +1,4 @@
-"""ReSSL as a setting of SCE: the relation alone, the positive in no softmax.
-
-90.20 % linear top-1 on CIFAR-10, a figure that could not be verified.
-"""
+"""ReSSL on CIFAR-10: the relational loss only."""
 
 _base_ = './sce_resnet18_1xb256-amp-coslr-200e_cifar10.py'
 _base_.model.head.loss.update(

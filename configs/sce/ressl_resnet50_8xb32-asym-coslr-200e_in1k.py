@@ -3,12 +3,6 @@
     tools/dist_train.sh \
         configs/sce/ressl_resnet50_8xb32-asym-coslr-200e_in1k.py 8
 
-Reproduces: 69.9 % linear top-1 (ReSSL's repository).
-Hardware: 8 GPUs, batch 256 (ReSSL's repository); their kind is not stated.
-Memory: 3.4 GB a GPU, estimated by tools/analysis_tools/estimate.py
-and not measured.
-Status: not run here, except for two iterations of a narrow copy in the tests.
-
 The positive is absent from the softmax of the target and of the prediction.
 SGD with lr 0.05, weight decay 1e-4 but none on norms and biases, 5 epochs of
 warm-up, cosine to zero; constant decay 0.999 of the momentum encoder; queue

@@ -3,12 +3,6 @@
     python tools/train.py \
         configs/sce/sce_resnet18_1xb256-amp-coslr-200e_cifar10.py
 
-Reproduces: 90.34 % linear top-1, a figure that could not be verified.
-Hardware: 1 GPU, batch 256, half precision (official code).
-Memory: 0.8 GB a GPU, estimated by tools/analysis_tools/estimate.py
-and not measured.
-Status: not run here, except for two iterations of a narrow copy in the tests.
-
 SGD with lr 0.06, weight decay 5e-4 on all parameters, 5 epochs of warm-up,
 cosine to zero; constant decay 0.99 of the momentum encoder; queue 4096;
 temperatures 0.1 and 0.05; coefficient 0.5; batch norm of the momentum branch

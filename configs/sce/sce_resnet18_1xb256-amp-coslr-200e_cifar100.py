@@ -3,12 +3,6 @@
     python tools/train.py \
         configs/sce/sce_resnet18_1xb256-amp-coslr-200e_cifar100.py
 
-Reproduces: 65.45 % linear top-1, a figure that could not be verified.
-Hardware: 1 GPU, batch 256, half precision, as for CIFAR-10.
-Memory: 0.8 GB a GPU, estimated by tools/analysis_tools/estimate.py
-and not measured.
-Status: not run here, except for two iterations of a narrow copy in the tests.
-
 Inferred: the recipe is that of CIFAR-10 with the pixel statistics of
 CIFAR-100. No run config was released.
 """

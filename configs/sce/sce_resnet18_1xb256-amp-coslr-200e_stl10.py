@@ -3,12 +3,6 @@
     python tools/train.py \
         configs/sce/sce_resnet18_1xb256-amp-coslr-200e_stl10.py
 
-Reproduces: 89.94 % linear top-1, a figure that could not be verified.
-Hardware: 1 GPU, batch 256, as for CIFAR-10; not known.
-Memory: 2.5 GB a GPU, estimated by tools/analysis_tools/estimate.py
-and not measured.
-Status: not run here, except for two iterations of a narrow copy in the tests.
-
 No run config was released. Unverified, from memory: views of 64 pixels, lr
 0.06, weight decay 5e-4, constant decay 0.996 of the momentum encoder, queue
 16 384. Inferred: all else is as for CIFAR-10.

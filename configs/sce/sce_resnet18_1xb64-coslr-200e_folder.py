@@ -4,12 +4,6 @@
         configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
         --data path/to/images --auto-scale-lr
 
-Reproduces: nothing; the combination is ours.
-Hardware: a laptop without a GPU or 1 GPU, batch 64.
-Memory: 0.6 GB, estimated by tools/analysis_tools/estimate.py
-and not measured.
-Status: not run here on a public benchmark; a few epochs in the tests.
-
 The CIFAR-10 recipe of the official code (weak view to the momentum branch,
 strong view to the online branch, SGD, constant momentum) on crops of 128
 pixels with ResNet's own stem and plain batch norm, its learning rate scaled

@@ -3,14 +3,6 @@
     GPUS=16 tools/slurm_train.sh PARTITION JOB \
         configs/sce/sce_resnet50_16xb256-amp-mcrop-coslr-200e_in1k.py WORK_DIR
 
-Reproduces: 75.4 % linear top-1; COCO 41.6 box and 36.0 mask AP (that this is
-Mask R-CNN R50-C4 2x is inferred); VOC07 88.24 mAP (paper).
-Hardware: 16 A100 of 80 GB on 2 machines, batch 4096, half precision (official
-code).
-Memory: 41 GB a GPU, estimated by tools/analysis_tools/estimate.py
-and not measured.
-Status: not run here, except for two iterations of a narrow copy in the tests.
-
 The 200-epoch recipe with four local crops, which learn from both global views:
 ten pairs, all of one weight. Width 4096 of the projector, in both released
 code bases.

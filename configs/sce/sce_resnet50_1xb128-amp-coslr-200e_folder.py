@@ -4,12 +4,6 @@
         configs/sce/sce_resnet50_1xb128-amp-coslr-200e_folder.py \
         --data path/to/images --auto-scale-lr
 
-Reproduces: nothing; the combination is ours.
-Hardware: 1 GPU, batch 128, half precision.
-Memory: 11 GB a GPU, estimated by tools/analysis_tools/estimate.py
-and not measured.
-Status: not run here, except for two iterations of a narrow copy in the tests.
-
 The two-crop ImageNet recipe of the paper with its learning rate scaled from
 4096 to 128 images and a queue of 128 steps. Views 2 x 224, symmetric loss. For
 fewer than some ten thousand images more epochs are worth more than a longer

@@ -3,12 +3,6 @@
     tools/dist_train.sh \
         configs/sce/sce_resnet50_8xb512-amp-coslr-200e_in1k.py 8
 
-Reproduces: 72.7 % linear top-1 (paper).
-Hardware: 8 A100 of 80 GB, batch 4096, half precision (official code).
-Memory: 43 GB a GPU, estimated by tools/analysis_tools/estimate.py
-and not measured.
-Status: not run here, except for two iterations of a narrow copy in the tests.
-
 LARS with lr 0.3 for 256 images (4.8), weight decay 1e-6, 10 epochs of warm-up,
 cosine to zero; decay of the momentum encoder 0.99 to 1 along a cosine; queue
 65 536; temperatures 0.1 and 0.07; coefficient 0.5: as in the official code.

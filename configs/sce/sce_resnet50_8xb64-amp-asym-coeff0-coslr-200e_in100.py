@@ -1,7 +1,6 @@
-"""Ablation (coefficient, relation, ceiling) = (0, 1, 1): no InfoNCE term.
+"""Ablation (InfoNCE, ReSSL, Ceil) = (0, 1, 1): no positive in the target.
 
-81.53 % linear top-1 (the paper as a third party quotes it). The positive has
-no share of the target but stays in the prediction: this is not ReSSL.
+The positive stays in the prediction, which makes this differ from ReSSL.
 """
 
 _base_ = './sce_resnet50_8xb64-amp-asym-coslr-200e_in100.py'

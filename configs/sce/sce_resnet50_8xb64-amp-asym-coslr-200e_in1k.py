@@ -3,13 +3,6 @@
     tools/dist_train.sh \
         configs/sce/sce_resnet50_8xb64-amp-asym-coslr-200e_in1k.py 8
 
-Reproduces: 70.5 % linear top-1, a figure that could not be verified; beside it
-69.9 for ReSSL (its repository; ressl_resnet50_8xb32-asym-coslr-200e_in1k).
-Hardware: not known; batch 512 split over 8 GPUs.
-Memory: 3.3 GB a GPU, estimated by tools/analysis_tools/estimate.py
-and not measured.
-Status: not run here, except for two iterations of a narrow copy in the tests.
-
 No run config of this experiment was released. Unverified, all from memory:
 SGD, batch 512, lr 0.3 (if it is meant for 256 images, 0.6), weight decay 1e-4,
 5 epochs of warm-up, queue 65 536, constant decay 0.999 of the momentum

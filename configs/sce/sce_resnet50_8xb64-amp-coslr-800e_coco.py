@@ -3,12 +3,6 @@
     tools/dist_train.sh \
         configs/sce/sce_resnet50_8xb64-amp-coslr-800e_coco.py 8
 
-Reproduces: nothing; no result is known.
-Hardware: meant for 8 GPUs, batch 512.
-Memory: 5.9 GB a GPU, estimated by tools/analysis_tools/estimate.py
-and not measured.
-Status: not run here, except for two iterations of a narrow copy in the tests.
-
 The ImageNet recipe on the images that a detector will be trained on. Ours: lr
 0.3 for 256 images (0.6), 800 epochs, and a queue of 16 384, for there are ten
 times fewer images than in ImageNet and a queue should not hold one twice.

@@ -3,12 +3,6 @@
     tools/dist_train.sh \
         configs/sce/sce_swin-tiny_8xb128-amp-coslr-300e_in1k.py 8
 
-Reproduces: nothing; no result is known.
-Hardware: meant for 8 GPUs, batch 1024.
-Memory: 16 GB a GPU, estimated by tools/analysis_tools/estimate.py
-and not measured.
-Status: not run here, except for two iterations of a narrow copy in the tests.
-
 Loss, views, heads, queue and momentum encoder are those of the ImageNet
 recipe. Ours: AdamW with lr 1e-3, weight decay 0.05, 20 epochs of warm-up and
 gradients clipped at norm 5, near the supervised recipe of this network; none

@@ -3,12 +3,6 @@
     tools/dist_train.sh \
         configs/sce/sce_vit-small-p16_8xb128-amp-coslr-300e_in1k.py 8
 
-Reproduces: nothing; no result is known.
-Hardware: meant for 8 GPUs, batch 1024.
-Memory: 9.0 GB a GPU, estimated by tools/analysis_tools/estimate.py
-and not measured.
-Status: not run here, except for two iterations of a narrow copy in the tests.
-
 Loss, views, heads, queue and momentum encoder are those of the ImageNet
 recipe. Ours: AdamW with lr 1.5e-4 for 256 images (6e-4), weight decay 0.1, 40
 epochs of warm-up and a fixed patch projection, as MoCo v3 trains this network;

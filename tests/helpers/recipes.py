@@ -24,9 +24,6 @@ FILES = sorted(
 )
 PRETRAINING = [f for f in FILES if Path(f).parent.name in ('sce', 'demo')]
 RECIPES = [f for f in PRETRAINING if f.startswith('sce/')]
-# A full recipe is composed of bases; a variant says what differs from one.
-FULL = [f for f in RECIPES if '\n_base_ = [' in (CONFIGS / f).read_text()]
-VARIANTS = [f for f in RECIPES if f not in FULL]
 # Overrides of the laptop recipe for a handful of images, in this process.
 TINY_FOLDER = (
     'train_dataloader.batch_size=4',
@@ -73,10 +70,13 @@ def header(name: str) -> str:
     return (CONFIGS / name).read_text().split('"""')[1]
 
 
-def body(name: str) -> list[str]:
-    """The lines of code below the header."""
-    code = (CONFIGS / name).read_text().split('"""', 2)[2]
-    return [line for line in code.splitlines() if line.strip()]
+def table_row(stem: str) -> dict[str, str]:
+    """What the table of recipes says of one, by column."""
+    lines = (CONFIGS / 'sce' / 'README.md').read_text().splitlines()
+    (row,) = [line for line in lines if f'| [{stem}]({stem}.py) |' in line]
+    (head,) = [line for line in lines if line.startswith('| recipe |')]
+    cells = ([c.strip() for c in x.split('|')[1:-1]] for x in (head, row))
+    return dict(zip(*cells, strict=True))
 
 
 def processes_and_batch(name: str) -> tuple[int, int]:

@@ -1,11 +1,10 @@
-"""The base config of each data set: its numbers, and its colours.
+"""The images of each data set reach the network as with torchvision.
 
-The colours go from a file in the published layout, made here of photographs,
-to what the network gets, and are compared with torchvision's there.
+They go from a file in the published layout, made here of photographs, through
+the pipeline and the pixel statistics of the base config.
 """
 
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,114 +16,29 @@ from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from PIL import Image
 from sklearn.datasets import load_sample_images
+from torch import Tensor
 from torchvision.transforms import functional
 
-from sce_mm.config.check import check_config
-from sce_mm.datasets import (
-    CIFAR10BGR,
-    CIFAR100BGR,
-    IMAGENET100_IDS,
-    SCEViews,
-    stl10,
+from sce_mm.datasets import CIFAR10BGR, CIFAR100BGR, stl10
+from tests.helpers.published import (
+    CIFAR10_PIXELS,
+    CIFAR100_PIXELS,
+    IMAGENET_PIXELS,
+    STL_PIXELS,
 )
+from tests.helpers.recipes import CONFIGS
 
-STRONG = [('strong_alpha', 224, (0.2, 1.0)), ('strong_beta', 224, (0.2, 1.0))]
-LOCAL = [
-    ('strong_gamma', 192, (0.172, 0.86)),
-    ('strong_gamma', 160, (0.143, 0.715)),
-    ('strong_gamma', 128, (0.114, 0.571)),
-    ('strong_gamma', 96, (0.086, 0.429)),
-]
-
-
-def weak_strong(size: int) -> list[tuple[str, int, tuple[float, float]]]:
-    return [('weak', size, (0.2, 1.0)), ('strong', size, (0.2, 1.0))]
-
-
-IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-CIFAR10 = ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010])
-CIFAR100 = ([0.5071, 0.4865, 0.4409], [0.2009, 0.1984, 0.2023])
-STL = ([0.4914, 0.4822, 0.4465], [0.2471, 0.2435, 0.2616])
-
-# name: data set, split, views, mean and std (RGB)
-TABLE: dict[str, tuple[str, str | None, list[Any], Any]] = {
-    'folder_sce': ('UnlabelledImages', None, STRONG, IMAGENET),
-    'coco_sce': ('UnlabelledImages', None, STRONG, IMAGENET),
-    'imagenet_sce': ('ImageNet1k', 'train', STRONG, IMAGENET),
-    'imagenet_sce_mcrop': ('ImageNet1k', 'train', STRONG + LOCAL, IMAGENET),
-    'imagenet_sce_asym': ('ImageNet1k', 'train', weak_strong(224), IMAGENET),
-    'imagenet100_sce': ('ImageNet100', 'train', weak_strong(224), IMAGENET),
-    'cifar10_sce': ('CIFAR10BGR', 'train', weak_strong(32), CIFAR10),
-    'cifar100_sce': ('CIFAR100BGR', 'train', weak_strong(32), CIFAR100),
-    'stl10_sce': ('STL10', 'unlabeled', weak_strong(64), STL),
-    'tiny_imagenet_sce': (
-        'UnlabelledImages',
-        None,
-        weak_strong(64),
-        IMAGENET,
-    ),
+# Base config: splits to pretrain and to validate on, pixel statistics, the
+# edge that validation resizes to and the side that it crops.
+TABLE = {
+    'folder': ('train', None, IMAGENET_PIXELS, 0, 0),
+    'imagenet': ('train', 'val', IMAGENET_PIXELS, 256, 224),
+    'cifar10': ('train', 'test', CIFAR10_PIXELS, 32, 32),
+    'cifar100': ('train', 'test', CIFAR100_PIXELS, 32, 32),
+    'stl10': ('unlabeled', 'test', STL_PIXELS, 64, 64),
+    'tiny_imagenet': ('train', 'val', IMAGENET_PIXELS, 64, 64),
 }
 PHOTOS = [Image.fromarray(photo) for photo in load_sample_images().images]
-
-
-@pytest.fixture
-def load(root: Path) -> Callable[[str], Config]:
-    """A base config together with that of the model it needs."""
-
-    def make(name: str) -> Config:
-        base = root / 'configs' / '_base_'
-        cfg = Config.fromfile(base / 'datasets' / f'{name}.py')
-        model = Config.fromfile(base / 'models' / 'sce_resnet18.py').model
-        model.data_preprocessor.update(cfg.get('pixel_statistics', {}))
-        cfg.model = model
-        return cfg
-
-    return make
-
-
-def views_of(cfg: Config) -> Any:
-    (transform,) = (
-        t
-        for t in cfg.train_dataloader.dataset.pipeline
-        if t.type == 'SCEViews'
-    )
-    return transform
-
-
-def test_the_table_is_complete(root: Path) -> None:
-    files = (root / 'configs/_base_/datasets').glob('*_sce*.py')
-    assert {file.stem for file in files} == set(TABLE)
-
-
-@pytest.mark.parametrize('name', TABLE)
-def test_the_numbers_are_those_of_the_specification(
-    load: Callable[[str], Config], name: str
-) -> None:
-    cfg = load(name)
-    check_config(cfg, training=False)
-    kind, split, views, (mean, std) = TABLE[name]
-    loader = cfg.train_dataloader
-    assert loader.dataset.type == kind
-    assert loader.dataset.get('split') == split
-    assert loader.drop_last
-    assert dict(loader.sampler) == dict(type='SeededSampler', shuffle=True)
-    built = SCEViews(views_of(cfg).views).views
-    named = views_of(cfg).views
-    assert [
-        (config['augmentation'], view.size, view.scale)
-        for config, view in zip(named, built, strict=True)
-    ] == views
-    # Nothing is overridden but size and scale, and the saturation of the
-    # released pair for ImageNet.
-    own = {'augmentation', 'size', 'scale'}
-    overridden = {key for config in named for key in config} - own
-    released = split == 'train' and views == weak_strong(224)
-    assert overridden == ({'saturation'} if released else set())
-    assert [v.get('saturation', 0.2) for v in named] == [0.2] * len(named)
-    pixels = cfg.model.data_preprocessor
-    assert pixels.to_rgb
-    assert pixels.mean == pytest.approx([255 * value for value in mean])
-    assert pixels.std == pytest.approx([255 * value for value in std])
 
 
 def save(path: Path, size: tuple[int, int]) -> None:
@@ -145,122 +59,94 @@ def write(
 ) -> tuple[int, int]:
     """Make one split of the data set; the size of its images."""
     if name.startswith('cifar'):
-        cls = CIFAR100BGR if name.startswith('cifar100') else CIFAR10BGR
-        lists = {'train_list': [], 'test_list': []}
-        lists |= {f'{split}_list': [[split, None]]}
-        for key, value in lists.items():
-            monkeypatch.setattr(cls, key, value)
+        cls = CIFAR100BGR if name == 'cifar100' else CIFAR10BGR
+        for key in ('train_list', 'test_list'):
+            files = [[split, None]] if key == f'{split}_list' else []
+            monkeypatch.setattr(cls, key, files)
         batch = {'data': planes(32, 2, 0, 1), 'fine_labels': [0, 1]}
         (folder / cls.base_folder).mkdir()
         path = folder / cls.base_folder / split
         path.write_bytes(pickle.dumps(batch))
         return 32, 32
-    if name.startswith('stl10'):
+    if name == 'stl10':
         monkeypatch.setitem(stl10.SPLITS, split, 2)
         binary = folder / 'stl10_binary'
         binary.mkdir()
         planes(96, 2, 1, 0).tofile(binary / f'{split}_X.bin')
         np.array([1, 2], np.uint8).tofile(binary / f'{split}_y.bin')
         return 96, 96
-    if name.startswith('tiny'):
+    if name == 'tiny_imagenet':
         save(folder / split / 'images', (64, 64))
         (folder / 'meta').mkdir()
         lines = 'images/0.JPEG 0\nimages/1.JPEG 1\n'
         (folder / 'meta' / f'{split}.txt').write_text(lines)
         return 64, 64
-    size = (320, 240)
-    if name.startswith('imagenet100'):
-        save(folder / split / IMAGENET100_IDS[0], size)
-        # One class does for this purpose.
-        monkeypatch.setattr(
-            'sce_mm.datasets.imagenet.IMAGENET100_IDS', IMAGENET100_IDS[:1]
-        )
-    else:
-        save(folder / split / 'n01440764', size)
-    return size
+    save(folder / split / 'n01440764', (320, 240))
+    return 320, 240
 
 
-def two_images(loader: Any, data_root: Path) -> Any:
-    """The loader on what was written, both images in one batch."""
+def seen_by_the_network(
+    cfg: Config, loader: ConfigDict, data_root: Path, pixels: str
+) -> Any:
+    """Both images in one batch, as the preprocessor of a model gives them."""
     loader.update(batch_size=2, num_workers=0, persistent_workers=False)
     loader.sampler.shuffle = False
     loader.dataset.data_root = str(data_root)
     if loader.dataset.type == 'ImageNet1k':
         loader.dataset.classes = ['n01440764']
-    return loader
+    (batch,) = Runner.build_dataloader(loader, seed=0)
+    base = CONFIGS / '_base_' / 'models' / 'sce_resnet50.py'
+    preprocessor = Config.fromfile(base).model.data_preprocessor
+    preprocessor.update(cfg.get('pixel_statistics', {}), type=pixels)
+    return MODELS.build(preprocessor)(batch, training=True)['inputs']
+
+
+def normalised(image: Image.Image, pixels: Any) -> Tensor:
+    return functional.normalize(functional.to_tensor(image), *pixels)
 
 
 @pytest.mark.parametrize('name', TABLE)
-def test_colours_reach_the_network_in_the_right_order(
-    load: Callable[[str], Config],
-    name: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    cfg = load(name)
-    split = TABLE[name][1] or 'train'
+def test_colours_of_pretraining(name, tmp_path, monkeypatch):
+    cfg = Config.fromfile(CONFIGS / '_base_' / 'datasets' / f'{name}_sce.py')
+    split, _, pixels, _, _ = TABLE[name]
     size = write(name, split, tmp_path, monkeypatch)
-    loader = two_images(cfg.train_dataloader, tmp_path)
+    loader = cfg.train_dataloader
+    (transform,) = (t for t in loader.dataset.pipeline if t.type == 'SCEViews')
     # The whole image; then the same without colour, which weighs channels.
-    side = views_of(cfg).views[0]['size']
-    ratio = (size[0] / size[1],) * 2
+    side = transform.views[0]['size']
     whole = dict(augmentation='weak', size=side, scale=(1.0, 1.0))
-    whole |= dict(ratio=ratio, flip_prob=0.0)
-    views_of(cfg).views = [whole, {**whole, 'grey_prob': 1.0}]
-    (batch,) = Runner.build_dataloader(loader, seed=0)
-    given = MODELS.build(cfg.model.data_preprocessor)(batch, training=True)
-    mean, std = TABLE[name][3]
+    whole |= dict(ratio=(size[0] / size[1],) * 2, flip_prob=0.0)
+    transform.views = [whole, {**whole, 'grey_prob': 1.0}]
+    given = seen_by_the_network(
+        cfg, loader, tmp_path, 'SelfSupDataPreprocessor'
+    )
+    # One level for resizing and one for grey, of 255.
+    close = dict(rtol=0, atol=2.1 / 255 / min(pixels[1]))
     for number, photo in enumerate(PHOTOS):
         seen = functional.resize(photo.resize(size), [side, side])
-        for view, theirs in enumerate(
-            (seen, functional.to_grayscale(seen, 3))
-        ):
-            expected = functional.normalize(
-                functional.to_tensor(theirs), mean, std
-            )
-            # One level for resizing and one for grey, of 255.
+        grey = functional.to_grayscale(seen, 3)
+        for view, expected in zip(given, (seen, grey), strict=True):
             torch.testing.assert_close(
-                given['inputs'][view][number],
-                expected,
-                rtol=0,
-                atol=2.1 / 255 / min(std),
+                view[number], normalised(expected, pixels), **close
             )
     # The photographs are not grey: another order would be far off.
-    swapped = given['inputs'][0].flip(1) - given['inputs'][0]
-    assert swapped.abs().mean() > 0.3
+    assert (given[0].flip(1) - given[0]).abs().mean() > 0.3
 
 
-EVALUATION = {
-    'imagenet_eval': ('val', IMAGENET, 256, 224),
-    'imagenet100_eval': ('val', IMAGENET, 256, 224),
-    'cifar10_eval': ('test', CIFAR10, 32, 32),
-    'cifar100_eval': ('test', CIFAR100, 32, 32),
-    'stl10_eval': ('test', STL, 64, 64),
-    'tiny_imagenet_eval': ('val', IMAGENET, 64, 64),
-}
-
-
-@pytest.mark.parametrize('name', EVALUATION)
-def test_evaluation_sees_what_torchvision_would(
-    root: Path,
-    name: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    split, (mean, std), edge, crop = EVALUATION[name]
-    base = root / 'configs' / '_base_'
-    cfg = Config.fromfile(base / 'datasets' / f'{name}.py')
-    model = Config.fromfile(base / 'models' / 'linear_resnet50.py').model
-    model.data_preprocessor.update(cfg.get('pixel_statistics', {}))
+@pytest.mark.parametrize('name', [n for n, row in TABLE.items() if row[1]])
+def test_evaluation_sees_what_torchvision_would(name, tmp_path, monkeypatch):
+    cfg = Config.fromfile(CONFIGS / '_base_' / 'datasets' / f'{name}_eval.py')
+    _, split, pixels, edge, crop = TABLE[name]
     size = write(name, split, tmp_path, monkeypatch)
-    loader = two_images(cfg.val_dataloader, tmp_path)
-    (batch,) = Runner.build_dataloader(loader, seed=0)
-    pixels = ConfigDict(type='ClsDataPreprocessor') | model.data_preprocessor
-    given = MODELS.build(pixels)(batch)['inputs']
+    given = seen_by_the_network(
+        cfg, cfg.val_dataloader, tmp_path, 'ClsDataPreprocessor'
+    )
     for number, photo in enumerate(PHOTOS):
         seen = functional.resize(photo.resize(size), edge)
-        seen = functional.center_crop(seen, [crop, crop])
-        expected = functional.normalize(functional.to_tensor(seen), mean, std)
+        expected = functional.center_crop(seen, [crop, crop])
         torch.testing.assert_close(
-            given[number], expected, rtol=0, atol=0.1 / 255 / min(std)
+            given[number],
+            normalised(expected, pixels),
+            rtol=0,
+            atol=0.1 / 255 / min(pixels[1]),
         )

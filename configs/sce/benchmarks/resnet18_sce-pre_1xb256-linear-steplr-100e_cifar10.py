@@ -14,5 +14,4 @@ _base_ = [
 ]
 
 _base_.model.data_preprocessor.update(_base_.pixel_statistics)
-_base_.default_hooks.pretrained_backbone.frozen = True
 auto_scale_lr = dict(base_batch_size=256)

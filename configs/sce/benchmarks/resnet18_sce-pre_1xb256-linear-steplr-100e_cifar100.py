@@ -12,5 +12,4 @@ _base_ = [
 
 model = dict(head=dict(num_classes=100))
 _base_.model.data_preprocessor.update(_base_.pixel_statistics)
-_base_.default_hooks.pretrained_backbone.frozen = True
 auto_scale_lr = dict(base_batch_size=256)

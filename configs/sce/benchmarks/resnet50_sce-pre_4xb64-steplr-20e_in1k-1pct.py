@@ -29,4 +29,5 @@ train_dataloader = dict(
     drop_last=False,
     dataset=dict(ann_file='meta/train_1percent.txt', data_prefix='train'),
 )
+_base_.default_hooks.pretrained_backbone.frozen = False
 auto_scale_lr = dict(base_batch_size=256)

@@ -17,5 +17,4 @@ _base_ = [
     '../../_base_/evaluation_runtime.py',
 ]
 
-_base_.default_hooks.pretrained_backbone.frozen = True
 auto_scale_lr = dict(base_batch_size=1024)

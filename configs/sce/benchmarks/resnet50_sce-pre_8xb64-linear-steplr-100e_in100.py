@@ -12,6 +12,5 @@ _base_ = [
 ]
 
 model = dict(head=dict(num_classes=100))
-_base_.default_hooks.pretrained_backbone.frozen = True
 _base_.train_dataloader.batch_size = 64
 auto_scale_lr = dict(base_batch_size=512)

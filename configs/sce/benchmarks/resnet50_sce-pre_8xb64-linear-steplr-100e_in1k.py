@@ -11,6 +11,5 @@ _base_ = [
     '../../_base_/evaluation_runtime.py',
 ]
 
-_base_.default_hooks.pretrained_backbone.frozen = True
 _base_.train_dataloader.batch_size = 64
 auto_scale_lr = dict(base_batch_size=512)
