@@ -11,7 +11,7 @@ from mmengine.optim import LinearLR
 from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 from torch import nn
 
-from sce_mm.config.names import check_config
+from sce_mm.config.check import check_config
 from sce_mm.detection import ResLayerExtraNorm
 from sce_mm.transfer.verify.problems import parameter_groups
 
@@ -52,7 +52,7 @@ def test_every_config_is_found_and_documented(root):
 @pytest.mark.parametrize('path', PUBLISHED + DEMO, ids=lambda p: p.stem)
 def test_loads_builds_and_freezes_nothing(path):
     cfg = Config.fromfile(path)
-    check_config(cfg)
+    check_config(cfg, training=False)
     preprocessor = cfg.model.data_preprocessor
     assert preprocessor.bgr_to_rgb is True
     assert preprocessor.mean == [123.675, 116.28, 103.53]
