@@ -13,7 +13,7 @@ from torch import nn
 
 from sce_mm.config.check import check_config
 from sce_mm.detection import ResLayerExtraNorm
-from sce_mm.transfer.verify.problems import parameter_groups
+from sce_mm.transfer.verify.verify import parameter_groups
 
 pytestmark = [
     pytest.mark.integration,
