@@ -111,11 +111,6 @@ REFUSED = {
         ['model.data_preprocessor.bgr_to_rgb=False'],
         'channel_order is bgr here and was rgb',
     ),
-    'pixels': (
-        '',
-        ['model.data_preprocessor.std=[1.,1.,1.]'],
-        'std is [1.0, 1.0, 1.0] here',
-    ),
     'frozen': (
         '',
         ['model.backbone.norm_cfg.requires_grad=False'],
@@ -150,7 +145,6 @@ REFUSED = {
         'init_cfg is a list, and its other initialisers',
     ),
     'resumed': ('', ['resume=True'], 'the config has resume=True'),
-    'depth': ('', [f'{SHARED}.depth=34'], 'missing in the file: layer4.'),
     'a rate of zero': (
         "optim_wrapper = dict(type='AmpOptimWrapper', "
         "optimizer=dict(type='SGD', lr=0.1), paramwise_cfg=dict("

@@ -210,23 +210,6 @@ def test_the_hash_sees_values_names_types_and_shapes():
     assert tensor_hash(dict(reversed(base.items()))) == tensor_hash(base)
 
 
-def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / 'a.pth'
-    backbone = extract_backbone(ONLINE)
-    save_backbone(path, backbone)
-    before = path.read_bytes()
-
-    def fail(content, file):
-        file.write(b'half')
-        raise OSError('No space left on device')
-
-    monkeypatch.setattr(torch, 'save', fail)
-    with pytest.raises(OSError, match='No space'):
-        save_backbone(path, backbone)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
 @pytest.mark.parametrize(
     ('weights', 'message'),
     [
