@@ -34,7 +34,7 @@ SHARED = {
 
 
 class SignalHook(Hook):
-    """Tells this process to stop within an iteration."""
+    """Sends this process SIGTERM within an iteration."""
 
     def __init__(self, at):
         self.at = at
@@ -44,7 +44,7 @@ class SignalHook(Hook):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def train(folder, told_at=None, **options):
+def train(folder, signal_at=None, **options):
     dataset = TinyImages(20)
     loader = DataLoader(
         dataset, 2, sampler=SeededSampler(dataset, seed=5), drop_last=True
@@ -55,7 +55,7 @@ def train(folder, told_at=None, **options):
         hooks=(
             {'type': 'MomentumUpdateHook', 'momentum': 0.1},
             {'type': 'PreemptionHook'},
-            SignalHook(told_at),
+            SignalHook(signal_at),
         ),
         **SHARED,
         **options,
@@ -79,9 +79,9 @@ def worker(rank, port, folder, results):
         resume=True,
         load_from=str(folder / 'whole' / 'iter_8.pth'),
     )
-    # One of the two is told to stop; both do, after the same step.
+    # One of the two gets a signal; both stop, after the same step.
     try:
-        train(folder / 'stopped', told_at=5 if rank == 1 else None)
+        train(folder / 'stopped', signal_at=5 if rank == 1 else None)
     except SystemExit as end:
         results['code', rank] = end.code
     results['stopped', rank] = train(folder / 'stopped', resume=True)

@@ -1,4 +1,4 @@
-"""Killed or told to stop at any moment, a run loses one interval at most."""
+"""A run that is killed or stopped loses one interval at most."""
 
 import os
 import random

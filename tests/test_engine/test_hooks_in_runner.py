@@ -77,25 +77,19 @@ def test_momentum_ends_at_the_last_step_whatever_the_epochs(tmp_path):
     assert resumed.model.momentum_encoder.shuffle_count == 5 * 2
 
 
-@pytest.mark.parametrize(
-    ('images', 'devices', 'message'),
-    [
-        (16, 3, 'batch of 4 images does not split among 3'),
-        (14, 4, 'batch of 2 images does not split among 4.*drop_last'),
-    ],
-)
-def test_batches_that_do_not_split_are_refused_before_training(
-    tmp_path, images, devices, message
-):
+def test_batches_that_do_not_split_are_refused_before_training(tmp_path):
+    # The last batch of the epoch has two images.
     runner, record = build_runner(
         tmp_path,
-        images=images,
+        images=14,
         model={
             'backbone': {'type': 'TinyConvNet'},
-            'shuffle_bn': {'simulated_devices': devices},
+            'shuffle_bn': {'simulated_devices': 4},
         },
     )
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(
+        ValueError, match=r'2 images does not split among 4.*drop_last'
+    ):
         runner.train()
     assert record.losses == []
 

@@ -51,14 +51,8 @@ def test_groups_are_those_of_mmengine_without_a_word_of_frozen_ones(warnings):
     )
 
     assert groups(model, ours) == groups(model, default)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    assert sum(len(g['params']) for g in ours.optimizer.param_groups) == len(
-        trained
-    )
-    assert {g['weight_decay'] for g in ours.optimizer.param_groups} == {
-        0.0,
-        1e-4,
-    }
+    decays = {group['weight_decay'] for group in ours.optimizer.param_groups}
+    assert decays == {0.0, 1e-4}
     assert not any(
         'requires_grad' in text for text in warnings()[len(before) :]
     )

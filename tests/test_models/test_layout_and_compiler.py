@@ -107,5 +107,5 @@ def test_compiled_training_is_the_same_and_resumes(tmp_path):
         load_from=str(tmp_path / 'compiled' / 'epoch_1.pth'),
     )
     torch.testing.assert_close(resumed_losses, losses[3:])
-    # Two runs of five graphs: none is made anew when a schedule moves.
+    # Two runs of five graphs: none is compiled again when a schedule moves.
     assert counters['stats']['unique_graphs'] <= 10

@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def replay(path: str, float64: bool = False, config: str | None = None) -> str:
-    """What went wrong in a saved step, in words."""
+    """A sentence on what went wrong in a saved step."""
     saved = read_checkpoint(path)
     if 'batches' not in saved:
         raise CheckpointError(

@@ -23,7 +23,7 @@ class LARSMoCoV3(Optimizer):
     ``p = p - lr buffer``.
 
     mmpretrain's ``LARS`` takes the norms of p and g apart, puts the learning
-    rate inside the buffer, and adapts vectors too unless told otherwise.
+    rate inside the buffer, and by default adapts vectors too.
 
     Args:
         params: Parameters or groups.

@@ -45,7 +45,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.dataloader.generator.manual_seed(runner.seed + self._epoch)
         if done == 0:
             seed_epoch(runner.seed, self._epoch, runner.rank)
-        with beginning_at(self.dataloader, done):
+        with starting_at(self.dataloader, done):
             for index, batch in enumerate(self.dataloader, start=done):
                 self.run_iter(index, batch)
         runner.call_hook('after_train_epoch')
@@ -58,7 +58,7 @@ def batches_done(loop: EpochBasedTrainLoop) -> int:
 
 
 @contextmanager
-def beginning_at(loader: DataLoader, batches: int) -> Iterator[None]:
+def starting_at(loader: DataLoader, batches: int) -> Iterator[None]:
     """Let the next pass over a loader leave out its first batches, unread.
 
     Raises:

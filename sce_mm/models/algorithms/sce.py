@@ -42,9 +42,9 @@ class SCE(BaseSelfSupervisor):
         num_target_views: Number of leading views that give keys.
         shuffle_bn: ``dict(simulated_devices=S)`` lets the momentum encoder's
             batch norm see the images in other batches than the online one,
-            so that a pair cannot be told by its statistics: shuffled over
-            the processes if there are several (MoCo), else in S groups. Not
-            for SyncBN. None, as in the symmetric recipes, for neither.
+            so that the statistics do not reveal a pair: shuffled over the
+            processes if there are several (MoCo), else in S groups. SyncBN
+            is refused. None, as in the symmetric recipes, does neither.
         channels_last: Keep convolution weights, images and feature maps in
             the memory layout in which processors and GPUs convolve fastest.
             Values are the same up to rounding.

@@ -86,7 +86,7 @@ def relate(
         keys: ``[N, D]``.
         parts: :func:`~sce_mm.models.losses.softmax.attend` of the keys, once
             for each tensor of candidates.
-        target_temperature: As there.
+        target_temperature: The temperature that ``attend`` was given.
         zero_logit: Give the positive a similarity of zero instead of leaving
             it out, as the released code does when the candidates are the
             queue alone. The positive then gets ``1 / (1 + sum_j e^{k.c_j/t})``
