@@ -280,12 +280,20 @@ def folder_parser(
         help='largest number of images; they are chosen at random',
     )
     parser.add_argument(
-        '--resize', type=int, default=256, help='shorter side, pixels'
+        '--resize',
+        type=int,
+        default=256,
+        help='shorter side in pixels to which images are scaled',
     )
     parser.add_argument(
-        '--crop', type=int, default=224, help='central square of it, pixels'
+        '--crop',
+        type=int,
+        default=224,
+        help='side in pixels of the central square that is cut from that',
     )
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the choice of images'
+    )
     add_image_arguments(parser)
     return parser
 
