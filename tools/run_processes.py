@@ -1,4 +1,4 @@
-"""torchrun, in silence where a process has said itself what is wrong.
+"""Run torchrun without its remarks on errors that a process has explained.
 
 tools/dist_train.sh and tools/dist_test.sh start it with torchrun's options.
 """

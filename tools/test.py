@@ -29,7 +29,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def evaluate(runner: 'Runner') -> dict:
-    """Metrics of the checkpoint that the runner was told to load.
+    """Metrics of the checkpoint that ``load_from`` names.
 
     Raises:
         ValueError: The config names nothing to evaluate on.

@@ -1,1 +1,1 @@
-"""From a command line to a Runner."""
+"""How does a command line become a config, a Runner and an exit code?"""

@@ -28,7 +28,8 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
         ValueError: Two options disagree, or the run cannot be made longer.
     """
     resume = args.resume
-    if restarted() and has_checkpoint(cfg):
+    folder = checkpoint_folder(cfg)
+    if restarted() and newest_whole_checkpoint(folder, _names(cfg)):
         # What torchrun started again goes on with what it has written.
         resume = AUTO
     if args.init_from:
@@ -109,12 +110,6 @@ def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
     cfg.load_from = path
 
 
-def has_checkpoint(cfg: Config) -> bool:
-    """Whether the work dir has a whole checkpoint."""
-    folder = checkpoint_folder(cfg)
-    return newest_whole_checkpoint(folder, _names(cfg)) is not None
-
-
 def refuse_overwriting(cfg: Config) -> None:
     """Check that a run that begins does not write over another one.
 
@@ -128,7 +123,7 @@ def refuse_overwriting(cfg: Config) -> None:
     # Without a file --resume takes the newest one of the folder.
     if not found or (cfg.get('resume') and source is None):
         return
-    run = f'{folder} holds a run, at {_position(found[0])}'
+    run = f'{folder} holds a run, at {found[0].name}'
     if source is None:
         raise UserError(
             f'{run}, and a new one would write over it: --resume to go on '
@@ -157,14 +152,6 @@ def _checkpoint_options(cfg: Config) -> dict:
 def _names(cfg: Config) -> list[str]:
     own = _checkpoint_options(cfg).get('filename_tmpl')
     return [*_NAMES, own] if isinstance(own, str) else [*_NAMES]
-
-
-def _position(checkpoint: Path) -> str:
-    """Where a run is, by the name of its checkpoint."""
-    number = ''.join(filter(str.isdigit, checkpoint.stem))
-    unit = 'epoch' if checkpoint.stem.startswith('epoch') else 'iteration'
-    named = checkpoint.stem.startswith(('epoch', 'iter', 'stopped'))
-    return f'{unit} {number}' if named else checkpoint.name
 
 
 def restarted() -> bool:

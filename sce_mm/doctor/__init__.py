@@ -1,1 +1,1 @@
-"""What is installed, and whether it works together."""
+"""Which OpenMMLab packages are installed, and do they work together?"""

@@ -145,7 +145,7 @@ def test_the_same_command_again_writes_over_nothing(finished, root, photos):
     assert again.stdout == ''
     assert len(again.stderr.splitlines()) == 1
     assert again.stderr.startswith('error: ')
-    for word in (str(whole), 'iteration 12', '--resume', '--work-dir'):
+    for word in (str(whole), 'iter_12.pth', '--resume', '--work-dir'):
         assert word in again.stderr
     after = {path: path.stat().st_mtime_ns for path in whole.iterdir()}
     assert after == before

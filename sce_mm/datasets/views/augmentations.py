@@ -112,7 +112,7 @@ def build_augmentation(augmentation: str, **overrides: Any) -> Augmentation:
     if augmentation not in AUGMENTATIONS:
         raise ValueError(
             f'unknown augmentation {augmentation!r}'
-            f'{nearest(augmentation, AUGMENTATIONS)}; '
+            f'{nearest(augmentation, [*AUGMENTATIONS])}; '
             f'known are {", ".join(AUGMENTATIONS)}'
         )
     keys = [field.name for field in fields(Augmentation)]
