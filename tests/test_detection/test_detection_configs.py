@@ -76,6 +76,15 @@ def test_loads_builds_and_freezes_nothing(path):
         assert all(m.training for m in norms)
 
 
+def test_detectors_for_comparisons_build():
+    """They are as mmdet has them: tools/compare.py makes them right."""
+    for path in (CONFIGS / 'demo').glob('*rcnn_r18_fpn_small.py'):
+        cfg = Config.fromfile(path)
+        check_config(cfg)
+        with torch.device('meta'):
+            assert MODELS.build(cfg.model).backbone.depth == 18
+
+
 @pytest.mark.parametrize('path', PUBLISHED, ids=lambda p: p.stem)
 def test_name_is_a_contract(path):
     cfg, name = Config.fromfile(path), NAME.fullmatch(path.stem)

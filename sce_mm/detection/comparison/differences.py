@@ -54,7 +54,7 @@ def verdict(
         )
     gap, noise = difference(ours, theirs)
     if len(ours) < 2:
-        return f'{text}: one seed, which says nothing of the noise.'
+        return f'{text}: one seed says nothing of the noise.'
     result = 'not told apart'
     if abs(gap) > noise:
         result = f'{names[0]} is {"better" if gap > 0 else "worse"}'
@@ -66,6 +66,8 @@ def verdict(
 
 def about_the_test(seeds: int, comparisons: int) -> str:
     """How the verdicts were reached and how often they err."""
+    if seeds < 2:
+        return 'Whether a gap is noise needs --seeds with two or more numbers.'
     return (
         f'Pairs of starts are compared over the {seeds} seeds that they share '
         f"by Student's paired t test, two-sided, at the {LEVEL:.0%} level: of "
