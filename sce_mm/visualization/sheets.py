@@ -61,43 +61,56 @@ def neighbour_sheet(
         queries: Indices of the images that the rows begin with.
         shown: Neighbours in a row.
     """
-    found, title = neighbours_within(features, shown), name
+    # All images count for the title, if there is something to count.
+    among = range(len(features)) if images.labels else queries
+    indices, similarities = neighbours_within(features, among, shown)
+    title = name
     if images.labels:
         labels = torch.tensor(images.labels)
-        hits = labels[found[0]] == labels[:, None]
-        share = 100 * hits.double().mean().item()
-        title += f': {share:.0f} % of the {shown} nearest are of the class'
+        share = (labels[indices] == labels[:, None]).double().mean().item()
+        title += (
+            f': {100 * share:.0f} % of the {shown} nearest are of the class'
+        )
+    found = dict(
+        zip(
+            among,
+            zip(indices.tolist(), similarities.tolist(), strict=True),
+            strict=True,
+        )
+    )
     rows = [subheading(title)]
     for query in queries:
         row = [_tile(images, query, 'query', None)]
-        for index, similarity in zip(
-            *(each[query].tolist() for each in found), strict=True
-        ):
+        for index, similarity in zip(*found[query], strict=True):
             row.append(_tile(images, index, f'{similarity:.3f}', query))
         rows.append(tiles(row, SIDE, sharp=True))
     return panel(rows)
 
 
-def neighbours_within(features: Tensor, shown: int) -> tuple[Tensor, Tensor]:
-    """Nearest other images of each image, and their cosine similarities.
+def neighbours_within(
+    features: Tensor, queries: Sequence[int], shown: int
+) -> tuple[Tensor, Tensor]:
+    """Nearest other images of some images, and their cosine similarities.
 
     Args:
-        features: ``[N, D]``.
+        features: Features of all images ``[N, D]``.
+        queries: Indices of the Q images whose neighbours are wanted.
         shown: Number of neighbours K.
 
     Returns:
-        Indices ``[N, K]`` and similarities ``[N, K]``, descending.
+        Indices ``[Q, K]`` and similarities ``[Q, K]``, descending.
 
-    >>> neighbours_within(torch.tensor([[1.0, 0], [1, 1], [0, 1]]), 1)[0]
+    >>> features = torch.tensor([[1.0, 0.0], [3.0, 1.0], [0.0, 1.0]])
+    >>> neighbours_within(features, [0, 1], 1)[0]
     tensor([[1],
-            [0],
-            [1]])
+            [0]])
     """
-    indices, similarities = nearest(features, features, shown + 1)
-    other = indices != torch.arange(len(features))[:, None]
+    own = torch.tensor(queries)[:, None]
+    indices, similarities = nearest(features, features[own[:, 0]], shown + 1)
+    other = indices != own
     # Among more than K copies of itself an image may be missing.
     other[:, -1] &= other.sum(dim=1) <= shown
-    shape = len(features), shown
+    shape = len(own), shown
     return indices[other].view(shape), similarities[other].view(shape)
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from sce_mm.utils.commands import Command
 
-STAGES = ['data', 'pretrain', 'measure', 'extract', 'detect', 'report']
 CONFIGS = Path('configs/demo')
 PRETRAINING = CONFIGS / 'sce_resnet18_demo.py'
 DETECTORS = {
@@ -41,20 +40,17 @@ class Demo:
         self.data = out / 'data'
         self.work = out / 'sce'
         self.backbone = out / 'backbone.pth'
-        self.stages = {
-            'data': ('make the data', self.make_data),
-            'pretrain': ('pretrain SCE', self.pretrain),
-            'measure': ('measure the features', self.measure),
-            'extract': ('extract the backbone', self.extract),
-            'detect': ('train Mask R-CNN twice, side by side', self.detect),
-            'report': ('write the report', self.report),
-        }
-        # Folders that a stage makes, and removes before it does so.
-        self.made = {
-            'data': ['data', 'logs'],
-            'pretrain': ['sce'],
-            'detect': [f'detector_{name}' for name in DETECTORS],
-        }
+        self.stages = [
+            ('make the data', self.make_data),
+            ('pretrain SCE', self.pretrain),
+            ('measure the features', self.measure),
+            ('extract the backbone', self.extract),
+            ('train Mask R-CNN twice, side by side', self.detect),
+            ('write the report', self.report),
+        ]
+        # Folders that the stages make.
+        trained = [f'detector_{name}' for name in DETECTORS]
+        self.made = ['data', 'logs', 'sce', *trained]
 
     def make_data(self) -> list[Command]:
         words = [self.data, '--seed', self.seed]

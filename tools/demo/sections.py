@@ -282,11 +282,9 @@ def next_steps() -> list[str]:
 
 def how_it_was_run(cfg: Config, facts: dict) -> list[str]:
     """Times, machine and commands."""
-    rows = [
-        [stage['name'], f'{stage["seconds"]:.0f} s']
-        for stage in facts['stages']
-    ]
-    total = sum(stage['seconds'] for stage in facts['stages'])
+    titles, seconds, commands = zip(*facts['stages'], strict=True)
+    total = sum(seconds)
+    rows = [[t, f'{s:.0f} s'] for t, s in zip(titles, seconds, strict=True)]
     rows.append(['in all, before this page', f'{total / 60:.1f} min'])
     machine = (
         f'{platform.machine()}, {os.cpu_count()} cores, Python '
@@ -294,9 +292,8 @@ def how_it_was_run(cfg: Config, facts: dict) -> list[str]:
         f'seed {facts["seed"]}. '
         + expectation(cfg.optim_wrapper.type == 'BF16OptimWrapper')
     )
-    commands = '\n\n'.join(stage['command'] for stage in facts['stages'])
     return [
         page.heading('How it was run', machine),
         page.table(['stage', 'time'], rows),
-        page.listing(commands),
+        page.listing('\n\n'.join(commands)),
     ]

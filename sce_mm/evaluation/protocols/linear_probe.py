@@ -15,6 +15,10 @@ from ...utils.progress import track
 
 # Inverse strength of the L2 penalty on standardised features.
 COSTS = tuple(10.0**exponent for exponent in range(-5, 3))
+# Share of the training images that chooses C.
+HELD_OUT = 0.2
+# Of each fit; scikit-learn warns if they are not enough.
+MAX_ITER = 1000
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,6 @@ def linear_probe(
     test_features: Tensor,
     test_labels: Tensor,
     costs: Sequence[float] = COSTS,
-    held_out: float = 0.2,
-    seed: int = 0,
-    max_iter: int = 1000,
 ) -> LinearProbe:
     """Multinomial logistic regression (L-BFGS) on standardised features.
 
@@ -55,10 +56,6 @@ def linear_probe(
         test_features: ``[Q, D]``.
         test_labels: ``[Q]``.
         costs: Candidates for C.
-        held_out: Share of the training set that chooses C.
-        seed: Seed of that choice of images; nothing else is random.
-        max_iter: Iterations of each fit; scikit-learn warns if they are not
-            enough.
 
     Raises:
         ValueError: ``costs`` is empty, or a class has too few images.
@@ -67,17 +64,17 @@ def linear_probe(
     if not candidates or candidates[0] <= 0:
         raise ValueError(f'costs must be positive numbers, got {costs!r}')
     x, y = features.numpy(), labels.numpy()
-    _check_classes(y, held_out)
+    _check_classes(y)
     fit_x, held_x, fit_y, held_y = train_test_split(
-        x, y, test_size=held_out, stratify=y, random_state=seed
+        x, y, test_size=HELD_OUT, stratify=y, random_state=0
     )
     scores = {
-        cost: _fit_and_score(fit_x, fit_y, held_x, held_y, cost, max_iter)
+        cost: _fit_and_score(fit_x, fit_y, held_x, held_y, cost)
         for cost in track(candidates, 'Linear probe')
     }
     best = max(candidates, key=lambda cost: scores[cost])
     accuracy = _fit_and_score(
-        x, y, test_features.numpy(), test_labels.numpy(), best, max_iter
+        x, y, test_features.numpy(), test_labels.numpy(), best
     )
     return LinearProbe(accuracy, best, scores)
 
@@ -88,15 +85,14 @@ def _fit_and_score(
     test_x: np.ndarray,
     test_y: np.ndarray,
     cost: float,
-    max_iter: int,
 ) -> float:
     classifier: Any = make_pipeline(
-        StandardScaler(), LogisticRegression(C=cost, max_iter=max_iter)
+        StandardScaler(), LogisticRegression(C=cost, max_iter=MAX_ITER)
     )
     return 100.0 * float(classifier.fit(x, y).score(test_x, test_y))
 
 
-def _check_classes(labels: np.ndarray, held_out: float) -> None:
+def _check_classes(labels: np.ndarray) -> None:
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
         raise ValueError(
@@ -108,9 +104,8 @@ def _check_classes(labels: np.ndarray, held_out: float) -> None:
             f'classes {rare[:5]} have one training image only: at least 2 '
             'are needed, one of them to be held out'
         )
-    if held_out * len(labels) < len(classes):
+    if HELD_OUT * len(labels) < len(classes):
         raise ValueError(
-            f'holding out {held_out:g} of {len(labels)} images leaves less '
-            f'than one for each of {len(classes)} classes: raise held_out '
-            'or add images'
+            f'holding out {HELD_OUT:g} of {len(labels)} images leaves less '
+            f'than one for each of {len(classes)} classes: add images'
         )
