@@ -2,7 +2,9 @@
 
 The operations of the views on the model's device. Every function takes
 ``views`` [N, 3, h, w], BGR, float32 levels from 0 to 255, and one value a
-view [N]; it returns such a tensor and leaves its arguments alone. Nothing is rounded: the results are those of torchvision's float tensors
+view [N]; it returns such a tensor and leaves its arguments alone.
+
+Nothing is rounded: the results are those of torchvision's float tensors
 to 0.03 levels, and ``image_ops``, which rounds to 8 bits, agrees to one level
 an operation. Its hue, made in 8-bit HSV, is up to 12 levels away. Nothing
 makes the host wait for the device.

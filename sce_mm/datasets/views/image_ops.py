@@ -1,7 +1,8 @@
 """Crop, colour jitter, grey, blur, solarise, flip of one image (NumPy).
 
 The operations of the views in the workers. Every function takes ``image``
-[h, w, 3] uint8 in BGR order and returns a new contiguous array; none writes into its argument. Results are those of
+[h, w, 3] uint8 in BGR order and returns a new contiguous array; none writes
+into its argument. Results are those of
 torchvision's float tensors, rounded to the nearest level: PIL cuts the
 fraction of a blend, which darkens a view by half a level an operation.
 
