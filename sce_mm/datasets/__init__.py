@@ -1,4 +1,9 @@
-"""Views, image files and data sets; importing this registers them."""
+"""Where do the images of training and evaluation come from?
+
+The data sets, their sampler and the replacement of unreadable files are here;
+``images`` makes an array of a file, ``views`` makes views of an array.
+Importing this room registers all of them.
+"""
 
 from .cifar import CIFAR10BGR, CIFAR100BGR
 from .imagenet import IMAGENET100_IDS, ImageNet1k, ImageNet100

@@ -24,7 +24,7 @@ class UnlabelledImages(ReplaceUnreadable):
             unless absolute. Defaults to searching the folders.
         pipeline: Transforms, beginning with ``dict(type='LoadImage')``.
         extensions: What counts as an image in a folder, in any case.
-        max_unreadable: Largest share of unreadable files put up with.
+        max_unreadable: Largest share of unreadable files that is tolerated.
         indices: Take the first or last few, or those named.
         serialize_data: Keep paths as bytes that workers share.
         test_mode: Raise for an unreadable image instead of replacing it.

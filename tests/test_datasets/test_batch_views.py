@@ -11,9 +11,8 @@ from torchvision_views import BOUNDS, stages
 
 from sce_mm.datasets import AUGMENTATIONS, ViewParams, apply_params
 from sce_mm.datasets.views.batch_ops import OPERATIONS, resized_crops, solarise
-from sce_mm.datasets.views.batch_views import make_views
+from sce_mm.datasets.views.batch_views import make_views, pack_params
 from sce_mm.datasets.views.view_params import draw_params
-from sce_mm.datasets.views.view_tensors import pack_params
 
 Array = np.ndarray[Any, Any]
 # Largest deviation from torchvision's float tensors, levels of 255; the crop

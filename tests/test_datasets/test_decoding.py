@@ -13,7 +13,6 @@ from PIL import Image
 
 from sce_mm.datasets import UnreadableImageError, decode_image
 from sce_mm.datasets.images import decoding
-from sce_mm.datasets.images.decoding import jpeg_components
 
 Levels = NDArray[Any]
 RGB = np.asarray(photo())
@@ -297,13 +296,6 @@ def test_the_bound_holds_whatever_others_tell_pillow(
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', None)
     with pytest.raises(UnreadableImageError, match='30000 x 30000 pixels'):
         decode_image(claiming('bmp', 30000, 30000))
-
-
-def test_the_components_of_a_jpeg_are_read_from_its_header() -> None:
-    assert jpeg_components(KINDS['jpeg'][0]) == 3
-    assert jpeg_components(KINDS['jpeg grey'][0]) == 1
-    assert jpeg_components(KINDS['jpeg cmyk'][0]) == 4
-    assert jpeg_components(KINDS['jpeg'][0][:40]) == 0
 
 
 def test_dead_and_hot_pixels_do_not_hide_a_flat_image(

@@ -1,12 +1,11 @@
 """LoadImage: what it adds, and what it says of a broken file."""
 
 import os
-import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
-from image_files import encode, exif, photo, png16
+from image_files import encode, photo, png16
 from mmpretrain.registry import TRANSFORMS
 
 from sce_mm.datasets import LoadImage
@@ -36,18 +35,6 @@ def test_it_adds_the_image_and_its_shape(tmp_path: Path) -> None:
     assert results['img_shape'] == results['ori_shape'] == (61, 81)
     assert results['sample_idx'] == 3
     assert set(given) == {'img_path', 'sample_idx'}
-
-
-def test_the_exif_orientation_may_be_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / 'a.jpg'
-    path.write_bytes(encode(photo(), 'JPEG', exif=exif(6)))
-    shapes = [
-        LoadImage(apply_orientation=apply)(dict(img_path=str(path)))[
-            'img_shape'
-        ]
-        for apply in (True, False)
-    ]
-    assert shapes == [(81, 61), (61, 81)]
 
 
 @pytest.mark.parametrize(
@@ -164,19 +151,3 @@ def test_reports_are_shared_by_copies_in_other_processes() -> None:
     assert reported.is_new('b')
     assert not reported.is_new('a')
     assert reported._digests.is_shared()
-
-
-def test_a_full_memory_reports_rather_than_hides() -> None:
-    reported = ReportedFiles(capacity=1)
-    assert reported.is_new('a')
-    assert reported.is_new('b')
-    assert reported.is_new('b')
-    assert not reported.is_new('a')
-
-
-def test_it_pickles_and_shows_its_arguments() -> None:
-    load = LoadImage(apply_orientation=False, stretch=[0, 4095])
-    assert repr(pickle.loads(pickle.dumps(load))) == (
-        'LoadImage(apply_orientation=False, backend_args=None, '
-        'stretch=(0.0, 4095.0))'
-    )

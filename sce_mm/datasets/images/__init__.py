@@ -1,1 +1,7 @@
-"""A file becomes an array."""
+"""How does an image file become an array, and which files are taken?
+
+``file_lists`` finds the files, ``loading`` has the transforms ``LoadImage``
+and ``LoadCachedImage``, ``decoding`` turns bytes into uint8 BGR. ``build_cache``
+writes shrunk images to one file, which ``image_cache`` reads;
+``near_duplicates`` finds copies between two sets.
+"""

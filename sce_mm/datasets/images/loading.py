@@ -28,7 +28,7 @@ MAX_BYTES = 1 << 30
 class ReportedFiles:
     """Which files were reported, known to all workers of a data loader.
 
-    Workers are forked anew every epoch unless they persist; a plain set
+    Workers are forked again every epoch unless they persist; a plain set
     would report each broken file once a worker and epoch. The first 4096
     paths are remembered in shared memory as 63-bit digests.
     """
@@ -134,7 +134,7 @@ class LoadCachedImage(LoadImage):
             lay then.
         check_source: Whether to compare all files with the cache at
             construction; without, the source need not be there.
-        stretch: That of :class:`LoadImage`, with which the cache was made.
+        stretch: The ``stretch`` that the cache was made with.
 
     Raises:
         FileNotFoundError: No cache, or no source to compare with.
@@ -169,7 +169,7 @@ class LoadCachedImage(LoadImage):
 
 
 def require_plain_file(path: str) -> None:
-    """See that a local path can be read without waiting or filling memory.
+    """Check that a local path can be read without waiting or filling memory.
 
     Raises:
         OSError: It cannot be looked up.

@@ -2,7 +2,7 @@
 
 An image of the validation set that is also among the unlabelled ones makes a
 comparison worthless. A copy need not be the same file: it may have been
-scaled, compressed anew or mirrored. Such copies share their fingerprint: the
+scaled, compressed again or mirrored. Such copies share their fingerprint: the
 signs of the horizontal differences of a 17 x 16 grey thumbnail (dHash), 256
 bits of which a copy changes a few and another image about half.
 """

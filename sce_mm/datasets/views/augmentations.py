@@ -1,6 +1,7 @@
-"""The named augmentations of SCE, in one place.
+"""Strength and probability of crop, jitter, blur, solarise and flip, by name.
 
-A config names one of them and overrides what differs::
+The named augmentations of the SCE paper. A config names one of them and
+overrides what differs::
 
     dict(augmentation='strong_alpha', size=224, scale=(0.2, 1.0))
 

@@ -1,8 +1,10 @@
-"""The operations of :mod:`image_ops` on batches, on any device.
+"""Crop, colour jitter, grey, blur, solarise, flip of batches (torch).
 
-Every function takes ``views`` [N, 3, h, w], BGR, float32 levels from 0 to 255,
-and one value a view [N]; it returns such a tensor and leaves its arguments
-alone. Nothing is rounded: the results are those of torchvision's float tensors
+The operations of the views on the model's device. Every function takes
+``views`` [N, 3, h, w], BGR, float32 levels from 0 to 255, and one value a
+view [N]; it returns such a tensor and leaves its arguments alone.
+
+Nothing is rounded: the results are those of torchvision's float tensors
 to 0.03 levels, and ``image_ops``, which rounds to 8 bits, agrees to one level
 an operation. Its hue, made in 8-bit HSV, is up to 12 levels away. Nothing
 makes the host wait for the device.
@@ -21,7 +23,7 @@ from .image_ops import MAX_BLUR_RADIUS
 
 # Weights of L for B, G and R.
 _LUMA = (0.114, 0.587, 0.299)
-# A blur of this deviation is none; of zero it would be none by zero.
+# A blur of this deviation changes nothing; zero would divide by zero.
 _SMALLEST_SIGMA = 1e-3
 
 
@@ -42,15 +44,10 @@ def resized_crops(
     """
     crops = []
     for image, (top, left, height, width) in zip(images, boxes, strict=True):
-        crop = image[None, :, top : top + height, left : left + width]
+        # Integers are resized on CPUs only.
+        crop = image[None, :, top : top + height, left : left + width].float()
         crops.append(
-            # Integers are resized on CPUs only.
-            interpolate(
-                crop.float(),
-                size=(size, size),
-                mode='bilinear',
-                antialias=True,
-            )
+            interpolate(crop, (size, size), mode='bilinear', antialias=True)
         )
     return torch.cat(crops)
 

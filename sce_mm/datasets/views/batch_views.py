@@ -1,20 +1,56 @@
-"""Make the views of a batch from images and drawn parameters, on any device.
+"""Views of a batch on the model's device, from numbers drawn in the workers.
 
-What :func:`apply_params` does with one image on a CPU.
+A worker packs the numbers of a view into a row, which travels with the image;
+the device makes the views of all images of the batch from their rows.
+
+A row holds the size of the view, top, left, height and width of the crop, and
+eight steps in the order of application, each as the number of an operation of
+``_STEPS`` (0 for none) and its value: four of the jitter in the order that was
+drawn, then grey, blur, solarise and flip.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from . import batch_ops
-from .view_tensors import BOX, FIRST_STEP, ROW, STEPS
+from .view_params import ViewParams
+
+_STEPS = ('nothing', *batch_ops.OPERATIONS)
+# Columns: the size, the box, then pairs of operation and value.
+_BOX = slice(1, 5)
+_FIRST_STEP = 5
+_ROW = _FIRST_STEP + 2 * 8
 
 
-# Boxes are different for each image: compiled code would be made anew.
+def pack_params(params: Sequence[ViewParams], sizes: Sequence[int]) -> Tensor:
+    """Rows ``[V, 21]``, float64, of the V views of one image.
+
+    Args:
+        params: The numbers that were drawn for each view.
+        sizes: Height and width of each view, pixels.
+    """
+    rows = []
+    for view, size in zip(params, sizes, strict=True):
+        steps: list[tuple[str, float | None]] = [
+            *view.jitter,
+            *(4 - len(view.jitter)) * [('nothing', None)],
+            ('grey', 0.0 if view.grey else None),
+            ('blur', view.blur_sigma),
+            ('solarise', view.solarise_threshold),
+            ('flip', 0.0 if view.flip else None),
+        ]
+        row: list[float] = [size, *view.crop]
+        for name, value in steps:
+            row += (0, 0) if value is None else (_STEPS.index(name), value)
+        rows.append(row)
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+# Boxes are different for each image: compiled code would be made again.
 @torch.compiler.disable
 @torch.no_grad()
 def make_views(
@@ -26,8 +62,9 @@ def make_views(
     the device; operations run in float32 under autocast as well.
 
     Args:
-        images: N images [3, h, w] uint8 BGR on the device that shall work.
-        params: Of each image, rows [V, 21] of :func:`pack_params`, on the
+        images: N images [3, h, w] uint8 BGR on the device that makes the
+            views.
+        params: Rows [V, 21] of :func:`pack_params` of each image, on the
             host.
 
     Returns:
@@ -47,20 +84,14 @@ def _make_view(
     images: Sequence[Tensor] | Tensor, rows_NR: Tensor, on_device_NR: Tensor
 ) -> Tensor:
     rows = rows_NR.tolist()
-    boxes = [[int(number) for number in row[BOX]] for row in rows]
+    boxes = [[int(number) for number in row[_BOX]] for row in rows]
     view = batch_ops.resized_crops(images, boxes, int(rows[0][0]))
-    for name, samples, column in _steps(rows):
-        index = torch.tensor(samples).to(view.device, non_blocking=True)
-        values = on_device_NR[index, column]
-        changed = batch_ops.OPERATIONS[name](view[index], values)
-        view.index_copy_(0, index, changed)
+    for column in range(_FIRST_STEP, _ROW, 2):
+        steps = [int(row[column]) for row in rows]
+        for step in sorted(set(steps) - {0}):
+            samples = [i for i, other in enumerate(steps) if other == step]
+            index = torch.tensor(samples).to(view.device, non_blocking=True)
+            values = on_device_NR[index, column + 1]
+            operation = batch_ops.OPERATIONS[_STEPS[step]]
+            view.index_copy_(0, index, operation(view[index], values))
     return view
-
-
-def _steps(rows: list[list[float]]) -> Iterator[tuple[str, list[int], int]]:
-    """Operation, the samples that it is for, and the column of its values."""
-    for column in range(FIRST_STEP, ROW, 2):
-        operations = [int(row[column]) for row in rows]
-        for operation in sorted(set(operations) - {0}):
-            samples = [i for i, o in enumerate(operations) if o == operation]
-            yield STEPS[operation], samples, column + 1

@@ -1,7 +1,8 @@
-"""Operations on uint8 BGR images, equal in meaning to torchvision's.
+"""Crop, colour jitter, grey, blur, solarise, flip of one image (NumPy).
 
-Every function takes ``image`` [h, w, 3] uint8 in BGR order and returns a new
-contiguous array; none writes into its argument. Results are those of
+The operations of the views in the workers. Every function takes ``image``
+[h, w, 3] uint8 in BGR order and returns a new contiguous array; none writes
+into its argument. Results are those of
 torchvision's float tensors, rounded to the nearest level: PIL cuts the
 fraction of a blend, which darkens a view by half a level an operation.
 
@@ -134,7 +135,7 @@ def _blend(
 
 
 def _image(array: object) -> Image:
-    """Tell the type checker what OpenCV's stubs leave open."""
+    """State the type that OpenCV's stubs leave open."""
     assert isinstance(array, np.ndarray)
     assert array.dtype == np.uint8
     return array

@@ -1,4 +1,4 @@
-"""The views of an image as an mmpretrain transform."""
+"""SCEViews: the pipeline transform that makes the views of an image."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mmpretrain.registry import TRANSFORMS
 
 from ..samplers import SampleIndex
 from .augmentations import Augmentation, build_augmentation
-from .view_params import UniformSource, ViewParams, apply_params, draw_params
-from .view_tensors import pack_params
+from .batch_views import pack_params
+from .view_params import UniformSource, apply_params, draw_params
 
 
 @TRANSFORMS.register_module()
@@ -42,11 +42,26 @@ class SCEViews(BaseTransform):
         ValueError: No view, an unknown name or key, or a value out of range.
         TypeError: ``views`` is not a sequence of dicts.
 
-    Example:
-        >>> SCEViews(views=[
-        ...     dict(augmentation='strong_alpha', size=224, scale=(0.2, 1.0)),
-        ...     dict(augmentation='strong_beta', size=224, scale=(0.2, 1.0)),
-        ... ])
+    The same seed, epoch and index give the same views:
+
+    >>> image = np.random.default_rng(0).integers(
+    ...     0, 256, (60, 80, 3), dtype=np.uint8
+    ... )
+    >>> index = SampleIndex(7, epoch=0, seed=0)
+    >>> transform = SCEViews(
+    ...     views=[
+    ...         dict(augmentation='strong_alpha', size=32),
+    ...         dict(augmentation='weak', size=16, scale=(0.1, 0.5)),
+    ...     ]
+    ... )
+    >>> first, again = (
+    ...     transform(dict(img=image, sample_idx=index))['img']
+    ...     for _ in range(2)
+    ... )
+    >>> [view.shape for view in first]
+    [(32, 32, 3), (16, 16, 3)]
+    >>> all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    True
     """
 
     def __init__(
@@ -74,17 +89,7 @@ class SCEViews(BaseTransform):
                 "dict(type='LoadImage')"
             )
         height, width = image.shape[:2]
-        params = self._draw(height, width, results.get('sample_idx'))
-        sizes = [view.size for view in self.views]
-        if self.deferred:
-            return {**results, 'img': [image, pack_params(params, sizes)]}
-        views = [
-            apply_params(image, drawn, size)
-            for drawn, size in zip(params, sizes, strict=True)
-        ]
-        return {**results, 'img': views}
-
-    def _draw(self, height: int, width: int, index: Any) -> list[ViewParams]:
+        index = results.get('sample_idx')
         params = []
         for number, augmentation in enumerate(self.views):
             rng: UniformSource = (
@@ -93,7 +98,14 @@ class SCEViews(BaseTransform):
                 else np.random
             )
             params.append(draw_params(augmentation, height, width, rng))
-        return params
+        sizes = [view.size for view in self.views]
+        if self.deferred:
+            return {**results, 'img': [image, pack_params(params, sizes)]}
+        views = [
+            apply_params(image, drawn, size)
+            for drawn, size in zip(params, sizes, strict=True)
+        ]
+        return {**results, 'img': views}
 
     def __repr__(self) -> str:
         lines = ',\n    '.join(str(view) for view in self.views)

@@ -1,4 +1,4 @@
-"""Draw the random parameters of a view, and apply them.
+"""Draw the random numbers of a view (crop box, blur sigma, ...); apply them.
 
 Drawing and applying are separate, so that one view is a pure function of the
 image and of a few numbers: it can be replayed, tested and shown.
@@ -58,28 +58,16 @@ def draw_params(
 ) -> ViewParams:
     """Draw one view of an image of ``height`` x ``width`` pixels."""
     draws: list[float] = rng.random(_DRAWS).tolist()
-    (
-        jitter,
-        order,
-        brightness,
-        contrast,
-        saturation,
-        hue,
-        grey,
-        blur,
-        sigma,
-        solarise,
-        flip,
-    ) = draws[_CROP_DRAWS:]
     aug = augmentation
+    jitter, order, *strengths, hue = draws[_CROP_DRAWS : _CROP_DRAWS + 6]
+    grey, blur, sigma, solarise, flip = draws[_CROP_DRAWS + 6 :]
     factors: dict[str, float] = {}
     if jitter < aug.jitter_prob:
-        factors = {
-            'brightness': _factor(aug.brightness, brightness),
-            'contrast': _factor(aug.contrast, contrast),
-            'saturation': _factor(aug.saturation, saturation),
-            'hue': _between(-aug.hue, aug.hue, hue),
-        }
+        for name, draw in zip(image_ops.JITTER, strengths, strict=False):
+            strength = getattr(aug, name)
+            low = max(0.0, 1.0 - strength)
+            factors[name] = _between(low, 1.0 + strength, draw)
+        factors['hue'] = _between(-aug.hue, aug.hue, hue)
     names = _ORDERS[int(order * len(_ORDERS))] if factors else ()
     return ViewParams(
         crop=crop_box(
@@ -150,7 +138,3 @@ def apply_params(image: Image, params: ViewParams, size: int) -> Image:
 
 def _between(low: float, high: float, draw: float) -> float:
     return low + (high - low) * draw
-
-
-def _factor(strength: float, draw: float) -> float:
-    return _between(max(0.0, 1.0 - strength), 1.0 + strength, draw)
