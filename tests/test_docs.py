@@ -11,8 +11,10 @@ import sce_mm
 
 DOCUMENTS = [
     'README.md',
+    'CHANGELOG.md',
     'CONTRIBUTING.md',
     'SECURITY.md',
+    'docs/architecture.md',
     'docs/method.md',
     'docs/convert.md',
     'docs/reproduce.md',
@@ -34,7 +36,9 @@ def test_paths_exist(root, name):
     # Configs of other packages.
     text = re.sub(r'\bmm\w+::\S+', '', text)
     inside = re.findall(r'[\w.-]+(?:/[\w.*-]+)+\.(?:py|sh|md|png|yml)', text)
-    inside += re.findall(r'\]\((?!http)([^)#]+)\)', text)
+    inside += re.findall(r'\]\((?!http)([^)#]+)', text)
+    # Rooms are named without a file.
+    inside += re.findall(r'`(sce_mm(?:/\w+)+)`', text)
     missing = {
         path
         for path in inside
