@@ -43,7 +43,7 @@ class SCEViews(BaseTransform):
         TypeError: ``views`` is not a sequence of dicts.
 
     Example:
-        >>> SCEViews(views=[
+        >>> views = SCEViews(views=[
         ...     dict(augmentation='strong_alpha', size=224, scale=(0.2, 1.0)),
         ...     dict(augmentation='strong_beta', size=224, scale=(0.2, 1.0)),
         ... ])
