@@ -65,11 +65,10 @@ benchmarks: setup ## measure speed again, renew docs/benchmarks.md
 	    --json docs/benchmarks/step-3.json
 	$(STEP) --setting resnet50-224 --channels-last \
 	    --json docs/benchmarks/step-4.json
-	for each in memory views multicrop evaluation coco_metric; do \
+	for each in memory views multicrop; do \
 	    $(PY) -W ignore tools/dev/speed/$$each.py \
 	        --json docs/benchmarks/$$each.json || exit 1; \
 	done
-	PYTHON=$(PY) tools/dev/speed/estimates.sh docs/benchmarks
 	$(PY) tools/dev/speed/plots.py
 
 test-upstream: ## unit tests and a pretraining run on upstream OpenMMLab
