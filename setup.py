@@ -48,7 +48,7 @@ EXTRAS = {
     'coco': ['faster-coco-eval'],
     'demo': ['matplotlib', 'mlxtend', 'scikit-image', 'scikit-learn'],
     'export': ['onnx', 'onnxruntime', 'safetensors', 'timm'],
-    'dev': ['mypy', 'pytest', 'ruff', 'scikit-learn'],
+    'dev': ['mypy', 'pytest', 'pytest-xdist', 'ruff', 'scikit-learn'],
 }
 
 link_mim()
