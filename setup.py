@@ -48,7 +48,7 @@ EXTRAS = {
     'coco': ['faster-coco-eval'],
     'demo': ['matplotlib', 'mlxtend', 'scikit-image', 'scikit-learn'],
     'export': ['onnx', 'onnxruntime', 'safetensors', 'timm'],
-    'dev': ['mypy', 'pytest', 'ruff', 'scikit-learn'],
+    'dev': ['mypy', 'pytest', 'pytest-xdist', 'ruff', 'scikit-learn'],
 }
 
 link_mim()
@@ -64,6 +64,13 @@ setup(
     install_requires=['numpy', 'packaging', 'pillow', 'tensorboard'],
     extras_require=EXTRAS,
     package_data={'sce_mm': ['.mim/**/*']},
-    exclude_package_data={'sce_mm': ['.mim/**/__pycache__/*']},
+    exclude_package_data={
+        'sce_mm': [
+            '.mim/**/__pycache__/*',
+            # For those who work on the code.
+            '.mim/tools/demo/*',
+            '.mim/tools/dev/*',
+        ]
+    },
     zip_safe=False,
 )

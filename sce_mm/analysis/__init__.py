@@ -1,1 +1,1 @@
-"""What a run will cost in memory and time."""
+"""What will a run cost? Memory, hours, and where the time of a step goes."""

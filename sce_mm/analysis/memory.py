@@ -1,4 +1,4 @@
-"""Memory of a training process, counted without training.
+"""Count the memory of a training process without training.
 
 What autograd keeps for the backward pass of all views is counted at two small
 batches on the CPU and continued along a line. Under mixed precision that pass
@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..config import parts as training_data
+from ..config import parts
 from ..models.algorithms.sce import SCE
 
 
@@ -60,6 +60,15 @@ class Memory:
         """Bytes at a batch of so many images."""
         return self.fixed + batch * self.per_image
 
+    def largest_batch(self, available: float, multiple: int = 1) -> int:
+        """The largest batch that fits into so many bytes; 0 if none does.
+
+        >>> Memory({'weights': 100}, 0, 8, 2).largest_batch(1010, multiple=8)
+        88
+        """
+        images = max(0, int((available - self.fixed) // self.per_image))
+        return images - images % multiple
+
 
 def count_memory(cfg: Config) -> Memory:
     """Memory of a process that trains this config."""
@@ -87,8 +96,8 @@ def view_sizes(cfg: Config) -> list[int]:
     Raises:
         ValueError: The pipeline does not say which views it makes.
     """
-    for _, transform in training_data.view_transforms(cfg):
-        return training_data.view_sizes(transform)
+    for _, transform in parts.view_transforms(cfg):
+        return parts.view_sizes(transform)
     raise ValueError(
         'the estimate reads number and sizes of the views from SCEViews, and '
         'the training pipeline of this config has none'

@@ -1,4 +1,4 @@
-"""Training steps of a config in a process of their own: rate and memory."""
+"""Measure rate and peak memory of training steps in their own process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, repeat
+from pathlib import Path
 
 import torch
 from mmengine.config import Config
@@ -19,11 +20,10 @@ from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from .. import register
 from ..config.machine import fit_precision
 from ..models.algorithms.sce import SCE
 from .memory import view_sizes
-from .peak_memory import peak_bytes, reset_peak
-from .stages import StageClock, take_steps, time_stages
 from .step_timer import StepTimer
 
 
@@ -33,14 +33,14 @@ def probe(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
     Args:
         cfg: Config; its batch size is the one that is tried. Its precision
             becomes one that the device has.
-        device: Where to, ``'cpu'`` or ``'cuda'``.
+        device: The device to train on, ``'cpu'`` or ``'cuda'``.
         seconds: At least two steps are made, however long they take.
         loading: Whether images come from the config's data set, or else are
             noise that lies in memory.
 
     Returns:
         ``images_per_second``; ``seconds_per_step``, the median;
-        ``backward_seconds`` of one step; ``steps`` behind the figures;
+        ``steps`` behind the figures;
         ``peak_bytes`` above what the libraries take, None where the system
         does not tell; ``images`` of the data set, None without.
 
@@ -60,7 +60,9 @@ def probe(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
 
 
 def train(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
-    """What :func:`probe` runs."""
+    """Train and measure; :func:`probe` runs this in another process."""
+    # The process starts from a script that leaves this to its main function.
+    register()
     init_default_scope('mmpretrain')
     MMLogger.get_current_instance().setLevel('ERROR')
     warm_up(device)
@@ -71,22 +73,18 @@ def train(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
         images = len(loader.dataset)
         batches = chain.from_iterable(repeat(loader))
     model, optim_wrapper = build(cfg, device)
-    clock = StageClock()
     timer = StepTimer(seconds)
+    model.train()
     timer.start()
     enough = False
     while not enough:
-        take_steps(model, optim_wrapper, batches, clock, 1)
+        model.train_step(next(batches), optim_wrapper)
+        model.after_optimizer_step(0.01)
         enough = timer.lap()
     peak = _peak(device, before)
-    # Clocks around the stages make a GPU wait, so they come afterwards.
-    clock = StageClock()
-    time_stages(model, optim_wrapper, clock)
-    take_steps(model, optim_wrapper, batches, clock, 1)
     return {
         'images_per_second': cfg.train_dataloader.batch_size / timer.median,
         'seconds_per_step': timer.median,
-        'backward_seconds': clock.medians(skip=0)['backward'],
         'steps': timer.steps,
         'peak_bytes': peak,
         'images': images,
@@ -138,3 +136,27 @@ def _peak(device: str, before: int | None) -> int | None:
     if device == 'cuda':
         return torch.cuda.max_memory_allocated() - before
     return peak_bytes() - before
+
+
+def reset_peak() -> int:
+    """Set the high-water mark of the memory back to what is resident now.
+
+    Returns:
+        Bytes that are resident now.
+
+    Raises:
+        OSError: Not on Linux, or in a container that forbids it.
+    """
+    Path('/proc/self/clear_refs').write_text('5')
+    return peak_bytes()
+
+
+def peak_bytes() -> int:
+    """High-water mark of the resident memory of this process, in bytes.
+
+    Raises:
+        OSError: Not on Linux.
+    """
+    status = Path('/proc/self/status').read_text()
+    line = status.partition('VmHWM:')[2]
+    return int(line.split()[0]) * 1024

@@ -1,14 +1,18 @@
-"""Seconds of the stages of a training step."""
+"""Profile a training step: seconds of its stages, and what to change."""
 
+import math
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, repeat
 from statistics import median
 from typing import Any
 
 import torch
 from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
 
 from ..models.algorithms.sce import SCE
 
@@ -24,6 +28,106 @@ STAGES = (
     'average',
     'enqueue',
 )
+_WARM_UP = 2
+
+
+def profile(runner: Runner, steps: int, images: int) -> dict:
+    """Profile training steps of a runner that has not trained.
+
+    Args:
+        runner: Runner; its hooks and logs take no part.
+        steps: Steps to time, after two that are left out.
+        images: Number of single images on which transforms are timed.
+
+    Returns:
+        Median seconds of the stages and of the transforms, rates in images a
+        second, and advice.
+    """
+    loader, model = runner.train_dataloader, runner.model
+    dataset, batch = loader.dataset, loader.batch_sampler.batch_size
+    transforms = seconds_per_image(
+        dataset.pipeline.transforms,
+        [dataset.get_data_info(i % len(dataset)) for i in range(images)],
+    )
+    model.init_weights()
+    optim_wrapper = runner.build_optim_wrapper(runner.cfg.optim_wrapper)
+    clock = StageClock()
+    time_stages(model, optim_wrapper, clock)
+    # An epoch may be shorter than the steps asked for.
+    batches = chain.from_iterable(repeat(loader))
+    take_steps(model, optim_wrapper, batches, clock, _WARM_UP + steps)
+    stages = clock.medians(skip=_WARM_UP)
+    return {
+        'batch': batch,
+        'stages': stages,
+        'seconds_per_step': sum(stages.values()),
+        'transforms': transforms,
+        'images_per_second_of_a_worker': 1 / sum(transforms.values()),
+        'images_per_second': batch / sum(stages.values()),
+        'advice': advise(stages, transforms, batch, loader.num_workers),
+    }
+
+
+def advise(
+    stages: dict[str, float],
+    transforms: dict[str, float],
+    batch: int,
+    workers: int,
+) -> list[str]:
+    """Say what to change, the most valuable first; never empty.
+
+    Args:
+        stages: Seconds of each stage of a step.
+        transforms: Seconds of each transform for one image.
+        batch: Images of a step.
+        workers: Processes that load images.
+    """
+    total = sum(stages.values())
+    networks = sum(stages[name] for name in ('target', 'forward', 'backward'))
+    updates = sum(stages[name] for name in ('optimiser', 'average', 'enqueue'))
+    advice = []
+    if stages['data wait'] > 0.1 * total:
+        image = sum(transforms.values())
+        needed = math.ceil(image * batch / (total - stages['data wait']))
+        advice.append(
+            f'the step waits for data: an image costs a worker '
+            f'{1e3 * image:.1f} ms, so {needed} worker(s) are needed; there '
+            f'are {workers}, on {os.cpu_count()} cores: set '
+            f'train_dataloader.num_workers={needed}, or, where cores are '
+            'missing, store the images smaller'
+        )
+    for seconds, share, what, remedy in (
+        (
+            stages['loss'],
+            0.15,
+            'the loss',
+            'it grows with model.queue.length: a shorter queue is the remedy',
+        ),
+        (
+            updates,
+            0.15,
+            'optimiser, average and enqueue',
+            'a larger batch, or optim_wrapper.accumulative_counts, spreads '
+            'them over more images',
+        ),
+        (
+            stages['transfer'],
+            0.1,
+            'transfer and normalisation',
+            'set train_dataloader.pin_memory=True and '
+            'model.data_preprocessor.non_blocking=True',
+        ),
+        (
+            networks,
+            0.5,
+            'the networks',
+            'where it is not so yet, train with --amp bfloat16 (or --amp on '
+            'a GPU) and --cfg-options model.channels_last=True',
+        ),
+    ):
+        if seconds > share * total:
+            advice.append(f'{what}: {seconds / total:.0%} of a step; {remedy}')
+    return advice or ['no stage stands out']
 
 
 class StageClock:

@@ -63,6 +63,9 @@ def test_wheel_carries_configs_and_tools(checkout, tmp_path):
     assert {f'sce_mm/.mim/{name}' for name in SHIPPED} <= names
     assert not any(n.startswith(('tests/', 'configs/')) for n in names)
     assert not any('__pycache__' in n for n in names)
+    # What serves only those who work on the code stays out.
+    unwanted = ('sce_mm/.mim/tools/demo/', 'sce_mm/.mim/tools/dev/')
+    assert not any(n.startswith(unwanted) for n in names)
     # And what is installed from it imports away from the checkout.
     pip('install', *OFFLINE, '--target', tmp_path / 'site', wheel)
     code = 'import sce_mm; print(sce_mm.__file__)'

@@ -14,15 +14,12 @@ PEER_WARNS = pytest.mark.filterwarnings(
     "ignore:Only use 'alpha' for pillow backend:UserWarning"
 )
 MODULES = (
-    'coco_metric',
-    'evaluation',
     'lightly_peer',
     'loss',
     'measuring',
     'memory',
     'multicrop',
     'plots',
-    'soak',
     'step',
     'step_candidates',
     'step_models',
@@ -222,7 +219,7 @@ def test_the_views_measured_are_those_of_the_recipe(tool, root):
 
 
 @PEER_WARNS
-def test_reports_of_views_and_evaluation(root, tool, monkeypatch, tmp_path):
+def test_reports_of_views(tool, monkeypatch, tmp_path):
     plots, reports = tool('plots'), []
     for name in ('views', 'multicrop'):
         module, file = tool(name), tmp_path / f'{name}.json'
@@ -236,95 +233,6 @@ def test_reports_of_views_and_evaluation(root, tool, monkeypatch, tmp_path):
     assert len(plots.view_tables(reports).splitlines()) == 4 + rows
     plots.draw_views(reports, tmp_path / 'views.png')
     assert (tmp_path / 'views.png').stat().st_size > 1000
-
-    file = tmp_path / 'evaluation.json'
-    small = [
-        '--bank',
-        '400',
-        '--queries',
-        '30',
-        '--width',
-        '32',
-        '--images',
-        '4',
-        '--size',
-        '32',
-    ]
-    small += ['--repeats', '1', '--threads', '1', '--json', str(file)]
-    run_alone(root, 'evaluation', '', *small)
-    report = json.loads(file.read_text())
-    assert report['knn']['predictions_as_in_float64']['sce_mm'] == 1
-    assert len(plots.evaluation_tables(report).splitlines()) == 6 + 3 + 2
-
-
-@pytest.mark.integration
-def test_report_of_the_coco_metric(tool, monkeypatch, tmp_path):
-    file = tmp_path / 'coco_metric.json'
-    small = ['--images', '10', '--classes', '3', '--repeats', '1']
-    run(tool('coco_metric'), monkeypatch, *small, '--json', str(file))
-    report = json.loads(file.read_text())
-    assert report['equal']
-    assert report['metrics']['CocoMetric']['bbox_mAP'] > 0
-    table = tool('tables').coco_metric_tables(report)
-    assert 'numbers equal.' in table
-    assert '| FastCocoMetric |' in table
-
-
-LEAK = """
-import time
-kept = []
-for _ in range(1000):
-    kept.append((bytearray(b'x' * 1_000_000), open('/dev/null')))
-    time.sleep(0.05)
-"""
-
-
-@pytest.mark.integration
-def test_a_leak_of_memory_and_files_is_seen(tool, tmp_path):
-    soak = tool('soak')
-    process = soak.psutil.Popen([sys.executable, '-c', LEAK])
-    try:
-        samples = soak.watch(process, tmp_path, seconds=3, every=0.1)
-    finally:
-        process.kill()
-        process.wait()
-    found = soak.growth(samples)
-    counts = found['counts']
-    assert not found['flat']
-    assert counts['open_files']['growth_in_an_hour'] > 3600
-    assert counts['memory_mb']['growth_in_an_hour'] > 3600
-    assert counts['threads']['growth_in_an_hour'] == 0
-
-
-@pytest.mark.integration
-def test_a_level_that_wavers_is_flat(tool, tmp_path):
-    soak = tool('soak')
-    # It rises for ten minutes of the first quarter, then goes up and down.
-    samples = [
-        {
-            'minutes': m,
-            **dict.fromkeys(soak.MUST_NOT_GROW, min(m, 10) * 100 + m % 2),
-        }
-        for m in range(61)
-    ]
-    report = {
-        'machine': tool('measuring').machine(),
-        'every': 60,
-        'samples': samples,
-        **soak.growth(samples),
-    }
-    assert report['flat']
-    assert soak.in_words(report)[-1].endswith('threads: none grows')
-    plots = tool('plots')
-    plots.draw_soak(report, tmp_path / 'soak.png')
-    assert (tmp_path / 'soak.png').stat().st_size > 1000
-    assert '| open files | 1000' in plots.soak_tables(report)
-
-
-def test_features_measured_are_equal(tool):
-    runs = tool('evaluation').feature_runs(depth=18, images=3, size=32)
-    ours, bare = (take() for take in runs.values())
-    torch.testing.assert_close(ours, bare)
 
 
 def six_views(tool):

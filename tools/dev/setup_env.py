@@ -1,61 +1,250 @@
-"""Make the environment that `make` works in. Standard library only.
+"""Make the environment that `make` works in; needs no packages itself.
 
     python3 tools/dev/setup_env.py [default|upstream]
 
-Creates `.venv` (or `.venv-upstream`) with pinned packages and this checkout
-installed editable, or brings it up to date. This file alone keeps to syntax
-that old Pythons can read: it looks for one that fits and goes on in there.
+Creates `.venv` (or `.venv-upstream`) with the pinned packages of
+`requirements` and this checkout installed editable, or brings it up to date.
+A stamp is written last, so an interrupted set-up goes on at the next call.
+Old Pythons can read this file, so that they can say that they are too old.
 """
 
+import fcntl
+import hashlib
 import os
+import platform
+import shutil
 import subprocess
 import sys
+import sysconfig
+from contextlib import contextmanager
+from pathlib import Path
 
-PYTHONS = {'default': ((3, 10), (3, 12)), 'upstream': ((3, 10), (3, 11))}
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser()
+CACHE = CACHE / 'sce_mm'
+STAMP = 'sce_mm-environment'
+# Minor versions of Python 3 for which the pinned packages have wheels.
+PYTHONS = {'default': (10, 12), 'upstream': (10, 11)}
+FILES = {
+    'default': ('default.txt', 'constraints.txt', 'overrides.txt'),
+    'upstream': ('upstream.txt', 'overrides.txt'),
+}
+# Tried at the end, which also leaves the byte code of what is imported.
+CHECK = {
+    'default': 'import cv2, mmcv.ops, mmdet.apis, pytest, sce_mm.detection',
+    'upstream': 'import cv2, pytest, sce_mm',
+}
 
 
-def find_python(lowest, highest):
-    """An interpreter in the range: this one, or one on PATH."""
-    if lowest <= sys.version_info[:2] <= highest:
-        return sys.executable
-    for minor in range(highest[1], lowest[1] - 1, -1):
-        # A version manager may put names on PATH that do not run.
-        probe = f'import sys; sys.exit(sys.version_info[:2] != (3, {minor}))'
-        try:
-            failed = subprocess.call(
-                [f'python3.{minor}', '-c', probe],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        except OSError:
-            continue
-        if not failed:
-            return f'python3.{minor}'
-    this = '.'.join(map(str, sys.version_info[:3]))
-    sys.exit(
-        f'[setup] Python 3.{lowest[1]} to 3.{highest[1]} is needed and none '
-        f'is on PATH; this is {this}. Install one (Debian, Ubuntu: apt-get '
-        'install python3.11 python3.11-venv python3.11-dev), or name one: '
-        'make PYTHON=/path/to/python3.11 setup'
-    )
+class SetupError(Exception):
+    """What the user has to change, and how."""
 
 
 def main(column='default'):
     """Bring the environment of a column up to date."""
     if column not in PYTHONS:
         sys.exit(f'[setup] no column {column!r}: use default or upstream')
-    python = find_python(*PYTHONS[column])
-    if python != sys.executable:
-        os.execvp(python, [python, __file__, column])
-    from environment import bring_up_to_date
-    from steps import SetupError
-
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
     try:
+        check_python(PYTHONS[column], sys.version_info)
         bring_up_to_date(column)
     except SetupError as error:
         sys.exit(f'[setup] {error}')
     except KeyboardInterrupt:
         sys.exit('[setup] interrupted; run the same make verb again to go on')
+
+
+def check_python(minors: tuple, version: tuple) -> None:
+    """Refuse a Python for which there are no packages."""
+    lowest, highest = minors
+    if not (3, lowest) <= tuple(version[:2]) <= (3, highest):
+        raise SetupError(
+            f'Python 3.{lowest} to 3.{highest} is needed, this is '
+            f'{version[0]}.{version[1]}. Name another one by export '
+            f'PYTHON=/path/to/python3.{highest}; Debian and Ubuntu have it '
+            'as python3.11 python3.11-venv python3.11-dev'
+        )
+
+
+def bring_up_to_date(column: str) -> None:
+    """Make the environment what the requirements say, unless it is so."""
+    venv = ROOT / ('.venv' if column == 'default' else f'.venv-{column}')
+    made_from = fingerprint(column)
+    if is_whole(venv, made_from):
+        return
+    with locked(venv.with_name(f'{venv.name}.lock')):
+        if is_whole(venv, made_from):
+            return
+        (venv / STAMP).unlink(missing_ok=True)
+        make(venv, column)
+        (venv / STAMP).write_text(made_from)
+    say(f'{venv.name} is ready')
+
+
+def is_whole(venv: Path, made_from: str) -> bool:
+    """Whether a set-up from the same files has come to its end."""
+    stamp = venv / STAMP
+    return (
+        stamp.is_file()
+        and stamp.read_text() == made_from
+        and (venv / 'bin' / 'python').exists()
+        and (ROOT / 'sce_mm' / '.mim' / 'configs').exists()
+    )
+
+
+def fingerprint(column: str) -> str:
+    """Text that changes with anything that the environment is made from."""
+    digest = hashlib.sha256()
+    files = [ROOT / 'requirements' / name for name in FILES[column]]
+    files += [ROOT / 'setup.py', ROOT / 'sce_mm' / 'version.py']
+    for path in [*files, Path(__file__)]:
+        digest.update(path.read_bytes())
+    return f'{column} {ROOT} {sys.version} {digest.hexdigest()}'
+
+
+def make(venv: Path, column: str) -> None:
+    """Create the environment, install everything, and import it."""
+    folder = ROOT / 'requirements'
+    lines = (folder / f'{column}.txt').read_text().splitlines()
+    lines = [line for line in lines if line and not line.startswith('#')]
+    mmcv = [line for line in lines if line.startswith('onedl-mmcv==')]
+    wheels = wheel_folder(lines)
+    compiles = bool(mmcv) and not cached_wheels(wheels)
+    if compiles:
+        check_compiler()
+    uv, python = find_uv(), venv / 'bin' / 'python'
+    # Not the interpreter of an environment that happens to be active.
+    base = getattr(sys, '_base_executable', sys.executable)
+    say(f'setting up {venv.name} with {base}: minutes once')
+    # `--allow-existing` keeps packages of an interrupted attempt.
+    run([uv, 'venv', '--seed', '--allow-existing', '-p', base, venv])
+    pip = [uv, 'pip', 'install', '--python', python]
+    rules = ['--override', folder / 'overrides.txt']
+    if mmcv:
+        rules += ['-c', folder / 'constraints.txt']
+        lines = [line for line in lines if line not in mmcv]
+        if compiles:
+            # What mmcv is compiled against.
+            run([*pip, *rules, *lines])
+            compile_mmcv(python, mmcv[0], wheels)
+        lines += cached_wheels(wheels)
+    run([*pip, *rules, *lines])
+    run([*pip, '--no-deps', '--no-build-isolation', '-e', ROOT])
+    try:
+        run([python, '-W', 'ignore', '-c', CHECK[column]], cwd=str(venv))
+    except SetupError as error:
+        advice = f'\nIf mmcv is at fault, remove {wheels} and try again'
+        raise SetupError(f'{error}{advice if mmcv else ""}') from error
+
+
+def find_uv() -> str:
+    """The package installer of the user, or one of our own in the cache."""
+    if shutil.which('uv'):
+        return 'uv'
+    home = CACHE / 'uv'
+    with locked(CACHE / 'uv.lock'):
+        if not (home / 'bin' / 'uv').exists():
+            say('installing uv, the package installer')
+            run([sys.executable, '-m', 'venv', '--clear', home])
+            run([home / 'bin' / 'python', '-m', 'pip', 'install', 'uv'])
+    return str(home / 'bin' / 'uv')
+
+
+def wheel_folder(lines: list) -> Path:
+    """Where mmcv is kept that was compiled for these pins on this machine."""
+    pins = dict(line.split('==') for line in lines if '==' in line)
+    tag = sys.implementation.cache_tag
+    system = f'{platform.system()}-{platform.machine()}'.lower()
+    mmcv = f'mmcv{pins.get("onedl-mmcv")}-torch{pins["torch"]}'
+    return CACHE / 'wheels' / f'{mmcv}-{tag}-{system}'
+
+
+def cached_wheels(folder: Path) -> list:
+    """The wheel in such a folder, which only a whole one gets into."""
+    return sorted(folder.glob('*.whl'))
+
+
+def check_compiler() -> None:
+    """Refuse a machine that cannot compile, before anything is made."""
+    compiler = os.environ.get('CXX', 'g++')
+    headers = Path(sysconfig.get_paths()['include'])
+    missing = []
+    if shutil.which(compiler.split()[0]) is None:
+        missing.append(f'a C++ compiler ({compiler} is not on PATH)')
+    if not (headers / 'Python.h').is_file():
+        missing.append(f"Python's headers (no {headers}/Python.h)")
+    if missing:
+        raise SetupError(
+            f'compiling mmcv needs {" and ".join(missing)}. On Debian and '
+            'Ubuntu: apt-get install build-essential python3-dev'
+        )
+
+
+def compile_mmcv(python: Path, requirement: str, folder: Path) -> None:
+    """Compile the ops of mmcv and keep the wheel once they are imported.
+
+    Its source distribution compiles nothing, and says nothing, unless torch
+    and the build tools are installed beside it and isolation is off.
+    """
+    with locked(folder / 'lock'):
+        if cached_wheels(folder):
+            return
+        say('compiling the ops of mmcv, once for this machine: 5-15 minutes')
+        scratch = folder / 'building'
+        shutil.rmtree(scratch, ignore_errors=True)
+        # ninja is looked up on PATH.
+        path = f'{python.parent}{os.pathsep}{os.environ["PATH"]}'
+        jobs = str(len(os.sched_getaffinity(0)))
+        options = {'MMCV_WITH_OPS': '1', 'FORCE_CUDA': '0', 'MAX_JOBS': jobs}
+        pip = [python, '-m', 'pip']
+        plain = ['--no-cache-dir', '--no-build-isolation', '--no-deps']
+        run(
+            [*pip, 'wheel', *plain, '-w', scratch, requirement],
+            env={**os.environ, **options, 'PATH': path},
+        )
+        (built,) = scratch.glob('*.whl')
+        run([*pip, 'install', '--force-reinstall', '--no-deps', built])
+        run([python, '-W', 'ignore', '-c', 'import mmcv.ops'])
+        built.rename(folder / built.name)
+        shutil.rmtree(scratch)
+
+
+def say(message: str) -> None:
+    """Tell the user what is going on."""
+    print(f'[setup] {message}', flush=True)
+
+
+def run(command: list, **options: object) -> None:
+    """Run a step; if it fails, show which one and what it printed."""
+    words = [str(word) for word in command]
+    done = subprocess.run(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        errors='replace',
+        **options,
+    )
+    if done.returncode:
+        tail = '\n'.join(done.stdout.splitlines()[-25:])
+        raise SetupError(
+            f'{tail}\n\nthis step failed: {" ".join(words)}\n'
+            'What is above says why; run the same make verb again to go on'
+        )
+
+
+@contextmanager
+def locked(path: Path):
+    """One process at a time; the lock goes when the process does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say('waiting for another set-up that is running')
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 if __name__ == '__main__':

@@ -89,7 +89,7 @@ class Comparison:
             )
         if not problems:
             problems += different_categories(args, self.train, self.val)
-        raise_all(problems, 'problem(s) found before anything started')
+        raise_all(problems, 'found before anything started')
         check_inputs(args)
         self.classes = [c['name'] for c in self.train['categories']]
         for path, content in ((args.train, self.train), (args.val, self.val)):

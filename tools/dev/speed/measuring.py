@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from sce_mm.analysis.peak_memory import peak_bytes, reset_peak
+from sce_mm.analysis.probe import peak_bytes, reset_peak
 
 Run = Callable[[], object]
 

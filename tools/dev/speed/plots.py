@@ -14,13 +14,9 @@ from pathlib import Path
 
 import matplotlib
 from tables import (
-    coco_metric_tables,
-    estimate_tables,
-    evaluation_tables,
     fill,
     loss_tables,
     memory_tables,
-    soak_tables,
     step_tables,
     view_tables,
 )
@@ -38,10 +34,6 @@ TABLES = {
     'step': step_tables,
     'memory': memory_tables,
     'views': view_tables,
-    'evaluation': evaluation_tables,
-    'coco_metric': coco_metric_tables,
-    'soak': soak_tables,
-    'estimate': estimate_tables,
 }
 AXES = {'batch': 'batch (queue 65 536)', 'queue': 'queue (batch 256)'}
 
@@ -59,13 +51,12 @@ def main() -> None:
     draw_memory(reports['loss'], images / 'benchmark_loss_memory.png')
     draw_steps(reports['step'], images / 'benchmark_step.png')
     draw_views(reports['views'], images / 'benchmark_views.png')
-    draw_soak(reports['soak'], images / 'benchmark_soak.png')
 
 
 def read(folder: Path) -> dict:
     """What the benchmarks wrote, by block of the page.
 
-    Several steps or estimates come in the order of their names.
+    Several steps come in the order of their names.
     """
 
     def load(name: str) -> dict:
@@ -80,10 +71,6 @@ def read(folder: Path) -> dict:
         'step': several('step'),
         'memory': load('memory'),
         'views': [load('views'), load('multicrop')],
-        'evaluation': load('evaluation'),
-        'coco_metric': load('coco_metric'),
-        'soak': load('soak'),
-        'estimate': several('estimate'),
     }
 
 
@@ -153,21 +140,6 @@ def draw_views(reports: list[dict], path: Path) -> None:
         axis.margins(x=0.15)
         axis.set_title(f'{len(report["sizes"])} views', fontsize=9)
         axis.set_xlabel('images per second and core')
-    save(figure, path)
-
-
-def draw_soak(report: dict, path: Path) -> None:
-    """Each count of a long training over its minutes."""
-    names = sorted(report['counts'])
-    samples = report['samples']
-    figure, axes = plt.subplots(1, len(names), figsize=(2.6 * len(names), 2.6))
-    for axis, name in zip(axes, names, strict=True):
-        values = [sample[name] for sample in samples]
-        axis.plot([sample['minutes'] for sample in samples], values, lw=1)
-        axis.set_ylim(0, 1.2 * max(*values, 1))
-        axis.set_title(name.replace('_', ' '), fontsize=9)
-        axis.set_xlabel('minutes')
-        axis.grid(alpha=0.3)
     save(figure, path)
 
 

@@ -30,26 +30,6 @@ def loss_tables(report: Report) -> str:
     return '\n'.join(lines)
 
 
-def soak_tables(report: Report) -> str:
-    """What each count did after the first quarter."""
-    lines = [
-        taken_on(report['machine']),
-        '',
-        f'{report["minutes"]:.0f} minutes, a sample every '
-        f'{report["every"]:.0f} seconds; counts after the first quarter:',
-        '',
-        '| count | median | lowest | highest | growth in an hour |',
-        '|---|---|---|---|---|',
-    ]
-    for name, count in sorted(report['counts'].items()):
-        lines.append(
-            f'| {name.replace("_", " ")} | {count["median"]:.1f} '
-            f'| {count["lowest"]:.1f} | {count["highest"]:.1f} '
-            f'| {count["share_in_an_hour"]:+.2%} |'
-        )
-    return '\n'.join(lines)
-
-
 def step_tables(reports: list[Report]) -> str:
     """Seconds of each step, and as multiples of the bare network's."""
     lines = [
@@ -89,23 +69,6 @@ def memory_tables(report: Report) -> str:
     return '\n'.join(lines)
 
 
-def estimate_tables(reports: list[Report]) -> str:
-    """Estimated memory of a process, and the peak that was measured."""
-    lines = [
-        '| config | batch | estimated MB | measured MB | ratio |',
-        '|---|---|---|---|---|',
-    ]
-    for report in reports:
-        probe = report['probe']
-        estimated, peak = probe['estimated_bytes'], probe['peak_bytes']
-        lines.append(
-            f'| {report["config"]} | {probe["batch"]} '
-            f'| {estimated / 1e6:.0f} | {peak / 1e6:.0f} '
-            f'| {peak / estimated:.2f} |'
-        )
-    return '\n'.join(lines)
-
-
 def view_tables(reports: list[Report]) -> str:
     """Images per second of each pipeline, and how far behind it is."""
     lines = [
@@ -119,55 +82,6 @@ def view_tables(reports: list[Report]) -> str:
         for name, rate in report['images_per_second'].items():
             ratio = report['times_slower'][name]
             lines.append(f'| {sizes} | {name} | {rate:.0f} | {ratio:.2f} |')
-    return '\n'.join(lines)
-
-
-def evaluation_tables(report: Report) -> str:
-    """Seconds of kNN and extraction, with the memory of the former."""
-    knn, features = report['knn'], report['features']
-    sizes = knn['sizes']
-    lines = [
-        taken_on(report['machine']),
-        '',
-        f'kNN: {sizes["queries"]} queries, bank {sizes["bank"]} of '
-        f'width {sizes["width"]}, k = {sizes["k"]}. Features: '
-        f'{features["images"]} images of {features["size"]} pixels, '
-        f'ResNet-{features["depth"]}.',
-        '',
-        '| what | how | seconds | time / sce_mm | extra MB '
-        '| classes as in float64 |',
-        '|---|---|---|---|---|---|',
-    ]
-    for name, seconds in knn['seconds'].items():
-        same = 100 * knn['predictions_as_in_float64'][name]
-        lines.append(
-            f'| kNN | {name} | {seconds:.2f} '
-            f'| {seconds / knn["seconds"]["sce_mm"]:.2f} '
-            f'| {knn["extra_megabytes"][name]:.0f} | {same:.2f} % |'
-        )
-    for name, seconds in features['seconds'].items():
-        ratio = seconds / features['seconds']['sce_mm']
-        lines.append(
-            f'| features | {name} | {seconds:.2f} | {ratio:.2f} | | |'
-        )
-    return '\n'.join(lines)
-
-
-def coco_metric_tables(report: Report) -> str:
-    """Seconds of either metric, and whether the numbers are the same."""
-    same = 'equal' if report['equal'] else 'DIFFERENT'
-    lines = [
-        taken_on(report['machine']),
-        '',
-        f'{report["images"]} images, {report["classes"]} classes, '
-        f'{report["detections"]} detections an image; numbers {same}.',
-        '',
-        '| metric | seconds | time / FastCocoMetric |',
-        '|---|---|---|',
-    ]
-    for name, seconds in report['seconds'].items():
-        ratio = seconds / report['seconds']['FastCocoMetric']
-        lines.append(f'| {name} | {seconds:.2f} | {ratio:.2f} |')
     return '\n'.join(lines)
 
 

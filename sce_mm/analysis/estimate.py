@@ -1,0 +1,136 @@
+"""Estimate the memory, the largest batch and the hours of a training run."""
+
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from ..config.parts import innermost_dataset
+from .memory import batch_multiple, count_memory
+from .probe import probe
+from .step_timer import SECONDS, hours_text
+
+GB = 2**30
+# Share of the memory of a device that tensors may take.
+USABLE = 0.9
+
+
+def estimate(
+    cfg: Config,
+    device: str = 'cpu',
+    images: int | None = None,
+    device_memory: float | None = None,
+    probe_seconds: float = SECONDS,
+    probe_batch: int | None = None,
+) -> dict:
+    """Estimate what a training of this config takes on one device.
+
+    Args:
+        cfg: Config. Its batch size is replaced by that of the probe.
+        device: The device to try it on, ``'cpu'`` or ``'cuda'``.
+        images: Number of images of the data set, where it is not here.
+        device_memory: Memory to fit into, in units of 2^30 bytes; by default
+            that of the device.
+        probe_seconds: Seconds of real steps.
+        probe_batch: Images of a step of the probe; by default the batch size
+            of the config.
+
+    Returns:
+        Figures in seconds, bytes and images.
+
+    Raises:
+        ValueError: The data are missing, or the options do not fit.
+    """
+    loading = has_data(cfg)
+    epochs = _epochs(cfg)
+    if not loading and not images:
+        raise ValueError(
+            'the images of this config are not here, so say how many there '
+            'are, for example --images 1281167 for ImageNet-1k; or give '
+            '--data DIR'
+        )
+    if device == 'cuda' and not torch.cuda.is_available():
+        raise ValueError('--device cuda: there is no GPU here, use cpu')
+    batch = cfg.train_dataloader.batch_size
+    memory = count_memory(cfg)
+    device_bytes = GB * device_memory if device_memory else _memory_of(device)
+    tried = cfg.train_dataloader.batch_size = probe_batch or batch
+    measured = probe(cfg, device, probe_seconds, loading)
+    images = images or measured['images']
+    seconds = images * epochs / measured['images_per_second']
+    return {
+        'config': Path(cfg.filename).name,
+        'batch': batch,
+        'memory': memory.parts(batch),
+        'memory_total': memory.total(batch),
+        'device': device,
+        'device_bytes': device_bytes,
+        'largest_batch': memory.largest_batch(
+            USABLE * device_bytes, batch_multiple(cfg)
+        ),
+        'loading': loading,
+        'probe': measured
+        | {'batch': tried, 'estimated_bytes': memory.total(tried)},
+        'images': images,
+        'epochs': epochs,
+        'hours': seconds / 3600,
+    }
+
+
+def has_data(cfg: Config) -> bool:
+    """Whether the folders of the training data set are there."""
+    _, dataset = innermost_dataset(cfg)
+    roots = dataset.get('data_root') or []
+    roots = [roots] if isinstance(roots, str) else roots
+    return bool(roots) and all(Path(root).is_dir() for root in roots)
+
+
+def _epochs(cfg: Config) -> int:
+    epochs = cfg.get('train_cfg', {}).get('max_epochs')
+    if not epochs:
+        raise ValueError(
+            'the estimate multiplies images with train_cfg.max_epochs, which '
+            'this config does not have'
+        )
+    return epochs
+
+
+def _memory_of(device: str) -> int:
+    """Bytes of the GPU, or of the machine."""
+    if device == 'cuda':
+        return torch.cuda.get_device_properties(0).total_memory
+    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+
+
+def estimate_text(report: dict) -> str:
+    """The figures of :func:`estimate` as lines of text."""
+    probe = report['probe']
+    lines = [
+        f'memory of a process at batch {report["batch"]}: '
+        f'{report["memory_total"] / GB:.2f} GB',
+        *(
+            f'  {part:17s} {size / GB:7.3f} GB'
+            for part, size in report['memory'].items()
+        ),
+        f'largest batch a process: {report["largest_batch"]}, in '
+        f'{USABLE:.0%} of {report["device_bytes"] / GB:.1f} GB',
+        f'measured on {report["device"]}, {probe["steps"]} steps of '
+        f'{probe["batch"]} images: {probe["images_per_second"]:.1f} images/s, '
+        + (
+            'loading included'
+            if report['loading']
+            else 'images in memory, so loading is not in it'
+        ),
+    ]
+    if probe['peak_bytes'] is not None:
+        lines.append(
+            f'  peak of that process {probe["peak_bytes"] / GB:.2f} GB above '
+            'its libraries, estimated '
+            f'{probe["estimated_bytes"] / GB:.2f} GB'
+        )
+    lines.append(
+        f'schedule: {report["epochs"]} epochs of {report["images"]} images, '
+        f'{hours_text(report["hours"])} hours in one process'
+    )
+    return '\n'.join(lines)
