@@ -173,8 +173,12 @@ def test_it_is_built_in_full_or_not_at_all(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / 'out'
-    monkeypatch.setattr(building, '_checksum', lambda file: -1)
-    with pytest.raises(OSError, match='does not read back'):
+
+    def full(*_: object) -> None:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(building.np, 'save', full)
+    with pytest.raises(OSError, match='No space left'):
         build_cache(str(source), out, 90)
     assert [x.name for x in tmp_path.iterdir()] == ['source']
     with pytest.raises(ValueError, match='short_side must be an integer >='):

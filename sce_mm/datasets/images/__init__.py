@@ -1,7 +1,7 @@
 """How does an image file become an array, and which files are taken?
 
 ``file_lists`` finds the files, ``loading`` has the transforms ``LoadImage``
-and ``LoadCachedImage``, ``decoding`` turns bytes into uint8 BGR. ``build_cache``
-writes shrunk images to one file, which ``image_cache`` reads;
+and ``LoadCachedImage``, ``decoding`` turns bytes into uint8 BGR.
+``build_cache`` writes shrunk images to one file, which ``image_cache`` reads;
 ``near_duplicates`` finds copies between two sets.
 """
