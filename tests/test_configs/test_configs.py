@@ -160,7 +160,7 @@ def test_documented_ablations_change_what_they_name():
         options = dict(option.split('=') for option in line.split())
         parse = DictAction._parse_iterable
         cfg.merge_from_dict({k: parse(v) for k, v in options.items()})
-        check_config(cfg)
+        check_config(cfg, training=False)
         TRANSFORMS.build(cfg.train_dataloader.dataset.pipeline[1])
         MODELS.build(cfg.model.head)
         assert cfg.to_dict() != plain, line

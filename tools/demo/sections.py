@@ -18,7 +18,7 @@ from sce_mm.cli.evaluation import networks
 from sce_mm.evaluation import extract_features
 from sce_mm.evaluation.images import FolderImages
 from sce_mm.evaluation.loaders import labelled_loaders
-from sce_mm.utils.commands import scalars
+from sce_mm.utils.commands import read_scalars
 from sce_mm.visualization import page
 from sce_mm.visualization.sheets import (
     choose_queries,
@@ -73,7 +73,7 @@ def what_was_done(out: Path, cfg: Config) -> list[str]:
 
 def curves(out: Path, before: float) -> list[str]:
     """Loss and kNN accuracy over the pretraining."""
-    series = scalars(out / 'sce')
+    series = read_scalars(out / 'sce')
     levels = {'before pretraining': before, 'chance': CHANCE}
     return [
         page.heading('Pretraining'),
