@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,112 +14,79 @@ import torch
 PEER_WARNS = pytest.mark.filterwarnings(
     "ignore:Only use 'alpha' for pillow backend:UserWarning"
 )
-MODULES = (
-    'lightly_peer',
-    'loss',
-    'measuring',
-    'memory',
-    'multicrop',
-    'plots',
-    'step',
-    'step_candidates',
-    'step_models',
-    'tables',
-    'view_pipelines',
-    'views',
-)
+MODULES = ('loss', 'measuring', 'memory', 'page', 'step', 'views')
 
 
 @pytest.fixture
 def tool(root, monkeypatch):
-    """``tool(name)``: a module of tools/benchmarks, fresh."""
+    """``tool(name)``: a module of tools/dev/speed, fresh."""
     monkeypatch.syspath_prepend(str(root / 'tools' / 'dev' / 'speed'))
-
-    def load(name):
-        for each in MODULES:
-            monkeypatch.delitem(sys.modules, each, raising=False)
-        return importlib.import_module(name)
-
-    return load
+    for each in MODULES:
+        monkeypatch.delitem(sys.modules, each, raising=False)
+    yield importlib.import_module
+    for each in MODULES:
+        sys.modules.pop(each, None)
 
 
-def run(module, monkeypatch, *arguments):
-    monkeypatch.setattr(sys, 'argv', [module.__file__, *arguments])
-    threads = torch.get_num_threads()
-    try:
-        module.main()
-    finally:
-        torch.set_num_threads(threads)
+def test_losses_and_gradients_agree(tool):
+    loss = tool('loss')
+    for _, pairs in loss.CASES.values():
+        inputs = loss.inputs(16, 512, pairs)
+        values, gradients = zip(
+            *(loss.step(each, inputs) for each in loss.CANDIDATES.values()),
+            strict=True,
+        )
+        for value, gradient in zip(values, gradients, strict=True):
+            torch.testing.assert_close(value, values[-1])
+            torch.testing.assert_close(gradient, gradients[-1])
+        apart = loss.speed(16, 512, pairs, repeats=1)['gradient_apart']
+        assert max(apart.values()) < 1e-5
 
 
-def run_alone(root, name, settings, *arguments):
-    """The same in a process of its own.
-
-    A fork of this one would have its free memory, and threads that stand
-    still.
-    """
-    folder = root / 'tools' / 'dev' / 'speed'
-    lines = [
-        'import sys',
-        f'sys.path.insert(0, {str(folder)!r})',
-        f'import {name}',
-        settings,
-        f'sys.argv = {[name, *arguments]!r}',
-        f'{name}.main()',
-    ]
+@pytest.mark.integration
+def test_extra_memory_is_what_either_loss_takes(root, tmp_path):
+    # A fork of this process would have its free memory, and threads that
+    # stand still.
+    script = """
+import json, sys, loss, memory
+alone = loss.memory(64, 50_000, [(0, 0)], threads=1)
+whole = memory.measure(32, channels=4, threads=1, sizes=[16] * 6)
+print(json.dumps([alone, whole, memory.table(whole)]))
+"""
     done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', '\n'.join(lines)],
+        [sys.executable, '-W', 'ignore', '-c', script],
         capture_output=True,
         text=True,
+        cwd=root / 'tools' / 'dev' / 'speed',
     )
     assert done.returncode == 0, done.stderr
+    alone, whole, table = json.loads(done.stdout.splitlines()[-1])
+    # One matrix of 64 x 50 000 floats, at the very least, which no memory
+    # that was freed before can hold.
+    assert alone['official form'] > 12
+    assert alone['sce_mm'] < alone['official form']
+    taken = whole['megabytes']
+    # At least one matrix of 32 x 65 536 floats for each of the ten pairs.
+    assert taken['official form'] > taken['without loss'] + 10 * 8.4
+    assert taken['sce_mm'] < taken['without loss'] + 40
+    assert f'| official form | {taken["official form"]:.0f} |' in table
 
 
-def test_losses_agree_and_the_report_is_drawn(root, tool, tmp_path):
-    settings = """
-loss.CASES = {name: (64, pairs) for name, (_, pairs) in loss.CASES.items()}
-loss.QUEUE = 50_000
-loss.CURVES = {'batch': [(8, 999)], 'queue': [(8, 64)]}
-"""
-    file = tmp_path / 'loss.json'
-    arguments = ['--repeats', '1', '--threads', '1', '--json', str(file)]
-    run_alone(root, 'loss', settings, *arguments)
-    report = json.loads(file.read_text())
-    loss = tool('loss')
-    for name in loss.CASES:
-        case = report['cases'][name]
-        for kind in ('loss', 'gradient'):
-            differences = case[f'relative_difference_of_{kind}']
-            assert set(differences) == set(loss.CANDIDATES)
-            assert max(differences.values()) < 1e-5
-        extra = case['extra_megabytes']
-        # One matrix of 64 x 50 000 floats, at the very least, which no
-        # memory that was freed before can hold.
-        assert extra['official form'] > 12
-        assert extra['sce_mm'] < extra['official form']
-    plots = tool('plots')
-    picture = tmp_path / 'memory.png'
-    plots.draw_memory(report, picture)
-    assert picture.stat().st_size > 1000
-    table = plots.loss_tables(report).splitlines()
-    assert len(table) == 4 + len(loss.CASES) * len(loss.CANDIDATES)
-
-
-def test_no_figure_of_the_page_was_written_by_hand(tool, root):
-    plots = tool('plots')
-    reports = plots.read(root / 'docs' / 'benchmarks')
-    page = (root / 'docs' / 'benchmarks.md').read_text()
-    assert plots.write_tables(page, reports) == page
-
-
-def test_a_page_without_the_place_is_refused(tool):
-    with pytest.raises(ValueError, match='no block "<!-- loss -->"'):
-        tool('tables').fill('# Benchmarks', 'loss', 'table')
+def test_no_figure_of_the_page_was_written_by_hand(tool, root, tmp_path):
+    page = tool('page')
+    reports = page.read(root / 'docs' / 'benchmarks')
+    text = (root / 'docs' / 'benchmarks.md').read_text()
+    assert page.write_tables(text, reports) == text
+    curves = reports['loss']['memory_curve']
+    page.draw_memory(curves, tmp_path / 'memory.png')
+    page.draw_steps(reports['step'], tmp_path / 'step.png')
+    page.draw_views(reports['views'], tmp_path / 'views.png')
+    assert len([*tmp_path.iterdir()]) == 3
 
 
 def test_official_and_own_step_are_the_same_training(tool, monkeypatch):
-    step = tool('step_candidates')
-    monkeypatch.setattr(sys.modules['step_models'], 'QUEUE', 512)
+    step = tool('step')
+    monkeypatch.setattr(step, 'QUEUE', 512)
     setting = dict(
         backbone=dict(type='ResNet_CIFAR', depth=18, base_channels=4),
         features=32,
@@ -137,56 +105,36 @@ def test_official_and_own_step_are_the_same_training(tool, monkeypatch):
         monkeypatch.setattr(step, 'sce', seeded)
         take = make(setting, channels_last=False)
         for _ in range(2):
-            take(views, _float32)
+            take(views, partial(torch.autocast, 'cpu', enabled=False))
     ours, official = (model.state_dict() for model in models)
     for name, value in ours.items():
         torch.testing.assert_close(value, official[name], msg=name)
 
 
-def test_memory_of_a_process_with_either_loss(root, tool, tmp_path):
-    file = tmp_path / 'memory.json'
-    small = ['--batch', '32', '--channels', '4', '--threads', '1']
-    small += ['--json', str(file)]
-    run_alone(root, 'memory', 'memory.SIZES = [16] * 6', *small)
-    report = json.loads(file.read_text())
-    taken = report['megabytes']
-    # At least one matrix of 32 x 65 536 floats for each of the ten pairs.
-    assert taken['official form'] > taken['without loss'] + 10 * 8.4
-    assert taken['sce_mm'] < taken['without loss'] + 40
-    assert report['share_of_the_loss']['without loss'] == 0
-    table = tool('tables').memory_tables(report)
-    assert f'| official form | {taken["official form"]:.0f} |' in table
-
-
-def test_peers_without_lightly(tool, monkeypatch, capsys):
-    def without(name):
-        loaded = tool(name)
-        peer = sys.modules['lightly_peer']
-        monkeypatch.setattr(peer, 'find_spec', lambda name: None)
-        return loaded
-
-    step = without('step')
-    assert step.present() == step.CANDIDATES
-    assert 'pip install --no-deps lightly' in capsys.readouterr().out
-    pipelines = without('view_pipelines')
-    assert 'lightly' not in pipelines.pipelines(six_views(tool))
-
-
-def _float32():
-    return torch.autocast('cpu', enabled=False)
+@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+def test_a_step_of_every_peer(tool, monkeypatch, precision):
+    step = tool('step')
+    monkeypatch.setattr(step, 'QUEUE', 512)
+    setting = step.SETTINGS['resnet18-32']
+    backbone = setting['backbone'] | dict(base_channels=4)
+    small = dict(backbone=backbone, features=32, batch=4, pixels=8)
+    monkeypatch.setitem(step.SETTINGS, 'small', small)
+    report = step.speed('small', precision, True, repeats=1)
+    assert set(report['seconds']) >= set(step.CANDIDATES)
+    assert f'| small | 4 | {precision}, channels last |' in step.table(
+        [report]
+    )
 
 
 @PEER_WARNS
 def test_all_pipelines_make_the_same_list_of_views(tool, tmp_path):
-    pipelines = tool('view_pipelines')
-    (path, _) = pipelines.photographs(tmp_path, 60, 45)
-    views = [
-        {**view, 'size': 20 + i} for i, view in enumerate(six_views(tool))
-    ]
+    views = tool('views')
+    (path, _) = views.photographs(tmp_path, 60, 45)
+    six = [{**view, 'size': 20 + i} for i, view in enumerate(views.VIEWS)]
     np.random.seed(0)
     torch.manual_seed(0)
     means = {}
-    for name, pipeline in pipelines.pipelines(views).items():
+    for name, pipeline in views.pipelines(six).items():
         batches = [images_of(pipeline(path)) for _ in range(150)]
         for images in batches:
             shapes = [(x.dtype, *x.shape) for x in images]
@@ -201,39 +149,31 @@ def images_of(made):
     return made['inputs'] if isinstance(made, dict) else made
 
 
-def test_the_peer_is_the_recipe_of_mmpretrain(tool):
-    pipelines = tool('view_pipelines')
-    numbers = [pipelines.build_augmentation(**v) for v in six_views(tool)[:2]]
-    folder = pipelines.Path(pipelines.mmpretrain.__file__).parent
-    recipe = pipelines.Config.fromfile(folder / pipelines._RECIPE).to_dict()
-    assert pipelines.mmpretrain_config(numbers) == recipe['train_pipeline']
-
-
-def test_the_views_measured_are_those_of_the_recipe(tool, root):
-    pipelines = tool('view_pipelines')
+def test_peers_and_views_are_those_of_the_recipes(tool, root):
+    views = tool('views')
+    build = views.build_augmentation
+    numbers = [build(**view) for view in views.VIEWS]
+    folder = views.Path(views.mmpretrain.__file__).parent
+    peer = views.Config.fromfile(folder / views._RECIPE).to_dict()
+    assert views.mmpretrain_config(numbers[:2]) == peer['train_pipeline']
     path = root / 'configs/_base_/datasets/imagenet_sce_mcrop.py'
-    recipe = pipelines.Config.fromfile(path).to_dict()
-    views = recipe['train_dataloader']['dataset']['pipeline'][1]['views']
-    build = pipelines.build_augmentation
-    assert [build(**v) for v in six_views(tool)] == [build(**v) for v in views]
+    recipe = views.Config.fromfile(path).to_dict()
+    own = recipe['train_dataloader']['dataset']['pipeline'][1]['views']
+    assert numbers == [build(**view) for view in own]
 
 
 @PEER_WARNS
-def test_reports_of_views(tool, monkeypatch, tmp_path):
-    plots, reports = tool('plots'), []
-    for name in ('views', 'multicrop'):
-        module, file = tool(name), tmp_path / f'{name}.json'
-        small = ['--images', '1', '--repeats', '1', '--json', str(file)]
-        monkeypatch.setattr(sys, 'argv', [name, *small])
-        module.benchmark(module.VIEWS, 'test')
-        reports.append(json.loads(file.read_text()))
-        assert len(reports[-1]['sizes']) == len(module.VIEWS)
-        assert reports[-1]['times_slower']['sce_mm'] == 1
+def test_the_command_line_measures_and_writes(tool, monkeypatch, tmp_path):
+    views, file = tool('views'), tmp_path / 'views.json'
+    options = ['--images', '1', '--repeats', '1', '--json', str(file)]
+    monkeypatch.setattr(sys, 'argv', ['views', *options])
+    threads = torch.get_num_threads()
+    sizes = dict(images=50, repeats=9, width=500, height=375)
+    try:
+        tool('measuring').command('', views.measure, views.table, **sizes)
+    finally:
+        torch.set_num_threads(threads)
+    reports = json.loads(file.read_text())
+    assert [len(report['sizes']) for report in reports] == [2, 6]
     rows = sum(len(report['images_per_second']) for report in reports)
-    assert len(plots.view_tables(reports).splitlines()) == 4 + rows
-    plots.draw_views(reports, tmp_path / 'views.png')
-    assert (tmp_path / 'views.png').stat().st_size > 1000
-
-
-def six_views(tool):
-    return tool('multicrop').VIEWS
+    assert len(views.table(reports).splitlines()) == 4 + rows

@@ -12,13 +12,17 @@ memory over batch size and queue length.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from functools import partial
 
 import torch
-from measuring import interleaved, machine, peak_megabytes
+from measuring import (
+    command,
+    interleaved,
+    machine,
+    peak_megabytes,
+    table_text,
+)
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -42,41 +46,51 @@ CURVES = {
 }
 
 
-def main() -> None:
-    """Measure and print; memory first, while no threads have started."""
-    args = parse_args()
-    report: dict = {'threads_asked': args.threads, 'cases': {}}
-    for name, (batch, pairs) in CASES.items():
-        report['cases'][name] = {
-            'batch': batch,
-            'queue': QUEUE,
-            'width': WIDTH,
-            'extra_megabytes': memory(batch, QUEUE, pairs, args.threads),
-        }
-    report['memory_curve'] = {
+def measure(repeats: int, threads: int) -> dict:
+    """Figures of all cases; memory first, while no threads have started."""
+    memories = {
+        name: memory(batch, QUEUE, pairs, threads)
+        for name, (batch, pairs) in CASES.items()
+    }
+    curve = {
         axis: [
             {'batch': batch, 'queue': queue}
-            | memory(batch, queue, [(0, 0)], args.threads)
+            | memory(batch, queue, [(0, 0)], threads)
             for batch, queue in points
         ]
         for axis, points in CURVES.items()
     }
-    torch.set_num_threads(args.threads)
-    report['machine'] = machine()
-    for name, (batch, pairs) in CASES.items():
-        report['cases'][name] |= speed(batch, pairs, args.repeats)
-        print_case(name, report['cases'][name])
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=2) + '\n')
+    torch.set_num_threads(threads)
+    return {
+        'machine': machine(),
+        'cases': {
+            name: {'extra_megabytes': memories[name]}
+            | speed(batch, QUEUE, pairs, repeats)
+            for name, (batch, pairs) in CASES.items()
+        },
+        'memory_curve': curve,
+    }
 
 
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--repeats', type=int, default=9)
-    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
-    parser.add_argument('--json', type=Path, help='write the figures here')
-    return parser.parse_args()
+def table(report: dict) -> str:
+    """Time and memory of each case, and how far the gradients are apart."""
+    rows = []
+    for name, case in report['cases'].items():
+        seconds, extra = case['seconds'], case['extra_megabytes']
+        for candidate in seconds:
+            apart = case['gradient_apart'][candidate]
+            rows.append(
+                f'| {name} | {candidate} | {seconds[candidate]:.3f} '
+                f'| {seconds[candidate] / seconds["sce_mm"]:.2f} '
+                f'| {extra[candidate]:.1f} '
+                f'| {extra[candidate] / extra["sce_mm"]:.0f} '
+                f'| {f"{apart:.0e}" if apart else "reference"} |'
+            )
+    header = (
+        '| case | loss | seconds | time / sce_mm | extra MB '
+        '| memory / sce_mm | gradient apart |'
+    )
+    return table_text(report['machine'], header, rows)
 
 
 def sce_mm(chunk_size: str | None) -> Loss:
@@ -129,22 +143,18 @@ CANDIDATES: dict[str, Loss] = {
 
 
 def inputs(
-    batch: int, queue: int, pairs: Pairs
+    batch: int, queue: int, pairs: Pairs, device: str = 'cpu'
 ) -> tuple[list[Tensor], list[Tensor], Pairs, Tensor]:
     """Random unit rows, the same for every candidate."""
     generator = torch.Generator().manual_seed(0)
-    sizes = (
-        *[batch] * (1 + max(i for i, _ in pairs)),
-        *[batch] * (1 + max(j for _, j in pairs)),
-        queue,
-    )
-    *rows, memory = (
-        normalize(torch.randn(n, WIDTH, generator=generator), dim=1)
-        for n in sizes
-    )
-    online = len(rows) - 1 - max(j for _, j in pairs)
-    queries = [x.requires_grad_() for x in rows[:online]]
-    return queries, rows[online:], pairs, memory
+
+    def rows(count: int) -> Tensor:
+        random = torch.randn(count, WIDTH, generator=generator)
+        return normalize(random, dim=1).to(device)
+
+    online, targets = (1 + max(each) for each in zip(*pairs, strict=True))
+    queries = [rows(batch).requires_grad_() for _ in range(online)]
+    return queries, [rows(batch) for _ in range(targets)], pairs, rows(queue)
 
 
 def step(loss: Loss, arguments: tuple) -> tuple[Tensor, Tensor]:
@@ -158,60 +168,41 @@ def step(loss: Loss, arguments: tuple) -> tuple[Tensor, Tensor]:
 def memory(
     batch: int, queue: int, pairs: Pairs, threads: int
 ) -> dict[str, float]:
-    """Peak extra memory of each candidate, in MB."""
+    """Peak extra memory of each candidate on the CPU, in MB."""
 
     def prepare(loss: Loss) -> Callable[[], object]:
         torch.set_num_threads(threads)
         step(loss, inputs(16, 64, [(0, 0)]))
-        arguments = inputs(batch, queue, pairs)
-        return lambda: step(loss, arguments)
+        return partial(step, loss, inputs(batch, queue, pairs))
 
     return {
-        name: peak_megabytes(lambda loss=loss: prepare(loss))
+        name: peak_megabytes(partial(prepare, loss))
         for name, loss in CANDIDATES.items()
     }
 
 
-def speed(batch: int, pairs: Pairs, repeats: int) -> dict:
-    """Seconds, ratios, and how far losses and gradients are apart."""
-    arguments = inputs(batch, QUEUE, pairs)
-    results = {n: step(f, arguments) for n, f in CANDIDATES.items()}
-    loss, gradient = results['official form']
-    seconds = interleaved(
-        {
-            name: lambda loss=loss: step(loss, arguments)
-            for name, loss in CANDIDATES.items()
-        },
-        repeats,
-    )
+def speed(
+    batch: int, queue: int, pairs: Pairs, repeats: int, device: str = 'cpu'
+) -> dict[str, dict[str, float]]:
+    """Seconds of each candidate, and how far its gradient is from dense."""
+    arguments = inputs(batch, queue, pairs, device)
+    runs = {
+        name: partial(step, loss, arguments)
+        for name, loss in CANDIDATES.items()
+    }
+    gradients = {name: run()[1] for name, run in runs.items()}
+    dense = gradients['official form']
     return {
-        'seconds': seconds,
-        'times_faster': {
-            name: value / seconds['sce_mm'] for name, value in seconds.items()
-        },
-        'relative_difference_of_loss': {
-            name: ((value - loss).abs() / loss).item()
-            for name, (value, _) in results.items()
-        },
-        'relative_difference_of_gradient': {
-            name: ((value - gradient).norm() / gradient.norm()).item()
-            for name, (_, value) in results.items()
+        'seconds': interleaved(runs, repeats),
+        'gradient_apart': {
+            name: ((gradient - dense).norm() / dense.norm()).item()
+            for name, gradient in gradients.items()
         },
     }
 
 
-def print_case(name: str, case: dict) -> None:
-    """One line for each candidate."""
-    print(name)
-    ours = case['extra_megabytes']['sce_mm']
-    for candidate, seconds in case['seconds'].items():
-        extra = case['extra_megabytes'][candidate]
-        print(
-            f'  {candidate:20s} {seconds:7.3f} s'
-            f'  {case["times_faster"][candidate]:5.2f} x the time'
-            f'  {extra:8.1f} MB  {extra / ours:6.1f} x the memory'
-        )
-
-
 if __name__ == '__main__':
-    run_main(main)
+    threads = torch.get_num_threads()
+    run_main(
+        partial(command, __doc__, measure, table, repeats=9, threads=threads)
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import ctypes
+import json
 import multiprocessing
 import os
 import platform
@@ -10,12 +12,42 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from sce_mm.analysis.probe import peak_bytes, reset_peak
 
 Run = Callable[[], object]
+
+
+def command(
+    description: str,
+    measure: Callable[..., Any],
+    table: Callable[[Any], str],
+    **numbers: int,
+) -> None:
+    """Command line of a benchmark: measure, print the table, write figures.
+
+    Args:
+        description: Docstring of the benchmark.
+        measure: Takes the numbers and returns the figures.
+        table: Makes the table of docs/benchmarks.md from the figures.
+        numbers: Options of the command line with their defaults.
+    """
+    parser = argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name, default in numbers.items():
+        parser.add_argument(f'--{name}', type=int, default=default)
+    parser.add_argument('--json', type=Path, help='write the figures here')
+    options = vars(parser.parse_args())
+    file = options.pop('json')
+    report = measure(**options)
+    print(table(report))
+    if file:
+        file.write_text(json.dumps(report, indent=2) + '\n')
 
 
 def interleaved(
@@ -29,19 +61,26 @@ def interleaved(
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(repeats + 1):
         for name, run in candidates.items():
-            start = time.perf_counter()
+            start = _now()
             run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(_now() - start)
     return {
         name: statistics.median(values[1:]) for name, values in seconds.items()
     }
+
+
+def _now() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def peak_megabytes(prepare: Callable[[], Run]) -> float:
     """Peak resident memory of a run above what its inputs take, in MB.
 
     In a process of its own, from the high-water mark that Linux keeps, so
-    that it counts what the allocator and the libraries really took.
+    that it counts what the allocator and the libraries really took. The
+    process is a fork: no threads of torch may have started before.
 
     Args:
         prepare: Makes the inputs and runs something small, so that libraries
@@ -58,25 +97,19 @@ def peak_megabytes(prepare: Callable[[], Run]) -> float:
         child.join()
 
 
-def _measure_peak(prepare: Callable[[], Run], sender: object) -> None:
+def _measure_peak(prepare: Callable[[], Run], sender: Any) -> None:
     run = prepare()
-    _give_back_free_memory()
+    # What the C library keeps for later goes back to the system: a run that
+    # was given it again would seem to take nothing. Only glibc can do that.
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
+    if trim is not None:
+        trim(0)
     before = reset_peak()
     run()
     sender.send((peak_bytes() - before) / 1e6)
 
 
-def _give_back_free_memory() -> None:
-    """Return to the system what the C library keeps for later.
-
-    A run that was given it again would seem to take nothing.
-    """
-    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)  # Of glibc alone.
-    if trim is not None:
-        trim(0)
-
-
-def machine() -> dict[str, object]:
+def machine() -> dict[str, Any]:
     """Processor, cores and versions behind the figures."""
     names = [
         line.partition(':')[2].strip()
@@ -91,3 +124,19 @@ def machine() -> dict[str, object]:
         'python': platform.python_version(),
         'torch': torch.__version__,
     }
+
+
+def table_text(machine: dict, header: str, rows: list[str]) -> str:
+    """A table below a line about the machine and the load that it had."""
+    return '\n'.join(
+        [
+            f'{machine["processor"]}, {machine["threads"]} thread(s) of '
+            f'{machine["cores"]} cores, torch {machine["torch"]}, Python '
+            f'{machine["python"]}; load of the machine at the start '
+            f'{machine["load_before"]:.1f}.',
+            '',
+            header,
+            '|' + '---|' * (header.count('|') - 1),
+            *rows,
+        ]
+    )

@@ -13,18 +13,14 @@ above it is the loss.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 import torch
-from loss import official
-from measuring import machine, peak_megabytes
+from loss import QUEUE, WIDTH, official
+from measuring import command, machine, peak_megabytes, table_text
 from mmengine.registry import init_default_scope
-from step_candidates import Step, explicit_step, sce_step
-from step_models import QUEUE, WIDTH
+from step import Maker, explicit_step, sce_step
 from torch import Tensor
 
 from sce_mm.cli.exit import run_main
@@ -38,88 +34,82 @@ def without_loss(queries: Sequence[Tensor], *_: object) -> Tensor:
     return torch.stack([q.sum() for q in queries]).sum()
 
 
-CANDIDATES: dict[str, Callable[[dict, bool], Step]] = {
+CANDIDATES: dict[str, Maker] = {
     'sce_mm': sce_step,
     'official form': partial(explicit_step, official),
     'without loss': partial(explicit_step, without_loss),
 }
 
 
-def main() -> None:
-    """Measure and print; no threads have started before the last process."""
-    args = parse_args()
+def measure(
+    batch: int, channels: int, threads: int, sizes: Sequence[int] = SIZES
+) -> dict:
+    """Peak memory of each candidate, in MB above what the libraries take."""
     init_default_scope('mmpretrain')
+
+    def prepare(make: Maker) -> Callable[[], None]:
+        torch.set_num_threads(threads)
+        train(make, 4, 2, [32] * len(sizes), steps=1)
+        return partial(train, make, channels, batch, sizes, STEPS)
+
     megabytes = {
-        name: peak_megabytes(partial(prepare, make, args))
+        name: peak_megabytes(partial(prepare, make))
         for name, make in CANDIDATES.items()
     }
-    torch.set_num_threads(args.threads)
-    report = {
+    torch.set_num_threads(threads)
+    return {
         'machine': machine(),
-        'batch': args.batch,
-        'sizes': SIZES,
-        'queue': QUEUE,
-        'width': WIDTH,
-        'channels': args.channels,
+        'batch': batch,
+        'sizes': [*sizes],
+        'channels': channels,
         'megabytes': megabytes,
-        'share_of_the_loss': {
-            name: 1 - megabytes['without loss'] / value
-            for name, value in megabytes.items()
-        },
     }
-    for name, value in megabytes.items():
-        share = report['share_of_the_loss'][name]
-        print(f'{name:14s} {value:8.0f} MB, of it the loss {share:6.1%}')
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=2) + '\n')
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--batch', type=int, default=64)
-    parser.add_argument(
-        '--channels',
-        type=int,
-        default=16,
-        help='of the first stage; 64 in a whole ResNet-18',
-    )
-    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
-    parser.add_argument('--json', type=Path, help='write the figures here')
-    return parser.parse_args()
-
-
-def prepare(
-    make: Callable[[dict, bool], Step], args: argparse.Namespace
-) -> Callable[[], None]:
-    """Warm the libraries, and return the training."""
-    torch.set_num_threads(args.threads)
-    train(make, 4, 2, [32] * len(SIZES), steps=1)
-    return lambda: train(make, args.channels, args.batch, SIZES, STEPS)
 
 
 def train(
-    make: Callable[[dict, bool], Step],
-    channels: int,
-    batch: int,
-    sizes: Sequence[int],
-    steps: int,
+    make: Maker, channels: int, batch: int, sizes: Sequence[int], steps: int
 ) -> None:
     """A training from its beginning, the images being noise."""
-    setting = dict(
-        backbone=dict(
-            type='ResNet',
-            depth=18,
-            base_channels=channels,
-            stem_channels=channels,
-        ),
-        features=8 * channels,
+    backbone = dict(
+        type='ResNet',
+        depth=18,
+        base_channels=channels,
+        stem_channels=channels,
     )
-    step = make(setting, False)
+    step = make(dict(backbone=backbone, features=8 * channels), False)
     views = [torch.randn(batch, 3, size, size) for size in sizes]
     for _ in range(steps):
         step(views, partial(torch.autocast, 'cpu', enabled=False))
 
 
+def table(report: dict) -> str:
+    """Peak memory of a training process with each form of the loss."""
+    megabytes = report['megabytes']
+    rows = [
+        f'| {name} | {value:.0f} '
+        f'| {100 * (1 - megabytes["without loss"] / value):.0f} % |'
+        for name, value in megabytes.items()
+    ]
+    sizes = ' + '.join(map(str, report['sizes']))
+    header = (
+        f'Batch {report["batch"]}, views of {sizes} pixels, queue {QUEUE} x '
+        f'{WIDTH}, ResNet-18 of {report["channels"]} channels in its first '
+        'stage, float32.\n\n'
+        '| process | peak MB above the libraries | of it the loss |'
+    )
+    return table_text(report['machine'], header, rows)
+
+
 if __name__ == '__main__':
-    run_main(main)
+    threads = torch.get_num_threads()
+    run_main(
+        partial(
+            command,
+            __doc__,
+            measure,
+            table,
+            batch=64,
+            channels=16,
+            threads=threads,
+        )
+    )

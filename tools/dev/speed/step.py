@@ -1,7 +1,6 @@
 """Seconds of a training step against what it cannot do without.
 
     python tools/dev/speed/step.py --json step.json
-    python tools/dev/speed/step.py --setting resnet50-224 --json step.json
 
 ``bare network`` is the forward and backward pass of the online network over
 two views and the forward pass of the target over both, in the same precision
@@ -16,93 +15,360 @@ memory.
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
+from importlib.util import find_spec
 
 import torch
-from lightly_peer import installed, lightly_step
-from measuring import interleaved, machine
+from loss import QUEUE, WIDTH, Loss, official
+from measuring import command, interleaved, machine, table_text
+from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
-from step_candidates import CANDIDATES, Step
-from step_models import SETTINGS
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
 
+import sce_mm  # noqa: F401  (registers the model)
 from sce_mm.cli.exit import run_main
+from sce_mm.models.losses.softmax import at_least_float32
+
+Views = Sequence[Tensor]
+Step = Callable[[Views, Callable[[], AbstractContextManager]], None]
+# Makes a step from a setting and the memory layout. A step takes the views of
+# a batch, targets first, with a context that sets the precision.
+Maker = Callable[[dict, bool], Step]
+SETTINGS = {
+    'resnet18-32': dict(
+        backbone=dict(type='ResNet_CIFAR', depth=18),
+        features=512,
+        batch=128,
+        pixels=32,
+    ),
+    'resnet50-224': dict(
+        backbone=dict(type='ResNet', depth=50, zero_init_residual=False),
+        features=2048,
+        batch=8,
+        pixels=224,
+    ),
+}
+# Setting, precision, and whether channels are last.
+RUNS = [
+    ('resnet18-32', 'float32', False),
+    ('resnet18-32', 'float32', True),
+    ('resnet18-32', 'bfloat16', True),
+    ('resnet50-224', 'float32', True),
+]
 
 
-def main() -> None:
-    """Measure and print."""
-    args = parse_args()
-    torch.set_num_threads(args.threads)
+def measure(repeats: int, threads: int) -> list[dict]:
+    """Figures of all runs on the CPU."""
+    torch.set_num_threads(threads)
+    return [speed(*run, repeats) for run in RUNS]
+
+
+def speed(
+    name: str,
+    precision: str,
+    channels_last: bool,
+    repeats: int,
+    device: str = 'cpu',
+) -> dict:
+    """Seconds of each candidate's step in a setting of that name."""
     init_default_scope('mmpretrain')
-    setting = SETTINGS[args.setting]
-    batch = args.batch or setting['batch']
+    setting = SETTINGS[name]
+    size = (setting['batch'], 3, setting['pixels'], setting['pixels'])
+    layout = torch.channels_last if channels_last else torch.contiguous_format
     generator = torch.Generator().manual_seed(0)
-    size = (batch, 3, setting['pixels'], setting['pixels'])
-    views = [torch.randn(*size, generator=generator) for _ in range(2)]
-    if args.channels_last:
-        views = [
-            x.contiguous(memory_format=torch.channels_last) for x in views
-        ]
+    views = [
+        torch.randn(*size, generator=generator).to(
+            device, memory_format=layout
+        )
+        for _ in range(2)
+    ]
     autocast = partial(
         torch.autocast,
-        'cpu',
+        device,
         torch.bfloat16,
-        enabled=args.precision == 'bfloat16',
+        enabled=precision == 'bfloat16',
     )
-    candidates = {
-        name: partial(make(setting, args.channels_last), views, autocast)
-        for name, make in present().items()
-        if name not in args.without
-    }
-    report = {
-        'setting': args.setting,
-        'batch': batch,
-        'precision': args.precision,
-        'channels_last': args.channels_last,
+    with torch.device(device):
+        steps = {
+            candidate: partial(make(setting, channels_last), views, autocast)
+            for candidate, make in present().items()
+        }
+    return {
+        'setting': name,
+        'batch': setting['batch'],
+        'precision': precision,
+        'channels_last': channels_last,
         'machine': machine(),
+        'seconds': interleaved(steps, repeats),
     }
-    seconds = interleaved(candidates, args.repeats)
-    bare = seconds['bare network']
-    report['seconds'] = seconds
-    report['times_the_bare_network'] = {
-        name: value / bare for name, value in seconds.items()
-    }
-    for name, value in seconds.items():
-        print(f'{name:22s} {value:7.3f} s  {value / bare:5.2f} x the network')
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=2) + '\n')
 
 
-def present() -> dict[str, Callable[[dict, bool], Step]]:
+def title(report: dict) -> str:
+    """Precision and memory layout in words."""
+    return report['precision'] + ', channels last' * report['channels_last']
+
+
+def table(reports: list[dict]) -> str:
+    """Seconds of each step, and as multiples of the bare network's."""
+    rows = [
+        f'| {report["setting"]} | {report["batch"]} | {title(report)} '
+        f'| {name} | {seconds:.2f} '
+        f'| {seconds / report["seconds"]["bare network"]:.2f} |'
+        for report in reports
+        for name, seconds in report['seconds'].items()
+    ]
+    header = (
+        '| setting | batch | precision | step | seconds | / bare network |'
+    )
+    return table_text(reports[0]['machine'], header, rows)
+
+
+def neck(setting: dict) -> dict:
+    """Projector of the ImageNet recipe, narrowed to the backbone."""
+    return dict(
+        type='NonLinearNeck',
+        in_channels=setting['features'],
+        hid_channels=setting['features'],
+        out_channels=WIDTH,
+        num_layers=3,
+        with_last_bn_affine=False,
+        norm_cfg=dict(type='BN1d'),
+    )
+
+
+def predictor(setting: dict) -> dict:
+    """Predictor of the ImageNet recipe, narrowed to the backbone."""
+    return dict(
+        type='NonLinearNeck',
+        in_channels=WIDTH,
+        hid_channels=setting['features'],
+        out_channels=WIDTH,
+        with_last_bn=False,
+        with_avg_pool=False,
+        norm_cfg=dict(type='BN1d'),
+    )
+
+
+def sce(setting: dict) -> nn.Module:
+    """The whole algorithm, symmetric."""
+    return MODELS.build(
+        dict(
+            type='SCE',
+            backbone=setting['backbone'],
+            neck=neck(setting),
+            head=dict(
+                type='SCEHead',
+                loss=dict(type='SCELoss', official_zero_logit=True),
+                predictor=predictor(setting),
+            ),
+            queue=dict(length=QUEUE),
+        )
+    )
+
+
+def moco_v3(setting: dict) -> nn.Module:
+    """mmpretrain's MoCo v3 with the same networks."""
+    MessageHub.get_current_instance().update_info('max_iters', 1000)
+    return MODELS.build(
+        dict(
+            type='MoCoV3',
+            backbone=setting['backbone'],
+            neck=neck(setting),
+            head=dict(
+                type='MoCoV3Head',
+                predictor=predictor(setting),
+                loss=dict(type='CrossEntropyLoss', loss_weight=2.0),
+            ),
+        )
+    )
+
+
+def moco_v2(setting: dict) -> nn.Module:
+    """mmpretrain's MoCo v2 with the same networks, except the predictor."""
+    return MODELS.build(
+        dict(
+            type='MoCo',
+            queue_len=QUEUE,
+            feat_dim=WIDTH,
+            backbone=setting['backbone'],
+            neck=neck(setting),
+            head=dict(
+                type='ContrastiveHead', loss=dict(type='CrossEntropyLoss')
+            ),
+        )
+    )
+
+
+def laid_out(model: nn.Module, channels_last: bool) -> nn.Module:
+    """In training mode and in the memory layout asked for."""
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    return model.train()
+
+
+def sgd(model: nn.Module) -> torch.optim.Optimizer:
+    """The same optimiser for every candidate."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.SGD(parameters, lr=0.01, momentum=0.9)
+
+
+def bare_network(setting: dict, channels_last: bool) -> Step:
+    """Passes through the networks and nothing else."""
+    model = laid_out(sce(setting), channels_last)
+
+    def step(views: Views, autocast: Callable) -> None:
+        model.zero_grad()
+        with autocast():
+            with torch.no_grad():
+                for view in views:
+                    model.momentum_encoder(view)
+            outputs = [
+                model.head.predictor(model.neck(model.backbone(view)))[0]
+                for view in views
+            ]
+        torch.autograd.backward(outputs, [torch.ones_like(x) for x in outputs])
+
+    return step
+
+
+def sce_step(setting: dict, channels_last: bool) -> Step:
+    """Ours."""
+    model = laid_out(sce(setting), channels_last)
+    optimizer = sgd(model)
+
+    def step(views: Views, autocast: Callable) -> None:
+        with autocast():
+            loss = model(list(views), mode='loss')['loss']
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        model.after_optimizer_step(0.01)
+
+    return step
+
+
+def explicit_step(loss: Loss, setting: dict, channels_last: bool) -> Step:
+    """The same networks with another loss, and the official average.
+
+    Args:
+        loss: Of queries, keys, pairs and queue.
+        setting: One of ``SETTINGS``.
+        channels_last: Memory layout.
+    """
+    model = laid_out(sce(setting), channels_last)
+    optimizer = sgd(model)
+
+    def step(views: Views, autocast: Callable) -> None:
+        targets = range(model.num_target_views)
+        pairs = [(i, j) for j in targets for i in range(len(views)) if i != j]
+        with autocast():
+            keys = [model.encode_target(views[j]) for j in targets]
+            queries = [model.encode_online(x) for x in views]
+        keys = [at_least_float32(k) for k in keys]
+        value = loss(
+            [at_least_float32(q) for q in queries],
+            keys,
+            pairs,
+            model.queue.features,
+        )
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        online = [*model.backbone.parameters(), *model.neck.parameters()]
+        with torch.no_grad():
+            for ours, theirs in zip(
+                model.momentum_encoder.parameters(), online, strict=True
+            ):
+                ours.data = 0.99 * ours.data + 0.01 * theirs.data
+        model.queue.enqueue(torch.cat(keys))
+
+    return step
+
+
+def peer_step(
+    build: Callable[[dict], nn.Module], setting: dict, channels_last: bool
+) -> Step:
+    """An algorithm of mmpretrain, which averages by itself."""
+    model = laid_out(build(setting), channels_last)
+    optimizer = sgd(model)
+
+    def step(views: Views, autocast: Callable) -> None:
+        with autocast():
+            loss = model.loss(list(views), None)['loss']
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def lightly_step(setting: dict, channels_last: bool) -> Step:
+    """MoCo v2 of lightly's parts on the same backbone, one view a branch."""
+    from lightly.loss import NTXentLoss
+    from lightly.models.modules import MoCoProjectionHead
+    from lightly.models.utils import deactivate_requires_grad, update_momentum
+
+    width = setting['features']
+    online = laid_out(
+        nn.Sequential(
+            Pooled(MODELS.build(setting['backbone'])),
+            MoCoProjectionHead(
+                width, width, WIDTH, num_layers=3, batch_norm=True
+            ),
+        ),
+        channels_last,
+    )
+    target = copy.deepcopy(online)
+    deactivate_requires_grad(target)
+    criterion = NTXentLoss(temperature=0.2, memory_bank_size=(QUEUE, WIDTH))
+    optimizer = sgd(online)
+
+    def step(views: Views, autocast: Callable) -> None:
+        update_momentum(online, target, m=0.99)
+        with autocast():
+            loss = criterion(online(views[0]), target(views[1]).detach())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+class Pooled(nn.Module):
+    """A backbone and the average over its last map."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features ``[N, D]``."""
+        return self.backbone(images)[-1].mean(dim=(2, 3))
+
+
+CANDIDATES: dict[str, Maker] = {
+    'bare network': bare_network,
+    'sce_mm': sce_step,
+    'SCE, official form': partial(explicit_step, official),
+    'mmpretrain MoCo v3': partial(peer_step, moco_v3),
+    'mmpretrain MoCo v2': partial(peer_step, moco_v2),
+}
+
+
+def present() -> dict[str, Maker]:
     """The candidates, with lightly's where it is installed."""
-    lightly = {'lightly MoCo v2': lightly_step} if installed() else {}
-    return CANDIDATES | lightly
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--setting', choices=SETTINGS, default='resnet18-32')
-    parser.add_argument('--batch', type=int, help="instead of the setting's")
-    parser.add_argument(
-        '--precision', choices=['float32', 'bfloat16'], default='float32'
-    )
-    parser.add_argument('--channels-last', action='store_true')
-    parser.add_argument('--repeats', type=int, default=5)
-    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
-    parser.add_argument(
-        '--without',
-        nargs='*',
-        default=[],
-        choices=sorted(set(CANDIDATES) - {'bare network'}),
-        help='candidates to leave out',
-    )
-    parser.add_argument('--json', type=Path, help='write the figures here')
-    return parser.parse_args()
+    if find_spec('lightly') is None:
+        print('lightly is not among the peers, for it is not installed')
+        return CANDIDATES
+    return CANDIDATES | {'lightly MoCo v2': lightly_step}
 
 
 if __name__ == '__main__':
-    run_main(main)
+    threads = torch.get_num_threads()
+    run_main(
+        partial(command, __doc__, measure, table, repeats=5, threads=threads)
+    )

@@ -1,17 +1,270 @@
-"""Images per second of the two-view pipeline, against named peers.
+"""Images per second of the pipelines of two and of six views, against peers.
 
     python tools/dev/speed/views.py --json views.json
 
-Each pipeline reads the same JPEG files, makes the two 224-pixel views of the
-ImageNet recipe and gives them as uint8 tensors, on one core.
+Each pipeline reads the same JPEG files and makes the two 224-pixel views of
+the ImageNet recipe, or the 2 + 4 views of its multi-crop, as uint8 tensors, on
+one core. The peers are built from the same numbers, each in its fastest form;
+lightly, whose transforms are torchvision's on PIL images with Pillow's blur,
+is among them where it is installed.
 """
 
-from view_pipelines import benchmark
+from __future__ import annotations
 
+import copy
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import mmpretrain
+import torch
+from measuring import command, interleaved, machine, table_text
+from mmcv.transforms import Compose
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import TRANSFORMS
+from PIL import Image, ImageFilter, ImageOps
+from sklearn.datasets import load_sample_images
+from torchvision import io, transforms
+from torchvision.transforms import v2
+
+from sce_mm.cli.exit import run_main
+from sce_mm.datasets import Augmentation, build_augmentation
+
+Pipeline = Callable[[str], object]
+Views = Sequence[dict]
+# Half the kernel of 23 pixels is 5.5 times the largest sigma of 2.
+BLUR_KERNEL = 23
+_RECIPE = '.mim/configs/_base_/datasets/imagenet_bs512_mocov3.py'
 VIEWS = [
     dict(augmentation='strong_alpha', size=224, scale=(0.2, 1.0)),
     dict(augmentation='strong_beta', size=224, scale=(0.2, 1.0)),
+    dict(augmentation='strong_gamma', size=192, scale=(0.172, 0.86)),
+    dict(augmentation='strong_gamma', size=160, scale=(0.143, 0.715)),
+    dict(augmentation='strong_gamma', size=128, scale=(0.114, 0.571)),
+    dict(augmentation='strong_gamma', size=96, scale=(0.086, 0.429)),
 ]
 
+
+def measure(images: int, repeats: int, width: int, height: int) -> list[dict]:
+    """Figures of the two views and of all six, on one core."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    reports = []
+    for views in (VIEWS[:2], VIEWS):
+        before = machine() | {'opencv': cv2.__version__}
+        with tempfile.TemporaryDirectory() as folder:
+            files = photographs(Path(folder), width, height)
+            files = [files[i % len(files)] for i in range(images)]
+            seconds = interleaved(
+                {
+                    name: partial(read_all, pipeline, files)
+                    for name, pipeline in pipelines(views).items()
+                },
+                repeats,
+            )
+        reports.append(
+            {
+                'machine': before,
+                'photographs': [width, height],
+                'sizes': [view['size'] for view in views],
+                'images_per_second': {
+                    name: images / value for name, value in seconds.items()
+                },
+            }
+        )
+    return reports
+
+
+def read_all(pipeline: Pipeline, files: Sequence[str]) -> None:
+    """Read one file after the other and keep none."""
+    for file in files:
+        pipeline(file)
+
+
+def table(reports: list[dict]) -> str:
+    """Images per second of each pipeline, and how far behind it is."""
+    rows = [
+        f'| {" + ".join(map(str, report["sizes"]))} | {name} | {rate:.0f} '
+        f'| {report["images_per_second"]["sce_mm"] / rate:.2f} |'
+        for report in reports
+        for name, rate in report['images_per_second'].items()
+    ]
+    header = '| views | pipeline | images / s | rate of sce_mm / this |'
+    return table_text(reports[0]['machine'], header, rows)
+
+
+def photographs(folder: Path, width: int, height: int) -> list[str]:
+    """scikit-learn's photographs as JPEG files of the size asked for."""
+    files = []
+    for number, rgb in enumerate(load_sample_images().images):
+        image = ImageOps.fit(Image.fromarray(rgb), (width, height))
+        files.append(str(folder / f'{number}.jpg'))
+        image.save(files[-1], quality=90)
+    return files
+
+
+def pipelines(views: Views) -> dict[str, Pipeline]:
+    """Each pipeline under the name that tables give it."""
+    init_default_scope('mmpretrain')
+    numbers = [build_augmentation(**view) for view in views]
+    own = [
+        dict(type='LoadImage'),
+        dict(type='SCEViews', views=list(views)),
+        dict(type='PackInputs'),
+    ]
+    made = {
+        'sce_mm': _mm_pipeline(own),
+        'mmpretrain': _mm_pipeline(mmpretrain_config(numbers)),
+        'torchvision, PIL': torchvision_views(transforms, numbers),
+        'torchvision v2, PIL': torchvision_views(v2, numbers),
+        'torchvision v2, tensors': torchvision_views(v2, numbers, False),
+    }
+    if find_spec('lightly'):
+        made['lightly'] = lightly_views(numbers)
+    else:
+        print('lightly is not among the peers, for it is not installed')
+    return made
+
+
+def mmpretrain_config(views: Sequence[Augmentation]) -> list[dict]:
+    """The pipeline of mmpretrain's MoCo v3 recipe with these numbers.
+
+    The views are the recipe's first view with other numbers.
+    """
+    folder = Path(mmpretrain.__file__).parent
+    recipe = Config.fromfile(folder / _RECIPE).to_dict()
+    load, multi_view, pack = recipe['train_pipeline']
+    multi_view = {
+        **multi_view,
+        'num_views': [1] * len(views),
+        'transforms': [
+            _mmpretrain_view(recipe['view_pipeline1'], aug) for aug in views
+        ],
+    }
+    return [load, multi_view, pack]
+
+
+def _mmpretrain_view(recipe: list[dict], aug: Augmentation) -> list[dict]:
+    crop, jitter, grey, blur, solarise, flip = copy.deepcopy(recipe)
+    crop.update(scale=aug.size, crop_ratio_range=aug.scale)
+    jitter['prob'] = aug.jitter_prob
+    jitter['transforms'][0].update(
+        brightness=aug.brightness,
+        contrast=aug.contrast,
+        saturation=aug.saturation,
+        hue=aug.hue,
+    )
+    grey['prob'] = aug.grey_prob
+    blur.update(prob=aug.blur_prob, magnitude_range=aug.blur_sigma)
+    solarise.update(thr=aug.solarise_threshold, prob=aug.solarise_prob)
+    flip['prob'] = aug.flip_prob
+    return [crop, jitter, grey, blur, solarise, flip]
+
+
+def torchvision_views(
+    library: object, views: Sequence[Augmentation], pil: bool = True
+) -> Pipeline:
+    """torchvision's transforms of either version, on PIL images or tensors."""
+    read = _read_pil if pil else _read_tensor
+    # Tensors are not smoothed by default in all versions; images are.
+    composed = [
+        library.Compose(
+            [
+                library.RandomResizedCrop(
+                    aug.size, aug.scale, aug.ratio, antialias=True
+                ),
+                *_colours(library, aug),
+                library.RandomApply(
+                    [
+                        PillowBlur(aug.blur_sigma)
+                        if pil
+                        else v2.GaussianBlur(BLUR_KERNEL, aug.blur_sigma)
+                    ],
+                    p=aug.blur_prob,
+                ),
+                library.RandomSolarize(
+                    aug.solarise_threshold, aug.solarise_prob
+                ),
+                library.RandomHorizontalFlip(aug.flip_prob),
+            ]
+        )
+        for aug in views
+    ]
+    to_tensor = library.PILToTensor() if pil else torch.nn.Identity()
+
+    def pipeline(path: str) -> object:
+        image = read(path)
+        return [to_tensor(view(image)) for view in composed]
+
+    return pipeline
+
+
+def lightly_views(views: Sequence[Augmentation]) -> Pipeline:
+    """Views as lightly composes them, its own blur and solarisation."""
+    from lightly.transforms import GaussianBlur, RandomSolarization
+    from lightly.transforms.multi_view_transform import MultiViewTransform
+
+    transform = MultiViewTransform(
+        [
+            v2.Compose(
+                [
+                    v2.RandomResizedCrop(aug.size, aug.scale, aug.ratio),
+                    v2.RandomHorizontalFlip(aug.flip_prob),
+                    *_colours(v2, aug),
+                    GaussianBlur(prob=aug.blur_prob, sigmas=aug.blur_sigma),
+                    RandomSolarization(
+                        aug.solarise_prob, aug.solarise_threshold
+                    ),
+                    v2.PILToTensor(),
+                ]
+            )
+            for aug in views
+        ]
+    )
+    return lambda path: transform(_read_pil(path))
+
+
+def _colours(library: object, aug: Augmentation) -> list:
+    jitter = library.ColorJitter(
+        aug.brightness, aug.contrast, aug.saturation, aug.hue
+    )
+    return [
+        library.RandomApply([jitter], p=aug.jitter_prob),
+        library.RandomGrayscale(aug.grey_prob),
+    ]
+
+
+class PillowBlur(torch.nn.Module):
+    """Pillow's blur, sigma uniform: faster than torchvision's own of PIL."""
+
+    def __init__(self, sigma: tuple[float, float]) -> None:
+        super().__init__()
+        self.sigma = sigma
+
+    def forward(self, image: Image.Image) -> Image.Image:
+        """Blur once."""
+        sigma = float(torch.empty(1).uniform_(*self.sigma))
+        return image.filter(ImageFilter.GaussianBlur(sigma))
+
+
+def _read_pil(path: str) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert('RGB')
+
+
+def _read_tensor(path: str) -> torch.Tensor:
+    return io.decode_image(io.read_file(path), io.ImageReadMode.RGB)
+
+
+def _mm_pipeline(configs: Sequence[dict]) -> Pipeline:
+    compose = Compose([TRANSFORMS.build(dict(cfg)) for cfg in configs])
+    return lambda path: compose(dict(img_path=path))
+
+
 if __name__ == '__main__':
-    benchmark(VIEWS, __doc__.split('\n')[0])
+    sizes = dict(images=50, repeats=9, width=500, height=375)
+    run_main(partial(command, __doc__, measure, table, **sizes))
