@@ -127,80 +127,59 @@ def table(reports: list[dict]) -> str:
     return table_text(reports[0]['machine'], header, rows)
 
 
-def neck(setting: dict) -> dict:
-    """Projector of the ImageNet recipe, narrowed to the backbone."""
+def algorithm(
+    kind: str, setting: dict, head: dict, **options: object
+) -> nn.Module:
+    """An algorithm with the backbone and the projector of a setting."""
+    width = setting['features']
+    neck = mlp(width, width, num_layers=3, with_last_bn_affine=False)
+    backbone = setting['backbone']
+    return MODELS.build(
+        dict(type=kind, backbone=backbone, neck=neck, head=head, **options)
+    )
+
+
+def mlp(inputs: int, hidden: int, **options: object) -> dict:
+    """A projector or predictor, narrowed to the backbone."""
     return dict(
         type='NonLinearNeck',
-        in_channels=setting['features'],
-        hid_channels=setting['features'],
+        in_channels=inputs,
+        hid_channels=hidden,
         out_channels=WIDTH,
-        num_layers=3,
-        with_last_bn_affine=False,
         norm_cfg=dict(type='BN1d'),
+        **options,
     )
 
 
 def predictor(setting: dict) -> dict:
-    """Predictor of the ImageNet recipe, narrowed to the backbone."""
-    return dict(
-        type='NonLinearNeck',
-        in_channels=WIDTH,
-        hid_channels=setting['features'],
-        out_channels=WIDTH,
-        with_last_bn=False,
-        with_avg_pool=False,
-        norm_cfg=dict(type='BN1d'),
+    """Predictor of the ImageNet recipe."""
+    return mlp(
+        WIDTH, setting['features'], with_last_bn=False, with_avg_pool=False
     )
 
 
 def sce(setting: dict) -> nn.Module:
     """The whole algorithm, symmetric."""
-    return MODELS.build(
-        dict(
-            type='SCE',
-            backbone=setting['backbone'],
-            neck=neck(setting),
-            head=dict(
-                type='SCEHead',
-                loss=dict(type='SCELoss', official_zero_logit=True),
-                predictor=predictor(setting),
-            ),
-            queue=dict(length=QUEUE),
-        )
+    head = dict(
+        type='SCEHead',
+        loss=dict(type='SCELoss', official_zero_logit=True),
+        predictor=predictor(setting),
     )
+    return algorithm('SCE', setting, head, queue=dict(length=QUEUE))
 
 
 def moco_v3(setting: dict) -> nn.Module:
     """mmpretrain's MoCo v3 with the same networks."""
     MessageHub.get_current_instance().update_info('max_iters', 1000)
-    return MODELS.build(
-        dict(
-            type='MoCoV3',
-            backbone=setting['backbone'],
-            neck=neck(setting),
-            head=dict(
-                type='MoCoV3Head',
-                predictor=predictor(setting),
-                loss=dict(type='CrossEntropyLoss', loss_weight=2.0),
-            ),
-        )
-    )
+    loss = dict(type='CrossEntropyLoss', loss_weight=2.0)
+    head = dict(type='MoCoV3Head', predictor=predictor(setting), loss=loss)
+    return algorithm('MoCoV3', setting, head)
 
 
 def moco_v2(setting: dict) -> nn.Module:
     """mmpretrain's MoCo v2 with the same networks, except the predictor."""
-    return MODELS.build(
-        dict(
-            type='MoCo',
-            queue_len=QUEUE,
-            feat_dim=WIDTH,
-            backbone=setting['backbone'],
-            neck=neck(setting),
-            head=dict(
-                type='ContrastiveHead', loss=dict(type='CrossEntropyLoss')
-            ),
-        )
-    )
+    head = dict(type='ContrastiveHead', loss=dict(type='CrossEntropyLoss'))
+    return algorithm('MoCo', setting, head, queue_len=QUEUE, feat_dim=WIDTH)
 
 
 def laid_out(model: nn.Module, channels_last: bool) -> nn.Module:
@@ -237,16 +216,24 @@ def bare_network(setting: dict, channels_last: bool) -> Step:
 
 def sce_step(setting: dict, channels_last: bool) -> Step:
     """Ours."""
-    model = laid_out(sce(setting), channels_last)
+    return algorithm_step(sce, setting, channels_last)
+
+
+def algorithm_step(
+    build: Callable[[dict], nn.Module], setting: dict, channels_last: bool
+) -> Step:
+    """An algorithm's step; those of mmpretrain average within the loss."""
+    model = laid_out(build(setting), channels_last)
     optimizer = sgd(model)
 
     def step(views: Views, autocast: Callable) -> None:
         with autocast():
-            loss = model(list(views), mode='loss')['loss']
+            loss = model.loss(list(views), None)['loss']
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        model.after_optimizer_step(0.01)
+        if build is sce:
+            model.after_optimizer_step(0.01)
 
     return step
 
@@ -285,23 +272,6 @@ def explicit_step(loss: Loss, setting: dict, channels_last: bool) -> Step:
             ):
                 ours.data = 0.99 * ours.data + 0.01 * theirs.data
         model.queue.enqueue(torch.cat(keys))
-
-    return step
-
-
-def peer_step(
-    build: Callable[[dict], nn.Module], setting: dict, channels_last: bool
-) -> Step:
-    """An algorithm of mmpretrain, which averages by itself."""
-    model = laid_out(build(setting), channels_last)
-    optimizer = sgd(model)
-
-    def step(views: Views, autocast: Callable) -> None:
-        with autocast():
-            loss = model.loss(list(views), None)['loss']
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
 
     return step
 
@@ -354,8 +324,8 @@ CANDIDATES: dict[str, Maker] = {
     'bare network': bare_network,
     'sce_mm': sce_step,
     'SCE, official form': partial(explicit_step, official),
-    'mmpretrain MoCo v3': partial(peer_step, moco_v3),
-    'mmpretrain MoCo v2': partial(peer_step, moco_v2),
+    'mmpretrain MoCo v3': partial(algorithm_step, moco_v3),
+    'mmpretrain MoCo v2': partial(algorithm_step, moco_v2),
 }
 
 
