@@ -17,7 +17,6 @@ def run(tool: str, *arguments: object) -> str:
     """What the command prints; its complaint if it fails."""
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(TOOLS)
         path = TOOLS / f'{tool}.py'
         patch.setattr(sys, 'argv', [str(path), *map(str, arguments)])
         try:

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from sce_mm.datasets.coco_labels import is_mask, notes, read_coco
+from sce_mm.datasets.labels.coco_labels import is_mask, notes, read_coco
 
 
 def content():

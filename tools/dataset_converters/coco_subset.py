@@ -127,7 +127,7 @@ def main() -> None:
     args = parse_args()
     # The package takes seconds to import: not for --help.
     from sce_mm.checkpoints.durable_files import write_durably
-    from sce_mm.datasets.coco_labels import read_coco
+    from sce_mm.datasets.labels.coco_labels import read_coco
 
     content, problems = read_coco(args.annotations)
     if problems:

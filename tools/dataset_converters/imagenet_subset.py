@@ -34,9 +34,13 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from label_lists import find_classes, write_list
-
+from sce_mm.checkpoints.durable_files import write_durably
 from sce_mm.datasets import IMAGENET100_IDS
+from sce_mm.datasets.labels.class_lists import (
+    class_lines,
+    count_samples,
+    find_classes,
+)
 
 Samples = dict[str, list[str]]
 
@@ -165,7 +169,8 @@ def main() -> None:
         found = choose(found, args.per_class, args.seed)
     if args.names is not None:
         found = look_up(found, read_lines(args.names))
-    print(write_list(args.out, found, args.bare))
+    write_durably(args.out, class_lines(found, args.bare).encode())
+    print(f'{args.out}: {count_samples(found)}')
 
 
 if __name__ == '__main__':

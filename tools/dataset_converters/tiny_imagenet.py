@@ -16,7 +16,12 @@ the folder train.
 import argparse
 from pathlib import Path
 
-from label_lists import find_classes, write_list
+from sce_mm.checkpoints.durable_files import write_durably
+from sce_mm.datasets.labels.class_lists import (
+    class_lines,
+    count_samples,
+    find_classes,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -79,7 +84,9 @@ def main() -> None:
         )
     val = read_val(root, ids)
     for split, samples in (('train', train), ('val', val)):
-        print(write_list(root / 'meta' / f'{split}.txt', samples))
+        out = root / 'meta' / f'{split}.txt'
+        write_durably(out, class_lines(samples).encode())
+        print(f'{out}: {count_samples(samples)}')
 
 
 if __name__ == '__main__':

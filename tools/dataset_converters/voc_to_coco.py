@@ -20,27 +20,20 @@ gives them.
 
 import argparse
 import json
-import math
-import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
-
-from voc_xml import Images, Voc, find_image_of_each, list_files, parse_files
 
 from sce_mm.checkpoints.durable_files import write_durably
-from sce_mm.datasets import UnreadableImageError, decode_image
-from sce_mm.utils.progress import track
+from sce_mm.datasets.labels.voc_labels import (
+    Images,
+    VocReader,
+    list_files,
+    plain_name,
+)
 from sce_mm.utils.text import printable
 
-SIDES = ('width', 'height')
-CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
-TRUE = ('1', '1.0', 'true', 'yes')
-FALSE = ('0', '0.0', 'false', 'no', '', 'unspecified')
 LISTED = 50
-
-Size = tuple[float, float]
 
 
 def parse_args() -> argparse.Namespace:
@@ -76,138 +69,6 @@ def open_images(args: argparse.Namespace) -> Images:
         ) from error
 
 
-def read_size(voc: Voc, path: Path, repairs: Counter[str]) -> Size:
-    """Width and height of an image as detectors load it.
-
-    Raises:
-        ValueError: The image cannot be read, or the XML file contradicts it.
-    """
-    try:
-        data = path.read_bytes()
-        height, width = decode_image(data).shape[:2]
-    except (OSError, UnreadableImageError) as error:
-        raise ValueError(
-            f'filename: the image {path} cannot be read ({error})'
-        ) from error
-    texts = [voc.text(f'size/{side}') for side in SIDES]
-    said = [_number(text) or 0 for text in texts]
-    if min(said) <= 0 or said == [width, height]:
-        same = texts == [str(width), str(height)]
-        repairs['sizes taken from the image'] += not same
-        return width, height
-    turned = decode_image(data, apply_orientation=False).shape[:2]
-    hint = 'do the boxes belong to it?'
-    if said == [turned[1], turned[0]]:
-        hint = (
-            'as its EXIF tag turns it, which detectors do: turn its pixels '
-            'and boxes'
-        )
-    raise ValueError(
-        f'size: {" x ".join(texts)}, but {path.name} has {width} x {height}; '
-        f'{hint}'
-    )
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def plain_name(name: str) -> str:
-    """A class name as it looks: one way for blanks and for accents."""
-    return unicodedata.normalize('NFC', ' '.join(name.split()))
-
-
-def read_object(
-    item: ElementTree.Element, size: Size, repairs: Counter[str]
-) -> dict[str, Any] | None:
-    """Class, box and crowd flag of an object; None for one without an area.
-
-    Raises:
-        ValueError: A field holds what cannot be repaired.
-    """
-    raw = item.findtext('name') or ''
-    name = plain_name(raw)
-    if not name or '\ufffd' in name:
-        raise ValueError(f'name {raw!r}: no class, or in another encoding')
-    flag = (item.findtext('difficult') or '').strip().lower()
-    if flag not in TRUE + FALSE:
-        raise ValueError(f'difficult {flag!r}: neither 0 nor 1')
-    texts = [item.findtext(f'bndbox/{corner}') or '' for corner in CORNERS]
-    given = [_number(text) for text in texts]
-    if None in given:
-        wrong = [
-            f'{corner} {text!r}'
-            for corner, text in zip(CORNERS, texts, strict=True)
-            if _number(text) is None
-        ]
-        raise ValueError(f'bndbox: no number in {", ".join(wrong)}')
-    spans, inside = [], []
-    for axis, limit in enumerate(size):
-        low, high = sorted(given[axis::2])
-        if high < 0 or low > limit:
-            raise ValueError(
-                f'{CORNERS[axis]} and {CORNERS[axis + 2]} {low:g} and '
-                f'{high:g} are outside the image ({SIDES[axis]} {limit:g})'
-            )
-        spans.append((low, high))
-        inside.append((max(low, 0), min(high, limit)))
-    repairs['class names without surplus blanks'] += name != raw
-    repairs['words for difficult read as 0 or 1'] += flag not in ('', '0', '1')
-    (left, right), (top, bottom) = inside
-    width, height = right - left, bottom - top
-    if min(width, height) <= 0:
-        repairs['boxes without an area left out'] += 1
-        return None
-    swapped = spans != [tuple(given[::2]), tuple(given[1::2])]
-    repairs['boxes with swapped corners'] += swapped
-    repairs['boxes cut at the edge of the image'] += inside != spans
-    return {
-        'name': name,
-        'bbox': [left, top, width, height],
-        'area': width * height,
-        # COCO's word for what counts neither way.
-        'iscrowd': int(flag in TRUE),
-    }
-
-
-def read_all(
-    files: list[Voc],
-    images: Images,
-    problems: list[str],
-    repairs: Counter[str],
-) -> list[dict[str, Any]]:
-    """Name, size and objects of the image of each file."""
-    image_of = find_image_of_each(files, images, problems)
-    read = []
-    for voc in track(files, 'images'):
-        name = image_of.get(voc.path, '')
-        size: Size = (math.inf, math.inf)
-        if name:
-            repaired = name != voc.text('filename')
-            repairs['file names replaced by that of the image'] += repaired
-            try:
-                size = read_size(voc, images.folder / name, repairs)
-            except ValueError as error:
-                problems.append(f'{voc.path.name}: {error}')
-        objects = []
-        for number, item in enumerate(voc.root.iter('object'), 1):
-            try:
-                objects.append(read_object(item, size, repairs))
-            except ValueError as error:
-                label = plain_name(item.findtext('name') or '')
-                problems.append(
-                    f'{voc.path.name}: object {number} ({label}): {error}'
-                )
-        sides = dict(zip(SIDES, size, strict=True))
-        kept = [item for item in objects if item is not None]
-        read.append({'file_name': name, **sides, 'objects': kept})
-    return read
-
-
 def convert(
     read: list[dict[str, Any]],
     classes: list[str] | None,
@@ -216,7 +77,7 @@ def convert(
     """Content of the COCO file.
 
     Args:
-        read: Returned by :func:`read_all`.
+        read: Returned by ``VocReader.read``.
         classes: Names in order; None for those that occur.
         problems: Gets the classes that were not named.
     """
@@ -262,11 +123,10 @@ def summary(content: dict[str, Any], repairs: Counter[str]) -> str:
 
 def main() -> None:
     args = parse_args()
-    problems: list[str] = []
-    repairs: Counter[str] = Counter()
-    files = parse_files(list_files(args.annotations, args.names), problems)
+    paths = list_files(args.annotations, args.names)
     images = open_images(args)
-    read = read_all(files, images, problems, repairs)
+    reader = VocReader(images)
+    read, problems = reader.read(paths), reader.problems
     content = convert(read, args.classes, problems)
     if problems:
         lines = [f'  {printable(text)}' for text in problems[:LISTED]]
@@ -277,7 +137,7 @@ def main() -> None:
             + '\n'.join(lines)
         )
     write_durably(args.out, json.dumps(content).encode())
-    print(f'{args.out}: {summary(content, repairs)}')
+    print(f'{args.out}: {summary(content, reader.repairs)}')
     if not args.names and len(images.names) > len(read):
         spare = len(images.names) - len(read)
         print(f'{spare} images have no XML file and were left out')

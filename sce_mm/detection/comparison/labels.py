@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ...config.reading import walk
-from ...datasets.coco_labels import is_mask
 from ...datasets.images.file_lists import find_images, write_image_list
 from ...datasets.images.near_duplicates import Copy, find_copies
+from ...datasets.labels.coco_labels import is_mask
 from ..adapt import AdaptError, ConfigEdits, type_name
 
 

@@ -16,8 +16,8 @@ from ...checkpoints.reading import META_KEY, read_checkpoint
 from ...config.errors import raise_all
 from ...config.parts import innermost_dataset
 from ...config.reading import read_overrides
-from ...datasets.coco_labels import notes, read_coco
 from ...datasets.images.file_lists import read_image_list
+from ...datasets.labels.coco_labels import notes, read_coco
 from ...transfer import extract_backbone, save_backbone
 from ...transfer.describe import describe_model
 from ...transfer.initial_weights import load_initial_weights

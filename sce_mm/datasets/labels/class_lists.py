@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sce_mm.checkpoints.durable_files import write_durably
-from sce_mm.datasets.images.file_lists import find_images, is_hidden
-from sce_mm.utils.text import listed
+from ...utils.text import listed
+from ..images.file_lists import find_images, is_hidden
 
 
 def find_classes(root: Path) -> dict[str, list[str]]:
@@ -45,18 +44,14 @@ def find_classes(root: Path) -> dict[str, list[str]]:
     return {name: sorted(found[name]) for name in sorted(found)}
 
 
-def write_list(
-    path: Path, samples: Mapping[str, Sequence[str]], bare: bool = False
+def class_lines(
+    samples: Mapping[str, Sequence[str]], bare: bool = False
 ) -> str:
-    """Write ``file label`` lines; a label is the place of the sorted class.
+    """Lines ``file label``; a label is the place of the sorted class.
 
     Args:
-        path: The list.
         samples: Files of each class.
         bare: Whether to leave the labels out.
-
-    Returns:
-        The counts, as text.
 
     Raises:
         ValueError: A name cannot stand in such a list.
@@ -72,9 +67,17 @@ def write_list(
                     'are not UTF-8: rename it, as a list of lines cannot '
                     'hold it'
                 )
-            lines.append(file if bare else f'{file} {label}')
-    write_durably(path, ('\n'.join(lines) + '\n').encode())
+            lines.append((file if bare else f'{file} {label}') + '\n')
+    return ''.join(lines)
+
+
+def count_samples(samples: Mapping[str, Sequence[str]]) -> str:
+    """Numbers of images and classes, as text.
+
+    >>> count_samples({'cat': ['a.jpg', 'b.jpg'], 'dog': ['c.jpg']})
+    '3 images of 2 classes, 1 to 2 each'
+    """
     counts = [len(files) for files in samples.values()]
     low, high = min(counts), max(counts)
     each = f'{low}' if low == high else f'{low} to {high}'
-    return f'{path}: {len(lines)} images of {len(counts)} classes, {each} each'
+    return f'{sum(counts)} images of {len(counts)} classes, {each} each'

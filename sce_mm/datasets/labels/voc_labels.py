@@ -1,0 +1,309 @@
+"""Read Pascal VOC's XML files, and repair what labelling programs get wrong.
+
+Each image is looked up and decoded. What is certain is repaired and counted,
+everything else becomes a problem with its file and field.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+from ...utils.progress import track
+from ..images.decoding import UnreadableImageError, decode_image
+from ..images.file_lists import IMAGE_EXTENSIONS, find_images, is_hidden
+
+SIDES = ('width', 'height')
+CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
+TRUE = ('1', '1.0', 'true', 'yes')
+FALSE = ('0', '0.0', 'false', 'no', '', 'unspecified')
+
+Size = tuple[float, float]
+UNKNOWN = math.inf, math.inf
+
+
+class Voc(NamedTuple):
+    """One XML file that could be parsed."""
+
+    path: Path
+    root: ElementTree.Element
+
+    def text(self, field: str) -> str:
+        """Content of a field, '' without one."""
+        return (self.root.findtext(field) or '').strip()
+
+
+def list_files(folder: Path, names: Path | None) -> list[Path]:
+    """XML files of a folder, or those of a list of names.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    if names is None:
+        paths = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() == '.xml' and not is_hidden(path.name)
+        )
+    else:
+        lines = names.read_text('utf-8-sig').splitlines()
+        stems = [_stem(line.strip()) for line in lines if line.strip()]
+        paths = [folder / f'{stem}.xml' for stem in dict.fromkeys(stems)]
+    if not paths:
+        raise FileNotFoundError(
+            f'no XML file in {names or folder} (sub-folders are not searched)'
+        )
+    return paths
+
+
+class Images:
+    """Images of a folder, found by what annotations call them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.names = [
+            Path(path).relative_to(folder).as_posix()
+            for path in find_images([str(folder)])
+        ]
+        self._places: dict[tuple[int, str], list[str]] = defaultdict(list)
+        for name in self.names:
+            for key in enumerate(_keys(name)):
+                self._places[key].append(name)
+
+    def called(self, name: str) -> list[str]:
+        """Those of this path, or name, in any case, with any extension."""
+        for key in enumerate(_keys(name)):
+            if name and key in self._places:
+                return self._places[key]
+        return []
+
+
+class VocReader:
+    """Images and objects of XML files, with what was repaired and what not.
+
+    Args:
+        images: Where the images are looked up.
+
+    Attributes:
+        problems: One line for each file or field that cannot be used.
+        repairs: How often each kind of repair was made.
+    """
+
+    def __init__(self, images: Images) -> None:
+        self.images = images
+        self.problems: list[str] = []
+        self.repairs: Counter[str] = Counter()
+
+    def read(self, paths: list[Path]) -> list[dict[str, Any]]:
+        """Name, size and objects of the image of each file."""
+        files = [voc for path in paths for voc in self._parse(path)]
+        image_of = self._find_image_of_each(files)
+        read = []
+        for voc in track(files, 'images'):
+            name = image_of.get(voc.path, '')
+            size = self._read_size(voc, name) if name else UNKNOWN
+            sides = dict(zip(SIDES, size, strict=True))
+            objects = [
+                found
+                for number, item in enumerate(voc.root.iter('object'), 1)
+                for found in self._read_object(voc, number, item, size)
+            ]
+            read.append({'file_name': name, **sides, 'objects': objects})
+        return read
+
+    def _parse(self, path: Path) -> Iterator[Voc]:
+        try:
+            root = _parse(path.read_bytes())
+        except (OSError, ElementTree.ParseError) as error:
+            reason = getattr(error, 'strerror', error)
+            self._problem(path, f'no XML that can be read ({reason})')
+            return
+        if root.tag == 'annotation':
+            yield Voc(path, root)
+        else:
+            self._problem(path, f'<{root.tag}> where VOC has <annotation>')
+
+    def _find_image_of_each(self, files: list[Voc]) -> dict[Path, str]:
+        """The image of each XML file, where only one is possible."""
+        called = self.images.called
+        said = {voc.path: called(voc.text('filename')) for voc in files}
+        claims = Counter(x[0] for x in said.values() if len(x) == 1)
+        taken: dict[str, Path] = {}
+        for voc in files:
+            own, named = called(voc.path.stem), said[voc.path]
+            candidates = [x for x in named if x in own]
+            if not candidates:
+                # A name that several files have is right for one alone.
+                repeated = any(claims[x] > 1 for x in named)
+                candidates = own + ([] if repeated else named)
+            if not candidates:
+                reason = (
+                    'no image of this name that is not that of another file, '
+                    'and none called like the XML file'
+                )
+            elif len(candidates) > 1:
+                reason = f'could be any of {", ".join(sorted(candidates)[:3])}'
+            elif candidates[0] in taken:
+                other = taken[candidates[0]].name
+                reason = f'{candidates[0]} is the image of {other} already'
+            else:
+                taken[candidates[0]] = voc.path
+                continue
+            said_name = voc.text('filename')
+            self._problem(voc.path, f'filename {said_name!r}: {reason}')
+        return {path: name for name, path in taken.items()}
+
+    def _read_size(self, voc: Voc, name: str) -> Size:
+        """Width and height of the image as detectors load it."""
+        repaired = name != voc.text('filename')
+        self.repairs['file names replaced by that of the image'] += repaired
+        path = self.images.folder / name
+        try:
+            data = path.read_bytes()
+            height, width = decode_image(data).shape[:2]
+        except (OSError, UnreadableImageError) as error:
+            self._problem(
+                voc.path,
+                f'filename: the image {path} cannot be read ({error})',
+            )
+            return UNKNOWN
+        texts = [voc.text(f'size/{side}') for side in SIDES]
+        said = [_number(text) or 0 for text in texts]
+        if min(said) <= 0 or said == [width, height]:
+            same = texts == [str(width), str(height)]
+            self.repairs['sizes taken from the image'] += not same
+            return width, height
+        turned = decode_image(data, apply_orientation=False).shape[:2]
+        hint = 'do the boxes belong to it?'
+        if said == [turned[1], turned[0]]:
+            hint = (
+                'as its EXIF tag turns it, which detectors do: turn its '
+                'pixels and boxes'
+            )
+        self._problem(
+            voc.path,
+            f'size: {" x ".join(texts)}, but {path.name} has {width} x '
+            f'{height}; {hint}',
+        )
+        return UNKNOWN
+
+    def _read_object(
+        self, voc: Voc, number: int, item: ElementTree.Element, size: Size
+    ) -> Iterator[dict[str, Any]]:
+        """Class, box and crowd flag of an object, if it has an area."""
+        raw = item.findtext('name') or ''
+        name = plain_name(raw)
+        flag = (item.findtext('difficult') or '').strip().lower()
+        texts = [item.findtext(f'bndbox/{corner}') or '' for corner in CORNERS]
+        given = [x for x in map(_number, texts) if x is not None]
+        wrong = [
+            f'{corner} {text!r}'
+            for corner, text in zip(CORNERS, texts, strict=True)
+            if _number(text) is None
+        ]
+        reason = ''
+        if not name or '\ufffd' in name:
+            reason = f'name {raw!r}: no class, or in another encoding'
+        elif flag not in TRUE + FALSE:
+            reason = f'difficult {flag!r}: neither 0 nor 1'
+        elif wrong:
+            reason = f'bndbox: no number in {", ".join(wrong)}'
+        if reason:
+            self._problem(voc.path, f'object {number} ({name}): {reason}')
+            return
+        spans, inside = [], []
+        for axis, limit in enumerate(size):
+            low, high = sorted(given[axis::2])
+            if high < 0 or low > limit:
+                self._problem(
+                    voc.path,
+                    f'object {number} ({name}): {CORNERS[axis]} and '
+                    f'{CORNERS[axis + 2]} {low:g} and {high:g} are outside '
+                    f'the image ({SIDES[axis]} {limit:g})',
+                )
+                return
+            spans.append((low, high))
+            inside.append((max(low, 0), min(high, limit)))
+        words = flag not in ('', '0', '1')
+        self.repairs['class names without surplus blanks'] += name != raw
+        self.repairs['words for difficult read as 0 or 1'] += words
+        (left, right), (top, bottom) = inside
+        width, height = right - left, bottom - top
+        if min(width, height) <= 0:
+            self.repairs['boxes without an area left out'] += 1
+            return
+        swapped = spans != [tuple(given[::2]), tuple(given[1::2])]
+        self.repairs['boxes with swapped corners'] += swapped
+        self.repairs['boxes cut at the edge of the image'] += inside != spans
+        yield {
+            'name': name,
+            'bbox': [left, top, width, height],
+            'area': width * height,
+            # COCO's word for what counts neither way.
+            'iscrowd': int(flag in TRUE),
+        }
+
+    def _problem(self, path: Path, reason: str) -> None:
+        self.problems.append(f'{path.name}: {reason}')
+
+
+def plain_name(name: str) -> str:
+    """A class name as it looks: one way for blanks and for accents."""
+    return unicodedata.normalize('NFC', ' '.join(name.split()))
+
+
+def _parse(data: bytes) -> ElementTree.Element:
+    """Parse XML in any encoding that it shows or declares."""
+    first = None
+    texts: tuple[bytes | str, ...] = (data, *_decoded(data))
+    for text in texts:
+        try:
+            return ElementTree.fromstring(text)
+        except ElementTree.ParseError as error:
+            first = first or error
+        # An encoding that is unknown, or of several bytes.
+        except (LookupError, ValueError):
+            pass
+    raise first or ElementTree.ParseError('unknown encoding')
+
+
+def _decoded(data: bytes) -> Iterator[str]:
+    head = data[:200].replace(b'\0', b'')
+    declared = re.search(rb'encoding\s*=\s*["\']([\w.-]+)', head)
+    for name in (
+        declared[1].decode() if declared else 'utf-8-sig',
+        *('utf-8', 'utf-16-le', 'utf-16-be'),
+    ):
+        with suppress(LookupError, UnicodeDecodeError):
+            yield data.decode(name).strip().strip('\0')
+    # What is no text becomes U+FFFD, which matters only where it is used.
+    yield data.decode(errors='replace').strip().strip('\0')
+
+
+def _keys(name: str) -> tuple[str, str, str, str]:
+    path = name.replace('\\', '/')
+    base = path.rsplit('/', 1)[-1]
+    # Macs write an accent as a letter of its own.
+    folded = unicodedata.normalize('NFC', base).casefold()
+    return path, base, folded, _stem(folded)
+
+
+def _stem(name: str) -> str:
+    path = Path(name)
+    known = path.suffix.lower() in (*IMAGE_EXTENSIONS, '.xml')
+    return path.stem if known else path.name
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
