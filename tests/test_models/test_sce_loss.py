@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import reference
 import torch
+from torch.nn.functional import cross_entropy
 
 from sce_mm.models import SCELoss
-from sce_mm.models.losses.functional import relate
+from sce_mm.models.losses.functional import relate, target_entropy
 from sce_mm.models.losses.softmax import attend
 
 
@@ -134,6 +135,33 @@ def test_gradients_are_right_and_reach_only_the_queries(unit_rows):
     assert not any(field.requires_grad for field in relation)
 
 
+def test_relation_ignores_the_image_itself(unit_rows):
+    keys = unit_rows(4, 6)
+    relation = relate(keys, [attend(keys, keys, 0.1, torch.arange(4))], 0.1)
+    for i in range(4):
+        one, others = keys[i : i + 1], torch.cat([keys[:i], keys[i + 1 :]])
+        alone = relate(one, [attend(one, others, 0.1)], 0.1)
+        torch.testing.assert_close(relation.centroid[i], alone.centroid[0])
+        torch.testing.assert_close(relation.entropy[i], alone.entropy[0])
+
+
+def test_entropy_of_the_target_is_the_floor_of_the_loss():
+    # A relation over two equal candidates: ln 2, so H = ln 2 + ln 2 / 2.
+    key, queue = torch.eye(2)[:1], torch.eye(2)[[1, 1]]
+    relation = relate(key, [attend(key, queue, 0.07)], 0.07)
+    floor = target_entropy(relation, 0.5).item()
+    assert floor == pytest.approx(math.log(2) * 1.5)
+
+
+def test_coeff_one_is_the_cross_entropy_of_moco(unit_rows):
+    queries, keys, queue = unit_rows(8, 6), unit_rows(8, 6, 1), unit_rows(9, 6)
+    positive = (queries * keys).sum(1, keepdim=True)
+    logits = torch.cat([positive, queries @ queue.T], dim=1)
+    expected = cross_entropy(logits / 0.1, torch.zeros(8, dtype=torch.long))
+    got = loss_of(queries, keys, queue=queue, coeff=1.0)['loss']
+    torch.testing.assert_close(got, expected)
+
+
 def test_a_query_meets_each_key_of_its_pairs(unit_rows):
     rows = [unit_rows(5, 6, seed) for seed in range(4)]
     queue = unit_rows(9, 6, 9)
@@ -147,12 +175,14 @@ def test_a_query_meets_each_key_of_its_pairs(unit_rows):
     torch.testing.assert_close(got, torch.stack(each).mean())
 
 
+# Old versions of torch have no float16 on a CPU and say so.
+@pytest.mark.filterwarnings('ignore:In CPU autocast')
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_precision_inputs_are_compared_in_float32(unit_rows, dtype):
     rows = [unit_rows(n, 16, n).to(dtype) for n in (6, 6, 40)]
     rows[1] = rows[0].flip(0)
     exact = loss_of(*(r.double() for r in rows[:2]), rows[2].double())
-    with torch.autocast('cpu', dtype=torch.bfloat16):
+    with torch.autocast('cpu', dtype=dtype):
         got = loss_of(*rows)
     assert got['loss'].dtype is torch.float32
     torch.testing.assert_close(
