@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from evaluation_toys import ToyImages, build_model
+from evaluation_toys import ToyImages, build_model, model_config
+from evaluation_toys import save_checkpoint as save_toy
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -17,25 +18,23 @@ pytestmark = pytest.mark.integration
 
 # Each Runner needs a name of its own.
 COUNT = itertools.count()
+PIXELS = dict(channel_order='rgb', mean=[123.675, 116.28, 103.53])
+REPORT = dict(type='BestAndLastHook')
+FREE = dict(frozen_stages=-1, norm_eval=False)
 
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pretraining checkpoint of the toy model."""
-    path = tmp_path_factory.mktemp('pretraining') / 'epoch_1.pth'
-    facts = dict(channel_order='rgb', mean=[123.675, 116.28, 103.53])
-    state = build_model(8).state_dict()
-    torch.save({'state_dict': state, 'meta': {'sce_mm': facts}}, path)
-    return path
+    return save_toy(tmp_path_factory.mktemp('x') / 'epoch_1.pth', **PIXELS)
 
 
 def loader(size: int, offset: int = 0, shuffle: bool = False) -> dict:
-    dataset = dict(type='ToyImages', size=size, offset=offset)
     return dict(
         batch_size=6,
         num_workers=0,
         sampler=dict(type='DefaultSampler', shuffle=shuffle),
-        dataset=dataset,
+        dataset=dict(type='ToyImages', size=size, offset=offset),
     )
 
 
@@ -47,22 +46,14 @@ def build_runner(
     **options: Any,
 ) -> Runner:
     """A linear classifier on the frozen toy backbone."""
+    toy = model_config()
+    preprocessor = dict(toy['data_preprocessor'])
+    del preprocessor['type']
+    frozen = dict(frozen_stages=4, norm_eval=True)
     model = dict(
         type='ImageClassifier',
-        data_preprocessor=dict(
-            mean=[123.675, 116.28, 103.53],
-            std=[58.395, 57.12, 57.375],
-            to_rgb=True,
-        ),
-        backbone=dict(
-            type='ResNet',
-            depth=18,
-            stem_channels=8,
-            base_channels=8,
-            frozen_stages=4,
-            norm_eval=True,
-        )
-        | (backbone or {}),
+        data_preprocessor=preprocessor,
+        backbone=toy['backbone'] | frozen | (backbone or {}),
         neck=dict(type='GlobalAveragePooling'),
         head=dict(
             type='LinearClsHead',
@@ -92,18 +83,14 @@ def build_runner(
 
 
 class Watch(Hook):
-    """State before and after training, and modes in it."""
+    """State before training and after its last iteration."""
+
+    initial = None
 
     def before_train(self, runner: Runner) -> None:
         self.initial = self._copy(runner)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=0):
-        norms = [
-            m
-            for m in runner.model.backbone.modules()
-            if isinstance(m, torch.nn.BatchNorm2d)
-        ]
-        self.modes = {m.training for m in norms}
         self.last = self._copy(runner)
 
     @staticmethod
@@ -112,28 +99,25 @@ class Watch(Hook):
         return {name: tensor.clone() for name, tensor in state.items()}
 
 
+def history(work_dir: Path) -> dict[str, Any]:
+    summary = json.loads((work_dir / 'best_and_last.json').read_text())
+    return summary['accuracy/top1']
+
+
 def test_a_linear_classifier_trains_on_an_unmoved_backbone(
     tmp_path, checkpoint
 ):
     watch = Watch()
     load = PretrainedBackboneHook(str(checkpoint), frozen=True)
-    report = dict(type='BestAndLastHook')
-
-    build_runner(tmp_path, [load, watch, report], epochs=3).train()
-
-    expected = build_model(8).backbone.state_dict()
-    assert len(expected) == 120
-    for name, tensor in expected.items():
+    build_runner(tmp_path, [load, watch, REPORT], epochs=3).train()
+    # Batch norm statistics are among them.
+    for name, tensor in build_model(8).backbone.state_dict().items():
         assert watch.initial[f'backbone.{name}'].equal(tensor), name
-        # Batch norm statistics are among them.
         assert watch.last[f'backbone.{name}'].equal(tensor), name
-    assert watch.modes == {False}
-    assert watch.initial['head.fc.bias'].eq(0).all()
     weight = watch.initial['head.fc.weight']
     assert 0.005 < weight.std() < 0.015
     assert not watch.last['head.fc.weight'].equal(weight)
-    summary = json.loads((tmp_path / 'best_and_last.json').read_text())
-    values = summary['accuracy/top1']
+    values = history(tmp_path)
     assert [epoch for epoch, _ in values['history']] == [1, 2, 3]
     assert values['last'] == values['history'][-1][1]
     assert values['best'] == max(value for _, value in values['history'])
@@ -141,85 +125,101 @@ def test_a_linear_classifier_trains_on_an_unmoved_backbone(
     assert values['best'] > 60
 
 
+def test_a_checkpoint_of_the_official_code_is_taken(tmp_path, checkpoint):
+    state = torch.load(checkpoint, weights_only=True)['state_dict']
+    prefix = 'momentum_encoder.backbone.'
+    renamed = {
+        name.replace(prefix, 'momentum_trunk.').replace(
+            'backbone.', 'trunk.'
+        ): (tensor + 1 if prefix in name else tensor)
+        for name, tensor in state.items()
+        if 'backbone.' in name
+    }
+    path = tmp_path / 'official.ckpt'
+    torch.save({'state_dict': renamed}, path)
+    watch = Watch()
+    hook = PretrainedBackboneHook(str(path), branch='momentum')
+    build_runner(tmp_path, [hook, watch], 1).train()
+    expected = state[f'{prefix}conv1.weight'] + 1
+    assert watch.initial['backbone.conv1.weight'].equal(expected)
+
+
+def lacking(content: dict) -> None:
+    del content['state_dict']['backbone.layer4.1.bn2.running_mean']
+
+
+def blue_first(content: dict) -> None:
+    content['meta']['sce_mm']['channel_order'] = 'bgr'
+
+
 @pytest.mark.parametrize(
-    ('change', 'message'),
+    ('make', 'error', 'message'),
     [
-        (
-            lambda content: content['state_dict'].pop(
-                'backbone.layer4.1.bn2.running_mean'
-            ),
-            'missing in the file: layer4.1.bn2.running_mean',
-        ),
-        (
-            lambda content: content['meta']['sce_mm'].update(
-                channel_order='bgr'
-            ),
-            'channel_order = bgr',
-        ),
+        (lacking, ValueError, 'missing in the file: layer4.1.bn2.running_m'),
+        (blue_first, ValueError, 'channel_order = bgr'),
+        (dict.clear, ValueError, 'no tensors in the checkpoint'),
+        (b'no checkpoint', ValueError, 'wrong.pth'),
+        (None, FileNotFoundError, 'wrong.pth'),
     ],
+    ids=str,
 )
 def test_weights_that_do_not_fit_stop_the_run_before_it_starts(
-    tmp_path, checkpoint, change, message
+    tmp_path, checkpoint, make, error, message
 ):
-    content = torch.load(checkpoint, weights_only=True)
-    change(content)
     wrong = tmp_path / 'wrong.pth'
-    torch.save(content, wrong)
+    if isinstance(make, bytes):
+        wrong.write_bytes(make)
+    elif make is not None:
+        content = torch.load(checkpoint, weights_only=True)
+        make(content)
+        torch.save(content, wrong)
     watch = Watch()
-    runner = build_runner(tmp_path, [PretrainedBackboneHook(wrong), watch])
-
-    with pytest.raises(ValueError, match=message):
-        runner.train()
-
-    assert not hasattr(watch, 'initial')
-
-
-def test_a_backbone_that_would_learn_is_refused(tmp_path, checkpoint):
-    hook = PretrainedBackboneHook(str(checkpoint), frozen=True)
-    runner = build_runner(tmp_path, [hook], backbone=dict(frozen_stages=3))
-    with pytest.raises(RuntimeError, match=r'parameters would learn .*layer4'):
-        runner.train()
+    hook = PretrainedBackboneHook(str(wrong))
+    with pytest.raises(error, match=message):
+        build_runner(tmp_path, [hook, watch]).train()
+    assert watch.initial is None
+    with pytest.raises(ValueError, match='name the checkpoint'):
+        PretrainedBackboneHook('')
 
 
-def test_a_backbone_that_moves_all_the_same_stops_the_run(
-    tmp_path, checkpoint
+class Meddle(Hook):
+    def after_train_iter(self, runner, *_, **__):
+        runner.model.backbone.bn1.running_mean += 1
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'hooks', 'message'),
+    [
+        (dict(frozen_stages=3), [], r'parameters would learn .*layer4'),
+        ({}, [Meddle()], r'1 of 120 tensors .*running_mean'),
+    ],
+)
+def test_a_frozen_backbone_that_moves_stops_the_run(
+    tmp_path, checkpoint, backbone, hooks, message
 ):
-    class Meddle(Hook):
-        def after_train_iter(self, runner, *_, **__):
-            runner.model.backbone.bn1.running_mean += 1
-
     hook = PretrainedBackboneHook(str(checkpoint), frozen=True)
-    with pytest.raises(RuntimeError, match=r'1 of 120 tensors .*running_mean'):
-        build_runner(tmp_path, [hook, Meddle()]).train()
+    with pytest.raises(RuntimeError, match=message):
+        build_runner(tmp_path, [hook, *hooks], backbone=backbone).train()
 
 
 def test_a_resumed_run_goes_on_from_its_own_weights_and_history(
     tmp_path, checkpoint
 ):
-    free = dict(frozen_stages=-1, norm_eval=False)
-    report = dict(type='BestAndLastHook')
-    first = Watch()
+    first, second = Watch(), Watch()
     load = PretrainedBackboneHook(str(checkpoint))
-    build_runner(tmp_path, [load, first, report], 1, free).train()
-
+    build_runner(tmp_path, [load, first, REPORT], 1, FREE).train()
     # The pretraining checkpoint need not be there any more.
-    load, second = PretrainedBackboneHook('gone.pth'), Watch()
-    build_runner(
-        tmp_path, [load, second, report], 2, free, resume=True
-    ).train()
-
-    assert not first.initial['backbone.conv1.weight'].equal(
-        first.last['backbone.conv1.weight']
-    )
+    load = PretrainedBackboneHook('gone.pth')
+    again = [load, second, REPORT]
+    build_runner(tmp_path, again, 2, FREE, resume=True).train()
+    name = 'backbone.conv1.weight'
+    assert not first.initial[name].equal(first.last[name])
     for name, tensor in first.last.items():
         assert second.initial[name].equal(tensor), name
-    summary = json.loads((tmp_path / 'best_and_last.json').read_text())
-    history = summary['accuracy/top1']['history']
-    assert [epoch for epoch, _ in history] == [1, 2]
+    assert [epoch for epoch, _ in history(tmp_path)['history']] == [1, 2]
 
 
-def test_an_evaluator_without_the_metric_is_explained(tmp_path, checkpoint):
+def test_an_evaluator_without_the_metric_is_explained(tmp_path):
     report = dict(type='BestAndLastHook', metrics=('accuracy/top5',))
-    hook = PretrainedBackboneHook(str(checkpoint))
     with pytest.raises(ValueError, match="no 'accuracy/top5', but accuracy/"):
-        build_runner(tmp_path, [hook, report], 1).train()
+        build_runner(tmp_path, [report], 1).train()

@@ -22,16 +22,9 @@ def test_effective_rank_counts_directions(unit_rows):
     assert 7 < effective_rank(unit_rows(2000, 8)).item() <= 8
 
 
-@pytest.mark.parametrize(
-    ('options', 'message'),
-    [
-        ({'interval': 0}, r'interval must be in \[1, inf\], got 0'),
-        ({'min_std': 2}, r'min_std must be in \[0, 1\]'),
-    ],
-)
-def test_numbers_out_of_range_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        CollapseMonitorHook(**options)
+def test_numbers_out_of_range_are_refused():
+    with pytest.raises(ValueError, match='at least 1, got 0 and 5'):
+        CollapseMonitorHook(interval=0)
 
 
 def monitored(folder, rate, **options):

@@ -49,6 +49,12 @@ CASES = {
         'accumulate': 4,
         'hook': {'by_epoch': True, 'interval': 1},
     },
+    'lars': {
+        'optim_wrapper': {
+            'type': 'OptimWrapper',
+            'optimizer': {'type': 'LARSMoCoV3', 'lr': 1.0},
+        }
+    },
 }
 
 
@@ -81,11 +87,12 @@ def test_resumed_anywhere_is_the_run_that_was_not_interrupted(tmp_path, case):
     assert again.drawn == draw.drawn[start:]
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
-    history = [
-        runner.message_hub.get_scalar('train/loss').data[0].tolist()
-        for runner in (whole, resumed)
-    ]
-    assert history[0] == history[1]
+    for name in ('loss', 'lr'):
+        history = [
+            runner.message_hub.get_scalar(f'train/{name}').data[0].tolist()
+            for runner in (whole, resumed)
+        ]
+        assert history[0] == history[1]
 
 
 @pytest.fixture(scope='module')

@@ -135,6 +135,19 @@ def test_little_is_kept_for_the_backward_pass(inputs):
     assert kept('auto') <= len(PAIRS) * ROWS * WIDTH
 
 
+def test_under_the_compiler_it_runs_as_it_is(inputs):
+    arguments = inputs('both', torch.float32)
+    module = SCELoss()
+    # Old versions warn of options that differ from an earlier test's.
+    torch._dynamo.reset()
+    compiled = torch.compile(module, backend='aot_eager')
+    for coeff in (0.5, 0.3):
+        # A schedule moves it; code made for another value would be wrong.
+        module.coeff = coeff
+        loss = compiled(**arguments)['loss']
+        assert torch.equal(loss, SCELoss(coeff=coeff)(**arguments)['loss'])
+
+
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64], ids=str)
 def test_products_of_any_layout(unit_rows, dtype):
     rows, columns = (

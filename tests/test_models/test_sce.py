@@ -109,6 +109,18 @@ def test_keys_are_enqueued_after_the_step_in_the_order_of_views():
     torch.testing.assert_close(model.queue.features[10:], before[10:])
 
 
+def test_accumulated_keys_lie_as_those_of_the_large_batch():
+    one, many = build(), build()
+    large = views(8)
+    many.micro_batches_per_step = 2
+    one.loss(large)
+    for half in (slice(0, 4), slice(4, 8)):
+        many.loss([x[half] for x in large])
+    one.after_optimizer_step(0.1)
+    many.after_optimizer_step(0.1)
+    torch.testing.assert_close(one.queue.features, many.queue.features)
+
+
 def test_evaluation_leaves_no_trace():
     model = build(batch_norm=True).eval()
     before = {k: v.clone() for k, v in model.state_dict().items()}
@@ -125,11 +137,14 @@ def test_a_frozen_target_stops_the_training():
         model.loss(views(4))
 
 
+# Old versions of torch have no float16 on a CPU and say so.
+@pytest.mark.filterwarnings('ignore:In CPU autocast')
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize('predictor', [True, False])
-def test_rows_have_length_one_under_autocast(predictor):
+def test_rows_have_length_one_under_autocast(dtype, predictor):
     model = build(batch_norm=True, predictor=predictor)
     inputs = views(12)
-    with torch.autocast('cpu', torch.bfloat16):
+    with torch.autocast('cpu', dtype):
         loss = model.loss(inputs)['loss']
         queries = model.encode_online(inputs[0])
     model.after_optimizer_step(0.01)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import reference
 import torch
+from torch.nn.functional import cross_entropy
 
 from sce_mm.models import SCELoss
-from sce_mm.models.losses.functional import relate
+from sce_mm.models.losses.functional import relate, target_entropy
 from sce_mm.models.losses.softmax import attend
 
 
@@ -134,25 +135,41 @@ def test_gradients_are_right_and_reach_only_the_queries(unit_rows):
     assert not any(field.requires_grad for field in relation)
 
 
-def test_a_query_meets_each_key_of_its_pairs(unit_rows):
-    rows = [unit_rows(5, 6, seed) for seed in range(4)]
-    queue = unit_rows(9, 6, 9)
-    module = SCELoss()
-    pairs = [(0, 1), (1, 0), (1, 1)]
-    got = module(rows[:2], rows[2:], pairs, queue)['loss']
-    each = [
-        module([rows[i]], [rows[2 + j]], [(0, 0)], queue)['loss']
-        for i, j in pairs
-    ]
-    torch.testing.assert_close(got, torch.stack(each).mean())
+def test_relation_ignores_the_image_itself(unit_rows):
+    keys = unit_rows(4, 6)
+    relation = relate(keys, [attend(keys, keys, 0.1, torch.arange(4))], 0.1)
+    for i in range(4):
+        one, others = keys[i : i + 1], torch.cat([keys[:i], keys[i + 1 :]])
+        alone = relate(one, [attend(one, others, 0.1)], 0.1)
+        torch.testing.assert_close(relation.centroid[i], alone.centroid[0])
+        torch.testing.assert_close(relation.entropy[i], alone.entropy[0])
 
 
+def test_entropy_of_the_target_is_the_floor_of_the_loss():
+    # A relation over two equal candidates: ln 2, so H = ln 2 + ln 2 / 2.
+    key, queue = torch.eye(2)[:1], torch.eye(2)[[1, 1]]
+    relation = relate(key, [attend(key, queue, 0.07)], 0.07)
+    floor = target_entropy(relation, 0.5).item()
+    assert floor == pytest.approx(math.log(2) * 1.5)
+
+
+def test_coeff_one_is_the_cross_entropy_of_moco(unit_rows):
+    queries, keys, queue = unit_rows(8, 6), unit_rows(8, 6, 1), unit_rows(9, 6)
+    positive = (queries * keys).sum(1, keepdim=True)
+    logits = torch.cat([positive, queries @ queue.T], dim=1)
+    expected = cross_entropy(logits / 0.1, torch.zeros(8, dtype=torch.long))
+    got = loss_of(queries, keys, queue=queue, coeff=1.0)['loss']
+    torch.testing.assert_close(got, expected)
+
+
+# Old versions of torch have no float16 on a CPU and say so.
+@pytest.mark.filterwarnings('ignore:In CPU autocast')
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_precision_inputs_are_compared_in_float32(unit_rows, dtype):
     rows = [unit_rows(n, 16, n).to(dtype) for n in (6, 6, 40)]
     rows[1] = rows[0].flip(0)
     exact = loss_of(*(r.double() for r in rows[:2]), rows[2].double())
-    with torch.autocast('cpu', dtype=torch.bfloat16):
+    with torch.autocast('cpu', dtype=dtype):
         got = loss_of(*rows)
     assert got['loss'].dtype is torch.float32
     torch.testing.assert_close(
@@ -171,7 +188,6 @@ def test_half_precision_inputs_are_compared_in_float32(unit_rows, dtype):
             'leave relation_weight and ceiling_weight at None',
         ),
         ({'chunk_size': 0}, "chunk_size must be 'auto'"),
-        ({'chunk_size': True}, "chunk_size must be 'auto'"),
     ],
 )
 def test_wrong_numbers_are_refused(options, message):
@@ -194,11 +210,8 @@ def test_nothing_to_compare_with_is_refused(unit_rows):
     [
         ({'pairs': torch.ones(9, 4)}, ['pairs must be a list', '[9, 4]']),
         ({'pairs': [(0, 0), (2, 0)]}, ['(2, 0)', 'to (1, 1)', 'queue=...']),
-        ({'pairs': [(-1, 0)]}, ['(-1, 0)', 'to (1, 1)']),
         ({'queue': torch.ones(4, 9)}, ['queue', 'in each row', '[4, 9]']),
-        ({'queue': torch.nn.Identity()}, ['queue', 'a Identity']),
         ({'queries': torch.ones(6, 4)}, ['queries must be a list', '[6, 4]']),
-        ({'keys': []}, ['keys must be a list']),
         ({'keys': [torch.ones(5, 4)] * 2}, ['keys', '[6, 4]', '[5, 4]']),
         ({'batch_keys': [torch.ones(6, 4)]}, ['batch_keys', 'of the 2']),
         ({'first_row': 1}, ['first_row=1', '6 keys', '6 rows']),
@@ -222,9 +235,8 @@ def test_arguments_that_do_not_fit_are_refused(unit_rows, wrong, parts):
         assert part in str(error.value)
 
 
-@pytest.mark.parametrize('length', [1.05, 0.01])
 @pytest.mark.parametrize('name', ['queries', 'keys', 'queue', 'batch_keys'])
-def test_rows_that_are_not_normalised_are_refused(unit_rows, name, length):
+def test_rows_that_are_not_normalised_are_refused(unit_rows, name):
     module = SCELoss()
     given = {
         'queries': [unit_rows(6, 4)],
@@ -236,7 +248,7 @@ def test_rows_that_are_not_normalised_are_refused(unit_rows, name, length):
     # In a later call, and one row among many.
     module(**given)
     rows = given[name] if name == 'queue' else given[name][0]
-    rows[4] *= length
+    rows[4] *= 1.05
     with pytest.raises(ValueError, match=f'{name} must be L2-normalised'):
         module(**given)
     # A dead network gives zeros, and a diverged one no number.

@@ -208,3 +208,7 @@ def test_half_of_it_is_refused(folder, tmp_path):
         match=r"deferred: .*collate_fn.type='pseudo_collate', got 'default",
     ):
         check_config(config(folder, tmp_path, **{key: 'default_collate'}))
+    cfg = config(folder, tmp_path)
+    cfg.model.data_preprocessor.type = 'TwoNormDataPreprocessor'
+    with pytest.raises(ValueError, match='has 1 SCEViews and TwoNorm'):
+        set_device_views(cfg)

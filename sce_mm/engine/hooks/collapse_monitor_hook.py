@@ -1,6 +1,5 @@
 """Warn when the embeddings collapse."""
 
-import math
 from typing import Any
 
 import torch
@@ -12,6 +11,21 @@ from torch import Tensor
 from ...models import MemoryQueue
 from .deferred_log_hook import DeferredRuntimeInfoHook
 from .momentum_update_hook import unwrap_sce
+
+_NO_SPREAD = (
+    'collapse: embedding_std is {:.3f} (1 over the sphere, 0 on one point), '
+    'all images look alike to the network. Lower the learning rate, lengthen '
+    'the warm-up, look whether the neck has batch norm and the momentum is '
+    'small'
+)
+_FEW_DIRECTIONS = (
+    'dimensional collapse: the keys use {:.1%} of their directions. Stronger '
+    'augmentation and a larger queue help against it'
+)
+_EMPTY_TARGETS = (
+    'empty targets: {:.0%} of all candidates count as neighbours, so '
+    'relations say nothing. Lower target_temperature'
+)
 
 
 class CollapseError(RuntimeError):
@@ -45,7 +59,7 @@ class CollapseMonitorHook(Hook):
         stop: Whether to stop the run instead of a warning.
 
     Raises:
-        ValueError: A number is out of range.
+        ValueError: ``interval`` or ``patience`` is below one.
         CollapseError: In training, if ``stop`` says so.
     """
 
@@ -60,18 +74,11 @@ class CollapseMonitorHook(Hook):
         patience: int = 5,
         stop: bool = False,
     ) -> None:
-        for name, value, low, high in (
-            ('interval', interval, 1, math.inf),
-            ('patience', patience, 1, math.inf),
-            ('min_std', min_std, 0, 1),
-            ('min_rank', min_rank, 0, 1),
-            ('max_neighbours', max_neighbours, 0, 1),
-        ):
-            if not low <= value <= high:
-                raise ValueError(
-                    f'CollapseMonitorHook: {name} must be in [{low}, {high}], '
-                    f'got {value}'
-                )
+        if min(interval, patience) < 1:
+            raise ValueError(
+                'CollapseMonitorHook: interval and patience must be at least '
+                f'1, got {interval} and {patience}'
+            )
         self.interval = interval
         self.min_std = min_std
         self.min_rank = min_rank
@@ -95,12 +102,12 @@ class CollapseMonitorHook(Hook):
             runner.message_hub.update_scalar('train/effective_rank', rank)
         symptoms = self._symptoms(runner, queue)
         self._in_a_row = {
-            name: self._in_a_row.get(name, 0) + 1 for name in symptoms
+            text: self._in_a_row.get(text, 0) + 1 for text in symptoms
         }
         lasting = [
-            text
-            for name, text in symptoms.items()
-            if self._in_a_row[name] >= self.patience
+            text.format(value)
+            for text, value in symptoms.items()
+            if self._in_a_row[text] >= self.patience
         ]
         if not lasting:
             return
@@ -114,37 +121,22 @@ class CollapseMonitorHook(Hook):
 
     def _symptoms(
         self, runner: Runner, queue: MemoryQueue | None
-    ) -> dict[str, str]:
-        """What is wrong now: a sentence for each name."""
+    ) -> dict[str, float]:
+        """What is wrong now: sentences, and the value that each is about."""
 
         def mean(name: str, count: int) -> float:
             return runner.message_hub.get_scalar(f'train/{name}').mean(count)
 
-        symptoms = {}
         std = mean('embedding_std', self.interval)
-        if std < self.min_std:
-            symptoms['embedding_std'] = (
-                f'collapse: embedding_std is {std:.3f} (1 over the sphere, 0 '
-                'on one point), all images look alike to the network. Lower '
-                'the learning rate, lengthen the warm-up, look whether the '
-                'neck has batch norm and the momentum is small'
-            )
+        symptoms = {_NO_SPREAD: std} if std < self.min_std else {}
         if queue is not None:
             candidates, dim = queue.features.shape
-            rank = mean('effective_rank', 1)
-            if rank < self.min_rank * dim:
-                symptoms['effective_rank'] = (
-                    f'dimensional collapse: the keys use {rank:.1f} of {dim} '
-                    'directions. Stronger augmentation and a larger queue '
-                    'help against it'
-                )
+            rank = mean('effective_rank', 1) / dim
+            if rank < self.min_rank:
+                symptoms[_FEW_DIRECTIONS] = rank
             share = mean('neighbours', self.interval) / candidates
             if share > self.max_neighbours:
-                symptoms['neighbours'] = (
-                    f'empty targets: {share:.0%} of all candidates count as '
-                    'neighbours, so relations say nothing. Lower '
-                    'target_temperature'
-                )
+                symptoms[_EMPTY_TARGETS] = share
         return symptoms
 
 

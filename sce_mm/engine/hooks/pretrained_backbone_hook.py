@@ -5,8 +5,6 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
-from torch import nn
-from torch.nn.modules.dropout import _DropoutNd
 
 from ...transfer import (
     Backbone,
@@ -16,6 +14,11 @@ from ...transfer import (
     read_checkpoint,
 )
 from ...utils.distributed import unwrapped
+
+_FREEZE = (
+    'set model.backbone.frozen_stages to the number of stages and '
+    'norm_eval=True'
+)
 
 
 @HOOKS.register_module()
@@ -34,9 +37,8 @@ class PretrainedBackboneHook(Hook):
     Args:
         checkpoint: File of a pretraining, or of a backbone alone.
         frozen: The backbone must stay as it is: no parameter of it may learn,
-            none of its modules may be in training mode, and after every epoch
-            all tensors, batch norm statistics included, must equal those of
-            the file.
+            and after every epoch all tensors, batch norm statistics included,
+            must equal those of the file.
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder.
 
     Raises:
@@ -85,7 +87,15 @@ class PretrainedBackboneHook(Hook):
                 logger='current',
             )
         if self.frozen:
-            require_frozen(module)
+            learning = [
+                n for n, p in module.named_parameters() if p.requires_grad
+            ]
+            if learning:
+                raise RuntimeError(
+                    'the backbone is to be frozen, but '
+                    f'{len(learning)} parameters would learn '
+                    f'({", ".join(learning[:3])}, ...): {_FREEZE}'
+                )
             self._require_unchanged(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -114,35 +124,5 @@ class PretrainedBackboneHook(Hook):
             raise RuntimeError(
                 f'{len(moved)} of {len(weights)} tensors of the frozen '
                 f'backbone are not those of {self.checkpoint} '
-                f'({", ".join(moved[:3])}, ...)'
+                f'({", ".join(moved[:3])}, ...): {_FREEZE}'
             )
-
-
-def require_frozen(backbone: nn.Module) -> None:
-    """Check that nothing of a backbone will change in training.
-
-    Raises:
-        RuntimeError: A parameter would learn, or a module for which that
-            makes a difference is in training mode.
-    """
-    learning = [n for n, p in backbone.named_parameters() if p.requires_grad]
-    backbone.train()
-    active = [
-        name
-        for name, module in backbone.named_modules()
-        if module.training and _adapts(module)
-    ]
-    if learning or active:
-        raise RuntimeError(
-            f'the backbone is to be frozen, but {len(learning)} parameters '
-            f'would learn and {len(active)} modules are in training mode '
-            f'({", ".join([*learning, *active][:3])}, ...): set '
-            'model.backbone.frozen_stages to the number of stages and '
-            'norm_eval=True'
-        )
-
-
-def _adapts(module: nn.Module) -> bool:
-    """Whether training mode makes a difference: statistics, or dropout."""
-    has_buffers = next(module.buffers(recurse=False), None) is not None
-    return has_buffers or isinstance(module, _DropoutNd)

@@ -1,4 +1,4 @@
-"""Check the arguments of a loss: shapes, unit rows, other keys.
+"""Check the arguments of a loss: shapes and unit rows.
 
 Legend of shapes as in :mod:`~sce_mm.models.losses.functional`.
 """
@@ -14,23 +14,6 @@ from .softmax import at_least_float32
 _LENGTH_TOLERANCE = 0.01
 
 
-def check_other_keys(images: int) -> None:
-    """Check that a batch has other keys for ``in_batch_keys=True``.
-
-    Args:
-        images: Number of images in the batch of all processes.
-
-    Raises:
-        ValueError: There is only one image.
-    """
-    if images < 2:
-        raise ValueError(
-            'a batch of one image has no other keys to compare with: set a '
-            'larger train_dataloader.batch_size (drop_last=True drops a '
-            'short last batch), or in_batch_keys=False and a queue'
-        )
-
-
 def check_shapes(
     queries: Sequence[Tensor],
     keys: Sequence[Tensor],
@@ -44,8 +27,18 @@ def check_shapes(
     Raises:
         ValueError: They do not.
     """
-    _check_views('queries', queries, queries)
-    _check_views('keys', keys, queries)
+    for name, views in (('queries', queries), ('keys', keys)):
+        if isinstance(views, Tensor) or not views:
+            raise ValueError(
+                f'{name} must be a list with one tensor [N, D] for each view, '
+                f'got {_describe(views)}'
+            )
+        shapes = [list(rows.shape) for rows in views]
+        if any(len(x) != 2 or x != list(queries[0].shape) for x in shapes):
+            raise ValueError(
+                f'{name} must have the shape [N, D] of the first queries, '
+                f'{list(queries[0].shape)}, got {shapes}'
+            )
     size, width = queries[0].shape
     known = {(i, j) for i in range(len(queries)) for j in range(len(keys))}
     if isinstance(pairs, Tensor) or not pairs or not known.issuperset(pairs):
@@ -54,17 +47,19 @@ def check_shapes(
             f'(0, 0) to {max(known)}, got {_describe(pairs)}; candidates are '
             'given by name, queue=...'
         )
-    if queue is not None:
-        _check_candidates('queue', queue, width)
-    if batch_keys is None:
-        return
-    if isinstance(batch_keys, Tensor) or len(batch_keys) != len(keys):
+    if batch_keys is not None and len(batch_keys) != len(keys):
         raise ValueError(
             'batch_keys must be a list with one [M, D] for each of the '
-            f'{len(keys)} tensors of keys, got {_describe(batch_keys)}'
+            f'{len(keys)} tensors of keys, got {len(batch_keys)}'
         )
-    for rows in batch_keys:
-        _check_candidates('batch_keys', rows, width)
+    named = [('batch_keys', rows) for rows in batch_keys or ()]
+    for name, rows in [*named, *([] if queue is None else [('queue', queue)])]:
+        if getattr(rows, 'shape', ())[1:] != (width,) or not len(rows):
+            raise ValueError(
+                f'{name} must have a key in each row, as wide as the queries '
+                f'([..., {width}]), got {_describe(rows)}'
+            )
+    for rows in batch_keys or ():
         if not 0 <= first_row <= len(rows) - size:
             raise ValueError(
                 f'first_row={first_row}: the {size} keys of this process '
@@ -100,40 +95,8 @@ def check_unit_rows(**arguments: Sequence[Tensor]) -> None:
                 )
 
 
-def _check_views(
-    name: str, views: Sequence[Tensor], queries: Sequence[Tensor]
-) -> None:
-    if isinstance(views, Tensor) or not views:
-        raise ValueError(
-            f'{name} must be a list with one tensor [N, D] for each view, '
-            f'got {_describe(views)}'
-        )
-    for rows in views:
-        if rows.ndim != 2 or rows.shape != queries[0].shape:
-            raise ValueError(
-                f'{name} must have the shape [N, D] of the first queries, '
-                f'{list(queries[0].shape)}, got {_describe(rows)}'
-            )
-
-
-def _check_candidates(name: str, rows: Tensor, width: int) -> None:
-    if (
-        not isinstance(rows, Tensor)
-        or rows.ndim != 2
-        or rows.shape[1] != width
-        or not len(rows)
-    ):
-        raise ValueError(
-            f'{name} must have a key in each row, as wide as the queries '
-            f'([..., {width}]), got {_describe(rows)}'
-        )
-
-
 def _describe(value: object) -> str:
-    """The shape of a tensor, the content of a list, or a type."""
+    """The shape of a tensor, or how a short value is written."""
     if isinstance(value, Tensor):
         return f'a tensor of shape {list(value.shape)}'
-    if isinstance(value, list | tuple):
-        plain = all(not isinstance(item, Tensor) for item in value)
-        return repr(value) if plain else f'a list of {len(value)}'
-    return f'a {type(value).__name__}'
+    return f'{value!r:.80}'

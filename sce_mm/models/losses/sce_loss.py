@@ -7,7 +7,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from .candidates import Candidates, log_partitions, relate_views
-from .checks import check_other_keys, check_shapes, check_unit_rows
+from .checks import check_shapes, check_unit_rows
 from .functional import Contrast, Relation, combine, contrast, target_entropy
 from .softmax import ChunkSize
 
@@ -15,6 +15,11 @@ from .softmax import ChunkSize
 NO_CANDIDATES = (
     'SCE needs something to compare with: give the model a queue, such as '
     'queue=dict(length=65536), or set in_batch_keys=True in the head, or both'
+)
+NO_OTHER_KEYS = (
+    'a batch of one image has no other keys to compare with: set a larger '
+    'train_dataloader.batch_size (drop_last=True drops a short last batch), '
+    'or in_batch_keys=False and a queue'
 )
 NO_ZERO_LOGIT = (
     'official_zero_logit has no meaning with in_batch_keys=True: the official '
@@ -151,7 +156,8 @@ class SCELoss(nn.Module):
         if batch_keys is not None:
             if self.official_zero_logit:
                 raise ValueError(NO_ZERO_LOGIT)
-            check_other_keys(len(batch_keys[0]))
+            if len(batch_keys[0]) < 2:
+                raise ValueError(NO_OTHER_KEYS)
         if not self._rows_seen or keys[0].device.type == 'cpu':
             check_unit_rows(
                 queries=queries,
