@@ -1,7 +1,6 @@
 """What the options of tools/train.py write into a config, or refuse."""
 
 import importlib.util
-import subprocess
 import sys
 
 import pytest
@@ -93,26 +92,6 @@ def test_a_mistake_is_one_message_that_names_what_was_typed(
     for name in named:
         assert name.format(tmp=tmp_path, photos=photos) in message
     assert capsys.readouterr().out == ''
-
-
-@pytest.mark.parametrize(
-    ('name', 'words'), [('train', ['c.py', '--nono']), ('test', [])]
-)
-def test_a_wrong_option_is_answered_before_torch_is_imported(
-    root, name, words
-):
-    done = subprocess.run(
-        [sys.executable, '-X', 'importtime', f'tools/{name}.py', *words],
-        capture_output=True,
-        text=True,
-        cwd=root,
-    )
-    assert done.returncode == 2
-    said = [x for x in done.stderr.splitlines() if 'import time:' not in x]
-    assert len(said) == 1
-    assert said[0].startswith('error: ')
-    assert 'torch' not in done.stderr
-    assert done.stdout == ''
 
 
 @pytest.mark.parametrize('recipe', RECIPES)

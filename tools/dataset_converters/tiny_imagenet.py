@@ -16,13 +16,15 @@ the folder train.
 import argparse
 from pathlib import Path
 
-from label_lists import find_classes, write_list
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
+
+from sce_mm.cli.arguments import ArgumentParser
+from sce_mm.cli.exit import run_main
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     parser.add_argument('root', type=Path, help='the unpacked archive')
     return parser.parse_args()
 
@@ -69,6 +71,8 @@ def read_val(root: Path, ids: list[str]) -> dict[str, list[str]]:
 
 def main() -> None:
     root = parse_args().root
+    from label_lists import find_classes, write_list
+
     ids = sorted(filter(None, map(str.strip, read_lines(root / 'wnids.txt'))))
     train = find_classes(root / 'train')
     if sorted(train) != ids:
@@ -83,7 +87,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    __starts_light__ = True
-    from sce_mm.cli.exit import run_main
-
     run_main(main)

@@ -24,15 +24,18 @@ import math
 import unicodedata
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from voc_xml import Images, Voc, find_image_of_each, list_files, parse_files
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
 
-from sce_mm.checkpoints.durable_files import write_durably
-from sce_mm.datasets import UnreadableImageError, decode_image
-from sce_mm.utils.progress import track
+from sce_mm.cli.arguments import ArgumentParser
+from sce_mm.cli.exit import run_main
 from sce_mm.utils.text import printable
+
+if TYPE_CHECKING:
+    from voc_xml import Images, Voc
 
 SIDES = ('width', 'height')
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
@@ -44,9 +47,7 @@ Size = tuple[float, float]
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     parser.add_argument('annotations', type=Path, help='folder of XML files')
     parser.add_argument('out', type=Path, help='json file to write')
     parser.add_argument(
@@ -64,8 +65,10 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def open_images(args: argparse.Namespace) -> Images:
+def open_images(args: argparse.Namespace) -> 'Images':
     """Those of --images, or where VOC and labelling programs put them."""
+    from voc_xml import Images
+
     beside = args.annotations.parent / 'JPEGImages'
     folder = args.images or (beside if beside.is_dir() else args.annotations)
     try:
@@ -76,12 +79,14 @@ def open_images(args: argparse.Namespace) -> Images:
         ) from error
 
 
-def read_size(voc: Voc, path: Path, repairs: Counter[str]) -> Size:
+def read_size(voc: 'Voc', path: Path, repairs: Counter[str]) -> Size:
     """Width and height of an image as detectors load it.
 
     Raises:
         ValueError: The image cannot be read, or the XML file contradicts it.
     """
+    from sce_mm.datasets import UnreadableImageError, decode_image
+
     try:
         data = path.read_bytes()
         height, width = decode_image(data).shape[:2]
@@ -175,12 +180,16 @@ def read_object(
 
 
 def read_all(
-    files: list[Voc],
-    images: Images,
+    files: 'list[Voc]',
+    images: 'Images',
     problems: list[str],
     repairs: Counter[str],
 ) -> list[dict[str, Any]]:
     """Name, size and objects of the image of each file."""
+    from voc_xml import find_image_of_each
+
+    from sce_mm.utils.progress import track
+
     image_of = find_image_of_each(files, images, problems)
     read = []
     for voc in track(files, 'images'):
@@ -262,6 +271,10 @@ def summary(content: dict[str, Any], repairs: Counter[str]) -> str:
 
 def main() -> None:
     args = parse_args()
+    from voc_xml import list_files, parse_files
+
+    from sce_mm.checkpoints.durable_files import write_durably
+
     problems: list[str] = []
     repairs: Counter[str] = Counter()
     files = parse_files(list_files(args.annotations, args.names), problems)
@@ -284,7 +297,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    __starts_light__ = True
-    from sce_mm.cli.exit import run_main
-
     run_main(main)
