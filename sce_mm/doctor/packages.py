@@ -16,48 +16,24 @@ class Package(NamedTuple):
 
     Attributes:
         supported: Versions.
-        upstream: Distributions of upstream OpenMMLab.
+        upstream: Distributions of upstream OpenMMLab, the last for pip.
         onedl: Distribution of the maintained fork.
-        get_upstream: What to tell pip to install of upstream.
-        get_onedl: What to tell pip to install of the fork.
     """
 
     supported: str
     upstream: tuple[str, ...]
     onedl: str
-    get_upstream: str
-    get_onedl: str
 
 
 PACKAGES = {
     'mmengine': Package(
-        '>=0.8.3,<1.0',
-        ('mmengine', 'mmengine-lite'),
-        'onedl-mmengine',
-        'mmengine>=0.10.5,<1',
-        'onedl-mmengine>=0.10.12',
+        '>=0.8.3,<1.0', ('mmengine-lite', 'mmengine'), 'onedl-mmengine'
     ),
     'mmcv': Package(
-        '>=2.0,<2.4',
-        ('mmcv', 'mmcv-lite', 'mmcv-full'),
-        'onedl-mmcv',
-        'mmcv-lite>=2.1,<2.3',
-        'onedl-mmcv>=2.3',
+        '>=2.0,<2.4', ('mmcv', 'mmcv-full', 'mmcv-lite'), 'onedl-mmcv'
     ),
-    'mmpretrain': Package(
-        '>=1.2,<2.0',
-        ('mmpretrain',),
-        'onedl-mmpretrain',
-        'mmpretrain>=1.2',
-        'onedl-mmpretrain>=1.3.5',
-    ),
-    'mmdet': Package(
-        '>=3.2,<4.0',
-        ('mmdet',),
-        'onedl-mmdetection',
-        'mmdet>=3.3',
-        'onedl-mmdetection>=3.5',
-    ),
+    'mmpretrain': Package('>=1.2,<2.0', ('mmpretrain',), 'onedl-mmpretrain'),
+    'mmdet': Package('>=3.2,<4.0', ('mmdet',), 'onedl-mmdetection'),
 }
 
 
