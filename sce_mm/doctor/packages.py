@@ -5,7 +5,12 @@ Nothing of it is imported, so that a broken stack can be described as well.
 
 import re
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, distributions, version
+from functools import cache
+from importlib.metadata import (
+    PackageNotFoundError,
+    packages_distributions,
+    version,
+)
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -72,11 +77,9 @@ def found_modules() -> dict[str, str | None]:
 
 def distributions_of(module: str) -> list[str]:
     """Distributions that installed files of a top-level module."""
-    return sorted(
-        {
-            f'{d.metadata["Name"]} {d.version}'
-            for d in distributions()
-            for f in d.files or ()
-            if f.parts[0] == module
-        }
-    )
+    names = set(_owners().get(module, ()))
+    return sorted(f'{name} {version(name)}' for name in names)
+
+
+# It reads the lists of files of all distributions.
+_owners = cache(packages_distributions)
