@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -170,19 +169,15 @@ def require_batches(
                 f'{batch} leave one by itself, which has no batch statistics: '
                 'use another size, or train_dataloader.drop_last=True'
             )
-        _prepare_one(loader.dataset)
-
-
-def _prepare_one(dataset: Any) -> None:
-    """Send an image through the pipeline before workers do."""
-    with preserve_rng():
-        try:
-            dataset[0]
-        except (KeyError, TypeError, AttributeError, AssertionError) as error:
-            raise ConfigError(
-                'train_dataloader.dataset.pipeline: an image cannot be '
-                f'prepared: {type(error).__name__}: {error}'
-            ) from error
+        # Here, as an error of a worker is hard to read.
+        with preserve_rng():
+            try:
+                loader.dataset[0]
+            except (KeyError, TypeError, AttributeError, AssertionError) as e:
+                raise ConfigError(
+                    'train_dataloader.dataset.pipeline: an image cannot be '
+                    f'prepared: {type(e).__name__}: {e}'
+                ) from e
 
 
 def scale_learning_rate(runner: Runner) -> None:

@@ -65,7 +65,6 @@ def check_config(
             types.missing_types,
             types.unknown_types,
             types.dataset_arguments,
-            types.misspelt_hooks,
             types.sharding,
             values.wrong_seed,
             values.wrong_numbers,

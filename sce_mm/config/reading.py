@@ -23,15 +23,6 @@ TOP_LEVEL = {
     'runner_type',
 } - {'self', 'cfg'}
 
-# Advice for configs that were written for hooks in a list.
-BY_NAME = (
-    'the hooks of the recipes have names, not positions: '
-    'default_hooks.momentum_update.momentum instead of '
-    'custom_hooks[0].momentum, likewise transfer_meta, preemption, '
-    'numerical_guard, collapse_monitor, online_knn, pretrained_backbone and '
-    'best_and_last; custom_hooks is for hooks of your own'
-)
-
 
 def walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
     """Yield the path and the value of everything in a config.
@@ -77,11 +68,9 @@ def read_config(path: str | Path) -> Config:
         cfg = Config.fromfile(path, import_custom_modules=False)
     # The file is run as a program: anything can happen.
     except Exception as error:
-        reason = f'{type(error).__name__}: {error}'
-        if isinstance(error, AttributeError) and 'custom_hooks' in reason:
-            reason = f'{reason}: {BY_NAME}'
         raise ConfigError(
-            f'the config {path} cannot be read: {reason}'
+            f'the config {path} cannot be read: {type(error).__name__}: '
+            f'{error}'
         ) from error
     if cfg.get('default_scope') == 'mmdet':
         # The checks say what is missing.
@@ -109,33 +98,23 @@ def override(cfg: Config, words: Sequence[str]) -> None:
     """Write ``key=value`` words into a config.
 
     Raises:
-        ConfigError: A key leads nowhere, or a value cannot be read.
+        ConfigError: A key leads nowhere, so that nothing would read it, or a
+            value cannot be read.
     """
     overrides = read_overrides(words)
-    check_overrides(cfg, overrides)
-    try:
-        cfg.merge_from_dict(overrides)
-    # An index beyond a list, or a key below a number.
-    except (KeyError, TypeError, IndexError) as error:
-        raise ConfigError(f'--cfg-options: {error.args[0]}') from error
-
-
-def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
-    """Check that each ``--cfg-options`` key starts at something that exists.
-
-    Raises:
-        ConfigError: It does not, so that nothing would read the value.
-    """
     known = {*cfg, *TOP_LEVEL}
     for key in overrides:
-        first, _, rest = key.partition('.')
+        first = key.partition('.')[0]
         if first not in known:
             raise ConfigError(
                 f'--cfg-options: the config has no {key}'
                 f'{nearest(first, known)}'
             )
-        if first == 'custom_hooks' and rest and not cfg.get(first):
-            raise ConfigError(f'--cfg-options {key}: {BY_NAME}')
+    try:
+        cfg.merge_from_dict(overrides)
+    # An index beyond a list, or a key below a number.
+    except (KeyError, TypeError, IndexError) as error:
+        raise ConfigError(f'--cfg-options: {error.args[0]}') from error
 
 
 def _import_custom_modules(cfg: Config) -> None:

@@ -12,7 +12,7 @@ from mmengine.registry import Registry
 from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader
 
-from ..utils.checks import is_misspelt, nearest
+from ..utils.checks import nearest
 from .names import wrong_arguments
 from .parts import Part, items_of, loaders, parts
 from .reading import walk
@@ -33,14 +33,6 @@ _SECTIONS: dict[str, type | tuple[type, ...]] = {
 }
 # In names of classes that spread a model or make the steps themselves.
 _SHARDING = ('Flexible', 'FullySharded', 'FSDP', 'DeepSpeed', 'ColossalAI')
-_DEFAULT_HOOKS = (
-    'checkpoint',
-    'logger',
-    'param_scheduler',
-    'runtime_info',
-    'sampler_seed',
-    'timer',
-)
 
 
 def wrong_types(cfg: Config) -> Iterator[str]:
@@ -147,19 +139,6 @@ def dataset_arguments(cfg: Config) -> Iterator[str]:
             cls = DATASETS.get(part.node['type'])
             if cls is not None:
                 yield from wrong_arguments(part.node, part.key, cls)
-
-
-def misspelt_hooks(cfg: Config) -> Iterator[str]:
-    """Names that are almost one of mmengine's default hooks.
-
-    Its own one, with its default settings, would run beside ours.
-    """
-    for name in cfg.get('default_hooks') or {}:
-        if is_misspelt(name, _DEFAULT_HOOKS):
-            yield (
-                f'default_hooks.{name}: mmengine has no default hook of '
-                f'this name{nearest(name, _DEFAULT_HOOKS)}'
-            )
 
 
 def is_ours(part: Part) -> bool:

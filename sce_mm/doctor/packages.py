@@ -5,7 +5,12 @@ Nothing of it is imported, so that a broken stack can be described as well.
 
 import re
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, distributions, version
+from functools import cache
+from importlib.metadata import (
+    PackageNotFoundError,
+    packages_distributions,
+    version,
+)
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -16,48 +21,24 @@ class Package(NamedTuple):
 
     Attributes:
         supported: Versions.
-        upstream: Distributions of upstream OpenMMLab.
+        upstream: Distributions of upstream OpenMMLab, the last for pip.
         onedl: Distribution of the maintained fork.
-        get_upstream: What to tell pip to install of upstream.
-        get_onedl: What to tell pip to install of the fork.
     """
 
     supported: str
     upstream: tuple[str, ...]
     onedl: str
-    get_upstream: str
-    get_onedl: str
 
 
 PACKAGES = {
     'mmengine': Package(
-        '>=0.8.3,<1.0',
-        ('mmengine', 'mmengine-lite'),
-        'onedl-mmengine',
-        'mmengine>=0.10.5,<1',
-        'onedl-mmengine>=0.10.12',
+        '>=0.8.3,<1.0', ('mmengine-lite', 'mmengine'), 'onedl-mmengine'
     ),
     'mmcv': Package(
-        '>=2.0,<2.4',
-        ('mmcv', 'mmcv-lite', 'mmcv-full'),
-        'onedl-mmcv',
-        'mmcv-lite>=2.1,<2.3',
-        'onedl-mmcv>=2.3',
+        '>=2.0,<2.4', ('mmcv', 'mmcv-full', 'mmcv-lite'), 'onedl-mmcv'
     ),
-    'mmpretrain': Package(
-        '>=1.2,<2.0',
-        ('mmpretrain',),
-        'onedl-mmpretrain',
-        'mmpretrain>=1.2',
-        'onedl-mmpretrain>=1.3.5',
-    ),
-    'mmdet': Package(
-        '>=3.2,<4.0',
-        ('mmdet',),
-        'onedl-mmdetection',
-        'mmdet>=3.3',
-        'onedl-mmdetection>=3.5',
-    ),
+    'mmpretrain': Package('>=1.2,<2.0', ('mmpretrain',), 'onedl-mmpretrain'),
+    'mmdet': Package('>=3.2,<4.0', ('mmdet',), 'onedl-mmdetection'),
 }
 
 
@@ -96,11 +77,9 @@ def found_modules() -> dict[str, str | None]:
 
 def distributions_of(module: str) -> list[str]:
     """Distributions that installed files of a top-level module."""
-    return sorted(
-        {
-            f'{d.metadata["Name"]} {d.version}'
-            for d in distributions()
-            for f in d.files or ()
-            if f.parts[0] == module
-        }
-    )
+    names = set(_owners().get(module, ()))
+    return sorted(f'{name} {version(name)}' for name in names)
+
+
+# It reads the lists of files of all distributions.
+_owners = cache(packages_distributions)

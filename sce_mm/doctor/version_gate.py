@@ -93,8 +93,11 @@ def find_problems(
 
 
 def _pip_install(names: Iterable[str], family: str) -> str:
-    wanted = [getattr(PACKAGES[name], f'get_{family}') for name in names]
-    return 'pip install ' + ' '.join(f"'{w}'" for w in wanted)
+    wanted = [PACKAGES[name] for name in names]
+    return 'pip install ' + ' '.join(
+        f"'{p.onedl if family == 'onedl' else p.upstream[-1]}{p.supported}'"
+        for p in wanted
+    )
 
 
 def import_quietly(*modules: str) -> None:

@@ -4,10 +4,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 
 
+@dataclass
 class OneThread:
     """``worker_init_fn`` of a loader whose workers take one core each.
 
@@ -19,8 +21,7 @@ class OneThread:
         inner: Another ``worker_init_fn``, which runs first, or None.
     """
 
-    def __init__(self, inner: Callable[[int], None] | None) -> None:
-        self.inner = inner
+    inner: Callable[[int], None] | None
 
     def __call__(self, worker_id: int) -> None:
         """Prepare worker number ``worker_id``."""
@@ -29,6 +30,7 @@ class OneThread:
         cv2.setNumThreads(0)
 
 
+@dataclass
 class ShieldedWorker:
     """``worker_init_fn`` of a loader whose workers survive one SIGTERM.
 
@@ -42,8 +44,7 @@ class ShieldedWorker:
         inner: Another ``worker_init_fn``, which runs first, or None.
     """
 
-    def __init__(self, inner: Callable[[int], None] | None) -> None:
-        self.inner = inner
+    inner: Callable[[int], None] | None
 
     def __call__(self, worker_id: int) -> None:
         """Prepare worker number ``worker_id``."""

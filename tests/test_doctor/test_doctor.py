@@ -40,33 +40,11 @@ def test_two_owners_of_cv2_are_named_with_the_way_out(monkeypatch):
     )
 
 
-@pytest.mark.parametrize(
-    ('module', 'remedy'),
-    [
-        ('torch', 'pip install torch torchvision'),
-        ('cv2', 'pip install opencv-python-headless'),
-    ],
-)
-def test_what_does_not_import_is_reported(monkeypatch, report, module, remedy):
+def test_what_does_not_import_is_reported(monkeypatch, report):
     monkeypatch.setattr(doctor, 'find_problems', lambda *args: ['mixed: do x'])
-    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, 'torch', None)
     status, text = report()
     assert status == 1
     assert '[BAD]  mixed: do x' in text
-    (line,) = (x for x in text.splitlines() if f'  {module} does not' in x)
-    assert line.endswith(remedy)
-
-
-def test_ops_that_compute_wrongly_are_reported(monkeypatch):
-    import torch
-
-    class Ops:
-        @staticmethod
-        def nms(boxes, scores, threshold):
-            return boxes, torch.arange(3)
-
-    monkeypatch.setattr(doctor, 'import_module', lambda name: Ops)
-    ok, text = doctor._try(doctor._ops, 'ops', 'the remedy')
-    assert ok is False
-    assert 'nms keeps [0, 1, 2] on cpu' in text
-    assert text.endswith('the remedy')
+    (line,) = (x for x in text.splitlines() if '  torch does not' in x)
+    assert line.endswith('pip install torch torchvision')

@@ -54,7 +54,7 @@ def test_sources_on_the_path_need_no_distribution():
         ),
         (
             UPSTREAM | {'onedl-mmdetection': '3.5.1'},
-            ['two families', "'onedl-mmdetection>=3.5'"],
+            ['two families', "'onedl-mmdetection>=3.2,<4.0'"],
         ),
         (
             UPSTREAM | {'mmcv': '2.1.0'},
@@ -79,13 +79,13 @@ def test_each_problem_names_its_remedy(installed, signs):
             {},
             {},
             'mmengine, mmcv, mmpretrain is missing: pip install '
-            "'onedl-mmengine>=0.10.12' 'onedl-mmcv>=2.3' "
-            "'onedl-mmpretrain>=1.3.5'",
+            "'onedl-mmengine>=0.8.3,<1.0' 'onedl-mmcv>=2.0,<2.4' "
+            "'onedl-mmpretrain>=1.2,<2.0'",
         ),
         (
             {'mmengine': '0.10.7', 'mmcv': '2.1.0'},
             {'mmengine': None, 'mmcv': None},
-            "mmpretrain is missing: pip install 'mmpretrain>=1.2'",
+            "mmpretrain is missing: pip install 'mmpretrain>=1.2,<2.0'",
         ),
         (
             # What uninstalling one of two families leaves behind.

@@ -119,20 +119,6 @@ def test_chunks_and_blocks_change_nothing(
     assert found[1].equal(whole[1])
 
 
-def test_order_of_the_bank_and_length_of_the_features_do_not_matter():
-    bank, labels, queries = random_problem()
-    generator = torch.Generator().manual_seed(1)
-    order = torch.randperm(len(bank), generator=generator)
-    lengths = torch.rand(len(bank), 1, generator=generator) + 0.1
-
-    predicted = knn_predict(bank, labels, queries, (3, 10))
-    changed = knn_predict(
-        (bank * lengths)[order], labels[order], 100 * queries, (3, 10)
-    )
-
-    assert all(predicted[k].equal(changed[k]) for k in (3, 10))
-
-
 def test_of_equal_entries_the_first_and_of_equal_votes_the_lowest_wins():
     entry, other = [1.0, 2.0, 3.0], [3.0, 2.0, 1.0]
     bank = torch.tensor([other, entry, entry, other, entry])
@@ -144,12 +130,6 @@ def test_of_equal_entries_the_first_and_of_equal_votes_the_lowest_wins():
     ].tolist() == [[0, 1, 2]]
     labels = torch.tensor([0, 2, 1, 0, 3])
     assert knn_predict(bank, labels, query, k=2)[2].tolist() == [1]
-
-
-def test_no_queries_give_no_classes():
-    bank, labels, queries = random_problem()
-
-    assert knn_predict(bank, labels, queries[:0], 5)[5].shape == (0,)
 
 
 @pytest.mark.parametrize(

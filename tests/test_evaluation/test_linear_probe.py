@@ -1,14 +1,10 @@
 """The linear probe against scikit-learn by hand, and its refusals."""
 
-import importlib
-import sys
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from sce_mm.evaluation import protocols
 from sce_mm.evaluation.protocols.linear_probe import linear_probe
 
 
@@ -72,10 +68,3 @@ def test_c_is_the_smallest_of_the_best_and_the_test_set_has_no_say():
 def test_mistakes_are_explained(train, options: dict, message: str):
     with pytest.raises(ValueError, match=message):
         linear_probe(*train, *blobs(5, 0.1, 1), **options)
-
-
-def test_missing_scikit_learn_is_explained(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, 'sklearn', None)
-
-    with pytest.raises(ValueError, match='pip install scikit-learn'):
-        importlib.reload(protocols)

@@ -1,7 +1,6 @@
 """What the options of tools/train.py write into a config, or refuse."""
 
 import importlib.util
-import subprocess
 import sys
 
 import pytest
@@ -96,46 +95,6 @@ def test_a_mistake_is_one_message_that_names_what_was_typed(
 
 
 @pytest.mark.parametrize(
-    ('name', 'words'), [('train', ['c.py', '--nono']), ('test', [])]
-)
-def test_a_wrong_option_is_answered_before_torch_is_imported(
-    root, name, words
-):
-    done = subprocess.run(
-        [sys.executable, '-X', 'importtime', f'tools/{name}.py', *words],
-        capture_output=True,
-        text=True,
-        cwd=root,
-    )
-    assert done.returncode == 2
-    said = [x for x in done.stderr.splitlines() if 'import time:' not in x]
-    assert len(said) == 1
-    assert said[0].startswith('error: ')
-    assert 'torch' not in done.stderr
-    assert done.stdout == ''
-
-
-@pytest.mark.parametrize('recipe', RECIPES)
-@pytest.mark.parametrize(
-    ('words', 'kind'),
-    [
-        ([], None),
-        (['--amp'], 'AmpOptimWrapper'),
-        (['--amp', 'bfloat16'], 'BF16OptimWrapper'),
-        (['--amp', 'none'], 'OptimWrapper'),
-    ],
-)
-def test_mixed_precision_is_an_option(applied, recipe, words, kind):
-    wrapper = applied(recipe, *words).optim_wrapper
-    own = [None, 'AmpOptimWrapper'][RECIPES.index(recipe)]
-    assert wrapper.get('type') == (kind if words else own)
-    # It refuses to be built without a GPU.
-    if wrapper.get('type') != 'AmpOptimWrapper':
-        built = build_optim_wrapper(nn.Linear(2, 2), wrapper)
-        assert type(built.optimizer).__name__ == wrapper.optimizer.type
-
-
-@pytest.mark.parametrize(
     ('words', 'device', 'narrow', 'trains', 'noted'),
     [
         ([], 'cuda', False, 'AmpOptimWrapper', ''),
@@ -143,6 +102,8 @@ def test_mixed_precision_is_an_option(applied, recipe, words, kind):
         ([], 'cpu', False, 'OptimWrapper', 'float32'),
         (['--amp', 'bfloat16'], 'cpu', False, 'OptimWrapper', 'float32'),
         (['--amp', 'bfloat16'], 'cuda', False, 'BF16OptimWrapper', ''),
+        (['--amp', 'none'], 'cuda', False, 'OptimWrapper', ''),
+        (['--amp'], 'cuda', False, 'AmpOptimWrapper', ''),
     ],
 )
 def test_the_precision_is_one_that_the_device_has(
@@ -153,7 +114,8 @@ def test_the_precision_is_one_that_the_device_has(
     note = machine.fit_precision(cfg, device)
     assert cfg.optim_wrapper.type == trains
     assert (noted in note) if noted else note == ''
-    if device == 'cpu':
+    # It refuses to be built without a GPU.
+    if trains != 'AmpOptimWrapper':
         build_optim_wrapper(nn.Linear(2, 2), cfg.optim_wrapper)
 
 
@@ -200,10 +162,15 @@ def test_knn_on_two_folders_is_one_option(applied, tmp_path):
             write_noise(folder, 10)
     words = ('--knn', str(tmp_path / 'bank'), str(tmp_path / 'query'))
 
-    hook = find_hook(applied(RECIPES[0], *words), 'OnlineKNNHook')
+    levels = 'train_dataloader.dataset.pipeline.0.stretch=[7,99]'
+    cfg = applied(RECIPES[0], *words, '--cfg-options', levels)
+    hook = find_hook(cfg, 'OnlineKNNHook')
 
     bank, query = build_labelled_loaders(hook.bank, hook.query, 0)
     assert hook.k == 15
+    for part in ('bank', 'query'):
+        # Of the training.
+        assert hook[part].dataset.pipeline[0].stretch == (7, 99)
     assert bank.dataset.CLASSES == query.dataset.CLASSES == tuple('abc')
     side = applied(RECIPES[0]).train_dataloader.dataset.pipeline[1].views[0]
     assert query.dataset[0]['inputs'].shape == (3, side['size'], side['size'])
@@ -214,24 +181,6 @@ def test_knn_on_two_folders_is_one_option(applied, tmp_path):
     linear = 'resnet18_sce-pre_1xb256-linear-steplr-100e_cifar10'
     with pytest.raises(ValueError, match='--knn is for pretraining'):
         applied(f'benchmarks/{linear}', *words)
-
-
-@pytest.mark.parametrize(
-    ('options', 'stretch'), [((), None), (('[7,99]',), (7, 99))]
-)
-def test_knn_loads_images_with_the_stretch_of_the_training(
-    applied, tmp_path, options, stretch
-):
-    for name in ('bank/a', 'bank/b', 'query/a', 'query/b'):
-        (tmp_path / name).mkdir(parents=True)
-        write_noise(tmp_path / name, 1)
-    words = ['--knn', str(tmp_path / 'bank'), str(tmp_path / 'query')]
-    for value in options:
-        key = 'train_dataloader.dataset.pipeline.0.stretch'
-        words += ['--cfg-options', f'{key}={value}']
-    hook = find_hook(applied(RECIPES[0], *words), 'OnlineKNNHook')
-    for part in ('bank', 'query'):
-        assert hook[part]['dataset']['pipeline'][0]['stretch'] == stretch
 
 
 def detector(**init_cfg):

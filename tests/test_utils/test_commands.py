@@ -11,11 +11,6 @@ def script(folder, name, text):
     return str(path)
 
 
-def test_command_is_shown_as_typed():
-    command = Command('tools/x.py', ['a b', 3])
-    assert command.shown() == "python tools/x.py 'a b' 3"
-
-
 def test_where_a_training_is(tmp_path):
     log = tmp_path / 'train.log'
     assert training_step(log) == ''

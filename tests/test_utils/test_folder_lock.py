@@ -47,13 +47,6 @@ def test_a_killed_process_leaves_the_folder_free(occupied):
     lock.close()
 
 
-def test_the_same_process_may_begin_again(tmp_path):
-    first, second = FolderLock(tmp_path), FolderLock(tmp_path)
-    first.close()
-    second.close()
-    second.close()
-
-
 def test_where_there_are_no_locks_nothing_is_refused(tmp_path, monkeypatch):
     (tmp_path / 'file').touch()
     FolderLock(tmp_path / 'file' / 'below').close()

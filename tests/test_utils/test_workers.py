@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from sce_mm.evaluation import extract_features
-from sce_mm.utils.workers import OneThread, ShieldedWorker
+from sce_mm.utils.workers import ShieldedWorker
 
 
 class Threads(Dataset):
@@ -76,13 +76,6 @@ def test_workers_of_an_evaluation() -> None:
     counts, _ = extract_features(Model(), loader)
     assert counts.tolist() == [[1, 1], [1, 1]]
     assert cv2.getNumThreads() == 2
-
-
-def test_what_workers_did_before_is_kept() -> None:
-    seen: list[int] = []
-    OneThread(seen.append)(7)
-    assert seen == [7]
-    assert cv2.getNumThreads() == 1
 
 
 @pytest.fixture

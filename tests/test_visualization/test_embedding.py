@@ -5,9 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from sce_mm.visualization.embedding import (
-    class_colours,
     project,
-    spread_out,
 )
 
 
@@ -25,19 +23,6 @@ def test_digits_of_a_class_lie_together_whatever_the_length_of_a_feature():
     np.testing.assert_array_equal(
         points, project(pixels * scales, perplexity=10)
     )
-
-
-def test_points_that_are_kept_cover_no_other():
-    points = np.array([[0, 0], [0.05, 0], [0.05, 0.2], [0.11, 0], [0, 0.1]])
-
-    assert spread_out(points, 0.1) == [0, 2, 3, 4]
-
-
-@pytest.mark.parametrize('count', [10, 20, 200])
-def test_every_class_has_a_colour_of_its_own(count: int):
-    colours = {tuple(colour) for colour in class_colours(count)}
-
-    assert len(colours) == count
 
 
 def test_more_neighbours_than_images_are_refused():

@@ -12,21 +12,16 @@ code, is not taken from the file but from the work dir that it lies in.
 import argparse
 from pathlib import Path
 
-from mmengine.registry import DefaultScope
-from mmpretrain.registry import MODELS
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
 
-import sce_mm  # noqa: F401  (registers the model)
+import sce_mm
+from sce_mm.cli.arguments import ArgumentParser
 from sce_mm.cli.exit import run_main
-from sce_mm.config.reading import read_config
-from sce_mm.engine.hooks.numerical_guard_hook import first_non_finite
-from sce_mm.transfer import CheckpointError, read_checkpoint
-from sce_mm.utils.random_state import set_random_state
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     parser.add_argument('file', help='written by NumericalGuardHook')
     parser.add_argument(
         '--config', help='of the run; the newest in the work dir by default'
@@ -39,6 +34,14 @@ def parse_args() -> argparse.Namespace:
 
 def replay(path: str, float64: bool = False, config: str | None = None) -> str:
     """A sentence on what went wrong in a saved step."""
+    from mmengine.registry import DefaultScope
+    from mmpretrain.registry import MODELS
+
+    from sce_mm.config import read_config
+    from sce_mm.engine.hooks.numerical_guard_hook import first_non_finite
+    from sce_mm.transfer import CheckpointError, read_checkpoint
+    from sce_mm.utils.random_state import set_random_state
+
     saved = read_checkpoint(path)
     if 'batches' not in saved:
         raise CheckpointError(
@@ -77,6 +80,7 @@ def config_beside(path: str) -> Path:
 
 def main() -> None:
     args = parse_args()
+    sce_mm.register()
     print(replay(args.file, args.float64, args.config))
 
 

@@ -10,14 +10,15 @@ everything else of the config stays.
 import argparse
 import os
 
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
+
+from sce_mm.cli.arguments import ArgumentParser
 from sce_mm.cli.exit import run_main
-from sce_mm.datasets import ImageCache, build_cache
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     parser.add_argument('data', help='folder of images, with sub-folders')
     parser.add_argument('out', help='the cache, made here')
     parser.add_argument(
@@ -42,6 +43,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    from sce_mm.datasets import ImageCache, build_cache
+
     unreadable = build_cache(
         args.data, args.out, args.short_side, args.workers, args.stretch
     )

@@ -21,11 +21,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
+
+from sce_mm.cli.arguments import ArgumentParser
+from sce_mm.cli.exit import run_main
+
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     parser.add_argument('annotations', type=Path, help='file of COCO format')
     parser.add_argument(
         '--percent',
@@ -125,7 +129,6 @@ def describe(content: dict[str, Any]) -> str:
 
 def main() -> None:
     args = parse_args()
-    # The package takes seconds to import: not for --help.
     from sce_mm.checkpoints.durable_files import write_durably
     from sce_mm.datasets.labels.coco_labels import read_coco
 
@@ -143,7 +146,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    __starts_light__ = True
-    from sce_mm.cli.exit import run_main
-
     run_main(main)

@@ -34,21 +34,17 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from sce_mm.checkpoints.durable_files import write_durably
-from sce_mm.datasets import IMAGENET100_IDS
-from sce_mm.datasets.labels.class_lists import (
-    class_lines,
-    count_samples,
-    find_classes,
-)
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
+
+from sce_mm.cli.arguments import ArgumentParser
+from sce_mm.cli.exit import run_main
 
 Samples = dict[str, list[str]]
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     parser.add_argument('root', type=Path, help='folder of class folders')
     parser.add_argument('out', type=Path, help='list to write')
     which = parser.add_mutually_exclusive_group()
@@ -94,6 +90,8 @@ def keep_classes(found: Samples, which: str) -> Samples:
     Raises:
         ValueError: One of them has no folder.
     """
+    from sce_mm.datasets import IMAGENET100_IDS
+
     imagenet100 = which == 'imagenet100'
     ids = IMAGENET100_IDS if imagenet100 else read_lines(Path(which))
     missing = [name for name in ids if name not in found]
@@ -157,6 +155,13 @@ def look_up(found: Samples, names: list[str]) -> Samples:
 
 def main() -> None:
     args = parse_args()
+    from sce_mm.checkpoints.durable_files import write_durably
+    from sce_mm.datasets.labels.class_lists import (
+        class_lines,
+        count_samples,
+        find_classes,
+    )
+
     found = find_classes(args.root)
     if args.classes is not None:
         found = keep_classes(found, args.classes)
@@ -174,7 +179,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    __starts_light__ = True
-    from sce_mm.cli.exit import run_main
-
     run_main(main)

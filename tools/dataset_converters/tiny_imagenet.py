@@ -16,18 +16,15 @@ the folder train.
 import argparse
 from pathlib import Path
 
-from sce_mm.checkpoints.durable_files import write_durably
-from sce_mm.datasets.labels.class_lists import (
-    class_lines,
-    count_samples,
-    find_classes,
-)
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
+
+from sce_mm.cli.arguments import ArgumentParser
+from sce_mm.cli.exit import run_main
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     parser.add_argument('root', type=Path, help='the unpacked archive')
     return parser.parse_args()
 
@@ -74,6 +71,13 @@ def read_val(root: Path, ids: list[str]) -> dict[str, list[str]]:
 
 def main() -> None:
     root = parse_args().root
+    from sce_mm.checkpoints.durable_files import write_durably
+    from sce_mm.datasets.labels.class_lists import (
+        class_lines,
+        count_samples,
+        find_classes,
+    )
+
     ids = sorted(filter(None, map(str.strip, read_lines(root / 'wnids.txt'))))
     train = find_classes(root / 'train')
     if sorted(train) != ids:
@@ -90,7 +94,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    __starts_light__ = True
-    from sce_mm.cli.exit import run_main
-
     run_main(main)

@@ -22,24 +22,23 @@ import argparse
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sce_mm.checkpoints.durable_files import write_durably
-from sce_mm.datasets.labels.voc_labels import (
-    Images,
-    VocReader,
-    list_files,
-    plain_name,
-)
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
+
+from sce_mm.cli.arguments import ArgumentParser
+from sce_mm.cli.exit import run_main
 from sce_mm.utils.text import printable
+
+if TYPE_CHECKING:
+    from sce_mm.datasets.labels.voc_labels import Images
 
 LISTED = 50
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     parser.add_argument('annotations', type=Path, help='folder of XML files')
     parser.add_argument('out', type=Path, help='json file to write')
     parser.add_argument(
@@ -57,8 +56,10 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def open_images(args: argparse.Namespace) -> Images:
+def open_images(args: argparse.Namespace) -> 'Images':
     """Those of --images, or where VOC and labelling programs put them."""
+    from sce_mm.datasets.labels.voc_labels import Images
+
     beside = args.annotations.parent / 'JPEGImages'
     folder = args.images or (beside if beside.is_dir() else args.annotations)
     try:
@@ -81,6 +82,8 @@ def convert(
         classes: Names in order; None for those that occur.
         problems: Gets the classes that were not named.
     """
+    from sce_mm.datasets.labels.voc_labels import plain_name
+
     counts = Counter(item['name'] for i in read for item in i['objects'])
     names = [plain_name(name) for name in classes or sorted(counts)]
     problems += [
@@ -123,6 +126,9 @@ def summary(content: dict[str, Any], repairs: Counter[str]) -> str:
 
 def main() -> None:
     args = parse_args()
+    from sce_mm.checkpoints.durable_files import write_durably
+    from sce_mm.datasets.labels.voc_labels import VocReader, list_files
+
     paths = list_files(args.annotations, args.names)
     images = open_images(args)
     reader = VocReader(images)
@@ -144,7 +150,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    __starts_light__ = True
-    from sce_mm.cli.exit import run_main
-
     run_main(main)

@@ -4,24 +4,32 @@ python tools/demo/report.py work_dirs/demo
 """
 
 import json
-import sys
 from pathlib import Path
 
-import sections
-from mmengine.config import Config
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
 
+import sce_mm
+from sce_mm.cli.arguments import ArgumentParser
 from sce_mm.cli.exit import run_main
-from sce_mm.detection.comparison.results import last_metrics
-from sce_mm.visualization import page
 
 
 def main() -> None:
-    out = Path(sys.argv[1])
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('out', type=Path, help='work dir of the demo')
+    out = parser.parse_args().out
+    sce_mm.register()
     (out / 'report.html').write_text(report(out), encoding='utf-8')
 
 
 def report(out: Path) -> str:
     """The page, from what the stages left in ``out``."""
+    import sections
+    from mmengine.config import Config
+
+    from sce_mm.detection.comparison.results import last_metrics
+    from sce_mm.visualization import page
+
     facts = json.loads((out / 'facts.json').read_text())
     cfg = Config.fromfile(next((out / 'sce').glob('*.py')))
     knn = results(out / 'knn.json', 'knn_top1_k20')

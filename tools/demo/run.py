@@ -40,7 +40,7 @@ def run(demo: Demo) -> None:
     Raises:
         RuntimeError: A command failed.
     """
-    from sce_mm.engine.optimizers.bf16 import computes_in_bfloat16
+    from sce_mm.config.machine import computes_in_bfloat16
     from sce_mm.utils.progress import track
 
     # What an earlier run left would be taken for a part of this one.
