@@ -28,8 +28,9 @@ BY_NAME = (
     'the hooks of the recipes have names, not positions: '
     'default_hooks.momentum_update.momentum instead of '
     'custom_hooks[0].momentum, likewise transfer_meta, preemption, '
-    'numerical_guard, collapse_monitor, online_knn, pretrained_backbone and '
-    'best_and_last; custom_hooks is for hooks of your own'
+    'numerical_guard, collapse_monitor, online_knn, pretrained_backbone, '
+    'best_and_last, verify_transfer and precise_bn; custom_hooks is for '
+    'hooks of your own'
 )
 
 
@@ -91,8 +92,14 @@ def read_config(path: str | Path) -> Config:
     return cfg
 
 
-def read_overrides(words: Sequence[str]) -> dict[str, Any]:
+def read_overrides(
+    words: Sequence[str], option: str = '--cfg-options'
+) -> dict[str, Any]:
     """Values of ``key=value`` words, by key.
+
+    Args:
+        words: Words of the command line.
+        option: Option that they were given to, for messages.
 
     Raises:
         ConfigError: A value has brackets that do not close.
@@ -102,26 +109,35 @@ def read_overrides(words: Sequence[str]) -> dict[str, Any]:
     try:
         return parser.parse_args(['--words', *words]).words
     except AssertionError as error:
-        raise ConfigError(f'--cfg-options: {error}') from error
+        raise ConfigError(f'{option}: {error}') from error
 
 
-def override(cfg: Config, words: Sequence[str]) -> None:
+def override(
+    cfg: Config, words: Sequence[str], option: str = '--cfg-options'
+) -> None:
     """Write ``key=value`` words into a config.
+
+    Args:
+        cfg: Config.
+        words: Words of the command line.
+        option: Option that they were given to, for messages.
 
     Raises:
         ConfigError: A key leads nowhere, or a value cannot be read.
     """
-    overrides = read_overrides(words)
-    check_overrides(cfg, overrides)
+    overrides = read_overrides(words, option)
+    check_overrides(cfg, overrides, option)
     try:
         cfg.merge_from_dict(overrides)
     # An index beyond a list, or a key below a number.
     except (KeyError, TypeError, IndexError) as error:
-        raise ConfigError(f'--cfg-options: {error.args[0]}') from error
+        raise ConfigError(f'{option}: {error.args[0]}') from error
 
 
-def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
-    """Check that each ``--cfg-options`` key starts at something that exists.
+def check_overrides(
+    cfg: Config, overrides: dict[str, Any], option: str = '--cfg-options'
+) -> None:
+    """Check that each key of an override starts at something that exists.
 
     Raises:
         ConfigError: It does not, so that nothing would read the value.
@@ -131,11 +147,10 @@ def check_overrides(cfg: Config, overrides: dict[str, Any]) -> None:
         first, _, rest = key.partition('.')
         if first not in known:
             raise ConfigError(
-                f'--cfg-options: the config has no {key}'
-                f'{nearest(first, known)}'
+                f'{option}: the config has no {key}{nearest(first, known)}'
             )
         if first == 'custom_hooks' and rest and not cfg.get(first):
-            raise ConfigError(f'--cfg-options {key}: {BY_NAME}')
+            raise ConfigError(f'{option} {key}: {BY_NAME}')
 
 
 def _import_custom_modules(cfg: Config) -> None:
