@@ -96,7 +96,15 @@ def test_a_mistake_is_one_message_that_names_what_was_typed(
 
 
 @pytest.mark.parametrize(
-    ('name', 'words'), [('train', ['c.py', '--nono']), ('test', [])]
+    ('name', 'words'),
+    [
+        ('train', ['c.py', '--nono']),
+        ('test', []),
+        ('compare', []),
+        ('verify_transfer', []),
+        ('model_converters/export_backbone', ['--to', 'nobody']),
+        ('model_converters/extract_backbone', []),
+    ],
 )
 def test_a_wrong_option_is_answered_before_torch_is_imported(
     root, name, words
