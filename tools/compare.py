@@ -22,7 +22,7 @@ from pathlib import Path
 __starts_light__ = True
 
 import sce_mm
-from sce_mm.cli.arguments import ArgumentParser, seed_number
+from sce_mm.cli.arguments import ArgumentParser, Overrides, seed_number
 from sce_mm.cli.exit import run_main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,20 +97,13 @@ def parse_args() -> argparse.Namespace:
     ):
         how.add_argument(
             f'--{part}-options', nargs='+', default=[], metavar='KEY=VALUE',
-            help=f'overrides of {what_of}',
+            action=Overrides, help=f'overrides of {what_of}',
         )  # fmt: skip
     how.add_argument(
         '--threads', type=int, default=os.cpu_count(),
         help='processor threads of a training',
     )  # fmt: skip
     args = parser.parse_args()
-    for part in ('pretraining', 'detector'):
-        wrong = [w for w in vars(args)[f'{part}_options'] if '=' not in w]
-        if wrong:
-            parser.error(
-                f'--{part}-options takes key=value, without spaces around '
-                f'the sign; got {" ".join(wrong)}'
-            )
     if args.threads < 1:
         parser.error(f'--threads must be at least 1, got {args.threads}')
     try:

@@ -15,24 +15,18 @@ import copy
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.config import Config
-from mmengine.logging import MMLogger
-from torch import nn
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
 
-from sce_mm.checkpoints.mmengine_loading import install_safe_loader
+import sce_mm
 from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
-from sce_mm.cli.config_edits import load_config, set_pretrained
 from sce_mm.cli.exit import run_main
-from sce_mm.cli.runner import build_runner
-from sce_mm.config.parts import find_hook
-from sce_mm.transfer import extract_backbone, read_checkpoint
-from sce_mm.transfer.verify.problems import pretrained_path
-from sce_mm.transfer.verify.verify import (
-    VerifyOptions,
-    parameter_groups,
-    verify_transfer,
-)
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import nn
 
 # What is not needed to initialise a model.
 UNUSED = (
@@ -71,13 +65,19 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def initialised_model(cfg: Config) -> nn.Module:
+def initialised_model(cfg: 'Config') -> 'nn.Module':
     """The model as it is before its first iteration.
 
     Raises:
         FileNotFoundError: The file that it loads is not there.
         ValueError: The config resumes, or loads no backbone.
     """
+    from mmengine.logging import MMLogger
+
+    from sce_mm.cli.runner import build_runner
+    from sce_mm.config.parts import find_hook
+    from sce_mm.transfer.verify.problems import pretrained_path
+
     if cfg.get('resume'):
         raise ValueError(
             'the config has resume=True: a resumed training takes its '
@@ -113,6 +113,16 @@ def initialised_model(cfg: Config) -> nn.Module:
 
 def main() -> None:
     args = parse_args()
+    sce_mm.register()
+    from sce_mm.checkpoints.mmengine_loading import install_safe_loader
+    from sce_mm.cli.config_edits import load_config, set_pretrained
+    from sce_mm.transfer import extract_backbone, read_checkpoint
+    from sce_mm.transfer.verify.verify import (
+        VerifyOptions,
+        parameter_groups,
+        verify_transfer,
+    )
+
     install_safe_loader(args.trust)
     backbone = extract_backbone(read_checkpoint(args.checkpoint, args.trust))
     cfg = load_config(args)

@@ -30,10 +30,13 @@ class ArgumentParser(argparse.ArgumentParser):
         self.exit(2, f'error: {message}; --help lists the options\n')
 
 
-class _Overrides(argparse.Action):
-    """Collects ``key=value`` words and refuses others."""
+class Overrides(argparse.Action):
+    """Collects ``key=value`` words and refuses others.
 
-    def __call__(
+    Used as ``action`` of an option with ``nargs='+'`` and ``default=[]``.
+    """
+
+    def __call__(  # noqa: D102
         self,
         parser: argparse.ArgumentParser,
         namespace: argparse.Namespace,
@@ -67,7 +70,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=_Overrides,
+        action=Overrides,
         default=[],
         metavar='KEY=VALUE',
         help='values to set in the config; dots in a key go down a level',

@@ -1,12 +1,14 @@
 """Arguments that the model converters share, and the backbone they ask for."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..checkpoints.errors import CheckpointError
-from ..checkpoints.reading import read_checkpoint
-from ..transfer.backbone import Backbone, extract_backbone
-from ..transfer.formats import IMAGENET
+# What reads checkpoints takes seconds to import, arguments are read before.
+if TYPE_CHECKING:
+    from ..transfer import Backbone
 
 METADATA = ('arch', 'channel_order', 'mean', 'std', 'style')
 
@@ -55,6 +57,8 @@ def read_backbone(args: argparse.Namespace) -> Backbone:
         FileExistsError: OUT exists, or is the checkpoint itself.
         FileNotFoundError: There is no such checkpoint.
     """
+    from ..transfer import extract_backbone, read_checkpoint
+
     _check_out(args)
     backbone = extract_backbone(
         read_checkpoint(args.checkpoint, trust=args.trust),
@@ -94,6 +98,9 @@ def _check_out(args: argparse.Namespace) -> None:
 
 def _with_metadata(backbone: Backbone, args: argparse.Namespace) -> Backbone:
     """The backbone with what the user says; assumptions give way to it."""
+    from ..transfer import CheckpointError
+    from ..transfer.formats import IMAGENET
+
     meta = backbone.meta
     given = dict(IMAGENET) if args.imagenet else {}
     given |= {k: v for k in METADATA if (v := getattr(args, k)) is not None}

@@ -23,6 +23,16 @@ TOP_LEVEL = {
     'runner_type',
 } - {'self', 'cfg'}
 
+# Advice for configs that were written for hooks in a list.
+BY_NAME = (
+    'the hooks of the recipes have names, not positions: '
+    'default_hooks.momentum_update.momentum instead of '
+    'custom_hooks[0].momentum, likewise transfer_meta, preemption, '
+    'numerical_guard, collapse_monitor, online_knn, pretrained_backbone, '
+    'best_and_last, verify_transfer and precise_bn; custom_hooks is for '
+    'hooks of your own'
+)
+
 
 def walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
     """Yield the path and the value of everything in a config.
@@ -68,9 +78,11 @@ def read_config(path: str | Path) -> Config:
         cfg = Config.fromfile(path, import_custom_modules=False)
     # The file is run as a program: anything can happen.
     except Exception as error:
+        reason = f'{type(error).__name__}: {error}'
+        if isinstance(error, AttributeError) and 'custom_hooks' in reason:
+            reason = f'{reason}: {BY_NAME}'
         raise ConfigError(
-            f'the config {path} cannot be read: {type(error).__name__}: '
-            f'{error}'
+            f'the config {path} cannot be read: {reason}'
         ) from error
     if cfg.get('default_scope') == 'mmdet':
         # The checks say what is missing.
@@ -80,8 +92,14 @@ def read_config(path: str | Path) -> Config:
     return cfg
 
 
-def read_overrides(words: Sequence[str]) -> dict[str, Any]:
+def read_overrides(
+    words: Sequence[str], option: str = '--cfg-options'
+) -> dict[str, Any]:
     """Values of ``key=value`` words, by key.
+
+    Args:
+        words: Words of the command line.
+        option: Option that they were given to, for messages.
 
     Raises:
         ConfigError: A value has brackets that do not close.
@@ -91,30 +109,49 @@ def read_overrides(words: Sequence[str]) -> dict[str, Any]:
     try:
         return parser.parse_args(['--words', *words]).words
     except AssertionError as error:
-        raise ConfigError(f'--cfg-options: {error}') from error
+        raise ConfigError(f'{option}: {error}') from error
 
 
-def override(cfg: Config, words: Sequence[str]) -> None:
+def override(
+    cfg: Config, words: Sequence[str], option: str = '--cfg-options'
+) -> None:
     """Write ``key=value`` words into a config.
+
+    Args:
+        cfg: Config.
+        words: Words of the command line.
+        option: Option that they were given to, for messages.
 
     Raises:
         ConfigError: A key leads nowhere, so that nothing would read it, or a
             value cannot be read.
     """
-    overrides = read_overrides(words)
-    known = {*cfg, *TOP_LEVEL}
-    for key in overrides:
-        first = key.partition('.')[0]
-        if first not in known:
-            raise ConfigError(
-                f'--cfg-options: the config has no {key}'
-                f'{nearest(first, known)}'
-            )
+    overrides = read_overrides(words, option)
+    check_overrides(cfg, overrides, option)
     try:
         cfg.merge_from_dict(overrides)
     # An index beyond a list, or a key below a number.
     except (KeyError, TypeError, IndexError) as error:
-        raise ConfigError(f'--cfg-options: {error.args[0]}') from error
+        raise ConfigError(f'{option}: {error.args[0]}') from error
+
+
+def check_overrides(
+    cfg: Config, overrides: dict[str, Any], option: str = '--cfg-options'
+) -> None:
+    """Check that each key of an override starts at something that exists.
+
+    Raises:
+        ConfigError: It does not, so that nothing would read the value.
+    """
+    known = {*cfg, *TOP_LEVEL}
+    for key in overrides:
+        first, _, rest = key.partition('.')
+        if first not in known:
+            raise ConfigError(
+                f'{option}: the config has no {key}{nearest(first, known)}'
+            )
+        if first == 'custom_hooks' and rest and not cfg.get(first):
+            raise ConfigError(f'{option} {key}: {BY_NAME}')
 
 
 def _import_custom_modules(cfg: Config) -> None:

@@ -2,7 +2,8 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,6 @@ from torch.nn.functional import pad
 from torch.utils.data import DataLoader
 
 from ..utils.distributed import unwrapped
-from ..utils.modules import evaluation_mode
 from ..utils.progress import track
 from ..utils.random_state import preserve_rng
 from ..utils.text import listed
@@ -147,6 +147,30 @@ def image_features(
         dataset, batch_size, num_workers=workers, collate_fn=collate
     )
     return extract_features(model, loader, labelled=False, complete=True)[0]
+
+
+@contextmanager
+def evaluation_mode(*roots: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while; then each module has its own mode again.
+
+    ``train()`` would not do: it overrides modules that were frozen in
+    evaluation mode, and some backbones do more than switch in it.
+
+    >>> model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(3).eval())
+    >>> with evaluation_mode(model):
+    ...     [module.training for module in model]
+    [False, False]
+    >>> [module.training for module in model]
+    [True, False]
+    """
+    modes = [(m, m.training) for root in roots for m in root.modules()]
+    try:
+        for root in roots:
+            root.eval()
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def select_backbone(model: nn.Module, branch: str = 'online') -> nn.Module:

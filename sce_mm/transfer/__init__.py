@@ -13,8 +13,7 @@ from .backbone import (
     load_backbone,
     save_backbone,
 )
-from .describe import check_pixels
-from .metadata import tensor_hash
+from .metadata import check_pixels, tensor_hash
 
 __all__ = [
     'Backbone',

@@ -20,7 +20,6 @@ from ..checkpoints.state_dicts import (
     shape_mismatches,
     state_dict_of,
 )
-from .architecture import Architecture, architecture_of
 from .formats import OWN, bare_names, select
 from .metadata import (
     FORMAT,
@@ -29,7 +28,7 @@ from .metadata import (
     metadata_of,
     tensor_hash,
 )
-from .resnet import build, complete
+from .resnet import Architecture, architecture_of, build, complete
 
 
 class Backbone(NamedTuple):

@@ -29,8 +29,8 @@ def named_weights(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     ...                             'checkpoint': 'backbone.pth'}}}))
     [('model.init_cfg.checkpoint', 'backbone.pth')]
     """
-    parts = {k: cfg.get(k) for k in ('load_from', 'custom_hooks', 'model')}
-    for path, value in walk({k: v for k, v in parts.items() if v}):
+    keys = ('load_from', 'default_hooks', 'custom_hooks', 'model')
+    for path, value in walk({key: cfg.get(key) for key in keys}):
         key = path.rpartition('.')[2]
         named = bool(_WEIGHT_KEY.search(key))
         named |= path.endswith('language_model.name')

@@ -13,7 +13,7 @@ from mmengine.config import Config
 import sce_mm
 from sce_mm.cli.dry_run import dry_run
 from sce_mm.cli.runner import build_runner, require_batches
-from sce_mm.config import ConfigError, check_config
+from sce_mm.config import ConfigError, check_config, override, read_config
 from sce_mm.config.parts import hooks_of
 
 CONFIGS = Path(sce_mm.__file__).parents[1] / 'configs'
@@ -323,6 +323,18 @@ def test_images_that_make_no_batch_are_refused(
     cfg.experiment_name = f'no_batch_{hash(message)}'
     with pytest.raises(ValueError, match=message):
         require_batches(build_runner(cfg))
+
+
+def test_positions_of_hooks_are_answered_with_their_names(tmp_path):
+    cfg = Config.fromfile(FOLDER)
+    with pytest.raises(ConfigError, match='momentum_update'):
+        override(cfg, ['custom_hooks.0.momentum=0.02'])
+    old = tmp_path / 'old.py'
+    old.write_text(
+        f'_base_ = {str(FOLDER)!r}\n_base_.custom_hooks[0].momentum = 0.02\n'
+    )
+    with pytest.raises(ConfigError, match='momentum_update'):
+        read_config(old)
 
 
 def test_hooks_of_ones_own_remove_none_of_ours(images, tmp_path):

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from sce_mm.cli.runner import build_runner
 from sce_mm.detection.adapt import make_config
 from sce_mm.transfer import Backbone, extract_backbone, read_checkpoint
-from sce_mm.transfer.export.libraries import write_safetensors
+from sce_mm.transfer.export.targets import write_safetensors
 
 pytestmark = [
     pytest.mark.integration,

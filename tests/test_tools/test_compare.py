@@ -20,9 +20,9 @@ from coco_files import coco
 from sce_mm.config.errors import ConfigError
 from sce_mm.detection.adapt import ConfigEdits, load_source
 from sce_mm.detection.comparison import compare, report, stages
-from sce_mm.detection.comparison.detector_check import check_detector
 from sce_mm.detection.comparison.differences import difference
 from sce_mm.detection.comparison.labels import (
+    check_detector,
     different_categories,
     use_labels,
 )

@@ -8,7 +8,7 @@ from torch import nn
 from transfer_files import METADATA, trained
 
 from sce_mm.transfer import Backbone, extract_backbone
-from sce_mm.transfer.describe import stride_style
+from sce_mm.transfer.metadata import stride_style
 from sce_mm.transfer.verify.verify import VerifyOptions, verify_transfer
 
 FILE = 'backbone.pth'

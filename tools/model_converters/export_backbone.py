@@ -10,23 +10,34 @@ are applied and undone. Formats and snippets: docs/convert.md.
 
 import argparse
 
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
+
+import sce_mm
+from sce_mm.cli.arguments import ArgumentParser
 from sce_mm.cli.converters import add_arguments, describe, read_backbone
 from sce_mm.cli.exit import run_main
-from sce_mm.transfer.export.export import export, snippet
-from sce_mm.transfer.export.targets import TARGETS
+
+TARGETS = (
+    *('torchvision', 'timm', 'mmpretrain', 'mmdet'),
+    *('detectron2', 'safetensors', 'onnx'),
+)
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     add_arguments(parser)
-    parser.add_argument('--to', choices=TARGETS, required=True)
+    parser.add_argument(
+        '--to', choices=TARGETS, required=True, help='library to export to'
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
+    sce_mm.register()
+    from sce_mm.transfer.export.export import export, snippet
+
     backbone = read_backbone(args)
     deviation = export(args.to, args.out, backbone)
     print(f'{args.out}: {describe(backbone)}')

@@ -11,9 +11,13 @@ export_backbone.py writes for mmdet and mmpretrain.
 
 import argparse
 
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
+
+import sce_mm
+from sce_mm.cli.arguments import ArgumentParser
 from sce_mm.cli.converters import add_arguments, describe, read_backbone
 from sce_mm.cli.exit import run_main
-from sce_mm.transfer import save_backbone
 
 SNIPPET = """\
 In a config of mmdet:
@@ -24,15 +28,16 @@ In a config of mmdet:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     add_arguments(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
+    sce_mm.register()
+    from sce_mm.transfer import save_backbone
+
     backbone = read_backbone(args)
     save_backbone(args.out, backbone)
     print(f'{args.out}: {describe(backbone)}')

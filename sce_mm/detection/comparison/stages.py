@@ -15,12 +15,12 @@ from mmpretrain.registry import MODELS
 from ...checkpoints.reading import META_KEY, read_checkpoint
 from ...config.errors import raise_all
 from ...config.parts import innermost_dataset
-from ...config.reading import read_overrides
+from ...config.reading import override
 from ...datasets.images.file_lists import read_image_list
 from ...datasets.labels.coco_labels import notes, read_coco
 from ...transfer import extract_backbone, save_backbone
-from ...transfer.describe import describe_model
 from ...transfer.initial_weights import load_initial_weights
+from ...transfer.metadata import describe_model
 from ...utils.commands import Command, run_together, training_step
 from ...utils.progress import track
 from ...utils.text import printable
@@ -31,9 +31,8 @@ from ..adapt import (
     start_at_random,
     write_config,
 )
-from .detector_check import check_detector
-from .inputs import check_inputs
 from .labels import (
+    check_detector,
     different_categories,
     unlabelled_without_copies,
     use_labels,
@@ -45,6 +44,7 @@ from .results import (
     SCE,
     Results,
     Run,
+    check_inputs,
     in_path,
     last_checkpoint,
     last_metrics,
@@ -158,7 +158,8 @@ class Comparison:
 
     def _save_initial(self, path: Path) -> None:
         cfg = Config.fromfile(self.args.pretraining)
-        cfg.merge_from_dict(read_overrides(self.args.pretraining_options))
+        options = self.args.pretraining_options
+        override(cfg, options, '--pretraining-options')
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             model: Any = MODELS.build(cfg.model)
         meta = {META_KEY: describe_model(model, 0)}

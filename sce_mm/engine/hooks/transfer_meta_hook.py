@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...checkpoints.reading import META_KEY
-from ...transfer.describe import describe_model
+from ...transfer.metadata import describe_model
 from ...utils.distributed import unwrapped
 
 

@@ -1,4 +1,4 @@
 """Export a backbone to another library, and prove it there.
 
-``targets`` lists the libraries, ``libraries`` writes and runs their files.
+``targets`` lists the libraries, ``export`` writes a file and compares it.
 """

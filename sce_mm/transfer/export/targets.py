@@ -1,24 +1,226 @@
-"""Libraries that a backbone is exported to: file, check, how to load it."""
+"""Libraries that a backbone is exported to: write, run, and how to load.
 
+To add one, add an entry to :data:`TARGETS`. Each ``write_...`` takes a path
+and a backbone; each file but ONNX is read again by
+:func:`sce_mm.transfer.read_checkpoint`. Each ``run_...`` takes the path, the
+backbone that the file was made of and images ``[N, 3, h, w]``, builds the
+network in the way that the printed snippet does, and returns its last feature
+map.
+"""
+
+import json
+import pickle
+import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from ..backbone import Backbone, save_backbone
-from .libraries import (
-    run_here,
-    run_mmdet,
-    run_mmpretrain,
-    run_onnx,
-    run_timm,
-    run_torchvision,
-    write_detectron2,
-    write_flat,
-    write_onnx,
-    write_safetensors,
-)
+from ...checkpoints.errors import CheckpointError
+from ...checkpoints.reading import META_KEY, read_checkpoint
+from ...utils.errors import import_optional
+from ..backbone import Backbone, extract_backbone, save_backbone
+from ..formats import to_detectron2
+from ..resnet import last_features
+
+_OTHERS = 'export to mmdet, mmpretrain, safetensors or onnx'
+
+
+def write_flat(path: Path, backbone: Backbone) -> None:
+    """A flat state dict, as torchvision and timm load it.
+
+    The meta block takes the place where PyTorch keeps the versions of
+    modules, so that no name is added and loading stays strict.
+    """
+    content = OrderedDict((k, v.clone()) for k, v in backbone.weights.items())
+    content._metadata = OrderedDict({META_KEY: dict(backbone.meta)})  # type: ignore[attr-defined]
+    torch.save(content, path)
+
+
+def run_torchvision(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
+    """In torchvision, with the classifier taken out."""
+    _require_standard(backbone, 'torchvision')
+    models = import_optional('torchvision.models', 'torchvision')
+    extraction = import_optional(
+        'torchvision.models.feature_extraction', 'torchvision'
+    )
+    depth = backbone.architecture.depth
+    model = models.get_model(f'resnet{depth}', weights=None)
+    model.fc = nn.Identity()
+    model.load_state_dict(torch.load(path, weights_only=True))
+    stages = extraction.create_feature_extractor(model.eval(), ['layer4'])
+    return stages(images)['layer4']
+
+
+def run_timm(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
+    """In timm, without a classifier."""
+    _require_standard(backbone, 'timm')
+    timm = import_optional('timm', 'timm')
+    model = timm.create_model(
+        f'resnet{backbone.architecture.depth}',
+        num_classes=0,
+        checkpoint_path=str(path),
+    )
+    return model.eval().forward_features(images)
+
+
+def run_mmpretrain(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
+    """In mmpretrain, through ``init_cfg``."""
+    small = backbone.architecture.kernel == 3
+    cls = 'ResNet_CIFAR' if small else 'ResNet'
+    return _run_registered(f'mmpretrain.{cls}', path, backbone, images)
+
+
+def run_mmdet(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
+    """In mmdet; the stem for small images is mmpretrain's there too."""
+    from ...doctor.version_gate import require_mmdet
+
+    try:
+        require_mmdet()
+    except ImportError as error:
+        raise CheckpointError(
+            f'nothing to compare with: {error}. '
+            'tools/model_converters/extract_backbone.py writes the same file '
+            'without comparing'
+        ) from error
+    if backbone.architecture.kernel == 3:
+        return run_mmpretrain(path, backbone, images)
+    return _run_registered('mmdet.ResNet', path, backbone, images)
+
+
+def _run_registered(
+    cls: str, path: Path, backbone: Backbone, images: Tensor
+) -> Tensor:
+    from mmengine.registry import MODELS
+
+    found = backbone.architecture
+    model = MODELS.build(
+        {
+            'type': cls,
+            'depth': found.depth,
+            'stem_channels': found.stem,
+            'base_channels': found.width,
+            'out_indices': (3,),
+            'style': backbone.meta['style'] or 'pytorch',
+            'norm_cfg': {'type': 'BN'},
+            'init_cfg': {'type': 'Pretrained', 'checkpoint': str(path)},
+        }
+    )
+    model.init_weights()
+    return last_features(model, images)
+
+
+def write_detectron2(path: Path, backbone: Backbone) -> None:
+    """A pickle of arrays; detectron2 fits it to the model by its names."""
+    found = backbone.architecture
+    if found.kernel != 7:
+        raise CheckpointError(
+            f'{found.name} has a stem for small images, which detectron2 '
+            f'cannot express: {_OTHERS}'
+        )
+    content = {
+        'model': {
+            to_detectron2(k): v.numpy() for k, v in backbone.weights.items()
+        },
+        '__author__': 'sce_mm',
+        'matching_heuristics': True,
+        'meta': dict(backbone.meta),
+    }
+    with path.open('wb') as file:
+        pickle.dump(content, file)
+
+
+def write_safetensors(path: Path, backbone: Backbone) -> None:
+    """Safetensors; the meta block is JSON in the header."""
+    safetensors = import_optional('safetensors.torch', 'safetensors')
+    tensors = {k: v.clone().contiguous() for k, v in backbone.weights.items()}
+    texts = {'format': 'pt', META_KEY: json.dumps(backbone.meta)}
+    safetensors.save_file(tensors, path, texts)
+
+
+def run_here(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
+    """Read again by this project, for libraries that are not at hand."""
+    again = extract_backbone(read_checkpoint(path))
+    return last_features(again.network(), images)
+
+
+class _Features(nn.Module):
+    """Last feature map of a backbone, and its mean over the pixels."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        (features,) = self.backbone(images)
+        return features, features.mean((2, 3))
+
+
+def write_onnx(path: Path, backbone: Backbone) -> None:
+    """A graph from normalised images to the last feature map and its mean.
+
+    Batch, height and width are free.
+    """
+    onnx = import_optional('onnx', 'onnx')
+    axes = {0: 'batch', 2: 'height', 3: 'width'}
+    with warnings.catch_warnings():
+        # The tracing exporter is an old one; the new one needs onnxscript.
+        warnings.simplefilter('ignore')
+        from torch.onnx.utils import export
+
+        export(
+            _Features(backbone.network()).eval(),
+            (torch.zeros(1, 3, 64, 64),),
+            str(path),
+            input_names=['images'],
+            output_names=['features', 'pooled'],
+            dynamic_axes={
+                'images': axes,
+                'features': axes,
+                'pooled': {0: 'batch'},
+            },
+            opset_version=17,
+        )
+    graph = onnx.load(path)
+    graph.metadata_props.add(key=META_KEY, value=json.dumps(backbone.meta))
+    onnx.save(graph, path)
+
+
+def run_onnx(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
+    """In onnxruntime, on the CPU."""
+    onnxruntime = import_optional('onnxruntime', 'onnxruntime')
+    session = onnxruntime.InferenceSession(
+        str(path), providers=['CPUExecutionProvider']
+    )
+    (features,) = session.run(['features'], {'images': images.numpy()})
+    return torch.from_numpy(features)
+
+
+def _require_standard(backbone: Backbone, library: str) -> None:
+    """Check that a library has this network under one of its names.
+
+    Raises:
+        CheckpointError: The library has no such network.
+    """
+    found, style = backbone.architecture, backbone.meta['style']
+    if found.kernel != 7:
+        raise CheckpointError(
+            f'{found.name} has a stem for small images, which {library} has '
+            f'no model with: {_OTHERS}'
+        )
+    if found.stem != 64 or found.width != 64:
+        raise CheckpointError(
+            f'{found.name} with {found.stem} stem and {found.width} base '
+            f'channels: {library} has only 64 of each: {_OTHERS}'
+        )
+    if found.bottleneck and style != 'pytorch':
+        raise CheckpointError(
+            f'{library} strides in the 3 x 3 convolution (style pytorch), '
+            f'this network was trained with style {style}: {_OTHERS}'
+        )
 
 
 class Target(NamedTuple):

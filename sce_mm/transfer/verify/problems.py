@@ -13,8 +13,7 @@ from ...checkpoints.errors import EXTRACT, CheckpointError
 from ...checkpoints.reading import meta_of, read_checkpoint
 from ...checkpoints.state_dicts import shape_mismatches
 from ..backbone import Backbone, extract_backbone
-from ..describe import STORED, describe_backbone, settings_equal
-from ..metadata import FORMAT
+from ..metadata import FORMAT, STORED, describe_backbone, settings_equal
 from ..named_weights import transforms
 from .load_report import (
     LoadReport,
@@ -168,7 +167,7 @@ def frozen_problems(
 
     Args:
         frozen: Names of parameters.
-        norms: Returned by :func:`~sce_mm.transfer.describe.norm_modes`.
+        norms: Returned by :func:`~sce_mm.transfer.metadata.norm_modes`.
     """
     if frozen:
         yield (

@@ -12,7 +12,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
 from ..backbone import Backbone
-from ..describe import (
+from ..metadata import (
     describe_input,
     norm_modes,
     settings_equal,
