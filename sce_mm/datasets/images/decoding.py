@@ -209,7 +209,11 @@ def _to_8_bits(
     narrow = Image.fromarray(
         pixels[..., 0] if pixels.shape[2] == 1 else pixels
     )
-    narrow.info['exif'] = image.getexif().tobytes()
+    # The orientation alone: Pillow before 11 cannot copy the tags of a TIFF
+    # that has several strips.
+    exif = Image.Exif()
+    exif[0x0112] = image.getexif().get(0x0112, 1)
+    narrow.info['exif'] = exif.tobytes()
     return narrow
 
 
