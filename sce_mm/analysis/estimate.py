@@ -43,7 +43,12 @@ def estimate(
         ValueError: The data are missing, or the options do not fit.
     """
     loading = has_data(cfg)
-    epochs = _epochs(cfg)
+    epochs = cfg.get('train_cfg', {}).get('max_epochs')
+    if not epochs:
+        raise ValueError(
+            'the estimate multiplies images with train_cfg.max_epochs, which '
+            'this config does not have'
+        )
     if not loading and not images:
         raise ValueError(
             'the images of this config are not here, so say how many there '
@@ -84,16 +89,6 @@ def has_data(cfg: Config) -> bool:
     roots = dataset.get('data_root') or []
     roots = [roots] if isinstance(roots, str) else roots
     return bool(roots) and all(Path(root).is_dir() for root in roots)
-
-
-def _epochs(cfg: Config) -> int:
-    epochs = cfg.get('train_cfg', {}).get('max_epochs')
-    if not epochs:
-        raise ValueError(
-            'the estimate multiplies images with train_cfg.max_epochs, which '
-            'this config does not have'
-        )
-    return epochs
 
 
 def _memory_of(device: str) -> int:

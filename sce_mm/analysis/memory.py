@@ -38,16 +38,6 @@ class Memory:
     kept_per_image: float
     views_per_image: int
 
-    @property
-    def fixed(self) -> float:
-        """Bytes that do not depend on the batch."""
-        return sum(self.state.values()) + self.kept
-
-    @property
-    def per_image(self) -> float:
-        """Bytes that each image of the batch adds."""
-        return self.kept_per_image + self.views_per_image
-
     def parts(self, batch: int) -> dict[str, float]:
         """Bytes of each part at a batch of so many images."""
         return {
@@ -58,7 +48,7 @@ class Memory:
 
     def total(self, batch: int) -> float:
         """Bytes at a batch of so many images."""
-        return self.fixed + batch * self.per_image
+        return sum(self.parts(batch).values())
 
     def largest_batch(self, available: float, multiple: int = 1) -> int:
         """The largest batch that fits into so many bytes; 0 if none does.
@@ -66,7 +56,8 @@ class Memory:
         >>> Memory({'weights': 100}, 0, 8, 2).largest_batch(1010, multiple=8)
         88
         """
-        images = max(0, int((available - self.fixed) // self.per_image))
+        fixed, per_image = self.total(0), self.total(1) - self.total(0)
+        images = max(0, int((available - fixed) // per_image))
         return images - images % multiple
 
 
@@ -143,8 +134,7 @@ def kept_bytes(model: SCE, sizes: list[int], batch: int, half: bool) -> int:
         torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x),
         torch.autocast('cpu', torch.bfloat16, enabled=half),
     ):
-        loss = model.loss(images)['loss']
-    assert loss.requires_grad
+        model.loss(images)
     return sum(saved.values())
 
 

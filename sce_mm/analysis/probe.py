@@ -39,8 +39,7 @@ def probe(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
             noise that lies in memory.
 
     Returns:
-        ``images_per_second``; ``seconds_per_step``, the median;
-        ``steps`` behind the figures;
+        ``images_per_second``; ``steps`` behind the figures;
         ``peak_bytes`` above what the libraries take, None where the system
         does not tell; ``images`` of the data set, None without.
 
@@ -84,7 +83,6 @@ def train(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
     peak = _peak(device, before)
     return {
         'images_per_second': cfg.train_dataloader.batch_size / timer.median,
-        'seconds_per_step': timer.median,
         'steps': timer.steps,
         'peak_bytes': peak,
         'images': images,

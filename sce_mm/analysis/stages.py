@@ -29,6 +29,32 @@ STAGES = (
     'enqueue',
 )
 _WARM_UP = 2
+# Stages, the share of a step above which they stand out, and what helps.
+_REMEDIES = (
+    (
+        ['loss'],
+        0.15,
+        'it grows with model.queue.length: a shorter queue is the remedy',
+    ),
+    (
+        ['optimiser', 'average', 'enqueue'],
+        0.15,
+        'a larger batch, or optim_wrapper.accumulative_counts, spreads them '
+        'over more images',
+    ),
+    (
+        ['transfer'],
+        0.1,
+        'set train_dataloader.pin_memory=True and '
+        'model.data_preprocessor.non_blocking=True',
+    ),
+    (
+        ['target', 'forward', 'backward'],
+        0.5,
+        'where it is not so yet, train with --amp bfloat16 (or --amp on a '
+        'GPU) and --cfg-options model.channels_last=True',
+    ),
+)
 
 
 def profile(runner: Runner, steps: int, images: int) -> dict:
@@ -62,7 +88,6 @@ def profile(runner: Runner, steps: int, images: int) -> dict:
         'stages': stages,
         'seconds_per_step': sum(stages.values()),
         'transforms': transforms,
-        'images_per_second_of_a_worker': 1 / sum(transforms.values()),
         'images_per_second': batch / sum(stages.values()),
         'advice': advise(stages, transforms, batch, loader.num_workers),
     }
@@ -83,8 +108,6 @@ def advise(
         workers: Processes that load images.
     """
     total = sum(stages.values())
-    networks = sum(stages[name] for name in ('target', 'forward', 'backward'))
-    updates = sum(stages[name] for name in ('optimiser', 'average', 'enqueue'))
     advice = []
     if stages['data wait'] > 0.1 * total:
         image = sum(transforms.values())
@@ -96,37 +119,12 @@ def advise(
             f'train_dataloader.num_workers={needed}, or, where cores are '
             'missing, store the images smaller'
         )
-    for seconds, share, what, remedy in (
-        (
-            stages['loss'],
-            0.15,
-            'the loss',
-            'it grows with model.queue.length: a shorter queue is the remedy',
-        ),
-        (
-            updates,
-            0.15,
-            'optimiser, average and enqueue',
-            'a larger batch, or optim_wrapper.accumulative_counts, spreads '
-            'them over more images',
-        ),
-        (
-            stages['transfer'],
-            0.1,
-            'transfer and normalisation',
-            'set train_dataloader.pin_memory=True and '
-            'model.data_preprocessor.non_blocking=True',
-        ),
-        (
-            networks,
-            0.5,
-            'the networks',
-            'where it is not so yet, train with --amp bfloat16 (or --amp on '
-            'a GPU) and --cfg-options model.channels_last=True',
-        ),
-    ):
-        if seconds > share * total:
-            advice.append(f'{what}: {seconds / total:.0%} of a step; {remedy}')
+    for names, limit, remedy in _REMEDIES:
+        share = sum(stages[name] for name in names) / total
+        if share > limit:
+            advice.append(
+                f'{", ".join(names)}: {share:.0%} of a step; {remedy}'
+            )
     return advice or ['no stage stands out']
 
 

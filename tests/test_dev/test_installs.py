@@ -138,28 +138,6 @@ def test_the_extras_are_what_the_gate_asks_for():
     assert extras[''] == {'numpy', 'packaging', 'pillow', 'tensorboard'}
 
 
-def test_importing_registers_what_configs_name():
-    from mmpretrain.registry import (
-        DATA_SAMPLERS,
-        DATASETS,
-        HOOKS,
-        MODELS,
-        OPTIMIZERS,
-        TRANSFORMS,
-    )
-
-    for registry, names in (
-        (MODELS, ('SCE', 'SCEHead', 'SCELoss')),
-        (HOOKS, ('MomentumUpdateHook', 'ScheduledValueHook', 'OnlineKNNHook')),
-        (OPTIMIZERS, ('LARSMoCoV3',)),
-        (TRANSFORMS, ('SCEViews', 'LoadImage')),
-        (DATASETS, ('UnlabelledImages', 'ImageNet100', 'CIFAR10BGR', 'STL10')),
-        (DATA_SAMPLERS, ('SeededSampler',)),
-    ):
-        for name in names:
-            assert registry.get(name) is not None, name
-
-
 def test_pretraining_does_not_import_detection():
     code = (
         "import sys; sys.modules['mmdet'] = None; sys.modules['mmcv.ops'] ="

@@ -25,10 +25,6 @@ CACHE = CACHE / 'sce_mm'
 STAMP = 'sce_mm-environment'
 # Minor versions of Python 3 for which the pinned packages have wheels.
 PYTHONS = {'default': (10, 12), 'upstream': (10, 11)}
-FILES = {
-    'default': ('default.txt', 'constraints.txt', 'overrides.txt'),
-    'upstream': ('upstream.txt', 'overrides.txt'),
-}
 # Tried at the end, which also leaves the byte code of what is imported.
 CHECK = {
     'default': 'import cv2, mmcv.ops, mmdet.apis, pytest, sce_mm.detection',
@@ -70,15 +66,13 @@ def bring_up_to_date(column: str) -> None:
     """Make the environment what the requirements say, unless it is so."""
     venv = ROOT / ('.venv' if column == 'default' else f'.venv-{column}')
     made_from = fingerprint(column)
-    if is_whole(venv, made_from):
-        return
     with locked(venv.with_name(f'{venv.name}.lock')):
         if is_whole(venv, made_from):
             return
         (venv / STAMP).unlink(missing_ok=True)
         make(venv, column)
         (venv / STAMP).write_text(made_from)
-    say(f'{venv.name} is ready')
+        say(f'{venv.name} is ready')
 
 
 def is_whole(venv: Path, made_from: str) -> bool:
@@ -95,7 +89,8 @@ def is_whole(venv: Path, made_from: str) -> bool:
 def fingerprint(column: str) -> str:
     """Text that changes with anything that the environment is made from."""
     digest = hashlib.sha256()
-    files = [ROOT / 'requirements' / name for name in FILES[column]]
+    names = (f'{column}.txt', 'constraints.txt', 'overrides.txt')
+    files = [ROOT / 'requirements' / name for name in names]
     files += [ROOT / 'setup.py', ROOT / 'sce_mm' / 'version.py']
     for path in [*files, Path(__file__)]:
         digest.update(path.read_bytes())
