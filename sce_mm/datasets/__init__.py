@@ -1,15 +1,15 @@
 """Where do the images of training and evaluation come from?
 
 The data sets, their sampler and the replacement of unreadable files are here;
-``images`` makes an array of a file, ``views`` makes views of an array.
+``images`` makes an array of a file, ``views`` makes views of an array, and
+``labels`` reads and writes files of labels.
 Importing this room registers all of them.
 """
 
 from .cifar import CIFAR10BGR, CIFAR100BGR
 from .imagenet import IMAGENET100_IDS, ImageNet1k, ImageNet100
-from .images.build_cache import build_cache
 from .images.decoding import UnreadableImageError, decode_image
-from .images.image_cache import ImageCache, StaleCacheError
+from .images.image_cache import ImageCache, StaleCacheError, build_cache
 from .images.loading import LoadCachedImage, LoadImage
 from .labelled_images import LabelledImages
 from .replacement import ReplaceUnreadable

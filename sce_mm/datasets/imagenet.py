@@ -109,8 +109,7 @@ class ImageNet100(ImageNet1k):
         data_root: As for ``ImageNet1k``.
         split: ``train`` or ``val``.
         **kwargs: As for ``ImageNet1k``. A list may name files without the
-            folder of their class if ``train`` has all 1000 folders, from
-            which the label is taken.
+            folder of their class if ``train`` has all 1000 folders.
 
     Raises:
         FileNotFoundError: A class has no image.

@@ -20,9 +20,8 @@ class SampleIndex(int):
     """An index that also carries what a random draw for it depends on.
 
     Dataset wrappers compute with indices (``ConcatDataset`` subtracts,
-    ``RepeatDataset`` takes the remainder); the result still carries the
-    epoch, the seed and ``origin``, the number that the sampler gave out.
-    Hence two repetitions of an image within an epoch get different views.
+    ``RepeatDataset`` takes the remainder); the result keeps the epoch, the
+    seed and ``origin``, the number that the sampler gave out.
 
     >>> index = SampleIndex(7, epoch=2, seed=5, fallback_indices=[3, 9])
     >>> moved = index % 4
@@ -112,24 +111,19 @@ class SampleIndex(int):
 class SeededSampler(DefaultSampler):
     """Shares out an epoch's images; no batch holds one of them twice.
 
-    An image that is twice in a batch would be its own negative. Therefore:
+    It would be its own negative. Therefore:
 
     - All processes get the same number of images, N // W of N; the last few
       of the order wait for another epoch. ``DefaultSampler`` hands the first
-      ones out a second time instead. With whole batches the length of an
-      epoch is N // (W x batch).
-    - A ``RepeatDataset`` is gone through in one order again and again, so
-      that N images lie between an image and its repetition.
-    - Each index names seven fallbacks for an image that cannot be read. The
-      first lies N / 2 away in the order, the next two N / 4 from both, the
-      others N / 8. All images of a batch move by the same distances, so a
+      ones out a second time instead.
+    - A ``RepeatDataset`` is gone through in one order again and again.
+    - Each index names seven fallbacks for an image that cannot be read. A
       batch of all processes together that is not larger than N / 2 (N / 4,
       N / 8) has no image twice as long as 1 (3, 7) fallbacks are enough.
 
-    The order is that of ``DefaultSampler``: shuffled by seed + epoch, dealt
-    to the processes in turn. Views drawn from a :class:`SampleIndex` depend
-    on (seed, epoch, index, view) and on nothing else: not on the number of
-    workers or processes, nor on where the run was interrupted.
+    The order is that of ``DefaultSampler``. Views drawn from a
+    :class:`SampleIndex` depend on (seed, epoch, index, view) alone: not on
+    the number of workers or processes, nor on where a run was interrupted.
 
     Args:
         dataset: The data set to sample from.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -29,10 +28,8 @@ class STL10(BaseDataset):
     Args:
         data_root: Folder that holds the unpacked ``stl10_binary``.
         split: ``unlabeled``, ``train`` or ``test``.
-        pipeline: Transforms; the image is there already, uint8 BGR.
-        indices: Take the first or last few, or those named.
-        test_mode: As for mmpretrain's ``BaseDataset``.
-        lazy_init: Read the labels at first use instead of at once.
+        **kwargs: Arguments of mmpretrain's ``BaseDataset``. The images that
+            a pipeline gets are there already, uint8 BGR.
 
     Raises:
         FileNotFoundError: A file is missing; says what goes where.
@@ -41,16 +38,8 @@ class STL10(BaseDataset):
 
     METAINFO: ClassVar = {
         'classes': (
-            'airplane',
-            'bird',
-            'car',
-            'cat',
-            'deer',
-            'dog',
-            'horse',
-            'monkey',
-            'ship',
-            'truck',
+            *('airplane', 'bird', 'car', 'cat', 'deer', 'dog', 'horse'),
+            *('monkey', 'ship', 'truck'),
         )
     }
 
@@ -58,24 +47,14 @@ class STL10(BaseDataset):
         self,
         data_root: str = 'data/stl10',
         split: str = 'unlabeled',
-        pipeline: Sequence[dict[str, Any] | Callable[..., Any]] = (),
-        indices: int | Sequence[int] | None = None,
-        test_mode: bool = False,
-        lazy_init: bool = False,
+        **kwargs: Any,
     ) -> None:
         if split not in SPLITS:
             raise ValueError(
                 f'split must be one of {", ".join(SPLITS)}, got {split!r}'
             )
         self.split = split
-        super().__init__(
-            ann_file='',
-            data_root=data_root,
-            pipeline=pipeline,
-            indices=indices,
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-        )
+        super().__init__(ann_file='', data_root=data_root, **kwargs)
 
     def load_data_list(self) -> list[dict[str, int]]:
         """Place in the file, and label from 0 where there is one."""
@@ -93,8 +72,7 @@ class STL10(BaseDataset):
         if len(labels) != count or not np.isin(labels, range(1, 11)).all():
             raise ValueError(
                 f'{self.split}_y.bin must have a label from 1 to 10 for each '
-                f'of {count} images, but has {len(labels)} from '
-                f'{labels.min(initial=255)} to {labels.max(initial=0)}'
+                f'of {count} images: unpack the archive again'
             )
         return [
             {'place': i, 'gt_label': int(label) - 1}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mmpretrain.registry import DATASETS
@@ -22,14 +22,9 @@ class UnlabelledImages(ReplaceUnreadable):
         ann_file: Text file with one path a line, or a JSON list of paths,
             which holds names with line breaks too; relative to ``data_root``
             unless absolute. Defaults to searching the folders.
-        pipeline: Transforms, beginning with ``dict(type='LoadImage')``.
         extensions: What counts as an image in a folder, in any case.
-        max_unreadable: Largest share of unreadable files that is tolerated.
-        indices: Take the first or last few, or those named.
-        serialize_data: Keep paths as bytes that workers share.
-        test_mode: Raise for an unreadable image instead of replacing it.
-        lazy_init: Find the files at first use instead of at once.
-        max_refetch: Replacements tried for one image.
+        **kwargs: Arguments of :class:`ReplaceUnreadable`, such as
+            ``pipeline``, which begins with ``dict(type='LoadImage')``.
 
     Raises:
         FileNotFoundError: No folder, list or image where they should be.
@@ -41,14 +36,8 @@ class UnlabelledImages(ReplaceUnreadable):
         self,
         data_root: str | Sequence[str] = '',
         ann_file: str = '',
-        pipeline: Sequence[dict[str, Any] | Callable[..., Any]] = (),
         extensions: Sequence[str] = IMAGE_EXTENSIONS,
-        max_unreadable: float = 0.5,
-        indices: int | Sequence[int] | None = None,
-        serialize_data: bool = True,
-        test_mode: bool = False,
-        lazy_init: bool = False,
-        max_refetch: int = 100,
+        **kwargs: Any,
     ) -> None:
         roots = [data_root] if isinstance(data_root, str) else list(data_root)
         self.roots = [os.path.expanduser(root) for root in roots]
@@ -63,16 +52,7 @@ class UnlabelledImages(ReplaceUnreadable):
             raise ValueError(
                 f'ann_file goes with one data_root, got {len(self.roots)}'
             )
-        super().__init__(
-            ann_file='',
-            indices=indices,
-            serialize_data=serialize_data,
-            pipeline=pipeline,
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-            max_refetch=max_refetch,
-            max_unreadable=max_unreadable,
-        )
+        super().__init__(ann_file='', **kwargs)
 
     def load_data_list(self) -> list[dict[str, str]]:
         """Paths of all images."""
@@ -83,10 +63,3 @@ class UnlabelledImages(ReplaceUnreadable):
         else:
             paths = find_images(self.roots, self.extensions)
         return [{'img_path': path} for path in paths]
-
-    def extra_repr(self) -> list[str]:
-        """What ``repr`` says beside the number of images."""
-        return [f'Folders: \t{", ".join(self.roots)}', *self._list_repr()]
-
-    def _list_repr(self) -> list[str]:
-        return [f'List: \t{self.list_file}'] if self.list_file else []

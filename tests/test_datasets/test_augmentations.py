@@ -46,12 +46,9 @@ def test_overrides_replace_only_what_they_name() -> None:
     assert built == expected
 
 
-def test_an_unknown_name_is_told_the_nearest() -> None:
+def test_an_unknown_name_or_key_is_told_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"did you mean 'strong_alpha'\?"):
         build_augmentation('strong_alfa')
-
-
-def test_an_unknown_key_is_told_the_nearest_and_all_valid_ones() -> None:
     message = r"'gray_prob' \(did you mean 'grey_prob'\?\).*size, scale, ratio"
     with pytest.raises(ValueError, match=message):
         build_augmentation('weak', gray_prob=0.1)
@@ -60,17 +57,13 @@ def test_an_unknown_key_is_told_the_nearest_and_all_valid_ones() -> None:
 @pytest.mark.parametrize(
     ('key', 'value', 'message'),
     [
-        ('size', 0, 'size must be an integer >= 1, got 0'),
         ('size', 224.0, r'size must be an integer >= 1, got 224\.0'),
         ('blur_prob', 1.5, r'blur_prob must be .* \[0, 1\], got 1\.5'),
-        ('flip_prob', True, 'flip_prob must be a number .*, got True'),
         ('brightness', -0.1, r'brightness must be a number >= 0, got -0\.1'),
         ('hue', 0.6, r'hue must be a number in \[0, 0\.5\], got 0\.6'),
         ('scale', (0.5, 0.2), r'scale must be a pair .* \(0\.5, 0\.2\)'),
         ('scale', (0.2, 1.1), r'high <= 1, got \(0\.2, 1\.1\)'),
-        ('scale', 0.2, r'scale must be a pair .*, got 0\.2'),
         ('ratio', [1, 2, 3], r'ratio must be a pair .*, got \(1, 2, 3\)'),
-        ('blur_sigma', (0.0, 2.0), 'blur_sigma must be a pair'),
         ('solarise_threshold', 300, r'integer in \[0, 256\], got 300'),
     ],
 )

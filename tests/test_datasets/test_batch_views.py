@@ -10,7 +10,7 @@ from torchvision.transforms.functional import solarize
 from torchvision_views import BOUNDS, stages
 
 from sce_mm.datasets import AUGMENTATIONS, ViewParams, apply_params
-from sce_mm.datasets.views.batch_ops import OPERATIONS, resized_crops, solarise
+from sce_mm.datasets.views.batch_ops import OPERATIONS, resized_crops
 from sce_mm.datasets.views.batch_views import make_views, pack_params
 from sce_mm.datasets.views.view_params import draw_params
 
@@ -77,10 +77,6 @@ def test_each_operation_is_that_of_single_images_and_torchvisions(
     for stage in BOUNDS:
         assert single[stage] <= BOUNDS[stage], stage
         assert torchvision[stage] <= TO_TORCHVISION[stage], stage
-    aug = AUGMENTATIONS[name]
-    assert (single['hue'] >= 0) == (aug.jitter_prob > 0)
-    assert (single['blur'] >= 0) == (aug.blur_prob > 0)
-    assert (single['solarise'] >= 0) == (aug.solarise_prob > 0)
 
 
 @pytest.mark.parametrize('name', AUGMENTATIONS)
@@ -124,15 +120,14 @@ def test_a_view_does_not_depend_on_its_batch() -> None:
     assert torch.equal(views, together[:1].expand_as(views))
 
 
-@pytest.mark.parametrize('size', [1, 6, 40])
-def test_blur_of_small_views_and_of_no_deviation(size: int) -> None:
-    view = torch.randint(256, (2, 3, size, size)).float()
+def test_blur_of_small_views_and_of_no_deviation() -> None:
+    view = torch.randint(256, (2, 3, 6, 6)).float()
     sigmas = torch.tensor([0.0, 2.0])
     blurred = OPERATIONS['blur'](view, sigmas)
     assert torch.equal(blurred[0], view[0])
     flat = torch.full_like(view, 77.0)
     torch.testing.assert_close(OPERATIONS['blur'](flat, sigmas), flat)
-    assert size == 1 or not torch.equal(blurred[1], view[1])
+    assert not torch.equal(blurred[1], view[1])
 
 
 @pytest.mark.parametrize('name', OPERATIONS)
@@ -144,15 +139,14 @@ def test_operations_leave_their_arguments_alone(name: str) -> None:
     assert torch.equal(view, before)
 
 
-def test_grey_pixels_keep_their_level_under_any_hue() -> None:
+def test_edges_of_hue_and_solarisation() -> None:
+    # Grey pixels keep their level under any hue.
     grey = torch.arange(256.0).expand(3, 3, 1, 256)
     turned = OPERATIONS['hue'](grey, torch.tensor([-0.5, 0.03, 0.5]))
     assert torch.equal(turned, grey)
-
-
-def test_unrounded_levels_are_solarised_as_float_tensors_are():
+    # Unrounded levels are solarised as float tensors are.
     levels = torch.tensor([127.4, 127.5, 127.6, 128.0]).view(1, 1, 1, 4)
     views = levels.expand(1, 3, 1, 4)
-    found = solarise(views, torch.tensor([128.0]))
+    found = OPERATIONS['solarise'](views, torch.tensor([128.0]))
     expected = 255 * solarize(views / 255, 0.5)
     torch.testing.assert_close(found, expected)

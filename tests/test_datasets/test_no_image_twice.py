@@ -69,7 +69,7 @@ def has_duplicates(values: list[Any]) -> bool:
     return len(set(values)) < len(values)
 
 
-@pytest.mark.parametrize(('processes', 'batch'), [(1, 16), (2, 8), (4, 4)])
+@pytest.mark.parametrize(('processes', 'batch'), [(1, 16), (4, 4)])
 def test_nor_do_replacements(
     images: UnlabelledImages,
     broken: set[str],
@@ -106,24 +106,6 @@ def test_nor_do_repetitions(
         assert sorted(seen) == sorted([*range(192), *range(192)])
     usual = deal(repeated, processes, batch, 0, 'default')
     assert any(has_duplicates(paths(repeated, i)) for i in usual)
-
-
-@pytest.mark.parametrize('processes', [1, 2, 3, 4])
-def test_nor_does_the_end_of_an_epoch(
-    deal: Callable[..., Batches], processes: int
-) -> None:
-    for size in range(processes, 23):
-        batch = size // processes
-        batches = list(deal(range(size), processes, batch, seed=size))
-        assert len(batches) == 2
-        for indices in batches:
-            assert len(indices) == batch * processes
-            assert not has_duplicates(indices)
-    if processes > 1:
-        # The default sampler fills up with the first images.
-        size = 2 * processes - 1
-        usual = deal(range(size), processes, 2, 0, 'default')
-        assert all(has_duplicates(indices) for indices in usual)
 
 
 def test_fallbacks_of_another_data_set_are_passed_over(

@@ -44,7 +44,6 @@ def test_an_item_is_an_image_and_no_label(tmp_path: Path) -> None:
     assert set(item) == keys
     assert item['img_path'] == str(tmp_path / 'good001.png')
     assert isinstance(item['sample_idx'], SampleIndex)
-    assert 'label' not in repr(dataset).lower().replace('unlabelled', '')
 
 
 def test_folders_lists_and_parts_of_them(tmp_path: Path) -> None:
@@ -106,8 +105,7 @@ def test_a_plain_index_and_a_file_that_vanishes_have_replacements(
     [
         (0, 3, {}, r'3 of 3 images tried(.|\n)*bad000.jpg\n .*bad001'),
         (30, 40, {}, r'more than max_unreadable=0\.5(.|\n)*and \d+ more'),
-        (20, 40, {'max_unreadable': 0.0}, r'max_unreadable=0\.0'),
-        (2, 1, {'test_mode': True}, r'cannot read .*bad000\.jpg; in testing'),
+        (2, 2, {'test_mode': True}, r'cannot read .*in testing(.|\n)*bad001'),
         (20, 40, {'max_unreadable': 1.0}, ''),
     ],
 )
@@ -151,7 +149,6 @@ def test_subsets_work(tmp_path: Path) -> None:
             r'max_unreadable must be in \[0, 1\], got 2',
         ),
         (dict(data_root='x', data_rot=1), TypeError, 'data_rot'),
-        (dict(data_root='no/such'), FileNotFoundError, "no folder 'no/such'"),
     ],
 )
 def test_mistakes_are_named(

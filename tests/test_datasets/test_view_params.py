@@ -2,7 +2,6 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -36,14 +35,9 @@ def draw(name: str, count: int = DRAWS, **overrides: Any) -> list[ViewParams]:
     ('height', 'width', 'scale'),
     [
         (375, 500, (0.2, 1.0)),
-        (375, 500, (0.172, 0.86)),
-        (375, 500, (0.143, 0.715)),
-        (375, 500, (0.114, 0.571)),
-        (375, 500, (0.086, 0.429)),
         (500, 333, (0.086, 0.429)),
         (60, 300, (0.2, 1.0)),
         (32, 32, (0.2, 1.0)),
-        (96, 96, (0.2, 1.0)),
     ],
 )
 def test_crops_follow_random_resized_crop(
@@ -72,27 +66,20 @@ def test_crops_follow_random_resized_crop(
     for column in range(4):
         same = ks_2samp(ours[:, column], theirs[:, column])
         assert same.pvalue > SAME_LAW, f'column {column}: {same}'
-    derived: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        'area': lambda box: box[:, 2] * box[:, 3],
-        'log-ratio': lambda box: np.log(box[:, 3] / box[:, 2]),
-        'centre': lambda box: 2 * box[:, 0] + box[:, 2],
-        'share of the room above': lambda box: (
-            box[:, 0] / np.maximum(height - box[:, 2], 1)
-        ),
-    }
-    for name, value in derived.items():
-        same = ks_2samp(value(ours), value(theirs))
-        assert same.pvalue > SAME_LAW, f'{name}: {same}'
+    area, log_ratio = (
+        [f(box[:, 2], box[:, 3]) for box in (ours, theirs)]
+        for f in (np.multiply, lambda h, w: np.log(w / h))
+    )
+    assert ks_2samp(*area).pvalue > SAME_LAW
+    assert ks_2samp(*log_ratio).pvalue > SAME_LAW
 
 
 @pytest.mark.parametrize(
     ('height', 'width', 'box'),
     [
         (100, 1000, (0, 433, 100, 133)),
-        (1000, 100, (433, 0, 133, 100)),
         (1, 1000, (0, 499, 1, 1)),
         (1000, 1, (499, 0, 1, 1)),
-        (1, 1, (0, 0, 1, 1)),
     ],
 )
 def test_a_crop_that_never_fits_falls_back_to_the_centre(
@@ -119,9 +106,7 @@ def test_jitter_follows_colour_jitter() -> None:
     orders = Counter(tuple(n for n, _ in view.jitter) for view in params)
     assert set(orders) == set(itertools.permutations(names))
     assert chisquare(list(orders.values())).pvalue > SAME_LAW
-
-
-def test_operations_of_strength_zero_are_left_out() -> None:
+    # An operation of strength zero is left out.
     params = draw('strong', 200, brightness=0.0, hue=0.0)
     kinds = {frozenset(dict(view.jitter)) for view in params}
     assert kinds == {frozenset(), frozenset({'contrast', 'saturation'})}

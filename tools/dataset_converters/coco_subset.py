@@ -26,6 +26,7 @@ __starts_light__ = True
 
 from sce_mm.cli.arguments import ArgumentParser
 from sce_mm.cli.exit import run_main
+from sce_mm.utils.text import listed
 
 
 def parse_args() -> argparse.Namespace:
@@ -67,12 +68,7 @@ def subset(
 ) -> dict[str, Any]:
     """Annotations of a part of the images; all categories stay.
 
-    Args:
-        content: A file in COCO format in which ``read_coco`` found no
-            problem.
-        percent: Per cent of the images, above 0 and up to 100; at least one
-            image is taken.
-        seed: Seed of the choice.
+    At least one image is taken.
 
     Raises:
         ValueError: The percentage is out of range.
@@ -97,8 +93,7 @@ def of_classes(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
         ValueError: A name is of no category.
     """
     known = [category['name'] for category in content['categories']]
-    unknown = [name for name in names if name not in known]
-    if unknown:
+    if unknown := [name for name in names if name not in known]:
         raise ValueError(
             f'no category is called {", ".join(unknown)}; there are '
             f'{", ".join(known)}'
@@ -119,11 +114,7 @@ def describe(content: dict[str, Any]) -> str:
     absent = [c['name'] for c in content['categories'] if not boxes[c['id']]]
     text = f'{len(content["images"])} images, {boxes.total()} annotations'
     if absent:
-        more = ', ...' if absent[8:] else ''
-        text += (
-            f'; without one: {", ".join(absent[:8])}{more} ({len(absent)} of '
-            f'{len(content["categories"])} categories)'
-        )
+        text += f'; without one: {listed(absent)}'
     return text
 
 

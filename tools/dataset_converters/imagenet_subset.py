@@ -52,9 +52,6 @@ def parse_args() -> argparse.Namespace:
         '--share', type=float, help='share of all images, equally of classes'
     )
     which.add_argument(
-        '--per-class', type=int, metavar='N', help='images of each class'
-    )
-    which.add_argument(
         '--names', type=Path, metavar='FILE', help='file names, one a line'
     )
     parser.add_argument(
@@ -73,13 +70,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines that are not empty.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f'no file {path}: it has one name a line')
+    """Lines that are not empty."""
     lines = path.read_text('utf-8-sig').splitlines()
     return [line.strip() for line in lines if line.strip()]
 
@@ -165,13 +156,12 @@ def main() -> None:
     found = find_classes(args.root)
     if args.classes is not None:
         found = keep_classes(found, args.classes)
-    total = sum(map(len, found.values()))
     if args.share is not None:
         if not 0 < args.share <= 1:
             raise ValueError(f'--share must be in (0, 1], got {args.share}')
-        args.per_class = round(args.share * total / len(found))
-    if args.per_class is not None:
-        found = choose(found, args.per_class, args.seed)
+        total = sum(map(len, found.values()))
+        count = round(args.share * total / len(found))
+        found = choose(found, count, args.seed)
     if args.names is not None:
         found = look_up(found, read_lines(args.names))
     write_durably(args.out, class_lines(found, args.bare).encode())

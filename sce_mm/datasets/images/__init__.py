@@ -2,6 +2,6 @@
 
 ``file_lists`` finds the files, ``loading`` has the transforms ``LoadImage``
 and ``LoadCachedImage``, ``decoding`` turns bytes into uint8 BGR.
-``build_cache`` writes shrunk images to one file, which ``image_cache`` reads;
+``image_cache`` writes shrunk images to one file and reads them;
 ``near_duplicates`` finds copies between two sets.
 """

@@ -13,6 +13,8 @@ import io
 import logging
 import math
 import mmap
+import os
+import stat
 import struct
 import warnings
 from collections.abc import Sequence
@@ -34,6 +36,8 @@ MAX_PIXELS = 178_956_970
 _FEW_LEVELS = 1 << 14
 # Not 0 once they were: workers that are forked share the byte.
 _spoken = mmap.mmap(-1, 1)
+# A file is read whole; no image that can be decoded is larger.
+MAX_BYTES = 1 << 30
 
 
 class UnreadableImageError(ValueError):
@@ -50,14 +54,32 @@ def as_stretch(value: Sequence[float] | None) -> tuple[float, float] | None:
         return None
     try:
         low, high = map(float, value)
+        valid = -math.inf < low < high < math.inf
     except (TypeError, ValueError):
-        low = high = math.nan
-    if not -math.inf < low < high < math.inf:
+        valid = False
+    if not valid:
         raise ValueError(
             'stretch must be a pair (low, high) of levels with low < high, '
             f'such as (0, 4095) for 12 bits, got {value!r}'
         )
     return low, high
+
+
+def require_plain_file(path: str) -> None:
+    """Check that a local path can be read without waiting or filling memory.
+
+    Raises:
+        OSError: It cannot be looked up.
+        UnreadableImageError: It is a folder, a pipe, a device, or larger
+            than ``MAX_BYTES``.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableImageError('a folder, pipe or device, not a file')
+    if status.st_size > MAX_BYTES:
+        raise UnreadableImageError(
+            f'{status.st_size:,} bytes are more than {MAX_BYTES:,}'
+        )
 
 
 def decode_image(
@@ -68,21 +90,19 @@ def decode_image(
     """Decode the bytes of an image file.
 
     Grey becomes three equal channels; transparency is composited on white;
-    16-bit levels are divided by 257, so that the full range stays the full
-    range; CMYK and palettes are converted; of an animation or a multi-page
-    file the first frame is taken. Once in a run, 16-bit levels that lie so
-    close together that the image comes out black or flat are warned of.
+    16-bit levels are divided by 257; CMYK and palettes are converted; of an
+    animation or a multi-page file the first frame is taken. Once in a run,
+    16-bit levels that lie so close together that the image comes out black or
+    flat are warned of.
 
     Args:
         data: Content of the file.
         apply_orientation: Turn the image as its EXIF tag says, as viewers
             and mmcv do; PIL and torchvision by themselves do not.
-        stretch: Levels that become 0 and 255 in images of more than 8 bits;
-            what is lower or higher becomes 0 or 255 as well. One pair for
-            all images: a range of each image's own would give the same
-            level another brightness in each. Makes 32-bit integer and
-            floating-point levels readable too; not a number becomes 0.
-            8-bit images stay as they are.
+        stretch: Levels that become 0 and 255 in images of more than 8 bits.
+            One pair for all images: a range of each image's own would give
+            the same level another brightness in each. Makes 32-bit integer
+            and floating-point levels readable too; not a number becomes 0.
 
     Returns:
         Contiguous [h, w, 3] uint8 BGR.
@@ -96,7 +116,11 @@ def decode_image(
     if not data:
         raise UnreadableImageError('the file is empty')
     if _opencv_is_right(data):
-        _refuse_bomb(*_size_in_header(data))
+        if data.startswith(_PNG):
+            _refuse_bomb(*struct.unpack_from('>II', data, 16))
+        else:
+            frame = _jpeg_frame(data)
+            _refuse_bomb(*struct.unpack_from('>HH', data, frame + 5))
         flag = cv2.IMREAD_COLOR
         if not apply_orientation:
             flag |= cv2.IMREAD_IGNORE_ORIENTATION
@@ -112,7 +136,10 @@ def decode_image(
 def _opencv_is_right(data: bytes) -> bool:
     """Whether OpenCV decodes this file in full and as expected."""
     if data.startswith(_JPEG):
-        return data.endswith(_JPEG_END) and jpeg_components(data) in (1, 3)
+        frame = _jpeg_frame(data)
+        # Byte 9 of the frame is the number of colour components.
+        known = frame > 0 and data[frame + 9] in (1, 3)
+        return known and data.endswith(_JPEG_END)
     if data.startswith(_PNG) and data.endswith(_PNG_END):
         header = data[: data.find(b'IDAT')]
         # Byte 24 is the number of bits, byte 25 the colour type; bit 2 of
@@ -123,32 +150,13 @@ def _opencv_is_right(data: bytes) -> bool:
     return False
 
 
-def _size_in_header(data: bytes) -> tuple[int, int]:
-    """Width and height that a PNG or JPEG says it has."""
-    if data.startswith(_PNG):
-        width, height = struct.unpack_from('>II', data, 16)
-    else:
-        height, width = struct.unpack_from('>HH', data, _jpeg_frame(data) + 5)
-    return width, height
-
-
 def _refuse_bomb(width: int, height: int) -> None:
-    """Raise before room is made for an image that is too large.
-
-    Raises:
-        UnreadableImageError: It has more than ``MAX_PIXELS``.
-    """
+    """Raise before room is made for an image that is too large."""
     if width * height > MAX_PIXELS:
         raise UnreadableImageError(
             f'{width} x {height} pixels are more than {MAX_PIXELS:,}: '
             'make it smaller'
         )
-
-
-def jpeg_components(data: bytes) -> int:
-    """Number of colour components in the header of a JPEG, 0 if none."""
-    frame = _jpeg_frame(data)
-    return data[frame + 9] if frame else 0
 
 
 def _jpeg_frame(data: bytes) -> int:
@@ -177,17 +185,18 @@ def _decode_with_pillow(
                 _refuse_bomb(*image.size)
                 image.load()
                 narrow = _to_8_bits(image, data, stretch)
-                upright = (
-                    ImageOps.exif_transpose(narrow)
-                    if apply_orientation
-                    else narrow
-                )
-                rgb = _to_rgb(upright)
+                if apply_orientation:
+                    narrow = ImageOps.exif_transpose(narrow)
+                rgb = _to_rgb(narrow)
     except UnreadableImageError:
         raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError('not an image of a known format') from error
     # Pillow's readers raise nearly anything on damaged input.
     except Exception as error:
-        raise UnreadableImageError(_reason(error)) from error
+        raise UnreadableImageError(
+            f'{type(error).__name__}: {error}'
+        ) from error
     return np.ascontiguousarray(rgb[..., ::-1])
 
 
@@ -223,22 +232,16 @@ def _deep_levels(image: Image.Image, data: bytes) -> NDArray[Any] | None:
         return np.asarray(image)[..., None]
     if image.mode not in ('RGB', 'RGBA', 'LA') or _bits(image, data) != 16:
         return None
-    if 'transparency' not in image.info and b'acTL' not in data[:4096]:
-        # Pillow keeps the upper 8 bits of colours alone.
-        found = cv2.imdecode(
-            np.frombuffer(data, np.uint8),
-            cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION,
-        )
-        if (
-            found is not None
-            and found.dtype == np.uint16
-            and found.shape[1::-1] == image.size
-        ):
-            order = [2, 1, 0, 3][: found.shape[2]]
-            return np.asarray(found[..., order])
-    clear = 'A' in image.mode or 'transparency' in image.info
-    upper = np.asarray(image.convert('RGBA' if clear else 'RGB'))
-    return upper.astype(np.uint16) * 257
+    # Of transparent colours and animations Pillow's upper 8 bits will do.
+    if 'transparency' in image.info or b'acTL' in data[:4096]:
+        return None
+    found = cv2.imdecode(
+        np.frombuffer(data, np.uint8),
+        cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION,
+    )
+    if found is None or found.dtype != np.uint16:
+        return None
+    return np.asarray(found[..., [2, 1, 0, 3][: found.shape[2]]])
 
 
 def _bits(image: Image.Image, data: bytes) -> int:
@@ -300,9 +303,3 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
         white = Image.new('RGBA', rgba.size, 'white')
         image = Image.alpha_composite(white, rgba)
     return np.asarray(image.convert('RGB'))
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return 'not an image of a known format'
-    return f'{type(error).__name__}: {error}'

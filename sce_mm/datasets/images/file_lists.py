@@ -27,7 +27,6 @@ _SYSTEM_NAMES = frozenset(
         *('thumbs.db', 'ehthumbs.db'),
     }
 )
-_KINDS_SHOWN = 8
 
 
 def is_hidden(name: str) -> bool:
@@ -49,11 +48,10 @@ def find_images(
 ) -> list[str]:
     """All images below some folders, sorted, without what is hidden.
 
-    Links are followed, but each real folder is read once and each file taken
-    once: loops end, and no image comes twice, by a symbolic or a hard link or
-    by folders that overlap. What is left out is counted in the log: files of
-    other kinds, further names of a file, links that lead nowhere, folders
-    that may not be read. Only :func:`is_hidden` files go unmentioned.
+    Links are followed, but each folder is read once and each file taken once,
+    whatever its names. The log counts what is left out, except for hidden
+    files: other kinds, further names of a file, links that lead nowhere,
+    folders that may not be read.
 
     Raises:
         FileNotFoundError: There is no such folder, or no image in it; the
@@ -76,16 +74,16 @@ def find_images(
                 'with one path a line is given as ann_file of the data set '
                 '(--cfg-options train_dataloader.dataset.ann_file=FILE)'
             )
-        empty = True
+        found = False
         kinds: Counter[str] = Counter()
         overlaps = _identity(os.stat(root)) in visited
         for path, status in _walk(root, visited, lost):
             if path.lower().endswith(wanted):
                 images.add(path, status)
-                empty = False
+                found = True
             else:
                 kinds[os.path.splitext(path)[1].lower()] += 1
-        if empty and not overlaps:
+        if not found and not overlaps:
             raise FileNotFoundError(
                 f'no image below {root!r}, found '
                 f'{_counted(kinds) or "no file at all but hidden ones"}. '
@@ -115,8 +113,8 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
     line break, or with a space at its end.
 
     As in a folder, hidden files are left out (below what all entries have in
-    common), and of several names of a file the first is taken; the log counts
-    them, and the entries that do not exist.
+    common), and each file is taken once; the log counts what is left out, and
+    the entries that do not exist.
 
     Raises:
         FileNotFoundError: There is no such list, nothing in it, or no entry
@@ -163,12 +161,9 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
 
 
 def write_image_list(list_file: Path, paths: Sequence[str]) -> None:
-    """Write a list that :func:`read_image_list` reads, whatever the names.
+    """Write a ``.json`` list that :func:`read_image_list` reads.
 
-    Args:
-        list_file: The list; its name ends in ``.json``.
-        paths: Paths of images; bytes that are not UTF-8 are kept, as
-            ``os.fsdecode`` gives them.
+    It holds any name: bytes that are not UTF-8 are kept.
     """
     list_file.write_text(json.dumps(list(paths), indent=0), encoding='utf-8')
 
@@ -316,10 +311,10 @@ def _existing(paths: list[str], list_file: str) -> list[str]:
 
 def _counted(kinds: Counter[str]) -> str:
     """Numbers of files of each extension, the most frequent first."""
-    common = kinds.most_common(_KINDS_SHOWN)
-    shown = [f'{n} {printable(x) or "without extension"}' for x, n in common]
-    if rest := kinds.total() - sum(n for _, n in common):
-        shown.append(f'{rest} of other kinds')
+    shown = [
+        f'{count} {printable(extension) or "without extension"}'
+        for extension, count in kinds.most_common(8)
+    ]
     return ', '.join(shown)
 
 

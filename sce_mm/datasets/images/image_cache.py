@@ -1,28 +1,43 @@
-"""Decoded, shrunk images in one memory-mapped file, beside their index.
+"""A cache of decoded, shrunk images: build it once, read it in all processes.
 
 A folder holds ``pixels.bin`` ([h, w, 3] uint8 BGR, one image after the other),
 ``images.npy`` (a record for each image, sorted by path) and ``cache.json``.
-All processes that read it share one copy in the page cache.
+All processes map the same pixels.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...utils.checks import check_integer
+from ...utils.progress import track
 from ...utils.text import printable
-from .decoding import UnreadableImageError, as_stretch
+from .decoding import (
+    UnreadableImageError,
+    as_stretch,
+    decode_image,
+    require_plain_file,
+)
 from .file_lists import find_images
 
 Image = NDArray[np.uint8]
 FORMAT = 1
 INDEX, PIXELS, FACTS = 'images.npy', 'pixels.bin', 'cache.json'
+# Decoded images that wait to be written.
+_AT_A_TIME = 512
 
 
 class StaleCacheError(ValueError):
@@ -52,14 +67,12 @@ class ImageCache:
         check_source: bool = True,
     ) -> None:
         self.folder = Path(folder).expanduser()
-        facts = _read_facts(self.folder)
+        facts = self._open()
         self.source = os.path.abspath(
             os.path.expanduser(source or facts['source'])
         )
-        self.short_side = int(facts['short_side'])
         # Caches of earlier versions do not say: none was possible.
         self.stretch = as_stretch(facts.get('stretch'))
-        self._open(facts)
         if check_source:
             self._check_source()
 
@@ -89,7 +102,20 @@ class ImageCache:
         flat = self._pixels[start : start + height * width * 3]
         return np.array(flat.reshape(height, width, 3))
 
-    def _open(self, facts: dict[str, Any]) -> None:
+    def _open(self) -> dict[str, Any]:
+        """Map the files of the cache; returns what ``cache.json`` says."""
+        path = self.folder / FACTS
+        if not path.is_file():
+            raise FileNotFoundError(
+                f'no cache of images in {self.folder}: make one with '
+                'tools/dataset_converters/cache_images.py'
+            )
+        facts: dict[str, Any] = json.loads(path.read_text())
+        if facts.get('format') != FORMAT:
+            raise StaleCacheError(
+                f'the cache {self.folder} has format {facts.get("format")}, '
+                f'this version reads {FORMAT}: build it again'
+            )
         records = np.load(self.folder / INDEX, mmap_mode='r')
         size = (self.folder / PIXELS).stat().st_size
         if len(records) != facts['images'] or size != facts['bytes']:
@@ -107,9 +133,10 @@ class ImageCache:
             if size
             else np.empty(0, np.uint8)
         )
+        return facts
 
     def _check_source(self) -> None:
-        paths = relative_names(find_images([self.source]), self.source)
+        paths = _relative_names(self.source)
         cached = cast(list[bytes], self._names.tolist())
         added = sorted(set(paths) - set(cached))
         removed = sorted(set(cached) - set(paths))
@@ -127,13 +154,11 @@ class ImageCache:
         then = np.stack([self._records['bytes'], self._records['seconds']], 1)
         changed = np.flatnonzero((now != then).any(axis=1))
         if len(changed):
-            first = int(changed[0])
             raise StaleCacheError(
                 f'the cache {self.folder} is stale: {len(changed)} files '
-                f'have changed, for example {printable(full[first])} has '
-                f'(bytes, time of change) {tuple(now[first].tolist())} and '
-                f'had {tuple(then[first].tolist())}. Build it again, or keep '
-                'the times when you copy a data set'
+                'have another size or time of change, for example '
+                f'{printable(full[int(changed[0])])}. Build it again, or '
+                'keep the times when you copy a data set'
             )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -143,25 +168,134 @@ class ImageCache:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._open(_read_facts(self.folder))
+        self._open()
 
 
-def _read_facts(folder: Path) -> dict[str, Any]:
-    path = folder / FACTS
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'no cache of images in {folder}: make one with '
-            'tools/dataset_converters/cache_images.py'
+def build_cache(
+    source: str,
+    folder: str | Path,
+    short_side: int,
+    workers: int = 1,
+    stretch: Sequence[float] | None = None,
+) -> int:
+    """Decode all images below a folder; shrink, never enlarge.
+
+    The cache is there in full or not at all.
+
+    Args:
+        source: Folder of images, with all sub-folders.
+        folder: The cache, made here.
+        short_side: Pixels of the shorter side of larger images.
+        workers: Processes that decode.
+        stretch: As of ``LoadImage``; the cache remembers it.
+
+    Returns:
+        Number of images that could not be read; they are noted as such.
+
+    Raises:
+        FileExistsError: There is something at ``folder``.
+        ValueError: A number is out of range.
+    """
+    check_integer('short_side', short_side, low=1)
+    check_integer('workers', workers, low=1)
+    stretch = as_stretch(stretch)
+    folder = Path(folder).expanduser()
+    if folder.exists():
+        raise FileExistsError(f'{folder} exists: remove it, or name another')
+    source = os.path.abspath(os.path.expanduser(source))
+    names = sorted(_relative_names(source))
+    paths = [os.path.join(source, os.fsdecode(x)) for x in names]
+    parts = [
+        paths[start : start + _AT_A_TIME]
+        for start in range(0, len(paths), _AT_A_TIME)
+    ]
+    decode = partial(_decode, short_side=short_side, stretch=stretch)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(
+        tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent)
+    )
+    try:
+        with ProcessPoolExecutor(workers) as pool:
+            decoded = chain.from_iterable(
+                pool.map(decode, part, chunksize=4) for part in parts
+            )
+            records = _write_pixels(unfinished / PIXELS, names, decoded)
+        np.save(unfinished / INDEX, records)
+        facts = {
+            'format': FORMAT,
+            'source': source,
+            'short_side': short_side,
+            'stretch': stretch,
+            'images': len(records),
+            'bytes': (unfinished / PIXELS).stat().st_size,
+        }
+        text = json.dumps(facts, indent=2) + '\n'
+        (unfinished / FACTS).write_text(text)
+        unfinished.chmod(0o755)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return int((records['height'] == 0).sum())
+
+
+def _write_pixels(
+    path: Path,
+    names: Sequence[bytes],
+    decoded: Iterable[tuple[Image | None, os.stat_result]],
+) -> NDArray[Any]:
+    """Write all pixels; returns the records of the images."""
+    records = np.zeros(
+        len(names),
+        [
+            ('name', f'S{max(map(len, names))}'),
+            ('offset', np.int64),
+            # 0 says that the image could not be decoded.
+            ('height', np.int32),
+            ('width', np.int32),
+            ('bytes', np.int64),
+            ('seconds', np.int64),
+        ],
+    )
+    records['name'] = names
+    offset = 0
+    with path.open('wb') as file:
+        pairs = zip(records, decoded, strict=True)
+        for record, (image, status) in track(pairs, 'Images', len(names)):
+            record['bytes'] = status.st_size
+            record['seconds'] = int(status.st_mtime)
+            record['offset'] = offset
+            if image is not None:
+                record['height'], record['width'] = image.shape[:2]
+                offset += file.write(image.tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+    return records
+
+
+def _decode(
+    path: str, short_side: int, stretch: tuple[float, float] | None
+) -> tuple[Image | None, os.stat_result]:
+    """An image, and the status of its file before it was read."""
+    cv2.setNumThreads(0)
+    status = os.stat(path)
+    try:
+        require_plain_file(path)
+        image = decode_image(Path(path).read_bytes(), stretch=stretch)
+    except (OSError, UnreadableImageError):
+        return None, status
+    height, width = image.shape[:2]
+    scale = short_side / min(height, width)
+    if scale < 1:
+        size = round(width * scale), round(height * scale)
+        image = np.asarray(
+            cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8
         )
-    facts: dict[str, Any] = json.loads(path.read_text())
-    if facts.get('format') != FORMAT:
-        raise StaleCacheError(
-            f'the cache {folder} has format {facts.get("format")}, this '
-            f'version reads {FORMAT}: build it again'
-        )
-    return facts
+    return image, status
 
 
-def relative_names(paths: Iterable[str], source: str) -> list[bytes]:
-    """Paths below the source as bytes, which any file name is."""
-    return [os.fsencode(os.path.relpath(path, source)) for path in paths]
+def _relative_names(source: str) -> list[bytes]:
+    """Paths of images below the source as bytes, which any file name is."""
+    return [
+        os.fsencode(os.path.relpath(path, source))
+        for path in find_images([source])
+    ]

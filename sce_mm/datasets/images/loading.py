@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import stat
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,25 +16,24 @@ from mmpretrain.registry import TRANSFORMS
 from numpy.typing import NDArray
 
 from ...utils.text import printable
-from .decoding import UnreadableImageError, as_stretch, decode_image
+from .decoding import (
+    UnreadableImageError,
+    as_stretch,
+    decode_image,
+    require_plain_file,
+)
 from .image_cache import ImageCache, StaleCacheError
-
-# A file is read whole; no image that can be decoded is larger.
-MAX_BYTES = 1 << 30
 
 
 class ReportedFiles:
     """Which files were reported, known to all workers of a data loader.
 
-    Workers are forked again every epoch unless they persist; a plain set
-    would report each broken file once a worker and epoch. The first 4096
-    paths are remembered in shared memory as 63-bit digests.
+    A plain set would report each broken file once a worker and epoch. The
+    first 4096 paths are remembered in shared memory as 63-bit digests.
     """
 
-    def __init__(self, capacity: int = 4096) -> None:
-        self._digests = torch.zeros(
-            capacity, dtype=torch.int64
-        ).share_memory_()
+    def __init__(self) -> None:
+        self._digests = torch.zeros(4096, dtype=torch.int64).share_memory_()
 
     def is_new(self, path: str) -> bool:
         """Whether ``path`` was not asked about before; remembers it."""
@@ -65,9 +62,7 @@ class LoadImage(BaseTransform):
         backend_args: Where files lie, see ``mmengine.fileio.get``. Defaults
             to what the path says (local disk, http, ...).
         stretch: Levels that become black and white in images of more than 8
-            bits, such as (0, 4095) for 12 bits, see
-            :func:`~sce_mm.datasets.images.decoding.decode_image`.
-            Defaults to all 16 bits.
+            bits, such as (0, 4095) for 12 bits. Defaults to all 16 bits.
 
     Raises:
         ValueError: ``stretch`` is not a range.
@@ -112,13 +107,6 @@ class LoadImage(BaseTransform):
         data = fileio.get(path, backend_args=self.backend_args)
         return decode_image(data, self.apply_orientation, self.stretch)
 
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}('
-            f'apply_orientation={self.apply_orientation}, '
-            f'backend_args={self.backend_args}, stretch={self.stretch})'
-        )
-
 
 @TRANSFORMS.register_module()
 class LoadCachedImage(LoadImage):
@@ -140,8 +128,6 @@ class LoadCachedImage(LoadImage):
         FileNotFoundError: No cache, or no source to compare with.
         StaleCacheError: The source has changed, the cache is damaged, or was
             made with another ``stretch``.
-        ValueError: ``stretch`` is not a range. Later, if the data set has an
-            image that is not in it.
     """
 
     def __init__(
@@ -163,23 +149,3 @@ class LoadCachedImage(LoadImage):
 
     def _read(self, path: str) -> NDArray[np.uint8]:
         return self.cache.read(path)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(cache='{self.cache.folder}')"
-
-
-def require_plain_file(path: str) -> None:
-    """Check that a local path can be read without waiting or filling memory.
-
-    Raises:
-        OSError: It cannot be looked up.
-        UnreadableImageError: It is a folder, a pipe, a device, or larger
-            than ``MAX_BYTES``.
-    """
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableImageError('a folder, pipe or device, not a file')
-    if status.st_size > MAX_BYTES:
-        raise UnreadableImageError(
-            f'{status.st_size:,} bytes are more than {MAX_BYTES:,}'
-        )

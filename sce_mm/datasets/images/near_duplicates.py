@@ -47,19 +47,10 @@ class Fingerprint(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """One image of the first set and its copy in the second.
-
-    Attributes:
-        first: Path in the first set.
-        second: Path in the second set.
-        distance: Differing bits; 0 with ``exact`` if the files are equal.
-        exact: Whether the files are equal byte for byte.
-    """
+    """Paths of an image of the first set and of its copy in the second."""
 
     first: str
     second: str
-    distance: int
-    exact: bool
 
 
 def fingerprint(path: str | Path) -> Fingerprint:
@@ -85,28 +76,16 @@ def fingerprint(path: str | Path) -> Fingerprint:
     return Fingerprint(content, np.packbits(signs.reshape(2, BITS), axis=1))
 
 
-def find_copies(
-    first: Sequence[str],
-    second: Sequence[str],
-    max_distance: int = MAX_DISTANCE,
-) -> list[Copy]:
+def find_copies(first: Sequence[str], second: Sequence[str]) -> list[Copy]:
     """Copies of images of one set within another.
 
     Args:
         first: Paths, such as those of the validation images.
         second: Paths, such as those of the unlabelled images.
-        max_distance: Bits of 256 that a copy may differ in.
 
     Returns:
         For each image of ``second`` that is a copy, the nearest of ``first``.
-
-    Raises:
-        ValueError: ``max_distance`` is not from 0 to 255.
     """
-    if not 0 <= max_distance < BITS:
-        raise ValueError(
-            f'max_distance must be in [0, {BITS - 1}] bits, got {max_distance}'
-        )
     known = [
         (path, fingerprint(path)) for path in track(first, 'Fingerprints')
     ]
@@ -117,12 +96,11 @@ def find_copies(
     for path in track(second, 'Near duplicates'):
         content, own = fingerprint(path)
         if content in by_content:
-            copies.append(Copy(by_content[content], path, 0, True))
+            copies.append(Copy(by_content[content], path))
         elif own is not None and len(bits):
             # Mirroring one of the two is enough.
             different = _ONES[bits ^ own[0]].sum(axis=2)
             nearest = int(different.min(1).argmin())
-            distance = int(different[nearest].min())
-            if distance <= max_distance:
-                copies.append(Copy(seen[nearest][0], path, distance, False))
+            if different[nearest].min() <= MAX_DISTANCE:
+                copies.append(Copy(seen[nearest][0], path))
     return copies

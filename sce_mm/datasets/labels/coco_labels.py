@@ -85,12 +85,7 @@ def notes(content: dict[str, Any]) -> Iterator[str]:
 def is_mask(segmentation: Any) -> bool:
     """Whether it is polygons of three points or more, or a run-length code."""
     if isinstance(segmentation, dict):
-        size, counts = map(segmentation.get, ('size', 'counts'))
-        return (
-            isinstance(size, list)
-            and len(size) == 2
-            and isinstance(counts, list | str)
-        )
+        return segmentation.keys() >= {'size', 'counts'}
     return (
         isinstance(segmentation, list)
         and bool(segmentation)
@@ -130,14 +125,6 @@ _ID = _Field('a whole number', _whole, link=True)
 _SIZE = _Field(
     'a whole number of pixels above 0', lambda v: _whole(v) and v > 0
 )
-_BOX = _Field(
-    'four finite numbers [left, top, width, height] with no negative width '
-    'or height',
-    _box,
-)
-_AREA = _Field(
-    'a finite number, not negative', lambda v: _number(v) and v >= 0
-)
 _PARTS: dict[str, dict[str, _Field]] = {
     'images': {
         'id': _ID,
@@ -149,11 +136,15 @@ _PARTS: dict[str, dict[str, _Field]] = {
         'id': _ID._replace(link=False),
         'image_id': _ID,
         'category_id': _ID,
-        'bbox': _BOX,
-        'area': _AREA,
-        'iscrowd': _Field(
-            '0 or 1', lambda v: isinstance(v, int) and v in (0, 1)
+        'bbox': _Field(
+            'four finite numbers [left, top, width, height] with no negative '
+            'width or height',
+            _box,
         ),
+        'area': _Field(
+            'a finite number, not negative', lambda v: _number(v) and v >= 0
+        ),
+        'iscrowd': _Field('0 or 1', lambda v: v in (0, 1)),
     },
     'categories': {'id': _ID, 'name': _Field('a name', _text, link=True)},
 }
@@ -202,12 +193,10 @@ def _part_problems(
         got = _short(entries) if part in content else 'nothing'
         yield f'{part}: expected a list of objects, one at least; got {got}'
         return
-    wrong = [i for i, e in enumerate(entries) if not isinstance(e, dict)]
-    if wrong:
+    if wrong := [e for e in entries if not isinstance(e, dict)]:
         yield (
-            f'{part}: expected objects with {", ".join(fields)}; '
-            f'{len(wrong)} of {len(entries)} differ, first entry '
-            f'{wrong[0]}: {_short(entries[wrong[0]])}'
+            f'{part}: expected objects with {", ".join(fields)}; got '
+            f'{_short(wrong[0])}'
         )
         return
     for name, field in fields.items():

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -22,8 +22,8 @@ from ..images.file_lists import IMAGE_EXTENSIONS, find_images, is_hidden
 
 SIDES = ('width', 'height')
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
-TRUE = ('1', '1.0', 'true', 'yes')
-FALSE = ('0', '0.0', 'false', 'no', '', 'unspecified')
+TRUE = ('1', 'true', 'yes')
+FALSE = ('0', 'false', 'no', '', 'unspecified')
 
 Size = tuple[float, float]
 UNKNOWN = math.inf, math.inf
@@ -103,32 +103,33 @@ class VocReader:
 
     def read(self, paths: list[Path]) -> list[dict[str, Any]]:
         """Name, size and objects of the image of each file."""
-        files = [voc for path in paths for voc in self._parse(path)]
+        files = []
+        for path in paths:
+            with self._noting(path.name):
+                files.append(Voc(path, _parse(path)))
         image_of = self._find_image_of_each(files)
         read = []
         for voc in track(files, 'images'):
-            name = image_of.get(voc.path, '')
-            size = self._read_size(voc, name) if name else UNKNOWN
+            name, size = image_of.get(voc.path, ''), UNKNOWN
+            with self._noting(voc.path.name):
+                size = self._read_size(voc, name) if name else UNKNOWN
+            objects: list[dict[str, Any]] = []
+            for number, item in enumerate(voc.root.iter('object'), 1):
+                label = plain_name(item.findtext('name') or '')
+                where = f'{voc.path.name}: object {number} ({label})'
+                with self._noting(where):
+                    objects += self._read_object(item, label, size)
             sides = dict(zip(SIDES, size, strict=True))
-            objects = [
-                found
-                for number, item in enumerate(voc.root.iter('object'), 1)
-                for found in self._read_object(voc, number, item, size)
-            ]
             read.append({'file_name': name, **sides, 'objects': objects})
         return read
 
-    def _parse(self, path: Path) -> Iterator[Voc]:
+    @contextmanager
+    def _noting(self, where: str) -> Iterator[None]:
+        """What is wrong inside becomes a problem, and the rest goes on."""
         try:
-            root = _parse(path.read_bytes())
-        except (OSError, ElementTree.ParseError) as error:
-            reason = getattr(error, 'strerror', error)
-            self._problem(path, f'no XML that can be read ({reason})')
-            return
-        if root.tag == 'annotation':
-            yield Voc(path, root)
-        else:
-            self._problem(path, f'<{root.tag}> where VOC has <annotation>')
+            yield
+        except ValueError as error:
+            self.problems.append(f'{where}: {error}')
 
     def _find_image_of_each(self, files: list[Voc]) -> dict[Path, str]:
         """The image of each XML file, where only one is possible."""
@@ -156,8 +157,9 @@ class VocReader:
             else:
                 taken[candidates[0]] = voc.path
                 continue
-            said_name = voc.text('filename')
-            self._problem(voc.path, f'filename {said_name!r}: {reason}')
+            self.problems.append(
+                f'{voc.path.name}: filename {voc.text("filename")!r}: {reason}'
+            )
         return {path: name for name, path in taken.items()}
 
     def _read_size(self, voc: Voc, name: str) -> Size:
@@ -169,11 +171,9 @@ class VocReader:
             data = path.read_bytes()
             height, width = decode_image(data).shape[:2]
         except (OSError, UnreadableImageError) as error:
-            self._problem(
-                voc.path,
-                f'filename: the image {path} cannot be read ({error})',
-            )
-            return UNKNOWN
+            raise ValueError(
+                f'filename: the image {path} cannot be read ({error})'
+            ) from error
         texts = [voc.text(f'size/{side}') for side in SIDES]
         said = [_number(text) or 0 for text in texts]
         if min(said) <= 0 or said == [width, height]:
@@ -187,48 +187,34 @@ class VocReader:
                 'as its EXIF tag turns it, which detectors do: turn its '
                 'pixels and boxes'
             )
-        self._problem(
-            voc.path,
+        raise ValueError(
             f'size: {" x ".join(texts)}, but {path.name} has {width} x '
-            f'{height}; {hint}',
+            f'{height}; {hint}'
         )
-        return UNKNOWN
 
     def _read_object(
-        self, voc: Voc, number: int, item: ElementTree.Element, size: Size
-    ) -> Iterator[dict[str, Any]]:
-        """Class, box and crowd flag of an object, if it has an area."""
+        self, item: ElementTree.Element, name: str, size: Size
+    ) -> list[dict[str, Any]]:
+        """Class, box and crowd flag of an object; none without an area."""
         raw = item.findtext('name') or ''
-        name = plain_name(raw)
-        flag = (item.findtext('difficult') or '').strip().lower()
-        texts = [item.findtext(f'bndbox/{corner}') or '' for corner in CORNERS]
-        given = [x for x in map(_number, texts) if x is not None]
-        wrong = [
-            f'{corner} {text!r}'
-            for corner, text in zip(CORNERS, texts, strict=True)
-            if _number(text) is None
-        ]
-        reason = ''
         if not name or '\ufffd' in name:
-            reason = f'name {raw!r}: no class, or in another encoding'
-        elif flag not in TRUE + FALSE:
-            reason = f'difficult {flag!r}: neither 0 nor 1'
-        elif wrong:
-            reason = f'bndbox: no number in {", ".join(wrong)}'
-        if reason:
-            self._problem(voc.path, f'object {number} ({name}): {reason}')
-            return
-        spans, inside = [], []
-        for axis, limit in enumerate(size):
+            raise ValueError(f'name {raw!r}: no class, or in another encoding')
+        flag = (item.findtext('difficult') or '').strip().lower()
+        if flag not in TRUE + FALSE:
+            raise ValueError(f'difficult {flag!r}: neither 0 nor 1')
+        given, spans, inside = [], [], []
+        for corner in CORNERS:
+            text = item.findtext(f'bndbox/{corner}') or ''
+            if (value := _number(text)) is None:
+                raise ValueError(f'bndbox: no number in {corner} {text!r}')
+            given.append(value)
+        for axis, (side, limit) in enumerate(zip(SIDES, size, strict=True)):
             low, high = sorted(given[axis::2])
             if high < 0 or low > limit:
-                self._problem(
-                    voc.path,
-                    f'object {number} ({name}): {CORNERS[axis]} and '
-                    f'{CORNERS[axis + 2]} {low:g} and {high:g} are outside '
-                    f'the image ({SIDES[axis]} {limit:g})',
+                raise ValueError(
+                    f'bndbox: {low:g} to {high:g} is outside the image '
+                    f'({side} {limit:g})'
                 )
-                return
             spans.append((low, high))
             inside.append((max(low, 0), min(high, limit)))
         words = flag not in ('', '0', '1')
@@ -238,20 +224,14 @@ class VocReader:
         width, height = right - left, bottom - top
         if min(width, height) <= 0:
             self.repairs['boxes without an area left out'] += 1
-            return
+            return []
         swapped = spans != [tuple(given[::2]), tuple(given[1::2])]
         self.repairs['boxes with swapped corners'] += swapped
         self.repairs['boxes cut at the edge of the image'] += inside != spans
-        yield {
-            'name': name,
-            'bbox': [left, top, width, height],
-            'area': width * height,
-            # COCO's word for what counts neither way.
-            'iscrowd': int(flag in TRUE),
-        }
-
-    def _problem(self, path: Path, reason: str) -> None:
-        self.problems.append(f'{path.name}: {reason}')
+        box = [left, top, width, height]
+        # COCO's word for what counts neither way.
+        crowd = {'iscrowd': int(flag in TRUE)}
+        return [{'name': name, 'bbox': box, 'area': width * height, **crowd}]
 
 
 def plain_name(name: str) -> str:
@@ -259,19 +239,29 @@ def plain_name(name: str) -> str:
     return unicodedata.normalize('NFC', ' '.join(name.split()))
 
 
-def _parse(data: bytes) -> ElementTree.Element:
-    """Parse XML in any encoding that it shows or declares."""
-    first = None
+def _parse(path: Path) -> ElementTree.Element:
+    """Parse XML in any encoding that it shows or declares.
+
+    Raises:
+        ValueError: It is no annotation.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f'cannot be read ({error.strerror})') from error
     texts: tuple[bytes | str, ...] = (data, *_decoded(data))
+    reasons = []
     for text in texts:
         try:
-            return ElementTree.fromstring(text)
-        except ElementTree.ParseError as error:
-            first = first or error
-        # An encoding that is unknown, or of several bytes.
-        except (LookupError, ValueError):
-            pass
-    raise first or ElementTree.ParseError('unknown encoding')
+            root = ElementTree.fromstring(text)
+        # Also an encoding that is unknown, or of several bytes.
+        except (ElementTree.ParseError, LookupError, ValueError) as error:
+            reasons.append(str(error))
+            continue
+        if root.tag != 'annotation':
+            raise ValueError(f'<{root.tag}> where VOC has <annotation>')
+        return root
+    raise ValueError(f'no XML that can be read ({reasons[0]})')
 
 
 def _decoded(data: bytes) -> Iterator[str]:

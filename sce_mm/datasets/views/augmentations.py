@@ -80,7 +80,6 @@ class Augmentation:
             )
 
 
-_WEAK = Augmentation()
 _STRONG = Augmentation(
     jitter_prob=0.8,
     brightness=0.4,
@@ -90,16 +89,15 @@ _STRONG = Augmentation(
     grey_prob=0.2,
     blur_prob=0.5,
 )
-_STRONG_ALPHA = replace(_STRONG, saturation=0.2, blur_prob=1.0)
-_STRONG_BETA = replace(_STRONG_ALPHA, blur_prob=0.1, solarise_prob=0.2)
-_STRONG_GAMMA = replace(_STRONG_BETA, blur_prob=0.5)
+_ALPHA = replace(_STRONG, saturation=0.2, blur_prob=1.0)
+_BETA = replace(_ALPHA, blur_prob=0.1, solarise_prob=0.2)
 
 AUGMENTATIONS: Mapping[str, Augmentation] = {
-    'weak': _WEAK,
+    'weak': Augmentation(),
     'strong': _STRONG,
-    'strong_alpha': _STRONG_ALPHA,
-    'strong_beta': _STRONG_BETA,
-    'strong_gamma': _STRONG_GAMMA,
+    'strong_alpha': _ALPHA,
+    'strong_beta': _BETA,
+    'strong_gamma': replace(_BETA, blur_prob=0.5),
 }
 
 

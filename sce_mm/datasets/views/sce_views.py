@@ -40,7 +40,7 @@ class SCEViews(BaseTransform):
 
     Raises:
         ValueError: No view, an unknown name or key, or a value out of range.
-        TypeError: ``views`` is not a sequence of dicts.
+        TypeError: A view is no dict.
 
     The same seed, epoch and index give the same views:
 
@@ -67,13 +67,6 @@ class SCEViews(BaseTransform):
     def __init__(
         self, views: Sequence[Mapping[str, Any]], deferred: bool = False
     ) -> None:
-        if isinstance(views, (str, Mapping)) or not isinstance(
-            views, Sequence
-        ):
-            raise TypeError(
-                'views must be a list with one dict a view, '
-                f'got {type(views).__name__}'
-            )
         if not views:
             raise ValueError('views is empty: name at least one view')
         self.views = [_build(i, view) for i, view in enumerate(views)]
@@ -92,11 +85,9 @@ class SCEViews(BaseTransform):
         index = results.get('sample_idx')
         params = []
         for number, augmentation in enumerate(self.views):
-            rng: UniformSource = (
-                index.rng(number)
-                if isinstance(index, SampleIndex)
-                else np.random
-            )
+            rng: UniformSource = np.random
+            if isinstance(index, SampleIndex):
+                rng = index.rng(number)
             params.append(draw_params(augmentation, height, width, rng))
         sizes = [view.size for view in self.views]
         if self.deferred:
@@ -106,13 +97,6 @@ class SCEViews(BaseTransform):
             for drawn, size in zip(params, sizes, strict=True)
         ]
         return {**results, 'img': views}
-
-    def __repr__(self) -> str:
-        lines = ',\n    '.join(str(view) for view in self.views)
-        return (
-            f'{type(self).__name__}(views=[\n    {lines}], '
-            f'deferred={self.deferred})'
-        )
 
 
 def _build(number: int, view: Mapping[str, Any]) -> Augmentation:
