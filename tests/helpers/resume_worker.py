@@ -6,61 +6,37 @@ A module of its own, as started processes have to import it by name.
 import os
 import signal
 
+import resumable
 import torch
 import torch.distributed as dist
 from mmengine.hooks import Hook
-from tiny_runner import TinyImages, build_runner
-from torch.utils.data import DataLoader
 
 import sce_mm.cli.runner  # noqa: F401  (registers the wrapper for CPUs)
-from sce_mm.datasets import SeededSampler
-
-SHARED = {
-    'epochs': 3,
-    'model': {'batch_norm': True},
-    'train_cfg': {'type': 'ResumableTrainLoop', 'max_epochs': 3},
-    'default_hooks': {
-        'logger': None,
-        'checkpoint': {
-            'type': 'DurableCheckpointHook',
-            'by_epoch': False,
-            'interval': 2,
-        },
-    },
-    'param_scheduler': None,
-    'launcher': 'pytorch',
-    'cfg': {'model_wrapper_cfg': {'type': 'CPUDistributedDataParallel'}},
-}
 
 
 class SignalHook(Hook):
-    """Sends this process SIGTERM within an iteration."""
+    """Sends this process a signal within an iteration."""
 
-    def __init__(self, at):
-        self.at = at
+    def __init__(self, at, number=signal.SIGTERM):
+        self.at, self.number = at, number
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter == self.at:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), self.number)
 
 
-def train(folder, signal_at=None, **options):
-    dataset = TinyImages(20)
-    loader = DataLoader(
-        dataset, 2, sampler=SeededSampler(dataset, seed=5), drop_last=True
-    )
-    runner, record = build_runner(
+def train(folder, checkpoint=None, signal_at=None, **options):
+    """Losses of this process, and a number that it draws afterwards."""
+    _, record = resumable.run(
         folder,
-        train_dataloader=loader,
-        hooks=(
-            {'type': 'MomentumUpdateHook', 'momentum': 0.1},
-            {'type': 'PreemptionHook'},
-            SignalHook(signal_at),
-        ),
-        **SHARED,
+        checkpoint,
+        data={'batch': 2},
+        more=({'type': 'PreemptionHook'}, SignalHook(signal_at)),
+        model={'batch_norm': True},
+        launcher='pytorch',
+        cfg={'model_wrapper_cfg': {'type': 'CPUDistributedDataParallel'}},
         **options,
     )
-    runner.train()
     return torch.stack(record.losses), float(torch.rand(()))
 
 
@@ -73,16 +49,12 @@ def worker(rank, port, folder, results):
     )
     torch.set_num_threads(1)
     results['whole', rank] = train(folder / 'whole')
-    results['resumed', rank] = train(
-        folder / 'resumed',
-        seed=1,
-        resume=True,
-        load_from=str(folder / 'whole' / 'iter_8.pth'),
-    )
+    middle = folder / 'whole' / 'iter_8.pth'
+    results['resumed', rank] = train(folder / 'resumed', middle, seed=1)
     # One of the two gets a signal; both stop, after the same step.
     try:
         train(folder / 'stopped', signal_at=5 if rank == 1 else None)
     except SystemExit as end:
         results['code', rank] = end.code
-    results['stopped', rank] = train(folder / 'stopped', resume=True)
+    results['stopped', rank] = train(folder / 'stopped', 'auto')
     dist.destroy_process_group()

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 from trace_configs import hook_configs, model_config, optimizer_config
 from trace_format import Trace, TraceError
@@ -60,11 +60,10 @@ def pairs(
         if theirs == 'predictor' and not trace.spec['predictor']:
             continue
         module = model.get_submodule(ours)
-        names = module_names(trace, theirs, module)
         for name, tensor in module.state_dict().items():
-            owner, _, leaf = name.rpartition('.')
-            key = f'{when}.{theirs}.{names[owner]}.{leaf}'
-            kind = 'parameters' if leaf in ('weight', 'bias') else 'statistics'
+            key = f'{when}.{theirs}.{name}'
+            is_weight = name.endswith(('.weight', '.bias'))
+            kind = 'parameters' if is_weight else 'statistics'
             used.add(key)
             yield f'{theirs} {kind}', key, tensor, recorded(trace, key, tensor)
     if model.queue is not None:
@@ -97,19 +96,6 @@ def recorded(trace: Trace, key: str, like: Tensor) -> Tensor:
             f'{tuple(tensor.shape)}'
         )
     return tensor
-
-
-def module_names(trace: Trace, part: str, module: nn.Module) -> dict[str, str]:
-    """Our name -> theirs, of the layers of one part."""
-    if part.endswith('trunk'):
-        return {name: name for name, _ in module.named_modules()}
-    ours = [
-        name
-        for name, layer in module.named_modules()
-        if isinstance(layer, nn.Linear | nn.BatchNorm1d)
-    ]
-    theirs = [f'layers.{index}' for index in trace.layers(part)]
-    return dict(zip(ours, theirs, strict=True))
 
 
 class Deviations(Hook):

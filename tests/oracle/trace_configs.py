@@ -18,28 +18,16 @@ class TraceTrunk(nn.Sequential):
 
 
 @MODELS.register_module(force=True)
-class TraceMLP(nn.Sequential):
-    """A neck with the recorded layers: a ReLU before each later linear.
+class TraceMLP(trace_maker.MLP):
+    """A neck with the recorded layers.
 
     Args:
-        layers: Dicts of :func:`recorded_layers`.
+        layers: Of the head, as the spec of the trace describes it.
         out_channels: Width of the last layer.
     """
 
-    def __init__(self, layers: list[dict], out_channels: int) -> None:
-        modules: list[nn.Module] = []
-        for layer in layers:
-            if layer['kind'] == 'norm':
-                modules.append(
-                    nn.BatchNorm1d(layer['width'], affine=layer['affine'])
-                )
-                continue
-            if modules:
-                modules.append(nn.ReLU())
-            modules.append(
-                nn.Linear(layer['inputs'], layer['width'], layer['bias'])
-            )
-        super().__init__(*modules)
+    def __init__(self, layers: dict, out_channels: int) -> None:
+        super().__init__(layers)
 
     def forward(self, features: tuple[Tensor]) -> tuple[Tensor]:
         return (super().forward(features[0]),)
@@ -77,33 +65,9 @@ def model_config(trace: Trace) -> dict:
 
 
 def mlp_config(trace: Trace, mlp: str) -> dict:
-    """Config of a neck with the layers that the trace has weights of."""
-    layers = recorded_layers(trace, mlp)
-    return dict(
-        type='TraceMLP', layers=layers, out_channels=layers[-1]['width']
-    )
-
-
-def recorded_layers(trace: Trace, mlp: str) -> list[dict]:
-    """What the recorded state of an MLP says of its layers, in order."""
-    layers = []
-    for index in trace.layers(mlp):
-        name = f'init.{mlp}.layers.{index}'
-        weight = trace.arrays.get(f'{name}.weight')
-        mean = trace.arrays.get(f'{name}.running_mean')
-        if mean is not None:
-            layers.append(
-                dict(kind='norm', width=len(mean), affine=weight is not None)
-            )
-        elif weight is not None and weight.ndim == 2:
-            width, inputs = weight.shape
-            bias = f'{name}.bias' in trace.arrays
-            layers.append(
-                dict(kind='linear', inputs=inputs, width=width, bias=bias)
-            )
-        else:
-            raise TraceError(f'{name} is neither linear nor batch norm')
-    return layers
+    """Config of a neck; its recorded weights have to fit it."""
+    spec = trace.spec[mlp]
+    return dict(type='TraceMLP', layers=spec, out_channels=spec['output_dim'])
 
 
 def optimizer_config(trace: Trace) -> dict:

@@ -136,12 +136,6 @@ class Trace:
             self.arrays[f'step.{name}'][index], dtype=torch.float64
         )
 
-    def layers(self, mlp: str) -> list[int]:
-        """Indices of the layers of a recorded MLP that have a state."""
-        prefix = f'init.{mlp}.layers.'
-        keys = (k.removeprefix(prefix) for k in self.arrays if prefix in k)
-        return sorted({int(key.split('.')[0]) for key in keys})
-
 
 def _check_keys(
     where: str,

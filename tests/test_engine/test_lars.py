@@ -48,12 +48,12 @@ def test_follows_the_rule(shape, zero):
     np.testing.assert_allclose(parameter.detach().numpy(), expected, 1e-12)
 
 
-def train(kind, parameter, gradients, lrs, **options):
+def train(kind, start, gradients, lrs, decay):
     """The parameter after steps with these gradients and rates."""
-    parameter = torch.nn.Parameter(parameter.clone())
-    options = {'momentum': 0.9, 'weight_decay': 0.0} | options
+    parameter = torch.nn.Parameter(start.clone())
+    options = {'momentum': 0.9, 'weight_decay': decay, 'lr': lrs[0]}
     optimizer = OPTIMIZERS.build(
-        {'type': kind, 'params': [parameter], 'lr': lrs[0], **options}
+        {'type': kind, 'params': [parameter], **options}
     )
     for gradient, lr in zip(gradients, lrs, strict=True):
         optimizer.param_groups[0]['lr'] = lr
@@ -80,8 +80,10 @@ def test_where_it_differs_from_the_one_of_mmpretrain(shape, lrs, decay, equal):
     start, *gradients = torch.randn(
         4, *shape, generator=generator, dtype=torch.float64
     )
-    ours = train('LARSMoCoV3', start, gradients, lrs, weight_decay=decay)
-    theirs = train('LARS', start, gradients, lrs, weight_decay=decay)
+    ours, theirs = (
+        train(kind, start, gradients, lrs, decay)
+        for kind in ('LARSMoCoV3', 'LARS')
+    )
     gap = (ours - theirs).abs().max().item()
     # Their norm of the gradient has 1e-8 added to it.
     assert gap < 1e-9 if equal else gap > 1e-5

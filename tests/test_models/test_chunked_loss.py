@@ -107,32 +107,26 @@ def test_is_as_precise_as_the_plain_form(inputs, dtype, options):
 
 @pytest.mark.parametrize('temperature', [0.1, 0.01])
 def test_nothing_is_as_large_as_batch_times_queue(inputs, temperature):
-    arguments = inputs()
-    with Watch() as chunked:
-        run(arguments, 20, temperature=temperature)
-    with Watch() as plain:
-        run(arguments, None, temperature=temperature)
-    assert plain.largest >= 2 * ROWS * QUEUE
-    assert chunked.reads == []
-    # Neither a clone of the queue: the largest are scores of one chunk.
-    assert chunked.largest < QUEUE * WIDTH
-    assert chunked.largest <= max(20, 4 * WIDTH) * 3 * ROWS
-
-
-def test_little_is_kept_for_the_backward_pass(inputs):
-    arguments = inputs()
-
-    def kept(chunk_size):
-        sizes = {}
-        with torch.autograd.graph.saved_tensors_hooks(
-            lambda x: sizes.update({x.data_ptr(): x.numel()}) or x,
-            lambda x: x,
+    def largest(chunk_size):
+        """Of all tensors that are made, and of those that are kept."""
+        kept, arguments = [], inputs()
+        with (
+            Watch() as watch,
+            torch.autograd.graph.saved_tensors_hooks(
+                lambda x: kept.append(x.numel()) or x, lambda x: x
+            ),
         ):
-            SCELoss(chunk_size=chunk_size)(**arguments)
-        return max(sizes.values())
+            run(arguments, chunk_size, temperature=temperature)
+        assert watch.reads == []
+        return watch.largest, max(kept)
 
-    assert kept(None) >= ROWS * QUEUE
-    assert kept('auto') <= len(PAIRS) * ROWS * WIDTH
+    plain, plain_kept = largest(None)
+    assert plain >= 2 * ROWS * QUEUE
+    assert plain_kept >= ROWS * QUEUE
+    # Neither a clone of the queue: the largest are scores of one chunk.
+    made, kept = largest(20)
+    assert made <= max(20, 4 * WIDTH) * 3 * ROWS < QUEUE * WIDTH
+    assert kept <= len(PAIRS) * ROWS * WIDTH
 
 
 def test_under_the_compiler_it_runs_as_it_is(inputs):

@@ -54,19 +54,13 @@ class DurableCheckpointHook(CheckpointHook):
         **kwargs: See mmengine's ``CheckpointHook``.
 
     Raises:
-        ValueError: The interval is no number, or the folder is remote.
+        ValueError: The folder is remote.
     """
 
     def __init__(
         self, *args: Any, extends: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        if not isinstance(self.interval, int) or self.interval < -1:
-            raise ValueError(
-                'DurableCheckpointHook: interval must be a whole number of '
-                'epochs or iterations, or -1 for no regular checkpoints, got '
-                f'{self.interval!r}'
-            )
         if '://' in str(self.out_dir):
             raise ValueError(
                 'DurableCheckpointHook: out_dir must be a local folder, got '
@@ -118,7 +112,8 @@ class DurableCheckpointHook(CheckpointHook):
             return
         require_resumable(checkpoint, str(runner._load_from))
         require_same_model(runner, checkpoint)
-        for note in adopt_run_state(runner, checkpoint, self.extends):
+        note = adopt_run_state(runner, checkpoint, self.extends)
+        if note:
             runner.logger.warning(f'resume: {note}')
         self._resumed = checkpoint
 
@@ -144,9 +139,7 @@ class DurableCheckpointHook(CheckpointHook):
         if self._overdue and runner.optim_wrapper.should_update():
             self._overdue = False
             step = runner.epoch if self.by_epoch else runner.iter + 1
-            self._save_checkpoint_with_step(
-                runner, step, _position_within_epoch(runner)
-            )
+            self._save_checkpoint_with_step(runner, step, _position(runner))
         else:
             super().after_train_iter(runner, *args, **kw)
 
@@ -168,7 +161,7 @@ class DurableCheckpointHook(CheckpointHook):
         name = STOPPED.format(runner.iter + 1)
         older = runner.message_hub.get_info('stopped_ckpt')
         runner.message_hub.update_info('stopped_ckpt', name)
-        self._write(runner, name, _position_within_epoch(runner))
+        self._write(runner, name, _position(runner))
         if older is not None and is_main_process():
             self._remove(older)
         return str(self.last_ckpt)
@@ -245,10 +238,10 @@ class DurableCheckpointHook(CheckpointHook):
 
     def _folder(self, runner: Runner) -> str:
         """Where checkpoints go, as mmengine will say in ``before_train``."""
-        if self.out_dir is None or self.out_dir == runner.work_dir:
+        if self.out_dir in (None, runner.work_dir):
             return runner.work_dir
         return f'{self.out_dir}/{Path(runner.work_dir).name}'
 
 
-def _position_within_epoch(runner: Runner) -> dict[str, int]:
+def _position(runner: Runner) -> dict[str, int]:
     return {'epoch': runner.epoch, 'iter': runner.iter + 1}

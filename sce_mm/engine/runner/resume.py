@@ -39,7 +39,7 @@ def require_same_model(runner: Runner, checkpoint: dict[str, Any]) -> None:
 
 def adopt_run_state(
     runner: Runner, checkpoint: dict[str, Any], extends: int | None
-) -> list[str]:
+) -> str | None:
     """Fit a checkpoint to this run before mmengine reads it.
 
     With another number of processes, batch size or data set, the iteration is
@@ -51,7 +51,7 @@ def adopt_run_state(
         extends: Epochs of the finished run that this one goes on from.
 
     Returns:
-        Sentences on what cannot be identical to an uninterrupted run.
+        What cannot be identical to an uninterrupted run, if anything.
 
     Raises:
         ValueError: The checkpoint is one of a run of another length, or
@@ -65,11 +65,11 @@ def adopt_run_state(
         sampler.seed = seed
     state = checkpoint.get(KEY)
     if state is None:
-        return [
+        return (
             'the checkpoint was written without DurableCheckpointHook: random '
             'generators are not restored, and on another number of processes '
             'or batch size the position in the data is not known'
-        ]
+        )
     new = layout_of(runner)
     old = Layout(**state['layout'])
     if old.max_epochs not in (new.max_epochs, extends):
@@ -81,16 +81,15 @@ def adopt_run_state(
             '--continue-for EPOCHS; to begin a new one from its weights: '
             '--init-from'
         )
-    notes = []
     changes = [
         f'{name.replace("_", " ")} {getattr(old, name)} -> {value}'
         for name, value in new._asdict().items()
         if name not in ('max_epochs', 'epoch_length')
         and value != getattr(old, name)
     ]
-    if changes:
-        notes.append(_move_position(runner, checkpoint, old, new, changes))
     meta = checkpoint['meta']
+    if changes:
+        _move_position(runner, checkpoint, old, new)
     within = meta['iter'] - meta['epoch'] * new.epoch_length
     loop = runner.train_loop
     if (
@@ -104,37 +103,8 @@ def adopt_run_state(
             "write train_cfg = dict(type='ResumableTrainLoop', "
             f'max_epochs={new.max_epochs}), or resume from the end of an epoch'
         )
-    return notes
-
-
-def _move_position(
-    runner: Runner,
-    checkpoint: dict[str, Any],
-    old: Layout,
-    new: Layout,
-    changes: list[str],
-) -> str:
-    """Move to the same share of the epoch; say what that means."""
-    meta = checkpoint['meta']
-    epoch = meta['epoch']
-    if isinstance(runner.train_loop, EpochBasedTrainLoop):
-        share = (meta['iter'] - epoch * old.epoch_length) / old.epoch_length
-        target = (epoch + share) * new.epoch_length
-        meta['iter'] = min(
-            math.ceil(round(target, 6) / new.accumulation) * new.accumulation,
-            runner.max_iters,
-        )
-        meta['epoch'] = min(
-            max(epoch, meta['iter'] // new.epoch_length), new.max_epochs
-        )
-        for scheduler, state in zip(
-            runner.param_schedulers or [],
-            checkpoint.get('param_schedulers', []),
-            strict=False,
-        ):
-            if not scheduler.by_epoch:
-                state['last_step'] = meta['iter']
-                state['_global_step'] = meta['iter'] + 1
+    if not changes:
+        return None
     return (
         f'the run changed ({", ".join(changes)}) and goes on at epoch '
         f'{meta["epoch"]}, iteration {meta["iter"]}. It cannot be identical '
@@ -143,6 +113,29 @@ def _move_position(
         'processes, the random generators. The learning rate stays that of '
         'the checkpoint'
     )
+
+
+def _move_position(
+    runner: Runner, checkpoint: dict[str, Any], old: Layout, new: Layout
+) -> None:
+    """Move the iteration to the same share of the epoch."""
+    if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+        return
+    meta = checkpoint['meta']
+    epoch = meta['epoch']
+    share = (meta['iter'] - epoch * old.epoch_length) / old.epoch_length
+    target = round((epoch + share) * new.epoch_length, 6)
+    steps = math.ceil(target / new.accumulation)
+    meta['iter'] = min(steps * new.accumulation, runner.max_iters)
+    meta['epoch'] = min(
+        max(epoch, meta['iter'] // new.epoch_length), new.max_epochs
+    )
+    schedulers = runner.param_schedulers or []
+    states = checkpoint.get('param_schedulers', [])
+    for scheduler, state in zip(schedulers, states, strict=False):
+        if not scheduler.by_epoch:
+            state['last_step'] = meta['iter']
+            state['_global_step'] = meta['iter'] + 1
 
 
 def extend_schedules(runner: Runner) -> str:

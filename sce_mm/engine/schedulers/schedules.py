@@ -18,11 +18,6 @@ from mmengine.runner import Runner
 Schedule = Callable[[int], float]
 
 
-def constant(value: float) -> Schedule:
-    """Always ``value``."""
-    return lambda step: value
-
-
 def linear(start: float, end: float, steps: int) -> Schedule:
     """``start + (end - start) t / (T - 1)``, then ``end``."""
     return lambda step: start + (end - start) * _progress(step, steps)
@@ -99,7 +94,7 @@ def build_schedule(
 # What a phase gives the value of, and for how long.
 ENDS = ('value', 'start', 'end')
 _KINDS: dict[str, tuple[Callable[..., Schedule], tuple[str, ...]]] = {
-    'constant': (constant, ('value',)),
+    'constant': (lambda value: lambda step: value, ('value',)),
     'linear': (linear, ('start', 'end')),
     'cosine': (cosine, ('start', 'end')),
 }
