@@ -1,4 +1,4 @@
-"""A stop by the cluster or Ctrl-C while training is not yet able to save.
+"""Exit with 75 at SIGTERM or Ctrl-C while training cannot save yet.
 
 Nothing but Python's own is imported, as the other imports take seconds.
 """
@@ -19,7 +19,7 @@ Exit code 75; --resume goes on with the newest checkpoint, if there is one.
 
 
 def listen() -> None:
-    """From now on SIGTERM and Ctrl-C end this process with 75.
+    """Let SIGTERM and Ctrl-C end this process with 75 from now on.
 
     ``PreemptionHook`` takes over while it trains. Processes that are forked
     from this one end as they would without.

@@ -95,11 +95,11 @@ def class_folder_parser(description: str | None) -> ArgumentParser:
 def image_folder_parser(
     description: str | None, picture: str, limit: int | None
 ) -> ArgumentParser:
-    """Parser of networks, a folder of images, and a picture to make.
+    """Parser of networks, a folder of images, and an output file.
 
     Args:
         description: Docstring of the command.
-        picture: Default name of the picture.
+        picture: Default name of the output file.
         limit: Default number of images.
     """
     parser = evaluation_parser(description, out='the picture')

@@ -1,4 +1,4 @@
-"""STL-10 from its binary files."""
+"""Read STL-10 from its binary files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class STL10(BaseDataset):
         split: ``unlabeled``, ``train`` or ``test``.
         pipeline: Transforms; the image is there already, uint8 BGR.
         indices: Take the first or last few, or those named.
-        test_mode: As for mmpretrain's ``BaseDataset``.
+        test_mode: Argument of mmpretrain's ``BaseDataset``.
         lazy_init: Read the labels at first use instead of at once.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Any folder of images as a data set, without a label anywhere."""
+"""Data set of unlabelled images: folders, or a list of files."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ class UnlabelledImages(ReplaceUnreadable):
         ann_file: Text file with one path a line, or a JSON list of paths,
             which holds names with line breaks too; relative to ``data_root``
             unless absolute. Defaults to searching the folders.
-        pipeline: Transforms, beginning with ``dict(type='LoadImage')``.
-        extensions: What counts as an image in a folder, in any case.
+        pipeline: Transforms; the first is ``dict(type='LoadImage')``.
+        extensions: Extensions of the files that count as images in a folder,
+            in any case.
         max_unreadable: Largest share of unreadable files that is tolerated.
         indices: Take the first or last few, or those named.
         serialize_data: Keep paths as bytes that workers share.

@@ -23,9 +23,9 @@ class Finding(NamedTuple):
     """One line of the report.
 
     Attributes:
-        ok: True or False if something works or does not, None for what
-            merely is so.
-        text: What was found and, if broken, what to do.
+        ok: True if something works, False if it does not, None for plain
+            information.
+        text: Description and, if something is broken, what to do.
     """
 
     ok: bool | None

@@ -18,8 +18,8 @@ class Package(NamedTuple):
         supported: Versions.
         upstream: Distributions of upstream OpenMMLab.
         onedl: Distribution of the maintained fork.
-        get_upstream: What to tell pip to install of upstream.
-        get_onedl: What to tell pip to install of the fork.
+        get_upstream: Requirement that pip installs for upstream.
+        get_onedl: Requirement that pip installs for the fork.
     """
 
     supported: str

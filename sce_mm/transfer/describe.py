@@ -19,7 +19,7 @@ def describe_model(model: Any, epochs: int | None) -> dict[str, Any]:
     """What a checkpoint says of a model under ``meta.sce_mm``.
 
     Args:
-        model: With a ``backbone`` and a ``data_preprocessor``.
+        model: Model with a ``backbone`` and a ``data_preprocessor``.
         epochs: Epochs that it was trained for.
     """
     return {

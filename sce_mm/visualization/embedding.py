@@ -1,4 +1,4 @@
-"""Maps of features in the plane, by t-SNE.
+"""Draw maps of features in the plane by t-SNE.
 
 Distances are cosine distances, as in the loss and in the kNN evaluation. A
 map shows who is near whom; distances between far groups mean nothing.
@@ -122,7 +122,7 @@ def _draw_map(
     colours: Sequence[Any],
     pictures: Sequence[NDArray[np.uint8]],
 ) -> None:
-    """Draw one map; pictures lie where they cover no other."""
+    """Draw one map; images lie where they cover no other."""
     square = unit_square(points)
     dots = colours or '#5b6570'
     axes.scatter(*square.T, c=dots, s=9, linewidths=0, alpha=0.85)

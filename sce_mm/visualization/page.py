@@ -1,4 +1,4 @@
-"""HTML reports: one page with text, tables, pictures and curves in itself."""
+"""Write HTML reports: one page with its text, tables, images and curves."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -100,10 +100,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 class Tile(NamedTuple):
-    """A small picture.
+    """A small image.
 
     Attributes:
-        source: Address of the picture, see
+        source: Address of the image, see
             :func:`~sce_mm.visualization.sheets.data_uri`.
         caption: Text below it.
         right: Whether it is as it should be; None if that is not asked. The
@@ -119,7 +119,7 @@ class Tile(NamedTuple):
 
 
 def tiles(row: Sequence[Tile], side: int, sharp: bool = False) -> str:
-    """Small pictures beside each other, as many as there is room for.
+    """Small images beside each other, as many as fit.
 
     Args:
         row: The pictures.
@@ -158,7 +158,7 @@ def listing(text: str) -> str:
 
 
 def folded(title: str, text: str) -> str:
-    """A long text that opens when it is asked for."""
+    """A long text that opens on a click."""
     return (
         f'<details class="panel"><summary>{escape(title)}</summary>'
         f'<pre>{escape(text)}</pre></details>'

@@ -21,7 +21,7 @@ SIDE = 98
 
 
 def data_uri(picture: np.ndarray) -> str:
-    """Address of a picture that a page carries in itself."""
+    """Address of an image that is embedded in its page."""
     _, encoded = cv2.imencode('.png', picture)
     text = base64.b64encode(encoded.tobytes()).decode()
     return f'data:image/png;base64,{text}'
@@ -49,7 +49,7 @@ def neighbour_sheet(
     queries: Sequence[int],
     shown: int = 8,
 ) -> str:
-    """Panel of some images, each beside those that a network finds most alike.
+    """Panel of some images, each beside its nearest neighbours.
 
     Below each neighbour stands its cosine similarity and its class, and the
     title says how many neighbours of all images are of the right class.

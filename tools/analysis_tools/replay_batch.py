@@ -1,4 +1,4 @@
-"""Make the step again at which a training was not finite any more.
+"""Repeat the training step whose loss or gradients were not finite.
 
 python tools/analysis_tools/replay_batch.py \
     work_dirs/run/not_finite/iter_1234_rank_0.pth

@@ -1,4 +1,4 @@
-"""kNN accuracy of frozen features.
+"""Measure the kNN accuracy of frozen features.
 
 python tools/benchmarks/knn.py CONFIG CHECKPOINT --random-init \
     --bank path/to/train --query path/to/test

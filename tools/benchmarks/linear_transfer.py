@@ -1,4 +1,4 @@
-"""Linear transfer of frozen features to eleven data sets, or to your own.
+"""Measure linear transfer to eleven data sets, or to your own.
 
 python tools/benchmarks/linear_transfer.py CONFIG CHECKPOINT --data-root data
 

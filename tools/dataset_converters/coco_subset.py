@@ -110,7 +110,7 @@ def of_classes(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
 
 
 def describe(content: dict[str, Any]) -> str:
-    """Counts, and the categories that a subset has not one box of."""
+    """Counts, and the categories of which a subset has no box."""
     boxes = Counter(a['category_id'] for a in content['annotations'])
     absent = [c['name'] for c in content['categories'] if not boxes[c['id']]]
     text = f'{len(content["images"])} images, {boxes.total()} annotations'

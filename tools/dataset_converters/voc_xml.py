@@ -1,4 +1,4 @@
-"""XML files of Pascal VOC, and the image that each of them is about."""
+"""Read XML files of Pascal VOC and find the image of each of them."""
 
 import re
 import unicodedata
@@ -23,7 +23,7 @@ class Voc(NamedTuple):
     root: ElementTree.Element
 
     def text(self, field: str) -> str:
-        """Content of a field, '' without one."""
+        """Content of a field, or an empty text."""
         return (self.root.findtext(field) or '').strip()
 
 

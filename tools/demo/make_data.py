@@ -108,7 +108,7 @@ def make_data(out: Path, seed: int, amounts: Amounts = FULL) -> None:
 
     Args:
         out: Folder.
-        seed: Same seed, same files.
+        seed: Seed; the same seed makes the same files.
         amounts: How much of everything.
     """
     images, labels = load_digits()

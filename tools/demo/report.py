@@ -69,7 +69,7 @@ def results(path: Path, column: str) -> tuple[float, float]:
 
 
 def answer(measured: dict[str, tuple[float, float]]) -> str:
-    """The result in words that follow from the numbers."""
+    """The result as sentences that follow from the numbers."""
 
     def verdict(name: str, margin: float) -> str:
         ours, other = measured[name]

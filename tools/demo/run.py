@@ -1,4 +1,4 @@
-"""From a folder of unlabelled digits to a better detector, on a CPU.
+"""Run the demo: pretrain, transfer, train detectors, write the report.
 
     python tools/demo/run.py
 

@@ -1,4 +1,4 @@
-"""Scenes of several digits with a box and a mask each."""
+"""Make scenes of several digits with a box and a mask each."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""The parts of the report, each from what the runs left on disk."""
+"""Write the parts of the report from what the runs left on disk."""
 
 import json
 import os

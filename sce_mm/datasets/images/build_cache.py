@@ -1,4 +1,4 @@
-"""Build an :class:`~sce_mm.datasets.images.image_cache.ImageCache`."""
+"""Decode and shrink a folder of images into a cache."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def build_cache(
         folder: The cache, made here.
         short_side: Pixels of the shorter side of larger images.
         workers: Processes that decode.
-        stretch: As of ``LoadImage``; the cache remembers it.
+        stretch: Levels that become black and white, see ``LoadImage``; the
+            cache remembers them.
 
     Returns:
         Number of images that could not be read; they are noted as such.
@@ -116,7 +117,7 @@ def _decode_in_turn(
     short_side: int,
     stretch: tuple[float, float] | None,
 ) -> Iterator[_Decoded]:
-    """Some at a time: what waits to be written is bounded."""
+    """Decode a few at a time, so that few images wait to be written."""
     decode = partial(_decode, short_side=short_side, stretch=stretch)
     for start in range(0, len(paths), _AT_A_TIME):
         part = paths[start : start + _AT_A_TIME]

@@ -1,4 +1,4 @@
-"""Decode any image file to uint8 BGR, or say why it cannot be.
+"""Decode any image file to uint8 BGR, or raise with the reason.
 
 Well-formed JPEG and PNG without transparency go through OpenCV, which is
 fast. OpenCV returns grey areas for a truncated file, drops transparency,
@@ -133,7 +133,7 @@ def _size_in_header(data: bytes) -> tuple[int, int]:
 
 
 def _refuse_bomb(width: int, height: int) -> None:
-    """Raise before room is made for an image that is too large.
+    """Raise before memory is allocated for an image that is too large.
 
     Raises:
         UnreadableImageError: It has more than ``MAX_PIXELS``.

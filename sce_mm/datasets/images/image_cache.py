@@ -1,4 +1,4 @@
-"""Decoded, shrunk images in one memory-mapped file, beside their index.
+"""Read a cache of decoded images: a memory-mapped file and its index.
 
 A folder holds ``pixels.bin`` ([h, w, 3] uint8 BGR, one image after the other),
 ``images.npy`` (a record for each image, sorted by path) and ``cache.json``.

@@ -1,4 +1,4 @@
-"""Copies of images between two sets, exact and nearly so.
+"""Find exact and near copies of images between two sets.
 
 An image of the validation set that is also among the unlabelled ones makes a
 comparison worthless. A copy need not be the same file: it may have been
@@ -98,7 +98,8 @@ def find_copies(
         max_distance: Bits of 256 that a copy may differ in.
 
     Returns:
-        For each image of ``second`` that is a copy, the nearest of ``first``.
+        The nearest image of ``first`` for each image of ``second`` that is a
+        copy.
 
     Raises:
         ValueError: ``max_distance`` is not from 0 to 255.

@@ -1,4 +1,4 @@
-"""Build what the detector's training and evaluation build, and use it once."""
+"""Try the model, data sets and metric of a detector once before training."""
 
 import contextlib
 import copy

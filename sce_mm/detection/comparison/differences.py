@@ -25,7 +25,7 @@ def difference(
 
     Args:
         ours: AP of each seed in per cent, rounded to tenths.
-        theirs: The same of the other start, with the same seeds.
+        theirs: Box APs of the other start, with the same seeds.
     """
     gaps = [a - b for a, b in zip(ours, theirs, strict=True)]
     count = len(gaps)
@@ -65,7 +65,7 @@ def verdict(
 
 
 def about_the_test(seeds: int, comparisons: int) -> str:
-    """How the verdicts were reached and how often they err."""
+    """Sentences on how starts were compared and how often that errs."""
     if seeds < 2:
         return 'Whether a gap is noise needs --seeds with two or more numbers.'
     return (

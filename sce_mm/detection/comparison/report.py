@@ -56,7 +56,7 @@ def spread(values: list[float]) -> str:
 
 
 def gain_over_random(results: Results, source: str, percent: float) -> str:
-    """Gain in box AP over random initialisation and how well it is known."""
+    """Gain in box AP over random initialisation and its uncertainty."""
     if source == RANDOM:
         return ''
     ours = box_ap(results, source, percent)
@@ -112,7 +112,7 @@ def markdown_table(table: Table) -> str:
 
 
 def answers(results: Results) -> list[str]:
-    """What the numbers say of each pair of starts, then of the test."""
+    """A sentence for each pair of starts, then one about the test."""
     pairs = [
         (percent, names)
         for percent in results[RANDOM]
@@ -170,7 +170,7 @@ def as_page(comparison: Comparison, results: Results) -> str:
 
 
 def leakage(copies: list[dict]) -> str:
-    """What was found of validation images among the unlabelled ones."""
+    """Text about validation images among the unlabelled ones."""
     exact = sum(copy['exact'] for copy in copies)
     # Near copies first: they are the ones to look at.
     copies = sorted(copies, key=lambda copy: copy['exact'])

@@ -15,7 +15,7 @@ from .momentum_update_hook import unwrap_sce
 
 
 class CollapseError(RuntimeError):
-    """The embeddings have collapsed; training on is of no use."""
+    """The embeddings have collapsed; more training does not help."""
 
 
 @HOOKS.register_module()
@@ -46,7 +46,8 @@ class CollapseMonitorHook(Hook):
 
     Raises:
         ValueError: A number is out of range.
-        CollapseError: In training, if ``stop`` says so.
+        CollapseError: The embeddings collapsed in training, and ``stop`` is
+            set.
     """
 
     priority = 'BELOW_NORMAL'
@@ -81,7 +82,7 @@ class CollapseMonitorHook(Hook):
         self._in_a_row: dict[str, int] = {}
 
     def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
-        """Look, warn, stop."""
+        """Check the embeddings; warn or stop."""
         if not self.every_n_train_iters(runner, self.interval):
             return
         for hook in runner.hooks:

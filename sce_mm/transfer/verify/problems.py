@@ -1,4 +1,4 @@
-"""Why a transfer was refused: every message, and what to change.
+"""Find the reasons to refuse a transfer, each with what to change.
 
 :func:`pretrained_path` and :func:`read_backbone_file` raise what makes a
 comparison impossible; the others yield what a comparison found.
@@ -36,7 +36,7 @@ SETTING = {
 
 
 def pretrained_path(model: nn.Module) -> str:
-    """File that the backbone is told to load.
+    """File that the backbone loads.
 
     Raises:
         ValueError: There is no backbone, it is told nothing, or to look for
@@ -99,13 +99,13 @@ def tensor_problems(
     backbone: Backbone,
     load: LoadReport,
 ) -> Iterator[str]:
-    """Tensors that are not where they belong.
+    """Tensors that did not arrive where they belong.
 
     Args:
         model: Whole model.
         parts: Parts of it that load the file, by their names.
         path: File that they load.
-        backbone: What the file should hold.
+        backbone: Backbone that the file should hold.
         load: Where each tensor stands.
     """
     skipped = set(load.expected_missing)

@@ -105,7 +105,7 @@ def train(
     sizes: Sequence[int],
     steps: int,
 ) -> None:
-    """A training from its beginning, the images being noise."""
+    """Train on noise from the start."""
     setting = dict(
         backbone=dict(
             type='ResNet',

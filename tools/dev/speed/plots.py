@@ -39,7 +39,7 @@ AXES = {'batch': 'batch (queue 65 536)', 'queue': 'queue (batch 256)'}
 
 
 def main() -> None:
-    """Write page and pictures."""
+    """Write the page and the plots."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--docs', type=Path, default=Path('docs'))
     docs = parser.parse_args().docs

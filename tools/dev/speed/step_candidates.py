@@ -73,7 +73,7 @@ def explicit_step(loss: Loss, setting: dict, channels_last: bool) -> Step:
     """The same networks with another loss, and the official average.
 
     Args:
-        loss: Of queries, keys, pairs and queue.
+        loss: Loss as a function of queries, keys, pairs and queue.
         setting: See ``SETTINGS``.
         channels_last: Memory layout.
     """

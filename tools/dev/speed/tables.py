@@ -86,7 +86,7 @@ def view_tables(reports: list[Report]) -> str:
 
 
 def taken_on(machine: dict) -> str:
-    """The machine in words, with the load that the benchmark met."""
+    """Description of the machine and of the load beside the benchmark."""
     return (
         f'{machine["processor"]}, {machine["threads"]} thread(s) of '
         f'{machine["cores"]} cores, torch {machine["torch"]}, Python '
