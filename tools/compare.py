@@ -1,4 +1,4 @@
-"""Compare detectors from SCE and from random weights, on your images.
+"""Compare detectors from SCE and random initialisation, on your images.
 
     python tools/compare.py OUT --images IMAGES \\
         --train train.json --train-images TRAIN \\

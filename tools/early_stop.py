@@ -13,7 +13,7 @@ TRY_AGAIN = 75
 STOPPED_FILE = 'SCE_MM_STOPPED_FILE'
 
 MESSAGE = b"""
-Told to stop, but no step runs after which to save, or no PreemptionHook does.
+Stopped by a signal: no step runs after which to save, or no PreemptionHook.
 Exit code 75; --resume goes on with the newest checkpoint, if there is one.
 """
 

@@ -130,7 +130,7 @@ def check_stack() -> None:
         raise ImportError(
             'sce_mm cannot work with what is installed:\n'
             + ''.join(f'  - {problem}\n' for problem in problems)
-            + 'python -m sce_mm.doctor shows the whole picture'
+            + 'python -m sce_mm.doctor shows everything that is installed'
         )
 
 

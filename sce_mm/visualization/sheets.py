@@ -1,6 +1,6 @@
 """Sheets of images for a page: queries beside their nearest neighbours.
 
-Pictures are ``[h, w, 3]`` uint8 BGR, as OpenCV has them.
+Images are ``[h, w, 3]`` uint8 BGR, as in OpenCV.
 """
 
 import base64
@@ -20,9 +20,9 @@ from .page import Tile, panel, subheading, tiles
 SIDE = 98
 
 
-def data_uri(picture: np.ndarray) -> str:
+def data_uri(image: np.ndarray) -> str:
     """Address of an image that is embedded in its page."""
-    _, encoded = cv2.imencode('.png', picture)
+    _, encoded = cv2.imencode('.png', image)
     text = base64.b64encode(encoded.tobytes()).decode()
     return f'data:image/png;base64,{text}'
 

@@ -23,9 +23,9 @@ COUNT = itertools.count()
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pretraining checkpoint of the toy model."""
     path = tmp_path_factory.mktemp('pretraining') / 'epoch_1.pth'
-    facts = dict(channel_order='rgb', mean=[123.675, 116.28, 103.53])
+    metadata = dict(channel_order='rgb', mean=[123.675, 116.28, 103.53])
     state = build_model(8).state_dict()
-    torch.save({'state_dict': state, 'meta': {'sce_mm': facts}}, path)
+    torch.save({'state_dict': state, 'meta': {'sce_mm': metadata}}, path)
     return path
 
 

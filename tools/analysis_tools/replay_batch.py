@@ -29,7 +29,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('file', help='written by NumericalGuardHook')
     parser.add_argument(
-        '--config', help='of the run; the newest in the work dir by default'
+        '--config', help='config of the run; by default the newest beside it'
     )
     parser.add_argument(
         '--float64', action='store_true', help='compute in double precision'

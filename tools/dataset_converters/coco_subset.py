@@ -32,7 +32,7 @@ def parse_args() -> argparse.Namespace:
         type=float,
         nargs='+',
         default=[1, 2, 5, 10],
-        help='of the images; 1 2 5 10 by default',
+        help='parts of the images; 1 2 5 10 by default',
     )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
@@ -42,7 +42,7 @@ def parse_args() -> argparse.Namespace:
         help='categories to keep; all by default',
     )
     parser.add_argument(
-        '--out-dir', type=Path, help='by default subsets/ beside the file'
+        '--out-dir', type=Path, help='folder; by default subsets/ beside FILE'
     )
     return parser.parse_args()
 

@@ -20,7 +20,7 @@ from ...utils.checks import check_integer
 from ...utils.progress import track
 from .decoding import UnreadableImageError, as_stretch, decode_image
 from .file_lists import find_images
-from .image_cache import FACTS, FORMAT, INDEX, PIXELS, Image, relative_names
+from .image_cache import FORMAT, INDEX, METADATA, PIXELS, Image, relative_names
 from .loading import require_plain_file
 
 _AT_A_TIME = 512
@@ -73,7 +73,7 @@ def build_cache(
             decoded = _decode_in_turn(pool, paths, short_side, stretch)
             records = _write_pixels(partial_folder, names, decoded)
         np.save(partial_folder / INDEX, records)
-        facts = {
+        metadata = {
             'format': FORMAT,
             'source': source,
             'short_side': short_side,
@@ -81,8 +81,8 @@ def build_cache(
             'images': len(records),
             'bytes': (partial_folder / PIXELS).stat().st_size,
         }
-        text = json.dumps(facts, indent=2) + '\n'
-        (partial_folder / FACTS).write_text(text)
+        text = json.dumps(metadata, indent=2) + '\n'
+        (partial_folder / METADATA).write_text(text)
         partial_folder.chmod(0o755)
         partial_folder.rename(folder)
     finally:
@@ -130,19 +130,19 @@ def _decode(
     """An image, and size and time of its file before it was read."""
     cv2.setNumThreads(0)
     status = os.stat(path)
-    facts = status.st_size, int(status.st_mtime)
+    stamp = status.st_size, int(status.st_mtime)
     try:
         require_plain_file(path)
         image = decode_image(Path(path).read_bytes(), stretch=stretch)
     except (OSError, UnreadableImageError):
-        return None, *facts
+        return None, *stamp
     height, width = image.shape[:2]
     scale = short_side / min(height, width)
     if scale < 1:
         size = round(width * scale), round(height * scale)
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        return np.asarray(small, np.uint8), *facts
-    return image, *facts
+        return np.asarray(small, np.uint8), *stamp
+    return image, *stamp
 
 
 def _record_type(names: Sequence[bytes]) -> np.dtype[Any]:

@@ -22,7 +22,7 @@ from .file_lists import find_images
 
 Image = NDArray[np.uint8]
 FORMAT = 1
-INDEX, PIXELS, FACTS = 'images.npy', 'pixels.bin', 'cache.json'
+INDEX, PIXELS, METADATA = 'images.npy', 'pixels.bin', 'cache.json'
 
 
 class StaleCacheError(ValueError):
@@ -52,14 +52,14 @@ class ImageCache:
         check_source: bool = True,
     ) -> None:
         self.folder = Path(folder).expanduser()
-        facts = _read_facts(self.folder)
+        metadata = _read_metadata(self.folder)
         self.source = os.path.abspath(
-            os.path.expanduser(source or facts['source'])
+            os.path.expanduser(source or metadata['source'])
         )
-        self.short_side = int(facts['short_side'])
+        self.short_side = int(metadata['short_side'])
         # Caches of earlier versions do not say: none was possible.
-        self.stretch = as_stretch(facts.get('stretch'))
-        self._open(facts)
+        self.stretch = as_stretch(metadata.get('stretch'))
+        self._open(metadata)
         if check_source:
             self._check_source()
 
@@ -89,14 +89,14 @@ class ImageCache:
         flat = self._pixels[start : start + height * width * 3]
         return np.array(flat.reshape(height, width, 3))
 
-    def _open(self, facts: dict[str, Any]) -> None:
+    def _open(self, metadata: dict[str, Any]) -> None:
         records = np.load(self.folder / INDEX, mmap_mode='r')
         size = (self.folder / PIXELS).stat().st_size
-        if len(records) != facts['images'] or size != facts['bytes']:
+        if len(records) != metadata['images'] or size != metadata['bytes']:
             raise StaleCacheError(
                 f'the cache {self.folder} is damaged: it has {len(records)} '
-                f'images in {size} bytes, {facts["images"]} in '
-                f'{facts["bytes"]} were written. Remove it and build it again'
+                f'images in {size} bytes, {metadata["images"]} in '
+                f'{metadata["bytes"]} were written. Remove it, build it again'
             )
         self._records = records
         # A search would copy the column of a table each time.
@@ -143,23 +143,23 @@ class ImageCache:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._open(_read_facts(self.folder))
+        self._open(_read_metadata(self.folder))
 
 
-def _read_facts(folder: Path) -> dict[str, Any]:
-    path = folder / FACTS
+def _read_metadata(folder: Path) -> dict[str, Any]:
+    path = folder / METADATA
     if not path.is_file():
         raise FileNotFoundError(
             f'no cache of images in {folder}: make one with '
             'tools/dataset_converters/cache_images.py'
         )
-    facts: dict[str, Any] = json.loads(path.read_text())
-    if facts.get('format') != FORMAT:
+    metadata: dict[str, Any] = json.loads(path.read_text())
+    if metadata.get('format') != FORMAT:
         raise StaleCacheError(
-            f'the cache {folder} has format {facts.get("format")}, this '
+            f'the cache {folder} has format {metadata.get("format")}, this '
             f'version reads {FORMAT}: build it again'
         )
-    return facts
+    return metadata
 
 
 def relative_names(paths: Iterable[str], source: str) -> list[bytes]:

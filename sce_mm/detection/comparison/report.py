@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...utils.text import printable
 from ...visualization import page
-from .differences import LEVEL, about_the_test, difference, verdict
+from .differences import LEVEL, about_the_test, conclusion, difference
 from .results import METRICS, RANDOM, Results
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def answers(results: Results) -> list[str]:
     seeds = len(next(iter(results[RANDOM].values())))
     return [
         *(
-            verdict(
+            conclusion(
                 percent, names, *(box_ap(results, n, percent) for n in names)
             )
             for percent, names in pairs
@@ -132,11 +132,11 @@ def answers(results: Results) -> list[str]:
 
 def as_page(comparison: Comparison, results: Results) -> str:
     """The page."""
-    *verdicts, test = answers(results)
+    *conclusions, test = answers(results)
     images = len(comparison.train['images'])
     body = [
         '<h1>Does pretraining on my images help my detector?</h1>',
-        *(page.paragraph(text, 'answer') for text in verdicts),
+        *(page.paragraph(text, 'answer') for text in conclusions),
         page.paragraph(test),
         page.table(*rows(results)),
         *plot(results, images),

@@ -39,7 +39,7 @@ def pretrained_path(model: nn.Module) -> str:
     """File that the backbone loads.
 
     Raises:
-        ValueError: There is no backbone, it is told nothing, or to look for
+        ValueError: There is no backbone, it loads nothing, or it looks for
             a prefix that backbone files do not have.
     """
     backbone = getattr(model, 'backbone', None)
@@ -59,7 +59,7 @@ def pretrained_path(model: nn.Module) -> str:
     path = pretrained_init(backbone).get('checkpoint')
     if not path:
         raise ValueError(
-            'the backbone is not told to load anything. Set '
+            'the backbone does not load anything. Set '
             "model.backbone.init_cfg = dict(type='Pretrained', "
             "checkpoint='backbone.pth'); the config has "
             f'{getattr(backbone, "init_cfg", None)}. load_from and resume are '

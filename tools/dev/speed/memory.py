@@ -82,7 +82,7 @@ def parse_args() -> argparse.Namespace:
         '--channels',
         type=int,
         default=16,
-        help='of the first stage; 64 in a whole ResNet-18',
+        help='channels of the first stage; 64 in a whole ResNet-18',
     )
     parser.add_argument('--threads', type=int, default=torch.get_num_threads())
     parser.add_argument('--json', type=Path, help='write the figures here')

@@ -3,7 +3,7 @@
     python tools/dev/speed/plots.py
 
 reads docs/benchmarks/*.json, as the benchmarks wrote them, and writes the
-tables of docs/benchmarks.md and the pictures under docs/images.
+tables of docs/benchmarks.md and the plots under docs/images.
 """
 
 from __future__ import annotations
