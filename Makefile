@@ -1,4 +1,4 @@
-# One verb for each thing a developer does. Every verb that needs packages
+# One verb for each task of a developer. Every verb that needs packages
 # makes the environment first; that takes minutes once and nothing after.
 PYTHON ?= python3
 JOBS ?= 2
@@ -44,7 +44,7 @@ lint: setup ## check style
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 
-format: setup ## mend style
+format: setup ## fix style
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 

@@ -1,4 +1,4 @@
-"""Packaging: what `mim` needs travels in `sce_mm/.mim`."""
+"""Packaging: configs and tools go into `sce_mm/.mim`, where `mim` looks."""
 
 import os
 import shutil

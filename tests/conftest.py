@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 with warnings.catch_warnings():
-    # What the stack warns of while it is imported is not ours to mend.
+    # What packages warn of while they are imported is not ours to fix.
     warnings.simplefilter('ignore')
     from mmengine.registry import DefaultScope
 

@@ -1,4 +1,4 @@
-"""Does pretraining on my images help my detector?
+"""Compare detectors from SCE and random initialisation, on your images.
 
     python tools/compare.py OUT --images IMAGES \\
         --train train.json --train-images TRAIN \\

@@ -1,4 +1,4 @@
-"""A stop by the cluster or Ctrl-C while training is not yet able to save.
+"""Exit with 75 at SIGTERM or Ctrl-C while training cannot save yet.
 
 Nothing but Python's own is imported, as the other imports take seconds.
 """
@@ -13,13 +13,13 @@ TRY_AGAIN = 75
 STOPPED_FILE = 'SCE_MM_STOPPED_FILE'
 
 MESSAGE = b"""
-Told to stop, but no step runs after which to save, or no PreemptionHook does.
+Stopped by a signal: no step runs after which to save, or no PreemptionHook.
 Exit code 75; --resume goes on with the newest checkpoint, if there is one.
 """
 
 
 def listen() -> None:
-    """From now on SIGTERM and Ctrl-C end this process with 75.
+    """Let SIGTERM and Ctrl-C end this process with 75 from now on.
 
     ``PreemptionHook`` takes over while it trains. Processes that are forked
     from this one end as they would without.

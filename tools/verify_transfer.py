@@ -1,4 +1,4 @@
-"""Prove that pretrained weights arrive in the model that a config trains.
+"""Verify that pretrained weights arrive in the model that a config trains.
 
     python tools/verify_transfer.py DET_CONFIG CKPT
 

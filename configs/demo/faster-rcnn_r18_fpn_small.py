@@ -1,4 +1,4 @@
-"""Faster R-CNN that two processor cores train: for tools/compare.py.
+"""Faster R-CNN for two processor cores, to compare with tools/compare.py.
 
 Half the width of a ResNet-18, images of 320 pixels, twenty epochs. The numbers
 are ours; docs/transfer.md says what came out.

@@ -26,11 +26,12 @@ class Memory:
     """Bytes of a process.
 
     Args:
-        state: What does not depend on the batch, by part.
-        kept: Kept for the backward pass whatever the batch, such as weights
-            in another precision.
-        kept_per_image: Kept for each image of the batch.
-        views_per_image: The views of an image, as bytes and normalised.
+        state: Bytes of each part that does not depend on the batch.
+        kept: Bytes kept for the backward pass whatever the batch, such as
+            weights in another precision.
+        kept_per_image: Bytes kept for each image of the batch.
+        views_per_image: Bytes of the views of an image, as loaded and
+            normalised.
     """
 
     state: dict[str, int]
@@ -96,12 +97,12 @@ def view_sizes(cfg: Config) -> list[int]:
 
 
 def batch_multiple(cfg: Config) -> int:
-    """Batch norm that is split takes multiples of its groups."""
+    """Number that has to divide the batch, because of split batch norm."""
     return (cfg.model.get('shuffle_bn') or {}).get('simulated_devices', 1)
 
 
 def half_precision(cfg: Config) -> bool:
-    """Whether the networks run in a type of two bytes."""
+    """Whether the networks compute in a type of two bytes."""
     return cfg.optim_wrapper.get('type') in (
         'AmpOptimWrapper',
         'BF16OptimWrapper',

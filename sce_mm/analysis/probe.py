@@ -28,13 +28,14 @@ from .step_timer import StepTimer
 
 
 def probe(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
-    """Train for so many seconds, in a process that has done nothing else.
+    """Train for so many seconds in a process of its own.
 
     Args:
         cfg: Config; its batch size is the one that is tried. Its precision
             becomes one that the device has.
         device: The device to train on, ``'cpu'`` or ``'cuda'``.
-        seconds: At least two steps are made, however long they take.
+        seconds: Seconds to train; at least two steps are made, however long
+            they take.
         loading: Whether images come from the config's data set, or else are
             noise that lies in memory.
 
@@ -90,13 +91,13 @@ def train(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
 
 
 def warm_up(device: str) -> None:
-    """Something small, after which the libraries have their buffers."""
+    """Compute a small step, so that the libraries allocate their buffers."""
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)).to(device)
     net(torch.randn(2, 3, 8, 8, device=device)).sum().backward()
 
 
 def noise(cfg: Config) -> Iterator[dict]:
-    """The same batch of random images again and again, as it is loaded."""
+    """Yield the same batch of random images again and again, as loaded."""
     batch = cfg.train_dataloader.batch_size
     views = [
         torch.randint(256, (batch, 3, size, size), dtype=torch.uint8)
@@ -143,7 +144,7 @@ def reset_peak() -> int:
         Bytes that are resident now.
 
     Raises:
-        OSError: Not on Linux, or in a container that forbids it.
+        OSError: The system is not Linux, or the container forbids it.
     """
     Path('/proc/self/clear_refs').write_text('5')
     return peak_bytes()
@@ -153,7 +154,7 @@ def peak_bytes() -> int:
     """High-water mark of the resident memory of this process, in bytes.
 
     Raises:
-        OSError: Not on Linux.
+        OSError: The system is not Linux.
     """
     status = Path('/proc/self/status').read_text()
     line = status.partition('VmHWM:')[2]

@@ -135,12 +135,12 @@ class StageClock:
         self._steps: list[dict[str, float]] = []
 
     def next_step(self) -> None:
-        """What is timed from here on belongs to a new step."""
+        """Begin a new step."""
         self._steps.append(defaultdict(float))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a block, with all that it left for the device to do."""
+        """Time a block, including what it left for the device to do."""
         start = _now()
         yield
         self._steps[-1][name] += _now() - start
@@ -194,7 +194,7 @@ def take_steps(
     clock: StageClock,
     count: int,
 ) -> None:
-    """Training steps without a Runner's hooks."""
+    """Make training steps without the hooks of a Runner."""
     model.train()
     for _ in range(count):
         clock.next_step()
@@ -210,8 +210,8 @@ def seconds_per_image(
     """Median seconds of each transform of a pipeline, by its class.
 
     Args:
-        transforms: Of the training data set, in order.
-        samples: What the data set gives to the first of them.
+        transforms: Transforms of the training data set, in order.
+        samples: Samples that the data set gives to the first transform.
     """
     seconds = defaultdict(list)
     for sample in samples:

@@ -1,4 +1,4 @@
-"""How long a training step takes, measured one way everywhere."""
+"""Time training steps one after another, the first two left out."""
 
 import time
 from statistics import median
@@ -14,7 +14,7 @@ _MINIMUM = 2
 
 
 class StepTimer:
-    """Times steps one after another, the first two left out.
+    """Times steps one after another and leaves out the first two.
 
     Args:
         seconds: Steps are timed until they have taken so long, and two at
@@ -28,11 +28,11 @@ class StepTimer:
         self._start = 0.0
 
     def start(self) -> None:
-        """The next step begins now, with the wait for its images."""
+        """Begin the next step, which includes the wait for its images."""
         self._start = time.perf_counter()
 
     def lap(self) -> bool:
-        """A step is over and the next one begins; whether that will do."""
+        """End a step, begin the next, and return whether enough are timed."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         if self._left_out < _WARM_UP:

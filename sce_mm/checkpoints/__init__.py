@@ -1,1 +1,1 @@
-"""Files of weights, whoever wrote them: read, write and find them safely."""
+"""How are files of weights read, written and found safely?"""

@@ -1,4 +1,4 @@
-"""Write files durably: whole or not there, whatever happens meanwhile.
+"""Write files durably: after a crash a file is whole or not there.
 
 The bytes go to a temporary file in the same folder, which is flushed to the
 disk, read back, renamed over the target and made lasting by flushing the

@@ -14,7 +14,7 @@ from .reading import TYPES_CAN_BE_ALLOWED, read_checkpoint, trust_checkpoints
 
 
 def install_safe_loader(trust: bool = False) -> None:
-    """Read local checkpoints with our reader from now on, in all of mmengine.
+    """Let all of mmengine read local checkpoints with our reader.
 
     That is what ``load_from``, ``resume`` and ``init_cfg`` name.
 
@@ -27,7 +27,7 @@ def install_safe_loader(trust: bool = False) -> None:
 
 
 def read_resumable(path: str | Path) -> dict[str, Any]:
-    """Content of a training checkpoint that a run is to go on from.
+    """Content of the training checkpoint from which a run resumes.
 
     Torch before 2.6 cannot be told which types a training checkpoint holds;
     there files are unpickled freely, as mmengine does it by itself.
@@ -46,7 +46,7 @@ def load_from_plain_file(
 
     Args:
         filename: Path; ``~`` is the home folder.
-        map_location: Not used: loading into a model moves what it takes.
+        map_location: Ignored: loading into a model moves the tensors.
 
     Raises:
         FileNotFoundError: There is no such file.

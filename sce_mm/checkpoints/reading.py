@@ -45,7 +45,7 @@ def read_checkpoint(
     """Content of a checkpoint, on the CPU.
 
     Files of torch, safetensors, and pickles of NumPy arrays (detectron2) are
-    told apart by their bytes. Tensors, plain types and the log buffers of
+    known by their bytes. Tensors, plain types and the log buffers of
     mmengine are read; anything else that a pickle could name is refused, so
     that nothing in the file runs.
 

@@ -13,7 +13,7 @@ from ..utils.checks import LARGEST_SEED
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """Answers a wrong option by one line, without all the right ones.
+    """Answers a wrong option by one line, without listing all options.
 
     Args:
         description: Docstring of the command.

@@ -210,7 +210,7 @@ def set_knn(
 
 
 def without_evaluation(cfg: Config) -> None:
-    """Train and nothing else."""
+    """Remove validation and the kNN evaluation from a config."""
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     remove_hooks(cfg, 'OnlineKNNHook')
 
@@ -223,7 +223,7 @@ def fit_warmup(cfg: Config, before: Config) -> str:
         before: Config without them.
 
     Returns:
-        What was changed, or nothing.
+        Text that says what was changed, or nothing.
     """
     scheduler, loop = cfg.get('param_scheduler'), cfg.get('train_cfg')
     planned: Any = (before.get('train_cfg') or {}).get('max_epochs')
@@ -245,7 +245,7 @@ def fit_warmup(cfg: Config, before: Config) -> str:
 
 
 def set_device_views(cfg: Config) -> None:
-    """Change the three places of a config that this takes.
+    """Let the device make the views, which takes three changes of a config.
 
     Raises:
         ValueError: The config has no SCEViews, or a data preprocessor that
@@ -267,7 +267,7 @@ def set_device_views(cfg: Config) -> None:
 
 
 def enable_lr_scaling(cfg: Config) -> None:
-    """Ask for the learning rate to be scaled to the real batch.
+    """Ask for a learning rate that is scaled to the real batch.
 
     Raises:
         ValueError: The config does not say which batch its rate belongs to.

@@ -1,4 +1,4 @@
-"""Arguments that the model converters share, and the backbone they ask for."""
+"""Arguments that the model converters share, and the backbone they read."""
 
 from __future__ import annotations
 

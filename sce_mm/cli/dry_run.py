@@ -72,8 +72,8 @@ def dry_run(
     """Train two optimiser steps in a scratch folder, resume and time steps.
 
     Args:
-        cfg: As for a training; it is not changed.
-        source: What named the images, for messages.
+        cfg: Config of the training; it is not changed.
+        source: Option or key that named the images, for messages.
         seconds: How long steps are timed after that.
 
     Returns:
@@ -124,11 +124,11 @@ def _run(
 
 
 def plan_text(runner: Runner, timer: StepTimer) -> str:
-    """What a run is going to do, in lines.
+    """Lines that say what a run is going to do.
 
     Args:
-        runner: That has made a few iterations.
-        timer: Of more iterations.
+        runner: Runner that has made a few iterations.
+        timer: Timer of more iterations.
     """
     loader, parameters = runner.train_dataloader, [*runner.model.parameters()]
     batch, accumulated = loader.batch_sampler.batch_size, accumulation(runner)

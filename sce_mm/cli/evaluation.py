@@ -128,7 +128,7 @@ def labelled_networks(
 
 
 def open_folder(args: argparse.Namespace) -> FolderImages:
-    """The images of ``--data``; makes the folder of the picture."""
+    """The images of ``--data``; makes the folder of the output file."""
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     # Turned by their EXIF tags, as they are drawn.
     pipeline = crop_pipeline(args.resize, args.crop, apply_orientation=True)
@@ -157,7 +157,7 @@ def write_results(
 
     Args:
         rows: Results of the networks, all with the same keys.
-        heading: What was measured, on what.
+        heading: Text that says what was measured, on what.
         out: Path of the json file.
     """
     if not is_main_process():

@@ -93,17 +93,17 @@ def class_folder_parser(description: str | None) -> ArgumentParser:
 
 
 def image_folder_parser(
-    description: str | None, picture: str, limit: int | None
+    description: str | None, out: str, limit: int | None
 ) -> ArgumentParser:
-    """Parser of networks, a folder of images, and a picture to make.
+    """Parser of networks, a folder of images, and an output file.
 
     Args:
         description: Docstring of the command.
-        picture: Default name of the picture.
+        out: Default name of the output file.
         limit: Default number of images.
     """
-    parser = evaluation_parser(description, out='the picture')
-    parser.set_defaults(out=picture)
+    parser = evaluation_parser(description, out='file to write')
+    parser.set_defaults(out=out)
     parser.add_argument('--data', required=True, help='folder of images')
     parser.add_argument(
         '--no-labels',

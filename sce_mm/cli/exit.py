@@ -109,18 +109,18 @@ class _HeldOutput:
 
 
 def hold_output() -> None:
-    """From now on standard output waits."""
+    """Hold standard output until it is released."""
     sys.stdout = _HeldOutput(sys.stdout)
 
 
 def release_output() -> None:
-    """Write what has waited, and wait no longer."""
+    """Write what was held, and hold no longer."""
     if isinstance(sys.stdout, _HeldOutput):
         sys.stdout.release()
 
 
 def is_first_process() -> bool:
-    """Whether this is the process of its job that speaks for all."""
+    """Whether this is the process of its job that prints for all."""
     return all(os.environ.get(name, '0') == '0' for name in _RANKS)
 
 

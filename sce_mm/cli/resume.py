@@ -60,8 +60,8 @@ def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
 
     Args:
         cfg: Its ``train_cfg.max_epochs`` is set.
-        epochs: To do beyond those of the finished run.
-        checkpoint: Of the finished run, or ``'auto'``.
+        epochs: Epochs to train beyond those of the finished run.
+        checkpoint: Checkpoint of the finished run, or ``'auto'``.
 
     Raises:
         FileNotFoundError: There is no checkpoint.
@@ -111,7 +111,7 @@ def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
 
 
 def refuse_overwriting(cfg: Config) -> None:
-    """Check that a run that begins does not write over another one.
+    """Check that a new run does not write over another one.
 
     Raises:
         UserError: The folder has checkpoints of a run that this one does not

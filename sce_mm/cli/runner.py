@@ -130,8 +130,8 @@ def require_batches(
     """Build the training data and check that an epoch is not empty.
 
     Args:
-        runner: Not yet training.
-        source: What named the images, for messages.
+        runner: Runner that does not train yet.
+        source: Option or key that named the images, for messages.
 
     Raises:
         ConfigError: There are no images.
@@ -190,7 +190,7 @@ def scale_learning_rate(runner: Runner) -> None:
     in its checkpoint.
 
     Args:
-        runner: Before its optimiser is built.
+        runner: Runner whose optimiser is not built yet.
     """
     options = runner.auto_scale_lr
     if not options or not options.get('enable'):

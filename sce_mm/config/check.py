@@ -37,7 +37,8 @@ def check_config(
             In pretraining they see only models that can be built.
 
     Raises:
-        ConfigError: With every problem that was found, each with its key.
+        ConfigError: Problems were found; the message lists all of them, each
+            with its key.
     """
     problems: list[str] = []
 

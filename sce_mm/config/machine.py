@@ -47,10 +47,10 @@ def fit_precision(cfg: Config, device: str) -> str:
 
     Args:
         cfg: Config.
-        device: As ``mmengine.device.get_device`` names it.
+        device: Device, as ``mmengine.device.get_device`` names it.
 
     Returns:
-        What was changed, or nothing.
+        Text that says what was changed, or nothing.
     """
     kind = (cfg.get('optim_wrapper') or {}).get('type')
     name = str(getattr(kind, '__name__', kind)).rpartition('.')[2]
@@ -74,7 +74,7 @@ def fit_precision(cfg: Config, device: str) -> str:
 
 
 def rate_factor(ratio: float, optimizer: str) -> tuple[float, str]:
-    """What to multiply a learning rate by for another batch.
+    """Factor of a learning rate for another batch.
 
     The ratio for optimisers whose step is as large as the gradient or as the
     weights (Goyal et al., arXiv:1706.02677), its square root for Adam and

@@ -30,7 +30,7 @@ _TAKEN_BEFORE = {
 
 
 def wrong_names(cfg: Config) -> Iterator[str]:
-    """Names that nothing will read, and packages that are not there."""
+    """Names that nothing reads, and packages that are not installed."""
     for key in cfg:
         if key == 'resume_from':
             yield (
@@ -51,9 +51,9 @@ def wrong_names(cfg: Config) -> Iterator[str]:
 
 
 def _left_over(wrapper: Any) -> Iterator[str]:
-    """What an optimiser wrapper of mmengine does not take from another one.
+    """Arguments of another optimiser wrapper that this one does not take.
 
-    Such as the scale of float16, when only the type was changed.
+    An example is the scale of float16, when only the type was changed.
     """
     if not isinstance(wrapper, dict) or 'optimizer' not in wrapper:
         return

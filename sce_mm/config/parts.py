@@ -31,8 +31,8 @@ class Part(NamedTuple):
 
     Attributes:
         key: Dotted path.
-        registry: What builds it.
-        node: Should be a dict.
+        registry: Registry that builds it.
+        node: Content at the key, which should be a dict.
         typed: Whether it has to name its class.
     """
 
@@ -67,7 +67,7 @@ def parts(cfg: Config) -> list[Part]:
 
 
 def hooks_of(cfg: Config) -> Iterator[tuple[str, Any]]:
-    """All hooks with their keys: those by name, then the user's own."""
+    """All hooks with their keys: the named ones, then ``custom_hooks``."""
     for name, hook in items_of(cfg.get('default_hooks')):
         if hook is not None:
             yield f'default_hooks.{name}', hook

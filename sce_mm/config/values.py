@@ -19,7 +19,7 @@ PREPROCESSOR, COLLATE = 'ViewPreprocessor', 'pseudo_collate'
 
 
 def wrong_seed(cfg: Config) -> Iterator[str]:
-    """A seed that some generator would not take."""
+    """A seed that some random generator does not take."""
     options = cfg.get('randomness')
     seed = options.get('seed') if isinstance(options, dict) else options
     if seed is not None and (
@@ -32,7 +32,7 @@ def wrong_seed(cfg: Config) -> Iterator[str]:
 
 
 def wrong_numbers(cfg: Config) -> Iterator[str]:
-    """Counts that must be whole numbers, and options that need others."""
+    """Counts that must be whole numbers, and options out of range."""
     loop = cfg.get('train_cfg') or {}
     wrapper = cfg.get('optim_wrapper') or {}
     steps = wrapper.get('accumulative_counts', 1)

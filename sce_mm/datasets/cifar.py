@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 from local files, in BGR."""
+"""Read CIFAR-10 and CIFAR-100 from local files, in BGR."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ImageNet-1k and ImageNet-100, for pretraining and evaluation."""
+"""Data sets ImageNet-1k and ImageNet-100, for pretraining and evaluation."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class ImageNet100(ImageNet1k):
     will do.
 
     Args:
-        data_root: As for ``ImageNet1k``.
+        data_root: Root folder, see ``ImageNet1k``.
         split: ``train`` or ``val``.
         **kwargs: As for ``ImageNet1k``. A list may name files without the
             folder of their class if ``train`` has all 1000 folders.
@@ -137,7 +137,7 @@ class ImageNet100(ImageNet1k):
         return [name for name in folders if name in IMAGENET100_IDS]
 
     def _check_folders(self, own: Sequence[str], names: Sequence[str]) -> None:
-        """All classes must be there, and may be among others."""
+        """Check that all 100 classes are there; other folders may be too."""
         missing = sorted(set(names) - set(own))
         if missing:
             raise FileNotFoundError(

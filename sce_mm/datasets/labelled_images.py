@@ -1,4 +1,4 @@
-"""Labelled images in class folders, which are known by their names."""
+"""Data set of class folders whose classes are compared by name."""
 
 from __future__ import annotations
 

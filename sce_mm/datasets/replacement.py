@@ -22,7 +22,7 @@ _LISTED = 10
 
 
 class ReplaceUnreadable(BaseDataset):
-    """What data sets of image files share: mix it in before the data set.
+    """Mix-in for data sets of image files that replaces unreadable ones.
 
     An image for which the pipeline gives None is replaced by another one,
     the same in every run. It is taken from the ``fallback_indices`` of the

@@ -1,4 +1,4 @@
-"""SeededSampler: indices that carry epoch and seed, no image twice a batch."""
+"""Sample images by seed and epoch, no image twice in a batch."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class SampleIndex(int):
 
 @DATA_SAMPLERS.register_module()
 class SeededSampler(DefaultSampler):
-    """Shares out an epoch's images; no batch holds one of them twice.
+    """Divides the images of an epoch; no batch holds one of them twice.
 
     It would be its own negative. Therefore:
 

@@ -1,4 +1,4 @@
-"""STL-10 from its binary files."""
+"""Read STL-10 from its binary files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any folder of images as a data set, without a label anywhere."""
+"""Data set of unlabelled images: folders, or a list of files."""
 
 from __future__ import annotations
 

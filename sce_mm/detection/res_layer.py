@@ -24,7 +24,7 @@ class ResLayerExtraNorm(ResLayer):
     file; the file has nothing for ``norm``, which starts as identity.
 
     Args:
-        depth: Of the ResNet, 18 to 152.
+        depth: Depth of the ResNet, 18 to 152.
         **kwargs: See mmdet's ``ResLayer``.
     """
 

@@ -38,7 +38,7 @@ def find_problems(
     modules: Mapping[str, str | None],
     needed: Iterable[str] = PRETRAINING,
 ) -> list[str]:
-    """What keeps the stack from working, each with the command that fixes it.
+    """Problems of the installed packages, each with the command that fixes it.
 
     Args:
         installed: Version of each distribution, by name in lower case.
@@ -101,7 +101,7 @@ def _pip_install(names: Iterable[str], family: str) -> str:
 
 
 def import_quietly(*modules: str) -> None:
-    """Import modules; onedl's print what they lack, which is no news."""
+    """Import modules; onedl prints which optional packages it lacks."""
     with redirect_stdout(StringIO()):
         for module in modules:
             import_module(module)
@@ -133,7 +133,7 @@ def check_stack() -> None:
         raise ImportError(
             'sce_mm cannot work with what is installed:\n'
             + ''.join(f'  - {problem}\n' for problem in problems)
-            + 'python -m sce_mm.doctor shows the whole picture'
+            + 'python -m sce_mm.doctor shows everything that is installed'
         )
 
 

@@ -1,4 +1,4 @@
-"""Extraction of frozen features: one row for each image of a data set."""
+"""Extract frozen features: one row for each image of a data set."""
 
 import logging
 import math
@@ -109,9 +109,9 @@ def labelled_features(
     """Features and classes of the images that can be read.
 
     Args:
-        model: As in :func:`extract_features`.
+        model: Model, see :func:`extract_features`.
         loader: Labelled images.
-        name: What the message calls them.
+        name: Name of the data set in messages.
         branch: ``'online'`` or ``'momentum'``.
 
     Raises:
@@ -134,7 +134,7 @@ def image_features(
     """Features ``[N, D]`` of all images, in order, on all processes.
 
     Args:
-        model: As in :func:`extract_features`.
+        model: Model, see :func:`extract_features`.
         dataset: One view of each image; labels do not count.
         batch_size: Images at a time.
         workers: Processes that load them.

@@ -1,4 +1,4 @@
-"""Folders of images, and the crops that evaluation protocols take of them."""
+"""Read folders of images with the crop of an evaluation protocol."""
 
 import os
 from collections.abc import Sequence

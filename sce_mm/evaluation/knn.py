@@ -34,7 +34,7 @@ def evaluate_knn(
     Images that cannot be read are left out of both sets.
 
     Args:
-        model: As in :func:`~sce_mm.evaluation.features.extract_features`.
+        model: Model, see :func:`~sce_mm.evaluation.features.extract_features`.
         bank: Labelled images to compare with.
         query: Labelled images to classify.
         k: Number of neighbours, or several.
@@ -58,7 +58,7 @@ def knn_accuracy(
     k: int | Sequence[int] = 20,
     temperature: float = 0.07,
 ) -> dict[int, float]:
-    """Top-1 accuracy in percent for each k, of features that are there.
+    """Top-1 accuracy in percent for each k, of given features.
 
     Each process classifies its share of the queries against the whole bank.
 
@@ -69,7 +69,7 @@ def knn_accuracy(
         temperature: T of the votes.
 
     Raises:
-        ValueError: As in :func:`knn_predict`.
+        ValueError: An argument is refused by :func:`knn_predict`.
     """
     rank, world_size = get_dist_info()
     share = slice(rank, None, world_size)

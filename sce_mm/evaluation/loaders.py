@@ -1,4 +1,4 @@
-"""Dataloaders of labelled images, from their configs."""
+"""Build data loaders of labelled images from their configs."""
 
 import copy
 import json
@@ -21,14 +21,14 @@ _NAMES = ('bank', 'query set')
 def build_labelled_loaders(
     bank: dict, query: dict, seed: int
 ) -> tuple[DataLoader, DataLoader]:
-    """Loaders whose first images have proved to be usable.
+    """Build loaders and check that their first images can be read.
 
     Class folders of the same name have the same label in both. The global
     random generators are as before.
 
     Args:
-        bank: As ``train_dataloader``; a sampler is not needed.
-        query: As ``val_dataloader``; a sampler is not needed.
+        bank: Loader config like ``train_dataloader``; a sampler is not needed.
+        query: Loader config like ``val_dataloader``; a sampler is not needed.
         seed: Seed of the workers.
 
     Raises:

@@ -51,7 +51,7 @@ class NoReplacement(Dataset):
         """The first image that can be read.
 
         Args:
-            name: What the message calls the data set.
+            name: Name of the data set in messages.
 
         Raises:
             NoImageError: There is none.

@@ -1,4 +1,4 @@
-"""Pretrained weights on their way to another model, verified.
+"""How does a checkpoint become a backbone, and do its weights arrive?
 
 A :class:`Backbone` is extracted from any known checkpoint, saved, loaded,
 exported to other libraries (``export``) and verified in a detector

@@ -32,7 +32,7 @@ from .resnet import Architecture, architecture_of, build, complete
 
 
 class Backbone(NamedTuple):
-    """A backbone on its way to another model.
+    """Weights of a backbone and their metadata.
 
     Attributes:
         weights: Tensors under bare names, ``conv1.weight``.

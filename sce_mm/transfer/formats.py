@@ -30,16 +30,16 @@ IMAGENET: Mapping[str, Any] = {
 
 
 class Format(NamedTuple):
-    """Where one code base keeps its backbones.
+    """Names under which one code base keeps its backbones.
 
     Attributes:
         name: Name for messages.
-        online: What comes before the names of the online branch.
-        momentum: What comes before those of the momentum branch, if any.
+        online: Prefix of the names of the online branch.
+        momentum: Prefix of the names of the momentum branch, if there is one.
         mixed: The momentum branch has the batch norm statistics of the
             online branch.
-        metadata: What the files do not say, but the code of the project
-            does, about networks for images of ImageNet's size.
+        metadata: Metadata that the files lack and the code of the project
+            shows, for networks for images of ImageNet's size.
     """
 
     name: str

@@ -26,7 +26,7 @@ _MOMENTUM = 'momentum_encoder'
 
 
 class Source(NamedTuple):
-    """A file that weights are to come from.
+    """A file that gives weights to a part of a model.
 
     Attributes:
         spelling: Where the user said so: ``'--init-from'``, ``'load_from'``,
@@ -53,7 +53,7 @@ def find_sources(
     backbones, have become an ``init_cfg`` when the model is built.
 
     Args:
-        model: Not initialised yet; its initialisers of other types stay.
+        model: Model that is not initialised yet; its other initialisers stay.
         load_from: File that the config names; None if the run is resumed.
         init_from: File of ``--init-from``.
 
@@ -113,7 +113,7 @@ def load_source(model: nn.Module, source: Source) -> str:
     """Load everything that a source says, or nothing.
 
     Returns:
-        What was loaded, as text.
+        Text that says what was loaded.
 
     Raises:
         CheckpointError: There is no such file, it cannot be read, or a tensor
@@ -188,12 +188,12 @@ def load_initial_weights(
     gives its backbone, to the momentum branch too.
 
     Args:
-        model: With a ``backbone``.
+        model: Model with a ``backbone``.
         checkpoint: Returned by :func:`~sce_mm.transfer.read_checkpoint`.
         name: Name of the file, for messages.
 
     Returns:
-        What was loaded, as text.
+        Text that says what was loaded.
 
     Raises:
         CheckpointError: A tensor is missing, unexpected or of another shape.

@@ -1,4 +1,4 @@
-"""Ground of all rooms: processes, random numbers, commands, folder locks.
+"""What do all rooms use? Processes, random state, commands, folder locks.
 
 Nothing here imports another room of the package.
 """

@@ -1,4 +1,4 @@
-"""Checks of numbers and names that come from a user."""
+"""Check numbers and names that come from a user."""
 
 from __future__ import annotations
 

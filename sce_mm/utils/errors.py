@@ -22,7 +22,7 @@ def import_optional(module: str, package: str, instead: str = '') -> Any:
     Args:
         module: Its name in Python, such as ``'sklearn.svm'``.
         package: Its name for pip, such as ``'scikit-learn'``.
-        instead: What the user can do without the library.
+        instead: Text on what the user can do without the library.
 
     Raises:
         MissingPackageError: The library is not installed.

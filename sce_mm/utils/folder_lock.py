@@ -58,7 +58,7 @@ class FolderLock:
             time.sleep(0.1)
 
     def close(self) -> None:
-        """Let others in."""
+        """Release the folder."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None

@@ -47,7 +47,7 @@ def track(
     somebody can see it move: logs and pipes stay free of it.
 
     Args:
-        items: What is worked through.
+        items: Items to work through.
         description: Short name of the work, shown before the bar.
         total: Number of items, if ``items`` has no length.
         note: Says how far the current item is, where items take hours; it

@@ -1,4 +1,4 @@
-"""What ``worker_init_fn`` does in the worker processes of a data loader."""
+"""Prepare the worker processes of a data loader (``worker_init_fn``)."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Maps of features in the plane, by t-SNE.
+"""Draw maps of features in the plane by t-SNE.
 
 Distances are cosine distances, as in the loss and in the kNN evaluation. A
 map shows who is near whom; distances between far groups mean nothing.
@@ -93,9 +93,9 @@ def draw_maps(
         thumbnails: Whether to draw images on the points also where there are
             classes.
     """
-    pictures = []
+    tiles = []
     if thumbnails or not images.labels:
-        pictures = [
+        tiles = [
             centre_square(path, 64)[..., ::-1]
             for path in track(images.paths, 'Thumbnails')
         ]
@@ -103,7 +103,7 @@ def draw_maps(
     panels = figure.subplots(1, len(maps), squeeze=False)[0]
     colours = class_colours(len(images.classes))
     for axes, (name, points) in zip(panels, maps.items(), strict=True):
-        _draw_map(axes, points, [colours[x] for x in images.labels], pictures)
+        _draw_map(axes, points, [colours[x] for x in images.labels], tiles)
         axes.set_title(name, fontsize=11, loc='left')
     if 0 < len(images.classes) <= LEGEND:
         handles = [
@@ -120,17 +120,17 @@ def _draw_map(
     axes: Any,
     points: Floats,
     colours: Sequence[Any],
-    pictures: Sequence[NDArray[np.uint8]],
+    tiles: Sequence[NDArray[np.uint8]],
 ) -> None:
-    """Draw one map; pictures lie where they cover no other."""
+    """Draw one map; images lie where they cover no other."""
     square = unit_square(points)
     dots = colours or '#5b6570'
     axes.scatter(*square.T, c=dots, s=9, linewidths=0, alpha=0.85)
     half = 0.021
-    for index in spread_out(square, 2.1 * half) if pictures else ():
+    for index in spread_out(square, 2.1 * half) if tiles else ():
         x, y = square[index]
         axes.imshow(
-            pictures[index],
+            tiles[index],
             extent=(x - half, x + half, y - half, y + half),
             zorder=2,
         )

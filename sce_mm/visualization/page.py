@@ -1,4 +1,4 @@
-"""HTML reports: one page with text, tables, pictures and curves in itself."""
+"""Write HTML reports: one page with its text, tables, images and curves."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -42,10 +42,10 @@ figure svg { width: 100%; height: auto; }
 .tiles figure { width: var(--side); max-width: 100%; }
 .sharp img { image-rendering: pixelated; }
 .tiles figcaption { color: var(--ink); font-size: 13px; line-height: 1.3; }
-.picture { position: relative; border: 3px solid transparent; }
-.picture img { display: block; }
-.yes .picture { border-color: #0b6bcb; }
-.no .picture { border: 3px dashed #b35900; }
+.image { position: relative; border: 3px solid transparent; }
+.image img { display: block; }
+.yes .image { border-color: #0b6bcb; }
+.no .image { border: 3px dashed #b35900; }
 .tag { position: absolute; padding: 0 3px; color: #fff; background: #000b;
   font: 600 12px/1.25 system-ui, sans-serif; }
 code, pre { font: 13px/1.5 ui-monospace, "SF Mono", Consolas, monospace; }
@@ -100,15 +100,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 class Tile(NamedTuple):
-    """A small picture.
+    """A small image.
 
     Attributes:
-        source: Address of the picture, see
+        source: Address of the image, see
             :func:`~sce_mm.visualization.sheets.data_uri`.
         caption: Text below it.
         right: Whether it is as it should be; None if that is not asked. The
             frame shows it (whole or dashed), so the caption has to say it too.
-        tags: Words on the picture: share of its width from the left, of its
+        tags: Words on the image: share of its width from the left, of its
             height from the top, and the word.
     """
 
@@ -119,16 +119,16 @@ class Tile(NamedTuple):
 
 
 def tiles(row: Sequence[Tile], side: int, sharp: bool = False) -> str:
-    """Small pictures beside each other, as many as there is room for.
+    """Small images beside each other, as many as fit.
 
     Args:
-        row: The pictures.
+        row: The images.
         side: Width of each, pixels of the page.
         sharp: Enlarge them with their pixels visible.
     """
     kinds = {True: 'yes', False: 'no', None: ''}
     inner = ''.join(
-        f'<figure class="{kinds[tile.right]}"><div class="picture">\n'
+        f'<figure class="{kinds[tile.right]}"><div class="image">\n'
         f'<img src="{escape(tile.source)}" alt="{escape(tile.caption)}">'
         + ''.join(
             f'<span class="tag" style="left:{100 * left:.1f}%;'
@@ -158,7 +158,7 @@ def listing(text: str) -> str:
 
 
 def folded(title: str, text: str) -> str:
-    """A long text that opens when it is asked for."""
+    """A long text that opens on a click."""
     return (
         f'<details class="panel"><summary>{escape(title)}</summary>'
         f'<pre>{escape(text)}</pre></details>'

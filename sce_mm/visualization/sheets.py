@@ -1,6 +1,6 @@
 """Sheets of images for a page: queries beside their nearest neighbours.
 
-Pictures are ``[h, w, 3]`` uint8 BGR, as OpenCV has them.
+Images are ``[h, w, 3]`` uint8 BGR, as in OpenCV.
 """
 
 import base64
@@ -20,9 +20,9 @@ from .page import Tile, panel, subheading, tiles
 SIDE = 98
 
 
-def data_uri(picture: np.ndarray) -> str:
-    """Address of a picture that a page carries in itself."""
-    _, encoded = cv2.imencode('.png', picture)
+def data_uri(image: np.ndarray) -> str:
+    """Address of an image that is embedded in its page."""
+    _, encoded = cv2.imencode('.png', image)
     text = base64.b64encode(encoded.tobytes()).decode()
     return f'data:image/png;base64,{text}'
 
@@ -49,7 +49,7 @@ def neighbour_sheet(
     queries: Sequence[int],
     shown: int = 8,
 ) -> str:
-    """Panel of some images, each beside those that a network finds most alike.
+    """Panel of some images, each beside its nearest neighbours.
 
     Below each neighbour stands its cosine similarity and its class, and the
     title says how many neighbours of all images are of the right class.

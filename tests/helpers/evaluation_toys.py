@@ -24,7 +24,7 @@ class ToyImages(Dataset):
 
     Args:
         size: Number of images.
-        offset: Of the seeds, to have other images of the same classes.
+        offset: Added to the seeds, for other images of the same classes.
         labelled: Whether the samples have labels.
         views: 1 for a single view, more for a list of views.
         side: Height and width of the image.
@@ -135,10 +135,10 @@ def run_tool(tool: str, *words: object) -> None:
         runpy.run_path(str(path))['main']()
 
 
-def save_checkpoint(path: Path, **facts: Any) -> Path:
+def save_checkpoint(path: Path, **metadata: Any) -> Path:
     """A checkpoint of other weights than those of the seed 0."""
     state = build_model(8).state_dict()
-    torch.save({'meta': {'sce_mm': facts}, 'state_dict': state}, path)
+    torch.save({'meta': {'sce_mm': metadata}, 'state_dict': state}, path)
     return path
 
 

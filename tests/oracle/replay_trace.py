@@ -192,9 +192,9 @@ def main() -> int:
             failed += 1
             continue
         worst = max(largest.values())
-        verdict = 'ok' if worst <= args.tolerance else 'DIFFERS'
+        result = 'ok' if worst <= args.tolerance else 'DIFFERS'
         failed += worst > args.tolerance
-        print(f'{path}: {verdict}, largest deviation {worst:.2e}')
+        print(f'{path}: {result}, largest deviation {worst:.2e}')
         for name, gap in largest.items():
             print(f'  {name:32s} {gap:.2e}')
     return 1 if failed else 0

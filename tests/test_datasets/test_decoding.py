@@ -1,4 +1,4 @@
-"""Every kind of image file becomes the picture that a viewer shows."""
+"""Every kind of image file becomes the image that a viewer shows."""
 
 import re
 import struct

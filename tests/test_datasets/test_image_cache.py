@@ -151,8 +151,8 @@ def test_a_damaged_cache_is_refused(cache: Path, tmp_path: Path) -> None:
         file.truncate(100)
     with pytest.raises(StaleCacheError, match=r'is damaged.*build it again'):
         ImageCache(cache)
-    facts = (cache / 'cache.json').read_text()
-    text = facts.replace('"format": 1', '"format": 9')
+    metadata = (cache / 'cache.json').read_text()
+    text = metadata.replace('"format": 1', '"format": 9')
     (cache / 'cache.json').write_text(text)
     with pytest.raises(StaleCacheError, match='has format 9'):
         ImageCache(cache)
@@ -191,8 +191,8 @@ def test_a_cache_made_with_another_stretch_is_refused(tmp_path: Path) -> None:
         with pytest.raises(StaleCacheError, match=r'stretch=.*stretch='):
             LoadCachedImage(str(folder), stretch=other)
     # One of an earlier version does not tell.
-    facts = folder / 'cache.json'
-    facts.write_text(facts.read_text().replace('"stretch": null,', ''))
+    metadata = folder / 'cache.json'
+    metadata.write_text(metadata.read_text().replace('"stretch": null,', ''))
     LoadCachedImage(str(folder))
 
 

@@ -46,16 +46,16 @@ def test_boxes_and_masks_of_a_scene_agree(digits, split):
     photos = load_photos(TRAIN_PHOTOS[:2])
     for _ in range(5):
         scene = make_scene(*digits, split.val, photos, rng)
-        assert len(scene.things) >= 2
-        for thing in scene.things:
-            known = thing.annotation()
+        assert len(scene.instances) >= 2
+        for instance in scene.instances:
+            known = instance.annotation()
             mask = coco_mask.decode(known['segmentation'])
-            assert np.array_equal(mask, thing.mask)
+            assert np.array_equal(mask, instance.mask)
             left, top, width, height = map(int, known['bbox'])
             inside = mask[top : top + height, left : left + width]
             assert inside.sum() == mask.sum() == known['area']
             assert inside.any(axis=0).all()
-        total = sum(thing.mask.astype(int) for thing in scene.things)
+        total = sum(instance.mask.astype(int) for instance in scene.instances)
         assert total.max() == 1, 'visible parts do not overlap'
 
 
@@ -102,9 +102,9 @@ def test_words_of_a_scene_are_words_of_the_page():
 
     mask = np.zeros((40, 40), np.uint8, order='F')
     mask[10:20, 5:15] = 1
-    thing = {'segmentation': coco_mask.encode(mask), 'category_id': 3}
-    left = thing | {'bbox': [5, 10, 10, 10]}
-    right = thing | {'bbox': [25, 0, 9, 9], 'category_id': 7, 'score': 0.91}
+    instance = {'segmentation': coco_mask.encode(mask), 'category_id': 3}
+    left = instance | {'bbox': [5, 10, 10, 10]}
+    right = instance | {'bbox': [25, 0, 9, 9], 'category_id': 7, 'score': 0.91}
     tile = scene_tile(np.zeros((40, 40, 3), np.uint8), [right, left])
     assert tile.caption == '3, 7 (91 %)'
     assert [word for _, _, word in tile.tags] == ['3', '7']

@@ -15,12 +15,12 @@ def test_the_whole_story_in_small(tmp_path):
     words = (*RUN, '--fast', '--work-dir', str(tmp_path), '--seed', '1')
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    facts = json.loads((tmp_path / 'facts.json').read_text())
-    assert len(facts['stages']) == 6
+    metadata = json.loads((tmp_path / 'metadata.json').read_text())
+    assert len(metadata['stages']) == 6
     text = (tmp_path / 'report.html').read_text()
     for what in ('kNN', 'inear probe', 'box AP', 'mask AP', 'tools/train.py'):
         assert what in text
-    # Words on pictures are words of the page, and it says how to go on.
+    # Words on images are words of the page, and it says how to go on.
     assert text.count('<figcaption>') > 100
     assert 'your own images' in text
     words = re.sub(r'<style>.*?</style>|<details.*?</details>', '', text)
@@ -35,6 +35,6 @@ def test_the_whole_story_in_small(tmp_path):
 
 
 def _prose(html: str) -> str:
-    """What is read on a page, without its commands and pictures."""
+    """What is read on a page, without its commands and images."""
     html = re.sub(r'<pre>.*?</pre>', '', html, flags=re.DOTALL)
     return re.sub(r'<[^>]*>', ' ', html)

@@ -1,4 +1,4 @@
-"""A detector is told at once what of its data is missing or named wrong."""
+"""Missing data of a detector and wrong names are reported at once."""
 
 import json
 

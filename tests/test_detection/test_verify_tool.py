@@ -134,7 +134,7 @@ REFUSED = {
     'no file': (
         '',
         ['model.backbone.init_cfg=None'],
-        'not told to load anything',
+        'does not load anything',
     ),
     'a list': (
         '',

@@ -160,7 +160,7 @@ REFUSED = {
         None,
         {},
         {'model.backbone.init_cfg': None},
-        'the backbone is not told to load anything',
+        'the backbone does not load anything',
     ),
     'a rate of zero': (
         None,

@@ -16,7 +16,7 @@ def test_two_processes_resume_to_the_last_bit(tmp_path):
         port = free.getsockname()[1]
     with mp.Manager() as manager:
         results = manager.dict()
-        # Forked, which spares both of them the imports.
+        # Forked, so that neither of them imports everything again.
         mp.start_processes(
             worker, (port, tmp_path, results), 2, start_method='fork'
         )

@@ -172,7 +172,7 @@ def test_two_folders_on_the_command_line(folders, run, capsys, tool, column):
 
     row = run(tool, '--bank', bank, '--query', query, '--crop', 32)
 
-    # Whether colours are told apart is not in question, labels are.
+    # This is about labels, not about whether colours are distinguished.
     assert row[column] == 100
     (heading,) = re.findall('.*top-1.*', capsys.readouterr().out)
     assert {'18', '6'} <= set(re.findall(r'\d+', heading))

@@ -345,7 +345,7 @@ def test_mistakes_with_data_sets_are_explained(folder, evaluate, tmp_path):
 
 @pytest.fixture
 def draw(folder: Path, tmp_path: Path):
-    """Call a tool on a folder of digits; gives the path of the picture."""
+    """Call a tool on a folder of digits; gives the path of the file."""
 
     def call(tool: str, ending: str, *words: object) -> Path:
         out = tmp_path / 'new' / f'{tool}.{ending}'

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 def results(tmp_path_factory):
     """What all processes made, started once for all tests."""
     folder = tmp_path_factory.mktemp('processes')
-    # Forked, which spares them the imports.
+    # Forked, so that they do not import everything again.
     mp.start_processes(worker, (folder,), max(WORLDS), start_method='fork')
     return {
         (world, rank): torch.load(folder / f'results_{world}_{rank}.pth')

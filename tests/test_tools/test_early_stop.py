@@ -1,4 +1,4 @@
-"""Told to stop before there is anything to save."""
+"""A signal to stop comes before there is anything to save."""
 
 import os
 import runpy

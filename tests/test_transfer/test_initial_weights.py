@@ -1,4 +1,4 @@
-"""Beginning from weights: all of a model, or its backbone, or not at all."""
+"""Initial weights fill all of a model, or its backbone, or nothing."""
 
 from types import SimpleNamespace
 

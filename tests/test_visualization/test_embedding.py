@@ -1,4 +1,4 @@
-"""Maps of features, and the pictures on them."""
+"""Maps of features, and the images on them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Make the step again at which a training was not finite any more.
+"""Repeat the training step whose loss or gradients were not finite.
 
 python tools/analysis_tools/replay_batch.py \
     work_dirs/run/not_finite/iter_1234_rank_0.pth
@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('file', help='written by NumericalGuardHook')
     parser.add_argument(
-        '--config', help='of the run; the newest in the work dir by default'
+        '--config', help='config of the run; by default the newest beside it'
     )
     parser.add_argument(
         '--float64', action='store_true', help='compute in double precision'

@@ -1,4 +1,4 @@
-"""kNN accuracy of frozen features.
+"""Measure the kNN accuracy of frozen features.
 
 python tools/benchmarks/knn.py CONFIG CHECKPOINT --random-init \
     --bank path/to/train --query path/to/test
@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--temperature',
         type=float,
-        help='of the votes; by default that of the hook',
+        help='temperature of the votes; by default that of the hook',
     )
     return parse_networks(parser)
 

@@ -1,4 +1,4 @@
-"""Linear classification of frozen features.
+"""Measure a linear classifier on frozen features.
 
 python tools/benchmarks/linear_probe.py CONFIG CHECKPOINT --random-init \
     --bank path/to/train --query path/to/test

@@ -1,4 +1,4 @@
-"""Linear transfer of frozen features to eleven data sets, or to your own.
+"""Measure linear transfer to eleven data sets, or to your own.
 
 python tools/benchmarks/linear_transfer.py CONFIG CHECKPOINT --data-root data
 
@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
         '--datasets',
         nargs='+',
         metavar='NAME',
-        help='of the table (by default all eleven), or folders of your own '
+        help='names of the table (by default all), or folders of your own '
         'below --data-root, with train.txt and test.txt or folders train and '
         'test, and perhaps a val of the same kind',
     )
@@ -32,9 +32,9 @@ def parse_args() -> argparse.Namespace:
         '--metric',
         choices=['top-1', 'mean per class', '11-point mAP'],
         default='top-1',
-        help='of data sets that are not in the table',
+        help='metric of data sets that are not in the table',
     )
-    parser.add_argument('--size', type=int, default=224, help='of the images')
+    parser.add_argument('--size', type=int, default=224, help='side of images')
     return parse_networks(parser)
 
 

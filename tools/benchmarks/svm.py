@@ -1,4 +1,4 @@
-"""Linear SVMs on frozen features of VOC 2007, full and low-shot.
+"""Measure linear SVMs on frozen features of VOC 2007, full and low-shot.
 
 python tools/benchmarks/svm.py CONFIG CHECKPOINT --data data/VOCdevkit
 

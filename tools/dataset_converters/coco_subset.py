@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
         type=float,
         nargs='+',
         default=[1, 2, 5, 10],
-        help='of the images; 1 2 5 10 by default',
+        help='parts of the images; 1 2 5 10 by default',
     )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
         help='categories to keep; all by default',
     )
     parser.add_argument(
-        '--out-dir', type=Path, help='by default subsets/ beside the file'
+        '--out-dir', type=Path, help='folder; by default subsets/ beside FILE'
     )
     return parser.parse_args()
 
@@ -109,7 +109,7 @@ def of_classes(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
 
 
 def describe(content: dict[str, Any]) -> str:
-    """Counts, and the categories that a subset has not one box of."""
+    """Counts, and the categories of which a subset has no box."""
     boxes = Counter(a['category_id'] for a in content['annotations'])
     absent = [c['name'] for c in content['categories'] if not boxes[c['id']]]
     text = f'{len(content["images"])} images, {boxes.total()} annotations'

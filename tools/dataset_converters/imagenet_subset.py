@@ -1,4 +1,4 @@
-"""A list of some of the training images of ImageNet, with labels.
+"""Write a list of some training images of ImageNet, with labels.
 
 1 % of every class, the same in every run (the first of the 10 % of a seed):
 

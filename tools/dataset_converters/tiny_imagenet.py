@@ -1,4 +1,4 @@
-"""Lists with labels for Tiny-ImageNet as it comes out of its archive.
+"""Write lists with labels for the unpacked archive of Tiny-ImageNet.
 
     python tools/dataset_converters/tiny_imagenet.py data/tiny-imagenet-200
 

@@ -145,8 +145,8 @@ def main() -> None:
     write_durably(args.out, json.dumps(content).encode())
     print(f'{args.out}: {summary(content, reader.repairs)}')
     if not args.names and len(images.names) > len(read):
-        spare = len(images.names) - len(read)
-        print(f'{spare} images have no XML file and were left out')
+        without = len(images.names) - len(read)
+        print(f'{without} images have no XML file and were left out')
 
 
 if __name__ == '__main__':

@@ -92,9 +92,9 @@ def write_scenes(folder: Path, name: str, scenes: list[Scene]) -> None:
         height, width = scene.image.shape[:2]
         size = {'width': width, 'height': height}
         images.append({'id': index, 'file_name': file_name, **size})
-        for thing in scene.things:
+        for instance in scene.instances:
             place = {'id': len(annotations) + 1, 'image_id': index}
-            annotations.append(place | thing.annotation())
+            annotations.append(place | instance.annotation())
     content = {
         'images': images,
         'annotations': annotations,
@@ -108,7 +108,7 @@ def make_data(out: Path, seed: int, amounts: Amounts = FULL) -> None:
 
     Args:
         out: Folder.
-        seed: Same seed, same files.
+        seed: Seed; the same seed makes the same files.
         amounts: How much of everything.
     """
     images, labels = load_digits()
@@ -155,7 +155,9 @@ def make_data(out: Path, seed: int, amounts: Amounts = FULL) -> None:
             for _ in range(count)
         ]
         write_scenes(out / 'scenes', name, scenes)
-        provenance[name] = [[t.row for t in scene.things] for scene in scenes]
+        provenance[name] = [
+            [t.row for t in scene.instances] for scene in scenes
+        ]
     (out / 'provenance.json').write_text(json.dumps(provenance))
 
 

@@ -30,7 +30,7 @@ class Demo:
     Args:
         out: Folder of all results.
         seed: Seed of data and trainings.
-        fast: Tiny amounts, to see that it runs.
+        fast: Whether to take tiny amounts, to check that the demo runs.
     """
 
     def __init__(self, out: Path, seed: int, fast: bool) -> None:

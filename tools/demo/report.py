@@ -30,7 +30,7 @@ def report(out: Path) -> str:
     from sce_mm.detection.comparison.results import last_metrics
     from sce_mm.visualization import page
 
-    facts = json.loads((out / 'facts.json').read_text())
+    metadata = json.loads((out / 'metadata.json').read_text())
     cfg = Config.fromfile(next((out / 'sce').glob('*.py')))
     knn = results(out / 'knn.json', 'knn_top1_k20')
     probe = results(out / 'linear_probe.json', 'linear_top1')
@@ -65,7 +65,7 @@ def report(out: Path) -> str:
         *sections.alike(out, cfg),
         *sections.detections(out, detection),
         *sections.next_steps(),
-        *sections.how_it_was_run(cfg, facts),
+        *sections.how_it_was_run(cfg, metadata),
     ]
     return page.page('sce_mm: report of the demo', body)
 
@@ -77,9 +77,9 @@ def results(path: Path, column: str) -> tuple[float, float]:
 
 
 def answer(measured: dict[str, tuple[float, float]]) -> str:
-    """The result in words that follow from the numbers."""
+    """The result as sentences that follow from the numbers."""
 
-    def verdict(name: str, margin: float) -> str:
+    def change(name: str, margin: float) -> str:
         ours, other = measured[name]
         gap = ours - other
         if abs(gap) < margin:
@@ -89,11 +89,11 @@ def answer(measured: dict[str, tuple[float, float]]) -> str:
 
     return (
         'With the same few labels, the same schedule and the same seed, the '
-        f'box AP of Mask R-CNN {verdict("box AP", 1)} when its backbone comes '
-        'from SCE on unlabelled images instead of random numbers, and its '
-        f'mask AP {verdict("mask AP", 1)}. kNN accuracy of the frozen '
-        f'features {verdict("kNN accuracy", 2)}, linear probe accuracy '
-        f'{verdict("linear probe", 2)}. This is one run of each; another seed '
+        f'box AP of Mask R-CNN {change("box AP", 1)} when its backbone comes '
+        'from SCE on unlabelled images instead of random initialisation, and '
+        f'its mask AP {change("mask AP", 1)}. kNN accuracy of the frozen '
+        f'features {change("kNN accuracy", 2)}, linear probe accuracy '
+        f'{change("linear probe", 2)}. This is one run of each; another seed '
         'moves every number.'
     )
 

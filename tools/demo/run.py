@@ -1,4 +1,4 @@
-"""From a folder of unlabelled digits to a better detector, on a CPU.
+"""Run the demo: pretrain, transfer, train detectors, write the report.
 
     python tools/demo/run.py
 
@@ -46,7 +46,7 @@ def run(demo: Demo) -> None:
     # What an earlier run left would be taken for a part of this one.
     for name in demo.made:
         shutil.rmtree(demo.out / name, ignore_errors=True)
-    facts = {'stages': [], 'seed': demo.seed}
+    metadata = {'stages': [], 'seed': demo.seed}
     started = time.monotonic()
     if not demo.fast:
         print(f'[demo] {expectation(computes_in_bfloat16())}', flush=True)
@@ -66,9 +66,9 @@ def run(demo: Demo) -> None:
         seconds = time.monotonic() - before
         print(f'[demo] {title}: {seconds:.0f} s', flush=True)
         shown = '\n'.join(command.shown() for command in todo)
-        facts['stages'].append([title, seconds, shown])
+        metadata['stages'].append([title, seconds, shown])
         # The last stage reads it.
-        (demo.out / 'facts.json').write_text(json.dumps(facts, indent=2))
+        (demo.out / 'metadata.json').write_text(json.dumps(metadata, indent=2))
     minutes = (time.monotonic() - started) / 60
     print(f'[demo] {minutes:.1f} minutes: {demo.out / "report.html"}')
 

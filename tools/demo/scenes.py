@@ -1,4 +1,4 @@
-"""Scenes of several digits with a box and a mask each."""
+"""Make scenes of several digits with a box and a mask each."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ CONTRAST = 0.6
 LARGEST_COVER = 0.3
 
 
-class Thing(NamedTuple):
+class Instance(NamedTuple):
     """A digit in a scene.
 
     Attributes:
@@ -51,7 +51,7 @@ class Scene(NamedTuple):
     """An image ``[SIDE, SIDE, 3]`` uint8 BGR and what is in it."""
 
     image: np.ndarray
-    things: list[Thing]
+    instances: list[Instance]
 
 
 def make_scene(
@@ -88,13 +88,13 @@ def make_scene(
         draw(canvas, alpha, *place, rng)
         masks = [earlier & ~mask for earlier in masks] + [mask]
         rows.append(row)
-    things = [
-        Thing(row, int(labels[row]), mask)
+    instances = [
+        Instance(row, int(labels[row]), mask)
         for row, mask in zip(rows, masks, strict=True)
     ]
     noise = rng.normal(0, 4, canvas.shape)
     image = np.clip(canvas + noise, 0, 255).astype(np.uint8)
-    return Scene(cv2.GaussianBlur(image, (0, 0), 0.5), things)
+    return Scene(cv2.GaussianBlur(image, (0, 0), 0.5), instances)
 
 
 def _free_place(

@@ -1,4 +1,4 @@
-"""The parts of the report, each from what the runs left on disk."""
+"""Write the parts of the report from what the runs left on disk."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from sce_mm.visualization.sheets import (
     neighbour_sheet,
 )
 
-# One colour for each digit, BGR, told apart on photographs.
+# One colour for each digit, BGR, easy to distinguish on photographs.
 COLOURS = cv2.cvtColor(
     np.uint8([[[18 * digit, 200, 255] for digit in range(10)]]),
     cv2.COLOR_HSV2BGR,
@@ -182,7 +182,10 @@ def alike(out: Path, cfg: Config) -> list[str]:
 def detections(out: Path, detection: dict) -> list[str]:
     """COCO metrics and scenes."""
     head = ['backbone starts from', *detection['sce']]
-    labels = {'sce': 'SCE on unlabelled tiles', 'scratch': 'random numbers'}
+    labels = {
+        'sce': 'SCE on unlabelled tiles',
+        'scratch': 'random initialisation',
+    }
     rows = [
         [labels[name], *(f'{value:.1f}' for value in values.values())]
         for name, values in detection.items()
@@ -194,11 +197,11 @@ def detections(out: Path, detection: dict) -> list[str]:
         for name, label in labels.items()
     }
     parts = []
-    for title, things in objects.items():
+    for title, instances in objects.items():
         scenes = [
             scene_tile(
                 cv2.imread(str(folder / 'val' / entry['file_name'])),
-                [x for x in things if x['image_id'] == entry['id']],
+                [x for x in instances if x['image_id'] == entry['id']],
             )
             for entry in truth['images'][:6]
         ]
@@ -243,20 +246,24 @@ def scene_tile(image: np.ndarray, objects: list[dict]) -> page.Tile:
     height, width = image.shape[:2]
     size = width * SCALE, height * SCALE
     canvas = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
-    objects = sorted(objects, key=lambda thing: thing['bbox'][0])
-    for thing in objects:
-        mask = coco_mask.decode(thing['segmentation'])
+    objects = sorted(objects, key=lambda instance: instance['bbox'][0])
+    for instance in objects:
+        mask = coco_mask.decode(instance['segmentation'])
         mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST) > 0
-        colour = np.array(COLOURS[thing['category_id']])
+        colour = np.array(COLOURS[instance['category_id']])
         canvas[mask] = (canvas[mask] * 0.45 + colour * 0.55).astype(np.uint8)
     words, tags = [], []
-    for thing in objects:
-        digit = thing['category_id']
-        left, top, w, h = thing['bbox']
+    for instance in objects:
+        digit = instance['category_id']
+        left, top, w, h = instance['bbox']
         corners = np.rint(SCALE * np.array([left, top, left + w, top + h]))
         first, last = corners.astype(int).reshape(2, 2).tolist()
         cv2.rectangle(canvas, first, last, COLOURS[digit], 2)
-        score = f' ({100 * thing["score"]:.0f} %)' if 'score' in thing else ''
+        score = (
+            f' ({100 * instance["score"]:.0f} %)'
+            if 'score' in instance
+            else ''
+        )
         words.append(f'{digit}{score}')
         # Above its box, where there is room for it.
         above = max(0.0, top / height - TAG)
@@ -274,22 +281,22 @@ def next_steps() -> list[str]:
             'looked through. A detector config of yours then starts from the '
             'result. Whether that helps with your images is what the last '
             'command finds out: it trains the detector from SCE and from '
-            'random numbers, on parts of the labels and with several seeds.',
+            'random initialisation, on parts of the labels, with some seeds.',
         ),
         page.listing(NEXT),
     ]
 
 
-def how_it_was_run(cfg: Config, facts: dict) -> list[str]:
+def how_it_was_run(cfg: Config, metadata: dict) -> list[str]:
     """Times, machine and commands."""
-    titles, seconds, commands = zip(*facts['stages'], strict=True)
+    titles, seconds, commands = zip(*metadata['stages'], strict=True)
     total = sum(seconds)
     rows = [[t, f'{s:.0f} s'] for t, s in zip(titles, seconds, strict=True)]
     rows.append(['in all, before this page', f'{total / 60:.1f} min'])
     machine = (
         f'{platform.machine()}, {os.cpu_count()} cores, Python '
         f'{platform.python_version()}, torch {torch.__version__}, '
-        f'seed {facts["seed"]}. '
+        f'seed {metadata["seed"]}. '
         + expectation(cfg.optim_wrapper.type == 'BF16OptimWrapper')
     )
     return [

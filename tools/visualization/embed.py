@@ -1,4 +1,4 @@
-"""Map of the features of a folder of images, by t-SNE.
+"""Draw a map of the features of a folder of images by t-SNE.
 
 python tools/visualization/embed.py CONFIG CHECKPOINT --random-init \
     --data path/to/images --out map.png

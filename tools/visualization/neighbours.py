@@ -1,4 +1,4 @@
-"""Page of images beside those that a network finds most alike.
+"""Write a page of images beside their nearest neighbours.
 
 python tools/visualization/neighbours.py CONFIG CHECKPOINT --random-init \
     --data path/to/images --out neighbours.html

@@ -1,4 +1,4 @@
-"""Decode any image file to uint8 BGR, or say why it cannot be.
+"""Decode any image file to uint8 BGR, or raise with the reason.
 
 Well-formed JPEG and PNG without transparency go through OpenCV, which is
 fast. OpenCV returns grey areas for a truncated file, drops transparency,

@@ -30,7 +30,7 @@ _SYSTEM_NAMES = frozenset(
 
 
 def is_hidden(name: str) -> bool:
-    """Whether all readers leave out files and folders of this name.
+    """Whether all readers ignore files and folders of this name.
 
     Names that begin with a dot (``._a.jpg`` of a Mac, ``.ipynb_checkpoints``)
     and those that systems give (``__MACOSX``, ``@eaDir``, ``Thumbs.db``).

@@ -35,7 +35,7 @@ from .file_lists import find_images
 
 Image = NDArray[np.uint8]
 FORMAT = 1
-INDEX, PIXELS, FACTS = 'images.npy', 'pixels.bin', 'cache.json'
+INDEX, PIXELS, METADATA = 'images.npy', 'pixels.bin', 'cache.json'
 # Decoded images that wait to be written.
 _AT_A_TIME = 512
 
@@ -67,12 +67,12 @@ class ImageCache:
         check_source: bool = True,
     ) -> None:
         self.folder = Path(folder).expanduser()
-        facts = self._open()
+        metadata = self._open()
         self.source = os.path.abspath(
-            os.path.expanduser(source or facts['source'])
+            os.path.expanduser(source or metadata['source'])
         )
         # Caches of earlier versions do not say: none was possible.
-        self.stretch = as_stretch(facts.get('stretch'))
+        self.stretch = as_stretch(metadata.get('stretch'))
         if check_source:
             self._check_source()
 
@@ -104,25 +104,25 @@ class ImageCache:
 
     def _open(self) -> dict[str, Any]:
         """Map the files of the cache; returns what ``cache.json`` says."""
-        path = self.folder / FACTS
+        path = self.folder / METADATA
         if not path.is_file():
             raise FileNotFoundError(
                 f'no cache of images in {self.folder}: make one with '
                 'tools/dataset_converters/cache_images.py'
             )
-        facts: dict[str, Any] = json.loads(path.read_text())
-        if facts.get('format') != FORMAT:
+        metadata: dict[str, Any] = json.loads(path.read_text())
+        if metadata.get('format') != FORMAT:
             raise StaleCacheError(
-                f'the cache {self.folder} has format {facts.get("format")}, '
+                f'the cache {self.folder} has format {metadata.get("format")}, '
                 f'this version reads {FORMAT}: build it again'
             )
         records = np.load(self.folder / INDEX, mmap_mode='r')
         size = (self.folder / PIXELS).stat().st_size
-        if len(records) != facts['images'] or size != facts['bytes']:
+        if len(records) != metadata['images'] or size != metadata['bytes']:
             raise StaleCacheError(
                 f'the cache {self.folder} is damaged: it has {len(records)} '
-                f'images in {size} bytes, {facts["images"]} in '
-                f'{facts["bytes"]} were written. Remove it and build it again'
+                f'images in {size} bytes, {metadata["images"]} in '
+                f'{metadata["bytes"]} were written. Remove it and build it again'
             )
         self._records = records
         # A search would copy the column of a table each time.
@@ -133,7 +133,7 @@ class ImageCache:
             if size
             else np.empty(0, np.uint8)
         )
-        return facts
+        return metadata
 
     def _check_source(self) -> None:
         paths = _relative_names(self.source)
@@ -221,7 +221,7 @@ def build_cache(
             )
             records = _write_pixels(unfinished / PIXELS, names, decoded)
         np.save(unfinished / INDEX, records)
-        facts = {
+        metadata = {
             'format': FORMAT,
             'source': source,
             'short_side': short_side,
@@ -229,8 +229,8 @@ def build_cache(
             'images': len(records),
             'bytes': (unfinished / PIXELS).stat().st_size,
         }
-        text = json.dumps(facts, indent=2) + '\n'
-        (unfinished / FACTS).write_text(text)
+        text = json.dumps(metadata, indent=2) + '\n'
+        (unfinished / METADATA).write_text(text)
         unfinished.chmod(0o755)
         unfinished.rename(folder)
     finally:

@@ -1,4 +1,4 @@
-"""Copies of images between two sets, exact and nearly so.
+"""Find exact and near copies of images between two sets.
 
 An image of the validation set that is also among the unlabelled ones makes a
 comparison worthless. A copy need not be the same file: it may have been

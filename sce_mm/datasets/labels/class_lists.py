@@ -1,4 +1,4 @@
-"""Lists of images with a label each, from folders of classes."""
+"""Write lists of images and their labels from folders of classes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

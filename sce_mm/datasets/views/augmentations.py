@@ -19,7 +19,7 @@ from ...utils.checks import check_integer, check_number, check_range, nearest
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One view of an image: what is done, how strongly and how often.
+    """Operations of one view of an image, their strength and probability.
 
     The operations run in the order of the fields: resized crop, colour
     jitter, grey, blur, solarise, flip. A strength ``x`` of the jitter draws

@@ -1,4 +1,4 @@
-"""Views of a batch on the model's device, from numbers drawn in the workers.
+"""Make the views of a batch on the model's device from packed parameters.
 
 A worker packs the numbers of a view into a row, which travels with the image;
 the device makes the views of all images of the batch from their rows.

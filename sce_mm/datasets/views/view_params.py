@@ -34,7 +34,7 @@ class UniformSource(Protocol):
 
 @dataclass(frozen=True)
 class ViewParams:
-    """All that was decided by chance for one view.
+    """All random parameters of one view.
 
     Attributes:
         crop: Top, left, height and width of the crop, pixels.

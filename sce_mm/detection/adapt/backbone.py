@@ -68,7 +68,7 @@ def adapt_backbone(edits: ConfigEdits, file: BackboneFile) -> None:
 
 
 def adapt_other_loads(edits: ConfigEdits, file: BackboneFile) -> None:
-    """Look at whatever else in the config loads weights.
+    """Adapt whatever else in the config loads weights.
 
     A second backbone is treated as the first where the file fits it. A note
     says what everything else loads.

@@ -50,7 +50,8 @@ def adapt(
         The edited config, and a line about the learning rate.
 
     Raises:
-        AdaptError: That cannot be done; the message says why.
+        AdaptError: The config cannot be changed like that; the message says
+            why.
     """
     unknown = [
         name for name in METADATA if file.backbone.meta.get(name) is None
@@ -93,7 +94,7 @@ def adapt(
 
 
 def start_at_random(edits: ConfigEdits) -> None:
-    """Let a config of :func:`adapt` load nothing; all else stays.
+    """Remove all weights from a config of :func:`adapt`; all else stays.
 
     Raises:
         AdaptError: Weights from elsewhere would still be loaded.

@@ -10,7 +10,7 @@ from ...utils.errors import UserError
 
 
 class AdaptError(UserError):
-    """The config cannot be made right by changing it."""
+    """The config cannot be adapted to self-supervised weights."""
 
 
 class Change(NamedTuple):

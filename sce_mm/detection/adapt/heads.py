@@ -1,4 +1,4 @@
-"""Give norms to what is new in a detector: the neck and the heads."""
+"""Add norms to the neck and the heads of a detector's config."""
 
 import math
 from collections.abc import Iterator

@@ -5,7 +5,7 @@ from statistics import mean, stdev
 
 from scipy.stats import t as student
 
-# Of the test: the share of equal starts that are called different.
+# Level of the test: the share of equal starts that are called different.
 LEVEL = 0.05
 # mmdet rounds AP to three digits: tenths in per cent. With two or three
 # seeds equal gaps would otherwise pass for gaps without noise.
@@ -25,7 +25,7 @@ def difference(
 
     Args:
         ours: AP of each seed in per cent, rounded to tenths.
-        theirs: The same of the other start, with the same seeds.
+        theirs: Box APs of the other start, with the same seeds.
     """
     gaps = [a - b for a, b in zip(ours, theirs, strict=True)]
     count = len(gaps)
@@ -35,7 +35,7 @@ def difference(
     return mean(gaps), error * float(student.ppf(1 - LEVEL / 2, count - 1))
 
 
-def verdict(
+def conclusion(
     percent: float,
     names: tuple[str, str],
     ours: Sequence[float],
@@ -55,7 +55,7 @@ def verdict(
     gap, noise = difference(ours, theirs)
     if len(ours) < 2:
         return f'{text}: one seed says nothing of the noise.'
-    result = 'not told apart'
+    result = 'no difference found'
     if abs(gap) > noise:
         result = f'{names[0]} is {"better" if gap > 0 else "worse"}'
     return (
@@ -65,7 +65,7 @@ def verdict(
 
 
 def about_the_test(seeds: int, comparisons: int) -> str:
-    """How the verdicts were reached and how often they err."""
+    """Sentences on how starts were compared and how often that errs."""
     if seeds < 2:
         return 'Whether a gap is noise needs --seeds with two or more numbers.'
     return (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...utils.text import printable
 from ...visualization import page
-from .differences import LEVEL, about_the_test, difference, verdict
+from .differences import LEVEL, about_the_test, conclusion, difference
 from .results import METRICS, RANDOM, Results
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def spread(values: list[float]) -> str:
 
 
 def gain_over_random(results: Results, source: str, percent: float) -> str:
-    """Gain in box AP over random initialisation and how well it is known."""
+    """Gain in box AP over random initialisation and its uncertainty."""
     if source == RANDOM:
         return ''
     ours = box_ap(results, source, percent)
@@ -112,7 +112,7 @@ def markdown_table(table: Table) -> str:
 
 
 def answers(results: Results) -> list[str]:
-    """What the numbers say of each pair of starts, then of the test."""
+    """A sentence for each pair of starts, then one about the test."""
     pairs = [
         (percent, names)
         for percent in results[RANDOM]
@@ -121,7 +121,7 @@ def answers(results: Results) -> list[str]:
     seeds = len(next(iter(results[RANDOM].values())))
     return [
         *(
-            verdict(
+            conclusion(
                 percent, names, *(box_ap(results, n, percent) for n in names)
             )
             for percent, names in pairs
@@ -132,11 +132,11 @@ def answers(results: Results) -> list[str]:
 
 def as_page(comparison: Comparison, results: Results) -> str:
     """The page."""
-    *verdicts, test = answers(results)
+    *conclusions, test = answers(results)
     images = len(comparison.train['images'])
     body = [
         '<h1>Does pretraining on my images help my detector?</h1>',
-        *(page.paragraph(text, 'answer') for text in verdicts),
+        *(page.paragraph(text, 'answer') for text in conclusions),
         page.paragraph(test),
         page.table(*rows(results)),
         *plot(results, images),
@@ -170,7 +170,7 @@ def as_page(comparison: Comparison, results: Results) -> str:
 
 
 def leakage(copies: list[dict]) -> str:
-    """What was found of validation images among the unlabelled ones."""
+    """Text about validation images among the unlabelled ones."""
     exact = sum(copy['exact'] for copy in copies)
     # Near copies first: they are the ones to look at.
     copies = sorted(copies, key=lambda copy: copy['exact'])

@@ -58,8 +58,8 @@ def compare(args: argparse.Namespace) -> None:
         args: Arguments of tools/compare.py; all paths are absolute.
 
     Raises:
-        ConfigError: With all that is wrong with the labels, or with what does
-            not fit the results in the output folder.
+        ConfigError: Labels are wrong, or inputs differ from those of the
+            results in the output folder; the message lists all problems.
         RuntimeError: A command failed; the message has the end of its log.
     """
     # Stops the training that runs, which saves where it is, as Ctrl-C does.
@@ -98,7 +98,7 @@ class Comparison:
         self.log = Path()
 
     def run(self) -> None:
-        """Make all steps; what is there already is used."""
+        """Make all steps that are not done yet."""
         self.check_start()
         self.list_unlabelled()
         steps: list[tuple[str, Callable[[], object]]] = [
@@ -114,7 +114,7 @@ class Comparison:
             step()
 
     def runs(self) -> Iterator[Run]:
-        """Seeds outermost: a first result of everything comes early."""
+        """All trainings, seeds outermost: each start is trained early."""
         for seed in self.args.seeds:
             for percent in self.args.percent:
                 for source in self.sources:

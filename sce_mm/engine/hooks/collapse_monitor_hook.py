@@ -29,7 +29,7 @@ _EMPTY_TARGETS = (
 
 
 class CollapseError(RuntimeError):
-    """The embeddings have collapsed; training on is of no use."""
+    """The embeddings have collapsed; more training does not help."""
 
 
 @HOOKS.register_module()
@@ -88,7 +88,7 @@ class CollapseMonitorHook(Hook):
         self._in_a_row: dict[str, int] = {}
 
     def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
-        """Look, warn, stop."""
+        """Check the embeddings; warn or stop."""
         if not self.every_n_train_iters(runner, self.interval):
             return
         for hook in runner.hooks:

@@ -43,7 +43,7 @@ class NumericalGuardHook(Hook):
 
     Raises:
         ValueError: ``max_skipped`` is below one.
-        NonFiniteError: In training, before the step.
+        NonFiniteError: Loss or gradients are not finite; the step is not made.
     """
 
     # Before the keys of a bad step are enqueued or a checkpoint is written.

@@ -38,9 +38,10 @@ class OnlineKNNHook(Hook):
         bank: Dataloader of the labelled images that vote; a sampler is not
             needed.
         query: Dataloader of the labelled images to classify.
-        interval: In epochs. The last epoch is always evaluated.
+        interval: Epochs between evaluations. The last epoch is always
+            evaluated.
         k: Number of neighbours, or several.
-        temperature: Of the votes.
+        temperature: Temperature of the votes.
         at_start: Evaluate before the first iteration too: what the features
             are worth before any learning.
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder.

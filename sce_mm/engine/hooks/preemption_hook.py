@@ -60,7 +60,7 @@ class PreemptionHook(Hook):
         self._group: Any = None
 
     def before_train(self, runner: Runner) -> None:
-        """Listen from now on."""
+        """Handle signals from now on."""
         self._checkpoints(runner)
         self._received, self._pressed = None, 0.0
         for number in self.signals:
@@ -74,7 +74,7 @@ class PreemptionHook(Hook):
         """Stop if any process got a signal, and the run is not at its end.
 
         Raises:
-            SystemExit: With code 75, after saving.
+            SystemExit: The run was stopped and has saved; the code is 75.
         """
         if not runner.optim_wrapper.should_update() or not self._agreed():
             return
@@ -95,7 +95,7 @@ class PreemptionHook(Hook):
         raise SystemExit(TRY_AGAIN)
 
     def after_train(self, runner: Runner) -> None:
-        """Listen no longer."""
+        """Handle signals no longer."""
         self._restore()
 
     def _agreed(self) -> bool:

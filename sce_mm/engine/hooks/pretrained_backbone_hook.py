@@ -43,8 +43,8 @@ class PretrainedBackboneHook(Hook):
 
     Raises:
         ValueError: No checkpoint is named.
-        CheckpointError: Before the first iteration, if the weights do not
-            fit.
+        CheckpointError: The weights do not fit; raised before the first
+            iteration.
         RuntimeError: A frozen backbone is not frozen.
     """
 

@@ -45,7 +45,8 @@ class VerifyTransferHook(Hook):
             new beside the pretrained ones; ``*`` stands for anything.
 
     Raises:
-        RuntimeError: Before the first iteration, if any of it does not hold.
+        RuntimeError: The transfer has a problem; raised before the first
+            iteration.
     """
 
     priority = 'VERY_HIGH'

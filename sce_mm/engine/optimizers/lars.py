@@ -28,9 +28,9 @@ class LARSMoCoV3(Optimizer):
     Args:
         params: Parameters or groups.
         lr: Learning rate.
-        momentum: Of the buffer. Defaults to 0.9.
-        weight_decay: For parameters of two dimensions or more.
-        trust_coefficient: Defaults to 0.001.
+        momentum: Momentum of the buffer. Defaults to 0.9.
+        weight_decay: Weight decay of parameters of two dimensions or more.
+        trust_coefficient: Factor of the trust ratio. Defaults to 0.001.
 
     Raises:
         ValueError: A number is negative.
@@ -114,7 +114,7 @@ def adapted(
     Args:
         matrices: Parameters with a gradient.
         weight_decay: Share of the parameter that is added to its gradient.
-        coefficient: Of the trust ratio.
+        coefficient: Factor of the trust ratio.
 
     Returns:
         ``d`` of the class's docstring for each parameter; new tensors.

@@ -41,7 +41,7 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
 
     Args:
         module: Model.
-        device_ids: Not used; some runners name a GPU without asking.
+        device_ids: Ignored; some runners name a GPU in any case.
         **kwargs: See the base class.
     """
 

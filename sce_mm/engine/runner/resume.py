@@ -47,7 +47,7 @@ def adopt_run_state(
 
     Args:
         runner: About to resume.
-        checkpoint: What was read; its position may be changed.
+        checkpoint: Content of the checkpoint; its position may be changed.
         extends: Epochs of the finished run that this one goes on from.
 
     Returns:
@@ -142,7 +142,7 @@ def extend_schedules(runner: Runner) -> str:
     """Set the rate that the schedules of an extended run have here.
 
     Returns:
-        What happened to the learning rate.
+        Text that says what happened to the learning rate.
 
     Raises:
         ValueError: A schedule follows from its previous value and so cannot

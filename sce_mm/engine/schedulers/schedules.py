@@ -35,7 +35,7 @@ def joined(schedules: Sequence[Schedule], lengths: Sequence[int]) -> Schedule:
     """One schedule after the other; each starts at its own step 0.
 
     Args:
-        schedules: At least one; the last goes on for ever.
+        schedules: At least one schedule; the last one never ends.
         lengths: Steps that each one lasts, the last one's is not used.
     """
 

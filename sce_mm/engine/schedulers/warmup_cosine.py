@@ -52,7 +52,7 @@ class WarmupCosineLR(_ParamScheduler):
     recipe changes ``max_epochs`` and nothing else.
 
     Args:
-        optimizer: What holds the parameter groups.
+        optimizer: Optimiser or wrapper that holds the parameter groups.
         warmup_epochs: Epochs of warm-up.
         epoch_length: Iterations of an epoch; the Runner knows it.
         end: Epochs of the run; the Runner knows it.
@@ -110,7 +110,7 @@ class WarmupCosineLR(_ParamScheduler):
         }
 
     def jump_to(self, last_step: int) -> None:
-        """Give the optimiser the rate of a position, whatever came before."""
+        """Give the optimiser the rate of a position."""
         self.last_step = last_step
         for group, value in zip(
             self.optimizer.param_groups, self._get_value(), strict=True

@@ -1,4 +1,4 @@
-"""Published protocols that fit classifiers to frozen features.
+"""Which published protocols fit classifiers to frozen features?
 
 All of them need scikit-learn.
 """

@@ -1,4 +1,4 @@
-"""Average precision of ranked images, in the two forms that VOC 2007 has seen.
+"""Average precision of ranked images, by area and by 11 points (VOC 2007).
 
 Precision and recall are those of scikit-learn's curve: images with equal
 scores enter together, so that the order of the images does not count.
@@ -21,11 +21,11 @@ def area_average_precision(targets: NDArray[np.bool_], scores: Array) -> float:
     and of the SVM protocol of PCL.
 
     Args:
-        targets: Which images are positive, ``[Q]``.
+        targets: Labels ``[Q]``, true for positive images.
         scores: Higher is more positive, ``[Q]``.
 
     Returns:
-        From 0 to 1.
+        Average precision in [0, 1].
 
     Raises:
         ValueError: No image is positive.
@@ -47,11 +47,11 @@ def eleven_point_average_precision(
     the highest score is that of a negative.
 
     Args:
-        targets: Which images are positive, ``[Q]``.
+        targets: Labels ``[Q]``, true for positive images.
         scores: Higher is more positive, ``[Q]``.
 
     Returns:
-        From 0 to 1.
+        Average precision in [0, 1].
 
     Raises:
         ValueError: No image is positive.

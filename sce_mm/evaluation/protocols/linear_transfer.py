@@ -40,7 +40,7 @@ class TransferResult(NamedTuple):
     """Outcome of :func:`linear_transfer`.
 
     Attributes:
-        score: On the test split, in percent.
+        score: Score on the test split, in percent.
         penalty: The weight wd that was chosen.
         validation: Score of each wd on the validation split, in percent.
     """

@@ -42,7 +42,7 @@ class TransferData:
     Args:
         name: Key of ``TRANSFER_SETS``, or a folder below the root.
         root: Folder of all data sets.
-        metric: What is measured on a data set that is not in the table.
+        metric: Metric of a data set that is not in the table.
         size: Side of the images in pixels; the crop takes the whole shorter
             side.
 

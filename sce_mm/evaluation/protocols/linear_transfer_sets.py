@@ -7,13 +7,13 @@ TOP1, PER_CLASS, MAP = METRICS = 'top-1', 'mean per class', '11-point mAP'
 
 
 class TransferSet(NamedTuple):
-    """What the protocol says of a data set.
+    """Row of the table: one data set of the protocol.
 
     Attributes:
         title: Name in tables.
         folder: Path below the root of all data sets.
         classes: How many there are; None where the protocol does not say.
-        metric: What is measured on the test split, one of ``METRICS``.
+        metric: Metric of the test split, one of ``METRICS``.
         dataset: mmpretrain's class, or None without.
         splits: Its name of each split there is; without ``val`` a fifth of
             the training split is held out.
@@ -86,7 +86,7 @@ def split_configs(
     any, otherwise the layout is that of mmpretrain's class.
 
     Args:
-        entry: What the protocol says of the data set.
+        entry: Row of the table for the data set.
         root: Folder of all data sets.
         pipeline: Transforms of each image.
 

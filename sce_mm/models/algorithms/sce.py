@@ -50,7 +50,7 @@ class SCE(BaseSelfSupervisor):
             Values are the same up to rounding.
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialisation config.
-        momentum: Not an option here: ``MomentumUpdateHook`` has it.
+        momentum: Refused: it is an argument of ``MomentumUpdateHook``.
 
     Raises:
         ValueError: ``num_target_views`` is below one, the config of the
@@ -133,8 +133,8 @@ class SCE(BaseSelfSupervisor):
 
         Args:
             inputs: V views ``[N, 3, h, w]``, targets first.
-            data_samples: Not used; there are no labels.
-            **kwargs: Not used.
+            data_samples: Ignored; there are no labels.
+            **kwargs: Ignored.
 
         Returns:
             See :meth:`SCEHead.loss`; ``queue_filled`` is the share of the

@@ -65,11 +65,12 @@ class SCEHead(BaseModule):
         view that has a query: ``L = mean_{t < T, v != t} L(q_v, k_t)``.
 
         Args:
-            queries: For each view its queries ``[N, D]``, or None where the
-                view is a target only.
-            keys: For each target view, the first T views, its keys
-                ``[N, D]``, L2-normalised, without gradient.
-            batch_keys: The same of all processes in rank order, ``[M, D]``.
+            queries: Queries ``[N, D]`` of each view, or None where the view is
+                a target only.
+            keys: Keys ``[N, D]`` of each target view, the first T views,
+                L2-normalised, without gradient.
+            batch_keys: Keys ``[M, D]`` of all processes in rank order, for
+                each target view.
             queue: ``[K, D]`` or None.
 
         Returns:

@@ -20,8 +20,8 @@ class Candidates(NamedTuple):
 
     Attributes:
         queue: ``[K, D]``, keys of earlier steps, or None.
-        batch_keys: For each target view the keys of all processes,
-            ``[M, D]``, or None.
+        batch_keys: Keys ``[M, D]`` of all processes for each target view, or
+            None.
         own: ``[N]`` int64, the row of ``batch_keys`` that is image i's own
             key and so no candidate of it; None without ``batch_keys``.
     """

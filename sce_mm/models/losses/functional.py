@@ -1,4 +1,4 @@
-"""The mathematics of SCE: pure functions, no state, no registry, no ranks.
+"""The mathematics of the SCE loss: pure functions without state.
 
 Legend of shapes::
 
@@ -37,7 +37,7 @@ from .softmax import Softmax, at_least_float32, merge
 
 
 class Relation(NamedTuple):
-    """What one key knows of its candidates; nothing here carries a gradient.
+    """Similarities of a key to its candidates, without a gradient.
 
     Attributes:
         centroid: ``u = sum_j s_j c_j``, ``[N, D]``.

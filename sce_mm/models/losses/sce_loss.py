@@ -130,11 +130,11 @@ class SCELoss(nn.Module):
         Args:
             queries: Online embeddings, ``[N, D]`` for each online view.
             keys: Target embeddings, ``[N, D]`` for each target view.
-            pairs: Which query learns from which key, as positions in
-                ``queries`` and ``keys``.
+            pairs: Positions in ``queries`` and ``keys`` of each query and the
+                key that it learns from.
             queue: ``[K, D]``, keys of earlier steps.
-            batch_keys: For each target view the keys of all processes,
-                ``[M, D]``, if they are to be candidates too.
+            batch_keys: Keys ``[M, D]`` of all processes for each target view,
+                if they are to be candidates too.
             first_row: Where this process's keys start within ``batch_keys``.
 
         Returns:

@@ -162,8 +162,8 @@ def _accumulate(
         temperature: Divides the similarities.
         own: ``[N]`` int64, the candidate that row i leaves out, or None.
         chunk_size: Number of candidates in a chunk.
-        with_centroid: If false, the centroid comes back as zeros and half of
-            the work is saved.
+        with_centroid: Whether to compute the centroid; without it zeros come
+            back and half of the work is saved.
     """
     if chunk_size == 'auto':
         on_cpu = rows.device.type == 'cpu'

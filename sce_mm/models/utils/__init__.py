@@ -1,4 +1,4 @@
-"""Parts of the model with a state: queue, momentum encoder, batch norm."""
+"""Which parts of the model have a state? Queue, momentum encoder, norms."""
 
 from .batch_norm import SplitBatchNorm2d
 from .memory_queue import MemoryQueue

@@ -1,4 +1,4 @@
-"""Export a backbone to another library, and prove it there.
+"""How is a backbone exported to another library and compared there?
 
 ``targets`` lists the libraries, ``export`` writes a file and compares it.
 """

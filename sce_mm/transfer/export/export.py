@@ -1,4 +1,4 @@
-"""Export a backbone: write the file, load it in its library, compare, keep.
+"""Export a backbone: write the file, load it in its library, compare.
 
 The file gets its name only after the library has loaded it and computed the
 same features.
@@ -26,7 +26,7 @@ def export(name: str, path: Path, backbone: Backbone) -> float:
     Args:
         name: Key of ``TARGETS``.
         path: File to write.
-        backbone: What to write.
+        backbone: Backbone to write.
 
     Returns:
         Largest deviation of the last feature map of a random image from this

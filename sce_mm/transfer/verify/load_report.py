@@ -15,11 +15,12 @@ class LoadReport(NamedTuple):
     ``unexpected``, which are the file's.
 
     Attributes:
-        loaded: Equal to the file, to the last bit.
-        mismatched: In the file, but with another type or other values.
-        missing: Not in the file: still as they were initialised.
-        expected_missing: Not in the file, and named as such beforehand.
-        unexpected: In the file, but no part of the model has such a tensor.
+        loaded: Tensors that equal the file, to the last bit.
+        mismatched: Tensors with another type or other values than in the file.
+        missing: Tensors that are not in the file and still as initialised.
+        expected_missing: Tensors that are not in the file and were named as
+            such.
+        unexpected: Tensors of the file that no part of the model has.
     """
 
     loaded: tuple[str, ...]
@@ -37,7 +38,7 @@ def parts_that_load(model: nn.Module, path: str) -> dict[str, nn.Module]:
 
     Args:
         model: Detector or classifier with a ``backbone``.
-        path: Checkpoint that the backbone is told to load.
+        path: Checkpoint that the backbone loads.
 
     Returns:
         Parts by their name in the model.

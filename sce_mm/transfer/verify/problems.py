@@ -1,4 +1,4 @@
-"""Why a transfer was refused: every message, and what to change.
+"""Find the reasons to refuse a transfer, each with what to change.
 
 :func:`pretrained_path` and :func:`read_backbone_file` raise what makes a
 comparison impossible; the others yield what a comparison found.
@@ -35,10 +35,10 @@ SETTING = {
 
 
 def pretrained_path(model: nn.Module) -> str:
-    """File that the backbone is told to load.
+    """File that the backbone loads.
 
     Raises:
-        ValueError: There is no backbone, it is told nothing, or to look for
+        ValueError: There is no backbone, it loads nothing, or it looks for
             a prefix that backbone files do not have.
     """
     backbone = getattr(model, 'backbone', None)
@@ -58,7 +58,7 @@ def pretrained_path(model: nn.Module) -> str:
     path = pretrained_init(backbone).get('checkpoint')
     if not path:
         raise ValueError(
-            'the backbone is not told to load anything. Set '
+            'the backbone does not load anything. Set '
             "model.backbone.init_cfg = dict(type='Pretrained', "
             "checkpoint='backbone.pth'); the config has "
             f'{getattr(backbone, "init_cfg", None)}. load_from and resume are '
@@ -98,13 +98,13 @@ def tensor_problems(
     backbone: Backbone,
     load: LoadReport,
 ) -> Iterator[str]:
-    """Tensors that are not where they belong.
+    """Tensors that did not arrive where they belong.
 
     Args:
         model: Whole model.
         parts: Parts of it that load the file, by their names.
         path: File that they load.
-        backbone: What the file should hold.
+        backbone: Backbone that the file should hold.
         load: Where each tensor stands.
     """
     skipped = set(load.expected_missing)

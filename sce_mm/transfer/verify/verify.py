@@ -56,7 +56,7 @@ class VerifyOptions(NamedTuple):
 
 
 class VerificationResult(NamedTuple):
-    """What was found.
+    """Problems and load report of a verification.
 
     Attributes:
         load: Where each tensor stands.
@@ -64,7 +64,7 @@ class VerificationResult(NamedTuple):
         frozen: Parameters of the parts that are not trained.
         norms: Batch norm layers of the parts by what they do in training.
         problems: Everything that is not as it should be, as text.
-        notes: What the model loads from other files.
+        notes: Lines on what the model loads from other files.
     """
 
     load: LoadReport
@@ -108,13 +108,13 @@ def verify_transfer(
 
     Args:
         model: Initialised; it is put into training mode.
-        backbone: What the model should have loaded.
+        backbone: Backbone that the model should have loaded.
         cfg: Config of the whole run.
         groups: Parameter groups of the optimiser, if there are any.
-        options: What is accepted.
+        options: Options that say what is accepted.
 
     Raises:
-        ValueError: The model is not told to load a backbone file.
+        ValueError: The model loads no backbone file.
     """
     path = pretrained_path(model)
     parts = parts_that_load(model, path)
@@ -160,8 +160,8 @@ def parameter_groups(
 
     Args:
         model: Model to be trained.
-        optim_wrapper: That of the config; None, or one of several optimisers,
-            gives no groups.
+        optim_wrapper: Optimiser wrapper of the config; None, or one of several
+            optimisers, gives no groups.
 
     Raises:
         ValueError: The optimiser cannot be built.

@@ -1,4 +1,4 @@
-"""What the benchmarks share: interleaved medians, peak memory, the machine."""
+"""Measure medians and peak memory, and describe the machine."""
 
 from __future__ import annotations
 

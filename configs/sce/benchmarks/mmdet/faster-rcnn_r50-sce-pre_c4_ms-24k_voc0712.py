@@ -19,7 +19,7 @@ default_hooks = dict(
     precise_bn=dict(type='DetPreciseBNHook', interval=3000),
 )
 
-# The years are told apart by this key alone, and mmengine refuses to
+# Only this key distinguishes the years, and mmengine refuses to
 # concatenate data sets that differ.
 _base_.train_dataloader.dataset.ignore_keys = ['dataset_type']
 _base_.val_evaluator.iou_thrs = [iou / 100 for iou in range(50, 100, 5)]
