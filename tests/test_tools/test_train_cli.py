@@ -40,7 +40,7 @@ def photos(tmp_path):
         coarse = random.integers(0, 255, (5, 6, 3), dtype=np.uint8)
         image = cv2.resize(coarse, (72, 60), interpolation=cv2.INTER_CUBIC)
         path = folder / f'sub{index % 3}' / f'{index}.{kinds[index % 5]}'
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), image[:, :, 0] if index == 7 else image)
     good = (folder / 'sub0' / '0.jpg').read_bytes()
     (folder / 'cut.jpg').write_bytes(good[: len(good) // 2])
