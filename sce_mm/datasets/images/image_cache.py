@@ -113,8 +113,9 @@ class ImageCache:
         metadata: dict[str, Any] = json.loads(path.read_text())
         if metadata.get('format') != FORMAT:
             raise StaleCacheError(
-                f'the cache {self.folder} has format {metadata.get("format")}, '
-                f'this version reads {FORMAT}: build it again'
+                f'the cache {self.folder} has format '
+                f'{metadata.get("format")}, this version reads {FORMAT}: '
+                'build it again'
             )
         records = np.load(self.folder / INDEX, mmap_mode='r')
         size = (self.folder / PIXELS).stat().st_size
@@ -122,7 +123,7 @@ class ImageCache:
             raise StaleCacheError(
                 f'the cache {self.folder} is damaged: it has {len(records)} '
                 f'images in {size} bytes, {metadata["images"]} in '
-                f'{metadata["bytes"]} were written. Remove it and build it again'
+                f'{metadata["bytes"]} were written. Remove it, build it again'
             )
         self._records = records
         # A search would copy the column of a table each time.
