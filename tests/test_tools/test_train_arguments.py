@@ -102,7 +102,7 @@ def test_a_mistake_is_one_message_that_names_what_was_typed(
         ('test', []),
         ('compare', []),
         ('verify_transfer', []),
-        ('model_converters/export_backbone', ['--to', 'nobody']),
+        ('model_converters/export_backbone', ['--nono']),
         ('model_converters/extract_backbone', []),
     ],
 )
