@@ -136,7 +136,7 @@ def main() -> None:
         parameter_groups(model, cfg.get('optim_wrapper')),
         VerifyOptions(args.allow_frozen, args.allow_unknown),
     )
-    print(result.text())
+    print(*result.lines(), sep='\n')
     if result.problems:
         lines = ''.join(f'\n  - {problem}' for problem in result.problems)
         sys.exit(f'NOT VERIFIED: {Path(args.config).name}{lines}')

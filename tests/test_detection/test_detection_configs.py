@@ -7,8 +7,7 @@ import pytest
 import torch
 from mmdet.registry import DATASETS, MODELS, TRANSFORMS
 from mmengine.config import Config
-from mmengine.optim import LinearLR
-from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
+from mmengine.registry import init_default_scope
 from torch import nn
 
 from sce_mm.config.check import check_config
@@ -201,35 +200,6 @@ def check_data(cfg, name):
         # This one wants a package that mmdet does not bring along.
         if transform['type'] != 'LoadPanopticAnnotations':
             TRANSFORMS.build(transform)
-
-
-def test_cosine_times_warm_up_is_the_rate_of_the_protocol():
-    path = 'sce/benchmarks/mmdet/mask-rcnn_r50-sce-pre_c4_ms-2x-coslr_coco.py'
-    cfg = Config.fromfile(CONFIGS / path)
-    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.05)
-    length = 24 * 600  # iterations of a small data set
-    schedulers = []
-    for options in cfg.param_scheduler:
-        options = dict(options)
-        cls = PARAM_SCHEDULERS.get(options.pop('type'))
-        if options.pop('convert_to_iter_based', False):
-            scheduler = cls.build_iter_from_epoch(
-                optimizer=optimizer, epoch_length=600, **options
-            )
-        else:
-            scheduler = LinearLR(optimizer, **options)
-        schedulers.append(scheduler)
-    seen = {}
-    for step in range(length):
-        seen[step] = optimizer.param_groups[0]['lr']
-        optimizer.step()
-        for scheduler in schedulers:
-            scheduler.step()
-    for step in (0, 5000, 9999, 12000, length - 1):
-        cosine = torch.tensor(torch.pi * step / length).cos().item()
-        warm = min(1, 1e-4 + (1 - 1e-4) * step / 9999)
-        expected = 0.05 * warm * (1 + cosine) / 2
-        assert seen[step] == pytest.approx(expected, rel=1e-3, abs=1e-7)
 
 
 def test_voc_years_are_one_data_set(tmp_path):

@@ -1,14 +1,11 @@
 """Any detector's config, made right, trains on the weights for two steps."""
 
-import re
-
 import pytest
 import torch
 from mmdet.registry import MODELS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from torch.utils.flop_counter import FlopCounterMode
 
 from sce_mm.cli.runner import build_runner
 from sce_mm.detection.adapt import make_config
@@ -118,11 +115,6 @@ FAMILIES = {
     ),
     'fcos': ('fcos/fcos_r50-caffe_fpn_gn-head_1x_coco', DENSE, ['neck']),
     'atss': ('atss/atss_r50_fpn_1x_coco', DENSE, ['neck']),
-    'detr': (
-        'detr/detr_r50_8xb2-150e_coco',
-        TRANSFORMER.format(channels=[128]),
-        [],
-    ),
     'dino': (
         'dino/dino-4scale_r50_8xb2-12e_coco',
         TRANSFORMER.format(channels=[32, 64, 128]),
@@ -224,38 +216,14 @@ def test_a_users_config_is_made_right_and_trains(
                 assert not torch.equal(part[name], weights[name]), name
 
 
-def test_the_box_head_says_what_it_costs_and_can_be_kept(
-    make, backbone_file, tmp_path
-):
-    source = 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
-    small = PYRAMID.replace(', out_channels=32', '')
-    text = f"_base_ = 'mmdet::{source}'\n{small})\n"
-    edits, _, _ = make(text, backbone_file(16), tmp_path / 'out.py')
-    reasons = ' '.join(change.reason for change in edits.changes)
-    found = re.search(r'(\S+) times .*: (\S+) instead of (\S+) mill', reasons)
-    times, after, before = map(float, found.groups())
+def test_heads_can_be_kept(make, backbone_file, tmp_path):
+    text = f"_base_ = 'mmdet::{FAMILIES['mask'][0]}.py'\n{REGIONS}{ONE}"
     out = tmp_path / 'kept.py'
     edits, _, _ = make(text, backbone_file(16), out, keep_heads=True)
-    note = 'model.roi_head.bbox_head (Shared2FCBBoxHead): no norm'
-    assert note in edits.notes
-    kept, new = (
-        Config.fromfile(tmp_path / name).model
-        for name in ('kept.py', 'out.py')
-    )
-    assert kept.neck.norm_cfg.type == 'SyncBN'
-    assert new.roi_head.bbox_head.norm_cfg.type == 'SyncBN'
-    new.roi_head.bbox_head.norm_cfg = None
-    counts = []
-    for cfg in (kept.roi_head.bbox_head, new.roi_head.bbox_head):
-        with torch.device('meta'):
-            head = MODELS.build({**cfg, '_scope_': 'mmdet'})
-            region = torch.empty(1, 256, 7, 7)
-        with FlopCounterMode(display=False) as counter:
-            head(region)
-        predictors = head.fc_cls.weight.numel() + head.fc_reg.weight.numel()
-        counts.append((counter.get_total_flops() / 2 - predictors) / 1e6)
-    assert (before, after) == pytest.approx(counts, abs=0.51)
-    assert times == pytest.approx(counts[1] / counts[0], abs=0.051)
+    assert edits.cfg.model.neck.norm_cfg.type == 'SyncBN'
+    assert not [c for c in edits.changes if 'roi_head' in c.path]
+    edits, _, _ = make(text, backbone_file(16), tmp_path / 'out.py')
+    assert any('--keep-heads' in change.reason for change in edits.changes)
 
 
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])

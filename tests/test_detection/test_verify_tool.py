@@ -111,11 +111,6 @@ REFUSED = {
         ['model.data_preprocessor.bgr_to_rgb=False'],
         'channel_order is bgr here and was rgb',
     ),
-    'frozen': (
-        '',
-        ['model.backbone.norm_cfg.requires_grad=False'],
-        'pretrained parameters are frozen',
-    ),
     'norms of the head': (
         '',
         [f'{SHARED}.norm_eval=True', f'{SHARED}.norm_cfg.type=BN'],
@@ -153,12 +148,6 @@ REFUSED = {
         '12 pretrained parameters have a learning rate of zero '
         '(backbone.layer1.0.conv1.weight, ',
     ),
-    'an optimiser': (
-        "optim_wrapper = dict(type='OptimWrapper', optimizer=dict("
-        "type='SGD', rate=1))",
-        [],
-        'optim_wrapper cannot be built: ',
-    ),
     'normalised twice': (
         'val_dataloader = dict(dataset=dict(pipeline=[dict('
         "type='mmcv.Normalize', mean=[0], std=[1])]))",
@@ -170,7 +159,6 @@ REFUSED = {
         [],
         '18 missing in the file: stem.0',
     ),
-    'no Python': ('model.update(', [], 'cannot be read: SyntaxError'),
 }
 
 

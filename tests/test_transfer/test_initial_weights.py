@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import PretrainedInit
 from mmengine.runner import CheckpointLoader
 from mmpretrain.registry import MODELS
 from tiny import build
@@ -122,8 +121,6 @@ LOADED = {
         BACKBONE,
         [{'type': 'Kaiming', 'layer': 'Conv2d'}, pretrained()],
     ),
-    'by its class': (BACKBONE, pretrained(type=PretrainedInit)),
-    'with a scope': (BACKBONE, pretrained(type='mmengine.Pretrained')),
 }
 
 

@@ -21,7 +21,7 @@ from .backbone import (
 )
 from .classes import class_problems, names, read_labels
 from .edits import AdaptError, ConfigEdits
-from .heads import adapt_heads, adapt_pyramids, note_norms
+from .heads import adapt_heads, adapt_pyramids
 from .pixels import adapt_pixels
 from .schedule import adapt_schedule
 
@@ -87,7 +87,6 @@ def adapt(
             edits.set('default_scope', 'mmdet', 'where these names are found')
         _add_verification(edits)
         model = _build(edits)
-        note_norms(edits, model)
         for where, value in _loads_by_itself(edits, model).items():
             edits.notes.append(f'{where} loads {value} by itself')
     return edits, line

@@ -4,9 +4,6 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-
 from .backbone import SYNC_BN
 from .edits import ConfigEdits, type_name
 
@@ -14,16 +11,6 @@ from .edits import ConfigEdits, type_name
 BATCH_NORMS = ('BN', 'SyncBN', 'MMSyncBN')
 PYRAMIDS = ('FPN', 'PAFPN')
 CONV_BOX_HEADS = ('ConvFCBBoxHead', 'Shared4Conv1FCBBoxHead')
-# Not heads, or dealt with elsewhere.
-OTHERS = (
-    'backbone',
-    'data_preprocessor',
-    'roi_head',
-    'shared_head',
-    'bbox_roi_extractor',
-    'mask_roi_extractor',
-)
-NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
 
 
 def adapt_pyramids(edits: ConfigEdits) -> None:
@@ -62,34 +49,6 @@ def adapt_heads(edits: ConfigEdits) -> None:
                 'one head for all levels: statistics of a batch would mix '
                 'them, those of a group of channels do not',
                 {'type': 'GN', 'num_groups': groups, 'requires_grad': True},
-            )
-
-
-def note_norms(edits: ConfigEdits, model: nn.Module) -> None:
-    """Note of each part that was given no norm which ones it has."""
-    given = {
-        change.path.removesuffix('.norm_cfg').split('[')[0]
-        for change in edits.changes
-        if change.path.endswith('.norm_cfg')
-    }
-    roi_head = getattr(model, 'roi_head', nn.Module())
-    for owner, prefix in ((model, 'model.'), (roi_head, 'model.roi_head.')):
-        for name, part in owner.named_children():
-            # A loss, which has no parameters, is a module as well.
-            if (
-                name in OTHERS
-                or prefix + name in given
-                or not any(True for _ in part.parameters())
-            ):
-                continue
-            norms = {
-                type(m).__name__
-                for m in part.modules()
-                if isinstance(m, NORMS)
-            }
-            found = ', '.join(sorted(norms)) or 'no norm'
-            edits.notes.append(
-                f'{prefix}{name} ({type(part).__name__}): {found}'
             )
 
 

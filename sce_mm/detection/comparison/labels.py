@@ -30,21 +30,6 @@ from ..adapt import AdaptError, ConfigEdits, type_name
 from ..adapt.classes import class_problems
 
 
-def different_categories(
-    args: argparse.Namespace, train: dict[str, Any], val: dict[str, Any]
-) -> Iterator[str]:
-    """Report that the categories of two files differ."""
-    ours, theirs = (
-        [category['name'] for category in content['categories']]
-        for content in (train, val)
-    )
-    if ours != theirs:
-        yield (
-            f'{args.train} and {args.val} name different categories, or in '
-            f'another order: {ours} and {theirs}'
-        )
-
-
 def unlabelled_without_copies(
     folders: list[Path], val: dict[str, Any], val_images: Path, out: Path
 ) -> list[Copy]:

@@ -85,24 +85,6 @@ def class_rows(results: Results, percent: float) -> Table:
     return ['class', *results], lines
 
 
-def checkpoint_rows(results: Results) -> Table:
-    """Where the detector of each training is, and what it started from."""
-    lines = [
-        [
-            source,
-            f'{percent:g} %',
-            str(seed['seed']),
-            printable(seed['checkpoint']),
-            printable(seed.get('backbone', '-')),
-        ]
-        for source, parts in results.items()
-        for percent, seeds in parts.items()
-        for seed in seeds
-    ]
-    head = ['initialised from', 'labels', 'seed']
-    return [*head, 'detector', 'backbone at its start'], lines
-
-
 def markdown_table(table: Table) -> str:
     """A table as text; what a cell holds cannot break out of it."""
     head, lines = table
@@ -148,8 +130,6 @@ def as_page(comparison: Comparison, results: Results) -> str:
         table = class_rows(results, percent)
         body += [page.heading(title), page.table(*table)]
     body += [
-        page.heading('The checkpoints'),
-        page.table(*checkpoint_rows(results)),
         page.heading('The data'),
         page.paragraph(
             f'{comparison.num_unlabelled} unlabelled images for the '

@@ -33,7 +33,6 @@ from ..adapt import (
 )
 from .labels import (
     check_detector,
-    different_categories,
     unlabelled_without_copies,
     use_labels,
 )
@@ -88,7 +87,15 @@ class Comparison:
                 f'other and from {RANDOM}, {SCE}, data and initial'
             )
         if not problems:
-            problems += different_categories(args, self.train, self.val)
+            ours, theirs = (
+                [category['name'] for category in content['categories']]
+                for content in (self.train, self.val)
+            )
+            if ours != theirs:
+                problems.append(
+                    f'{args.train} and {args.val} name different categories, '
+                    f'or in another order: {ours} and {theirs}'
+                )
         raise_all(problems, 'found before anything started')
         check_inputs(args)
         self.classes = [c['name'] for c in self.train['categories']]

@@ -78,14 +78,7 @@ def run_mmdet(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
     """In mmdet; the stem for small images is mmpretrain's there too."""
     from ...doctor.version_gate import require_mmdet
 
-    try:
-        require_mmdet()
-    except ImportError as error:
-        raise CheckpointError(
-            f'nothing to compare with: {error}. '
-            'tools/model_converters/extract_backbone.py writes the same file '
-            'without comparing'
-        ) from error
+    require_mmdet()
     if backbone.architecture.kernel == 3:
         return run_mmpretrain(path, backbone, images)
     return _run_registered('mmdet.ResNet', path, backbone, images)
@@ -206,20 +199,14 @@ def _require_standard(backbone: Backbone, library: str) -> None:
         CheckpointError: The library has no such network.
     """
     found, style = backbone.architecture, backbone.meta['style']
-    if found.kernel != 7:
+    widths = (found.stem, found.width)
+    caffe = found.bottleneck and style != 'pytorch'
+    if found.kernel != 7 or widths != (64, 64) or caffe:
         raise CheckpointError(
-            f'{found.name} has a stem for small images, which {library} has '
-            f'no model with: {_OTHERS}'
-        )
-    if found.stem != 64 or found.width != 64:
-        raise CheckpointError(
-            f'{found.name} with {found.stem} stem and {found.width} base '
-            f'channels: {library} has only 64 of each: {_OTHERS}'
-        )
-    if found.bottleneck and style != 'pytorch':
-        raise CheckpointError(
-            f'{library} strides in the 3 x 3 convolution (style pytorch), '
-            f'this network was trained with style {style}: {_OTHERS}'
+            f'{library} has no {found.name} with a {found.kernel} x '
+            f'{found.kernel} stem, {widths[0]} stem and {widths[1]} base '
+            f'channels and style {style}, only those with 7 x 7, 64, 64 and '
+            f'style pytorch: {_OTHERS}'
         )
 
 

@@ -4,7 +4,7 @@
 comparison impossible; the others yield what a comparison found.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import nn
@@ -12,6 +12,7 @@ from torch import nn
 from ...checkpoints.errors import EXTRACT, CheckpointError
 from ...checkpoints.reading import meta_of, read_checkpoint
 from ...checkpoints.state_dicts import shape_mismatches
+from ...utils.text import listed
 from ..backbone import Backbone, extract_backbone
 from ..metadata import FORMAT, STORED, describe_backbone, settings_equal
 from ..named_weights import transforms
@@ -130,7 +131,7 @@ def tensor_problems(
     elif load.mismatched:
         yield (
             f'{len(load.mismatched)} of {len(backbone.weights)} tensors are '
-            f'not those of the file ({first_names(load.mismatched)}): '
+            f'not those of the file ({listed(load.mismatched)}): '
             'something initialised or loaded over them, or the config names '
             'another file'
         )
@@ -172,7 +173,7 @@ def frozen_problems(
     if frozen:
         yield (
             f'{len(frozen)} pretrained parameters are frozen '
-            f'({first_names(frozen)}): set frozen_stages=-1 and '
+            f'({listed(frozen)}): set frozen_stages=-1 and '
             'norm_cfg.requires_grad=True, or allow_frozen=True in the hook'
         )
     stored = sum(n for mode, n in norms.items() if mode.endswith(STORED))
@@ -209,7 +210,7 @@ def rate_problems(
     if rates and still:
         yield (
             f'{len(still)} pretrained parameters have a learning rate of zero '
-            f'({first_names(still)}): take lr_mult=0 out of '
+            f'({listed(still)}): take lr_mult=0 out of '
             'optim_wrapper.paramwise_cfg'
         )
 
@@ -228,8 +229,3 @@ def pipeline_problems(cfg: Mapping[str, Any]) -> Iterator[str]:
                 f'{loader} has Normalize in its pipeline, and the data '
                 'preprocessor normalises as well: take it out of the pipeline'
             )
-
-
-def first_names(names: Sequence[str]) -> str:
-    """Three of them, for a message."""
-    return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')

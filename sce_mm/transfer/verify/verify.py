@@ -74,11 +74,8 @@ class VerificationResult(NamedTuple):
     problems: tuple[str, ...]
     notes: tuple[str, ...]
 
-    def text(self) -> str:
-        """Everything that was compared."""
-        return '\n'.join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
+        """Everything that was compared, as text."""
         yield 'tensors'
         for kind, names in self.load._asdict().items():
             some = ', '.join(names[:2]) + (', ...' if len(names) > 2 else '')
