@@ -161,7 +161,6 @@ def blue_first(content: dict) -> None:
         (b'no checkpoint', ValueError, 'wrong.pth'),
         (None, FileNotFoundError, 'wrong.pth'),
     ],
-    ids=str,
 )
 def test_weights_that_do_not_fit_stop_the_run_before_it_starts(
     tmp_path, checkpoint, make, error, message
@@ -191,6 +190,7 @@ class Meddle(Hook):
     ('backbone', 'hooks', 'message'),
     [
         (dict(frozen_stages=3), [], r'parameters would learn .*layer4'),
+        (dict(norm_eval=False), [], r'modules are in training mode .*bn1'),
         ({}, [Meddle()], r'1 of 120 tensors .*running_mean'),
     ],
 )

@@ -9,9 +9,8 @@ def test_a_wrong_option_is_one_line_before_torch_is_imported(root):
         path
         for path in sorted((root / 'tools').rglob('*.py'))
         if 'run_main(main)' in path.read_text()
-        # Not for users, or being mended.
-        and path.parent.name not in ('dev', 'speed', 'model_converters')
-        and path.stem != 'verify_transfer'
+        # Not for users.
+        and path.parent.name not in ('dev', 'speed')
     ]
     assert len(tools) > 15
     # All at once, as a process has little to do but to start.

@@ -54,7 +54,7 @@ class DurableCheckpointHook(CheckpointHook):
         **kwargs: See mmengine's ``CheckpointHook``.
 
     Raises:
-        ValueError: The folder is remote.
+        ValueError: The interval is no number, or the folder is remote.
     """
 
     def __init__(
@@ -66,6 +66,12 @@ class DurableCheckpointHook(CheckpointHook):
                 'DurableCheckpointHook: out_dir must be a local folder, got '
                 f'{self.out_dir}; mmengine writes to remote ones with '
                 "default_hooks.checkpoint.type='CheckpointHook'"
+            )
+        if not isinstance(self.interval, int) or self.interval < -1:
+            raise ValueError(
+                'DurableCheckpointHook: interval must be a whole number of '
+                'epochs or iterations, or -1 for no regular checkpoints, got '
+                f'{self.interval!r}'
             )
         self.extends = extends
         self.backend_args: dict[str, Any] | None

@@ -5,6 +5,8 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from ...transfer import (
     Backbone,
@@ -37,8 +39,9 @@ class PretrainedBackboneHook(Hook):
     Args:
         checkpoint: File of a pretraining, or of a backbone alone.
         frozen: The backbone must stay as it is: no parameter of it may learn,
-            and after every epoch all tensors, batch norm statistics included,
-            must equal those of the file.
+            none of its modules may be in training mode, and after every epoch
+            all tensors, batch norm statistics included, must equal those of
+            the file.
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder.
 
     Raises:
@@ -87,15 +90,7 @@ class PretrainedBackboneHook(Hook):
                 logger='current',
             )
         if self.frozen:
-            learning = [
-                n for n, p in module.named_parameters() if p.requires_grad
-            ]
-            if learning:
-                raise RuntimeError(
-                    'the backbone is to be frozen, but '
-                    f'{len(learning)} parameters would learn '
-                    f'({", ".join(learning[:3])}, ...): {_FREEZE}'
-                )
+            require_frozen(module)
             self._require_unchanged(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -126,3 +121,30 @@ class PretrainedBackboneHook(Hook):
                 f'backbone are not those of {self.checkpoint} '
                 f'({", ".join(moved[:3])}, ...): {_FREEZE}'
             )
+
+
+def require_frozen(backbone: nn.Module) -> None:
+    """Check that nothing of a backbone will change in training.
+
+    Raises:
+        RuntimeError: A parameter would learn, or a module for which that
+            makes a difference is in training mode.
+    """
+    learning = [n for n, p in backbone.named_parameters() if p.requires_grad]
+    backbone.train()
+    active = [
+        name
+        for name, module in backbone.named_modules()
+        if module.training
+        and (
+            list(module.buffers(recurse=False))
+            or isinstance(module, _DropoutNd)
+        )
+    ]
+    if learning or active:
+        names = ', '.join([*learning, *active][:3])
+        raise RuntimeError(
+            f'the backbone is to be frozen, but {len(learning)} parameters '
+            f'would learn and {len(active)} modules are in training mode '
+            f'({names}, ...): {_FREEZE}'
+        )
