@@ -8,7 +8,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-tools test-rest unit integration lint format types doctor \
+.PHONY: help setup demo test unit integration lint format types doctor \
         parity evidence benchmarks test-upstream wheel audit lock clean
 
 help: ## list the verbs
@@ -20,25 +20,18 @@ setup: ## make or update .venv
 demo: setup ## pretrain, transfer to a detector, compare, write a report
 	$(PY) tools/demo/run.py
 
-# Two processes side by side, of about the same length; neither may take the
-# cores of the other.
-TOOLS := tests/test_tools tests/test_analysis tests/test_demo tests/test_dev
+# Whole files go to JOBS processes: fixtures of a file are made once. Neither
+# process may take the cores of the other.
+SPREAD := OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist loadfile
 
 test: lint types ## everything that must pass: lint, types, all tests
-	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j2 -O test-tools test-rest
+	$(SPREAD) -m "not evidence"
 
-test-tools:
-	$(PYTEST) -q -m "not evidence" $(TOOLS)
-
-test-rest:
-	$(PYTEST) -q -m "not evidence" $(TOOLS:%=--ignore %)
-
-unit: setup ## the fast tests, a file at a time in each of JOBS processes
-	OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist loadfile \
-	    -m "not integration and not evidence"
+unit: setup ## the fast tests
+	$(SPREAD) -m "not integration and not evidence"
 
 integration: setup ## the tests with runners, processes and command lines
-	$(PYTEST) -m integration
+	$(SPREAD) -m integration
 
 lint: setup ## check style
 	$(PY) -m ruff format --check .
