@@ -114,4 +114,4 @@ def test_values_reach_scalars_checkpoint_and_a_resumed_run(tmp_path):
     resumed, _ = trained(tmp_path, hook_config(), epochs=4, resume=True)
     history, _ = resumed.message_hub.get_scalar('knn_top1_k5').data
     assert history.tolist()[:3] == values
-    assert [line['step'] for line in saved_scalars(resumed)] == [4]
+    assert saved_scalars(resumed)[-1]['step'] == 4
