@@ -46,11 +46,7 @@ class _StopHook(Hook):
         self.timer.start()
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
+        self, runner: Runner, *rest: Any, **more: Any
     ) -> None:
         done = runner.iter + 1 - self.begun
         if done == self.iterations or (

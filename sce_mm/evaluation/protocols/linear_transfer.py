@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import nn
@@ -23,10 +22,8 @@ from torch import nn
 from ...utils.distributed import map_distributed
 from ...utils.progress import track
 from .average_precision import eleven_point_average_precision
-from .linear_transfer_data import Floats, Split, TransferData
+from .linear_transfer_data import Split, TransferData
 from .linear_transfer_sets import MAP, METRICS, TOP1, TransferSet
-
-Labels = NDArray[np.int64]
 
 PENALTIES = tuple(np.logspace(-6, 5, 45).tolist())
 # Of the training images where no validation split is given.
@@ -88,14 +85,17 @@ def linear_transfer(
         ]
         for warm in (True, False)
     )
-    scores = {
-        penalty: _fit_and_score(
-            classifiers, train, validation, penalty, metric
-        )
-        for penalty in track(penalties, 'Penalties')
-    }
-    best = max(penalties, key=lambda penalty: scores[penalty])
-    score = _fit_and_score(fresh, whole, test, best, metric)
+    with warnings.catch_warnings():
+        # The protocol stops at a hundred iterations, converged or not.
+        warnings.simplefilter('ignore', ConvergenceWarning)
+        scores = {
+            penalty: _fit_and_score(
+                classifiers, train, validation, penalty, metric
+            )
+            for penalty in track(penalties, 'Penalties')
+        }
+        best = max(penalties, key=lambda penalty: scores[penalty])
+        score = _fit_and_score(fresh, whole, test, best, metric)
     return TransferResult(score, best, scores)
 
 
@@ -166,13 +166,13 @@ def _fit_and_score(
             # and penalises both. Its optimum is that of one column with half
             # the penalty.
             targets = train.labels[:, label]
-            _fit(classifier, train.features, targets, 2 / penalty)
+            classifier.set_params(C=2 / penalty).fit(train.features, targets)
             scores = classifier.decision_function(test.features)
             truth = test.labels[:, label] > 0
             precisions.append(eleven_point_average_precision(truth, scores))
         return 100 * float(np.mean(precisions))
     (classifier,) = classifiers
-    _fit(classifier, train.features, train.labels, 1 / penalty)
+    classifier.set_params(C=1 / penalty).fit(train.features, train.labels)
     right = classifier.predict(test.features) == test.labels
     if metric == TOP1:
         return 100 * float(right.mean())
@@ -180,12 +180,3 @@ def _fit_and_score(
         right[test.labels == c].mean() for c in np.unique(test.labels)
     ]
     return 100 * float(np.mean(per_class))
-
-
-def _fit(
-    classifier: LogisticRegression, features: Floats, labels: Labels, c: float
-) -> None:
-    with warnings.catch_warnings():
-        # The protocol stops at a hundred iterations, converged or not.
-        warnings.simplefilter('ignore', ConvergenceWarning)
-        classifier.set_params(C=c).fit(features, labels)

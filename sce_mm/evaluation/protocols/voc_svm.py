@@ -31,11 +31,7 @@ COST = 0.5
 
 
 def voc_images(folder: Path, split: str) -> Any:
-    """Images and classes of a split of VOC 2007.
-
-    Args:
-        folder: VOCdevkit, or the folder VOC2007 in it.
-        split: ``'trainval'`` or ``'test'``.
+    """Images and classes of a split in VOCdevkit, or the folder VOC2007 in it.
 
     Raises:
         FileNotFoundError: It is not there.
