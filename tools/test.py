@@ -8,7 +8,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# Arguments are read before the imports that take seconds.
 __starts_light__ = True
 
 import sce_mm
@@ -29,11 +28,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def evaluate(runner: 'Runner') -> dict:
-    """Metrics of the checkpoint that ``load_from`` names.
-
-    Raises:
-        ValueError: The config names nothing to evaluate on.
-    """
+    """Metrics of the checkpoint that ``load_from`` names."""
     from sce_mm.engine import OnlineKNNHook
 
     hooks = [h for h in runner.hooks if isinstance(h, OnlineKNNHook)]
@@ -55,17 +50,12 @@ def evaluate(runner: 'Runner') -> dict:
 
 
 def require_classes(runner: 'Runner', meta: dict) -> None:
-    """Check that labels mean what they meant in training.
-
-    Raises:
-        ValueError: The test set has other classes, or another order.
-    """
+    """Check that labels mean what they meant in training."""
     from sce_mm.utils.text import listed
 
     trained = (meta.get('dataset_meta') or {}).get('classes')
-    tested = getattr(runner.test_dataloader.dataset, 'metainfo', {}).get(
-        'classes'
-    )
+    dataset = runner.test_dataloader.dataset
+    tested = getattr(dataset, 'metainfo', {}).get('classes')
     if trained and tested and list(trained) != list(tested):
         raise ValueError(
             f'the checkpoint was trained on the classes {listed(trained)}, '

@@ -7,7 +7,6 @@ python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
 import argparse
 from typing import TYPE_CHECKING
 
-# Arguments are read before the imports that take seconds.
 __starts_light__ = True
 
 if __name__ == '__main__':
@@ -102,11 +101,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
-    """Write what the command line asks for into the config.
-
-    Raises:
-        ValueError: The config has no place for it.
-    """
+    """Write what the command line asks for into the config."""
     from sce_mm.cli import config_edits as edits
     from sce_mm.cli.resume import choose_start
     from sce_mm.config.machine import set_precision

@@ -13,11 +13,7 @@ from ..utils.checks import LARGEST_SEED
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """Answers a wrong option by one line, without listing all options.
-
-    Args:
-        description: Docstring of the command.
-    """
+    """Answers a wrong option by one line, without listing all options."""
 
     def __init__(self, description: str | None) -> None:
         super().__init__(

@@ -142,8 +142,8 @@ def drop_disabled_hooks(cfg: Config) -> None:
     an assertion at any other name.
     """
     hooks = cfg.get('default_hooks') or {}
-    for name in [name for name, hook in hooks.items() if hook is None]:
-        if name not in _ADDED_BY_MMENGINE:
+    for name, hook in list(hooks.items()):
+        if hook is None and name not in _ADDED_BY_MMENGINE:
             del hooks[name]
 
 
@@ -160,16 +160,8 @@ def set_knn(
 
     They take the place of those of an ``OnlineKNNHook`` that there is.
 
-    Args:
-        cfg: Config.
-        bank: Folder of the images that vote.
-        query: Folder of the images to classify.
-        resize: Pixels of the shorter side; by default 8/7 of ``crop``, and of
-            small images ``crop``.
-        crop: Side of the central square; by default that of the images that
-            the config trains on.
-        batch_size: Images at a time.
-        workers: Processes that load them.
+    ``crop`` is by default the side of the images that the config trains on,
+    ``resize`` 8/7 of it, and of small images the same.
 
     Raises:
         FileNotFoundError: A folder is not there, or has no class folders.
@@ -184,17 +176,11 @@ def set_knn(
     )
 
     def loader(folder: str) -> dict:
-        dataset = {
-            'type': 'mmpretrain.LabelledImages',
-            'data_root': folder,
-            'test_mode': True,
-            'pipeline': pipeline,
-        }
-        return {
-            'batch_size': batch_size,
-            'num_workers': workers,
-            'dataset': dataset,
-        }
+        kind = dict(type='mmpretrain.LabelledImages', test_mode=True)
+        dataset = {**kind, 'data_root': folder, 'pipeline': pipeline}
+        return dict(
+            batch_size=batch_size, num_workers=workers, dataset=dataset
+        )
 
     hook = find_hook(cfg, 'OnlineKNNHook')
     if hook is None:
@@ -203,10 +189,8 @@ def set_knn(
         hook = {'type': 'OnlineKNNHook', 'k': max(1, min(20, size // 2))}
     remove_hooks(cfg, 'OnlineKNNHook')
     online = {**hook, 'bank': loader(bank), 'query': loader(query)}
-    cfg.default_hooks = {
-        **(cfg.get('default_hooks') or {}),
-        'online_knn': online,
-    }
+    others = cfg.get('default_hooks') or {}
+    cfg.default_hooks = {**others, 'online_knn': online}
 
 
 def without_evaluation(cfg: Config) -> None:
@@ -218,12 +202,8 @@ def without_evaluation(cfg: Config) -> None:
 def fit_warmup(cfg: Config, before: Config) -> str:
     """Shorten a warm-up along with the training that overrides have shortened.
 
-    Args:
-        cfg: Config with the overrides; a warm-up that is among them stays.
-        before: Config without them.
-
-    Returns:
-        Text that says what was changed, or nothing.
+    A warm-up that is among them stays; ``before`` is the config without them.
+    The text that is returned says what was changed, or nothing.
     """
     scheduler, loop = cfg.get('param_scheduler'), cfg.get('train_cfg')
     planned: Any = (before.get('train_cfg') or {}).get('max_epochs')

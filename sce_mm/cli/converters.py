@@ -59,7 +59,13 @@ def read_backbone(args: argparse.Namespace) -> Backbone:
     """
     from ..transfer import extract_backbone, read_checkpoint
 
-    _check_out(args)
+    if args.out.exists():
+        if args.checkpoint.exists() and args.out.samefile(args.checkpoint):
+            raise FileExistsError('OUT is the checkpoint itself: name another')
+        if not args.overwrite:
+            raise FileExistsError(
+                f'{args.out} exists: name another file or add --overwrite'
+            )
     backbone = extract_backbone(
         read_checkpoint(args.checkpoint, trust=args.trust),
         args.branch,
@@ -79,21 +85,9 @@ def describe(backbone: Backbone) -> str:
         note = ''
         if name in meta['assumed']:
             note = f' (the code of {meta["source"]}; the file does not say)'
-        lines.append(
-            f'  {name}: {"unknown" if value is None else value}{note}'
-        )
+        shown = 'unknown' if value is None else value
+        lines.append(f'  {name}: {shown}{note}')
     return '\n'.join(lines)
-
-
-def _check_out(args: argparse.Namespace) -> None:
-    if not args.out.exists():
-        return
-    if args.checkpoint.exists() and args.out.samefile(args.checkpoint):
-        raise FileExistsError('OUT is the checkpoint itself: name another')
-    if not args.overwrite:
-        raise FileExistsError(
-            f'{args.out} exists: name another file or add --overwrite'
-        )
 
 
 def _with_metadata(backbone: Backbone, args: argparse.Namespace) -> Backbone:

@@ -30,12 +30,7 @@ class _EnoughError(Exception):
 
 
 class _StopHook(Hook):
-    """Ends the training after so many iterations, or when they are timed.
-
-    Attributes:
-        begun: Iteration at which the training began.
-        timer: Times iterations, if none are counted.
-    """
+    """Ends the training after so many iterations, or when they are timed."""
 
     priority = 'LOWEST'
 
@@ -51,11 +46,7 @@ class _StopHook(Hook):
         self.timer.start()
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
+        self, runner: Runner, *rest: Any, **more: Any
     ) -> None:
         done = runner.iter + 1 - self.begun
         if done == self.iterations or (
@@ -71,13 +62,8 @@ def dry_run(
 ) -> str:
     """Train two optimiser steps in a scratch folder, resume and time steps.
 
-    Args:
-        cfg: Config of the training; it is not changed.
-        source: Option or key that named the images, for messages.
-        seconds: How long steps are timed after that.
-
-    Returns:
-        The plan of the whole training, in lines.
+    Returned is the plan of the whole training, in lines. The config is not
+    changed. ``seconds`` says how long steps are timed.
 
     Raises:
         ValueError: Whatever would have stopped the training at its start.
@@ -124,12 +110,7 @@ def _run(
 
 
 def plan_text(runner: Runner, timer: StepTimer) -> str:
-    """Lines that say what a run is going to do.
-
-    Args:
-        runner: Runner that has made a few iterations.
-        timer: Timer of more iterations.
-    """
+    """Lines that say what a run is going to do, of one that was begun."""
     loader, parameters = runner.train_dataloader, [*runner.model.parameters()]
     batch, accumulated = loader.batch_sampler.batch_size, accumulation(runner)
     step, steps = batch * runner.world_size * accumulated, total_steps(runner)

@@ -39,8 +39,9 @@ def open_config(args: argparse.Namespace) -> Config:
     """Config of a parsed command line; connects the processes.
 
     Raises:
-        FileNotFoundError: There is no such config or checkpoint.
+        FileNotFoundError: There is no such config, checkpoint or folder.
         ConfigError: The config cannot be read.
+        ValueError: ``--bank`` is named without ``--query``, or the reverse.
     """
     for path in args.checkpoint:
         if not Path(path).is_file():
@@ -49,6 +50,8 @@ def open_config(args: argparse.Namespace) -> Config:
     MMLogger.get_instance('evaluation').setLevel('WARNING')
     cfg = read_config(args.config)
     override(cfg, args.cfg_options)
+    if 'bank' in args:
+        _set_class_folders(cfg, args)
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     args.device = args.device or (
         'cuda' if torch.cuda.is_available() else 'cpu'
@@ -90,28 +93,15 @@ def initial_model(cfg: Config) -> Any:
     return model
 
 
-def set_class_folders(cfg: Config, args: argparse.Namespace) -> None:
-    """Write the folders of a parsed command line into the config, if any.
-
-    Raises:
-        FileNotFoundError: One is not there.
-        ValueError: One is named without the other.
-    """
+def _set_class_folders(cfg: Config, args: argparse.Namespace) -> None:
     if bool(args.bank) != bool(args.query):
         raise ValueError(
             '--bank and --query go together: folders of class folders, such '
             'as --bank data/mine/train --query data/mine/test'
         )
     if args.bank:
-        set_knn(
-            cfg,
-            args.bank,
-            args.query,
-            args.resize,
-            args.crop,
-            args.batch_size,
-            args.workers,
-        )
+        names = 'bank', 'query', 'resize', 'crop', 'batch_size', 'workers'
+        set_knn(cfg, *(getattr(args, name) for name in names))
 
 
 def labelled_networks(
@@ -155,21 +145,17 @@ def write_results(
 ) -> None:
     """Print a table and write the json file, on the main process.
 
-    Args:
-        rows: Results of the networks, all with the same keys.
-        heading: Text that says what was measured, on what.
-        out: Path of the json file.
+    All rows have the same keys; the heading says what was measured.
     """
     if not is_main_process():
         return
     table = [list(rows[0])]
     for row in rows:
-        table.append(
-            [
-                f'{x:.4g}' if isinstance(x, float) else str(x)
-                for x in row.values()
-            ]
-        )
+        shown = [
+            f'{x:.4g}' if isinstance(x, float) else str(x)
+            for x in row.values()
+        ]
+        table.append(shown)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     print(heading)
     for line in table:

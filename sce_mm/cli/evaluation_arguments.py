@@ -12,12 +12,7 @@ from .arguments import ArgumentParser, add_shared_arguments
 def evaluation_parser(
     description: str | None, out: str = 'write the results to this json file'
 ) -> ArgumentParser:
-    """Parser of the networks to evaluate.
-
-    Args:
-        description: Docstring of the command.
-        out: Help text of ``--out``.
-    """
+    """Parser of the networks to evaluate."""
     parser = ArgumentParser(description)
     parser.add_argument(
         'config',
@@ -58,25 +53,19 @@ def evaluation_parser(
 
 
 def class_folder_parser(description: str | None) -> ArgumentParser:
-    """Parser of networks and of two folders of class folders.
-
-    Args:
-        description: Docstring of the command.
-    """
+    """Parser of networks and of two folders of class folders."""
     parser = evaluation_parser(description)
-    for name, what in (
-        ('bank', 'labelled images to compare with or to train on'),
-        (
-            'query',
-            'labelled images to classify; classes are those of the bank'
-            ' by the names of their folders',
-        ),
-    ):
-        parser.add_argument(
-            f'--{name}',
-            metavar='DIR',
-            help=f"{what}, one folder for each class, instead of the config's",
-        )
+    parser.add_argument(
+        '--bank',
+        metavar='DIR',
+        help='labelled images to compare with or to train on, one folder for '
+        "each class, instead of the config's",
+    )
+    parser.add_argument(
+        '--query',
+        metavar='DIR',
+        help='labelled images to classify, in folders of the same names',
+    )
     parser.add_argument(
         '--crop',
         type=int,
@@ -95,13 +84,7 @@ def class_folder_parser(description: str | None) -> ArgumentParser:
 def image_folder_parser(
     description: str | None, out: str, limit: int | None
 ) -> ArgumentParser:
-    """Parser of networks, a folder of images, and an output file.
-
-    Args:
-        description: Docstring of the command.
-        out: Default name of the output file.
-        limit: Default number of images.
-    """
+    """Parser of networks, images (``limit`` at most), and an output file."""
     parser = evaluation_parser(description, out='file to write')
     parser.set_defaults(out=out)
     parser.add_argument('--data', required=True, help='folder of images')

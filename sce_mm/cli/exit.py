@@ -38,9 +38,6 @@ def run_main(main: Callable[[], object]) -> NoReturn:
     asks for it meanwhile would abort the process, and a signal would be
     answered as if Python had no handlers: the launcher would take a finished
     run for a failed one. What is registered for the end is done all the same.
-
-    Args:
-        main: The command; may raise ``SystemExit``.
     """
     code: object = None
     try:

@@ -32,13 +32,18 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
     if restarted() and newest_whole_checkpoint(folder, _names(cfg)):
         # What torchrun started again goes on with what it has written.
         resume = AUTO
+    for option, path in (
+        ('--init-from', args.init_from),
+        ('--resume', resume),
+    ):
+        if path not in (None, AUTO) and not Path(path).is_file():
+            raise FileNotFoundError(f'{option}: no checkpoint at {path}')
     if args.init_from:
         if args.continue_for is not None:
             raise ValueError(
                 '--init-from begins a new run and --continue-for goes on with '
                 'a finished one: give one of them'
             )
-        _require_file('--init-from', args.init_from)
         hook = dict(type='InitialWeightsHook', checkpoint=args.init_from)
         cfg.merge_from_dict({'default_hooks.initial_weights': hook})
     if args.continue_for is not None:
@@ -46,29 +51,20 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
     elif resume is not None:
         cfg.resume = True
         cfg.load_from = None if resume == AUTO else resume
-        if cfg.load_from:
-            _require_file('--resume', resume)
-
-
-def _require_file(option: str, path: str) -> None:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{option}: no checkpoint at {path}')
 
 
 def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
     """Make a finished run longer; given again, finish what was interrupted.
 
-    Args:
-        cfg: Its ``train_cfg.max_epochs`` is set.
-        epochs: Epochs to train beyond those of the finished run.
-        checkpoint: Checkpoint of the finished run, or ``'auto'``.
+    The epochs are those beyond the finished run, whose checkpoint is named or
+    ``'auto'``.
 
     Raises:
         FileNotFoundError: There is no checkpoint.
         CheckpointError: It holds no run.
         ValueError: The run is not finished, or cannot be made longer.
     """
-    hook = cfg.get('default_hooks', {}).get('checkpoint', {})
+    hook = _checkpoint_options(cfg)
     if epochs < 1 or hook.get('type') != 'DurableCheckpointHook':
         raise ValueError(
             '--continue-for takes a positive number of epochs and needs '
@@ -105,7 +101,7 @@ def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
             'the run with --resume before you continue it for more epochs'
         )
     cfg.train_cfg.max_epochs = extends + epochs
-    hook.extends = extends
+    hook['extends'] = extends
     cfg.resume = True
     cfg.load_from = path
 

@@ -114,8 +114,8 @@ def _share_labels(cfg: Config, training: bool) -> None:
     ]
     if not measured:
         return
+    reference = (cfg.get('train_dataloader') or {}).get('dataset')
     try:
-        reference = (cfg.get('train_dataloader') or {}).get('dataset')
         share_labels(reference, *measured)
     except FileNotFoundError:
         # Testing needs no training images.
@@ -129,9 +129,7 @@ def require_batches(
 ) -> None:
     """Build the training data and check that an epoch is not empty.
 
-    Args:
-        runner: Runner that does not train yet.
-        source: Option or key that named the images, for messages.
+    Messages name the option or key that named the images (``source``).
 
     Raises:
         ConfigError: There are no images.
@@ -187,10 +185,7 @@ def scale_learning_rate(runner: Runner) -> None:
     ``auto_scale_lr.base_batch_size``, the batch that the rate of the config
     belongs to. mmengine's own scaling leaves out accumulated batches and does
     not say what the rate becomes. A run that is resumed goes on with the rate
-    in its checkpoint.
-
-    Args:
-        runner: Runner whose optimiser is not built yet.
+    in its checkpoint. The optimiser must not be built yet.
     """
     options = runner.auto_scale_lr
     if not options or not options.get('enable'):

@@ -19,10 +19,8 @@ from .types import is_ours
 def refused_arguments(cfg: Config, known: Iterable[str]) -> Iterator[str]:
     """One line a part that cannot be built, beginning with its key.
 
-    Args:
-        cfg: Config.
-        known: Keys in which something wrong was found before; parts with one
-            of these are left out.
+    Parts with a key in ``known``, where something wrong was found before, are
+    left out.
     """
     for part in parts(cfg):
         if any(f'{key}.'.startswith(f'{part.key}.') for key in known):
@@ -33,10 +31,9 @@ def refused_arguments(cfg: Config, known: Iterable[str]) -> Iterator[str]:
         elif part.registry is TRANSFORMS or (
             part.registry is HOOKS and is_ours(part)
         ):
-            yield from filter(None, [_refusal(part)])
+            yield from _refusal(part)
         elif part.registry is OPTIMIZERS:
-            weight = nn.Parameter(nn.Linear(1, 1).weight)
-            yield from filter(None, [_refusal(part, params=[weight])])
+            yield from _refusal(part, params=[nn.Linear(1, 1).weight])
 
 
 def shapes(cfg: Config) -> Iterator[str]:
@@ -72,7 +69,7 @@ def _in_model(part: Part) -> Iterable[str]:
     whole = _refusal(part)
     if not whole:
         return []
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     # From the inside outwards.
     for path, node in reversed([*walk(part.node, part.key)]):
         if (
@@ -84,11 +81,11 @@ def _in_model(part: Part) -> Iterable[str]:
             and (refusal := _refusal(Part(path, MODELS, node)))
         ):
             found[path] = refusal
-    return list(found.values())[::-1] or [whole]
+    return [line for [line] in reversed(found.values())] or whole
 
 
-def _refusal(part: Part, **more: Any) -> str:
-    """What the class of a part says to its arguments; empty if it is built."""
+def _refusal(part: Part, **more: Any) -> list[str]:
+    """What the class of a part says to its arguments; none if it is built."""
     options = {k: v for k, v in part.node.items() if k != 'priority'}
     try:
         part.registry.build({**options, **more})
@@ -102,5 +99,5 @@ def _refusal(part: Part, **more: Any) -> str:
             shown = ', '.join(f'{k}={repr(given[k])[:60]}' for k in given)
             reason = reason.partition('\n')[0]
             reason += f' (of {part.node["type"]} with {shown})'
-        return f'{part.key}: {reason}'
-    return ''
+        return [f'{part.key}: {reason}']
+    return []

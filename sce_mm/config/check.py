@@ -57,8 +57,8 @@ def check_config(
     if not training:
         look(wrong_names)
     elif not _pretrains(cfg):
-        look(wrong_names, values.wrong_seed, missing_data, *also)
-        look(unwritable_work_dir)
+        look(wrong_names, values.wrong_seed, missing_data)
+        look(*also, unwritable_work_dir)
     else:
         look(
             types.wrong_types,

@@ -12,12 +12,8 @@ class ConfigError(UserError):
 def raise_all(problems: Collection[str], where: str) -> None:
     """Raise one error that lists all problems, if there are any.
 
-    Args:
-        problems: One line each, beginning with the key.
-        where: Completes "2 problems ...".
-
-    Raises:
-        ConfigError: There are problems.
+    Each is a line that begins with its key; ``where`` completes "2 problems
+    ...".
     """
     if problems:
         count = f'{len(problems)} problem{"s" if len(problems) > 1 else ""}'

@@ -45,30 +45,24 @@ def set_precision(cfg: Config, precision: str) -> None:
 def fit_precision(cfg: Config, device: str) -> str:
     """Train in a precision that the device has and is not slow in.
 
-    Args:
-        cfg: Config.
-        device: Device, as ``mmengine.device.get_device`` names it.
-
-    Returns:
-        Text that says what was changed, or nothing.
+    The text that is returned says what was changed, or nothing.
     """
     kind = (cfg.get('optim_wrapper') or {}).get('type')
     name = str(getattr(kind, '__name__', kind)).rpartition('.')[2]
+    reasons = {
+        'AmpOptimWrapper': 'float16 needs a GPU, and none was found',
+        'BF16OptimWrapper': 'this processor has no bfloat16 and would crawl',
+    }
     narrow = computes_in_bfloat16()
-    if device not in ('cpu', 'mps') or name not in (
-        'AmpOptimWrapper',
-        *(() if narrow else ('BF16OptimWrapper',)),
-    ):
+    if narrow:
+        del reasons['BF16OptimWrapper']
+    if device not in ('cpu', 'mps') or name not in reasons:
         return ''
-    if name == 'AmpOptimWrapper':
-        reason = 'float16 needs a GPU, and none was found'
-    else:
-        reason = 'this processor has no bfloat16 and would crawl'
     precision = 'bfloat16' if narrow else 'none'
     set_precision(cfg, precision)
     shown = 'float32' if precision == 'none' else precision
     return (
-        f'{reason}: training in {shown} instead, by '
+        f'{reasons[name]}: training in {shown} instead, by '
         f'{PRECISIONS[precision]} (--amp {precision})'
     )
 
@@ -86,12 +80,8 @@ def rate_factor(ratio: float, optimizer: str) -> tuple[float, str]:
     >>> rate_factor(4, 'AdamW')
     (2.0, 'by the square root, as AdamW divides gradients by their size')
 
-    Args:
-        ratio: Images of a step by those that the rate belongs to.
-        optimizer: Name of its class.
-
-    Returns:
-        The factor, and how it follows from the ratio.
+    The ratio is that of the images of a step to those that the rate belongs
+    to. Returned are the factor and how it follows.
     """
     if optimizer.startswith(('SGD', 'ASGD', 'LARS')):
         return ratio, 'in proportion'

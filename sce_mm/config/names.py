@@ -39,7 +39,14 @@ def wrong_names(cfg: Config) -> Iterator[str]:
             )
         elif is_misspelt(key, TOP_LEVEL):
             yield f'{key}: nothing reads it{nearest(key, TOP_LEVEL)}'
-    ours = _our_classes()
+    ours = {
+        name: cls
+        for parent in vars(registry).values()
+        if isinstance(parent, Registry)
+        for child in parent.children.values()
+        for name, cls in child.module_dict.items()
+        if cls.__module__.startswith('sce_mm.')
+    }
     for path, node in walk(cfg):
         if path.endswith('_scope_') or path == 'default_scope':
             yield from _wrong_scope(node, path)
@@ -102,15 +109,3 @@ def _argument_names(cls: type) -> set[str]:
         if inspect.Parameter.VAR_KEYWORD not in kinds:
             break
     return names - {'self'}
-
-
-def _our_classes() -> dict[str, type]:
-    """Every class of this package that a config can name, if imported."""
-    return {
-        name: cls
-        for parent in vars(registry).values()
-        if isinstance(parent, Registry)
-        for child in parent.children.values()
-        for name, cls in child.module_dict.items()
-        if cls.__module__.startswith('sce_mm.')
-    }

@@ -27,13 +27,9 @@ from ..datasets.views.augmentations import Augmentation
 
 
 class Part(NamedTuple):
-    """A piece of a config.
+    """A piece of a config, at a dotted path, and the registry that builds it.
 
-    Attributes:
-        key: Dotted path.
-        registry: Registry that builds it.
-        node: Content at the key, which should be a dict.
-        typed: Whether it has to name its class.
+    Its content should be a dict, which has to name its class if ``typed``.
     """
 
     key: str
@@ -154,17 +150,12 @@ def view_sizes(transform: Any) -> list[int]:
 
 def image_side(cfg: Config) -> int:
     """Pixels along a side of the largest images that a config trains on."""
-    if not cfg.get('train_dataloader'):
-        return Augmentation.size
-    for _, transform in view_transforms(cfg):
-        return max(view_sizes(transform))
-    # Of a classifier.
-    _, dataset = innermost_dataset(cfg)
-    for transform in dataset.get('pipeline') or []:
-        key = {'RandomResizedCrop': 'scale', 'RandomCrop': 'crop_size'}.get(
-            transform['type']
-        )
-        if key:
+    # Of classifiers; pretraining has views.
+    crops = {'RandomResizedCrop': 'scale', 'RandomCrop': 'crop_size'}
+    for transform in _pipeline(cfg):
+        if transform['type'] == 'SCEViews':
+            return max(view_sizes(transform))
+        if key := crops.get(transform['type']):
             size = transform[key]
             return size if isinstance(size, int) else max(size)
     return Augmentation.size
@@ -172,10 +163,13 @@ def image_side(cfg: Config) -> int:
 
 def image_stretch(cfg: Config) -> tuple[float, float] | None:
     """The ``stretch`` with which a config loads its training images."""
-    if not cfg.get('train_dataloader'):
-        return None
-    _, dataset = innermost_dataset(cfg)
-    for transform in dataset.get('pipeline') or []:
+    for transform in _pipeline(cfg):
         if transform.get('stretch') is not None:
             return as_stretch(transform['stretch'])
     return None
+
+
+def _pipeline(cfg: Config) -> list[dict]:
+    if not cfg.get('train_dataloader'):
+        return []
+    return innermost_dataset(cfg)[1].get('pipeline') or []

@@ -16,11 +16,7 @@ from .reading import walk
 
 
 def missing_paths(node: Any) -> Iterator[str]:
-    """``data_root``, ``ann_file`` and ``data_prefix`` that are not there.
-
-    Args:
-        node: Config, or some of its sections by their keys.
-    """
+    """``data_root``, ``ann_file`` and ``data_prefix`` that are not there."""
     for key, value in walk(node):
         # Variables of a config have no type; only local disks are looked at.
         if (
@@ -42,41 +38,28 @@ def missing_data(cfg: Config) -> Iterator[str]:
 def _of_dataset(node: dict, path: str) -> Iterator[str]:
     given = node.get('data_root') or ''
     roots = given if isinstance(given, list | tuple) else [given]
-    wrong = False
-    for root in roots:
-        if not isinstance(root, str):
-            yield f'{path}.data_root: must name a folder, got {root!r}'
-        elif _absent(root):
-            yield f'{path}.data_root: {_what_goes_where(node, root)}'
-        else:
-            continue
-        wrong = True
+    wrong = [r for r in roots if not isinstance(r, str) or _absent(r)]
+    for root in wrong:
+        problem = f'must name a folder, got {root!r}'
+        if isinstance(root, str):
+            problem = _what_goes_where(node, root)
+        yield f'{path}.data_root: {problem}'
     # What follows is relative to the one root.
     if wrong or len(roots) > 1:
         return
-    prefix = node.get('data_prefix') or ''
-    named = {'ann_file': node.get('ann_file')}
-    if isinstance(prefix, dict):
-        named |= {
-            f'data_prefix.{key}': prefix.get(key)
-            for key in ('img', 'img_path')
-        }
-    else:
-        named['data_prefix'] = prefix
+    named = {key: node.get(key) for key in ('ann_file', 'data_prefix')}
+    if isinstance(prefix := named['data_prefix'], dict):
+        for key in ('img', 'img_path'):
+            named[f'data_prefix.{key}'] = prefix.get(key)
     for key, name in named.items():
-        if not isinstance(name, str) or not name:
-            continue
-        place = os.path.join(roots[0], os.path.expanduser(name))
-        if _absent(place):
-            yield f'{path}.{key}: there is no {place}'
+        if isinstance(name, str) and name:
+            place = os.path.join(roots[0], os.path.expanduser(name))
+            if _absent(place):
+                yield f'{path}.{key}: there is no {place}'
 
 
 def _absent(place: str) -> bool:
-    return (
-        bool(place)
-        and '://' not in place
-        and not Path(place).expanduser().exists()
-    )
+    return '://' not in place and not Path(place).expanduser().exists()
 
 
 def _what_goes_where(dataset: dict, root: str) -> str:

@@ -44,9 +44,8 @@ def walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
     model.views[0] {'size': 32}
     model.views[0].size 32
 
-    Args:
-        node: Config, dict or list; anything else holds nothing.
-        path: Path of the node itself, which is not yielded.
+    Anything but configs, dicts and lists holds nothing. ``path`` is that of
+    the node itself, which is not yielded.
     """
     if isinstance(node, Mapping | Config):
         pairs = [(f'{path}.{key}', value) for key, value in node.items()]
@@ -92,57 +91,23 @@ def read_config(path: str | Path) -> Config:
     return cfg
 
 
-def read_overrides(
-    words: Sequence[str], option: str = '--cfg-options'
-) -> dict[str, Any]:
-    """Values of ``key=value`` words, by key.
-
-    Args:
-        words: Words of the command line.
-        option: Option that they were given to, for messages.
-
-    Raises:
-        ConfigError: A value has brackets that do not close.
-    """
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--words', nargs='*', action=DictAction, default={})
-    try:
-        return parser.parse_args(['--words', *words]).words
-    except AssertionError as error:
-        raise ConfigError(f'{option}: {error}') from error
-
-
 def override(
     cfg: Config, words: Sequence[str], option: str = '--cfg-options'
 ) -> None:
     """Write ``key=value`` words into a config.
 
-    Args:
-        cfg: Config.
-        words: Words of the command line.
-        option: Option that they were given to, for messages.
+    Messages name the option that the words were given to.
 
     Raises:
-        ConfigError: A key leads nowhere, so that nothing would read it, or a
-            value cannot be read.
+        ConfigError: A key starts at nothing that exists, so that nothing
+            would read it, or a value cannot be read.
     """
-    overrides = read_overrides(words, option)
-    check_overrides(cfg, overrides, option)
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--words', nargs='*', action=DictAction, default={})
     try:
-        cfg.merge_from_dict(overrides)
-    # An index beyond a list, or a key below a number.
-    except (KeyError, TypeError, IndexError) as error:
-        raise ConfigError(f'{option}: {error.args[0]}') from error
-
-
-def check_overrides(
-    cfg: Config, overrides: dict[str, Any], option: str = '--cfg-options'
-) -> None:
-    """Check that each key of an override starts at something that exists.
-
-    Raises:
-        ConfigError: It does not, so that nothing would read the value.
-    """
+        overrides = parser.parse_args(['--words', *words]).words
+    except AssertionError as error:
+        raise ConfigError(f'{option}: {error}') from error
     known = {*cfg, *TOP_LEVEL}
     for key in overrides:
         first, _, rest = key.partition('.')
@@ -152,6 +117,11 @@ def check_overrides(
             )
         if first == 'custom_hooks' and rest and not cfg.get(first):
             raise ConfigError(f'{option} {key}: {BY_NAME}')
+    try:
+        cfg.merge_from_dict(overrides)
+    # An index beyond a list, or a key below a number.
+    except (KeyError, TypeError, IndexError) as error:
+        raise ConfigError(f'{option}: {error.args[0]}') from error
 
 
 def _import_custom_modules(cfg: Config) -> None:

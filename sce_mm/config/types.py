@@ -91,13 +91,10 @@ def unknown_types(cfg: Config) -> Iterator[str]:
 
 def _names(member: Registry) -> set[str]:
     """Of the classes in a registry and those above it, of pretraining."""
-    names: set[str] = set()
-    current: Registry | None = member
-    while current is not None:
-        if current.scope in ('mmengine', 'mmpretrain'):
-            current.import_from_location()
-            names |= set(current.module_dict)
-        current = current.parent
+    names = _names(member.parent) if member.parent else set()
+    if member.scope in ('mmengine', 'mmpretrain'):
+        member.import_from_location()
+        names |= set(member.module_dict)
     return names
 
 

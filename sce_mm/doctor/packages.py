@@ -17,12 +17,10 @@ from typing import NamedTuple
 
 
 class Package(NamedTuple):
-    """Who distributes an import name, and the versions that we run on.
+    """Versions of an import name that we run on, and who distributes it.
 
-    Attributes:
-        supported: Versions.
-        upstream: Distributions of upstream OpenMMLab, the last for pip.
-        onedl: Distribution of the maintained fork.
+    Upstream OpenMMLab in one of several, the last for pip; the maintained
+    fork in one.
     """
 
     supported: str

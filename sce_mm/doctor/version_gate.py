@@ -40,11 +40,8 @@ def find_problems(
 ) -> list[str]:
     """Problems of the installed packages, each with the command that fixes it.
 
-    Args:
-        installed: Version of each distribution, by name in lower case.
-        modules: Import names that can be found, each with the version that
-            its own files state, or None if they state none.
-        needed: Import names that must be there.
+    ``installed`` has the version of each distribution, ``modules`` the import
+    names that can be found, each with the version that its own files state.
     """
     owners = {
         name: [d for d in (*p.upstream, p.onedl) if d in installed]
@@ -113,11 +110,9 @@ def starts_light() -> bool:
     That is ``python -m sce_mm.doctor``, and each tool with a line
     ``__starts_light__ = True``, which reads its arguments before.
     """
+    doctor = ('-m', 'sce_mm.doctor') in pairwise(sys.orig_argv)
     program = sys.modules.get('__main__')
-    return getattr(program, '__starts_light__', False) or (
-        '-m',
-        'sce_mm.doctor',
-    ) in pairwise(sys.orig_argv)
+    return doctor or getattr(program, '__starts_light__', False)
 
 
 def check_stack() -> None:
@@ -129,12 +124,17 @@ def check_stack() -> None:
     problems = find_problems(installed_distributions(), found_modules())
     if find_spec('torch') is None:
         problems.append('torch is missing: pip install torch torchvision')
+    _refuse(
+        problems,
+        'sce_mm cannot work with what is installed',
+        'python -m sce_mm.doctor shows everything that is installed',
+    )
+
+
+def _refuse(problems: list[str], what: str, advice: str) -> None:
     if problems:
-        raise ImportError(
-            'sce_mm cannot work with what is installed:\n'
-            + ''.join(f'  - {problem}\n' for problem in problems)
-            + 'python -m sce_mm.doctor shows everything that is installed'
-        )
+        lines = ''.join(f'  - {problem}\n' for problem in problems)
+        raise ImportError(f'{what}:\n{lines}{advice}')
 
 
 def require_mmdet() -> None:
@@ -156,9 +156,8 @@ def require_mmdet() -> None:
     except (ImportError, AssertionError) as error:
         # mmdet refuses versions of mmcv by assertion.
         problems.append(f'{error}. {remedy}')
-    if problems:
-        raise ImportError(
-            'detection needs mmdet and an mmcv with compiled ops:\n'
-            + ''.join(f'  - {problem}\n' for problem in problems)
-            + 'In a checkout, `make setup` installs both'
-        )
+    _refuse(
+        problems,
+        'detection needs mmdet and an mmcv with compiled ops',
+        'In a checkout, `make setup` installs both',
+    )

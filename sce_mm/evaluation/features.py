@@ -64,22 +64,34 @@ def extract_features(
             :func:`~sce_mm.evaluation.samples.collate`.
         RuntimeError: ``complete``, and an image cannot be read.
     """
-    if dataloader.batch_size is None:
+    batch_size = dataloader.batch_size
+    images = NoReplacement(dataloader.dataset)
+    if batch_size is None:
         raise ValueError(
             'evaluation makes its own batches: give the dataloader a '
             'batch_size and no batch_sampler'
         )
     backbone = select_backbone(model, branch)
     preprocess = unwrapped(model).data_preprocessor
-    batch_size = dataloader.batch_size
-    images = NoReplacement(dataloader.dataset)
     features, labels = [], []
     with (
         torch.no_grad(),
         preserve_rng(),
         evaluation_mode(backbone, preprocess),
     ):
-        loader = _loader_of_rank(dataloader, images, batch_size, labelled)
+        # Stands in for unreadable images, so that batches keep their shape.
+        filler = images.first(f'data set {type(dataloader.dataset).__name__}')
+        loader = DataLoader(
+            images,
+            batch_sampler=batches_of_rank(
+                len(images), batch_size, *get_dist_info()
+            ),
+            num_workers=dataloader.num_workers,
+            collate_fn=partial(collate, labelled=labelled, filler=filler),
+            worker_init_fn=OneThread(dataloader.worker_init_fn),
+            pin_memory=dataloader.pin_memory,
+            multiprocessing_context=dataloader.multiprocessing_context,
+        )
         for batch, batch_labels in track(loader, 'Features', len(loader)):
             data = {'inputs': batch, 'data_samples': None}
             inputs = preprocess(data, False)['inputs']
@@ -108,14 +120,8 @@ def labelled_features(
 ) -> Labelled:
     """Features and classes of the images that can be read.
 
-    Args:
-        model: Model, see :func:`extract_features`.
-        loader: Labelled images.
-        name: Name of the data set in messages.
-        branch: ``'online'`` or ``'momentum'``.
-
     Raises:
-        ValueError: An image has no label.
+        ValueError: An image has no label; the message has ``name``.
     """
     features, labels = extract_features(model, loader, branch)
     if missing := int((labels < 0).sum()):
@@ -133,11 +139,7 @@ def image_features(
 ) -> Tensor:
     """Features ``[N, D]`` of all images, in order, on all processes.
 
-    Args:
-        model: Model, see :func:`extract_features`.
-        dataset: One view of each image; labels do not count.
-        batch_size: Images at a time.
-        workers: Processes that load them.
+    The data set gives one view of each; labels do not count.
 
     Raises:
         RuntimeError: An image cannot be read: figures of the protocols are of
@@ -197,9 +199,8 @@ def select_backbone(model: nn.Module, branch: str = 'online') -> nn.Module:
 def pool(feature_maps: Tensor | Sequence[Tensor]) -> Tensor:
     """``[N, D]`` of what a backbone returns.
 
-    Args:
-        feature_maps: One output or several, of which the last counts:
-            ``[N, D, h, w]``, averaged over the map, or ``[N, D]`` as it is.
+    Of several outputs the last counts: ``[N, D, h, w]``, averaged over the
+    map, or ``[N, D]`` as it is.
 
     Raises:
         ValueError: The last output has another shape.
@@ -242,30 +243,7 @@ def batches_of_rank(
     ]
 
 
-def _loader_of_rank(
-    loader: DataLoader,
-    images: NoReplacement,
-    batch_size: int,
-    labelled: bool,
-) -> DataLoader:
-    """The same data and workers, each image once, as (images, labels)."""
-    # Stands in for unreadable images, so that batches keep their shape.
-    filler = images.first(f'data set {type(loader.dataset).__name__}')
-    rank, world_size = get_dist_info()
-    batches = batches_of_rank(len(images), batch_size, rank, world_size)
-    return DataLoader(
-        images,
-        batch_sampler=batches,
-        num_workers=loader.num_workers,
-        collate_fn=partial(collate, labelled=labelled, filler=filler),
-        worker_init_fn=OneThread(loader.worker_init_fn),
-        pin_memory=loader.pin_memory,
-        multiprocessing_context=loader.multiprocessing_context,
-    )
-
-
 def _gather_rows(rows: Tensor, num_rows: int) -> list[Tensor]:
     """Rows of all processes in rank order, padded to equal length."""
-    short = num_rows - len(rows)
-    padding = [0] * (2 * (rows.ndim - 1)) + [0, short]
+    padding = [0] * (2 * rows.ndim - 1) + [num_rows - len(rows)]
     return [x.cpu() for x in all_gather(pad(rows, padding))]

@@ -20,13 +20,8 @@ def crop_pipeline(
     Pillow resizes, as in the protocols: it filters where OpenCV would skip
     pixels.
 
-    Args:
-        resize: Pixels of the shorter side.
-        crop: Pixels of a side of the square.
-        interpolation: How pixels are resampled.
-        apply_orientation: Turn images as their EXIF tag says; the loaders of
-            the protocols do not.
-        stretch: Levels of 16-bit images, see ``LoadImage``.
+    ``apply_orientation`` turns images as their EXIF tag says; the loaders of
+    the protocols do not. ``stretch`` is that of ``LoadImage``.
 
     Raises:
         ValueError: The square is larger than the resized image.
@@ -47,13 +42,9 @@ def crop_pipeline(
 
 
 class FolderImages(NamedTuple):
-    """Images of a folder.
+    """One view of each image of a folder, its file, and its class if any.
 
-    Attributes:
-        dataset: One view of each.
-        paths: Files of the images.
-        labels: Class of each, an index into ``classes``; empty without.
-        classes: Names of the classes; empty without.
+    Labels are indices into the names of the classes; both may be empty.
     """
 
     dataset: Any
@@ -71,14 +62,8 @@ def read_folder(
 ) -> FolderImages:
     """Images of a folder with all sub-folders.
 
-    Args:
-        root: The folder.
-        pipeline: Transforms of each image.
-        limit: Number of images to take at random, in the order of the folder;
-            all without it.
-        labelled: Whether the sub-folders can be classes, see
-            :func:`classes_of`.
-        seed: Number that fixes the choice.
+    Of more than ``limit`` images that many are taken at random, in the order
+    of the folder. ``labelled`` makes classes, see :func:`classes_of`.
 
     Raises:
         FileNotFoundError: There is no such folder, or no image in it.

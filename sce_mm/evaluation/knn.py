@@ -33,16 +33,8 @@ def evaluate_knn(
 
     Images that cannot be read are left out of both sets.
 
-    Args:
-        model: Model, see :func:`~sce_mm.evaluation.features.extract_features`.
-        bank: Labelled images to compare with.
-        query: Labelled images to classify.
-        k: Number of neighbours, or several.
-        temperature: T of the votes.
-        branch: ``'online'`` or ``'momentum'``.
-
-    Returns:
-        The accuracies, equal on all processes.
+    Arguments as in :func:`~sce_mm.evaluation.features.extract_features` and
+    :func:`knn_predict`; the accuracies are equal on all processes.
 
     Raises:
         ValueError: An image has no label, or k exceeds the bank.
@@ -62,14 +54,7 @@ def knn_accuracy(
 
     Each process classifies its share of the queries against the whole bank.
 
-    Args:
-        bank: Features ``[M, D]`` and classes ``[M]``.
-        query: Features ``[Q, D]`` and true classes ``[Q]``.
-        k: Number of neighbours, or several.
-        temperature: T of the votes.
-
-    Raises:
-        ValueError: An argument is refused by :func:`knn_predict`.
+    Arguments as in :func:`knn_predict`, which refuses them too.
     """
     rank, world_size = get_dist_info()
     share = slice(rank, None, world_size)

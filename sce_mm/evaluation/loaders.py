@@ -15,8 +15,6 @@ from ..utils.text import listed
 from ..utils.workers import ShieldedWorker
 from .samples import NO_LABEL, NoImageError, NoReplacement, collate
 
-_NAMES = ('bank', 'query set')
-
 
 def build_labelled_loaders(
     bank: dict, query: dict, seed: int
@@ -26,10 +24,8 @@ def build_labelled_loaders(
     Class folders of the same name have the same label in both. The global
     random generators are as before.
 
-    Args:
-        bank: Loader config like ``train_dataloader``; a sampler is not needed.
-        query: Loader config like ``val_dataloader``; a sampler is not needed.
-        seed: Seed of the workers.
+    The configs are like ``train_dataloader``; samplers are not needed. The
+    seed is that of the workers.
 
     Raises:
         ValueError: A data set cannot be built or is empty, its images cannot
@@ -41,8 +37,8 @@ def build_labelled_loaders(
     try:
         share_labels(bank['dataset'], query['dataset'])
     except Exception as error:
-        raise _not_loaded(_NAMES[0], bank, error) from error
-    loaders = _build(bank, _NAMES[0], seed), _build(query, _NAMES[1], seed)
+        raise _not_loaded('bank', bank, error) from error
+    loaders = _build(bank, 'bank', seed), _build(query, 'query set', seed)
     known, asked = (
         tuple(getattr(loader.dataset, 'metainfo', {}).get('classes') or ())
         for loader in loaders
@@ -92,12 +88,9 @@ def _not_loaded(name: str, config: dict, error: Exception) -> ValueError:
 def knn_settings(cfg: Config) -> dict[str, Any]:
     """Data and numbers of the kNN evaluation that a config stands for.
 
-    Those of its OnlineKNNHook; of a classifier the training images, seen
-    through the pipeline of the validation images, are the bank, and the
-    validation images the queries.
-
-    Returns:
-        ``bank``, ``query`` and perhaps more arguments of the hook.
+    Arguments of its OnlineKNNHook, or ``bank`` and ``query`` alone; of a
+    classifier the training images, seen through the pipeline of the
+    validation images, are the bank, and the validation images the queries.
 
     Raises:
         ValueError: It has neither.

@@ -42,7 +42,19 @@ def nearest(
     >>> nearest(torch.eye(3), torch.tensor([[3.0, 4.0, 0.0]]), k=2)
     (tensor([[1, 0]]), tensor([[0.8000, 0.6000]]))
     """
-    _check_features(bank, queries)
+    if (bank.ndim, queries.ndim) != (2, 2) or (
+        bank.shape[1] != queries.shape[1]
+    ):
+        raise ValueError(
+            'bank [M, D] and queries [Q, D] must have the same width, got '
+            f'{list(bank.shape)} and {list(queries.shape)}'
+        )
+    for name, features in (('bank', bank), ('queries', queries)):
+        if not torch.isfinite(features).all():
+            raise ValueError(
+                f'features of the {name} are not finite: the network has '
+                'diverged'
+            )
     check_bank_size(len(bank), k)
     blocks = normalize(bank.float(), dim=1).split(BANK_BLOCK)
     chunks = normalize(queries.float(), dim=1).double().split(chunk_size)
@@ -80,22 +92,6 @@ def check_bank_size(size: int, k: int) -> None:
             f'k = {k} neighbours cannot be taken from a bank of {size}: '
             'use a smaller k or more labelled images'
         )
-
-
-def _check_features(bank: Tensor, queries: Tensor) -> None:
-    if (bank.ndim, queries.ndim) != (2, 2) or (
-        bank.shape[1] != queries.shape[1]
-    ):
-        raise ValueError(
-            'bank [M, D] and queries [Q, D] must have the same width, got '
-            f'{list(bank.shape)} and {list(queries.shape)}'
-        )
-    for name, features in (('bank', bank), ('queries', queries)):
-        if not torch.isfinite(features).all():
-            raise ValueError(
-                f'features of the {name} are not finite: the network has '
-                'diverged'
-            )
 
 
 def _top(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -50,14 +50,10 @@ class NoReplacement(Dataset):
     def first(self, name: str) -> Any:
         """The first image that can be read.
 
-        Args:
-            name: Name of the data set in messages.
-
         Raises:
-            NoImageError: There is none.
+            NoImageError: There is none; the message has ``name``.
         """
-        for index in range(len(self)):
-            sample = self[index]
+        for sample in map(self.__getitem__, range(len(self))):
             if sample is not None:
                 return sample
         raise NoImageError(

@@ -14,11 +14,7 @@ def check_integer(
     name: str, value: object, low: int, high: float = float('inf')
 ) -> None:
     """Raise ``ValueError`` unless ``value`` is an integer in range."""
-    if (
-        not isinstance(value, int)
-        or isinstance(value, bool)
-        or not low <= value <= high
-    ):
+    if type(value) is not int or not low <= value <= high:
         bound = f'in [{low}, {high}]' if high < float('inf') else f'>= {low}'
         raise ValueError(f'{name} must be an integer {bound}, got {value!r}')
 
@@ -59,10 +55,8 @@ def nearest(
     >>> nearest('queue', ['weight', 'bias'])
     ''
 
-    Args:
-        name: Misspelt.
-        names: Names that there are; a mapping gives what is shown for each.
-        count: Largest number of names that are shown, the nearest first.
+    A mapping gives what is shown for each name that there is. At most
+    ``count`` names are shown, the nearest first.
     """
     shown = names if isinstance(names, Mapping) else {n: n for n in names}
     matches = get_close_matches(str(name), sorted(shown), count, cutoff=0.6)

@@ -25,13 +25,10 @@ _STEP = re.compile(r'((?:Epoch|Iter)\(train\).*?\])  .*?eta: (.+?)  ')
 
 @dataclass(frozen=True)
 class Command:
-    """A script and its arguments.
+    """A script, its arguments, and how many processor threads it may use.
 
-    Attributes:
-        script: Path in the project, whose root is the working directory.
-        words: Arguments of the script.
-        name: Name of the log; by default that of the script.
-        threads: Number of processor threads that it may use.
+    The working directory is the root of the project, the name is that of the
+    log, by default the script's.
     """
 
     script: str
@@ -68,10 +65,6 @@ class Command:
 
 def run_together(commands: Sequence[Command], logs: Path) -> None:
     """Run commands side by side; when one fails, stop the others.
-
-    Args:
-        commands: Commands that do not need each other.
-        logs: Folder for their output.
 
     Raises:
         RuntimeError: A command failed; the message has the end of its log.

@@ -26,14 +26,13 @@ def decide_on_main(function: Callable[[], Result]) -> Result:
     outcome: list[Any] = [None, None]
     if is_main_process():
         try:
-            outcome = [function(), None]
+            outcome[0] = function()
         except (OSError, ValueError) as error:
-            outcome = [None, error]
+            outcome[1] = error
     broadcast_object_list(outcome)
-    result, failure = outcome
-    if failure is not None:
-        raise failure
-    return result
+    if outcome[1] is not None:
+        raise outcome[1]
+    return outcome[0]
 
 
 def map_distributed(
@@ -43,23 +42,14 @@ def map_distributed(
 ) -> list[Result]:
     """``[function(x) for x in items]``, each process doing its share.
 
-    Args:
-        function: Its result can be pickled and depends on nothing but the
-            item, so that the number of processes does not count.
-        items: Equal on all processes.
-        description: Name of the work, to show how much is done; None if the
-            function shows that itself.
-
-    Returns:
-        All results in the order of the items, on all processes.
+    All results in the order of the items, on all processes. A result can be
+    pickled and depends on nothing but its item, so that the number of
+    processes does not count; ``description`` shows how much is done.
     """
     rank, world_size = get_dist_info()
     share = items[rank::world_size]
-    own = [
-        function(item)
-        for item in (track(share, description) if description else share)
-    ]
-    shares = all_gather_object(own)
+    shown = track(share, description) if description else share
+    shares = all_gather_object([function(item) for item in shown])
     return [shares[i % world_size][i // world_size] for i in range(len(items))]
 
 

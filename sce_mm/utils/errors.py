@@ -17,12 +17,9 @@ class MissingPackageError(UserError, ImportError):
 
 
 def import_optional(module: str, package: str, instead: str = '') -> Any:
-    """A module of a library that may not be installed.
+    """A module (``'sklearn.svm'``) of a package (``'scikit-learn'`` for pip).
 
-    Args:
-        module: Its name in Python, such as ``'sklearn.svm'``.
-        package: Its name for pip, such as ``'scikit-learn'``.
-        instead: Text on what the user can do without the library.
+    ``instead`` says what the user can do without it.
 
     Raises:
         MissingPackageError: The library is not installed.

@@ -46,15 +46,9 @@ def track(
     The bar is drawn on standard error, by the main process, and only where
     somebody can see it move: logs and pipes stay free of it.
 
-    Args:
-        items: Items to work through.
-        description: Short name of the work, shown before the bar.
-        total: Number of items, if ``items`` has no length.
-        note: Says how far the current item is, where items take hours; it
-            stands for the time left, which would be that of equal items.
-
-    Yields:
-        The items, in their order.
+    Where items take hours, ``note`` says how far the current one is; it
+    stands for the time left, which would be that of equal items. ``total`` is
+    the number of items that have no length.
     """
     columns = (
         TextColumn('{task.description}'),

@@ -15,10 +15,7 @@ class OneThread:
 
     torch sets its own number of threads to 1 in workers; OpenCV would start
     as many as there are cores in every one of them. In training mmengine's
-    ``opencv_num_threads=0`` does it.
-
-    Args:
-        inner: Another ``worker_init_fn``, which runs first, or None.
+    ``opencv_num_threads=0`` does it. ``inner`` is another one that runs first.
     """
 
     inner: Callable[[int], None] | None
@@ -38,10 +35,7 @@ class ShieldedWorker:
     worker that died of it would end the training before it has saved. Workers
     therefore ignore SIGINT. They obey SIGTERM at once if their own training
     sent it, else the second time. Where signals do not tell who sent them
-    (macOS) nothing is shielded.
-
-    Args:
-        inner: Another ``worker_init_fn``, which runs first, or None.
+    (macOS) nothing is shielded. ``inner`` is another one that runs first.
     """
 
     inner: Callable[[int], None] | None

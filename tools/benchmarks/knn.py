@@ -10,7 +10,6 @@ augmentation) and its validation images.
 
 import argparse
 
-# Arguments are read before the imports that take seconds.
 __starts_light__ = True
 
 import sce_mm
@@ -41,14 +40,12 @@ def main() -> None:
     from sce_mm.cli.evaluation import (
         labelled_networks,
         open_config,
-        set_class_folders,
         write_results,
     )
     from sce_mm.evaluation import knn_accuracy
     from sce_mm.evaluation.loaders import knn_settings
 
     cfg = open_config(args)
-    set_class_folders(cfg, args)
     settings = knn_settings(cfg)
     ks = args.k or settings.get('k', 20)
     temperature = args.temperature or settings.get('temperature', 0.07)

@@ -10,7 +10,6 @@ of a classifier. Needs scikit-learn.
 
 import argparse
 
-# Arguments are read before the imports that take seconds.
 __starts_light__ = True
 
 import sce_mm
@@ -37,25 +36,18 @@ def main() -> None:
     from sce_mm.cli.evaluation import (
         labelled_networks,
         open_config,
-        set_class_folders,
         write_results,
     )
     from sce_mm.evaluation.protocols.linear_probe import COSTS, linear_probe
 
     cfg = open_config(args)
-    set_class_folders(cfg, args)
     rows = []
     for name, bank, query in labelled_networks(cfg, args):
         # Features are on all processes; one fits the classifier.
         if is_main_process():
             probe = linear_probe(*bank, *query, args.costs or COSTS)
-            rows.append(
-                {
-                    'network': name,
-                    'linear_top1': probe.accuracy,
-                    'C': probe.cost,
-                }
-            )
+            results = {'linear_top1': probe.accuracy, 'C': probe.cost}
+            rows.append({'network': name, **results})
     write_results(
         rows,
         f'Linear probe top-1 (%): trained on {len(bank[1])} images, '

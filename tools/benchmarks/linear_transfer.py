@@ -9,7 +9,6 @@ docs/evaluation.md says where each data set has to be. Needs scikit-learn.
 import argparse
 from pathlib import Path
 
-# Arguments are read before the imports that take seconds.
 __starts_light__ = True
 
 import sce_mm

@@ -8,7 +8,6 @@ The protocol of PCL: trained on trainval, mAP on test. Needs scikit-learn.
 import argparse
 from pathlib import Path
 
-# Arguments are read before the imports that take seconds.
 __starts_light__ = True
 
 import sce_mm

@@ -17,7 +17,6 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import mean, stdev
 
-# Arguments are read before the imports that take seconds.
 __starts_light__ = True
 
 from sce_mm.cli.arguments import ArgumentParser, seed_number
@@ -93,10 +92,7 @@ def measure(
 def as_table(results: Results) -> str:
     """Markdown: mean and, of several seeds, standard deviation."""
     metrics = list(next(iter(next(iter(results.values())).values())))
-    lines = [
-        ['setting', *metrics, 'seeds'],
-        ['---'] * (len(metrics) + 2),
-    ]
+    lines = [['setting', *metrics, 'seeds'], ['---'] * (len(metrics) + 2)]
     for name, by_seed in results.items():
         cells = []
         for metric in metrics:

@@ -46,15 +46,7 @@ def eleven_point_average_precision(
     point takes part. So the first of the eleven terms is always 1, also if
     the highest score is that of a negative.
 
-    Args:
-        targets: Labels ``[Q]``, true for positive images.
-        scores: Higher is more positive, ``[Q]``.
-
-    Returns:
-        Average precision in [0, 1].
-
-    Raises:
-        ValueError: No image is positive.
+    Arguments and result as in :func:`area_average_precision`.
     """
     precision, recall = _curve(targets, scores)
     levels = np.linspace(0, 1, 11)

@@ -17,8 +17,6 @@ from ...utils.progress import track
 COSTS = tuple(10.0**exponent for exponent in range(-5, 3))
 # Share of the training images that chooses C.
 HELD_OUT = 0.2
-# Of each fit; scikit-learn warns if they are not enough.
-MAX_ITER = 1000
 
 
 @dataclass(frozen=True)
@@ -50,12 +48,7 @@ def linear_probe(
     fitted again on the whole training set and tested once. Mean and scale
     come from the images that a classifier is fitted on.
 
-    Args:
-        features: ``[M, D]``.
-        labels: ``[M]``, at least two images of each class.
-        test_features: ``[Q, D]``.
-        test_labels: ``[Q]``.
-        costs: Candidates for C.
+    Features are ``[M, D]`` and ``[Q, D]``, labels ``[M]`` and ``[Q]``.
 
     Raises:
         ValueError: ``costs`` is empty, or a class has too few images.
@@ -68,28 +61,20 @@ def linear_probe(
     fit_x, held_x, fit_y, held_y = train_test_split(
         x, y, test_size=HELD_OUT, stratify=y, random_state=0
     )
+
+    def fitted(cost: float, x: np.ndarray, y: np.ndarray) -> Any:
+        classifier = LogisticRegression(C=cost, max_iter=1000)
+        return make_pipeline(StandardScaler(), classifier).fit(x, y)
+
     scores = {
-        cost: _fit_and_score(fit_x, fit_y, held_x, held_y, cost)
+        cost: 100 * float(fitted(cost, fit_x, fit_y).score(held_x, held_y))
         for cost in track(candidates, 'Linear probe')
     }
     best = max(candidates, key=lambda cost: scores[cost])
-    accuracy = _fit_and_score(
-        x, y, test_features.numpy(), test_labels.numpy(), best
+    test = test_features.numpy(), test_labels.numpy()
+    return LinearProbe(
+        100 * float(fitted(best, x, y).score(*test)), best, scores
     )
-    return LinearProbe(accuracy, best, scores)
-
-
-def _fit_and_score(
-    x: np.ndarray,
-    y: np.ndarray,
-    test_x: np.ndarray,
-    test_y: np.ndarray,
-    cost: float,
-) -> float:
-    classifier: Any = make_pipeline(
-        StandardScaler(), LogisticRegression(C=cost, max_iter=MAX_ITER)
-    )
-    return 100.0 * float(classifier.fit(x, y).score(test_x, test_y))
 
 
 def _check_classes(labels: np.ndarray) -> None:

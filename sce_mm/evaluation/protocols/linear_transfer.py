@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import nn
@@ -23,17 +22,12 @@ from torch import nn
 from ...utils.distributed import map_distributed
 from ...utils.progress import track
 from .average_precision import eleven_point_average_precision
-from .linear_transfer_data import Floats, Split, TransferData
-from .linear_transfer_sets import MAP, METRICS, TOP1
-
-Labels = NDArray[np.int64]
+from .linear_transfer_data import Split, TransferData
+from .linear_transfer_sets import MAP, METRICS, TOP1, TransferSet
 
 PENALTIES = tuple(np.logspace(-6, 5, 45).tolist())
-# Of the training images where no validation split is given, and its seed.
+# Of the training images where no validation split is given.
 HELD_OUT = 0.2
-SEED = 0
-# scikit-learn's own number, as in the released code; kept if it changes there.
-MAX_ITER = 100
 
 
 class TransferResult(NamedTuple):
@@ -86,19 +80,22 @@ def linear_transfer(
     count = train.labels.shape[1] if metric == MAP else 1
     classifiers, fresh = (
         [
-            LogisticRegression(max_iter=MAX_ITER, warm_start=warm)
+            LogisticRegression(max_iter=100, warm_start=warm)
             for _ in range(count)
         ]
         for warm in (True, False)
     )
-    scores = {
-        penalty: _fit_and_score(
-            classifiers, train, validation, penalty, metric
-        )
-        for penalty in track(penalties, 'Penalties')
-    }
-    best = max(penalties, key=lambda penalty: scores[penalty])
-    score = _fit_and_score(fresh, whole, test, best, metric)
+    with warnings.catch_warnings():
+        # The protocol stops at a hundred iterations, converged or not.
+        warnings.simplefilter('ignore', ConvergenceWarning)
+        scores = {
+            penalty: _fit_and_score(
+                classifiers, train, validation, penalty, metric
+            )
+            for penalty in track(penalties, 'Penalties')
+        }
+        best = max(penalties, key=lambda penalty: scores[penalty])
+        score = _fit_and_score(fresh, whole, test, best, metric)
     return TransferResult(score, best, scores)
 
 
@@ -113,21 +110,24 @@ def evaluate_transfer(
     The processes share the fits.
     """
     jobs = [
-        (each.entry.metric, each.features(model, batch_size, workers))
+        (each.entry, each.features(model, batch_size, workers))
         for each in datasets
     ]
-    rows = []
-    for each, result in zip(
-        datasets, map_distributed(_fit_splits, jobs), strict=True
-    ):
-        row = {
-            'data set': each.entry.title,
-            'metric': each.entry.metric,
+
+    def fit(job: tuple[TransferSet, dict[str, Split]]) -> dict[str, Any]:
+        entry, splits = job
+        result = linear_transfer(
+            splits['train'], splits.get('val'), splits['test'], entry.metric
+        )
+        return {
+            'data set': entry.title,
+            'metric': entry.metric,
             'score': result.score,
             'wd': result.penalty,
             'validation': result.validation[result.penalty],
         }
-        rows.append(row)
+
+    rows = map_distributed(fit, jobs)
     if len(rows) > 1:
         mean = float(np.mean([row['score'] for row in rows]))
         average = {'data set': 'average', 'score': mean}
@@ -135,27 +135,16 @@ def evaluate_transfer(
     return rows
 
 
-def _fit_splits(job: tuple[str, dict[str, Split]]) -> TransferResult:
-    metric, splits = job
-    return linear_transfer(
-        splits['train'], splits.get('val'), splits['test'], metric
-    )
-
-
 def joined(first: Split, second: Split) -> Split:
     """Images of two splits."""
-    return Split(
-        np.concatenate([first.features, second.features]),
-        np.concatenate([first.labels, second.labels]),
-    )
+    return Split(*map(np.concatenate, zip(first, second, strict=True)))
 
 
 def held_out_split(split: Split) -> tuple[Split, Split]:
     """A training and a validation split, the split of the released code."""
     indices = np.arange(len(split.features))
-    np.random.RandomState(SEED).shuffle(indices)
-    size = int(HELD_OUT * len(indices))
-    held, rest = indices[:size], indices[size:]
+    np.random.RandomState(0).shuffle(indices)
+    held, rest = np.split(indices, [int(HELD_OUT * len(indices))])
     return (
         Split(split.features[rest], split.labels[rest]),
         Split(split.features[held], split.labels[held]),
@@ -177,16 +166,13 @@ def _fit_and_score(
             # and penalises both. Its optimum is that of one column with half
             # the penalty.
             targets = train.labels[:, label]
-            _fit(classifier, train.features, targets, 2 / penalty)
+            classifier.set_params(C=2 / penalty).fit(train.features, targets)
             scores = classifier.decision_function(test.features)
-            precisions.append(
-                eleven_point_average_precision(
-                    test.labels[:, label] > 0, scores
-                )
-            )
+            truth = test.labels[:, label] > 0
+            precisions.append(eleven_point_average_precision(truth, scores))
         return 100 * float(np.mean(precisions))
     (classifier,) = classifiers
-    _fit(classifier, train.features, train.labels, 1 / penalty)
+    classifier.set_params(C=1 / penalty).fit(train.features, train.labels)
     right = classifier.predict(test.features) == test.labels
     if metric == TOP1:
         return 100 * float(right.mean())
@@ -194,12 +180,3 @@ def _fit_and_score(
         right[test.labels == c].mean() for c in np.unique(test.labels)
     ]
     return 100 * float(np.mean(per_class))
-
-
-def _fit(
-    classifier: LogisticRegression, features: Floats, labels: Labels, c: float
-) -> None:
-    with warnings.catch_warnings():
-        # The protocol stops at a hundred iterations, converged or not.
-        warnings.simplefilter('ignore', ConvergenceWarning)
-        classifier.set_params(C=c).fit(features, labels)

@@ -63,17 +63,16 @@ class TransferData:
         self.images = {
             split: DATASETS.build(config) for split, config in configs.items()
         }
-        if self.entry.metric == MAP:
-            self.labels = {
-                split: multi_hot(images).astype(np.int64)
-                for split, images in self.images.items()
-            }
-            return
+        several = self.entry.metric == MAP
         self.labels = {
-            split: np.asarray(images.get_gt_labels(), dtype=np.int64)
+            split: np.asarray(
+                multi_hot(images) if several else images.get_gt_labels(),
+                dtype=np.int64,
+            )
             for split, images in self.images.items()
         }
-        self._check_classes(name)
+        if not several:
+            self._check_classes(name)
 
     def features(
         self, model: nn.Module, batch_size: int = 64, workers: int = 2

@@ -85,11 +85,6 @@ def split_configs(
     Lists or class folders in the folder of the data set are read if there are
     any, otherwise the layout is that of mmpretrain's class.
 
-    Args:
-        entry: Row of the table for the data set.
-        root: Folder of all data sets.
-        pipeline: Transforms of each image.
-
     Raises:
         FileNotFoundError: There is nothing that could be read.
     """
@@ -104,15 +99,12 @@ def split_configs(
                 for split in found
             }
     if not entry.dataset or not folder.is_dir():
+        own = f', or the layout of {entry.dataset} of mmpretrain'
         raise FileNotFoundError(
             f'no data at {folder}: expected train.txt and test.txt, with '
             'a path and the number of its class a line, or folders train '
             'and test with one folder for each class'
-            + (
-                f', or the layout of {entry.dataset} of mmpretrain'
-                if entry.dataset
-                else ''
-            )
+            + (own if entry.dataset else '')
         )
     return {
         split: {'type': entry.dataset, 'split': name, **common}

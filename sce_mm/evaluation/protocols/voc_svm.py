@@ -28,17 +28,10 @@ from .linear_transfer_data import Floats, Split, multi_hot
 
 RESIZE, CROP = 256, 224
 COST = 0.5
-LOW_SHOTS = (1, 2, 4, 8, 16, 32, 64)
-RUNS = 5
-MAX_ITER = 2000
 
 
 def voc_images(folder: Path, split: str) -> Any:
-    """Images and classes of a split of VOC 2007.
-
-    Args:
-        folder: VOCdevkit, or the folder VOC2007 in it.
-        split: ``'trainval'`` or ``'test'``.
+    """Images and classes of a split in VOCdevkit, or the folder VOC2007 in it.
 
     Raises:
         FileNotFoundError: It is not there.
@@ -71,17 +64,10 @@ def normalised(features: Floats) -> Floats:
 def svm_table(
     train: Split,
     test: Split,
-    shots: Sequence[int] = LOW_SHOTS,
-    costs: Sequence[float] = (COST,),
+    shots: Sequence[int],
+    costs: Sequence[float],
 ) -> list[dict[str, float]]:
-    """Low-shot and full mAP, a row for each C.
-
-    Args:
-        train: Normalised features.
-        test: Normalised features.
-        shots: Images of each class; a column for each, and one for all images.
-        costs: C of the classifiers.
-    """
+    """Low-shot and full mAP of normalised features, a row for each C."""
     return [
         {
             'C': cost,
@@ -95,10 +81,7 @@ def svm_table(
 def full_svm(train: Split, test: Split, cost: float = COST) -> float:
     """Mean average precision of classifiers trained on all images, percent.
 
-    Args:
-        train: Normalised features.
-        test: Normalised features.
-        cost: C of the classifiers.
+    Features are normalised.
 
     Raises:
         ValueError: A class is in none or in all of the training images, or
@@ -112,12 +95,10 @@ def low_shot_svm(
     test: Split,
     shots: int,
     cost: float = COST,
-    runs: int = RUNS,
+    runs: int = 5,
     seed: int = 0,
 ) -> float:
-    """Mean average precision with a few training images of each class.
-
-    The mean over several draws, in percent.
+    """The same with ``shots`` images of each class, the mean of several draws.
 
     Arguments as in :func:`full_svm` and :func:`draw_low_shot`.
     """
@@ -179,39 +160,21 @@ def _run_draws(
 
     def fit(job: tuple[NDArray[np.int64], int]) -> float:
         subset, label = job
-        scores = _decision(
-            train.features[subset],
-            train.labels[subset, label],
-            test.features,
-            cost,
+        classifier = LinearSVC(
+            C=cost,
+            class_weight={1: 2, -1: 1},
+            dual=True,
+            max_iter=2000,
+            random_state=0,
         )
+        targets = np.where(train.labels[subset, label], 1, -1)
+        with warnings.catch_warnings():
+            # The protocol stops at 2000 iterations, converged or not.
+            warnings.simplefilter('ignore', ConvergenceWarning)
+            classifier.fit(train.features[subset], targets)
+        scores = classifier.decision_function(test.features)
         return area_average_precision(test.labels[:, label], scores)
 
     precisions = map_distributed(fit, jobs, 'Classifiers')
     table = np.reshape(precisions, (len(draws), -1))
     return float((100 * table.mean(axis=1)).mean())
-
-
-def _decision(
-    features: Floats,
-    targets: NDArray[np.bool_],
-    test_features: Floats,
-    cost: float,
-) -> Floats:
-    """Scores of the test images."""
-    classifier = LinearSVC(
-        penalty='l2',
-        loss='squared_hinge',
-        dual=True,
-        C=cost,
-        class_weight={1: 2, -1: 1},
-        tol=1e-4,
-        max_iter=MAX_ITER,
-        intercept_scaling=1.0,
-        random_state=0,
-    )
-    with warnings.catch_warnings():
-        # The protocol stops at 2000 iterations, converged or not.
-        warnings.simplefilter('ignore', ConvergenceWarning)
-        classifier.fit(features, np.where(targets, 1, -1))
-    return np.asarray(classifier.decision_function(test_features))
