@@ -84,9 +84,6 @@ class CIFAR100BGR(CIFAR10BGR, CIFAR100):
     """
 
     def __init__(
-        self,
-        data_root: str = 'data/cifar100',
-        split: str = 'train',
-        **kwargs: Any,
+        self, data_root: str = 'data/cifar100', *args: Any, **kwargs: Any
     ) -> None:
-        super().__init__(data_root=data_root, split=split, **kwargs)
+        super().__init__(data_root, *args, **kwargs)

@@ -71,10 +71,8 @@ class SampleIndex(int):
         )
 
     def __add__(self, other: int) -> SampleIndex:
-        shift = int(other)
-        return self.moved(
-            int(self) + shift, [i + shift for i in self.fallback_indices]
-        )
+        places = [i + int(other) for i in (int(self), *self.fallback_indices)]
+        return self.moved(places[0], places[1:])
 
     __radd__ = __add__
 
@@ -82,10 +80,8 @@ class SampleIndex(int):
         return self + -int(other)
 
     def __mod__(self, other: int) -> SampleIndex:
-        size = int(other)
-        return self.moved(
-            int(self) % size, [i % size for i in self.fallback_indices]
-        )
+        places = [i % int(other) for i in (int(self), *self.fallback_indices)]
+        return self.moved(places[0], places[1:])
 
     def __reduce__(self) -> tuple[type[SampleIndex], tuple[Any, ...]]:
         state = int(self), self.epoch, self.seed, self.origin

@@ -76,17 +76,12 @@ def read_lines(path: Path) -> list[str]:
 
 
 def keep_classes(found: Samples, which: str) -> Samples:
-    """Only the classes of a list.
-
-    Raises:
-        ValueError: One of them has no folder.
-    """
+    """Only the classes of a list."""
     from sce_mm.datasets import IMAGENET100_IDS
 
     imagenet100 = which == 'imagenet100'
     ids = IMAGENET100_IDS if imagenet100 else read_lines(Path(which))
-    missing = [name for name in ids if name not in found]
-    if missing:
+    if missing := [name for name in ids if name not in found]:
         raise ValueError(
             f'{len(missing)} of {len(ids)} classes have no images: '
             f'{", ".join(missing[:5])}'
@@ -99,9 +94,6 @@ def choose(found: Samples, count: int, seed: int) -> Samples:
 
     A smaller choice with the same seed is part of a larger one, on every
     machine.
-
-    Raises:
-        ValueError: A class has fewer, or the count is below one.
     """
     if count < 1:
         raise ValueError(
@@ -123,11 +115,7 @@ def choose(found: Samples, count: int, seed: int) -> Samples:
 
 
 def look_up(found: Samples, names: list[str]) -> Samples:
-    """The files of these names, in whatever class they lie.
-
-    Raises:
-        ValueError: A name is not there, or there twice.
-    """
+    """The files of these names, in whatever class they lie."""
     wanted = set(names)
     chosen = {
         name: [file for file in files if Path(file).name in wanted]

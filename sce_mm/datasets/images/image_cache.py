@@ -129,20 +129,17 @@ class ImageCache:
         # A search would copy the column of a table each time.
         self._names = np.ascontiguousarray(records['name'])
         # An empty file cannot be mapped: then no image could be decoded.
-        self._pixels: Image = (
-            np.memmap(self.folder / PIXELS, np.uint8, 'r')
-            if size
-            else np.empty(0, np.uint8)
-        )
+        self._pixels: Image = np.empty(0, np.uint8)
+        if size:
+            self._pixels = np.memmap(self.folder / PIXELS, np.uint8, 'r')
         return metadata
 
     def _check_source(self) -> None:
-        paths = _relative_names(self.source)
+        paths = set(_relative_names(self.source))
         cached = cast(list[bytes], self._names.tolist())
-        added = sorted(set(paths) - set(cached))
-        removed = sorted(set(cached) - set(paths))
+        added, removed = paths - {*cached}, {*cached} - paths
         if added or removed:
-            example = os.fsdecode((added or removed)[0])
+            example = os.fsdecode(min(added or removed))
             raise StaleCacheError(
                 f'the cache {self.folder} is stale: {len(added)} images of '
                 f'{self.source} are not in it and {len(removed)} of it are '
@@ -162,14 +159,8 @@ class ImageCache:
                 'keep the times when you copy a data set'
             )
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        del state['_records'], state['_names'], state['_pixels']
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._open()
+    def __reduce__(self) -> tuple[type[ImageCache], tuple[Any, ...]]:
+        return ImageCache, (self.folder, self.source, False)
 
 
 def build_cache(
@@ -247,14 +238,11 @@ def _write_pixels(
     """Write all pixels; returns the records of the images."""
     records = np.zeros(
         len(names),
+        # A height of 0 says that the image could not be decoded.
         [
             ('name', f'S{max(map(len, names))}'),
-            ('offset', np.int64),
-            # 0 says that the image could not be decoded.
-            ('height', np.int32),
-            ('width', np.int32),
-            ('bytes', np.int64),
-            ('seconds', np.int64),
+            *((side, np.int32) for side in ('height', 'width')),
+            *((field, np.int64) for field in ('offset', 'bytes', 'seconds')),
         ],
     )
     records['name'] = names

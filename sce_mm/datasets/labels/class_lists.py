@@ -34,12 +34,12 @@ def find_classes(root: Path) -> dict[str, list[str]]:
             f'left out: {len(beside)} images in no class folder, for example '
             f'{beside[0]}'
         )
-    folders = [x.name for x in root.iterdir() if x.is_dir()]
-    empty = {x for x in folders if not is_hidden(x)} - set(found)
+    folders = {x.name for x in root.iterdir() if x.is_dir()} - set(found)
+    empty = [x for x in sorted(folders) if not is_hidden(x)]
     if empty:
         print(
             f'left out: {len(empty)} folders without images, which get no '
-            f'label: {listed(sorted(empty))}'
+            f'label: {listed(empty)}'
         )
     return {name: sorted(found[name]) for name in sorted(found)}
 
@@ -47,14 +47,10 @@ def find_classes(root: Path) -> dict[str, list[str]]:
 def class_lines(
     samples: Mapping[str, Sequence[str]], bare: bool = False
 ) -> str:
-    """Lines ``file label``; a label is the place of the sorted class.
+    """Lines ``file label`` (``file`` if bare) of the files of each class.
 
-    Args:
-        samples: Files of each class.
-        bare: Whether to leave the labels out.
-
-    Raises:
-        ValueError: A name cannot stand in such a list.
+    A label is the place of the sorted class. A name that cannot stand in such
+    a list is refused.
     """
     lines = []
     for label, name in enumerate(sorted(samples)):

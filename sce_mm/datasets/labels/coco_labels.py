@@ -19,13 +19,10 @@ _SHOWN = 60
 
 
 class _Field(NamedTuple):
-    """What a field must hold.
+    """What a field must hold, as text and as a test.
 
-    Attributes:
-        expected: The values that are allowed, as text.
-        holds: Tells whether a value is allowed.
-        link: Whether parts of the file refer to each other by it. Other
-            fields may be missing where a file is only divided.
+    Only a link, by which parts of the file refer to each other, may not be
+    missing where a file is only divided.
     """
 
     expected: str
@@ -50,7 +47,7 @@ def read_coco(
         many differ, and the first of them.
     """
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = json.loads(path.read_text('utf-8'))
     except OSError as error:
         return {}, [f'{path}: cannot be read ({error.strerror})']
     # No JSON, no UTF-8, or nested without end.
@@ -86,16 +83,9 @@ def is_mask(segmentation: Any) -> bool:
     """Whether it is polygons of three points or more, or a run-length code."""
     if isinstance(segmentation, dict):
         return segmentation.keys() >= {'size', 'counts'}
-    return (
-        isinstance(segmentation, list)
-        and bool(segmentation)
-        and all(
-            isinstance(polygon, list)
-            and len(polygon) >= 6
-            and len(polygon) % 2 == 0
-            and all(map(_number, polygon))
-            for polygon in segmentation
-        )
+    return isinstance(segmentation, list) and all(
+        _numbers(polygon) and len(polygon) >= 6 and len(polygon) % 2 == 0
+        for polygon in segmentation or [[]]
     )
 
 
@@ -107,14 +97,13 @@ def _number(value: Any) -> bool:
     return _whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
+def _numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_number, value))
+
+
 def _box(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 4
-        and all(map(_number, value))
-        # COCO itself has boxes without width: notes() counts them.
-        and min(value[2:]) >= 0
-    )
+    # COCO itself has boxes without width: notes() counts them.
+    return _numbers(value) and len(value) == 4 and min(value[2:]) >= 0
 
 
 def _text(value: Any) -> bool:
@@ -158,11 +147,9 @@ def _problems(content: Any, images: Path | None) -> list[str]:
             f'{_short(content)}{hint}'
         ]
     complete = images is not None
-    found = [
-        problem
-        for part in _PARTS
-        for problem in _part_problems(content, part, complete)
-    ]
+    found: list[str] = []
+    for part in _PARTS:
+        found += _part_problems(content, part, complete)
     # References between broken parts would only repeat what was said.
     found = found or list(_reference_problems(content))
     if complete and not found:
@@ -171,15 +158,14 @@ def _problems(content: Any, images: Path | None) -> list[str]:
                 'annotations, iscrowd: all are 1: a crowd counts neither '
                 'way, so there is no object to learn or to find'
             )
+        wanted = content['images']
         missing = [
-            image
-            for image in content['images']
-            if not (images / image['file_name']).is_file()
+            x for x in wanted if not (images / x['file_name']).is_file()
         ]
         if missing:
             found.append(
                 f'images, file_name: {len(missing)} of '
-                f'{len(content["images"])} are not in {images}, first '
+                f'{len(wanted)} are not in {images}, first '
                 f'id {missing[0]["id"]}: {_short(missing[0]["file_name"])}'
             )
     return found

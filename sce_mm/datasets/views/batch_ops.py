@@ -163,8 +163,7 @@ def _reflected(views: Tensor, dim: int) -> Tensor:
     ``torch.nn.functional.pad`` reflects once, which is not enough for views
     that are smaller than the radius.
     """
-    places = np.pad(
-        np.arange(views.shape[dim]), MAX_BLUR_RADIUS, mode='reflect'
-    )
+    side = np.arange(views.shape[dim])
+    places = np.pad(side, MAX_BLUR_RADIUS, mode='reflect')
     index = torch.from_numpy(places).to(views.device, non_blocking=True)
     return views.index_select(dim, index)
