@@ -95,12 +95,8 @@ class SampleIndex(int):
         """
         key = [self.seed & _MASK, self.epoch & _MASK]
         counter = [0, stream & _MASK, self.origin & _MASK, 0]
-        return np.random.Generator(
-            np.random.Philox(
-                key=np.array(key, dtype=np.uint64),
-                counter=np.array(counter, dtype=np.uint64),
-            )
-        )
+        words = (np.array(x, dtype=np.uint64) for x in (counter, key))
+        return np.random.Generator(np.random.Philox(None, *words))
 
 
 @DATA_SAMPLERS.register_module()

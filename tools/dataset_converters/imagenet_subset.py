@@ -135,13 +135,9 @@ def look_up(found: Samples, names: list[str]) -> Samples:
 def main() -> None:
     args = parse_args()
     from sce_mm.checkpoints.durable_files import write_durably
-    from sce_mm.datasets.labels.class_lists import (
-        class_lines,
-        count_samples,
-        find_classes,
-    )
+    from sce_mm.datasets.labels import class_lists
 
-    found = find_classes(args.root)
+    found = class_lists.find_classes(args.root)
     if args.classes is not None:
         found = keep_classes(found, args.classes)
     if args.share is not None:
@@ -152,8 +148,8 @@ def main() -> None:
         found = choose(found, count, args.seed)
     if args.names is not None:
         found = look_up(found, read_lines(args.names))
-    write_durably(args.out, class_lines(found, args.bare).encode())
-    print(f'{args.out}: {count_samples(found)}')
+    write_durably(args.out, class_lists.class_lines(found, args.bare).encode())
+    print(f'{args.out}: {class_lists.count_samples(found)}')
 
 
 if __name__ == '__main__':

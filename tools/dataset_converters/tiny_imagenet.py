@@ -58,14 +58,10 @@ def main() -> None:
     parser.add_argument('root', type=Path, help='the unpacked archive')
     root = parser.parse_args().root
     from sce_mm.checkpoints.durable_files import write_durably
-    from sce_mm.datasets.labels.class_lists import (
-        class_lines,
-        count_samples,
-        find_classes,
-    )
+    from sce_mm.datasets.labels import class_lists
 
     ids = sorted(filter(None, map(str.strip, read_lines(root / 'wnids.txt'))))
-    train = find_classes(root / 'train')
+    train = class_lists.find_classes(root / 'train')
     if odd := sorted(set(train) ^ set(ids)):
         raise ValueError(
             f'the folders of {root / "train"} are not the classes of '
@@ -74,8 +70,8 @@ def main() -> None:
     val = read_val(root, ids)
     for split, samples in (('train', train), ('val', val)):
         out = root / 'meta' / f'{split}.txt'
-        write_durably(out, class_lines(samples).encode())
-        print(f'{out}: {count_samples(samples)}')
+        write_durably(out, class_lists.class_lines(samples).encode())
+        print(f'{out}: {class_lists.count_samples(samples)}')
 
 
 if __name__ == '__main__':

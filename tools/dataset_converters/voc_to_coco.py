@@ -104,22 +104,18 @@ def summary(content: dict[str, Any], repairs: Counter[str]) -> str:
 def main() -> None:
     args = parse_args()
     from sce_mm.checkpoints.durable_files import write_durably
-    from sce_mm.datasets.labels.voc_labels import (
-        Images,
-        VocReader,
-        list_files,
-    )
+    from sce_mm.datasets.labels import voc_labels
 
-    paths = list_files(args.annotations, args.names)
+    paths = voc_labels.list_files(args.annotations, args.names)
     beside = args.annotations.parent / 'JPEGImages'
     folder = args.images or (beside if beside.is_dir() else args.annotations)
     try:
-        images = Images(folder)
+        images = voc_labels.Images(folder)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f'{error}. Name the folder of the images with --images'
         ) from error
-    reader = VocReader(images)
+    reader = voc_labels.VocReader(images)
     read, problems = reader.read(paths), reader.problems
     content = convert(read, args.classes, problems)
     if problems:

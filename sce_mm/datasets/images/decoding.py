@@ -10,7 +10,6 @@ whose levels have to be brought to 8.
 from __future__ import annotations
 
 import io
-import logging
 import math
 import mmap
 import os
@@ -23,9 +22,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from mmengine.logging import print_log
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+
+from .file_lists import warn
 
 # Pillow is asked for these only: some of its readers start other programs.
 _FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM')
@@ -189,9 +189,8 @@ def _decode_with_pillow(
         raise UnreadableImageError('not an image of a known format') from error
     # Pillow's readers raise nearly anything on damaged input.
     except Exception as error:
-        raise UnreadableImageError(
-            f'{type(error).__name__}: {error}'
-        ) from error
+        reason = f'{type(error).__name__}: {error}'
+        raise UnreadableImageError(reason) from error
     return np.ascontiguousarray(rgb[..., ::-1])
 
 
@@ -235,10 +234,8 @@ def _deep_levels(image: Image.Image, data: bytes) -> NDArray[Any] | None:
     # Of transparent colours and animations Pillow's upper 8 bits will do.
     if 'transparency' in image.info or b'acTL' in data[:4096]:
         return None
-    found = cv2.imdecode(
-        np.frombuffer(data, np.uint8),
-        cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION,
-    )
+    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    found = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if found is None or found.dtype != np.uint16:
         return None
     return np.asarray(found[..., [2, 1, 0, 3][: found.shape[2]]])
@@ -266,15 +263,13 @@ def _speak_of_few_levels(levels: NDArray[Any]) -> None:
     if not 0 < high - low < _FEW_LEVELS:
         return
     _spoken[0] = 1
-    print_log(
+    warn(
         f'an image of 16 bits has levels from {low} to {high} of 65535 and '
         f'comes out black or flat: {(low + 128) // 257} to '
         f'{(high + 128) // 257} of 255. If others are like it, as those of '
         '12-bit and thermal cameras are, give LoadImage in every pipeline '
         'one range for all images, such as stretch=(0, 4095) for 12 bits '
-        '(not said again)',
-        logger='current',
-        level=logging.WARNING,
+        '(not said again)'
     )
 
 

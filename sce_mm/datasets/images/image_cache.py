@@ -146,9 +146,8 @@ class ImageCache:
                 f'no longer there, for example {example!r}. Build it again'
             )
         full = [os.path.join(self.source, os.fsdecode(x)) for x in cached]
-        now = np.array(
-            [[s.st_size, int(s.st_mtime)] for s in map(os.stat, full)]
-        )
+        status = map(os.stat, full)
+        now = np.array([[s.st_size, int(s.st_mtime)] for s in status])
         then = np.stack([self._records['bytes'], self._records['seconds']], 1)
         changed = np.flatnonzero((now != then).any(axis=1))
         if len(changed):
@@ -197,10 +196,8 @@ def build_cache(
     source = os.path.abspath(os.path.expanduser(source))
     names = sorted(_relative_names(source))
     paths = [os.path.join(source, os.fsdecode(x)) for x in names]
-    parts = [
-        paths[start : start + _AT_A_TIME]
-        for start in range(0, len(paths), _AT_A_TIME)
-    ]
+    starts = range(0, len(paths), _AT_A_TIME)
+    parts = [paths[start : start + _AT_A_TIME] for start in starts]
     decode = partial(_decode, short_side=short_side, stretch=stretch)
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(
@@ -284,7 +281,5 @@ def _decode(
 
 def _relative_names(source: str) -> list[bytes]:
     """Paths of images below the source as bytes, which any file name is."""
-    return [
-        os.fsencode(os.path.relpath(path, source))
-        for path in find_images([source])
-    ]
+    paths = find_images([source])
+    return [os.fsencode(os.path.relpath(path, source)) for path in paths]

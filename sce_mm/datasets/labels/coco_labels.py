@@ -43,8 +43,7 @@ def read_coco(
 
     Returns:
         The content, which is safe to use only without problems, and one
-        line for each kind of problem: file, field, what was expected, how
-        many differ, and the first of them.
+        line for each kind of problem.
     """
     try:
         content = json.loads(path.read_text('utf-8'))
@@ -60,19 +59,16 @@ def read_coco(
 def notes(content: dict[str, Any]) -> Iterator[str]:
     """What detectors count in another way than the labels suggest."""
     sizes = {i['id']: (i['width'], i['height']) for i in content['images']}
-    lost = [
-        a['id']
-        for a in content['annotations']
-        if _left_out(a, *sizes[a['image_id']])
-    ]
+    boxes = content['annotations']
+    lost = [a['id'] for a in boxes if _left_out(a, *sizes[a['image_id']])]
     if lost:
         yield (
-            f'{len(lost)} of {len(content["annotations"])} boxes are outside '
+            f'{len(lost)} of {len(boxes)} boxes are outside '
             'their image, narrower than a pixel or without an area: mmdet '
             f'leaves them out of the training, for example annotation '
             f'{lost[0]}'
         )
-    if any(a['id'] == 0 for a in content['annotations']):
+    if any(a['id'] == 0 for a in boxes):
         yield (
             'an annotation has the id 0: pycocotools counts even a right '
             'detection of it as wrong; ids from 1 on avoid that'
@@ -201,10 +197,8 @@ def _part_problems(
 
 
 def _reference_problems(content: dict[str, Any]) -> Iterator[str]:
-    for part, name in (
-        *((part, 'id') for part in _PARTS),
-        ('categories', 'name'),
-    ):
+    names = dict.fromkeys(_PARTS, 'id')
+    for part, name in (*names.items(), ('categories', 'name')):
         counts = Counter(e[name] for e in content[part] if name in e)
         repeated = [value for value, count in counts.items() if count > 1]
         if repeated:

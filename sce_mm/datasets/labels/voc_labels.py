@@ -47,11 +47,8 @@ def list_files(folder: Path, names: Path | None) -> list[Path]:
         FileNotFoundError: There is none.
     """
     if names is None:
-        paths = sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() == '.xml' and not is_hidden(path.name)
-        )
+        shown = (x for x in folder.iterdir() if not is_hidden(x.name))
+        paths = sorted(x for x in shown if x.suffix.lower() == '.xml')
     else:
         lines = names.read_text('utf-8-sig').splitlines()
         stems = [_stem(line.strip()) for line in lines if line.strip()]
@@ -68,10 +65,8 @@ class Images:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.names = [
-            Path(path).relative_to(folder).as_posix()
-            for path in find_images([str(folder)])
-        ]
+        paths = map(Path, find_images([str(folder)]))
+        self.names = [path.relative_to(folder).as_posix() for path in paths]
         self._places: dict[tuple[int, str], list[str]] = defaultdict(list)
         for name in self.names:
             for key in enumerate(_keys(name)):
