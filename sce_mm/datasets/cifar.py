@@ -23,7 +23,7 @@ class CIFAR10BGR(CIFAR10):
 
     Args:
         data_root: Folder that holds the unpacked ``cifar-10-batches-py``.
-        split: ``train`` or ``test``.
+        *args: ``split``: ``train`` or ``test``.
         **kwargs: Arguments of mmpretrain's ``BaseDataset``.
 
     Raises:
@@ -70,8 +70,8 @@ class CIFAR100BGR(CIFAR10BGR, CIFAR100):
 
     Args:
         data_root: Folder that holds the unpacked ``cifar-100-python``.
-        split: ``train`` or ``test``.
-        **kwargs: Arguments of mmpretrain's ``BaseDataset``.
+        *args: As of :class:`CIFAR10BGR`.
+        **kwargs: As of :class:`CIFAR10BGR`.
     """
 
     def __init__(

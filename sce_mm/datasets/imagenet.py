@@ -92,7 +92,7 @@ class ImageNet1k(LabelledImages, ImageNet):
             ) from error
         root = fileio.join_path(self.img_prefix, '')
         for path in (info['img_path'] for info in infos):
-            if not path.startswith(root) or leads_out(path[len(root) :]):
+            if leads_out(path.removeprefix(root)):
                 raise ValueError(
                     f'{self.ann_file}: {path!r} leads out of '
                     f'{self.img_prefix!r}; write paths relative to it'
@@ -109,8 +109,7 @@ class ImageNet100(ImageNet1k):
     will do.
 
     Args:
-        data_root: Root folder, see ``ImageNet1k``.
-        split: ``train`` or ``val``.
+        *args: Arguments of ``ImageNet1k``.
         **kwargs: As for ``ImageNet1k``. A list may name files without the
             folder of their class if ``train`` has all 1000 folders.
 

@@ -92,8 +92,7 @@ def keep_classes(found: Samples, which: str) -> Samples:
 def choose(found: Samples, count: int, seed: int) -> Samples:
     """As many images of each class, by the hash of seed and path.
 
-    A smaller choice with the same seed is part of a larger one, on every
-    machine.
+    A smaller choice with the same seed is part of a larger one.
     """
     if count < 1:
         raise ValueError(

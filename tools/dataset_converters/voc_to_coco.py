@@ -55,14 +55,12 @@ def parse_args() -> argparse.Namespace:
 
 def convert(
     read: list[dict[str, Any]],
-    classes: list[str] | None,
+    classes: list[str],
     problems: list[str],
 ) -> dict[str, Any]:
     """Content of the COCO file; ``problems`` gets the classes not named."""
-    from sce_mm.datasets.labels.voc_labels import plain_name
-
     counts = Counter(item['name'] for i in read for item in i['objects'])
-    names = [plain_name(name) for name in classes or sorted(counts)]
+    names = classes or sorted(counts)
     problems += [
         f'name {name!r} of {counts[name]} boxes is not among --classes'
         for name in sorted(set(counts) - set(names))
@@ -117,7 +115,8 @@ def main() -> None:
         ) from error
     reader = voc_labels.VocReader(images)
     read, problems = reader.read(paths), reader.problems
-    content = convert(read, args.classes, problems)
+    classes = [voc_labels.plain_name(name) for name in args.classes or ()]
+    content = convert(read, classes, problems)
     if problems:
         lines = [f'  {printable(text)}' for text in problems[:LISTED]]
         if rest := len(problems[LISTED:]):

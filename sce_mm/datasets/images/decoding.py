@@ -46,11 +46,7 @@ class UnreadableImageError(ValueError):
 
 
 def as_stretch(value: Sequence[float] | None) -> tuple[float, float] | None:
-    """The ``stretch`` of :func:`decode_image`, checked.
-
-    Raises:
-        ValueError: It is not two finite numbers, the lower one first.
-    """
+    """The ``stretch`` of :func:`decode_image`, checked."""
     if value is None:
         return None
     with suppress(TypeError, ValueError):
@@ -64,13 +60,7 @@ def as_stretch(value: Sequence[float] | None) -> tuple[float, float] | None:
 
 
 def require_plain_file(path: str) -> None:
-    """Check that a local path can be read without waiting or filling memory.
-
-    Raises:
-        OSError: It cannot be looked up.
-        UnreadableImageError: It is a folder, a pipe, a device, or larger
-            than ``MAX_BYTES``.
-    """
+    """Refuse a local path that makes a reader wait or fills the memory."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableImageError('a folder, pipe or device, not a file')

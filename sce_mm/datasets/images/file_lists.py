@@ -63,9 +63,8 @@ def find_images(
     others: Counter[str] = Counter()
     for root in roots:
         if not os.path.exists(root):
-            raise FileNotFoundError(
-                f'no folder {root!r} (looked in {os.getcwd()})'
-            )
+            looked = f'(looked in {os.getcwd()})'
+            raise FileNotFoundError(f'no folder {root!r} {looked}')
         if not os.path.isdir(root):
             raise NotADirectoryError(
                 f'{root!r} is a file, not a folder of images; a text file '
@@ -159,10 +158,7 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
 
 
 def write_image_list(list_file: Path, paths: Sequence[str]) -> None:
-    """Write a ``.json`` list that :func:`read_image_list` reads.
-
-    It holds any name: bytes that are not UTF-8 are kept.
-    """
+    """Write a ``.json`` list of any names for :func:`read_image_list`."""
     list_file.write_text(json.dumps(list(paths), indent=0), encoding='utf-8')
 
 

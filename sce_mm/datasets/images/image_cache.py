@@ -80,12 +80,7 @@ class ImageCache:
         return len(self._records)
 
     def read(self, path: str) -> Image:
-        """The pixels of an image below the source, a copy.
-
-        Raises:
-            UnreadableImageError: It could not be decoded when it was cached.
-            ValueError: It is not in the cache.
-        """
+        """The pixels of an image below the source, a copy."""
         name = os.fsencode(os.path.relpath(os.path.abspath(path), self.source))
         place = int(np.searchsorted(self._names, np.bytes_(name)))
         if place == len(self) or self._names[place] != name:
@@ -182,10 +177,6 @@ def build_cache(
 
     Returns:
         Number of images that could not be read; they are noted as such.
-
-    Raises:
-        FileExistsError: There is something at ``folder``.
-        ValueError: A number is out of range.
     """
     check_integer('short_side', short_side, low=1)
     check_integer('workers', workers, low=1)
@@ -218,8 +209,7 @@ def build_cache(
             'images': len(records),
             'bytes': (unfinished / PIXELS).stat().st_size,
         }
-        text = json.dumps(metadata, indent=2) + '\n'
-        (unfinished / METADATA).write_text(text)
+        (unfinished / METADATA).write_text(json.dumps(metadata, indent=2))
         unfinished.chmod(0o755)
         unfinished.rename(folder)
     finally:

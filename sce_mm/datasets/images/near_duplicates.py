@@ -77,9 +77,7 @@ def find_copies(first: Sequence[str], second: Sequence[str]) -> list[Copy]:
 
     The first are those of the validation images, for example.
     """
-    known = [
-        (path, fingerprint(path)) for path in track(first, 'Fingerprints')
-    ]
+    known = [(x, fingerprint(x)) for x in track(first, 'Fingerprints')]
     by_content = {print_.content: path for path, print_ in known}
     seen = [(path, p.bits) for path, p in known if p.bits is not None]
     bits = np.array([b for _, b in seen]).reshape(-1, 2, BITS // 8)

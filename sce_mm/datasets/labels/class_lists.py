@@ -11,19 +11,13 @@ def find_classes(root: Path) -> dict[str, list[str]]:
     """Paths below each class folder, relative to ``root``, all sorted.
 
     Folders without images are no classes; they are named on the console.
-
-    Raises:
-        FileNotFoundError: There is no such folder, or no class in it.
     """
     found: dict[str, list[str]] = {}
-    beside = []
     for path in find_images([str(root)]):
         file = Path(path).relative_to(root).as_posix()
         name, _, rest = file.partition('/')
-        if rest:
-            found.setdefault(name, []).append(file)
-        else:
-            beside.append(file)
+        found.setdefault(name if rest else '', []).append(file)
+    beside = found.pop('', [])
     if not found:
         raise FileNotFoundError(
             f'all {len(beside)} images of {root} lie in no folder: it must '
@@ -74,6 +68,5 @@ def count_samples(samples: Mapping[str, Sequence[str]]) -> str:
     '3 images of 2 classes, 1 to 2 each'
     """
     counts = [len(files) for files in samples.values()]
-    low, high = min(counts), max(counts)
-    each = f'{low}' if low == high else f'{low} to {high}'
+    each = ' to '.join(map(str, sorted({min(counts), max(counts)})))
     return f'{sum(counts)} images of {len(counts)} classes, {each} each'

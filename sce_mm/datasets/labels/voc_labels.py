@@ -41,11 +41,7 @@ class Voc(NamedTuple):
 
 
 def list_files(folder: Path, names: Path | None) -> list[Path]:
-    """XML files of a folder, or those of a list of names.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
+    """XML files of a folder, or those of a list of names."""
     if names is None:
         shown = (x for x in folder.iterdir() if not is_hidden(x.name))
         paths = sorted(x for x in shown if x.suffix.lower() == '.xml')
@@ -74,10 +70,8 @@ class Images:
 
     def called(self, name: str) -> list[str]:
         """Those of this path, or name, in any case, with any extension."""
-        for key in enumerate(_keys(name)):
-            if name and key in self._places:
-                return self._places[key]
-        return []
+        found = map(self._places.get, enumerate(_keys(name)))
+        return next(filter(None, found), [])
 
 
 class VocReader:

@@ -103,8 +103,7 @@ def _build(number: int, view: Mapping[str, Any]) -> Augmentation:
         )
     if 'augmentation' not in view:
         raise ValueError(
-            f"views[{number}] has no 'augmentation': name one, "
-            "for example augmentation='strong_alpha'"
+            f"views[{number}] has no 'augmentation', such as 'strong_alpha'"
         )
     try:
         return build_augmentation(**view)

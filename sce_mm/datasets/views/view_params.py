@@ -65,10 +65,9 @@ def draw_params(
             factors[name] = _between(low, 1.0 + strength, draw)
         factors['hue'] = _between(-aug.hue, aug.hue, hue)
     names = _ORDERS[int(order * len(_ORDERS))] if factors else ()
+    tries = draws[:_CROP_DRAWS]
     return ViewParams(
-        crop=crop_box(
-            height, width, aug.scale, aug.ratio, draws[:_CROP_DRAWS]
-        ),
+        crop=crop_box(height, width, aug.scale, aug.ratio, tries),
         # As in torchvision, an operation of strength 0 is left out.
         jitter=tuple((n, factors[n]) for n in names if getattr(aug, n)),
         grey=grey < aug.grey_prob,
@@ -93,10 +92,8 @@ def crop_box(
 
     Area uniform in ``scale`` of the image, log of the aspect ratio uniform
     in log ``ratio``; the first of ten tries that fits is placed uniformly.
-    If none fits, the largest central crop whose ratio is in range.
-
-    ``draws`` holds 22 numbers in [0, 1): ten pairs for the tries, one
-    position.
+    If none fits, the largest central crop whose ratio is in range. ``draws``
+    holds 22 numbers in [0, 1): ten pairs for the tries, one position.
     """
     low, high = math.log(ratio[0]), math.log(ratio[1])
     for attempt in range(_CROP_TRIES):
