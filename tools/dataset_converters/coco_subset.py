@@ -65,12 +65,9 @@ def subset(
         key=lambda i: hashlib.sha256(f'{seed}:{i}'.encode()).digest(),
     )
     chosen = set(ids[: max(1, round(len(ids) * percent / 100))])
-    return content | {
-        'images': [i for i in content['images'] if i['id'] in chosen],
-        'annotations': [
-            a for a in content['annotations'] if a['image_id'] in chosen
-        ],
-    }
+    images = [i for i in content['images'] if i['id'] in chosen]
+    boxes = [a for a in content['annotations'] if a['image_id'] in chosen]
+    return content | {'images': images, 'annotations': boxes}
 
 
 def of_classes(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
@@ -83,12 +80,8 @@ def of_classes(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
         )
     kept = [c for c in content['categories'] if c['name'] in names]
     ids = {category['id'] for category in kept}
-    return content | {
-        'categories': kept,
-        'annotations': [
-            a for a in content['annotations'] if a['category_id'] in ids
-        ],
-    }
+    boxes = [a for a in content['annotations'] if a['category_id'] in ids]
+    return content | {'categories': kept, 'annotations': boxes}
 
 
 def describe(content: dict[str, Any]) -> str:
