@@ -23,7 +23,7 @@ class CIFAR10BGR(CIFAR10):
 
     Args:
         data_root: Folder that holds the unpacked ``cifar-10-batches-py``.
-        split: ``train`` or ``test``.
+        *args: ``split``: ``train`` or ``test``.
         **kwargs: Arguments of mmpretrain's ``BaseDataset``.
 
     Raises:
@@ -33,25 +33,12 @@ class CIFAR10BGR(CIFAR10):
     """
 
     def __init__(
-        self,
-        data_root: str = 'data/cifar10',
-        split: str = 'train',
-        **kwargs: Any,
+        self, data_root: str = 'data/cifar10', *args: Any, **kwargs: Any
     ) -> None:
-        super().__init__(
-            data_root=data_root, split=split, download=False, **kwargs
-        )
+        super().__init__(data_root, *args, download=False, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Image [32, 32, 3] uint8 BGR and label of every sample."""
-        self._check_files()
-        return [
-            {**info, 'img': np.ascontiguousarray(info['img'][..., ::-1])}
-            for info in super().load_data_list()
-        ]
-
-    def _check_files(self) -> None:
-        """Raise unless all files are there and are the published ones."""
         root = self.data_prefix['root']
         for name, md5 in self.train_list + self.test_list:
             path = fileio.join_path(root, self.base_folder, name)
@@ -67,6 +54,10 @@ class CIFAR10BGR(CIFAR10):
                     f'{path!r} is not the published file (its MD5 is not '
                     f'{md5}): unpack {self.filename} from {self.url} again'
                 )
+        return [
+            {**info, 'img': np.ascontiguousarray(info['img'][..., ::-1])}
+            for info in super().load_data_list()
+        ]
 
     def _check_integrity(self) -> bool:
         """The files were checked before, with better messages."""
@@ -79,14 +70,11 @@ class CIFAR100BGR(CIFAR10BGR, CIFAR100):
 
     Args:
         data_root: Folder that holds the unpacked ``cifar-100-python``.
-        split: ``train`` or ``test``.
-        **kwargs: Arguments of mmpretrain's ``BaseDataset``.
+        *args: As of :class:`CIFAR10BGR`.
+        **kwargs: As of :class:`CIFAR10BGR`.
     """
 
     def __init__(
-        self,
-        data_root: str = 'data/cifar100',
-        split: str = 'train',
-        **kwargs: Any,
+        self, data_root: str = 'data/cifar100', *args: Any, **kwargs: Any
     ) -> None:
-        super().__init__(data_root=data_root, split=split, **kwargs)
+        super().__init__(data_root, *args, **kwargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from mmengine import fileio
 from mmpretrain.datasets import ImageNet
 from mmpretrain.registry import DATASETS
 
+from ..utils.text import listed
 from .images.file_lists import leads_out
 from .labelled_images import LabelledImages
 
@@ -34,6 +36,7 @@ _IDS = """
     n07831146 n07836838 n13037406 n13040303
 """
 IMAGENET100_IDS = tuple(_IDS.split())
+_WORDNET_ID = re.compile(r'n\d{8}')
 
 
 @DATASETS.register_module()
@@ -89,7 +92,7 @@ class ImageNet1k(LabelledImages, ImageNet):
             ) from error
         root = fileio.join_path(self.img_prefix, '')
         for path in (info['img_path'] for info in infos):
-            if not path.startswith(root) or leads_out(path[len(root) :]):
+            if leads_out(path.removeprefix(root)):
                 raise ValueError(
                     f'{self.ann_file}: {path!r} leads out of '
                     f'{self.img_prefix!r}; write paths relative to it'
@@ -106,8 +109,7 @@ class ImageNet100(ImageNet1k):
     will do.
 
     Args:
-        data_root: Root folder, see ``ImageNet1k``.
-        split: ``train`` or ``val``.
+        *args: Arguments of ``ImageNet1k``.
         **kwargs: As for ``ImageNet1k``. A list may name files without the
             folder of their class if ``train`` has all 1000 folders.
 
@@ -118,19 +120,25 @@ class ImageNet100(ImageNet1k):
 
     METAINFO: ClassVar = {'classes': IMAGENET100_IDS}
 
-    def __init__(
-        self,
-        data_root: str = 'data/imagenet',
-        split: str = 'train',
-        **kwargs: Any,
-    ) -> None:
-        kwargs = {'folders': IMAGENET100_IDS, **kwargs}
-        super().__init__(data_root, split, **kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{'folders': IMAGENET100_IDS, **kwargs})
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Path and label of every image of the 100 classes."""
         infos = super().load_data_list()
-        return self._relabel(infos) if self.ann_file else infos
+        if not self.ann_file:
+            return infos
+        labels = {name: i for i, name in enumerate(IMAGENET100_IDS)}
+        folders: Sequence[str] = ()
+        kept = []
+        for info in infos:
+            folder = os.path.basename(os.path.dirname(info['img_path']))
+            if not _WORDNET_ID.fullmatch(folder):
+                folders = folders or self._all_classes()
+                folder = folders[info['gt_label']]
+            if folder in labels:
+                kept.append({**info, 'gt_label': labels[folder]})
+        return kept
 
     def _class_folders(self) -> list[str]:
         folders = super()._class_folders()
@@ -138,36 +146,20 @@ class ImageNet100(ImageNet1k):
 
     def _check_folders(self, own: Sequence[str], names: Sequence[str]) -> None:
         """Check that all 100 classes are there; other folders may be too."""
-        missing = sorted(set(names) - set(own))
-        if missing:
+        if missing := sorted(set(names) - set(own)):
             raise FileNotFoundError(
                 f'{len(missing)} of the {len(names)} classes of ImageNet-100 '
-                f'have no images in {self.img_prefix!r}: '
-                f'{", ".join(missing[:5])}{", ..." if missing[5:] else ""}. '
+                f'have no images in {self.img_prefix!r}: {listed(missing)}. '
                 'Each is a folder of that name; a flat folder of images needs '
                 'a list of paths and labels, '
                 f'meta/{os.path.basename(self.img_prefix)}.txt'
             )
 
-    def _relabel(self, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Those images of a list that belong to the 100 classes."""
-        labels = {name: i for i, name in enumerate(IMAGENET100_IDS)}
-        folders: Sequence[str] = ()
-        kept = []
-        for info in infos:
-            folder = os.path.basename(os.path.dirname(info['img_path']))
-            if not _is_wordnet_id(folder):
-                folders = folders or self._all_classes()
-                folder = folders[info['gt_label']]
-            if folder in labels:
-                kept.append({**info, 'gt_label': labels[folder]})
-        return kept
-
     def _all_classes(self) -> list[str]:
         """The 1000 ids in order, as the folders of the training images."""
         train = fileio.join_path(self.data_root, 'train')
         names = fileio.list_dir_or_file(train, list_file=False)
-        folders = sorted(filter(_is_wordnet_id, names))
+        folders = sorted(filter(_WORDNET_ID.fullmatch, names))
         if len(folders) != 1000:
             raise ValueError(
                 f'{self.ann_file} has paths without the folder of their '
@@ -176,7 +168,3 @@ class ImageNet100(ImageNet1k):
                 'paths like n01558993/name.JPEG'
             )
         return folders
-
-
-def _is_wordnet_id(name: str) -> bool:
-    return len(name) == 9 and name[0] == 'n' and name[1:].isdigit()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmengine import fileio
-from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
 from ..utils.text import listed
-from .images.file_lists import IMAGE_EXTENSIONS, is_hidden
+from .images.file_lists import IMAGE_EXTENSIONS, is_hidden, warn
 from .replacement import ReplaceUnreadable
 
 
@@ -76,11 +74,7 @@ class LabelledImages(ReplaceUnreadable, CustomDataset):
             (beside, f'{beside} image(s) beside the class folders left out'),
         ):
             if found:
-                print_log(
-                    f'{self.img_prefix}: {message}',
-                    logger='current',
-                    level=logging.WARNING,
-                )
+                warn(f'{self.img_prefix}: {message}')
         return [
             (f'{name}/{file}', label)
             for label, name in enumerate(names)
@@ -126,16 +120,15 @@ class LabelledImages(ReplaceUnreadable, CustomDataset):
 
     def _class_folders(self) -> list[str]:
         names = self._entries('', list_file=False)
-        return sorted(name for name in names if not is_hidden(name))
+        return [name for name in names if not is_hidden(name)]
 
     def _images(self, folder: str, recursive: bool = False) -> list[str]:
         names = self._entries(folder, list_dir=False, recursive=recursive)
-        return sorted(filter(self.is_valid_file, names))
+        return list(filter(self.is_valid_file, names))
 
-    def _entries(self, folder: str, **kinds: bool) -> Iterator[str]:
+    def _entries(self, folder: str, **kinds: bool) -> list[str]:
         place = fileio.join_path(self.img_prefix, folder)
-        entries: Iterator[str] = fileio.list_dir_or_file(place, **kinds)
-        return entries
+        return sorted(fileio.list_dir_or_file(place, **kinds))
 
 
 def share_labels(reference: Any, *others: Any) -> None:

@@ -77,8 +77,7 @@ class ReplaceUnreadable(BaseDataset):
         if self.test_mode:
             return self._read_or_raise(idx)
         for place in islice(self._places(idx), self.max_refetch + 1):
-            data = self.prepare_data(place)
-            if data is not None:
+            if (data := self.prepare_data(place)) is not None:
                 self._status[place] = _READ
                 return data
             self._note_unreadable(place)
@@ -101,22 +100,20 @@ class ReplaceUnreadable(BaseDataset):
             yield index.moved(value) if index is idx else value
 
     def _reset_status(self) -> None:
-        self._status = torch.full(
-            (len(self),), _UNTRIED, dtype=torch.uint8
-        ).share_memory_()
+        status = torch.full((len(self),), _UNTRIED, dtype=torch.uint8)
+        self._status = status.share_memory_()
 
     def _read_or_raise(self, idx: int) -> Any:
-        data = self.prepare_data(idx)
-        if data is None:
-            # All others are tried, so that one message names every bad file.
-            for place in range(len(self)):
-                if self.prepare_data(place) is None:
-                    self._status[place] = _UNREADABLE
-            raise RuntimeError(
-                f'cannot read {self._path(idx)}; in testing, images are not '
-                f'replaced. {self._unreadable_list()}'
-            )
-        return data
+        if (data := self.prepare_data(idx)) is not None:
+            return data
+        # All others are tried, so that one message names every bad file.
+        for place in range(len(self)):
+            if self.prepare_data(place) is None:
+                self._status[place] = _UNREADABLE
+        raise RuntimeError(
+            f'cannot read {self._path(idx)}; in testing, images are not '
+            f'replaced. {self._unreadable_list()}'
+        )
 
     def _note_unreadable(self, idx: int) -> None:
         """Remember a bad file; stop if there are too many."""
@@ -135,7 +132,7 @@ class ReplaceUnreadable(BaseDataset):
 
     def _unreadable_list(self) -> str:
         bad = torch.nonzero(self._status == _UNREADABLE).flatten().tolist()
-        paths = '\n  '.join(self._path(idx) for idx in bad[:_LISTED])
+        paths = '\n  '.join(map(self._path, bad[:_LISTED]))
         more = f'\n  and {len(bad) - _LISTED} more' if bad[_LISTED:] else ''
         return f'Repair or remove these files:\n  {paths}{more}'
 

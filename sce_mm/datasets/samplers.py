@@ -71,10 +71,8 @@ class SampleIndex(int):
         )
 
     def __add__(self, other: int) -> SampleIndex:
-        shift = int(other)
-        return self.moved(
-            int(self) + shift, [i + shift for i in self.fallback_indices]
-        )
+        places = [i + int(other) for i in (int(self), *self.fallback_indices)]
+        return self.moved(places[0], places[1:])
 
     __radd__ = __add__
 
@@ -82,10 +80,8 @@ class SampleIndex(int):
         return self + -int(other)
 
     def __mod__(self, other: int) -> SampleIndex:
-        size = int(other)
-        return self.moved(
-            int(self) % size, [i % size for i in self.fallback_indices]
-        )
+        places = [i % int(other) for i in (int(self), *self.fallback_indices)]
+        return self.moved(places[0], places[1:])
 
     def __reduce__(self) -> tuple[type[SampleIndex], tuple[Any, ...]]:
         state = int(self), self.epoch, self.seed, self.origin
@@ -99,12 +95,8 @@ class SampleIndex(int):
         """
         key = [self.seed & _MASK, self.epoch & _MASK]
         counter = [0, stream & _MASK, self.origin & _MASK, 0]
-        return np.random.Generator(
-            np.random.Philox(
-                key=np.array(key, dtype=np.uint64),
-                counter=np.array(counter, dtype=np.uint64),
-            )
-        )
+        words = (np.array(x, dtype=np.uint64) for x in (counter, key))
+        return np.random.Generator(np.random.Philox(None, *words))
 
 
 @DATA_SAMPLERS.register_module()

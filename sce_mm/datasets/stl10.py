@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 # Images of each split.
 SPLITS = {'unlabeled': 100_000, 'train': 5000, 'test': 8000}
 _SHAPE = (3, 96, 96)
-_FOLDER = 'stl10_binary'
-_URL = 'http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz'
+_ARCHIVE = 'stl10_binary.tar.gz'
+_URL = f'http://ai.stanford.edu/~acoates/stl10/{_ARCHIVE}'
 
 
 @DATASETS.register_module()
@@ -74,10 +74,8 @@ class STL10(BaseDataset):
                 f'{self.split}_y.bin must have a label from 1 to 10 for each '
                 f'of {count} images: unpack the archive again'
             )
-        return [
-            {'place': i, 'gt_label': int(label) - 1}
-            for i, label in enumerate(labels)
-        ]
+        numbered = enumerate(labels.tolist())
+        return [{'place': i, 'gt_label': n - 1} for i, n in numbered]
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """What is known of a sample, its image [96, 96, 3] uint8 BGR too."""
@@ -88,13 +86,13 @@ class STL10(BaseDataset):
         return {**info, 'img': np.ascontiguousarray(image)}
 
     def _find(self, name: str) -> str:
-        path = os.path.join(self.data_root, _FOLDER, name)
+        path = os.path.join(self.data_root, 'stl10_binary', name)
         if not os.path.isfile(path):
             raise FileNotFoundError(
                 f'no file {path!r} (looked in {os.getcwd()}). Nothing is '
-                f'downloaded: put {os.path.basename(_URL)} from {_URL} into '
-                f'{self.data_root} and unpack it there (tar -xzf '
-                f'{os.path.basename(_URL)}), or set data_root'
+                f'downloaded: put {_ARCHIVE} from {_URL} into '
+                f'{self.data_root} and unpack it there (tar -xzf {_ARCHIVE}), '
+                'or set data_root'
             )
         return path
 

@@ -58,8 +58,7 @@ class UnlabelledImages(ReplaceUnreadable):
         """Paths of all images."""
         if self.list_file:
             root = self.roots[0]
-            list_file = os.path.join(root, self.list_file)
-            paths = read_image_list(list_file, root)
+            paths = read_image_list(os.path.join(root, self.list_file), root)
         else:
             paths = find_images(self.roots, self.extensions)
         return [{'img_path': path} for path in paths]

@@ -83,11 +83,11 @@ def test_a_broken_file_is_reported_once_a_run(
 ) -> None:
     log = folder / 'log.txt'
 
-    def note(message: str, **_: object) -> None:
+    def note(message: str) -> None:
         with log.open('a') as lines:
             lines.write(message + '\n')
 
-    monkeypatch.setattr('sce_mm.datasets.images.loading.print_log', note)
+    monkeypatch.setattr('sce_mm.datasets.images.loading.warn', note)
     # Workers are forked again each epoch.
     data = loader(folder, 2)
     epoch(data, 0)

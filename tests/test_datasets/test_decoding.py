@@ -131,9 +131,7 @@ def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is logged, as in a process that has not spoken yet."""
     lines: list[str] = []
     monkeypatch.setattr(decoding, '_spoken', bytearray(1))
-    monkeypatch.setattr(
-        decoding, 'print_log', lambda message, **_: lines.append(message)
-    )
+    monkeypatch.setattr(decoding, 'warn', lines.append)
     return lines
 
 

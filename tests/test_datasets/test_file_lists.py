@@ -45,9 +45,7 @@ def folder(tmp_path: Path) -> Path:
 def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is logged."""
     lines: list[str] = []
-    monkeypatch.setattr(
-        file_lists, 'print_log', lambda message, **_: lines.append(message)
-    )
+    monkeypatch.setattr(file_lists, 'warn', lines.append)
     return lines
 
 

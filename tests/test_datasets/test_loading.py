@@ -19,10 +19,7 @@ NOT_UTF8 = (b'good\xff.png', b'bad\xff.png')
 def warned(monkeypatch: pytest.MonkeyPatch) -> Warnings:
     """What is logged."""
     lines: Warnings = []
-    monkeypatch.setattr(
-        'sce_mm.datasets.images.loading.print_log',
-        lambda message, **_: lines.append(message),
-    )
+    monkeypatch.setattr('sce_mm.datasets.images.loading.warn', lines.append)
     return lines
 
 

@@ -7,7 +7,6 @@ uses it by dict(type='LoadCachedImage', cache='OUT') in place of LoadImage;
 everything else of the config stays.
 """
 
-import argparse
 import os
 
 # Arguments are read before the imports that take seconds.
@@ -17,7 +16,7 @@ from sce_mm.cli.arguments import ArgumentParser
 from sce_mm.cli.exit import run_main
 
 
-def parse_args() -> argparse.Namespace:
+def main() -> None:
     parser = ArgumentParser(__doc__)
     parser.add_argument('data', help='folder of images, with sub-folders')
     parser.add_argument('out', help='the cache, made here')
@@ -38,11 +37,7 @@ def parse_args() -> argparse.Namespace:
         help='levels that become black and white in images of more than 8\n'
         'bits; LoadCachedImage is given the same: stretch=(LOW, HIGH)',
     )
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
+    args = parser.parse_args()
     from sce_mm.datasets import ImageCache, build_cache
 
     unreadable = build_cache(

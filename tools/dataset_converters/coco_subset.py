@@ -52,46 +52,26 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def ranked(ids: list[int], seed: int) -> list[int]:
-    """Ids in an order that depends on nothing but each id and the seed.
-
-    A hash serves as the random number of an id: no generator whose stream
-    could change, and images that are added leave the order of the others.
-    """
-    return sorted(
-        ids, key=lambda i: hashlib.sha256(f'{seed}:{i}'.encode()).digest()
-    )
-
-
 def subset(
     content: dict[str, Any], percent: float, seed: int
 ) -> dict[str, Any]:
-    """Annotations of a part of the images; all categories stay.
-
-    At least one image is taken.
-
-    Raises:
-        ValueError: The percentage is out of range.
-    """
+    """Annotations of a part of the images, at least one; all categories."""
     if not 0 < percent <= 100:
         raise ValueError(f'--percent must be in (0, 100], got {percent}')
-    ids = [image['id'] for image in content['images']]
-    count = max(1, round(len(ids) * percent / 100))
-    chosen = set(ranked(ids, seed)[:count])
-    return content | {
-        'images': [i for i in content['images'] if i['id'] in chosen],
-        'annotations': [
-            a for a in content['annotations'] if a['image_id'] in chosen
-        ],
-    }
+    # A hash serves as the random number of an id: no generator whose stream
+    # could change, and images that are added leave the order of the others.
+    ids = sorted(
+        (image['id'] for image in content['images']),
+        key=lambda i: hashlib.sha256(f'{seed}:{i}'.encode()).digest(),
+    )
+    chosen = set(ids[: max(1, round(len(ids) * percent / 100))])
+    images = [i for i in content['images'] if i['id'] in chosen]
+    boxes = [a for a in content['annotations'] if a['image_id'] in chosen]
+    return content | {'images': images, 'annotations': boxes}
 
 
 def of_classes(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    """Annotations of some categories, and only these categories.
-
-    Raises:
-        ValueError: A name is of no category.
-    """
+    """Annotations of some categories, and only these categories."""
     known = [category['name'] for category in content['categories']]
     if unknown := [name for name in names if name not in known]:
         raise ValueError(
@@ -100,12 +80,8 @@ def of_classes(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
         )
     kept = [c for c in content['categories'] if c['name'] in names]
     ids = {category['id'] for category in kept}
-    return content | {
-        'categories': kept,
-        'annotations': [
-            a for a in content['annotations'] if a['category_id'] in ids
-        ],
-    }
+    boxes = [a for a in content['annotations'] if a['category_id'] in ids]
+    return content | {'categories': kept, 'annotations': boxes}
 
 
 def describe(content: dict[str, Any]) -> str:
@@ -113,9 +89,7 @@ def describe(content: dict[str, Any]) -> str:
     boxes = Counter(a['category_id'] for a in content['annotations'])
     absent = [c['name'] for c in content['categories'] if not boxes[c['id']]]
     text = f'{len(content["images"])} images, {boxes.total()} annotations'
-    if absent:
-        text += f'; without one: {listed(absent)}'
-    return text
+    return text + f'; without one: {listed(absent)}' * bool(absent)
 
 
 def main() -> None:

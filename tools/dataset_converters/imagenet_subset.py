@@ -76,17 +76,12 @@ def read_lines(path: Path) -> list[str]:
 
 
 def keep_classes(found: Samples, which: str) -> Samples:
-    """Only the classes of a list.
-
-    Raises:
-        ValueError: One of them has no folder.
-    """
+    """Only the classes of a list."""
     from sce_mm.datasets import IMAGENET100_IDS
 
     imagenet100 = which == 'imagenet100'
     ids = IMAGENET100_IDS if imagenet100 else read_lines(Path(which))
-    missing = [name for name in ids if name not in found]
-    if missing:
+    if missing := [name for name in ids if name not in found]:
         raise ValueError(
             f'{len(missing)} of {len(ids)} classes have no images: '
             f'{", ".join(missing[:5])}'
@@ -97,11 +92,7 @@ def keep_classes(found: Samples, which: str) -> Samples:
 def choose(found: Samples, count: int, seed: int) -> Samples:
     """As many images of each class, by the hash of seed and path.
 
-    A smaller choice with the same seed is part of a larger one, on every
-    machine.
-
-    Raises:
-        ValueError: A class has fewer, or the count is below one.
+    A smaller choice with the same seed is part of a larger one.
     """
     if count < 1:
         raise ValueError(
@@ -123,11 +114,7 @@ def choose(found: Samples, count: int, seed: int) -> Samples:
 
 
 def look_up(found: Samples, names: list[str]) -> Samples:
-    """The files of these names, in whatever class they lie.
-
-    Raises:
-        ValueError: A name is not there, or there twice.
-    """
+    """The files of these names, in whatever class they lie."""
     wanted = set(names)
     chosen = {
         name: [file for file in files if Path(file).name in wanted]
@@ -147,13 +134,9 @@ def look_up(found: Samples, names: list[str]) -> Samples:
 def main() -> None:
     args = parse_args()
     from sce_mm.checkpoints.durable_files import write_durably
-    from sce_mm.datasets.labels.class_lists import (
-        class_lines,
-        count_samples,
-        find_classes,
-    )
+    from sce_mm.datasets.labels import class_lists
 
-    found = find_classes(args.root)
+    found = class_lists.find_classes(args.root)
     if args.classes is not None:
         found = keep_classes(found, args.classes)
     if args.share is not None:
@@ -164,8 +147,8 @@ def main() -> None:
         found = choose(found, count, args.seed)
     if args.names is not None:
         found = look_up(found, read_lines(args.names))
-    write_durably(args.out, class_lines(found, args.bare).encode())
-    print(f'{args.out}: {count_samples(found)}')
+    write_durably(args.out, class_lists.class_lines(found, args.bare).encode())
+    print(f'{args.out}: {class_lists.count_samples(found)}')
 
 
 if __name__ == '__main__':

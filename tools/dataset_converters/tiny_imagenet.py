@@ -13,7 +13,6 @@ Pretraining needs no list: configs/_base_/datasets/tiny_imagenet_sce.py reads
 the folder train.
 """
 
-import argparse
 from pathlib import Path
 
 # Arguments are read before the imports that take seconds.
@@ -23,18 +22,8 @@ from sce_mm.cli.arguments import ArgumentParser
 from sce_mm.cli.exit import run_main
 
 
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser(__doc__)
-    parser.add_argument('root', type=Path, help='the unpacked archive')
-    return parser.parse_args()
-
-
 def read_lines(path: Path) -> list[str]:
-    """Lines of a file of the archive.
-
-    Raises:
-        FileNotFoundError: It is not there.
-    """
+    """Lines of a file of the archive."""
     if not path.is_file():
         raise FileNotFoundError(
             f'no file {path}: expected the unpacked tiny-imagenet-200.zip '
@@ -45,12 +34,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_val(root: Path, ids: list[str]) -> dict[str, list[str]]:
-    """Validation images of each class.
-
-    Raises:
-        ValueError: A line has another form, a class that is not known, or an
-            image that is not there.
-    """
+    """Validation images of each class."""
     path = root / 'val' / 'val_annotations.txt'
     samples: dict[str, list[str]] = {name: [] for name in ids}
     for number, line in enumerate(read_lines(path), 1):
@@ -70,18 +54,15 @@ def read_val(root: Path, ids: list[str]) -> dict[str, list[str]]:
 
 
 def main() -> None:
-    root = parse_args().root
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('root', type=Path, help='the unpacked archive')
+    root = parser.parse_args().root
     from sce_mm.checkpoints.durable_files import write_durably
-    from sce_mm.datasets.labels.class_lists import (
-        class_lines,
-        count_samples,
-        find_classes,
-    )
+    from sce_mm.datasets.labels import class_lists
 
     ids = sorted(filter(None, map(str.strip, read_lines(root / 'wnids.txt'))))
-    train = find_classes(root / 'train')
-    if sorted(train) != ids:
-        odd = sorted(set(train) ^ set(ids))
+    train = class_lists.find_classes(root / 'train')
+    if odd := sorted(set(train) ^ set(ids)):
         raise ValueError(
             f'the folders of {root / "train"} are not the classes of '
             f'wnids.txt: {", ".join(odd[:5])}'
@@ -89,8 +70,8 @@ def main() -> None:
     val = read_val(root, ids)
     for split, samples in (('train', train), ('val', val)):
         out = root / 'meta' / f'{split}.txt'
-        write_durably(out, class_lines(samples).encode())
-        print(f'{out}: {count_samples(samples)}')
+        write_durably(out, class_lists.class_lines(samples).encode())
+        print(f'{out}: {class_lists.count_samples(samples)}')
 
 
 if __name__ == '__main__':

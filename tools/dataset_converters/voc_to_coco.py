@@ -22,7 +22,7 @@ import argparse
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 # Arguments are read before the imports that take seconds.
 __starts_light__ = True
@@ -30,9 +30,6 @@ __starts_light__ = True
 from sce_mm.cli.arguments import ArgumentParser
 from sce_mm.cli.exit import run_main
 from sce_mm.utils.text import printable
-
-if TYPE_CHECKING:
-    from sce_mm.datasets.labels.voc_labels import Images
 
 LISTED = 50
 
@@ -56,36 +53,14 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def open_images(args: argparse.Namespace) -> 'Images':
-    """Those of --images, or where VOC and labelling programs put them."""
-    from sce_mm.datasets.labels.voc_labels import Images
-
-    beside = args.annotations.parent / 'JPEGImages'
-    folder = args.images or (beside if beside.is_dir() else args.annotations)
-    try:
-        return Images(folder)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f'{error}. Name the folder of the images with --images'
-        ) from error
-
-
 def convert(
     read: list[dict[str, Any]],
-    classes: list[str] | None,
+    classes: list[str],
     problems: list[str],
 ) -> dict[str, Any]:
-    """Content of the COCO file.
-
-    Args:
-        read: Returned by ``VocReader.read``.
-        classes: Names in order; None for those that occur.
-        problems: Gets the classes that were not named.
-    """
-    from sce_mm.datasets.labels.voc_labels import plain_name
-
+    """Content of the COCO file; ``problems`` gets the classes not named."""
     counts = Counter(item['name'] for i in read for item in i['objects'])
-    names = [plain_name(name) for name in classes or sorted(counts)]
+    names = classes or sorted(counts)
     problems += [
         f'name {name!r} of {counts[name]} boxes is not among --classes'
         for name in sorted(set(counts) - set(names))
@@ -127,13 +102,21 @@ def summary(content: dict[str, Any], repairs: Counter[str]) -> str:
 def main() -> None:
     args = parse_args()
     from sce_mm.checkpoints.durable_files import write_durably
-    from sce_mm.datasets.labels.voc_labels import VocReader, list_files
+    from sce_mm.datasets.labels import voc_labels
 
-    paths = list_files(args.annotations, args.names)
-    images = open_images(args)
-    reader = VocReader(images)
+    paths = voc_labels.list_files(args.annotations, args.names)
+    beside = args.annotations.parent / 'JPEGImages'
+    folder = args.images or (beside if beside.is_dir() else args.annotations)
+    try:
+        images = voc_labels.Images(folder)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'{error}. Name the folder of the images with --images'
+        ) from error
+    reader = voc_labels.VocReader(images)
     read, problems = reader.read(paths), reader.problems
-    content = convert(read, args.classes, problems)
+    classes = [voc_labels.plain_name(name) for name in args.classes or ()]
+    content = convert(read, classes, problems)
     if problems:
         lines = [f'  {printable(text)}' for text in problems[:LISTED]]
         if rest := len(problems[LISTED:]):
@@ -144,8 +127,8 @@ def main() -> None:
         )
     write_durably(args.out, json.dumps(content).encode())
     print(f'{args.out}: {summary(content, reader.repairs)}')
-    if not args.names and len(images.names) > len(read):
-        without = len(images.names) - len(read)
+    without = len(images.names) - len(read)
+    if not args.names and without > 0:
         print(f'{without} images have no XML file and were left out')
 
 

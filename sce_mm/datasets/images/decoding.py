@@ -10,7 +10,6 @@ whose levels have to be brought to 8.
 from __future__ import annotations
 
 import io
-import logging
 import math
 import mmap
 import os
@@ -18,13 +17,15 @@ import stat
 import struct
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import cv2
 import numpy as np
-from mmengine.logging import print_log
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+
+from .file_lists import warn
 
 # Pillow is asked for these only: some of its readers start other programs.
 _FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM')
@@ -45,34 +46,21 @@ class UnreadableImageError(ValueError):
 
 
 def as_stretch(value: Sequence[float] | None) -> tuple[float, float] | None:
-    """The ``stretch`` of :func:`decode_image`, checked.
-
-    Raises:
-        ValueError: It is not two finite numbers, the lower one first.
-    """
+    """The ``stretch`` of :func:`decode_image`, checked."""
     if value is None:
         return None
-    try:
+    with suppress(TypeError, ValueError):
         low, high = map(float, value)
-        valid = -math.inf < low < high < math.inf
-    except (TypeError, ValueError):
-        valid = False
-    if not valid:
-        raise ValueError(
-            'stretch must be a pair (low, high) of levels with low < high, '
-            f'such as (0, 4095) for 12 bits, got {value!r}'
-        )
-    return low, high
+        if -math.inf < low < high < math.inf:
+            return low, high
+    raise ValueError(
+        'stretch must be a pair (low, high) of levels with low < high, '
+        f'such as (0, 4095) for 12 bits, got {value!r}'
+    )
 
 
 def require_plain_file(path: str) -> None:
-    """Check that a local path can be read without waiting or filling memory.
-
-    Raises:
-        OSError: It cannot be looked up.
-        UnreadableImageError: It is a folder, a pipe, a device, or larger
-            than ``MAX_BYTES``.
-    """
+    """Refuse a local path that makes a reader wait or fills the memory."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableImageError('a folder, pipe or device, not a file')
@@ -115,12 +103,8 @@ def decode_image(
     stretch = as_stretch(stretch)
     if not data:
         raise UnreadableImageError('the file is empty')
-    if _opencv_is_right(data):
-        if data.startswith(_PNG):
-            _refuse_bomb(*struct.unpack_from('>II', data, 16))
-        else:
-            frame = _jpeg_frame(data)
-            _refuse_bomb(*struct.unpack_from('>HH', data, frame + 5))
+    if sides := _sides_for_opencv(data):
+        _refuse_bomb(*sides)
         flag = cv2.IMREAD_COLOR
         if not apply_orientation:
             flag |= cv2.IMREAD_IGNORE_ORIENTATION
@@ -133,21 +117,22 @@ def decode_image(
     return _decode_with_pillow(data, apply_orientation, stretch)
 
 
-def _opencv_is_right(data: bytes) -> bool:
-    """Whether OpenCV decodes this file in full and as expected."""
-    if data.startswith(_JPEG):
+def _sides_for_opencv(data: bytes) -> tuple[int, ...]:
+    """The sides of an image that OpenCV decodes in full and as expected."""
+    if data.startswith(_JPEG) and data.endswith(_JPEG_END):
         frame = _jpeg_frame(data)
         # Byte 9 of the frame is the number of colour components.
-        known = frame > 0 and data[frame + 9] in (1, 3)
-        return known and data.endswith(_JPEG_END)
+        if frame and data[frame + 9] in (1, 3):
+            return struct.unpack_from('>HH', data, frame + 5)
     if data.startswith(_PNG) and data.endswith(_PNG_END):
         header = data[: data.find(b'IDAT')]
         # Byte 24 is the number of bits, byte 25 the colour type; bit 2 of
         # that is the alpha channel.
         plain = len(header) > 25 and not header[25] & 4 and header[24] < 16
         # On damaged animations (acTL) OpenCV 4.11 ends the process.
-        return plain and not any(tag in header for tag in (b'tRNS', b'acTL'))
-    return False
+        if plain and b'tRNS' not in header and b'acTL' not in header:
+            return struct.unpack_from('>II', data, 16)
+    return ()
 
 
 def _refuse_bomb(width: int, height: int) -> None:
@@ -194,9 +179,8 @@ def _decode_with_pillow(
         raise UnreadableImageError('not an image of a known format') from error
     # Pillow's readers raise nearly anything on damaged input.
     except Exception as error:
-        raise UnreadableImageError(
-            f'{type(error).__name__}: {error}'
-        ) from error
+        reason = f'{type(error).__name__}: {error}'
+        raise UnreadableImageError(reason) from error
     return np.ascontiguousarray(rgb[..., ::-1])
 
 
@@ -215,9 +199,9 @@ def _to_8_bits(
     pixels = np.concatenate(
         [_narrowed(colours, *(stretch or full)), _narrowed(alpha, *full)], 2
     )
-    narrow = Image.fromarray(
-        pixels[..., 0] if pixels.shape[2] == 1 else pixels
-    )
+    if pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
+    narrow = Image.fromarray(pixels)
     # The orientation alone: Pillow before 11 cannot copy the tags of a TIFF
     # that has several strips.
     exif = Image.Exif()
@@ -230,27 +214,21 @@ def _deep_levels(image: Image.Image, data: bytes) -> NDArray[Any] | None:
     """[h, w, 1, 3 or 4] levels in RGB, None where 8 bits hold them."""
     if image.mode.startswith('I') or image.mode == 'F':
         return np.asarray(image)[..., None]
-    if image.mode not in ('RGB', 'RGBA', 'LA') or _bits(image, data) != 16:
+    if image.mode not in ('RGB', 'RGBA', 'LA'):
+        return None
+    bits = [data[24]] if data.startswith(_PNG) else [8]
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+    if max(bits) != 16:
         return None
     # Of transparent colours and animations Pillow's upper 8 bits will do.
     if 'transparency' in image.info or b'acTL' in data[:4096]:
         return None
-    found = cv2.imdecode(
-        np.frombuffer(data, np.uint8),
-        cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION,
-    )
+    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    found = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if found is None or found.dtype != np.uint16:
         return None
     return np.asarray(found[..., [2, 1, 0, 3][: found.shape[2]]])
-
-
-def _bits(image: Image.Image, data: bytes) -> int:
-    """Of a level in a PNG or TIFF with colours; 8 for other kinds."""
-    if data.startswith(_PNG):
-        return data[24]
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return int(max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))))
-    return 8
 
 
 def _refuse_unknown_range(levels: NDArray[Any]) -> None:
@@ -275,15 +253,13 @@ def _speak_of_few_levels(levels: NDArray[Any]) -> None:
     if not 0 < high - low < _FEW_LEVELS:
         return
     _spoken[0] = 1
-    print_log(
+    warn(
         f'an image of 16 bits has levels from {low} to {high} of 65535 and '
         f'comes out black or flat: {(low + 128) // 257} to '
         f'{(high + 128) // 257} of 255. If others are like it, as those of '
         '12-bit and thermal cameras are, give LoadImage in every pipeline '
         'one range for all images, such as stretch=(0, 4095) for 12 bits '
-        '(not said again)',
-        logger='current',
-        level=logging.WARNING,
+        '(not said again)'
     )
 
 

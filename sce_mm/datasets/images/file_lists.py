@@ -34,9 +34,7 @@ def is_hidden(name: str) -> bool:
 
     Names that begin with a dot (``._a.jpg`` of a Mac, ``.ipynb_checkpoints``)
     and those that systems give (``__MACOSX``, ``@eaDir``, ``Thumbs.db``).
-
-    Args:
-        name: Name of one file or folder, without the folders above it.
+    The name is without the folders above it.
     """
     if name.startswith('.'):
         return name not in (os.curdir, os.pardir)
@@ -65,9 +63,8 @@ def find_images(
     others: Counter[str] = Counter()
     for root in roots:
         if not os.path.exists(root):
-            raise FileNotFoundError(
-                f'no folder {root!r} (looked in {os.getcwd()})'
-            )
+            looked = f'(looked in {os.getcwd()})'
+            raise FileNotFoundError(f'no folder {root!r} {looked}')
         if not os.path.isdir(root):
             raise NotADirectoryError(
                 f'{root!r} is a file, not a folder of images; a text file '
@@ -92,13 +89,13 @@ def find_images(
             )
         others += kinds
     if others:
-        _warn(
+        warn(
             f'left out below {printable(", ".join(roots))}: '
             f'{_counted(others)}. Only {" ".join(wanted)} are taken: convert '
             'images of other kinds to one of these'
         )
     if lost:
-        _warn(
+        warn(
             f'{len(lost)} links or files cannot be reached and are left out, '
             f'for example {printable(lost[0])}'
         )
@@ -161,10 +158,7 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
 
 
 def write_image_list(list_file: Path, paths: Sequence[str]) -> None:
-    """Write a ``.json`` list that :func:`read_image_list` reads.
-
-    It holds any name: bytes that are not UTF-8 are kept.
-    """
+    """Write a ``.json`` list of any names for :func:`read_image_list`."""
     list_file.write_text(json.dumps(list(paths), indent=0), encoding='utf-8')
 
 
@@ -195,7 +189,7 @@ class _Files:
 
     def once(self) -> list[str]:
         if self._links:
-            _warn(
+            warn(
                 f'{len(self._links)} files are further names (links) of '
                 'images that are taken already, and left out, for example '
                 f'{printable(self._links[0])}'
@@ -207,13 +201,10 @@ def _entries(list_file: str, is_json: bool) -> Iterable[str]:
     if not is_json:
         # Any bytes can be a file name; some editors begin with a byte order
         # mark.
-        with open(
-            list_file, encoding='utf-8-sig', errors='surrogateescape'
-        ) as lines:
-            return [line.strip() for line in lines]
+        text = Path(list_file).read_text('utf-8-sig', 'surrogateescape')
+        return [line.strip() for line in text.split('\n')]
     try:
-        with open(list_file, encoding='utf-8') as file:
-            content = json.load(file)
+        content = json.loads(Path(list_file).read_text('utf-8'))
     # Neither JSON nor UTF-8.
     except ValueError as error:
         raise ValueError(f'{list_file} is not JSON: {error}') from error
@@ -237,17 +228,15 @@ def _walk(
             return
         visited.add(identity)
         with os.scandir(folder) as entries:
-            found = sorted(
-                (x.name, x.path) for x in entries if not is_hidden(x.name)
-            )
+            found = sorted(x.path for x in entries if not is_hidden(x.name))
     # The folder of another user, for example.
     except OSError as error:
-        _warn(
+        warn(
             f'cannot look into the folder {printable(folder)} '
             f'({error.strerror}): what is in it is left out'
         )
         return
-    for _, path in found:
+    for path in found:
         try:
             status = os.stat(path)
         except OSError:
@@ -278,7 +267,7 @@ def _without_hidden(paths: list[str], list_file: str) -> list[str]:
             f'example {paths[0]!r}'
         )
     if len(shown) < len(paths):
-        _warn(
+        warn(
             f'{len(paths) - len(shown)} hidden or system files that '
             f'{printable(list_file)} names are left out'
         )
@@ -301,7 +290,7 @@ def _existing(paths: list[str], list_file: str) -> list[str]:
             'holds a path and nothing else (no label)'
         )
     if missing:
-        _warn(
+        warn(
             f'{len(missing)} of {len(paths)} entries of '
             f'{printable(list_file)} are no files, for example '
             f'{printable(missing[0])}; other images will take their place'
@@ -311,12 +300,12 @@ def _existing(paths: list[str], list_file: str) -> list[str]:
 
 def _counted(kinds: Counter[str]) -> str:
     """Numbers of files of each extension, the most frequent first."""
-    shown = [
+    return ', '.join(
         f'{count} {printable(extension) or "without extension"}'
         for extension, count in kinds.most_common(8)
-    ]
-    return ', '.join(shown)
+    )
 
 
-def _warn(message: str) -> None:
+def warn(message: str) -> None:
+    """Log a warning."""
     print_log(message, logger='current', level=logging.WARNING)

@@ -80,12 +80,7 @@ class ImageCache:
         return len(self._records)
 
     def read(self, path: str) -> Image:
-        """The pixels of an image below the source, a copy.
-
-        Raises:
-            UnreadableImageError: It could not be decoded when it was cached.
-            ValueError: It is not in the cache.
-        """
+        """The pixels of an image below the source, a copy."""
         name = os.fsencode(os.path.relpath(os.path.abspath(path), self.source))
         place = int(np.searchsorted(self._names, np.bytes_(name)))
         if place == len(self) or self._names[place] != name:
@@ -129,29 +124,25 @@ class ImageCache:
         # A search would copy the column of a table each time.
         self._names = np.ascontiguousarray(records['name'])
         # An empty file cannot be mapped: then no image could be decoded.
-        self._pixels: Image = (
-            np.memmap(self.folder / PIXELS, np.uint8, 'r')
-            if size
-            else np.empty(0, np.uint8)
-        )
+        self._pixels: Image = np.empty(0, np.uint8)
+        if size:
+            self._pixels = np.memmap(self.folder / PIXELS, np.uint8, 'r')
         return metadata
 
     def _check_source(self) -> None:
-        paths = _relative_names(self.source)
+        paths = set(_relative_names(self.source))
         cached = cast(list[bytes], self._names.tolist())
-        added = sorted(set(paths) - set(cached))
-        removed = sorted(set(cached) - set(paths))
+        added, removed = paths - {*cached}, {*cached} - paths
         if added or removed:
-            example = os.fsdecode((added or removed)[0])
+            example = os.fsdecode(min(added or removed))
             raise StaleCacheError(
                 f'the cache {self.folder} is stale: {len(added)} images of '
                 f'{self.source} are not in it and {len(removed)} of it are '
                 f'no longer there, for example {example!r}. Build it again'
             )
         full = [os.path.join(self.source, os.fsdecode(x)) for x in cached]
-        now = np.array(
-            [[s.st_size, int(s.st_mtime)] for s in map(os.stat, full)]
-        )
+        status = map(os.stat, full)
+        now = np.array([[s.st_size, int(s.st_mtime)] for s in status])
         then = np.stack([self._records['bytes'], self._records['seconds']], 1)
         changed = np.flatnonzero((now != then).any(axis=1))
         if len(changed):
@@ -162,14 +153,8 @@ class ImageCache:
                 'keep the times when you copy a data set'
             )
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        del state['_records'], state['_names'], state['_pixels']
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._open()
+    def __reduce__(self) -> tuple[type[ImageCache], tuple[Any, ...]]:
+        return ImageCache, (self.folder, self.source, False)
 
 
 def build_cache(
@@ -192,10 +177,6 @@ def build_cache(
 
     Returns:
         Number of images that could not be read; they are noted as such.
-
-    Raises:
-        FileExistsError: There is something at ``folder``.
-        ValueError: A number is out of range.
     """
     check_integer('short_side', short_side, low=1)
     check_integer('workers', workers, low=1)
@@ -206,10 +187,8 @@ def build_cache(
     source = os.path.abspath(os.path.expanduser(source))
     names = sorted(_relative_names(source))
     paths = [os.path.join(source, os.fsdecode(x)) for x in names]
-    parts = [
-        paths[start : start + _AT_A_TIME]
-        for start in range(0, len(paths), _AT_A_TIME)
-    ]
+    starts = range(0, len(paths), _AT_A_TIME)
+    parts = [paths[start : start + _AT_A_TIME] for start in starts]
     decode = partial(_decode, short_side=short_side, stretch=stretch)
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(
@@ -230,8 +209,7 @@ def build_cache(
             'images': len(records),
             'bytes': (unfinished / PIXELS).stat().st_size,
         }
-        text = json.dumps(metadata, indent=2) + '\n'
-        (unfinished / METADATA).write_text(text)
+        (unfinished / METADATA).write_text(json.dumps(metadata, indent=2))
         unfinished.chmod(0o755)
         unfinished.rename(folder)
     finally:
@@ -247,14 +225,11 @@ def _write_pixels(
     """Write all pixels; returns the records of the images."""
     records = np.zeros(
         len(names),
+        # A height of 0 says that the image could not be decoded.
         [
             ('name', f'S{max(map(len, names))}'),
-            ('offset', np.int64),
-            # 0 says that the image could not be decoded.
-            ('height', np.int32),
-            ('width', np.int32),
-            ('bytes', np.int64),
-            ('seconds', np.int64),
+            *((side, np.int32) for side in ('height', 'width')),
+            *((field, np.int64) for field in ('offset', 'bytes', 'seconds')),
         ],
     )
     records['name'] = names
@@ -296,7 +271,5 @@ def _decode(
 
 def _relative_names(source: str) -> list[bytes]:
     """Paths of images below the source as bytes, which any file name is."""
-    return [
-        os.fsencode(os.path.relpath(path, source))
-        for path in find_images([source])
-    ]
+    paths = find_images([source])
+    return [os.fsencode(os.path.relpath(path, source)) for path in paths]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
-from mmengine.logging import print_log
 from mmpretrain.registry import TRANSFORMS
 from numpy.typing import NDArray
 
@@ -22,6 +20,7 @@ from .decoding import (
     decode_image,
     require_plain_file,
 )
+from .file_lists import warn
 from .image_cache import ImageCache, StaleCacheError
 
 
@@ -86,20 +85,13 @@ class LoadImage(BaseTransform):
             image = self._read(path)
         except (OSError, UnreadableImageError) as error:
             if self._reported.is_new(path):
-                print_log(
+                warn(
                     f'cannot read the image {printable(path)} '
-                    f'({printable(str(error))})',
-                    logger='current',
-                    level=logging.WARNING,
+                    f'({printable(str(error))})'
                 )
             return None
-        shape = image.shape[:2]
-        return {
-            **results,
-            'img': image,
-            'img_shape': shape,
-            'ori_shape': shape,
-        }
+        shapes = dict.fromkeys(('img_shape', 'ori_shape'), image.shape[:2])
+        return {**results, 'img': image, **shapes}
 
     def _read(self, path: str) -> NDArray[np.uint8]:
         if self.backend_args is None and '://' not in path:

@@ -54,11 +54,7 @@ class Copy(NamedTuple):
 
 
 def fingerprint(path: str | Path) -> Fingerprint:
-    """Fingerprint of an image file.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-    """
+    """Fingerprint of an image file."""
     data = Path(path).read_bytes()
     content = hashlib.sha256(data).hexdigest()
     try:
@@ -77,18 +73,11 @@ def fingerprint(path: str | Path) -> Fingerprint:
 
 
 def find_copies(first: Sequence[str], second: Sequence[str]) -> list[Copy]:
-    """Copies of images of one set within another.
+    """For each path of ``second`` that is a copy, the nearest of ``first``.
 
-    Args:
-        first: Paths, such as those of the validation images.
-        second: Paths, such as those of the unlabelled images.
-
-    Returns:
-        For each image of ``second`` that is a copy, the nearest of ``first``.
+    The first are those of the validation images, for example.
     """
-    known = [
-        (path, fingerprint(path)) for path in track(first, 'Fingerprints')
-    ]
+    known = [(x, fingerprint(x)) for x in track(first, 'Fingerprints')]
     by_content = {print_.content: path for path, print_ in known}
     seen = [(path, p.bits) for path, p in known if p.bits is not None]
     bits = np.array([b for _, b in seen]).reshape(-1, 2, BITS // 8)

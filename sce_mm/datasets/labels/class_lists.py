@@ -11,19 +11,13 @@ def find_classes(root: Path) -> dict[str, list[str]]:
     """Paths below each class folder, relative to ``root``, all sorted.
 
     Folders without images are no classes; they are named on the console.
-
-    Raises:
-        FileNotFoundError: There is no such folder, or no class in it.
     """
     found: dict[str, list[str]] = {}
-    beside = []
     for path in find_images([str(root)]):
         file = Path(path).relative_to(root).as_posix()
         name, _, rest = file.partition('/')
-        if rest:
-            found.setdefault(name, []).append(file)
-        else:
-            beside.append(file)
+        found.setdefault(name if rest else '', []).append(file)
+    beside = found.pop('', [])
     if not found:
         raise FileNotFoundError(
             f'all {len(beside)} images of {root} lie in no folder: it must '
@@ -34,12 +28,12 @@ def find_classes(root: Path) -> dict[str, list[str]]:
             f'left out: {len(beside)} images in no class folder, for example '
             f'{beside[0]}'
         )
-    folders = [x.name for x in root.iterdir() if x.is_dir()]
-    empty = {x for x in folders if not is_hidden(x)} - set(found)
+    folders = {x.name for x in root.iterdir() if x.is_dir()} - set(found)
+    empty = [x for x in sorted(folders) if not is_hidden(x)]
     if empty:
         print(
             f'left out: {len(empty)} folders without images, which get no '
-            f'label: {listed(sorted(empty))}'
+            f'label: {listed(empty)}'
         )
     return {name: sorted(found[name]) for name in sorted(found)}
 
@@ -47,14 +41,10 @@ def find_classes(root: Path) -> dict[str, list[str]]:
 def class_lines(
     samples: Mapping[str, Sequence[str]], bare: bool = False
 ) -> str:
-    """Lines ``file label``; a label is the place of the sorted class.
+    """Lines ``file label`` (``file`` if bare) of the files of each class.
 
-    Args:
-        samples: Files of each class.
-        bare: Whether to leave the labels out.
-
-    Raises:
-        ValueError: A name cannot stand in such a list.
+    A label is the place of the sorted class. A name that cannot stand in such
+    a list is refused.
     """
     lines = []
     for label, name in enumerate(sorted(samples)):
@@ -78,6 +68,5 @@ def count_samples(samples: Mapping[str, Sequence[str]]) -> str:
     '3 images of 2 classes, 1 to 2 each'
     """
     counts = [len(files) for files in samples.values()]
-    low, high = min(counts), max(counts)
-    each = f'{low}' if low == high else f'{low} to {high}'
+    each = ' to '.join(map(str, sorted({min(counts), max(counts)})))
     return f'{sum(counts)} images of {len(counts)} classes, {each} each'

@@ -19,13 +19,10 @@ _SHOWN = 60
 
 
 class _Field(NamedTuple):
-    """What a field must hold.
+    """What a field must hold, as text and as a test.
 
-    Attributes:
-        expected: The values that are allowed, as text.
-        holds: Tells whether a value is allowed.
-        link: Whether parts of the file refer to each other by it. Other
-            fields may be missing where a file is only divided.
+    Only a link, by which parts of the file refer to each other, may not be
+    missing where a file is only divided.
     """
 
     expected: str
@@ -46,11 +43,10 @@ def read_coco(
 
     Returns:
         The content, which is safe to use only without problems, and one
-        line for each kind of problem: file, field, what was expected, how
-        many differ, and the first of them.
+        line for each kind of problem.
     """
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = json.loads(path.read_text('utf-8'))
     except OSError as error:
         return {}, [f'{path}: cannot be read ({error.strerror})']
     # No JSON, no UTF-8, or nested without end.
@@ -63,19 +59,16 @@ def read_coco(
 def notes(content: dict[str, Any]) -> Iterator[str]:
     """What detectors count in another way than the labels suggest."""
     sizes = {i['id']: (i['width'], i['height']) for i in content['images']}
-    lost = [
-        a['id']
-        for a in content['annotations']
-        if _left_out(a, *sizes[a['image_id']])
-    ]
+    boxes = content['annotations']
+    lost = [a['id'] for a in boxes if _left_out(a, *sizes[a['image_id']])]
     if lost:
         yield (
-            f'{len(lost)} of {len(content["annotations"])} boxes are outside '
+            f'{len(lost)} of {len(boxes)} boxes are outside '
             'their image, narrower than a pixel or without an area: mmdet '
             f'leaves them out of the training, for example annotation '
             f'{lost[0]}'
         )
-    if any(a['id'] == 0 for a in content['annotations']):
+    if any(a['id'] == 0 for a in boxes):
         yield (
             'an annotation has the id 0: pycocotools counts even a right '
             'detection of it as wrong; ids from 1 on avoid that'
@@ -86,16 +79,9 @@ def is_mask(segmentation: Any) -> bool:
     """Whether it is polygons of three points or more, or a run-length code."""
     if isinstance(segmentation, dict):
         return segmentation.keys() >= {'size', 'counts'}
-    return (
-        isinstance(segmentation, list)
-        and bool(segmentation)
-        and all(
-            isinstance(polygon, list)
-            and len(polygon) >= 6
-            and len(polygon) % 2 == 0
-            and all(map(_number, polygon))
-            for polygon in segmentation
-        )
+    return isinstance(segmentation, list) and all(
+        _numbers(polygon) and len(polygon) >= 6 and len(polygon) % 2 == 0
+        for polygon in segmentation or [[]]
     )
 
 
@@ -107,14 +93,13 @@ def _number(value: Any) -> bool:
     return _whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
+def _numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_number, value))
+
+
 def _box(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 4
-        and all(map(_number, value))
-        # COCO itself has boxes without width: notes() counts them.
-        and min(value[2:]) >= 0
-    )
+    # COCO itself has boxes without width: notes() counts them.
+    return _numbers(value) and len(value) == 4 and min(value[2:]) >= 0
 
 
 def _text(value: Any) -> bool:
@@ -158,11 +143,9 @@ def _problems(content: Any, images: Path | None) -> list[str]:
             f'{_short(content)}{hint}'
         ]
     complete = images is not None
-    found = [
-        problem
-        for part in _PARTS
-        for problem in _part_problems(content, part, complete)
-    ]
+    found: list[str] = []
+    for part in _PARTS:
+        found += _part_problems(content, part, complete)
     # References between broken parts would only repeat what was said.
     found = found or list(_reference_problems(content))
     if complete and not found:
@@ -171,15 +154,14 @@ def _problems(content: Any, images: Path | None) -> list[str]:
                 'annotations, iscrowd: all are 1: a crowd counts neither '
                 'way, so there is no object to learn or to find'
             )
+        wanted = content['images']
         missing = [
-            image
-            for image in content['images']
-            if not (images / image['file_name']).is_file()
+            x for x in wanted if not (images / x['file_name']).is_file()
         ]
         if missing:
             found.append(
                 f'images, file_name: {len(missing)} of '
-                f'{len(content["images"])} are not in {images}, first '
+                f'{len(wanted)} are not in {images}, first '
                 f'id {missing[0]["id"]}: {_short(missing[0]["file_name"])}'
             )
     return found
@@ -215,10 +197,8 @@ def _part_problems(
 
 
 def _reference_problems(content: dict[str, Any]) -> Iterator[str]:
-    for part, name in (
-        *((part, 'id') for part in _PARTS),
-        ('categories', 'name'),
-    ):
+    names = dict.fromkeys(_PARTS, 'id')
+    for part, name in (*names.items(), ('categories', 'name')):
         counts = Counter(e[name] for e in content[part] if name in e)
         repeated = [value for value, count in counts.items() if count > 1]
         if repeated:

@@ -41,17 +41,10 @@ class Voc(NamedTuple):
 
 
 def list_files(folder: Path, names: Path | None) -> list[Path]:
-    """XML files of a folder, or those of a list of names.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
+    """XML files of a folder, or those of a list of names."""
     if names is None:
-        paths = sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() == '.xml' and not is_hidden(path.name)
-        )
+        shown = (x for x in folder.iterdir() if not is_hidden(x.name))
+        paths = sorted(x for x in shown if x.suffix.lower() == '.xml')
     else:
         lines = names.read_text('utf-8-sig').splitlines()
         stems = [_stem(line.strip()) for line in lines if line.strip()]
@@ -68,10 +61,8 @@ class Images:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.names = [
-            Path(path).relative_to(folder).as_posix()
-            for path in find_images([str(folder)])
-        ]
+        paths = map(Path, find_images([str(folder)]))
+        self.names = [path.relative_to(folder).as_posix() for path in paths]
         self._places: dict[tuple[int, str], list[str]] = defaultdict(list)
         for name in self.names:
             for key in enumerate(_keys(name)):
@@ -79,17 +70,12 @@ class Images:
 
     def called(self, name: str) -> list[str]:
         """Those of this path, or name, in any case, with any extension."""
-        for key in enumerate(_keys(name)):
-            if name and key in self._places:
-                return self._places[key]
-        return []
+        found = map(self._places.get, enumerate(_keys(name)))
+        return next(filter(None, found), [])
 
 
 class VocReader:
     """Images and objects of XML files, with what was repaired and what not.
-
-    Args:
-        images: Where the images are looked up.
 
     Attributes:
         problems: One line for each file or field that cannot be used.
@@ -139,11 +125,9 @@ class VocReader:
         taken: dict[str, Path] = {}
         for voc in files:
             own, named = called(voc.path.stem), said[voc.path]
-            candidates = [x for x in named if x in own]
-            if not candidates:
-                # A name that several files have is right for one alone.
-                repeated = any(claims[x] > 1 for x in named)
-                candidates = own + ([] if repeated else named)
+            # A name that several files have is right for one alone.
+            alone = [x for x in named if all(claims[y] < 2 for y in named)]
+            candidates = [x for x in named if x in own] or own + alone
             if not candidates:
                 reason = (
                     'no image of this name that is not that of another file, '
@@ -180,9 +164,9 @@ class VocReader:
             same = texts == [str(width), str(height)]
             self.repairs['sizes taken from the image'] += not same
             return width, height
-        turned = decode_image(data, apply_orientation=False).shape[:2]
+        turned = decode_image(data, apply_orientation=False).shape[1::-1]
         hint = 'do the boxes belong to it?'
-        if said == [turned[1], turned[0]]:
+        if tuple(said) == turned:
             hint = (
                 'as its EXIF tag turns it, which detectors do: turn its '
                 'pixels and boxes'
@@ -228,10 +212,9 @@ class VocReader:
         swapped = spans != [tuple(given[::2]), tuple(given[1::2])]
         self.repairs['boxes with swapped corners'] += swapped
         self.repairs['boxes cut at the edge of the image'] += inside != spans
-        box = [left, top, width, height]
+        box = {'bbox': [left, top, width, height], 'area': width * height}
         # COCO's word for what counts neither way.
-        crowd = {'iscrowd': int(flag in TRUE)}
-        return [{'name': name, 'bbox': box, 'area': width * height, **crowd}]
+        return [{'name': name, **box, 'iscrowd': int(flag in TRUE)}]
 
 
 def plain_name(name: str) -> str:
@@ -240,11 +223,7 @@ def plain_name(name: str) -> str:
 
 
 def _parse(path: Path) -> ElementTree.Element:
-    """Parse XML in any encoding that it shows or declares.
-
-    Raises:
-        ValueError: It is no annotation.
-    """
+    """Parse XML in any encoding that it shows or declares."""
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -115,12 +115,11 @@ def build_augmentation(augmentation: str, **overrides: Any) -> Augmentation:
             f'known are {", ".join(AUGMENTATIONS)}'
         )
     keys = [field.name for field in fields(Augmentation)]
-    for key in overrides:
-        if key not in keys:
-            raise ValueError(
-                f'unknown key {key!r}{nearest(key, keys)}; beside '
-                f'augmentation the valid keys are {", ".join(keys)}'
-            )
+    for key in [key for key in overrides if key not in keys]:
+        raise ValueError(
+            f'unknown key {key!r}{nearest(key, keys)}; beside '
+            f'augmentation the valid keys are {", ".join(keys)}'
+        )
     # Configs turn tuples into lists; the dataclass must stay hashable.
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value

@@ -105,9 +105,8 @@ def to_grey(views: Tensor, _: Tensor) -> Tensor:
 
 def gaussian_blur(views: Tensor, sigmas: Tensor) -> Tensor:
     """Blur with 23 x 23 taps, the border reflected without its edge."""
-    taps = torch.arange(
-        -MAX_BLUR_RADIUS, MAX_BLUR_RADIUS + 1, device=views.device
-    ).float()
+    reach = MAX_BLUR_RADIUS
+    taps = torch.arange(-reach, reach + 1.0, device=views.device)
     scaled = taps / sigmas.clamp_min(_SMALLEST_SIGMA).view(-1, 1)
     kernels = (-0.5 * scaled.square()).exp()
     kernels = kernels / kernels.sum(dim=1, keepdim=True)
@@ -115,8 +114,7 @@ def gaussian_blur(views: Tensor, sigmas: Tensor) -> Tensor:
     weights = kernels.repeat_interleave(3, dim=0)[:, None, None]
     groups = len(weights)
     rows = _reflected(views, dim=3).flatten(0, 1)[None]
-    rows = conv2d(rows, weights, groups=groups)
-    columns = _reflected(rows, dim=2)
+    columns = _reflected(conv2d(rows, weights, groups=groups), dim=2)
     blurred = conv2d(columns, weights.transpose(2, 3), groups=groups)
     return blurred.view_as(views)
 
@@ -163,8 +161,7 @@ def _reflected(views: Tensor, dim: int) -> Tensor:
     ``torch.nn.functional.pad`` reflects once, which is not enough for views
     that are smaller than the radius.
     """
-    places = np.pad(
-        np.arange(views.shape[dim]), MAX_BLUR_RADIUS, mode='reflect'
-    )
+    side = np.arange(views.shape[dim])
+    places = np.pad(side, MAX_BLUR_RADIUS, mode='reflect')
     index = torch.from_numpy(places).to(views.device, non_blocking=True)
     return views.index_select(dim, index)

@@ -27,12 +27,7 @@ _ROW = _FIRST_STEP + 2 * 8
 
 
 def pack_params(params: Sequence[ViewParams], sizes: Sequence[int]) -> Tensor:
-    """Rows ``[V, 21]``, float64, of the V views of one image.
-
-    Args:
-        params: The numbers that were drawn for each view.
-        sizes: Height and width of each view, pixels.
-    """
+    """Rows ``[V, 21]``, float64, of V views of one image and their sizes."""
     rows = []
     for view, size in zip(params, sizes, strict=True):
         steps: list[tuple[str, float | None]] = [

@@ -12,7 +12,7 @@ from mmpretrain.registry import TRANSFORMS
 from ..samplers import SampleIndex
 from .augmentations import Augmentation, build_augmentation
 from .batch_views import pack_params
-from .view_params import UniformSource, apply_params, draw_params
+from .view_params import apply_params, draw_params
 
 
 @TRANSFORMS.register_module()
@@ -85,18 +85,15 @@ class SCEViews(BaseTransform):
         index = results.get('sample_idx')
         params = []
         for number, augmentation in enumerate(self.views):
-            rng: UniformSource = np.random
+            rng: Any = np.random
             if isinstance(index, SampleIndex):
                 rng = index.rng(number)
             params.append(draw_params(augmentation, height, width, rng))
         sizes = [view.size for view in self.views]
         if self.deferred:
             return {**results, 'img': [image, pack_params(params, sizes)]}
-        views = [
-            apply_params(image, drawn, size)
-            for drawn, size in zip(params, sizes, strict=True)
-        ]
-        return {**results, 'img': views}
+        each = zip(params, sizes, strict=True)
+        return {**results, 'img': [apply_params(image, *x) for x in each]}
 
 
 def _build(number: int, view: Mapping[str, Any]) -> Augmentation:
@@ -106,8 +103,7 @@ def _build(number: int, view: Mapping[str, Any]) -> Augmentation:
         )
     if 'augmentation' not in view:
         raise ValueError(
-            f"views[{number}] has no 'augmentation': name one, "
-            "for example augmentation='strong_alpha'"
+            f"views[{number}] has no 'augmentation', such as 'strong_alpha'"
         )
     try:
         return build_augmentation(**view)

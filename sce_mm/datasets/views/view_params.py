@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from . import image_ops
 from .augmentations import Augmentation
@@ -23,13 +23,6 @@ _ORDERS = tuple(itertools.permutations(image_ops.JITTER))
 # happens: changing one probability leaves all other draws as they were.
 _CROP_DRAWS = 2 * _CROP_TRIES + 2
 _DRAWS = _CROP_DRAWS + 11
-
-
-class UniformSource(Protocol):
-    """A NumPy generator, or the module ``numpy.random`` itself."""
-
-    def random(self, size: int) -> Any:
-        """``size`` numbers from U[0, 1)."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +47,14 @@ class ViewParams:
 
 
 def draw_params(
-    augmentation: Augmentation, height: int, width: int, rng: UniformSource
+    augmentation: Augmentation, height: int, width: int, rng: Any
 ) -> ViewParams:
-    """Draw one view of an image of ``height`` x ``width`` pixels."""
-    draws: list[float] = rng.random(_DRAWS).tolist()
+    """Draw one view of an image of ``height`` x ``width`` pixels.
+
+    ``rng`` is a NumPy generator, or the module ``numpy.random`` itself.
+    """
     aug = augmentation
+    draws: list[float] = rng.random(_DRAWS).tolist()
     jitter, order, *strengths, hue = draws[_CROP_DRAWS : _CROP_DRAWS + 6]
     grey, blur, sigma, solarise, flip = draws[_CROP_DRAWS + 6 :]
     factors: dict[str, float] = {}
@@ -69,10 +65,9 @@ def draw_params(
             factors[name] = _between(low, 1.0 + strength, draw)
         factors['hue'] = _between(-aug.hue, aug.hue, hue)
     names = _ORDERS[int(order * len(_ORDERS))] if factors else ()
+    tries = draws[:_CROP_DRAWS]
     return ViewParams(
-        crop=crop_box(
-            height, width, aug.scale, aug.ratio, draws[:_CROP_DRAWS]
-        ),
+        crop=crop_box(height, width, aug.scale, aug.ratio, tries),
         # As in torchvision, an operation of strength 0 is left out.
         jitter=tuple((n, factors[n]) for n in names if getattr(aug, n)),
         grey=grey < aug.grey_prob,
@@ -97,10 +92,8 @@ def crop_box(
 
     Area uniform in ``scale`` of the image, log of the aspect ratio uniform
     in log ``ratio``; the first of ten tries that fits is placed uniformly.
-    If none fits, the largest central crop whose ratio is in range.
-
-    ``draws`` holds 22 numbers in [0, 1): ten pairs for the tries, one
-    position.
+    If none fits, the largest central crop whose ratio is in range. ``draws``
+    holds 22 numbers in [0, 1): ten pairs for the tries, one position.
     """
     low, high = math.log(ratio[0]), math.log(ratio[1])
     for attempt in range(_CROP_TRIES):
