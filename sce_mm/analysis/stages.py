@@ -209,9 +209,7 @@ def seconds_per_image(
 ) -> dict[str, float]:
     """Median seconds of each transform of a pipeline, by its class.
 
-    Args:
-        transforms: Transforms of the training data set, in order.
-        samples: Samples that the data set gives to the first transform.
+    The samples are what the data set gives to the first transform.
     """
     seconds = defaultdict(list)
     for sample in samples:

@@ -73,7 +73,6 @@ def main() -> None:
 
 
 def print_report(report: dict) -> None:
-    """Print the table, and what to change."""
     total = report['seconds_per_step']
     for name, seconds in report['stages'].items():
         print(f'{name:12s} {1e3 * seconds:9.1f} ms {seconds / total:6.1%}')
