@@ -43,7 +43,7 @@ def estimate(
         ValueError: The data are missing, or the options do not fit.
     """
     loading = has_data(cfg)
-    epochs = cfg.train_cfg.get('max_epochs')
+    epochs = cfg.get('train_cfg', {}).get('max_epochs')
     if not epochs:
         raise ValueError(
             'the estimate multiplies images with train_cfg.max_epochs, which '

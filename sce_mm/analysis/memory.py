@@ -65,10 +65,7 @@ def count_memory(cfg: Config) -> Memory:
     sizes = view_sizes(cfg)
     # Batch norm takes no single image.
     batch = max(2, batch_multiple(cfg))
-    half = cfg.optim_wrapper.get('type') in (
-        'AmpOptimWrapper',
-        'BF16OptimWrapper',
-    )
+    half = cfg.optim_wrapper.get('type', '').startswith(('Amp', 'BF16'))
     small, large = (
         kept_bytes(model, sizes, images, half) for images in (batch, 2 * batch)
     )

@@ -145,15 +145,6 @@ class StageClock:
         yield
         self._steps[-1][name] += _now() - start
 
-    def wrap(self, name: str, function: Callable) -> Callable:
-        """The same function, timed."""
-
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            with self.stage(name):
-                return function(*args, **kwargs)
-
-        return timed
-
     def medians(self, skip: int) -> dict[str, float]:
         """Median seconds of each stage, the first steps left out."""
         kept = self._steps[skip:]
@@ -184,7 +175,8 @@ def time_stages(
         (model.queue, 'enqueue', 'enqueue'),
     ):
         if owner is not None:
-            setattr(owner, method, clock.wrap(stage, getattr(owner, method)))
+            timed = clock.stage(stage)(getattr(owner, method))
+            setattr(owner, method, timed)
 
 
 def take_steps(

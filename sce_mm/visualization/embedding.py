@@ -35,7 +35,7 @@ def project(features: Floats, perplexity: float = 30, seed: int = 0) -> Floats:
 
     Raises:
         ValueError: There are too few images for so many neighbours.
-        CheckpointError: scikit-learn is not there.
+        MissingPackageError: scikit-learn is not there.
     """
     if not 1 < perplexity < len(features):
         raise ValueError(
