@@ -72,15 +72,15 @@ def train(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
     timer = StepTimer(seconds)
     model.train()
     timer.start()
-    while True:
-        model.train_step(next(batches), optim_wrapper)
+    for batch in batches:
+        model.train_step(batch, optim_wrapper)
         model.after_optimizer_step(0.01)
         if timer.lap():
             break
     return {
-        'peak_bytes': _peak(device, before),
         'images_per_second': cfg.train_dataloader.batch_size / timer.median,
         'steps': timer.steps,
+        'peak_bytes': _peak(device, before),
         'images': images,
     }
 
