@@ -148,10 +148,7 @@ class StageClock:
     def medians(self, skip: int) -> dict[str, float]:
         """Median seconds of each stage, the first steps left out."""
         kept = self._steps[skip:]
-        return {
-            name: median(step.get(name, 0.0) for step in kept)
-            for name in STAGES
-        }
+        return {name: median(step[name] for step in kept) for name in STAGES}
 
 
 def _now() -> float:

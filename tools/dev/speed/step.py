@@ -133,9 +133,8 @@ def mlp(inputs: int, hidden: int, **options: object) -> dict:
 
 def predictor(setting: dict) -> dict:
     """Predictor of the ImageNet recipe."""
-    return mlp(
-        WIDTH, setting['features'], with_last_bn=False, with_avg_pool=False
-    )
+    options = dict(with_last_bn=False, with_avg_pool=False)
+    return mlp(WIDTH, setting['features'], **options)
 
 
 def sce(setting: dict) -> nn.Module:
