@@ -59,7 +59,12 @@ def estimate(
         raise ValueError('--device cuda: there is no GPU here, use cpu')
     batch = cfg.train_dataloader.batch_size
     memory = count_memory(cfg)
-    device_bytes = GB * device_memory if device_memory else _memory_of(device)
+    if device_memory:
+        device_bytes = GB * device_memory
+    elif device == 'cuda':
+        device_bytes = torch.cuda.get_device_properties(0).total_memory
+    else:
+        device_bytes = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
     tried = cfg.train_dataloader.batch_size = probe_batch or batch
     measured = probe(cfg, device, probe_seconds, loading)
     images = images or measured['images']
@@ -91,16 +96,12 @@ def has_data(cfg: Config) -> bool:
     return bool(roots) and all(Path(root).is_dir() for root in roots)
 
 
-def _memory_of(device: str) -> int:
-    """Bytes of the GPU, or of the machine."""
-    if device == 'cuda':
-        return torch.cuda.get_device_properties(0).total_memory
-    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-
-
 def estimate_text(report: dict) -> str:
     """The figures of :func:`estimate` as lines of text."""
     probe = report['probe']
+    source = 'images in memory, so loading is not in it'
+    if report['loading']:
+        source = 'loading included'
     lines = [
         f'memory of a process at batch {report["batch"]}: '
         f'{report["memory_total"] / GB:.2f} GB',
@@ -112,17 +113,12 @@ def estimate_text(report: dict) -> str:
         f'{USABLE:.0%} of {report["device_bytes"] / GB:.1f} GB',
         f'measured on {report["device"]}, {probe["steps"]} steps of '
         f'{probe["batch"]} images: {probe["images_per_second"]:.1f} images/s, '
-        + (
-            'loading included'
-            if report['loading']
-            else 'images in memory, so loading is not in it'
-        ),
+        f'{source}',
     ]
     if probe['peak_bytes'] is not None:
         lines.append(
             f'  peak of that process {probe["peak_bytes"] / GB:.2f} GB above '
-            'its libraries, estimated '
-            f'{probe["estimated_bytes"] / GB:.2f} GB'
+            f'its libraries, estimated {probe["estimated_bytes"] / GB:.2f} GB'
         )
     lines.append(
         f'schedule: {report["epochs"]} epochs of {report["images"]} images, '

@@ -5,9 +5,6 @@ batches on the CPU and continued along a line. Under mixed precision that pass
 runs in bfloat16, which is as wide as the half precision of a GPU.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -26,12 +23,11 @@ class Memory:
     """Bytes of a process.
 
     Args:
-        state: Bytes of each part that does not depend on the batch.
-        kept: Bytes kept for the backward pass whatever the batch, such as
-            weights in another precision.
-        kept_per_image: Bytes kept for each image of the batch.
-        views_per_image: Bytes of the views of an image, as loaded and
-            normalised.
+        state: Of each part that does not depend on the batch.
+        kept: Of the backward pass whatever the batch, such as weights in
+            another precision.
+        kept_per_image: Of the backward pass for each image of the batch.
+        views_per_image: Of the views of an image, loaded and normalised.
     """
 
     state: dict[str, int]
@@ -69,9 +65,9 @@ def count_memory(cfg: Config) -> Memory:
     sizes = view_sizes(cfg)
     # Batch norm takes no single image.
     batch = max(2, batch_multiple(cfg))
+    half = cfg.optim_wrapper.get('type', '').startswith(('Amp', 'BF16'))
     small, large = (
-        kept_bytes(model, sizes, images, half_precision(cfg))
-        for images in (batch, 2 * batch)
+        kept_bytes(model, sizes, images, half) for images in (batch, 2 * batch)
     )
     per_image = (large - small) / batch
     return Memory(
@@ -99,14 +95,6 @@ def view_sizes(cfg: Config) -> list[int]:
 def batch_multiple(cfg: Config) -> int:
     """Number that has to divide the batch, because of split batch norm."""
     return (cfg.model.get('shuffle_bn') or {}).get('simulated_devices', 1)
-
-
-def half_precision(cfg: Config) -> bool:
-    """Whether the networks compute in a type of two bytes."""
-    return cfg.optim_wrapper.get('type') in (
-        'AmpOptimWrapper',
-        'BF16OptimWrapper',
-    )
 
 
 def kept_bytes(model: SCE, sizes: list[int], batch: int, half: bool) -> int:
@@ -141,18 +129,14 @@ def kept_bytes(model: SCE, sizes: list[int], batch: int, half: bool) -> int:
 
 def state_bytes(model: nn.Module, optimizer: ConfigDict) -> dict[str, int]:
     """Bytes of weights, gradients, optimiser, momentum encoder and queue."""
-    trained = _bytes(p for p in model.parameters() if p.requires_grad)
-    if optimizer.type.startswith('Adam'):
-        moments = 2
-    else:
-        moments = 1 if optimizer.get('momentum', 0) else 0
-    total = _bytes(_tensors(model))
+    trained = sum(p.nbytes for p in model.parameters() if p.requires_grad)
+    adam = optimizer.type.startswith('Adam')
+    moments = 2 if adam else int(optimizer.get('momentum', 0) > 0)
     momentum, queue = (
-        _bytes(_tensors(getattr(model, name, None)))
-        for name in ('momentum_encoder', 'queue')
+        _bytes(getattr(model, name)) for name in ('momentum_encoder', 'queue')
     )
     return {
-        'weights': total - momentum - queue,
+        'weights': _bytes(model) - momentum - queue,
         'gradients': trained,
         'optimiser state': moments * trained,
         'momentum encoder': momentum,
@@ -160,11 +144,7 @@ def state_bytes(model: nn.Module, optimizer: ConfigDict) -> dict[str, int]:
     }
 
 
-def _tensors(module: object) -> Iterable[Tensor]:
-    if not isinstance(module, nn.Module):
-        return ()
-    return (*module.parameters(), *module.buffers())
-
-
-def _bytes(tensors: Iterable[Tensor]) -> int:
-    return sum(x.nbytes for x in tensors)
+def _bytes(module: nn.Module | None) -> int:
+    if module is None:
+        return 0
+    return sum(x.nbytes for x in (*module.parameters(), *module.buffers()))

@@ -1,7 +1,5 @@
 """Measure rate and peak memory of training steps in their own process."""
 
-from __future__ import annotations
-
 import copy
 import multiprocessing
 from collections.abc import Iterator
@@ -31,11 +29,9 @@ def probe(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
     """Train for so many seconds in a process of its own.
 
     Args:
-        cfg: Config; its batch size is the one that is tried. Its precision
-            becomes one that the device has.
+        cfg: Config; its precision becomes one that the device has.
         device: The device to train on, ``'cpu'`` or ``'cuda'``.
-        seconds: Seconds to train; at least two steps are made, however long
-            they take.
+        seconds: Seconds to train; at least two steps are made.
         loading: Whether images come from the config's data set, or else are
             noise that lies in memory.
 
@@ -76,16 +72,15 @@ def train(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
     timer = StepTimer(seconds)
     model.train()
     timer.start()
-    enough = False
-    while not enough:
-        model.train_step(next(batches), optim_wrapper)
+    for batch in batches:
+        model.train_step(batch, optim_wrapper)
         model.after_optimizer_step(0.01)
-        enough = timer.lap()
-    peak = _peak(device, before)
+        if timer.lap():
+            break
     return {
         'images_per_second': cfg.train_dataloader.batch_size / timer.median,
         'steps': timer.steps,
-        'peak_bytes': peak,
+        'peak_bytes': _peak(device, before),
         'images': images,
     }
 
@@ -138,10 +133,7 @@ def _peak(device: str, before: int | None) -> int | None:
 
 
 def reset_peak() -> int:
-    """Set the high-water mark of the memory back to what is resident now.
-
-    Returns:
-        Bytes that are resident now.
+    """Set the high-water mark back to the bytes that are resident now.
 
     Raises:
         OSError: The system is not Linux, or the container forbids it.
@@ -151,11 +143,7 @@ def reset_peak() -> int:
 
 
 def peak_bytes() -> int:
-    """High-water mark of the resident memory of this process, in bytes.
-
-    Raises:
-        OSError: The system is not Linux.
-    """
+    """High-water mark of the resident memory of this process, in bytes."""
     status = Path('/proc/self/status').read_text()
     line = status.partition('VmHWM:')[2]
     return int(line.split()[0]) * 1024

@@ -145,22 +145,10 @@ class StageClock:
         yield
         self._steps[-1][name] += _now() - start
 
-    def wrap(self, name: str, function: Callable) -> Callable:
-        """The same function, timed."""
-
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            with self.stage(name):
-                return function(*args, **kwargs)
-
-        return timed
-
     def medians(self, skip: int) -> dict[str, float]:
         """Median seconds of each stage, the first steps left out."""
         kept = self._steps[skip:]
-        return {
-            name: median(step.get(name, 0.0) for step in kept)
-            for name in STAGES
-        }
+        return {name: median(step[name] for step in kept) for name in STAGES}
 
 
 def _now() -> float:
@@ -184,7 +172,8 @@ def time_stages(
         (model.queue, 'enqueue', 'enqueue'),
     ):
         if owner is not None:
-            setattr(owner, method, clock.wrap(stage, getattr(owner, method)))
+            timed = clock.stage(stage)(getattr(owner, method))
+            setattr(owner, method, timed)
 
 
 def take_steps(
@@ -209,9 +198,7 @@ def seconds_per_image(
 ) -> dict[str, float]:
     """Median seconds of each transform of a pipeline, by its class.
 
-    Args:
-        transforms: Transforms of the training data set, in order.
-        samples: Samples that the data set gives to the first transform.
+    The samples are what the data set gives to the first transform.
     """
     seconds = defaultdict(list)
     for sample in samples:

@@ -25,7 +25,6 @@ class StepTimer:
         self.seconds = seconds
         self._left_out = 0
         self._times: list[float] = []
-        self._start = 0.0
 
     def start(self) -> None:
         """Begin the next step, which includes the wait for its images."""

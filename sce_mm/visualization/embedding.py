@@ -5,6 +5,7 @@ map shows who is near whom; distances between far groups mean nothing.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import matplotlib
@@ -34,7 +35,7 @@ def project(features: Floats, perplexity: float = 30, seed: int = 0) -> Floats:
 
     Raises:
         ValueError: There are too few images for so many neighbours.
-        CheckpointError: scikit-learn is not there.
+        MissingPackageError: scikit-learn is not there.
     """
     if not 1 < perplexity < len(features):
         raise ValueError(
@@ -52,13 +53,9 @@ def project(features: Floats, perplexity: float = 30, seed: int = 0) -> Floats:
 
 
 def spread_out(points: Floats, gap: float) -> list[int]:
-    """Indices of points that are ``gap`` apart in both directions at least.
+    """Indices of points ``[N, 2]`` of which no two are closer than ``gap``.
 
-    Greedy in the order of the points.
-
-    Args:
-        points: ``[N, 2]``, scaled to the unit square.
-        gap: Smallest distance, in sides of the square.
+    Greedy in the order of the points; distance is the larger of both axes.
     """
     kept: list[int] = []
     for index, point in enumerate(points):
@@ -68,17 +65,11 @@ def spread_out(points: Floats, gap: float) -> list[int]:
     return kept
 
 
-def unit_square(points: Floats) -> Floats:
-    """Points moved and scaled to fill the unit square."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    return np.asarray((points - low) / np.maximum(high - low, 1e-12))
-
-
 def class_colours(count: int) -> list[Any]:
     """A colour for each class, as different as that many can be."""
-    for name, size in (('tab10', 10), ('tab20', 20)):
-        if count <= size:
-            return list(matplotlib.colormaps[name](range(count)))
+    if count <= 20:
+        name = 'tab10' if count <= 10 else 'tab20'
+        return list(matplotlib.colormaps[name](range(count)))
     return list(matplotlib.colormaps['turbo'](np.linspace(0.03, 0.97, count)))
 
 
@@ -106,10 +97,8 @@ def draw_maps(
         _draw_map(axes, points, [colours[x] for x in images.labels], tiles)
         axes.set_title(name, fontsize=11, loc='left')
     if 0 < len(images.classes) <= LEGEND:
-        handles = [
-            Line2D([], [], marker='o', linestyle='', color=colour)
-            for colour in colours
-        ]
+        dot = partial(Line2D, [], [], marker='o', linestyle='')
+        handles = [dot(color=colour) for colour in colours]
         figure.legend(
             handles, images.classes, loc='outside right center', frameon=False
         )
@@ -123,17 +112,15 @@ def _draw_map(
     tiles: Sequence[NDArray[np.uint8]],
 ) -> None:
     """Draw one map; images lie where they cover no other."""
-    square = unit_square(points)
+    low, high = points.min(axis=0), points.max(axis=0)
+    square = (points - low) / np.maximum(high - low, 1e-12)
     dots = colours or '#5b6570'
     axes.scatter(*square.T, c=dots, s=9, linewidths=0, alpha=0.85)
     half = 0.021
     for index in spread_out(square, 2.1 * half) if tiles else ():
         x, y = square[index]
-        axes.imshow(
-            tiles[index],
-            extent=(x - half, x + half, y - half, y + half),
-            zorder=2,
-        )
+        place = (x - half, x + half, y - half, y + half)
+        axes.imshow(tiles[index], extent=place, zorder=2)
         axes.plot(
             x + half * np.array([-1, 1, 1, -1, -1]),
             y + half * np.array([-1, -1, 1, 1, -1]),

@@ -96,7 +96,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         '<tr>' + ''.join(f'<td>{escape(cell)}</td>' for cell in row) + '</tr>'
         for row in rows
     )
-    return f'<div class="panel"><table><tr>{top}</tr>{lines}</table></div>'
+    return panel([f'<table><tr>{top}</tr>{lines}</table>'])
 
 
 class Tile(NamedTuple):
@@ -119,12 +119,9 @@ class Tile(NamedTuple):
 
 
 def tiles(row: Sequence[Tile], side: int, sharp: bool = False) -> str:
-    """Small images beside each other, as many as fit.
+    """Small images beside each other, each ``side`` pixels wide.
 
-    Args:
-        row: The images.
-        side: Width of each, pixels of the page.
-        sharp: Enlarge them with their pixels visible.
+    ``sharp`` enlarges them with their pixels visible.
     """
     kinds = {True: 'yes', False: 'no', None: ''}
     inner = ''.join(
@@ -154,7 +151,7 @@ def side_by_side(parts: Sequence[str]) -> str:
 
 def listing(text: str) -> str:
     """Commands, as they were run."""
-    return f'<div class="panel"><pre>{escape(text)}</pre></div>'
+    return panel([f'<pre>{escape(text)}</pre>'])
 
 
 def folded(title: str, text: str) -> str:
@@ -188,8 +185,6 @@ def curves(
     figure = Figure(figsize=(4.2, 2.8))
     axes = figure.subplots()
     for name, points in series.items():
-        # A line through few points, or through one, would hide them.
-        marker = 'o' if len(points) < 12 else None
         axes.errorbar(
             [x for x, _ in points],
             [y for _, y in points],
@@ -197,7 +192,8 @@ def curves(
             label=name,
             linewidth=1.6,
             capsize=3,
-            marker=marker,
+            # A line through few points, or through one, would hide them.
+            marker='o' if len(points) < 12 else None,
             markersize=4,
         )
     for name, level in (levels or {}).items():
@@ -211,8 +207,7 @@ def curves(
             fontsize=8,
             color='#555',
         )
-    axes.set_xlabel(xlabel)
-    axes.set_ylabel(ylabel)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.spines[['top', 'right']].set_visible(False)
     axes.grid(alpha=0.25)
     if len(series) > 1:
@@ -220,11 +215,8 @@ def curves(
     figure.tight_layout()
     text = StringIO()
     figure.savefig(text, format='svg', metadata={'Date': None})
-    drawing = text.getvalue()
     # Matplotlib repeats every text in a comment.
-    drawing = re.sub(r'<!--.*?-->', '', drawing, flags=re.DOTALL)
-    drawing = drawing[drawing.index('<svg') :]
-    return (
-        f'<div class="panel"><figure>{drawing}<figcaption>{escape(caption)}'
-        '</figcaption></figure></div>'
-    )
+    svg = re.sub(r'<!--.*?-->', '', text.getvalue(), flags=re.DOTALL)
+    svg = svg[svg.index('<svg') :]
+    note = f'<figcaption>{escape(caption)}</figcaption>'
+    return panel([f'<figure>{svg}{note}</figure>'])

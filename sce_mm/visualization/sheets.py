@@ -4,6 +4,7 @@ Images are ``[h, w, 3]`` uint8 BGR, as in OpenCV.
 """
 
 import base64
+from collections import Counter
 from collections.abc import Sequence
 
 import cv2
@@ -71,17 +72,13 @@ def neighbour_sheet(
         title += (
             f': {100 * share:.0f} % of the {shown} nearest are of the class'
         )
-    found = dict(
-        zip(
-            among,
-            zip(indices.tolist(), similarities.tolist(), strict=True),
-            strict=True,
-        )
-    )
     rows = [subheading(title)]
     for query in queries:
+        at = among.index(query)
         row = [_tile(images, query, 'query', None)]
-        for index, similarity in zip(*found[query], strict=True):
+        for index, similarity in zip(
+            indices[at].tolist(), similarities[at].tolist(), strict=True
+        ):
             row.append(_tile(images, index, f'{similarity:.3f}', query))
         rows.append(tiles(row, SIDE, sharp=True))
     return panel(rows)
@@ -119,12 +116,12 @@ def choose_queries(images: FolderImages, count: int, seed: int) -> list[int]:
     order = np.random.default_rng(seed).permutation(len(images.paths)).tolist()
     if not images.labels:
         return order[:count]
-    seen: dict[int, int] = {}
+    seen: Counter[int] = Counter()
     ranked = []
     for index in order:
         label = images.labels[index]
-        seen[label] = seen.get(label, -1) + 1
         ranked.append((seen[label], label, index))
+        seen[label] += 1
     return [index for _, _, index in sorted(ranked)[:count]]
 
 
@@ -137,8 +134,7 @@ def _tile(
         label = images.labels[index]
         if query is not None:
             right = label == images.labels[query]
-        same = 'same class' if right else images.classes[label]
-        text = f'{text}, {same}'
+        text += ', ' + ('same class' if right else images.classes[label])
     return Tile(
         data_uri(centre_square(images.paths[index], SIDE)), text, right
     )

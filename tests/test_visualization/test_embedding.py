@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from sce_mm.visualization.embedding import (
-    project,
-)
+from sce_mm.visualization.embedding import project
 
 
 def test_digits_of_a_class_lie_together_whatever_the_length_of_a_feature():

@@ -67,13 +67,6 @@ def main() -> None:
         runner._train_loop = runner.build_train_loop(cfg.train_cfg)
         require_batches(runner)
         report = profile(runner, args.steps, args.images)
-    print_report(report)
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=2) + '\n')
-
-
-def print_report(report: dict) -> None:
-    """Print the table, and what to change."""
     total = report['seconds_per_step']
     for name, seconds in report['stages'].items():
         print(f'{name:12s} {1e3 * seconds:9.1f} ms {seconds / total:6.1%}')
@@ -85,6 +78,8 @@ def print_report(report: dict) -> None:
         print(f'{name:12s} {1e3 * seconds:9.2f} ms an image')
     for sentence in report['advice']:
         print(f'- {sentence}')
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=2) + '\n')
 
 
 if __name__ == '__main__':

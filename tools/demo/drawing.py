@@ -24,12 +24,8 @@ def background(
 ) -> np.ndarray:
     """A random square of a photograph, darkened, of ``size`` pixels.
 
-    Args:
-        photo: ``[h, w, 3]`` uint8.
-        size: Side of the result, pixels.
-        rng: Where, how large, how dark.
-        zoom: Smallest and largest side of the square, in results.
-        contrast: Share of the photograph's own contrast that is kept.
+    Its side lies within ``zoom``, in results; ``contrast`` is the share of the
+    photograph's own contrast that is kept.
     """
     height, width = photo.shape[:2]
     side = min(round(size * rng.uniform(*zoom)), height, width)
@@ -45,10 +41,7 @@ def background(
 def stamp(digit: np.ndarray, size: int, rng: Generator) -> np.ndarray:
     """Alpha of a digit, turned and slanted a little, cropped to its ink.
 
-    Args:
-        digit: ``[28, 28]`` uint8, white on black.
-        size: Larger side of the result, pixels.
-        rng: Turn and slant.
+    The larger side of the result is ``size`` pixels.
     """
     tight = _cropped(digit, 64)
     height, width = tight.shape
@@ -72,15 +65,7 @@ def _cropped(ink: np.ndarray, level: int) -> np.ndarray:
 def draw(
     canvas: np.ndarray, alpha: np.ndarray, top: int, left: int, rng: Generator
 ) -> None:
-    """Ink a stamp into the canvas, in place, in a light colour.
-
-    Args:
-        canvas: ``[h, w, 3]`` uint8.
-        alpha: The stamp; it lies inside the canvas.
-        top: Row of its first pixel.
-        left: Column of its first pixel.
-        rng: Colour and opacity.
-    """
+    """Ink a stamp into the canvas, in place, in a light colour."""
     h, w = alpha.shape
     window = canvas[top : top + h, left : left + w]
     share = alpha[..., None] * rng.uniform(0.75, 1.0)
@@ -89,7 +74,6 @@ def draw(
 
 
 def light_colour(rng: Generator) -> np.ndarray:
-    """A light colour, BGR."""
     colour = rng.uniform(*INK) + rng.uniform(-TINT, TINT, 3)
     return np.clip(colour, 0, 255)
 
@@ -105,12 +89,7 @@ def scribble(canvas: np.ndarray, rng: Generator) -> None:
         + 3 * t**2 * (1 - t) * points[2]
         + t**3 * points[3]
     )
-    colour = light_colour(rng) * rng.uniform(0.3, 1.0)
-    cv2.polylines(
-        canvas,
-        [np.rint(curve).astype(np.int32)],
-        isClosed=False,
-        color=colour.tolist(),
-        thickness=int(rng.integers(1, 3)),
-        lineType=cv2.LINE_AA,
-    )
+    line = np.rint(curve).astype(np.int32)
+    colour = (light_colour(rng) * rng.uniform(0.3, 1.0)).tolist()
+    width = int(rng.integers(1, 3))
+    cv2.polylines(canvas, [line], False, colour, width, cv2.LINE_AA)

@@ -41,8 +41,6 @@ TILE_BLUR = 4.0
 
 
 class Amounts(NamedTuple):
-    """How much of everything."""
-
     unlabelled: int = 6000
     bank: int = 1000
     query: int = 750
@@ -104,13 +102,7 @@ def write_scenes(folder: Path, name: str, scenes: list[Scene]) -> None:
 
 
 def make_data(out: Path, seed: int, amounts: Amounts = FULL) -> None:
-    """Write everything below ``out``, which must not exist.
-
-    Args:
-        out: Folder.
-        seed: Seed; the same seed makes the same files.
-        amounts: How much of everything.
-    """
+    """Write everything below ``out``, which must not exist."""
     images, labels = load_digits()
     split = split_digits(labels, np.random.default_rng(seed))
     seen_photos = load_photos(TRAIN_PHOTOS)
@@ -123,31 +115,23 @@ def make_data(out: Path, seed: int, amounts: Amounts = FULL) -> None:
     provenance: dict[str, list] = {}
     order = rng(1)
     rounds = -(-amounts.unlabelled // len(split.seen))
-    rows = np.concatenate(
-        [order.permutation(split.seen) for _ in range(rounds)]
-    )[: amounts.unlabelled]
+    rows = np.ravel([order.permutation(split.seen) for _ in range(rounds)])
+    rows = rows[: amounts.unlabelled]
     write_tiles(out / 'unlabelled', images[rows], seen_photos, rng(2))
     provenance['unlabelled'] = rows.tolist()
-    for part, (name, pool, count, photos) in enumerate(
-        (
-            ('bank', split.seen, amounts.bank, seen_photos),
-            ('query', split.query, amounts.query, held_out_photos),
-        )
+    for part, name, pool, count, photos in (
+        (0, 'bank', split.seen, amounts.bank, seen_photos),
+        (1, 'query', split.query, amounts.query, held_out_photos),
     ):
+        folder = out / 'knn' / name
         rows = rng(10 + part).permutation(pool)[:count]
-        names = write_tiles(
-            out / 'knn' / name, images[rows], photos, rng(20 + part)
-        )
-        lines = (
-            f'{n} {labels[r]}\n' for n, r in zip(names, rows, strict=True)
-        )
-        (out / 'knn' / f'{name}.txt').write_text(''.join(lines))
+        names = write_tiles(folder, images[rows], photos, rng(20 + part))
+        lines = map('{} {}\n'.format, names, labels[rows])
+        folder.with_suffix('.txt').write_text(''.join(lines))
         provenance[name] = rows.tolist()
-    for part, (name, pool, count, photos) in enumerate(
-        (
-            ('train', split.seen, amounts.train_scenes, seen_photos),
-            ('val', split.val, amounts.val_scenes, held_out_photos),
-        )
+    for part, name, pool, count, photos in (
+        (0, 'train', split.seen, amounts.train_scenes, seen_photos),
+        (1, 'val', split.val, amounts.val_scenes, held_out_photos),
     ):
         chance = rng(30 + part)
         scenes = [
@@ -155,9 +139,7 @@ def make_data(out: Path, seed: int, amounts: Amounts = FULL) -> None:
             for _ in range(count)
         ]
         write_scenes(out / 'scenes', name, scenes)
-        provenance[name] = [
-            [t.row for t in scene.instances] for scene in scenes
-        ]
+        provenance[name] = [[t.row for t in s.instances] for s in scenes]
     (out / 'provenance.json').write_text(json.dumps(provenance))
 
 

@@ -10,10 +10,7 @@ DETECTORS = {
     'sce': CONFIGS / 'mask-rcnn_r18-sce-pre_fpn_demo.py',
     'scratch': CONFIGS / 'mask-rcnn_r18-scratch_fpn_demo.py',
 }
-FAST_PRETRAINING = (
-    'train_cfg.max_epochs=2',
-    'train_dataloader.batch_size=32',
-)
+FAST_PRETRAINING = ('train_cfg.max_epochs=2', 'train_dataloader.batch_size=32')
 FAST_DETECTOR = (
     'train_cfg.max_epochs=2',
     'train_cfg.val_interval=2',
@@ -27,10 +24,8 @@ FAST_DETECTOR = (
 class Demo:
     """The stages, each made of commands of the project.
 
-    Args:
-        out: Folder of all results.
-        seed: Seed of data and trainings.
-        fast: Whether to take tiny amounts, to check that the demo runs.
+    All results are below ``out``; ``fast`` takes tiny amounts, to check that
+    the demo runs.
     """
 
     def __init__(self, out: Path, seed: int, fast: bool) -> None:
@@ -53,8 +48,7 @@ class Demo:
         self.made = ['data', 'logs', 'sce', *trained]
 
     def make_data(self) -> list[Command]:
-        words = [self.data, '--seed', self.seed]
-        words += ['--fast'] if self.fast else []
+        words = [self.data, '--seed', self.seed, *['--fast'] * self.fast]
         return [Command('tools/demo/make_data.py', words)]
 
     def pretrain(self) -> list[Command]:
@@ -74,12 +68,12 @@ class Demo:
         ]
 
     def measure(self) -> list[Command]:
-        common = [PRETRAINING, self.checkpoint(), '--random-init']
-        options = ['--cfg-options', *self.labelled()]
+        words = [PRETRAINING, self.checkpoint(), '--random-init']
+        words += ['--cfg-options', *self.labelled(), '--out']
         return [
             Command(
                 f'tools/benchmarks/{tool}.py',
-                [*common, '--out', self.out / f'{tool}.json', *options],
+                [*words, self.out / f'{tool}.json'],
             )
             for tool in ('knn', 'linear_probe')
         ]
@@ -122,11 +116,7 @@ def training(
 
 
 def expectation(bfloat16: bool) -> str:
-    """What to expect of a processor, for the console and the page.
-
-    Args:
-        bfloat16: Whether SCE is trained in bfloat16.
-    """
+    """What to expect of a processor, for the console and the page."""
     if bfloat16:
         return (
             'SCE is trained in bfloat16, as for the numbers in README: about '

@@ -42,16 +42,15 @@ def report(out: Path) -> str:
         name: (detection['sce'][name], detection['scratch'][name])
         for name in ('box AP', 'mask AP')
     }
+    cards = [
+        (name, f'{ours:.1f}', f'random initialisation {other:.1f}')
+        for name, (ours, other) in measured.items()
+    ]
     body = [
         '<h1>Does pretraining on unlabelled images make a better detector?'
         '</h1>',
         page.paragraph(answer(measured), 'answer'),
-        page.cards(
-            [
-                (name, f'{ours:.1f}', f'random initialisation {other:.1f}')
-                for name, (ours, other) in measured.items()
-            ]
-        ),
+        page.cards(cards),
         page.paragraph(
             'kNN accuracy: digits named rightly by a vote of the most similar '
             'labelled tiles. Linear probe: by a linear classifier on the '

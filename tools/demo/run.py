@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import time
-from argparse import Namespace
 from pathlib import Path
 
 # Arguments are read before the imports that take seconds.
@@ -24,22 +23,8 @@ from sce_mm.cli.exit import run_main
 from sce_mm.utils.commands import run_together, training_step
 
 
-def parse_args() -> Namespace:
-    parser = ArgumentParser(__doc__)
-    parser.add_argument('--work-dir', type=Path, default='work_dirs/demo')
-    parser.add_argument('--seed', type=seed_number, default=0)
-    parser.add_argument(
-        '--fast', action='store_true', help='tiny amounts: only that it runs'
-    )
-    return parser.parse_args()
-
-
 def run(demo: Demo) -> None:
-    """All stages; a failure names the log and stops.
-
-    Raises:
-        RuntimeError: A command failed.
-    """
+    """All stages; a failure names the log and stops."""
     from sce_mm.config.machine import computes_in_bfloat16
     from sce_mm.utils.progress import track
 
@@ -74,7 +59,13 @@ def run(demo: Demo) -> None:
 
 
 def main() -> None:
-    args = parse_args()
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('--work-dir', type=Path, default='work_dirs/demo')
+    parser.add_argument('--seed', type=seed_number, default=0)
+    parser.add_argument(
+        '--fast', action='store_true', help='tiny amounts: only that it runs'
+    )
+    args = parser.parse_args()
     # What follows runs in the root of the project.
     out = args.work_dir.resolve()
     os.chdir(Path(__file__).resolve().parents[2])

@@ -20,17 +20,11 @@ LARGEST_COVER = 0.3
 
 
 class Instance(NamedTuple):
-    """A digit in a scene.
+    """A digit in a scene."""
 
-    Attributes:
-        row: Its source, a row of the digit table.
-        digit: Its class.
-        mask: ``[h, w]`` bool, what is visible of it.
-    """
-
-    row: int
+    row: int  # Of the digit table.
     digit: int
-    mask: np.ndarray
+    mask: np.ndarray  # What is visible of it, ``[h, w]`` bool.
 
     def annotation(self) -> dict:
         """Class, mask, box and area as COCO has them."""
@@ -40,10 +34,7 @@ class Instance(NamedTuple):
             'iscrowd': 0,
             'bbox': coco_mask.toBbox(encoded).tolist(),
             'area': int(self.mask.sum()),
-            'segmentation': {
-                'size': list(encoded['size']),
-                'counts': encoded['counts'].decode(),
-            },
+            'segmentation': encoded | {'counts': encoded['counts'].decode()},
         }
 
 
@@ -63,12 +54,7 @@ def make_scene(
 ) -> Scene:
     """Digits of a pool at varied place, size and contrast on a photograph.
 
-    Args:
-        images: All digits ``[n, 28, 28]``.
-        labels: Their classes.
-        pool: Rows that may be used.
-        photos: Backgrounds.
-        rng: Everything that varies.
+    The pool holds the rows of ``images`` that may be used.
     """
     photo = photos[int(rng.integers(len(photos)))]
     canvas = background(photo, SIDE, rng, (1.0, 2.5), CONTRAST)

@@ -15,6 +15,7 @@ from plan import expectation
 from pycocotools import mask as coco_mask
 
 from sce_mm.cli.evaluation import networks
+from sce_mm.config.parts import view_transforms
 from sce_mm.evaluation import extract_features
 from sce_mm.evaluation.images import FolderImages
 from sce_mm.evaluation.loaders import labelled_loaders
@@ -52,7 +53,6 @@ python tools/compare.py work_dirs/compare --images path/to/images \\
 
 
 def what_was_done(out: Path, cfg: Config) -> list[str]:
-    """Data and trainings in one paragraph."""
     tiles, train, val = (
         len(list((out / 'data' / folder).iterdir()))
         for folder in ('unlabelled', 'scenes/train', 'scenes/val')
@@ -72,46 +72,32 @@ def what_was_done(out: Path, cfg: Config) -> list[str]:
 
 
 def curves(out: Path, before: float) -> list[str]:
-    """Loss and kNN accuracy over the pretraining."""
     series = read_scalars(out / 'sce')
-    levels = {'before pretraining': before, 'chance': CHANCE}
-    return [
-        page.heading('Pretraining'),
-        page.side_by_side(
-            [
-                page.curves(
-                    {
-                        'loss': series['loss'],
-                        'lowest possible': series['target_entropy'],
-                    },
-                    'training step',
-                    'loss',
-                    'From one view of an image the network predicts how '
-                    'alike another view of it is to many other images. The '
-                    'lower line is the loss of a perfect prediction (the '
-                    'entropy of what is predicted); it moves too, because '
-                    'the network itself says what is alike.',
-                ),
-                page.curves(
-                    {'kNN': series['knn_top1_k20']},
-                    'epoch',
-                    'accuracy, %',
-                    'Digits named rightly by the most similar labelled '
-                    'tiles, measured while the network is pretrained. Labels '
-                    'serve this measurement alone.',
-                    levels,
-                ),
-            ]
-        ),
-    ]
+    entropy = series['target_entropy']
+    loss = page.curves(
+        {'loss': series['loss'], 'lowest possible': entropy},
+        'training step',
+        'loss',
+        'From one view of an image the network predicts how alike another '
+        'view of it is to many other images. The lower line is the loss of a '
+        'perfect prediction (the entropy of what is predicted); it moves too, '
+        'because the network itself says what is alike.',
+    )
+    knn = page.curves(
+        {'kNN': series['knn_top1_k20']},
+        'epoch',
+        'accuracy, %',
+        'Digits named rightly by the most similar labelled tiles, measured '
+        'while the network is pretrained. Labels serve this measurement '
+        'alone.',
+        {'before pretraining': before, 'chance': CHANCE},
+    )
+    return [page.heading('Pretraining'), page.side_by_side([loss, knn])]
 
 
 def views(out: Path, cfg: Config) -> list[str]:
-    """Tiles beside the views that the two branches get."""
-    pipeline = cfg.train_dataloader.dataset.pipeline
-    transform = TRANSFORMS.build(
-        next(t for t in pipeline if t.type == 'SCEViews')
-    )
+    (_, config), *_ = view_transforms(cfg)
+    transform = TRANSFORMS.build(config)
     rows = []
     for path in sorted((out / 'data' / 'unlabelled').iterdir())[:5]:
         tile = cv2.imread(str(path))
@@ -137,26 +123,26 @@ def views(out: Path, cfg: Config) -> list[str]:
 
 
 def alike(out: Path, cfg: Config) -> list[str]:
-    """Neighbours of digits that were never seen, before and after."""
     checkpoint = (out / 'sce' / 'last_checkpoint').read_text().strip()
-    args = Namespace(
-        random_init=True,
-        checkpoint=[checkpoint],
-        branch='online',
-        device='cpu',
-        trust=False,
-    )
+    args = Namespace(random_init=True, checkpoint=[checkpoint], device='cpu')
+    args.branch, args.trust = 'online', False
     _, loader = labelled_loaders(cfg)
-    infos = [
-        loader.dataset.get_data_info(i) for i in range(len(loader.dataset))
-    ]
+    dataset = loader.dataset
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     images = FolderImages(
-        loader.dataset,
+        dataset,
         [info['img_path'] for info in infos],
         [int(info['gt_label']) for info in infos],
         [f'a {digit}' for digit in range(10)],
     )
+    queries = choose_queries(images, 6, seed=0)
     names = ('Before pretraining', 'After pretraining')
+    sheets = [
+        neighbour_sheet(
+            name, images, extract_features(model, loader)[0], queries
+        )
+        for name, (_, model) in zip(names, networks(cfg, args), strict=True)
+    ]
     return [
         page.heading(
             'Which tiles are alike',
@@ -165,22 +151,11 @@ def alike(out: Path, cfg: Config) -> list[str]:
             'equal). A whole blue frame: the same digit. A dashed orange one: '
             f'another digit. Chance is {CHANCE:.0f} %.',
         ),
-        *(
-            neighbour_sheet(
-                name,
-                images,
-                extract_features(model, loader)[0],
-                choose_queries(images, 6, seed=0),
-            )
-            for name, (_, model) in zip(
-                names, networks(cfg, args), strict=True
-            )
-        ),
+        *sheets,
     ]
 
 
 def detections(out: Path, detection: dict) -> list[str]:
-    """COCO metrics and scenes."""
     head = ['backbone starts from', *detection['sce']]
     labels = {
         'sce': 'SCE on unlabelled tiles',
@@ -238,10 +213,7 @@ def found_objects(out: Path, name: str) -> list[dict]:
 def scene_tile(image: np.ndarray, objects: list[dict]) -> page.Tile:
     """A scene with boxes and masks; each box has its digit as a word.
 
-    Args:
-        image: The scene, ``[h, w, 3]`` uint8 BGR.
-        objects: COCO annotations or results: ``bbox``, ``segmentation`` as
-            run lengths, ``category_id``, and perhaps a ``score``.
+    Objects are COCO annotations, or results, which have a score.
     """
     height, width = image.shape[:2]
     size = width * SCALE, height * SCALE
@@ -259,12 +231,8 @@ def scene_tile(image: np.ndarray, objects: list[dict]) -> page.Tile:
         corners = np.rint(SCALE * np.array([left, top, left + w, top + h]))
         first, last = corners.astype(int).reshape(2, 2).tolist()
         cv2.rectangle(canvas, first, last, COLOURS[digit], 2)
-        score = (
-            f' ({100 * instance["score"]:.0f} %)'
-            if 'score' in instance
-            else ''
-        )
-        words.append(f'{digit}{score}')
+        score = instance.get('score')
+        words.append(f'{digit} ({100 * score:.0f} %)' if score else f'{digit}')
         # Above its box, where there is room for it.
         above = max(0.0, top / height - TAG)
         tags.append((max(0.0, left / width), above, f'{digit}'))
@@ -273,7 +241,6 @@ def scene_tile(image: np.ndarray, objects: list[dict]) -> page.Tile:
 
 
 def next_steps() -> list[str]:
-    """What to type for images of one's own."""
     return [
         page.heading(
             'Next: your own images',
@@ -288,16 +255,15 @@ def next_steps() -> list[str]:
 
 
 def how_it_was_run(cfg: Config, metadata: dict) -> list[str]:
-    """Times, machine and commands."""
     titles, seconds, commands = zip(*metadata['stages'], strict=True)
     total = sum(seconds)
     rows = [[t, f'{s:.0f} s'] for t, s in zip(titles, seconds, strict=True)]
     rows.append(['in all, before this page', f'{total / 60:.1f} min'])
+    expected = expectation(cfg.optim_wrapper.type == 'BF16OptimWrapper')
     machine = (
         f'{platform.machine()}, {os.cpu_count()} cores, Python '
         f'{platform.python_version()}, torch {torch.__version__}, '
-        f'seed {metadata["seed"]}. '
-        + expectation(cfg.optim_wrapper.type == 'BF16OptimWrapper')
+        f'seed {metadata["seed"]}. {expected}'
     )
     return [
         page.heading('How it was run', machine),

@@ -43,17 +43,11 @@ HELD_OUT_PHOTOS = (
 
 
 class DigitSplit(NamedTuple):
-    """Rows of the digit table, by what they may be used for.
+    """Rows of the digit table, by what they may be used for."""
 
-    Attributes:
-        seen: Pretraining, kNN bank and training scenes.
-        query: kNN and linear probe: what is classified.
-        val: Validation scenes.
-    """
-
-    seen: np.ndarray
-    query: np.ndarray
-    val: np.ndarray
+    seen: np.ndarray  # Pretraining, kNN bank and training scenes.
+    query: np.ndarray  # kNN and linear probe: what is classified.
+    val: np.ndarray  # Validation scenes.
 
 
 def load_digits() -> tuple[np.ndarray, np.ndarray]:
@@ -66,21 +60,17 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
 
 def split_digits(labels: np.ndarray, rng: np.random.Generator) -> DigitSplit:
     """Split every class at random into seen, query and val."""
-    seen, query, val = [], [], []
-    for digit in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == digit))
-        query.append(rows[:QUERY_PER_CLASS])
-        val.append(rows[QUERY_PER_CLASS : QUERY_PER_CLASS + VAL_PER_CLASS])
-        seen.append(rows[QUERY_PER_CLASS + VAL_PER_CLASS :])
-    return DigitSplit(*(np.concatenate(x) for x in (seen, query, val)))
+    ends = [QUERY_PER_CLASS, QUERY_PER_CLASS + VAL_PER_CLASS]
+    parts = [
+        np.split(rng.permutation(np.flatnonzero(labels == digit)), ends)
+        for digit in np.unique(labels)
+    ]
+    query, val, seen = map(np.concatenate, zip(*parts, strict=True))
+    return DigitSplit(seen, query, val)
 
 
 def load_photos(names: tuple[str, ...]) -> list[np.ndarray]:
-    """Photographs ``[h, w, 3]`` uint8 BGR from inside installed packages.
-
-    Raises:
-        FileNotFoundError: An image is not in the installed package.
-    """
+    """Photographs ``[h, w, 3]`` uint8 BGR from inside installed packages."""
     photos = []
     for name in names:
         package, inside = name.split('/', 1)

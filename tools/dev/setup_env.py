@@ -37,7 +37,6 @@ class SetupError(Exception):
 
 
 def main(column='default'):
-    """Bring the environment of a column up to date."""
     if column not in PYTHONS:
         sys.exit(f'[setup] no column {column!r}: use default or upstream')
     os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
@@ -51,7 +50,6 @@ def main(column='default'):
 
 
 def check_python(minors: tuple, version: tuple) -> None:
-    """Refuse a Python for which there are no packages."""
     lowest, highest = minors
     if not (3, lowest) <= tuple(version[:2]) <= (3, highest):
         raise SetupError(
@@ -98,7 +96,6 @@ def fingerprint(column: str) -> str:
 
 
 def make(venv: Path, column: str) -> None:
-    """Create the environment, install everything, and import it."""
     folder = ROOT / 'requirements'
     lines = (folder / f'{column}.txt').read_text().splitlines()
     lines = [line for line in lines if line and not line.startswith('#')]
@@ -205,7 +202,6 @@ def compile_mmcv(python: Path, requirement: str, folder: Path) -> None:
 
 
 def say(message: str) -> None:
-    """Tell the user what is going on."""
     print(f'[setup] {message}', flush=True)
 
 
@@ -217,7 +213,6 @@ def run(command: list, **options: object) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
-        text=True,
         errors='replace',
         **options,
     )

@@ -10,19 +10,11 @@ batch 64, both against 65 536 keys of width 256 in float32. Then the extra
 memory over batch size and queue length.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from measuring import (
-    command,
-    interleaved,
-    machine,
-    peak_megabytes,
-    table_text,
-)
+from measuring import command, interleaved, machine, peak_megabytes, table_text
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -48,8 +40,8 @@ CURVES = {
 
 def measure(repeats: int, threads: int) -> dict:
     """Figures of all cases; memory first, while no threads have started."""
-    memories = {
-        name: memory(batch, QUEUE, pairs, threads)
+    cases = {
+        name: {'extra_megabytes': memory(batch, QUEUE, pairs, threads)}
         for name, (batch, pairs) in CASES.items()
     }
     curve = {
@@ -61,15 +53,10 @@ def measure(repeats: int, threads: int) -> dict:
         for axis, points in CURVES.items()
     }
     torch.set_num_threads(threads)
-    return {
-        'machine': machine(),
-        'cases': {
-            name: {'extra_megabytes': memories[name]}
-            | speed(batch, QUEUE, pairs, repeats)
-            for name, (batch, pairs) in CASES.items()
-        },
-        'memory_curve': curve,
-    }
+    before = machine()
+    for name, (batch, pairs) in CASES.items():
+        cases[name] |= speed(batch, QUEUE, pairs, repeats)
+    return {'machine': before, 'cases': cases, 'memory_curve': curve}
 
 
 def table(report: dict) -> str:
@@ -77,8 +64,7 @@ def table(report: dict) -> str:
     rows = []
     for name, case in report['cases'].items():
         seconds, extra = case['seconds'], case['extra_megabytes']
-        for candidate in seconds:
-            apart = case['gradient_apart'][candidate]
+        for candidate, apart in case['gradient_apart'].items():
             rows.append(
                 f'| {name} | {candidate} | {seconds[candidate]:.3f} '
                 f'| {seconds[candidate] / seconds["sce_mm"]:.2f} '
@@ -95,16 +81,9 @@ def table(report: dict) -> str:
 
 def sce_mm(chunk_size: str | None) -> Loss:
     """Our loss, with the released code's zero logit so that values agree."""
-    module = SCELoss(
-        TEMPERATURE,
-        TARGET_TEMPERATURE,
-        COEFF,
-        official_zero_logit=True,
-        chunk_size=chunk_size,
-    )
-    return lambda queries, keys, pairs, queue: module(
-        queries, keys, pairs, queue
-    )['loss']
+    options = dict(official_zero_logit=True, chunk_size=chunk_size)
+    module = SCELoss(TEMPERATURE, TARGET_TEMPERATURE, COEFF, **options)
+    return lambda *inputs: module(*inputs)['loss']
 
 
 def official(
@@ -142,15 +121,12 @@ CANDIDATES: dict[str, Loss] = {
 }
 
 
-def inputs(
-    batch: int, queue: int, pairs: Pairs, device: str = 'cpu'
-) -> tuple[list[Tensor], list[Tensor], Pairs, Tensor]:
+def inputs(batch: int, queue: int, pairs: Pairs) -> tuple:
     """Random unit rows, the same for every candidate."""
     generator = torch.Generator().manual_seed(0)
 
     def rows(count: int) -> Tensor:
-        random = torch.randn(count, WIDTH, generator=generator)
-        return normalize(random, dim=1).to(device)
+        return normalize(torch.randn(count, WIDTH, generator=generator), dim=1)
 
     online, targets = (1 + max(each) for each in zip(*pairs, strict=True))
     queries = [rows(batch).requires_grad_() for _ in range(online)]
@@ -160,14 +136,11 @@ def inputs(
 def step(loss: Loss, arguments: tuple) -> tuple[Tensor, Tensor]:
     """Forward and backward: the loss and the gradient of all queries."""
     value = loss(*arguments)
-    return value.detach(), torch.stack(
-        torch.autograd.grad(value, arguments[0])
-    )
+    gradients = torch.autograd.grad(value, arguments[0])
+    return value.detach(), torch.stack(gradients)
 
 
-def memory(
-    batch: int, queue: int, pairs: Pairs, threads: int
-) -> dict[str, float]:
+def memory(batch: int, queue: int, pairs: Pairs, threads: int) -> dict:
     """Peak extra memory of each candidate on the CPU, in MB."""
 
     def prepare(loss: Loss) -> Callable[[], object]:
@@ -181,11 +154,9 @@ def memory(
     }
 
 
-def speed(
-    batch: int, queue: int, pairs: Pairs, repeats: int, device: str = 'cpu'
-) -> dict[str, dict[str, float]]:
+def speed(batch: int, queue: int, pairs: Pairs, repeats: int) -> dict:
     """Seconds of each candidate, and how far its gradient is from dense."""
-    arguments = inputs(batch, queue, pairs, device)
+    arguments = inputs(batch, queue, pairs)
     runs = {
         name: partial(step, loss, arguments)
         for name, loss in CANDIDATES.items()
@@ -202,7 +173,5 @@ def speed(
 
 
 if __name__ == '__main__':
-    threads = torch.get_num_threads()
-    run_main(
-        partial(command, __doc__, measure, table, repeats=9, threads=threads)
-    )
+    numbers = dict(repeats=9, threads=torch.get_num_threads())
+    run_main(partial(command, __doc__, measure, table, **numbers))

@@ -1,8 +1,5 @@
 """Measure medians and peak memory, and describe the machine."""
 
-from __future__ import annotations
-
-import argparse
 import ctypes
 import json
 import multiprocessing
@@ -17,6 +14,7 @@ from typing import Any
 import torch
 
 from sce_mm.analysis.probe import peak_bytes, reset_peak
+from sce_mm.cli.arguments import ArgumentParser
 
 Run = Callable[[], object]
 
@@ -29,16 +27,9 @@ def command(
 ) -> None:
     """Command line of a benchmark: measure, print the table, write figures.
 
-    Args:
-        description: Docstring of the benchmark.
-        measure: Takes the numbers and returns the figures.
-        table: Makes the table of docs/benchmarks.md from the figures.
-        numbers: Options of the command line with their defaults.
+    The numbers are options with their defaults; ``measure`` takes them.
     """
-    parser = argparse.ArgumentParser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = ArgumentParser(description)
     for name, default in numbers.items():
         parser.add_argument(f'--{name}', type=int, default=default)
     parser.add_argument('--json', type=Path, help='write the figures here')
@@ -61,18 +52,12 @@ def interleaved(
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(repeats + 1):
         for name, run in candidates.items():
-            start = _now()
+            start = time.perf_counter()
             run()
-            seconds[name].append(_now() - start)
+            seconds[name].append(time.perf_counter() - start)
     return {
         name: statistics.median(values[1:]) for name, values in seconds.items()
     }
-
-
-def _now() -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def peak_megabytes(prepare: Callable[[], Run]) -> float:
@@ -101,9 +86,8 @@ def _measure_peak(prepare: Callable[[], Run], sender: Any) -> None:
     run = prepare()
     # What the C library keeps for later goes back to the system: a run that
     # was given it again would seem to take nothing. Only glibc can do that.
-    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
-    if trim is not None:
-        trim(0)
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', int)
+    trim(0)
     before = reset_peak()
     run()
     sender.send((peak_bytes() - before) / 1e6)
@@ -111,13 +95,10 @@ def _measure_peak(prepare: Callable[[], Run], sender: Any) -> None:
 
 def machine() -> dict[str, Any]:
     """Processor, cores and versions behind the figures."""
-    names = [
-        line.partition(':')[2].strip()
-        for line in Path('/proc/cpuinfo').read_text().splitlines()
-        if line.startswith('model name')
-    ]
+    names = Path('/proc/cpuinfo').read_text().partition('model name')[2]
+    name = names.partition('\n')[0].strip(' \t:')
     return {
-        'processor': names[0] if names else platform.machine(),
+        'processor': name or platform.machine(),
         'cores': os.cpu_count(),
         'threads': torch.get_num_threads(),
         'load_before': os.getloadavg()[0],
@@ -128,15 +109,11 @@ def machine() -> dict[str, Any]:
 
 def table_text(machine: dict, header: str, rows: list[str]) -> str:
     """A table below a line about the machine and the load that it had."""
-    return '\n'.join(
-        [
-            f'{machine["processor"]}, {machine["threads"]} thread(s) of '
-            f'{machine["cores"]} cores, torch {machine["torch"]}, Python '
-            f'{machine["python"]}; load of the machine at the start '
-            f'{machine["load_before"]:.1f}.',
-            '',
-            header,
-            '|' + '---|' * (header.count('|') - 1),
-            *rows,
-        ]
+    about = (
+        f'{machine["processor"]}, {machine["threads"]} thread(s) of '
+        f'{machine["cores"]} cores, torch {machine["torch"]}, Python '
+        f'{machine["python"]}; load of the machine at the start '
+        f'{machine["load_before"]:.1f}.\n'
     )
+    line = '|' + '---|' * (header.count('|') - 1)
+    return '\n'.join([about, header, line, *rows])

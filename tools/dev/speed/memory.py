@@ -11,8 +11,6 @@ loss`` is that process with the sum of the queries for a loss, so that what is
 above it is the loss.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -70,12 +68,8 @@ def train(
     make: Maker, channels: int, batch: int, sizes: Sequence[int], steps: int
 ) -> None:
     """A training from its beginning, the images being noise."""
-    backbone = dict(
-        type='ResNet',
-        depth=18,
-        base_channels=channels,
-        stem_channels=channels,
-    )
+    widths = dict(base_channels=channels, stem_channels=channels)
+    backbone = dict(type='ResNet', depth=18, **widths)
     step = make(dict(backbone=backbone, features=8 * channels), False)
     views = [torch.randn(batch, 3, size, size) for size in sizes]
     for _ in range(steps):
@@ -101,15 +95,5 @@ def table(report: dict) -> str:
 
 
 if __name__ == '__main__':
-    threads = torch.get_num_threads()
-    run_main(
-        partial(
-            command,
-            __doc__,
-            measure,
-            table,
-            batch=64,
-            channels=16,
-            threads=threads,
-        )
-    )
+    numbers = dict(batch=64, channels=16, threads=torch.get_num_threads())
+    run_main(partial(command, __doc__, measure, table, **numbers))

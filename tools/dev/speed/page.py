@@ -6,8 +6,6 @@ reads docs/benchmarks/*.json, as the benchmarks wrote them, and writes the
 tables of docs/benchmarks.md and the pictures under docs/images.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path
@@ -28,7 +26,6 @@ AXES = {'batch': 'batch (queue 65 536)', 'queue': 'queue (batch 256)'}
 
 
 def main() -> None:
-    """Write page and pictures."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--docs', type=Path, default=Path('docs'))
     docs = parser.parse_args().docs
@@ -36,7 +33,6 @@ def main() -> None:
     page = docs / 'benchmarks.md'
     page.write_text(write_tables(page.read_text(), reports))
     images = docs / 'images'
-    images.mkdir(exist_ok=True)
     curves = reports['loss']['memory_curve']
     draw_memory(curves, images / 'benchmark_loss_memory.png')
     draw_steps(reports['step'], images / 'benchmark_step.png')
@@ -119,7 +115,6 @@ def draw_bars(
 
 
 def save(figure: plt.Figure, path: Path) -> None:
-    """Write a PNG."""
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -13,8 +13,6 @@ work), and with lightly's MoCo v2 where lightly is installed. Inputs lie in
 memory.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -68,11 +66,7 @@ def measure(repeats: int, threads: int) -> list[dict]:
 
 
 def speed(
-    name: str,
-    precision: str,
-    channels_last: bool,
-    repeats: int,
-    device: str = 'cpu',
+    name: str, precision: str, channels_last: bool, repeats: int
 ) -> dict:
     """Seconds of each candidate's step in a setting of that name."""
     init_default_scope('mmpretrain')
@@ -81,22 +75,15 @@ def speed(
     layout = torch.channels_last if channels_last else torch.contiguous_format
     generator = torch.Generator().manual_seed(0)
     views = [
-        torch.randn(*size, generator=generator).to(
-            device, memory_format=layout
-        )
+        torch.randn(*size, generator=generator).to(memory_format=layout)
         for _ in range(2)
     ]
-    autocast = partial(
-        torch.autocast,
-        device,
-        torch.bfloat16,
-        enabled=precision == 'bfloat16',
-    )
-    with torch.device(device):
-        steps = {
-            candidate: partial(make(setting, channels_last), views, autocast)
-            for candidate, make in present().items()
-        }
+    half = precision == 'bfloat16'
+    autocast = partial(torch.autocast, 'cpu', torch.bfloat16, enabled=half)
+    steps = {
+        candidate: partial(make(setting, channels_last), views, autocast)
+        for candidate, make in present().items()
+    }
     return {
         'setting': name,
         'batch': setting['batch'],
@@ -133,29 +120,21 @@ def algorithm(
     """An algorithm with the backbone and the projector of a setting."""
     width = setting['features']
     neck = mlp(width, width, num_layers=3, with_last_bn_affine=False)
-    backbone = setting['backbone']
-    return MODELS.build(
-        dict(type=kind, backbone=backbone, neck=neck, head=head, **options)
-    )
+    parts = dict(backbone=setting['backbone'], neck=neck, head=head)
+    return MODELS.build(dict(type=kind, **parts, **options))
 
 
 def mlp(inputs: int, hidden: int, **options: object) -> dict:
     """A projector or predictor, narrowed to the backbone."""
-    return dict(
-        type='NonLinearNeck',
-        in_channels=inputs,
-        hid_channels=hidden,
-        out_channels=WIDTH,
-        norm_cfg=dict(type='BN1d'),
-        **options,
-    )
+    widths = dict(in_channels=inputs, hid_channels=hidden, out_channels=WIDTH)
+    norm = dict(type='BN1d')
+    return dict(type='NonLinearNeck', norm_cfg=norm, **widths, **options)
 
 
 def predictor(setting: dict) -> dict:
     """Predictor of the ImageNet recipe."""
-    return mlp(
-        WIDTH, setting['features'], with_last_bn=False, with_avg_pool=False
-    )
+    options = dict(with_last_bn=False, with_avg_pool=False)
+    return mlp(WIDTH, setting['features'], **options)
 
 
 def sce(setting: dict) -> nn.Module:
@@ -215,7 +194,6 @@ def bare_network(setting: dict, channels_last: bool) -> Step:
 
 
 def sce_step(setting: dict, channels_last: bool) -> Step:
-    """Ours."""
     return algorithm_step(sce, setting, channels_last)
 
 
@@ -239,13 +217,7 @@ def algorithm_step(
 
 
 def explicit_step(loss: Loss, setting: dict, channels_last: bool) -> Step:
-    """The same networks with another loss, and the official average.
-
-    Args:
-        loss: Of queries, keys, pairs and queue.
-        setting: One of ``SETTINGS``.
-        channels_last: Memory layout.
-    """
+    """The same networks with another loss, and the official average."""
     model = laid_out(sce(setting), channels_last)
     optimizer = sgd(model)
 
@@ -256,20 +228,15 @@ def explicit_step(loss: Loss, setting: dict, channels_last: bool) -> Step:
             keys = [model.encode_target(views[j]) for j in targets]
             queries = [model.encode_online(x) for x in views]
         keys = [at_least_float32(k) for k in keys]
-        value = loss(
-            [at_least_float32(q) for q in queries],
-            keys,
-            pairs,
-            model.queue.features,
-        )
+        queries = [at_least_float32(q) for q in queries]
+        value = loss(queries, keys, pairs, model.queue.features)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
         online = [*model.backbone.parameters(), *model.neck.parameters()]
         with torch.no_grad():
-            for ours, theirs in zip(
-                model.momentum_encoder.parameters(), online, strict=True
-            ):
+            target = model.momentum_encoder.parameters()
+            for ours, theirs in zip(target, online, strict=True):
                 ours.data = 0.99 * ours.data + 0.01 * theirs.data
         model.queue.enqueue(torch.cat(keys))
 
@@ -283,15 +250,10 @@ def lightly_step(setting: dict, channels_last: bool) -> Step:
     from lightly.models.utils import deactivate_requires_grad, update_momentum
 
     width = setting['features']
-    online = laid_out(
-        nn.Sequential(
-            Pooled(MODELS.build(setting['backbone'])),
-            MoCoProjectionHead(
-                width, width, WIDTH, num_layers=3, batch_norm=True
-            ),
-        ),
-        channels_last,
-    )
+    options = dict(num_layers=3, batch_norm=True)
+    head = MoCoProjectionHead(width, width, WIDTH, **options)
+    backbone = Pooled(MODELS.build(setting['backbone']))
+    online = laid_out(nn.Sequential(backbone, head), channels_last)
     target = copy.deepcopy(online)
     deactivate_requires_grad(target)
     criterion = NTXentLoss(temperature=0.2, memory_bank_size=(QUEUE, WIDTH))
@@ -316,7 +278,6 @@ class Pooled(nn.Module):
         self.backbone = backbone
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features ``[N, D]``."""
         return self.backbone(images)[-1].mean(dim=(2, 3))
 
 
@@ -338,7 +299,5 @@ def present() -> dict[str, Maker]:
 
 
 if __name__ == '__main__':
-    threads = torch.get_num_threads()
-    run_main(
-        partial(command, __doc__, measure, table, repeats=5, threads=threads)
-    )
+    numbers = dict(repeats=5, threads=torch.get_num_threads())
+    run_main(partial(command, __doc__, measure, table, **numbers))

@@ -9,8 +9,6 @@ lightly, whose transforms are torchvision's on PIL images with Pillow's blur,
 is among them where it is installed.
 """
 
-from __future__ import annotations
-
 import copy
 import tempfile
 from collections.abc import Callable, Sequence
@@ -59,28 +57,21 @@ def measure(images: int, repeats: int, width: int, height: int) -> list[dict]:
         with tempfile.TemporaryDirectory() as folder:
             files = photographs(Path(folder), width, height)
             files = [files[i % len(files)] for i in range(images)]
-            seconds = interleaved(
-                {
-                    name: partial(read_all, pipeline, files)
-                    for name, pipeline in pipelines(views).items()
-                },
-                repeats,
-            )
-        reports.append(
-            {
-                'machine': before,
-                'photographs': [width, height],
-                'sizes': [view['size'] for view in views],
-                'images_per_second': {
-                    name: images / value for name, value in seconds.items()
-                },
+            runs = {
+                name: partial(read_all, pipeline, files)
+                for name, pipeline in pipelines(views).items()
             }
-        )
+            seconds = interleaved(runs, repeats)
+        report = {'machine': before, 'photographs': [width, height]}
+        report['sizes'] = [view['size'] for view in views]
+        report['images_per_second'] = {
+            name: images / value for name, value in seconds.items()
+        }
+        reports.append(report)
     return reports
 
 
 def read_all(pipeline: Pipeline, files: Sequence[str]) -> None:
-    """Read one file after the other and keep none."""
     for file in files:
         pipeline(file)
 
@@ -131,20 +122,14 @@ def pipelines(views: Views) -> dict[str, Pipeline]:
 
 
 def mmpretrain_config(views: Sequence[Augmentation]) -> list[dict]:
-    """The pipeline of mmpretrain's MoCo v3 recipe with these numbers.
-
-    The views are the recipe's first view with other numbers.
-    """
+    """mmpretrain's MoCo v3 pipeline: its first view with other numbers."""
     folder = Path(mmpretrain.__file__).parent
     recipe = Config.fromfile(folder / _RECIPE).to_dict()
     load, multi_view, pack = recipe['train_pipeline']
-    multi_view = {
-        **multi_view,
-        'num_views': [1] * len(views),
-        'transforms': [
-            _mmpretrain_view(recipe['view_pipeline1'], aug) for aug in views
-        ],
-    }
+    multi_view['num_views'] = [1] * len(views)
+    multi_view['transforms'] = [
+        _mmpretrain_view(recipe['view_pipeline1'], aug) for aug in views
+    ]
     return [load, multi_view, pack]
 
 
@@ -152,12 +137,8 @@ def _mmpretrain_view(recipe: list[dict], aug: Augmentation) -> list[dict]:
     crop, jitter, grey, blur, solarise, flip = copy.deepcopy(recipe)
     crop.update(scale=aug.size, crop_ratio_range=aug.scale)
     jitter['prob'] = aug.jitter_prob
-    jitter['transforms'][0].update(
-        brightness=aug.brightness,
-        contrast=aug.contrast,
-        saturation=aug.saturation,
-        hue=aug.hue,
-    )
+    names = ('brightness', 'contrast', 'saturation', 'hue')
+    jitter['transforms'][0].update({n: getattr(aug, n) for n in names})
     grey['prob'] = aug.grey_prob
     blur.update(prob=aug.blur_prob, magnitude_range=aug.blur_sigma)
     solarise.update(thr=aug.solarise_threshold, prob=aug.solarise_prob)
@@ -170,22 +151,15 @@ def torchvision_views(
 ) -> Pipeline:
     """torchvision's transforms of either version, on PIL images or tensors."""
     read = _read_pil if pil else _read_tensor
+    blur = PillowBlur if pil else partial(v2.GaussianBlur, BLUR_KERNEL)
     # Tensors are not smoothed by default in all versions; images are.
+    crop = partial(library.RandomResizedCrop, antialias=True)
     composed = [
         library.Compose(
             [
-                library.RandomResizedCrop(
-                    aug.size, aug.scale, aug.ratio, antialias=True
-                ),
+                crop(aug.size, aug.scale, aug.ratio),
                 *_colours(library, aug),
-                library.RandomApply(
-                    [
-                        PillowBlur(aug.blur_sigma)
-                        if pil
-                        else v2.GaussianBlur(BLUR_KERNEL, aug.blur_sigma)
-                    ],
-                    p=aug.blur_prob,
-                ),
+                library.RandomApply([blur(aug.blur_sigma)], aug.blur_prob),
                 library.RandomSolarize(
                     aug.solarise_threshold, aug.solarise_prob
                 ),
@@ -229,9 +203,8 @@ def lightly_views(views: Sequence[Augmentation]) -> Pipeline:
 
 
 def _colours(library: object, aug: Augmentation) -> list:
-    jitter = library.ColorJitter(
-        aug.brightness, aug.contrast, aug.saturation, aug.hue
-    )
+    levels = aug.brightness, aug.contrast, aug.saturation, aug.hue
+    jitter = library.ColorJitter(*levels)
     return [
         library.RandomApply([jitter], p=aug.jitter_prob),
         library.RandomGrayscale(aug.grey_prob),
@@ -246,7 +219,6 @@ class PillowBlur(torch.nn.Module):
         self.sigma = sigma
 
     def forward(self, image: Image.Image) -> Image.Image:
-        """Blur once."""
         sigma = float(torch.empty(1).uniform_(*self.sigma))
         return image.filter(ImageFilter.GaussianBlur(sigma))
 
