@@ -13,12 +13,7 @@ from torch import nn
 from ...config.parts import find_hook, hooks_of
 from ...transfer.named_weights import named_weights
 from ...transfer.verify.load_report import pretrained_init
-from .backbone import (
-    BACKBONE,
-    BackboneFile,
-    adapt_backbone,
-    adapt_other_loads,
-)
+from .backbone import BACKBONE, BackboneFile, adapt_backbone, adapt_other_loads
 from .classes import class_problems, names, read_labels
 from .edits import AdaptError, ConfigEdits
 from .heads import adapt_heads, adapt_pyramids

@@ -188,10 +188,7 @@ def _evaluate_one(cfg: Config) -> None:
         'labels': torch.zeros(1, dtype=torch.long),
         'masks': torch.ones(1, height, width, dtype=torch.bool),
     }
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        _explained('val_evaluator'),
-    ):
+    with tempfile.TemporaryDirectory() as folder, _explained('val_evaluator'):
         # Else the metric makes a folder, which it leaves when it fails.
         where = {'outfile_prefix': f'{folder}/results'}
         metric = METRICS.build({**cfg.val_evaluator, **where})

@@ -31,11 +31,7 @@ from ..adapt import (
     start_at_random,
     write_config,
 )
-from .labels import (
-    check_detector,
-    unlabelled_without_copies,
-    use_labels,
-)
+from .labels import check_detector, unlabelled_without_copies, use_labels
 from .report import write_report
 from .results import (
     CONTINUED,

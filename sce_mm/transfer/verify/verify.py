@@ -12,12 +12,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
 from ..backbone import Backbone
-from ..metadata import (
-    describe_input,
-    norm_modes,
-    settings_equal,
-    stride_style,
-)
+from ..metadata import describe_input, norm_modes, settings_equal, stride_style
 from ..named_weights import named_weights
 from .load_report import LoadReport, compare_with_file, parts_that_load
 from .problems import (
