@@ -21,9 +21,6 @@ from ..models import SCE
 from .backbone import Backbone, extract_backbone, load_backbone
 from .formats import OWN, recognise
 
-_QUEUE = 'queue.'
-_MOMENTUM = 'momentum_encoder'
-
 
 class Source(NamedTuple):
     """A file that gives weights to a part of a model.
@@ -61,15 +58,13 @@ def find_sources(
         CheckpointError: Two files are to fill the same part, or one is not
             named.
     """
-    sources = []
-    if init_from:
-        sources.append(Source('--init-from', init_from))
+    sources = [Source('--init-from', init_from)] if init_from else []
     if isinstance(model, SCE):
         if load_from:
             sources.append(Source('load_from', load_from))
         for name, module in model.named_modules():
             # The momentum branch is a copy, which gives nothing.
-            if name.split('.')[0] != _MOMENTUM:
+            if name.split('.')[0] != 'momentum_encoder':
                 sources += _take_files(name, module)
     for one, other in itertools.combinations(sources, 2):
         outer, inner = sorted((one.part, other.part), key=len)
@@ -199,7 +194,9 @@ def load_initial_weights(
         CheckpointError: A tensor is missing, unexpected or of another shape.
     """
     tensors = state_dict_of(checkpoint)
-    if isinstance(model, SCE) and _has_both_branches(tensors):
+    # Of a pretraining of ours; others have a momentum branch too.
+    whole = isinstance(model, SCE) and recognise(tensors)
+    if whole and whole.name == OWN and whole.momentum is not None:
         weights = in_float32(_without_queue(tensors), False)
         ours = _without_queue(model.state_dict())
         if mismatches := shape_mismatches(ours, weights):
@@ -214,11 +211,10 @@ def load_initial_weights(
             'model; the queue starts without keys, step and schedules at 0'
         )
     weights, meta = extract_backbone(checkpoint)
-    targets = [model.get_submodule('backbone')]
+    named = Backbone(weights, {**meta, 'source': name})
+    load_backbone(model.get_submodule('backbone'), named)
     if isinstance(model, SCE):
-        targets.append(model.momentum_encoder.backbone)
-    for target in targets:
-        load_backbone(target, Backbone(weights, {**meta, 'source': name}))
+        load_backbone(model.momentum_encoder.backbone, named)
     return (
         f'initialised from {name} ({meta["source"]}, {meta["branch"]} '
         f'branch): {len(weights)} tensors of the backbone, of '
@@ -226,11 +222,5 @@ def load_initial_weights(
     )
 
 
-def _has_both_branches(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether these are of a pretraining of ours; others have momentum too."""
-    found = recognise(tensors)
-    return found.name == OWN and found.momentum is not None
-
-
 def _without_queue(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k: v for k, v in tensors.items() if not k.startswith(_QUEUE)}
+    return {k: v for k, v in tensors.items() if not k.startswith('queue.')}
