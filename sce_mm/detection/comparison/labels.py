@@ -27,7 +27,7 @@ from ...datasets.images.file_lists import find_images, write_image_list
 from ...datasets.images.near_duplicates import Copy, find_copies
 from ...datasets.labels.coco_labels import is_mask
 from ..adapt import AdaptError, ConfigEdits, type_name
-from ..adapt.classes import class_problems
+from ..adapt.classes import COCO_METRICS, class_problems
 
 
 def unlabelled_without_copies(
@@ -80,10 +80,10 @@ def use_labels(
             f'labels have no valid segmentation, annotation {flat[0]} for '
             'one: take a detector of boxes'
         )
-    parts = [('train_dataloader', args.train, args.train_images)]
-    parts += [
-        (name, args.val, args.val_images)
-        for name in ('val_dataloader', 'test_dataloader')
+    parts = [
+        ('train_dataloader', args.train, args.train_images),
+        ('val_dataloader', args.val, args.val_images),
+        ('test_dataloader', args.val, args.val_images),
     ]
     for loader, file, images in parts:
         where = _innermost(edits, f'{loader}.dataset')
@@ -95,10 +95,7 @@ def use_labels(
         }.items():
             edits.set(f'{where}.{key}', value, 'the labels of this comparison')
     for evaluator in ('val_evaluator', 'test_evaluator'):
-        if type_name(edits.get(evaluator)) not in (
-            'CocoMetric',
-            'FastCocoMetric',
-        ):
+        if type_name(edits.get(evaluator)) not in COCO_METRICS:
             raise AdaptError(
                 f'{evaluator} must be one CocoMetric, as its AP is compared'
             )

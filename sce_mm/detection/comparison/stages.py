@@ -104,10 +104,9 @@ class Comparison:
         """Make all steps that are not done yet."""
         self.check_start()
         self.list_unlabelled()
+        names = [name for name in self.sources if name in (SCE, CONTINUED)]
         steps: list[tuple[str, Callable[[], object]]] = [
-            (f'pretraining of {name}', partial(self.pretrain, name))
-            for name in self.sources
-            if name in (SCE, CONTINUED)
+            (f'pretraining of {n}', partial(self.pretrain, n)) for n in names
         ]
         steps += [(str(r), partial(self.measure, r)) for r in self.runs()]
         bar = track(steps, 'comparison', note=lambda: training_step(self.log))
@@ -260,16 +259,12 @@ class Comparison:
 
     def results(self) -> Results:
         """Metrics by source and percentage, one dict a seed."""
-        return {
-            source: {
-                percent: [
-                    self.measure(Run(source, percent, seed))
-                    for seed in self.args.seeds
-                ]
-                for percent in sorted(self.args.percent)
-            }
-            for source in self.sources
-        }
+        found: Results = {source: {} for source in self.sources}
+        for source in found:
+            for percent in sorted(self.args.percent):
+                runs = [Run(source, percent, s) for s in self.args.seeds]
+                found[source][percent] = [self.measure(run) for run in runs]
+        return found
 
     def start(self, script: str, words: list, folder: Path) -> None:
         """Run one command with its log in a folder."""
