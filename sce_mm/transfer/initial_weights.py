@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmengine.model import PretrainedInit
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
@@ -85,9 +84,9 @@ def _take_files(name: str, module: nn.Module) -> list[Source]:
     sources, others = [], []
     for init in several:
         kind = init.get('type')
-        if isinstance(kind, str):
-            kind = kind.split('.')[-1]  # mmengine.Pretrained
-        if kind in ('Pretrained', PretrainedInit.__name__, PretrainedInit):
+        # A class, or a name such as mmengine.Pretrained.
+        kind = str(getattr(kind, '__name__', kind)).split('.')[-1]
+        if kind in ('Pretrained', 'PretrainedInit'):
             if not init.get('checkpoint'):
                 raise CheckpointError(f'{spelling}: names no checkpoint')
             path, prefix = init['checkpoint'], init.get('prefix') or ''

@@ -137,11 +137,8 @@ def _load_and_train(
     edits: ConfigEdits, where: str, file: BackboneFile
 ) -> None:
     edits.set(f'{where}.pretrained', None, 'old spelling of init_cfg')
-    edits.set(
-        f'{where}.init_cfg',
-        {'type': 'Pretrained', 'checkpoint': str(file.path)},
-        'these weights',
-    )
+    init_cfg = {'type': 'Pretrained', 'checkpoint': str(file.path)}
+    edits.set(f'{where}.init_cfg', init_cfg, 'these weights')
     edits.set(
         f'{where}.norm_cfg',
         SYNC_BN,
@@ -154,11 +151,8 @@ def _load_and_train(
         'stored statistics are those of the pretraining images, and features '
         'drift from them',
     )
-    edits.set(
-        f'{where}.style',
-        file.backbone.meta['style'],
-        'strides where they were in the pretraining',
-    )
+    reason = 'strides where they were in the pretraining'
+    edits.set(f'{where}.style', file.backbone.meta['style'], reason)
 
 
 def _check_fit(
@@ -167,10 +161,9 @@ def _check_fit(
     file: BackboneFile,
     prefixes: tuple[str, ...],
 ) -> None:
-    """Build a part and compare names and shapes with those of the file.
+    """Build a part and compare its tensors with those of the file.
 
-    The part has the stages of the given prefixes; an empty one stands for all
-    that is in no stage.
+    The prefixes are those of its stages; an empty one is for other tensors.
     """
     found = {
         name: tensor

@@ -68,12 +68,8 @@ def use_labels(
         AdaptError: Its data set is no plain COCO data set, or its classes
             are counted in a way that cannot be changed here.
     """
-    flat = [
-        annotation['id']
-        for content in (train, val)
-        for annotation in content['annotations']
-        if not is_mask(annotation.get('segmentation'))
-    ]
+    objects = train['annotations'] + val['annotations']
+    flat = [o['id'] for o in objects if not is_mask(o.get('segmentation'))]
     if flat and edits.get('model.roi_head.mask_head'):
         raise AdaptError(
             f'the detector predicts masks, but {len(flat)} objects of the '

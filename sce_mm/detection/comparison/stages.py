@@ -181,10 +181,10 @@ class Comparison:
             found.write_text(json.dumps(rows, indent=2))
         self.copies = json.loads(found.read_text())
         self.num_unlabelled = len(read_image_list(str(kept)))
+        count = len(self.copies)
         print(
-            f'[compare] {len(self.copies)} of '
-            f'{self.num_unlabelled + len(self.copies)} unlabelled images are '
-            'validation images or near copies of them: left out',
+            f'[compare] {count} of {self.num_unlabelled + count} unlabelled '
+            'images are validation images or near copies of them: left out',
             flush=True,
         )
 
@@ -203,11 +203,9 @@ class Comparison:
                 f'train_dataloader.dataset.ann_file={self.out}/unlabelled.json',
                 *self.args.pretraining_options,
             ], folder)  # fmt: skip
-            self.start(
-                'tools/model_converters/extract_backbone.py',
-                [last_checkpoint(folder), self.backbone(name)],
-                folder,
-            )
+            words = [last_checkpoint(folder), self.backbone(name)]
+            tool = 'tools/model_converters/extract_backbone.py'
+            self.start(tool, words, folder)
         self.make_config(name)
 
     def make_config(self, name: str) -> None:
