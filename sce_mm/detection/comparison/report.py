@@ -140,14 +140,10 @@ def as_page(comparison: Comparison, results: Results) -> str:
 
 def leakage(copies: list[dict]) -> str:
     """Text about validation images among the unlabelled ones."""
-    exact = sum(copy['exact'] for copy in copies)
-    # Near copies first: they are the ones to look at.
-    copies = sorted(copies, key=lambda copy: copy['exact'])
     names = [printable(Path(copy['second']).name) for copy in copies[:5]]
     return (
-        f'Of the unlabelled images {exact} are the same file as a validation '
-        f'image, and {len(copies) - exact} are near enough to be a copy of '
-        f'one. They were left out of the pretraining: '
+        f'Of the unlabelled images {len(copies)} are validation images or '
+        'near copies of them. They were left out of the pretraining: '
         f'{", ".join(names) or "none"}{", ..." if copies[5:] else ""}.'
     )
 
