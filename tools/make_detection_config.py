@@ -32,7 +32,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('out', type=Path, help='config to write, .py')
     parser.add_argument(
-        '--gpus', type=int, default=1, metavar='N',
+        '--gpus', dest='processes', type=int, default=1, metavar='N',
         help='processes of the training, for the learning rate; 1 by default',
     )  # fmt: skip
     parser.add_argument(
@@ -50,8 +50,7 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.out.suffix != '.py':
         parser.error(f'OUT is a config, its name ends in .py: {args.out}')
-    for name in ('gpus', 'batch'):
-        value = getattr(args, name)
+    for name, value in (('gpus', args.processes), ('batch', args.batch)):
         if value is not None and value < 1:
             parser.error(f'--{name} must be at least 1, got {value}')
     return args
@@ -79,15 +78,7 @@ def main() -> None:
     from sce_mm.cli.converters import describe
     from sce_mm.detection.adapt import make_config
 
-    edits, rate, file = make_config(
-        args.config,
-        args.checkpoint,
-        args.out,
-        args.gpus,
-        args.batch,
-        args.keep_heads,
-        args.overwrite,
-    )
+    edits, rate, file = make_config(**vars(args))
     if file.path != args.checkpoint.resolve():
         print(f'{args.checkpoint} is no backbone file: its backbone is now in')
         print(f'{file.path}, {describe(file.backbone)}')
@@ -97,11 +88,9 @@ def main() -> None:
         'To compare weights and settings: tools/verify_transfer.py '
         f'{args.out} {file.path}'
     )
-    start = (
-        f'python tools/train.py {args.out}'
-        if args.gpus == 1
-        else f'tools/dist_train.sh {args.out} {args.gpus}'
-    )
+    start = f'python tools/train.py {args.out}'
+    if args.processes > 1:
+        start = f'tools/dist_train.sh {args.out} {args.processes}'
     print(f'Next: {start}')
 
 

@@ -32,11 +32,9 @@ if TYPE_CHECKING:
 UNUSED = (
     *('optim_wrapper', 'param_scheduler', 'custom_hooks', 'default_hooks'),
     *('visualizer', 'vis_backends'),
-    *(
-        f'{loop}_{part}'
-        for loop in ('train', 'val', 'test')
-        for part in ('dataloader', 'cfg', 'evaluator')
-    ),
+    *('train_dataloader', 'train_cfg'),
+    *('val_dataloader', 'val_cfg', 'val_evaluator'),
+    *('test_dataloader', 'test_cfg', 'test_evaluator'),
 )
 
 
@@ -66,12 +64,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def initialised_model(cfg: 'Config') -> 'nn.Module':
-    """The model as it is before its first iteration.
-
-    Raises:
-        FileNotFoundError: The file that it loads is not there.
-        ValueError: The config resumes, or loads no backbone.
-    """
+    """The model as it is before its first iteration."""
     from mmengine.logging import MMLogger
 
     from sce_mm.cli.runner import build_runner
@@ -129,13 +122,9 @@ def main() -> None:
     if args.pretrained:
         set_pretrained(cfg, args.pretrained)
     model = initialised_model(cfg)
-    result = verify_transfer(
-        model,
-        backbone,
-        cfg,
-        parameter_groups(model, cfg.get('optim_wrapper')),
-        VerifyOptions(args.allow_frozen, args.allow_unknown),
-    )
+    groups = parameter_groups(model, cfg.get('optim_wrapper'))
+    options = VerifyOptions(args.allow_frozen, args.allow_unknown)
+    result = verify_transfer(model, backbone, cfg, groups, options)
     print(*result.lines(), sep='\n')
     if result.problems:
         lines = ''.join(f'\n  - {problem}' for problem in result.problems)

@@ -20,9 +20,6 @@ from .errors import CheckpointError, needs_trust
 def read_array_pickle(path: Path) -> dict[str, Any]:
     """Content of a pickle, its arrays as tensors.
 
-    Args:
-        path: File with a pickled dict.
-
     Raises:
         CheckpointError: It names anything but arrays.
         Exception: The file is damaged; any kind of exception.
@@ -109,12 +106,7 @@ class ArrayUnpickler(pickle.Unpickler):
 
 
 def to_tensors(node: Any, depth: int = 2) -> Any:
-    """The same with tensors of their own memory in place of arrays.
-
-    Args:
-        node: Content of a pickle.
-        depth: How many levels of dicts to look into.
-    """
+    """The same with tensors in place of arrays, in so many levels of dicts."""
     if isinstance(node, dict) and depth:
         return {k: to_tensors(v, depth - 1) for k, v in node.items()}
     if isinstance(node, np.ndarray | np.generic):

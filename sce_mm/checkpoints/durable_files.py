@@ -30,28 +30,24 @@ def write_durably(path: str | Path, data: bytes) -> None:
             does not read back as it was written.
     """
 
-    def write(file: IO[bytes]) -> None:
-        file.write(data)
-
     def verify(temporary: str) -> None:
         if zlib.crc32(Path(temporary).read_bytes()) != zlib.crc32(data):
             raise OSError('it does not read back as it was written')
 
-    replace_durably(path, write, verify)
+    replace_durably(path, lambda file: file.write(data), verify)
 
 
 def replace_durably(
     path: str | Path,
-    write: Callable[[IO[bytes]], None],
-    verify: Callable[[str], None] = lambda temporary: None,
+    write: Callable[[IO[bytes]], object],
+    verify: Callable[[str], object] = str,
 ) -> None:
     """Let a function write a file that then takes the place of ``path``.
 
     Args:
         path: File to write; its folder is made.
         write: Function that gets the temporary file, open for writing.
-        verify: Function that gets the name of the temporary file when it is
-            written, and may raise.
+        verify: Function that gets its name afterwards, and may raise.
 
     Raises:
         WriteError: It could not be written.

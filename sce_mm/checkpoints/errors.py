@@ -13,12 +13,7 @@ class CheckpointError(UserError):
 
 
 def needs_trust(path: Path, asked: str) -> str:
-    """What to do about a file that could run programs.
-
-    Args:
-        path: File.
-        asked: Name of the function or class that it asks for.
-    """
+    """What to do about a file that asks for a class or function."""
     return (
         f'{path} holds more than tensors and plain values, and reading that '
         'could run any program. If you trust its origin, pass --trust. What '

@@ -58,17 +58,6 @@ def kind_of(path: Path) -> str:
     )
 
 
-def _refuse_others(path: Path, start: bytes) -> None:
-    for magic, what in _OTHERS.items():
-        if start.startswith(magic):
-            raise CheckpointError(f'{path} is {what}')
-    if _is_text(start):
-        raise CheckpointError(
-            f'{path} is not a checkpoint but text or a web page, perhaps one '
-            'that asks to confirm the download'
-        )
-
-
 def _check_zip(path: Path) -> None:
     """Refuse what torch never writes into its archives, and damage.
 
@@ -116,11 +105,17 @@ def _is_safetensors(start: bytes, size: int) -> bool:
     return length < 100_000_000 or length < size
 
 
-def _is_text(start: bytes) -> bool:
-    """Whether bytes are a web page or text, and no pickle of protocol 0."""
+def _refuse_others(path: Path, start: bytes) -> None:
+    for magic, what in _OTHERS.items():
+        if start.startswith(magic):
+            raise CheckpointError(f'{path} is {what}')
     lower = start.lower()
-    if b'<html' in lower or b'<!doctype' in lower:
-        return True
-    if start.startswith((b'(dp', b'(lp', b'c', b'(i')) and b'\n' in start:
-        return False
-    return all(32 <= byte < 127 or byte in b'\r\n\t' for byte in start)
+    page = b'<html' in lower or b'<!doctype' in lower
+    text = all(32 <= byte < 127 or byte in b'\r\n\t' for byte in start)
+    # Protocol 0 prints as text.
+    array = start.startswith((b'(dp', b'(lp', b'c', b'(i')) and b'\n' in start
+    if page or (text and not array):
+        raise CheckpointError(
+            f'{path} is not a checkpoint but text or a web page, perhaps one '
+            'that asks to confirm the download'
+        )

@@ -23,7 +23,7 @@ def install_safe_loader(trust: bool = False) -> None:
             read.
     """
     trust_checkpoints(trust)
-    CheckpointLoader.register_scheme('', load_from_plain_file, force=True)
+    CheckpointLoader.register_scheme('', _load, force=True)
 
 
 def read_resumable(path: str | Path) -> dict[str, Any]:
@@ -39,19 +39,8 @@ def read_resumable(path: str | Path) -> dict[str, Any]:
     return read_checkpoint(path, trust=None if TYPES_CAN_BE_ALLOWED else True)
 
 
-def load_from_plain_file(
-    filename: str, map_location: Any = None
-) -> dict[str, Any]:
-    """Content of a local checkpoint, on the CPU, without its config.
-
-    Args:
-        filename: Path; ``~`` is the home folder.
-        map_location: Ignored: loading into a model moves the tensors.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        CheckpointError: See :func:`~sce_mm.transfer.read_checkpoint`.
-    """
+def _load(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """Content of a local checkpoint, on the CPU, without its config."""
     content = read_resumable(os.path.expanduser(filename))
     if isinstance(content.get('meta'), dict):
         content['meta'].pop('config', None)

@@ -38,11 +38,8 @@ def newest_whole_checkpoint(
             read_resumable(path)
         except (CheckpointError, FileNotFoundError) as error:
             reasons.append(str(error))
-            print_log(
-                f'{error}. Not resumed from: taking the one before it',
-                logger='current',
-                level=logging.WARNING,
-            )
+            text = f'{error}. Not resumed from: taking the one before it'
+            print_log(text, logger='current', level=logging.WARNING)
         else:
             return path
     if reasons:
@@ -57,14 +54,9 @@ def newest_whole_checkpoint(
 
 def checkpoints_in(work_dir: Path, templates: Sequence[str]) -> list[Path]:
     """Checkpoints of a folder by their names, newest first."""
-    patterns = [
-        re.escape(template).replace(r'\{\}', r'\d+') for template in templates
-    ]
-    found = [
-        path
-        for path in (work_dir.iterdir() if work_dir.is_dir() else ())
-        if any(re.fullmatch(pattern, path.name) for pattern in patterns)
-    ]
+    pattern = '|'.join(map(re.escape, templates)).replace(r'\{\}', r'\d+')
+    files = work_dir.iterdir() if work_dir.is_dir() else ()
+    found = [path for path in files if re.fullmatch(pattern, path.name)]
     found.sort(key=lambda path: path.lstat().st_mtime_ns, reverse=True)
     pointer = work_dir / 'last_checkpoint'
     if pointer.is_file():

@@ -29,11 +29,7 @@ _trusted = False
 def trust_checkpoints(trust: bool) -> None:
     """Set for this process what ``--trust`` says.
 
-    Hooks and other parts that a config names read checkpoints without an
-    argument of their own.
-
-    Args:
-        trust: Unpickle freely where :func:`read_checkpoint` gets no ``trust``.
+    That counts where :func:`read_checkpoint` gets no ``trust``, as in hooks.
     """
     global _trusted
     _trusted = trust
@@ -128,9 +124,8 @@ def _read_safetensors(path: Path, trust: bool) -> dict[str, Any]:
     with safetensors.safe_open(path, framework='pt') as file:
         names = file.keys()  # the file itself cannot be iterated over
         tensors = {name: file.get_tensor(name) for name in names}
-        texts = file.metadata() or {}
-    meta = json.loads(texts.get(META_KEY, '{}'))
-    return {'state_dict': tensors, 'meta': meta}
+        meta = (file.metadata() or {}).get(META_KEY, '{}')
+    return {'state_dict': tensors, 'meta': json.loads(meta)}
 
 
 READERS: dict[str, Callable[[Path, bool], Any]] = {

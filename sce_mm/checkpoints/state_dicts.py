@@ -27,17 +27,19 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
         CheckpointError: There are none, some are not finite, or two have the
             same name without wrappers.
     """
-    content: Any = checkpoint
-    for key in CONTAINERS:
-        if isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
+    inner = [checkpoint.get(key) for key in CONTAINERS]
+    inner = [content for content in inner if isinstance(content, Mapping)]
+    content: Any = inner[0] if inner else checkpoint
     tensors = _named_tensors(content)
     if not tensors:
         # Any key will do, if it is the only one that holds a network.
         inside = [t for v in content.values() if (t := _named_tensors(v))]
         if len(inside) != 1:
-            raise CheckpointError(_nothing_found(content))
+            raise CheckpointError(
+                'no tensors in the checkpoint: expected them under '
+                'state_dict, under model, or at the top; it has '
+                f'{sorted(map(str, content))[:8]}'
+            )
         (tensors,) = inside
     for name, tensor in tensors.items():
         _check_memory(name, tensor)
@@ -136,9 +138,8 @@ def shape_mismatches(
     ]
     if not lines:
         return ''
-    total = f'{len(expected)} expected, {len(found)} found'
-    cause = _likely_cause(expected, found)
-    return '\n'.join([f'  tensors: {total}', *lines, f'  {cause}'])
+    total = f'  tensors: {len(expected)} expected, {len(found)} found'
+    return '\n'.join([total, *lines, f'  {_likely_cause(expected, found)}'])
 
 
 def _likely_cause(
@@ -171,22 +172,17 @@ def _dtype(tensor: Tensor) -> str:
 
 
 def _check_memory(name: str, tensor: Tensor) -> None:
-    """Refuse tensors that are not all there, before anything is computed.
-
-    Raises:
-        CheckpointError: It has no memory, or is larger than its memory.
-    """
+    """Refuse tensors that are not all there, before anything is computed."""
     if tensor.device.type != 'cpu' or tensor.layout != torch.strided:
         raise CheckpointError(
             f'{name} is a {tensor.layout} tensor on {tensor.device}: expected '
             'a plain one with its values in the file'
         )
-    needed = tensor.numel() * tensor.element_size()
-    if needed > tensor.untyped_storage().nbytes():
+    memory = tensor.untyped_storage().nbytes()
+    if tensor.numel() * tensor.element_size() > memory:
         raise CheckpointError(
-            f'{name} has {tensor.numel()} values and the file only '
-            f'{tensor.untyped_storage().nbytes()} bytes for them: no training '
-            'writes that'
+            f'{name} has {tensor.numel()} values and the file only {memory} '
+            'bytes for them: no training writes that'
         )
 
 
@@ -205,11 +201,3 @@ def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             {n.removeprefix(WRAPPER): t for n, t in inner.items()}
         )
     return plain
-
-
-def _nothing_found(content: Mapping[str, Any]) -> str:
-    keys = sorted(map(str, content))[:8]
-    return (
-        'no tensors in the checkpoint: expected them under state_dict, '
-        f'under model, or at the top; it has {keys}'
-    )

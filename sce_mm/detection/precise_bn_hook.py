@@ -1,7 +1,6 @@
 """Recompute batch norm statistics before an evaluation (precise BN)."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
@@ -78,33 +77,20 @@ class DetPreciseBNHook(Hook):
 
     def _recompute(self, runner: Runner, batches: Iterable[Any]) -> None:
         model = unwrapped(runner.model)
-        count = 0
-        with (
-            torch.no_grad(),
-            averaging(trained_norms(model)),
-            runner.optim_wrapper.optim_context(model),
-        ):
+        count, norms = 0, trained_norms(model)
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            # PyTorch's way to say: each batch with the same weight.
+            norm.momentum = None
+        with torch.no_grad(), runner.optim_wrapper.optim_context(model):
             for data in islice(batches, self.batches):
                 model(**model.data_preprocessor(data, True), mode='loss')
                 count += 1
-        print_log(
-            f'batch norm recomputed from {count} batches', logger='current'
-        )
-
-
-@contextmanager
-def averaging(norms: list[_BatchNorm]) -> Iterator[None]:
-    """Let layers store plain averages of what they see, from zero."""
-    before = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        # PyTorch's way to say: each batch with the same weight.
-        norm.momentum = None
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, before, strict=True):
+        for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+        text = f'batch norm recomputed from {count} batches'
+        print_log(text, logger='current')
 
 
 def trained_norms(model: nn.Module) -> list[_BatchNorm]:

@@ -7,12 +7,7 @@ exported to other libraries (``export``) and verified in a detector
 
 from ..checkpoints.errors import CheckpointError
 from ..checkpoints.reading import read_checkpoint
-from .backbone import (
-    Backbone,
-    extract_backbone,
-    load_backbone,
-    save_backbone,
-)
+from .backbone import Backbone, extract_backbone, load_backbone, save_backbone
 from .metadata import check_pixels, tensor_hash
 
 __all__ = [

@@ -105,19 +105,17 @@ def extract_backbone(
         if architecture.kernel == 7:
             assumed |= found.metadata
     assumed = {k: v for k, v in assumed.items() if known[k] is None}
-    return Backbone(
-        weights,
-        {
-            'format': FORMAT,
-            'version': VERSION,
-            'source': found.name,
-            'branch': branch,
-            'sha256': tensor_hash(weights),
-            **known,
-            **assumed,
-            'assumed': sorted(set(assumed) - {'arch'}),
-        },
-    )
+    meta = {
+        'format': FORMAT,
+        'version': VERSION,
+        'source': found.name,
+        'branch': branch,
+        'sha256': tensor_hash(weights),
+        **known,
+        **assumed,
+        'assumed': sorted(set(assumed) - {'arch'}),
+    }
+    return Backbone(weights, meta)
 
 
 def _is_resnet(arch: str | None, weights: Mapping[str, Tensor]) -> bool:
@@ -133,13 +131,11 @@ def save_backbone(path: str | Path, backbone: Backbone) -> None:
     Raises:
         WriteError: The disk is full or the folder is read-only.
     """
-    content = {
-        # Clones: a view would drag along the storage it is part of.
-        'state_dict': {
-            k: v.detach().cpu().clone() for k, v in backbone.weights.items()
-        },
-        'meta': dict(backbone.meta),
+    # Clones: a view would drag along the storage it is part of.
+    weights = {
+        k: v.detach().cpu().clone() for k, v in backbone.weights.items()
     }
+    content = {'state_dict': weights, 'meta': dict(backbone.meta)}
     replace_durably(path, lambda file: torch.save(content, file))
 
 
@@ -149,8 +145,7 @@ def load_backbone(module: nn.Module, backbone: Backbone) -> None:
     Raises:
         CheckpointError: A tensor is missing, unexpected or of another shape.
     """
-    mismatches = shape_mismatches(module.state_dict(), backbone.weights)
-    if mismatches:
+    if mismatches := shape_mismatches(module.state_dict(), backbone.weights):
         raise CheckpointError(
             f'the backbone from {backbone.meta["source"]} does not fit '
             f'{type(module).__name__}:\n{mismatches}'

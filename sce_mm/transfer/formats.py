@@ -106,11 +106,7 @@ def recognise(names: Iterable[str]) -> Format:
 def select(
     tensors: Mapping[str, Tensor], branch: str
 ) -> tuple[Format, dict[str, Tensor]]:
-    """Tensors of one branch under bare names.
-
-    Args:
-        tensors: All tensors of a checkpoint.
-        branch: ``'online'`` or ``'momentum'``.
+    """Tensors of one branch of a checkpoint under bare names.
 
     Raises:
         CheckpointError: The format is unknown or has no such branch.
@@ -154,20 +150,20 @@ def _named(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     ReLU and pooling have a number but no tensors, and the small networks of
     lightly have neither among their children: only the order counts.
     """
-    numbers = sorted({n.split('.')[0] for n in tensors}, key=_number)
+    numbers = sorted(
+        {name.split('.')[0] for name in tensors},
+        # Whatever has no number comes last.
+        key=lambda name: int(name) if name.isdecimal() else 10**6,
+    )
     children = ('conv1', 'bn1', 'layer1', 'layer2', 'layer3', 'layer4', 'fc')
     names = dict(zip(numbers, children, strict=False))
     renamed = {}
     for name, tensor in tensors.items():
-        number, _, rest = name.partition('.')
-        rest = rest.replace('shortcut.', 'downsample.')
+        number, _, rest = name.replace('shortcut.', 'downsample.').partition(
+            '.'
+        )
         renamed[f'{names.get(number, number)}.{rest}'] = tensor
     return renamed
-
-
-def _number(name: str) -> int:
-    """Place of a child; whatever has no number comes last."""
-    return int(name) if name.isdecimal() else 10**6
 
 
 def _has(candidate: Format, names: set[str], prefix: str) -> bool:
@@ -176,8 +172,8 @@ def _has(candidate: Format, names: set[str], prefix: str) -> bool:
         return set(_DETECTRON2) <= names
     if prefix == 'backbone.' or candidate.name == OWN:
         return any(name.startswith(prefix) for name in names)
-    whole = {prefix + name for name in _BARE} <= names
-    return whole or _in_a_row(names, prefix)
+    bare = {prefix + name for name in _BARE}
+    return bare <= names or _in_a_row(names, prefix)
 
 
 # Names of a ResNet in detectron2: res2 is layer1, convN.norm is bnN.

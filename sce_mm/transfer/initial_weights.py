@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmengine.model import PretrainedInit
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
@@ -20,9 +19,6 @@ from ..checkpoints.state_dicts import (
 from ..models import SCE
 from .backbone import Backbone, extract_backbone, load_backbone
 from .formats import OWN, recognise
-
-_QUEUE = 'queue.'
-_MOMENTUM = 'momentum_encoder'
 
 
 class Source(NamedTuple):
@@ -61,15 +57,13 @@ def find_sources(
         CheckpointError: Two files are to fill the same part, or one is not
             named.
     """
-    sources = []
-    if init_from:
-        sources.append(Source('--init-from', init_from))
+    sources = [Source('--init-from', init_from)] if init_from else []
     if isinstance(model, SCE):
         if load_from:
             sources.append(Source('load_from', load_from))
         for name, module in model.named_modules():
             # The momentum branch is a copy, which gives nothing.
-            if name.split('.')[0] != _MOMENTUM:
+            if name.split('.')[0] != 'momentum_encoder':
                 sources += _take_files(name, module)
     for one, other in itertools.combinations(sources, 2):
         outer, inner = sorted((one.part, other.part), key=len)
@@ -90,9 +84,9 @@ def _take_files(name: str, module: nn.Module) -> list[Source]:
     sources, others = [], []
     for init in several:
         kind = init.get('type')
-        if isinstance(kind, str):
-            kind = kind.split('.')[-1]  # mmengine.Pretrained
-        if kind in ('Pretrained', PretrainedInit.__name__, PretrainedInit):
+        # A class, or a name such as mmengine.Pretrained.
+        kind = str(getattr(kind, '__name__', kind)).split('.')[-1]
+        if kind in ('Pretrained', 'PretrainedInit'):
             if not init.get('checkpoint'):
                 raise CheckpointError(f'{spelling}: names no checkpoint')
             path, prefix = init['checkpoint'], init.get('prefix') or ''
@@ -199,7 +193,9 @@ def load_initial_weights(
         CheckpointError: A tensor is missing, unexpected or of another shape.
     """
     tensors = state_dict_of(checkpoint)
-    if isinstance(model, SCE) and _has_both_branches(tensors):
+    # Of a pretraining of ours; others have a momentum branch too.
+    whole = isinstance(model, SCE) and recognise(tensors)
+    if whole and whole.name == OWN and whole.momentum is not None:
         weights = in_float32(_without_queue(tensors), False)
         ours = _without_queue(model.state_dict())
         if mismatches := shape_mismatches(ours, weights):
@@ -214,11 +210,10 @@ def load_initial_weights(
             'model; the queue starts without keys, step and schedules at 0'
         )
     weights, meta = extract_backbone(checkpoint)
-    targets = [model.get_submodule('backbone')]
+    named = Backbone(weights, {**meta, 'source': name})
+    load_backbone(model.get_submodule('backbone'), named)
     if isinstance(model, SCE):
-        targets.append(model.momentum_encoder.backbone)
-    for target in targets:
-        load_backbone(target, Backbone(weights, {**meta, 'source': name}))
+        load_backbone(model.momentum_encoder.backbone, named)
     return (
         f'initialised from {name} ({meta["source"]}, {meta["branch"]} '
         f'branch): {len(weights)} tensors of the backbone, of '
@@ -226,11 +221,5 @@ def load_initial_weights(
     )
 
 
-def _has_both_branches(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether these are of a pretraining of ours; others have momentum too."""
-    found = recognise(tensors)
-    return found.name == OWN and found.momentum is not None
-
-
 def _without_queue(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k: v for k, v in tensors.items() if not k.startswith(_QUEUE)}
+    return {k: v for k, v in tensors.items() if not k.startswith('queue.')}

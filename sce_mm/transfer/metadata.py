@@ -67,11 +67,8 @@ def describe_input(preprocessor: nn.Module) -> dict[str, Any]:
     """
     metadata: dict[str, Any] = dict.fromkeys(('channel_order', 'mean', 'std'))
     # The one of mmpretrain's classifiers has another name for it.
-    swaps = getattr(
-        preprocessor,
-        '_channel_conversion',
-        getattr(preprocessor, 'to_rgb', None),
-    )
+    swaps = getattr(preprocessor, 'to_rgb', None)
+    swaps = getattr(preprocessor, '_channel_conversion', swaps)
     if swaps is None:
         return metadata
     metadata['channel_order'] = 'rgb' if swaps else 'bgr'
@@ -84,14 +81,13 @@ def describe_input(preprocessor: nn.Module) -> dict[str, Any]:
 
 def norm_modes(parts: Mapping[str, nn.Module]) -> dict[str, int]:
     """Batch norm layers, counted by kind and present mode."""
-    modes: Counter[str] = Counter()
-    for part in parts.values():
-        for module in part.modules():
-            if isinstance(module, _BatchNorm):
-                mode = BATCH if module.training else STORED
-                name = type(module).__name__
-                modes[f'{NAMES.get(name, name)}, {mode}'] += 1
-    return dict(modes)
+    norms = [
+        (type(module).__name__, BATCH if module.training else STORED)
+        for part in parts.values()
+        for module in part.modules()
+        if isinstance(module, _BatchNorm)
+    ]
+    return Counter(f'{NAMES.get(name, name)}, {mode}' for name, mode in norms)
 
 
 def stride_style(parts: Mapping[str, nn.Module]) -> str | None:
@@ -106,14 +102,9 @@ def stride_style(parts: Mapping[str, nn.Module]) -> str | None:
         for module in part.modules():
             convs = dict(module.named_children())
             if {'conv1', 'conv2', 'conv3'} <= set(convs):
-                strides = [
-                    getattr(convs[name], 'stride', 1)
-                    for name in ('conv1', 'conv2')
-                ]
-                if strides[0] in (2, (2, 2)):
-                    styles.add('caffe')
-                if strides[1] in (2, (2, 2)):
-                    styles.add('pytorch')
+                for name, style in (('conv1', 'caffe'), ('conv2', 'pytorch')):
+                    if getattr(convs[name], 'stride', 1) in (2, (2, 2)):
+                        styles.add(style)
     if not styles:
         return describe_backbone(parts['backbone'])['style']
     return styles.pop() if len(styles) == 1 else 'mixed'
@@ -154,9 +145,8 @@ def settings_equal(value: Any, expected: Any) -> bool:
 def metadata_of(block: Any) -> dict[str, Any]:
     """The metadata of a block, None for what it does not say.
 
-    Args:
-        block: ``meta`` of a backbone file, or ``meta.sce_mm`` of a training
-            checkpoint; anything else says nothing.
+    The block is ``meta`` of a backbone file, or ``meta.sce_mm`` of a training
+    checkpoint; anything else says nothing.
 
     Raises:
         CheckpointError: A value is one that this project never writes.
@@ -171,16 +161,11 @@ def metadata_of(block: Any) -> dict[str, Any]:
 def checked_metadata(
     meta: Mapping[str, Any], weights: Mapping[str, Tensor], branch: str
 ) -> dict[str, Any]:
-    """The meta block of a backbone file, whose weights are unchanged.
-
-    Args:
-        meta: Meta block as it was read.
-        weights: Tensors of the file, under bare names.
-        branch: Branch that is asked for; the file has one.
+    """The meta block of a backbone file with these weights, if it is right.
 
     Raises:
         CheckpointError: The file was changed, is of a later version, or has
-            another branch.
+            not the branch that is asked for.
     """
     if not isinstance(meta.get('version'), int) or meta['version'] > VERSION:
         raise CheckpointError(
@@ -200,13 +185,12 @@ def checked_metadata(
             f'{branch} one: export it from the training checkpoint'
         )
     assumed = meta.get('assumed')
+    assumed = assumed if isinstance(assumed, list) else []
     return {
         **{key: meta[key] for key in ('format', 'version', 'sha256')},
         **texts,
         **metadata_of(meta),
-        'assumed': [k for k in KEYS if k in assumed]
-        if isinstance(assumed, list)
-        else [],
+        'assumed': [k for k in KEYS if k in assumed],
     }
 
 
@@ -223,11 +207,8 @@ def tensor_hash(tensors: Mapping[str, Tensor]) -> str:
 
 def _checked(key: str, value: Any) -> Any:
     if key in ('mean', 'std'):
-        right = (
-            isinstance(value, list)
-            and len(value) == 3
-            and all(isinstance(v, int | float) for v in value)
-        )
+        right = isinstance(value, list) and len(value) == 3
+        right = right and all(isinstance(v, int | float) for v in value)
     elif key == 'epochs':
         right = isinstance(value, int)
     elif key in _CHOICES:

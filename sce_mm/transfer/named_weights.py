@@ -32,12 +32,12 @@ def named_weights(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     keys = ('load_from', 'default_hooks', 'custom_hooks', 'model')
     for path, value in walk({key: cfg.get(key) for key in keys}):
         key = path.rpartition('.')[2]
-        named = bool(_WEIGHT_KEY.search(key))
+        named = _WEIGHT_KEY.search(key) is not None
         named |= path.endswith('language_model.name')
         if isinstance(value, str | os.PathLike):
             value = os.fspath(value)
             if path.startswith('model.'):
-                named = named or bool(_WEIGHT_FILE.fullmatch(value))
+                named |= _WEIGHT_FILE.fullmatch(value) is not None
             if value and named:
                 yield path, value
         elif value is True and 'pretrained' in key:

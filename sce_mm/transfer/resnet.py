@@ -5,6 +5,7 @@ other: what is wrong with a file is then said when it is read, not when a
 detector has trained on half of it.
 """
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -84,7 +85,12 @@ def architecture_of(tensors: Mapping[str, Tensor]) -> Architecture:
             f'the stem is a {kernel} x {kernel} convolution: expected 7 x 7, '
             'or 3 x 3 for small images'
         )
-    blocks = tuple(_count(tensors, f'layer{stage}.') for stage in range(1, 5))
+    names = [re.match(r'layer(\d)\.(\d+)\.', name) for name in tensors]
+    indices = [(match[1], int(match[2])) for match in names if match]
+    blocks = tuple(
+        1 + max((i for stage, i in indices if stage == n), default=-1)
+        for n in '1234'
+    )
     if (bottleneck, blocks) not in BLOCKS:
         raise CheckpointError(
             f'stages of {", ".join(map(str, blocks))} blocks are those of no '
@@ -95,45 +101,23 @@ def architecture_of(tensors: Mapping[str, Tensor]) -> Architecture:
     return Architecture(bottleneck, blocks, stem, kernel, width)
 
 
-def _count(names: Mapping[str, Tensor], stage: str) -> int:
-    indices = {
-        int(name.split('.')[1])
-        for name in names
-        if name.startswith(stage) and name.split('.')[1].isdecimal()
-    }
-    return max(indices, default=-1) + 1
-
-
 def complete(
     tensors: Mapping[str, Tensor],
 ) -> tuple[dict[str, Tensor], Architecture]:
-    """Check the tensors of a ResNet.
+    """Check the tensors of a ResNet under bare names; return both.
 
-    Args:
-        tensors: Under bare names. Files from before PyTorch counted batches
-            have no counters: these start at zero, where all are missing.
-
-    Returns:
-        The tensors and the architecture.
+    Files from before PyTorch counted batches have no counters: these start at
+    zero, where all are missing.
 
     Raises:
         CheckpointError: They are not those of a ResNet.
     """
     if not any(name.endswith(COUNTER) for name in tensors):
-        counters = {
-            name.replace('running_mean', COUNTER): torch.tensor(0)
-            for name in tensors
-            if name.endswith('.running_mean')
-        }
-        tensors = {**tensors, **counters}
+        norms = [n for n in tensors if n.endswith('.running_mean')]
+        names = [name.replace('running_mean', COUNTER) for name in norms]
+        tensors = {**tensors, **{name: torch.tensor(0) for name in names}}
     found = architecture_of(tensors)
-    expected = {
-        # Without memory: only the shape counts.
-        name: torch.empty(shape, device='meta')
-        for name, shape in _shapes(found).items()
-    }
-    mismatches = shape_mismatches(expected, tensors)
-    if mismatches:
+    if mismatches := shape_mismatches(_expected(found), tensors):
         raise CheckpointError(
             f'the tensors are not those of a whole {found.name}:\n{mismatches}'
         )
@@ -153,35 +137,37 @@ def complete(
     return dict(tensors), found
 
 
-def _shapes(found: Architecture) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor of a ResNet."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def add(conv: str, norm: str, *shape: int) -> None:
-        shapes[f'{conv}.weight'] = shape
-        for name in ('weight', 'bias', 'running_mean', 'running_var'):
-            shapes[f'{norm}.{name}'] = shape[:1]
-        shapes[f'{norm}.{COUNTER}'] = ()
-
-    add('conv1', 'bn1', found.stem, 3, found.kernel, found.kernel)
+def _expected(found: Architecture) -> dict[str, Tensor]:
+    """Every tensor of a ResNet, without memory: only the shapes count."""
     before = found.stem
+    convs = [('conv1', 'bn1', before, 3, found.kernel)]
     for stage, blocks in enumerate(found.blocks):
         width = found.width << stage
         out = width * (4 if found.bottleneck else 1)
         for block in range(blocks):
-            at = f'layer{stage + 1}.{block}.'
+            at = f'layer{stage + 1}.{block}'
+            sizes = [(out, before, 3), (out, out, 3)]
             if found.bottleneck:
-                add(f'{at}conv1', f'{at}bn1', width, before, 1, 1)
-                add(f'{at}conv2', f'{at}bn2', width, width, 3, 3)
-                add(f'{at}conv3', f'{at}bn3', out, width, 1, 1)
-            else:
-                add(f'{at}conv1', f'{at}bn1', out, before, 3, 3)
-                add(f'{at}conv2', f'{at}bn2', out, out, 3, 3)
+                sizes = [
+                    (width, before, 1),
+                    (width, width, 3),
+                    (out, width, 1),
+                ]
+            for i, size in enumerate(sizes, 1):
+                convs.append((f'{at}.conv{i}', f'{at}.bn{i}', *size))
             if block == 0 and (stage > 0 or before != out):
-                shortcut = f'{at}downsample'
-                add(f'{shortcut}.0', f'{shortcut}.1', out, before, 1, 1)
+                shortcut = f'{at}.downsample'
+                convs.append(
+                    (f'{shortcut}.0', f'{shortcut}.1', out, before, 1)
+                )
             before = out
-    return shapes
+    shapes: dict[str, tuple[int, ...]] = {}
+    for conv, norm, out, channels, kernel in convs:
+        shapes[f'{conv}.weight'] = (out, channels, kernel, kernel)
+        for name in ('weight', 'bias', 'running_mean', 'running_var'):
+            shapes[f'{norm}.{name}'] = (out,)
+        shapes[f'{norm}.{COUNTER}'] = ()
+    return {k: torch.empty(v, device='meta') for k, v in shapes.items()}
 
 
 def build(found: Architecture, style: str | None) -> ResNet:
@@ -211,11 +197,6 @@ def build(found: Architecture, style: str | None) -> ResNet:
 
 @torch.no_grad()
 def last_features(model: nn.Module, images: Tensor) -> Tensor:
-    """Last feature map ``[N, C, h, w]`` of a backbone of OpenMMLab.
-
-    Args:
-        model: Backbone; it is put into evaluation mode.
-        images: ``[N, 3, h, w]``.
-    """
-    model.eval()  # which returns None in some of them
+    """Last feature map ``[N, C, h, w]`` of a backbone in evaluation mode."""
+    model.eval()  # which returns None in some backbones of OpenMMLab
     return model(images)[-1]

@@ -9,8 +9,6 @@ the weights expect, loads with weights_only=True, and is the one that
 export_backbone.py writes for mmdet and mmpretrain.
 """
 
-import argparse
-
 # Arguments are read before the imports that take seconds.
 __starts_light__ = True
 
@@ -27,14 +25,10 @@ In a config of mmdet:
     default_hooks = dict(verify_transfer=dict(type='VerifyTransferHook'))"""
 
 
-def parse_args() -> argparse.Namespace:
+def main() -> None:
     parser = ArgumentParser(__doc__)
     add_arguments(parser)
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
+    args = parser.parse_args()
     sce_mm.register()
     from sce_mm.transfer import save_backbone
 

@@ -57,11 +57,10 @@ def adapt_backbone(edits: ConfigEdits, file: BackboneFile) -> None:
         in_head = f'layer{4 if stage is None else stage + 1}.'
         _check_fit(edits, SHARED_HEAD, file, (in_head,))
     stages = _stages(edits, BACKBONE)
-    lost = [f'layer{n}' for n in range(1, 5) if f'layer{n}.' not in stages]
-    lost = [name for name in lost if name != in_head[:-1]]
-    if lost:
+    needed = [f'layer{n}.' for n in range(1, 5)]
+    if lost := [n for n in needed if n not in (*stages, in_head)]:
         raise AdaptError(
-            f'{BACKBONE} has no place for {lost[0]}, nor has a '
+            f'{BACKBONE} has no place for {lost[0][:-1]}, nor has a '
             f'{SHARED_HEAD}: part of the file would be lost'
         )
     _check_fit(edits, BACKBONE, file, stages)
@@ -79,9 +78,11 @@ def adapt_other_loads(edits: ConfigEdits, file: BackboneFile) -> None:
         owner = re.sub(r'\.(init_cfg\b.*|pretrained)$', '', where)
         reason = ''
         if owner != where and _is_resnet(edits, owner):
+            # In a copy: a part of it would be worse than nothing.
+            trial = ConfigEdits(edits.cfg)
             try:
-                # On a copy first: a part of it would be worse than nothing.
-                _load_into_second(ConfigEdits(edits.cfg), owner, file)
+                _load_into_resnet(trial, owner, file)
+                _check_fit(trial, owner, file, _stages(trial, owner))
             except AdaptError as error:
                 settings = ', '.join(
                     f'{name}={edits.get(f"{owner}.{name}")}'
@@ -90,16 +91,10 @@ def adapt_other_loads(edits: ConfigEdits, file: BackboneFile) -> None:
                 first = str(error).splitlines()[0].rstrip(':')
                 reason = f' ({settings}): {first}'
             else:
-                _load_into_second(edits, owner, file)
+                edits.cfg = trial.cfg
+                edits.changes += trial.changes
                 continue
         edits.notes.append(f'{where} loads {value}, not this file{reason}')
-
-
-def _load_into_second(
-    edits: ConfigEdits, where: str, file: BackboneFile
-) -> None:
-    _load_into_resnet(edits, where, file)
-    _check_fit(edits, where, file, _stages(edits, where))
 
 
 def _load_into_resnet(
@@ -142,11 +137,8 @@ def _load_and_train(
     edits: ConfigEdits, where: str, file: BackboneFile
 ) -> None:
     edits.set(f'{where}.pretrained', None, 'old spelling of init_cfg')
-    edits.set(
-        f'{where}.init_cfg',
-        {'type': 'Pretrained', 'checkpoint': str(file.path)},
-        'these weights',
-    )
+    init_cfg = {'type': 'Pretrained', 'checkpoint': str(file.path)}
+    edits.set(f'{where}.init_cfg', init_cfg, 'these weights')
     edits.set(
         f'{where}.norm_cfg',
         SYNC_BN,
@@ -159,11 +151,8 @@ def _load_and_train(
         'stored statistics are those of the pretraining images, and features '
         'drift from them',
     )
-    edits.set(
-        f'{where}.style',
-        file.backbone.meta['style'],
-        'strides where they were in the pretraining',
-    )
+    reason = 'strides where they were in the pretraining'
+    edits.set(f'{where}.style', file.backbone.meta['style'], reason)
 
 
 def _check_fit(
@@ -172,10 +161,9 @@ def _check_fit(
     file: BackboneFile,
     prefixes: tuple[str, ...],
 ) -> None:
-    """Build a part and compare names and shapes with those of the file.
+    """Build a part and compare its tensors with those of the file.
 
-    The part has the stages of the given prefixes; an empty one stands for all
-    that is in no stage.
+    The prefixes are those of its stages; an empty one is for other tensors.
     """
     found = {
         name: tensor
@@ -188,8 +176,7 @@ def _check_fit(
         for name, tensor in module.state_dict().items()
         if not any(new in f'.{name}' for new in _NEW)
     }
-    difference = shape_mismatches(expected, found)
-    if difference:
+    if difference := shape_mismatches(expected, found):
         source = file.backbone.meta['arch'] or 'of a kind that is not named'
         raise AdaptError(
             f'the weights ({source}) do not fit {where} '

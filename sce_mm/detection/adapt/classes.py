@@ -16,6 +16,8 @@ from mmengine.registry import DefaultScope
 from ...config.reading import walk
 from .edits import type_name
 
+COCO_METRICS = ('CocoMetric', 'FastCocoMetric')
+
 
 class Labels(NamedTuple):
     """An annotation file and the classes that are read from it.
@@ -46,14 +48,11 @@ def read_labels(cfg: Config) -> Iterator[Labels]:
         classes: tuple[str, ...] = ()
         named = False
         for where, node in walk(loader, f'{part}_dataloader'):
-            if isinstance(node, Mapping) and 'ann_file' in node:
-                dataset = _dataset(node)
-                if dataset is None:
-                    continue
+            if dataset := _dataset(node):
                 classes, named = _classes(dataset, node)
                 files.append((where, node, classes, named))
         for where, node in walk({'evaluator': cfg.get(f'{part}_evaluator')}):
-            if type_name(node) in ('CocoMetric', 'FastCocoMetric'):
+            if type_name(node) in COCO_METRICS:
                 files.append((f'{part}_{where}', node, classes, named))
         for where, node, classes, named in files:
             root, name = (node.get(k) or '' for k in ('data_root', 'ann_file'))
@@ -109,13 +108,15 @@ def names(items: Any) -> str:
     return text + (f' and {more} more' if more > 0 else '')
 
 
-def _dataset(node: Mapping[str, Any]) -> type[CocoDataset] | None:
+def _dataset(node: Any) -> type[CocoDataset] | None:
     """Class of a data set that chooses its labels by the names of classes.
 
     Those that read their files in another way (LVIS, panoptic) do not.
     """
+    if not isinstance(node, Mapping) or not {'type', 'ann_file'} <= {*node}:
+        return None
     with DefaultScope.overwrite_default_scope('mmdet'):
-        cls = DATASETS.get(node['type']) if 'type' in node else None
+        cls = DATASETS.get(node['type'])
     by_name = getattr(cls, 'load_data_list', 0) is CocoDataset.load_data_list
     return cls if by_name else None
 

@@ -8,17 +8,11 @@ import copy
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from torch import nn
 
 from ...config.parts import find_hook, hooks_of
 from ...transfer.named_weights import named_weights
 from ...transfer.verify.load_report import pretrained_init
-from .backbone import (
-    BACKBONE,
-    BackboneFile,
-    adapt_backbone,
-    adapt_other_loads,
-)
+from .backbone import BACKBONE, BackboneFile, adapt_backbone, adapt_other_loads
 from .classes import class_problems, names, read_labels
 from .edits import AdaptError, ConfigEdits
 from .heads import adapt_heads, adapt_pyramids
@@ -53,10 +47,8 @@ def adapt(
         AdaptError: The config cannot be changed like that; the message says
             why.
     """
-    unknown = [
-        name for name in METADATA if file.backbone.meta.get(name) is None
-    ]
-    if unknown:
+    meta = file.backbone.meta
+    if unknown := [name for name in METADATA if meta[name] is None]:
         raise AdaptError(
             f'the weights do not say their {", ".join(unknown)}: extract them '
             'with tools/model_converters/extract_backbone.py and '
@@ -75,10 +67,9 @@ def adapt(
         for where in ('load_from', 'model.init_cfg'):
             edits.set(where, None, 'would load over the backbone')
         if edits.get('resume'):
-            reason = 'a resumed training keeps its own weights'
-            edits.set('resume', False, reason)
+            edits.set('resume', False, 'a resumed training keeps its weights')
         adapt_other_loads(edits, file)
-        adapt_pixels(edits, file.backbone.meta)
+        adapt_pixels(edits, meta)
         adapt_pyramids(edits)
         if not keep_heads:
             adapt_heads(edits)
@@ -86,8 +77,7 @@ def adapt(
         if edits.get('default_scope') is None:
             edits.set('default_scope', 'mmdet', 'where these names are found')
         _add_verification(edits)
-        model = _build(edits)
-        for where, value in _loads_by_itself(edits, model).items():
+        for where, value in _loads_by_itself(edits).items():
             edits.notes.append(f'{where} loads {value} by itself')
     return edits, line
 
@@ -111,8 +101,7 @@ def start_at_random(edits: ConfigEdits) -> None:
     if others != custom:
         edits.set('custom_hooks', others, reason)
     with DefaultScope.overwrite_default_scope('mmdet'):
-        model = _build(edits)
-    left = dict(named_weights(edits.cfg)) | _loads_by_itself(edits, model)
+        left = dict(named_weights(edits.cfg)) | _loads_by_itself(edits)
     if left:
         texts = ', '.join(f'{where} loads {left[where]}' for where in left)
         raise AdaptError(
@@ -121,8 +110,15 @@ def start_at_random(edits: ConfigEdits) -> None:
         )
 
 
-def _loads_by_itself(edits: ConfigEdits, model: nn.Module) -> dict[str, str]:
-    """Parts of a model that load a file which the config does not name."""
+def _loads_by_itself(edits: ConfigEdits) -> dict[str, str]:
+    """Parts of the model that load a file which the config does not name."""
+    try:
+        # mmdet's detectors write into the config that they are built from.
+        model = MODELS.build(copy.deepcopy(edits.get('model')))
+    except Exception as error:
+        raise AdaptError(
+            f'the config builds no {edits.get("model.type")}: {error}'
+        ) from error
     named = {value for _, value in named_weights(edits.cfg)}
     return {
         f'model.{name}': path
@@ -134,8 +130,7 @@ def _loads_by_itself(edits: ConfigEdits, model: nn.Module) -> dict[str, str]:
 
 def _check_classes(edits: ConfigEdits) -> None:
     """Compare the classes with those of the labels that are there."""
-    problems = list(class_problems(edits.cfg))
-    if problems:
+    if problems := list(class_problems(edits.cfg)):
         raise AdaptError('\n'.join(problems))
     for labels in read_labels(edits.cfg):
         others = [n for n in labels.categories if n not in labels.classes]
@@ -154,9 +149,11 @@ def _add_verification(edits: ConfigEdits) -> None:
     if IMPORT not in imports:
         edits.set(
             'custom_imports',
-            {'allow_failed_imports': False}
-            | old
-            | {'imports': [*imports, IMPORT]},
+            {
+                'allow_failed_imports': False,
+                **old,
+                'imports': [*imports, IMPORT],
+            },
             'registers the hook; recorded in every dump of the config',
         )
     if find_hook(edits.cfg, HOOK['type']) is None:
@@ -168,13 +165,3 @@ def _add_verification(edits: ConfigEdits) -> None:
             edits.set('default_hooks', {'verify_transfer': HOOK}, reason)
         else:
             edits.set('default_hooks.verify_transfer', HOOK, reason)
-
-
-def _build(edits: ConfigEdits) -> nn.Module:
-    try:
-        # mmdet's detectors write into the config that they are built from.
-        return MODELS.build(copy.deepcopy(edits.get('model')))
-    except Exception as error:
-        raise AdaptError(
-            f'the config builds no {edits.get("model.type")}: {error}'
-        ) from error

@@ -23,9 +23,8 @@ def adapt_pyramids(edits: ConfigEdits) -> None:
     """
     for path, neck in _parts(edits, 'model.neck'):
         if type_name(neck) in PYRAMIDS:
-            _give_norm(
-                edits, path, 'lateral and output convolutions start at random'
-            )
+            reason = 'lateral and output convolutions start at random'
+            _give_norm(edits, path, reason)
 
 
 def adapt_heads(edits: ConfigEdits) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 
-from ...checkpoints.errors import CheckpointError
 from ...checkpoints.file_kind import TORCH, kind_of
 from ...checkpoints.reading import meta_of, read_checkpoint
 from ...config.names import nearest
@@ -83,17 +82,8 @@ def _read_backbone(
 ) -> BackboneFile:
     """The backbone, with another path if it cannot be loaded from this one."""
     path = checkpoint.resolve()
-    try:
-        content = read_checkpoint(path)
-        backbone = extract_backbone(content)
-    except CheckpointError as error:
-        if ' --' not in str(error):
-            raise
-        raise CheckpointError(
-            f'{error}. These are options of '
-            'tools/model_converters/extract_backbone.py: extract the '
-            'backbone with it and name its file here'
-        ) from error
+    content = read_checkpoint(path)
+    backbone = extract_backbone(content)
     if meta_of(content).get('format') == FORMAT and kind_of(path) == TORCH:
         return BackboneFile(path, backbone)
     path = out.resolve().with_name(f'{out.stem}_backbone.pth')

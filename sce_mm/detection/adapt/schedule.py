@@ -1,6 +1,7 @@
 """Scale the learning rate of a detector to the batch that there will be."""
 
 from ...config.machine import rate_factor
+from ...config.reading import walk
 from .edits import AdaptError, ConfigEdits, type_name
 
 OPTIMIZER = 'optim_wrapper.optimizer'
@@ -63,14 +64,10 @@ def _scale(edits: ConfigEdits, path: str, scale: float, reason: str) -> None:
 
 def _scale_bounds(edits: ConfigEdits, scale: float) -> None:
     """Scale the rates of a schedule that are absolute."""
-    schedulers = edits.get('param_scheduler') or []
-    single = isinstance(schedulers, dict)
-    for i in range(1 if single else len(schedulers)):
-        for key in ('eta_min', 'eta_max'):
-            path = f'param_scheduler{"" if single else f"[{i}]"}.{key}'
-            if edits.get(path):
-                reason = 'scaled as the rate it is a bound of'
-                _scale(edits, path, scale, reason)
+    schedulers = edits.get('param_scheduler')
+    for path, value in list(walk(schedulers, 'param_scheduler')):
+        if path.endswith(('.eta_min', '.eta_max')) and value:
+            _scale(edits, path, scale, 'scaled as the rate it is a bound of')
 
 
 def _check_groups(edits: ConfigEdits) -> None:

@@ -27,7 +27,7 @@ from ...datasets.images.file_lists import find_images, write_image_list
 from ...datasets.images.near_duplicates import Copy, find_copies
 from ...datasets.labels.coco_labels import is_mask
 from ..adapt import AdaptError, ConfigEdits, type_name
-from ..adapt.classes import class_problems
+from ..adapt.classes import COCO_METRICS, class_problems
 
 
 def unlabelled_without_copies(
@@ -68,22 +68,18 @@ def use_labels(
         AdaptError: Its data set is no plain COCO data set, or its classes
             are counted in a way that cannot be changed here.
     """
-    flat = [
-        annotation['id']
-        for content in (train, val)
-        for annotation in content['annotations']
-        if not is_mask(annotation.get('segmentation'))
-    ]
+    objects = train['annotations'] + val['annotations']
+    flat = [o['id'] for o in objects if not is_mask(o.get('segmentation'))]
     if flat and edits.get('model.roi_head.mask_head'):
         raise AdaptError(
             f'the detector predicts masks, but {len(flat)} objects of the '
             f'labels have no valid segmentation, annotation {flat[0]} for '
             'one: take a detector of boxes'
         )
-    parts = [('train_dataloader', args.train, args.train_images)]
-    parts += [
-        (name, args.val, args.val_images)
-        for name in ('val_dataloader', 'test_dataloader')
+    parts = [
+        ('train_dataloader', args.train, args.train_images),
+        ('val_dataloader', args.val, args.val_images),
+        ('test_dataloader', args.val, args.val_images),
     ]
     for loader, file, images in parts:
         where = _innermost(edits, f'{loader}.dataset')
@@ -95,10 +91,7 @@ def use_labels(
         }.items():
             edits.set(f'{where}.{key}', value, 'the labels of this comparison')
     for evaluator in ('val_evaluator', 'test_evaluator'):
-        if type_name(edits.get(evaluator)) not in (
-            'CocoMetric',
-            'FastCocoMetric',
-        ):
+        if type_name(edits.get(evaluator)) not in COCO_METRICS:
             raise AdaptError(
                 f'{evaluator} must be one CocoMetric, as its AP is compared'
             )
@@ -188,10 +181,7 @@ def _evaluate_one(cfg: Config) -> None:
         'labels': torch.zeros(1, dtype=torch.long),
         'masks': torch.ones(1, height, width, dtype=torch.bool),
     }
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        _explained('val_evaluator'),
-    ):
+    with tempfile.TemporaryDirectory() as folder, _explained('val_evaluator'):
         # Else the metric makes a folder, which it leaves when it fails.
         where = {'outfile_prefix': f'{folder}/results'}
         metric = METRICS.build({**cfg.val_evaluator, **where})

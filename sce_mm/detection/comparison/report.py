@@ -25,11 +25,10 @@ def write_report(comparison: Comparison) -> None:
     results = comparison.results()
     out = comparison.out
     (out / 'results.json').write_text(json.dumps(results, indent=2) + '\n')
-    (out / 'report.html').write_text(
-        as_page(comparison, results), encoding='utf-8'
-    )
+    path = out / 'report.html'
+    path.write_text(as_page(comparison, results), encoding='utf-8')
     print(markdown_table(rows(results)), *answers(results), sep='\n')
-    print(f'[compare] {printable(str(out / "report.html"))}')
+    print(f'[compare] {printable(str(path))}')
 
 
 def rows(results: Results) -> Table:
@@ -40,10 +39,8 @@ def rows(results: Results) -> Table:
     for source, parts in results.items():
         for percent, seeds in parts.items():
             cells = [spread([s[m] for s in seeds]) for m in metrics]
-            gain = gain_over_random(results, source, percent)
-            lines.append(
-                [source, f'{percent:g} %', *cells, gain, str(len(seeds))]
-            )
+            cells.append(gain_over_random(results, source, percent))
+            lines.append([source, f'{percent:g} %', *cells, str(len(seeds))])
     gain = f'gain in box AP ({1 - LEVEL:.0%} interval)'
     return ['initialised from', 'labels', *metrics, gain, 'seeds'], lines
 
@@ -95,21 +92,13 @@ def markdown_table(table: Table) -> str:
 
 def answers(results: Results) -> list[str]:
     """A sentence for each pair of starts, then one about the test."""
-    pairs = [
-        (percent, names)
+    texts = [
+        conclusion(percent, pair, *(box_ap(results, n, percent) for n in pair))
         for percent in results[RANDOM]
-        for names in combinations(list(results)[::-1], 2)
+        for pair in combinations(list(results)[::-1], 2)
     ]
     seeds = len(next(iter(results[RANDOM].values())))
-    return [
-        *(
-            conclusion(
-                percent, names, *(box_ap(results, n, percent) for n in names)
-            )
-            for percent, names in pairs
-        ),
-        about_the_test(seeds, len(pairs)),
-    ]
+    return [*texts, about_the_test(seeds, len(texts))]
 
 
 def as_page(comparison: Comparison, results: Results) -> str:
@@ -127,8 +116,8 @@ def as_page(comparison: Comparison, results: Results) -> str:
     what = 'mask AP' if 'mask AP' in first else 'box AP'
     for percent in results[RANDOM]:
         title = f'{what} of each class with {percent:g} % of the labels'
-        table = class_rows(results, percent)
-        body += [page.heading(title), page.table(*table)]
+        body.append(page.heading(title))
+        body.append(page.table(*class_rows(results, percent)))
     body += [
         page.heading('The data'),
         page.paragraph(
@@ -166,15 +155,11 @@ def plot(results: Results, images: int) -> list[str]:
         return []
     series, deviations = {}, {}
     for source in results:
-        values = [box_ap(results, source, percent) for percent in percents]
-        series[source] = [
-            (images * percent / 100, mean(v))
-            for percent, v in zip(percents, values, strict=True)
+        values = {p: box_ap(results, source, p) for p in percents}
+        series[source] = [(images * p / 100, mean(values[p])) for p in values]
+        deviations[source] = [
+            stdev(v) if len(v) > 1 else 0.0 for v in values.values()
         ]
-        deviations[source] = [stdev(v) if len(v) > 1 else 0.0 for v in values]
+    axes = 'labelled images', 'box AP'
     caption = 'Mean over the seeds, and their standard deviation.'
-    return [
-        page.curves(
-            series, 'labelled images', 'box AP', caption, spread=deviations
-        )
-    ]
+    return [page.curves(series, *axes, caption, spread=deviations)]

@@ -75,16 +75,12 @@ def last_metrics(
         step, number = series.get(key, [(None, 0.0)])[-1]
         return 100 * number if step == last else 0.0
 
-    found: dict[str, Any] = {
+    each = {name: value(f'coco/{name}_precision') for name in classes}
+    return {
         name: value(key)
         for name, key in METRICS.items()
         if masks or not name.startswith('mask')
-    }
-    each = {name: value(f'coco/{name}_precision') for name in classes}
-    found['classes'] = {
-        name: None if math.isnan(ap) else ap for name, ap in each.items()
-    }
-    return found
+    } | {'classes': {k: None if math.isnan(v) else v for k, v in each.items()}}
 
 
 def check_inputs(args: argparse.Namespace) -> None:
@@ -92,9 +88,6 @@ def check_inputs(args: argparse.Namespace) -> None:
 
     Labels, weights and configs are known by their content, images by their
     folders. Seeds, parts of the labels, starts and threads may be others.
-
-    Args:
-        args: Arguments of tools/compare.py.
 
     Raises:
         ConfigError: The folder holds trainings on other inputs.
@@ -143,5 +136,4 @@ def _hash(content: bytes) -> str:
 
 
 def _hash_of_config(cfg: Any) -> str:
-    text = json.dumps(cfg._cfg_dict.to_dict(), default=str)
-    return _hash(text.encode())
+    return _hash(json.dumps(cfg._cfg_dict.to_dict(), default=str).encode())

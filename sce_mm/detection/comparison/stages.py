@@ -31,11 +31,7 @@ from ..adapt import (
     start_at_random,
     write_config,
 )
-from .labels import (
-    check_detector,
-    unlabelled_without_copies,
-    use_labels,
-)
+from .labels import check_detector, unlabelled_without_copies, use_labels
 from .report import write_report
 from .results import (
     CONTINUED,
@@ -108,10 +104,9 @@ class Comparison:
         """Make all steps that are not done yet."""
         self.check_start()
         self.list_unlabelled()
+        names = [name for name in self.sources if name in (SCE, CONTINUED)]
         steps: list[tuple[str, Callable[[], object]]] = [
-            (f'pretraining of {name}', partial(self.pretrain, name))
-            for name in self.sources
-            if name in (SCE, CONTINUED)
+            (f'pretraining of {n}', partial(self.pretrain, n)) for n in names
         ]
         steps += [(str(r), partial(self.measure, r)) for r in self.runs()]
         bar = track(steps, 'comparison', note=lambda: training_step(self.log))
@@ -186,10 +181,10 @@ class Comparison:
             found.write_text(json.dumps(rows, indent=2))
         self.copies = json.loads(found.read_text())
         self.num_unlabelled = len(read_image_list(str(kept)))
+        count = len(self.copies)
         print(
-            f'[compare] {len(self.copies)} of '
-            f'{self.num_unlabelled + len(self.copies)} unlabelled images are '
-            'validation images or near copies of them: left out',
+            f'[compare] {count} of {self.num_unlabelled + count} unlabelled '
+            'images are validation images or near copies of them: left out',
             flush=True,
         )
 
@@ -208,11 +203,9 @@ class Comparison:
                 f'train_dataloader.dataset.ann_file={self.out}/unlabelled.json',
                 *self.args.pretraining_options,
             ], folder)  # fmt: skip
-            self.start(
-                'tools/model_converters/extract_backbone.py',
-                [last_checkpoint(folder), self.backbone(name)],
-                folder,
-            )
+            words = [last_checkpoint(folder), self.backbone(name)]
+            tool = 'tools/model_converters/extract_backbone.py'
+            self.start(tool, words, folder)
         self.make_config(name)
 
     def make_config(self, name: str) -> None:
@@ -264,16 +257,12 @@ class Comparison:
 
     def results(self) -> Results:
         """Metrics by source and percentage, one dict a seed."""
-        return {
-            source: {
-                percent: [
-                    self.measure(Run(source, percent, seed))
-                    for seed in self.args.seeds
-                ]
-                for percent in sorted(self.args.percent)
-            }
-            for source in self.sources
-        }
+        found: Results = {source: {} for source in self.sources}
+        for source in found:
+            for percent in sorted(self.args.percent):
+                runs = [Run(source, percent, s) for s in self.args.seeds]
+                found[source][percent] = [self.measure(run) for run in runs]
+        return found
 
     def start(self, script: str, words: list, folder: Path) -> None:
         """Run one command with its log in a folder."""

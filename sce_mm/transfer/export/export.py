@@ -21,12 +21,7 @@ TOLERANCE = 1e-4
 
 
 def export(name: str, path: Path, backbone: Backbone) -> float:
-    """Write a backbone for a library, and compare its features there.
-
-    Args:
-        name: Key of ``TARGETS``.
-        path: File to write.
-        backbone: Backbone to write.
+    """Write a backbone for one of ``TARGETS``, and compare its features there.
 
     Returns:
         Largest deviation of the last feature map of a random image from this
@@ -68,7 +63,7 @@ def snippet(name: str, path: Path, backbone: Backbone) -> str:
     """How to load the file in the target library."""
     found, meta = backbone.architecture, backbone.meta
     small = found.kernel == 3
-    expansion = 4 if found.bottleneck else 1
+    res2 = found.width * (4 if found.bottleneck else 1)
     widths = ''
     if (found.stem, found.width) != (64, 64):
         widths = f', stem_channels={found.stem}, base_channels={found.width}'
@@ -78,9 +73,9 @@ def snippet(name: str, path: Path, backbone: Backbone) -> str:
         widths=widths,
         cls='ResNet_CIFAR' if small else 'ResNet',
         det_cls='mmpretrain.ResNet_CIFAR' if small else 'ResNet',
-        features=found.width * expansion * 8,
+        features=res2 * 8,
         stem=found.stem,
-        res2=found.width * expansion,
+        res2=res2,
         style=meta['style'] or 'pytorch',
         in_1x1=meta['style'] == 'caffe',
         order=(meta['channel_order'] or 'unknown').upper(),

@@ -44,15 +44,12 @@ def run_torchvision(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
     """In torchvision, with the classifier taken out."""
     _require_standard(backbone, 'torchvision')
     models = import_optional('torchvision.models', 'torchvision')
-    extraction = import_optional(
-        'torchvision.models.feature_extraction', 'torchvision'
-    )
     depth = backbone.architecture.depth
     model = models.get_model(f'resnet{depth}', weights=None)
     model.fc = nn.Identity()
     model.load_state_dict(torch.load(path, weights_only=True))
-    stages = extraction.create_feature_extractor(model.eval(), ['layer4'])
-    return stages(images)['layer4']
+    # The last children are the pooling and the classifier.
+    return nn.Sequential(*model.eval().children())[:-2](images)
 
 
 def run_timm(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
@@ -90,18 +87,17 @@ def _run_registered(
     from mmengine.registry import MODELS
 
     found = backbone.architecture
-    model = MODELS.build(
-        {
-            'type': cls,
-            'depth': found.depth,
-            'stem_channels': found.stem,
-            'base_channels': found.width,
-            'out_indices': (3,),
-            'style': backbone.meta['style'] or 'pytorch',
-            'norm_cfg': {'type': 'BN'},
-            'init_cfg': {'type': 'Pretrained', 'checkpoint': str(path)},
-        }
-    )
+    cfg = {
+        'type': cls,
+        'depth': found.depth,
+        'stem_channels': found.stem,
+        'base_channels': found.width,
+        'out_indices': (3,),
+        'style': backbone.meta['style'] or 'pytorch',
+        'norm_cfg': {'type': 'BN'},
+        'init_cfg': {'type': 'Pretrained', 'checkpoint': str(path)},
+    }
+    model = MODELS.build(cfg)
     model.init_weights()
     return last_features(model, images)
 
@@ -114,10 +110,9 @@ def write_detectron2(path: Path, backbone: Backbone) -> None:
             f'{found.name} has a stem for small images, which detectron2 '
             f'cannot express: {_OTHERS}'
         )
+    weights = backbone.weights.items()
     content = {
-        'model': {
-            to_detectron2(k): v.numpy() for k, v in backbone.weights.items()
-        },
+        'model': {to_detectron2(k): v.numpy() for k, v in weights},
         '__author__': 'sce_mm',
         'matching_heuristics': True,
         'meta': dict(backbone.meta),
@@ -158,7 +153,8 @@ def write_onnx(path: Path, backbone: Backbone) -> None:
     Batch, height and width are free.
     """
     onnx = import_optional('onnx', 'onnx')
-    axes = {0: 'batch', 2: 'height', 3: 'width'}
+    sides = {0: 'batch', 2: 'height', 3: 'width'}
+    axes = {'images': sides, 'features': sides, 'pooled': {0: 'batch'}}
     with warnings.catch_warnings():
         # The tracing exporter is an old one; the new one needs onnxscript.
         warnings.simplefilter('ignore')
@@ -170,11 +166,7 @@ def write_onnx(path: Path, backbone: Backbone) -> None:
             str(path),
             input_names=['images'],
             output_names=['features', 'pooled'],
-            dynamic_axes={
-                'images': axes,
-                'features': axes,
-                'pooled': {0: 'batch'},
-            },
+            dynamic_axes=axes,
             opset_version=17,
         )
     graph = onnx.load(path)
@@ -193,11 +185,7 @@ def run_onnx(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
 
 
 def _require_standard(backbone: Backbone, library: str) -> None:
-    """Check that a library has this network under one of its names.
-
-    Raises:
-        CheckpointError: The library has no such network.
-    """
+    """Check that a library has this network under one of its names."""
     found, style = backbone.architecture, backbone.meta['style']
     widths = (found.stem, found.width)
     caffe = found.bottleneck and style != 'pytorch'

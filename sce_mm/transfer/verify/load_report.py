@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 
@@ -31,25 +30,15 @@ class LoadReport(NamedTuple):
 
 
 def parts_that_load(model: nn.Module, path: str) -> dict[str, nn.Module]:
-    """The backbone, and whatever else is initialised from the same file.
+    """The backbone, and what else is initialised from the same file, by names.
 
     The shared head of a C4 detector takes its fifth stage from there, a
     second backbone all of it.
-
-    Args:
-        model: Detector or classifier with a ``backbone``.
-        path: Checkpoint that the backbone loads.
-
-    Returns:
-        Parts by their name in the model.
     """
     parts = {'backbone': model.get_submodule('backbone')}
     for name, module in model.named_modules():
-        init_cfg = pretrained_init(module)
-        if init_cfg.get('checkpoint') == path and name.split('.')[0] not in (
-            'backbone',
-            '',
-        ):
+        outside = name.split('.')[0] not in ('backbone', '')
+        if outside and pretrained_init(module).get('checkpoint') == path:
             parts[name] = module
     return parts
 
@@ -82,7 +71,8 @@ def compare_with_file(
         for name, tensor in module.state_dict().items():
             full = f'{part}.{name}'
             if name in weights:
-                equal = tensors_equal(tensor, weights[name])
+                expected, here = weights[name], tensor.cpu()
+                equal = here.dtype == expected.dtype and here.equal(expected)
                 kind = 'loaded' if equal else 'mismatched'
             elif any(fnmatchcase(full, f'{x}*') for x in expected_missing):
                 kind = 'expected_missing'
@@ -94,20 +84,15 @@ def compare_with_file(
     return LoadReport(**{kind: tuple(x) for kind, x in report.items()})
 
 
-def tensors_equal(tensor: Tensor, expected: Tensor) -> bool:
-    """Same shape, type and bits, wherever the tensors are."""
-    tensor = tensor.cpu()
-    return tensor.dtype == expected.dtype and torch.equal(tensor, expected)
-
-
 def module_accepting(
     model: nn.Module, names: tuple[str, ...], parts: Mapping[str, nn.Module]
 ) -> str | None:
     """Outermost part of a model that has all these tensors but loads none."""
     inner = tuple(f'{part}.' for part in parts)
     for name, module in model.named_modules():
-        if not name or name in parts or name.startswith(inner):
-            continue
-        if set(names) <= {*module.state_dict()}:
+        other = (
+            name and names and name not in parts and not name.startswith(inner)
+        )
+        if other and set(names) <= {*module.state_dict()}:
             return name
     return None

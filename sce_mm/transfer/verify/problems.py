@@ -66,8 +66,7 @@ def pretrained_path(model: nn.Module) -> str:
             'for whole detectors'
         )
     for name, part in parts_that_load(model, path).items():
-        prefix = pretrained_init(part).get('prefix')
-        if prefix:
+        if prefix := pretrained_init(part).get('prefix'):
             raise ValueError(
                 f'model.{name}.init_cfg has prefix={prefix!r}, but backbone '
                 'files have bare names: remove it'
@@ -99,15 +98,7 @@ def tensor_problems(
     backbone: Backbone,
     load: LoadReport,
 ) -> Iterator[str]:
-    """Tensors that did not arrive where they belong.
-
-    Args:
-        model: Whole model.
-        parts: Parts of it that load the file, by their names.
-        path: File that they load.
-        backbone: Backbone that the file should hold.
-        load: Where each tensor stands.
-    """
+    """Tensors of a file that did not arrive in the parts that load it."""
     skipped = set(load.expected_missing)
     wanted = {
         name: tensor
@@ -116,18 +107,16 @@ def tensor_problems(
         if f'{part}.{name}' not in skipped
     }
     if mismatches := shape_mismatches(wanted, backbone.weights):
-        place = load.unexpected and module_accepting(
-            model, load.unexpected, parts
-        )
-        yield (
+        problem = (
             f'{path} (arch {backbone.meta["arch"]}) does not fit '
             f'{describe_backbone(parts["backbone"])["arch"]}:\n{mismatches}'
-        ) + (
-            f'\n  model.{place} has a place for these tensors: set its '
-            f"init_cfg = dict(type='Pretrained', checkpoint={path!r})"
-            if place
-            else ''
         )
+        if place := module_accepting(model, load.unexpected, parts):
+            problem += (
+                f'\n  model.{place} has a place for these tensors: set its '
+                f"init_cfg = dict(type='Pretrained', checkpoint={path!r})"
+            )
+        yield problem
     elif load.mismatched:
         yield (
             f'{len(load.mismatched)} of {len(backbone.weights)} tensors are '
@@ -140,12 +129,7 @@ def tensor_problems(
 def setting_problems(
     settings: Iterable[tuple[str, Any, Any]], allow_unknown: bool
 ) -> Iterator[str]:
-    """Pixels or strides that are not those of the pretraining.
-
-    Args:
-        settings: Name, what the file asks for, what the model has.
-        allow_unknown: Accept what the file does not say.
-    """
+    """Pixels or strides that are not those of the pretraining."""
     for name, expected, value in settings:
         if expected is None:
             if not allow_unknown:
@@ -164,20 +148,14 @@ def setting_problems(
 def frozen_problems(
     frozen: tuple[str, ...], norms: Mapping[str, int]
 ) -> Iterator[str]:
-    """Pretrained parts that would not be trained.
-
-    Args:
-        frozen: Names of parameters.
-        norms: Returned by :func:`~sce_mm.transfer.metadata.norm_modes`.
-    """
+    """Pretrained parameters and norms that would not be trained."""
     if frozen:
         yield (
             f'{len(frozen)} pretrained parameters are frozen '
             f'({listed(frozen)}): set frozen_stages=-1 and '
             'norm_cfg.requires_grad=True, or allow_frozen=True in the hook'
         )
-    stored = sum(n for mode, n in norms.items() if mode.endswith(STORED))
-    if stored:
+    if stored := sum(n for k, n in norms.items() if k.endswith(STORED)):
         yield (
             f'{stored} batch norm layers would run on stored statistics: set '
             'norm_eval=False (in a shared head too), or allow_frozen=True in '
@@ -188,13 +166,7 @@ def frozen_problems(
 def rate_problems(
     parts: Mapping[str, nn.Module], groups: Iterable[Mapping[str, Any]]
 ) -> Iterator[str]:
-    """Pretrained parameters that no step of the optimiser changes.
-
-    Args:
-        parts: Parts that load the file, by their names in the model.
-        groups: Parameter groups of the optimiser; without any, no parameter
-            is a problem.
-    """
+    """Pretrained parameters that no step of the optimiser, if any, changes."""
     # A warm-up may begin at zero.
     rates = {
         parameter: group.get('initial_lr', group['lr'])
@@ -216,11 +188,7 @@ def rate_problems(
 
 
 def pipeline_problems(cfg: Mapping[str, Any]) -> Iterator[str]:
-    """Pipelines that normalise pixels before the data preprocessor does.
-
-    Args:
-        cfg: Config of the whole run.
-    """
+    """Pipelines that normalise pixels before the data preprocessor does."""
     for loader in LOADERS:
         kinds = [node['type'] for node in transforms(cfg.get(loader))]
         names = [str(getattr(kind, '__name__', kind)) for kind in kinds]

@@ -12,12 +12,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
 from ..backbone import Backbone
-from ..metadata import (
-    describe_input,
-    norm_modes,
-    settings_equal,
-    stride_style,
-)
+from ..metadata import describe_input, norm_modes, settings_equal, stride_style
 from ..named_weights import named_weights
 from .load_report import LoadReport, compare_with_file, parts_that_load
 from .problems import (
@@ -82,11 +77,8 @@ class VerificationResult(NamedTuple):
             yield f'  {kind.replace("_", " "):<17}{len(names):>4}  {some}'
         yield 'settings           pretraining / here'
         for name, expected, value in self.settings:
-            if expected is None:
-                mark = 'unknown'
-            else:
-                equal = settings_equal(value, expected)
-                mark = 'ok' if equal else 'DIFFERENT'
+            mark = 'ok' if settings_equal(value, expected) else 'DIFFERENT'
+            mark = 'unknown' if expected is None else mark
             yield f'  {name:<17}{expected} / {value}  {mark}'
         yield 'training'
         yield f'  frozen           {len(self.frozen)} parameters'
@@ -155,25 +147,19 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Groups of parameters as the optimiser of a config has them.
 
-    Args:
-        model: Model to be trained.
-        optim_wrapper: Optimiser wrapper of the config; None, or one of several
-            optimisers, gives no groups.
+    No wrapper, and one of several optimisers, give no groups.
 
     Raises:
         ValueError: The optimiser cannot be built.
     """
     if not optim_wrapper or 'optimizer' not in optim_wrapper:
         return []
+    default = 'DefaultOptimWrapperConstructor'
+    # Without the scaler of mixed precision, which wants a GPU.
+    plain = {'type': 'OptimWrapper', 'optimizer': optim_wrapper['optimizer']}
     constructor = {
-        'type': optim_wrapper.get(
-            'constructor', 'DefaultOptimWrapperConstructor'
-        ),
-        # Without the scaler of mixed precision, which wants a GPU.
-        'optim_wrapper_cfg': {
-            'type': 'OptimWrapper',
-            'optimizer': optim_wrapper['optimizer'],
-        },
+        'type': optim_wrapper.get('constructor', default),
+        'optim_wrapper_cfg': plain,
         'paramwise_cfg': optim_wrapper.get('paramwise_cfg'),
     }
     try:
