@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ..losses.sce_loss import NO_CANDIDATES
 from ..losses.softmax import unit_rows
-from ..utils import MemoryQueue, MomentumEncoder
+from ..utils.memory_queue import MemoryQueue
+from ..utils.momentum_encoder import MomentumEncoder
 from ..utils.widths import check_widths
 
 
