@@ -10,13 +10,13 @@ from torch import nn
 
 from ...utils.distributed import unwrapped
 from ..schedulers.schedules import (
-    ENDS,
     Schedule,
     build_schedule,
     check_phases,
     current_step,
     steps_per_epoch,
     total_steps,
+    values_of,
 )
 
 
@@ -41,9 +41,6 @@ class ScheduledValueHook(Hook):
         attribute: Dotted path from the model to a number.
         schedule: Phases as in
             :func:`~sce_mm.engine.schedulers.schedules.build_schedule`.
-
-    Raises:
-        ValueError: The schedule is malformed.
     """
 
     priority = 'NORMAL'
@@ -68,15 +65,14 @@ class ScheduledValueHook(Hook):
                 f'{self.attribute!r} is not a number of the model; '
                 f'{type(owner).__name__} has {numbers}'
             )
-        for phase in self.phases:
-            for value in (phase[end] for end in ENDS if end in phase):
-                if (name == 'coeff' and not 0 <= value <= 1) or (
-                    name.endswith('temperature') and not value > 0
-                ):
-                    raise ValueError(
-                        f'{self.attribute!r} cannot be {value}: coeff is in '
-                        f'[0, 1] and temperatures are positive; got {phase}'
-                    )
+        for value in values_of(self.phases):
+            if (name == 'coeff' and not 0 <= value <= 1) or (
+                name.endswith('temperature') and not value > 0
+            ):
+                raise ValueError(
+                    f'{self.attribute!r} cannot be {value}: coeff is in '
+                    '[0, 1] and temperatures are positive'
+                )
         self._schedule = build_schedule(
             self.phases, total_steps(runner), steps_per_epoch(runner)
         )

@@ -32,12 +32,7 @@ def cosine(start: float, end: float, steps: int) -> Schedule:
 
 
 def joined(schedules: Sequence[Schedule], lengths: Sequence[int]) -> Schedule:
-    """One schedule after the other; each starts at its own step 0.
-
-    Args:
-        schedules: At least one schedule; the last one never ends.
-        lengths: Steps that each one lasts, the last one's is not used.
-    """
+    """One schedule after the other, each from its step 0; the last stays."""
 
     def value(step: int) -> float:
         for schedule, length in zip(schedules[:-1], lengths, strict=False):
@@ -92,7 +87,7 @@ def build_schedule(
 
 
 # What a phase gives the value of, and for how long.
-ENDS = ('value', 'start', 'end')
+_ENDS = ('value', 'start', 'end')
 _KINDS: dict[str, tuple[Callable[..., Schedule], tuple[str, ...]]] = {
     'constant': (lambda value: lambda step: value, ('value',)),
     'linear': (linear, ('start', 'end')),
@@ -102,12 +97,7 @@ _LENGTHS = {'epochs', 'steps'}
 
 
 def check_phases(phases: dict | Sequence[dict]) -> list[dict]:
-    """The phases of :func:`build_schedule` as a list, once they make sense.
-
-    Raises:
-        ValueError: A phase has an unknown kind or key, lacks one, or one is
-            no number.
-    """
+    """The phases of :func:`build_schedule` as a list, if they make sense."""
     phases = [phases] if isinstance(phases, dict) else list(phases)
     if not phases:
         raise ValueError('a schedule needs at least one phase, got none')
@@ -120,6 +110,11 @@ def check_phases(phases: dict | Sequence[dict]) -> list[dict]:
                 f'this one has none: {phase}'
             )
     return phases
+
+
+def values_of(phases: Sequence[dict]) -> list[float]:
+    """All values that the phases begin with, end with or stay at."""
+    return [p[end] for p in phases for end in _ENDS if end in p]
 
 
 def _check_phase(phase: dict) -> None:
@@ -150,7 +145,7 @@ def _length(phase: dict, steps_per_epoch: float) -> int:
 
 
 def _phase(phase: dict, steps: int) -> Schedule:
-    values = {end: phase[end] for end in ENDS if end in phase}
+    values = {end: phase[end] for end in _ENDS if end in phase}
     if 'value' not in values:
         values['steps'] = steps
     make, _ = _KINDS[phase['kind']]

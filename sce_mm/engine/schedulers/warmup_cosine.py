@@ -53,17 +53,10 @@ class WarmupCosineLR(_ParamScheduler):
 
     Args:
         optimizer: Optimiser or wrapper that holds the parameter groups.
-        warmup_epochs: Epochs of warm-up.
+        warmup_epochs: Epochs of warm-up, fewer than those of the run.
         epoch_length: Iterations of an epoch; the Runner knows it.
         end: Epochs of the run; the Runner knows it.
         last_step: Iterations done, minus one.
-
-    Attributes:
-        share: Share of the learning rate at each optimiser step.
-
-    Raises:
-        ValueError: The warm-up does not end before the run does, or the
-            config lacks ``convert_to_iter_based=True``.
     """
 
     def __init__(
