@@ -17,11 +17,9 @@ from ...utils.distributed import unwrapped
 from ..schedulers.schedules import (
     Schedule,
     accumulation,
-    build_schedule,
     check_phases,
     current_step,
-    steps_per_epoch,
-    total_steps,
+    schedule_of,
     values_of,
 )
 
@@ -41,6 +39,7 @@ class MomentumUpdateHook(Hook):
     """
 
     priority = 'NORMAL'
+    _schedule: Schedule
 
     def __init__(
         self, momentum: float | dict | Sequence[dict] | None = None
@@ -57,14 +56,11 @@ class MomentumUpdateHook(Hook):
                     'the weight of the online parameters, the small number, '
                     'as everywhere in mmengine: for a decay of 0.99 write 0.01'
                 )
-        self._schedule: Schedule | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Check that model, batch, queue and images fit together."""
         model = unwrap_sce(runner, type(self).__name__)
-        self._schedule = build_schedule(
-            self.phases, total_steps(runner), steps_per_epoch(runner)
-        )
+        self._schedule = schedule_of(runner, self.phases)
         model.micro_batches_per_step = accumulation(runner)
         encoder = model.momentum_encoder
         encoder.check_batches(batch_sizes(runner.train_dataloader))
@@ -93,7 +89,6 @@ class MomentumUpdateHook(Hook):
         """Update the momentum branch if an optimiser step was just made."""
         if not runner.optim_wrapper.should_update():
             return
-        assert self._schedule is not None
         momentum = self._schedule(current_step(runner))
         unwrap_sce(runner, type(self).__name__).after_optimizer_step(momentum)
         runner.message_hub.update_scalar('train/momentum', momentum)

@@ -11,11 +11,9 @@ from torch import nn
 from ...utils.distributed import unwrapped
 from ..schedulers.schedules import (
     Schedule,
-    build_schedule,
     check_phases,
     current_step,
-    steps_per_epoch,
-    total_steps,
+    schedule_of,
     values_of,
 )
 
@@ -44,13 +42,13 @@ class ScheduledValueHook(Hook):
     """
 
     priority = 'NORMAL'
+    _schedule: Schedule
 
     def __init__(
         self, attribute: str, schedule: dict | Sequence[dict]
     ) -> None:
         self.attribute = attribute
         self.phases = check_phases(schedule)
-        self._schedule: Schedule | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Check that the attribute exists and is a number."""
@@ -73,15 +71,12 @@ class ScheduledValueHook(Hook):
                     f'{self.attribute!r} cannot be {value}: coeff is in '
                     '[0, 1] and temperatures are positive'
                 )
-        self._schedule = build_schedule(
-            self.phases, total_steps(runner), steps_per_epoch(runner)
-        )
+        self._schedule = schedule_of(runner, self.phases)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
         """Set the value of this step."""
-        assert self._schedule is not None
         owner, name = self._find(runner)
         setattr(owner, name, self._schedule(current_step(runner)))
 

@@ -53,13 +53,14 @@ def collect_run_state(runner: Runner, extends: int | None) -> dict[str, Any]:
 
 def require_resumable(checkpoint: Mapping[str, Any], name: str) -> None:
     """Refuse a checkpoint that holds weights alone and no run."""
-    lacking = {'state_dict', 'optimizer', 'message_hub'} - set(checkpoint)
-    position = {'epoch', 'iter'} - set(checkpoint.get('meta') or ())
-    lacking |= {f'meta.{key}' for key in position}
+    keys = ('state_dict', 'optimizer', 'message_hub')
+    lacking = [key for key in keys if key not in checkpoint]
+    meta = checkpoint.get('meta') or ()
+    lacking += [f'meta.{key}' for key in ('epoch', 'iter') if key not in meta]
     if lacking:
         raise CheckpointError(
             f'{name} holds weights but no run to go on with (it lacks '
-            f'{", ".join(sorted(lacking))}), as exported, published and '
+            f'{", ".join(lacking)}), as exported, published and '
             'downloaded files do. To begin a new run from these weights: '
             f'--init-from {name}'
         )

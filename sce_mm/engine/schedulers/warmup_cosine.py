@@ -105,11 +105,10 @@ class WarmupCosineLR(_ParamScheduler):
     def jump_to(self, last_step: int) -> None:
         """Give the optimiser the rate of a position."""
         self.last_step = last_step
-        for group, value in zip(
-            self.optimizer.param_groups, self._get_value(), strict=True
-        ):
-            group['lr'] = value
         self._last_value = self._get_value()
+        groups = self.optimizer.param_groups
+        for group, value in zip(groups, self._last_value, strict=True):
+            group['lr'] = value
 
     def _get_value(self) -> list[float]:
         share = self.share(self.last_step // self.accumulation)
