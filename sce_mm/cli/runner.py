@@ -18,7 +18,7 @@ from ..config.machine import fit_precision, rate_factor
 from ..config.parts import find_hook
 from ..datasets.labelled_images import share_labels
 from ..datasets.samplers import SeededSampler, count_images
-from ..engine.hooks import InitialWeightsHook
+from ..engine import InitialWeightsHook
 from ..engine.runner.cpu_ddp import use_gloo
 from ..models import SCE
 from ..transfer.initial_weights import find_sources, load_source

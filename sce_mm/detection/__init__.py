@@ -15,7 +15,7 @@ with redirect_stdout(StringIO()):
     require_mmdet()
     from mmdet.registry import HOOKS
 
-    from ..engine.hooks import VerifyTransferHook
+    from ..engine import VerifyTransferHook
     from .fast_coco_metric import FastCocoMetric
     from .precise_bn_hook import DetPreciseBNHook
     from .res_layer import ResLayerExtraNorm

@@ -16,7 +16,7 @@ from sce_mm.cli.exit import (
     run_main,
 )
 from sce_mm.config.errors import ConfigError
-from sce_mm.engine.optimizers import BF16OptimWrapper
+from sce_mm.engine import BF16OptimWrapper
 from sce_mm.models import SCELoss
 from sce_mm.utils.errors import UserError
 

@@ -5,8 +5,7 @@ import torch
 from tiny import build, views
 from torch import nn
 
-from sce_mm.models.utils import SplitBatchNorm2d
-from sce_mm.models.utils.batch_norm import split_batch_norm
+from sce_mm.models.utils.batch_norm import SplitBatchNorm2d, split_batch_norm
 
 CONV = {'type': 'TinyConvNet'}
 IN_TWO = {'simulated_devices': 2}

@@ -44,11 +44,7 @@ class BestAndLastHook(Hook):
     def after_val_epoch(
         self, runner: Runner, metrics: dict[str, float] | None = None
     ) -> None:
-        """Add the epoch.
-
-        Raises:
-            ValueError: The evaluator has no such metric.
-        """
+        """Add the epoch."""
         # Validation alone, without training, has no epochs.
         if not isinstance(runner._train_loop, BaseLoop):
             return

@@ -9,7 +9,7 @@ from mmpretrain.registry import HOOKS
 from torch import Tensor
 
 from ...models import MemoryQueue
-from .deferred_log_hook import DeferredRuntimeInfoHook
+from .deferred_log_hook import flush_deferred
 from .momentum_update_hook import unwrap_sce
 
 _NO_SPREAD = (
@@ -46,7 +46,7 @@ class CollapseMonitorHook(Hook):
       many as there are candidates means that the target says nothing.
 
     What has been wrong ``patience`` times in a row is a warning; with
-    ``stop=True`` it ends the run.
+    ``stop=True`` it ends the run with ``CollapseError``.
 
     Args:
         interval: Number of iterations between two looks.
@@ -57,10 +57,6 @@ class CollapseMonitorHook(Hook):
             neighbours.
         patience: Number of looks in a row before a warning.
         stop: Whether to stop the run instead of a warning.
-
-    Raises:
-        ValueError: ``interval`` or ``patience`` is below one.
-        CollapseError: In training, if ``stop`` says so.
     """
 
     priority = 'BELOW_NORMAL'
@@ -91,9 +87,7 @@ class CollapseMonitorHook(Hook):
         """Check the embeddings; warn or stop."""
         if not self.every_n_train_iters(runner, self.interval):
             return
-        for hook in runner.hooks:
-            if isinstance(hook, DeferredRuntimeInfoHook):
-                hook.flush(runner)
+        flush_deferred(runner)
         queue = unwrap_sce(runner, type(self).__name__).queue
         if queue is not None:
             if float(queue.filled_share()) < 1:
@@ -104,16 +98,16 @@ class CollapseMonitorHook(Hook):
         self._in_a_row = {
             text: self._in_a_row.get(text, 0) + 1 for text in symptoms
         }
-        lasting = [
+        lasting = '; '.join(
             text.format(value)
             for text, value in symptoms.items()
             if self._in_a_row[text] >= self.patience
-        ]
+        )
         if not lasting:
             return
         report = (
             f'iteration {runner.iter + 1}, {self.patience} looks in a row: '
-            + '; '.join(lasting)
+            f'{lasting}'
         )
         if self.stop:
             raise CollapseError(f'{report}. Stopped, as stop=True says')

@@ -40,12 +40,10 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
     def before_train(self, runner: Runner) -> None:
         """Find out how often the log is written."""
         super().before_train(runner)
-        intervals = [
-            hook.interval
-            for hook in runner.hooks
-            if isinstance(hook, LoggerHook)
-        ]
-        self._interval = min(intervals, default=1)
+        self._interval = min(
+            (h.interval for h in runner.hooks if isinstance(h, LoggerHook)),
+            default=1,
+        )
 
     def after_train_iter(
         self,
@@ -77,21 +75,21 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
             return
         values = torch.stack(self._values)
         all_reduce(values, 'mean')
-        numbers = values.tolist()
-        for name, number in zip(self._names, numbers, strict=True):
+        for name, number in zip(self._names, values.tolist(), strict=True):
             runner.message_hub.update_scalar(name, number)
         self._names.clear()
         self._values.clear()
 
 
-def show_means(processor: LogProcessor, names: Iterable[str]) -> None:
-    """Log values as means over the processor's window.
+def flush_deferred(runner: Runner) -> None:
+    """Let ``message_hub`` have what a hook of the runner keeps."""
+    for hook in runner.hooks:
+        if isinstance(hook, DeferredRuntimeInfoHook):
+            hook.flush(runner)
 
-    Args:
-        processor: The processor of the runner. What a config says about a
-            value stays.
-        names: Names of the values that the model returns.
-    """
+
+def show_means(processor: LogProcessor, names: Iterable[str]) -> None:
+    """Log values as means over the window, unless the config says else."""
     configured = {cfg['data_src'] for cfg in processor.custom_cfg}
     processor.custom_cfg += [
         {

@@ -27,7 +27,7 @@ from ..runner.run_state import (
     require_resumable,
     restore_random_state,
 )
-from .deferred_log_hook import DeferredRuntimeInfoHook
+from .deferred_log_hook import flush_deferred
 
 # Written when a run is stopped between two regular checkpoints.
 STOPPED = 'stopped_at_iter_{}.pth'
@@ -52,9 +52,6 @@ class DurableCheckpointHook(CheckpointHook):
         extends: Epochs of a finished run that this one goes on from, set by
             ``tools/train.py --continue-for``.
         **kwargs: See mmengine's ``CheckpointHook``.
-
-    Raises:
-        ValueError: The interval is no number, or the folder is remote.
     """
 
     def __init__(
@@ -81,18 +78,14 @@ class DurableCheckpointHook(CheckpointHook):
         self._resumed: dict[str, Any] | None = None
         self._run_state: dict[str, Any] | None = None
         self._overdue = False
-        self._lock: FolderLock | None = None
+        self._locks: list[FolderLock] = []
 
     def before_run(self, runner: Runner) -> None:
-        """Lock the folder; choose what to resume from, if that is asked for.
-
-        Raises:
-            FolderInUseError: Another training writes to the folder.
-        """
+        """Lock the folder; choose what to resume from, if asked to."""
         folder = self._folder(runner)
         # A validation alone has no built training loop.
         if isinstance(runner._train_loop, BaseLoop):
-            decide_on_main(lambda: self._lock_folder(folder))
+            decide_on_main(lambda: self._locks.append(FolderLock(folder)))
         self._resuming = runner._resume
         if not runner._resume or runner._load_from is not None:
             return
@@ -118,8 +111,7 @@ class DurableCheckpointHook(CheckpointHook):
             return
         require_resumable(checkpoint, str(runner._load_from))
         require_same_model(runner, checkpoint)
-        note = adopt_run_state(runner, checkpoint, self.extends)
-        if note:
+        if note := adopt_run_state(runner, checkpoint, self.extends):
             runner.logger.warning(f'resume: {note}')
         self._resumed = checkpoint
 
@@ -137,8 +129,8 @@ class DurableCheckpointHook(CheckpointHook):
     def after_train(self, runner: Runner) -> None:
         """Let others write to the folder."""
         super().after_train(runner)
-        if self._lock is not None:
-            self._lock.close()
+        for lock in self._locks:
+            lock.close()
 
     def after_train_iter(self, runner: Runner, *args: Any, **kw: Any) -> None:
         """Save every few iterations, or what is overdue."""
@@ -160,9 +152,6 @@ class DurableCheckpointHook(CheckpointHook):
         """Save between two regular checkpoints; every process calls this.
 
         The file is removed when the resumed run writes the next one.
-
-        Returns:
-            Path of the file.
         """
         name = STOPPED.format(runner.iter + 1)
         older = runner.message_hub.get_info('stopped_ckpt')
@@ -202,9 +191,7 @@ class DurableCheckpointHook(CheckpointHook):
                 self._remove(name)
 
     def _write(self, runner: Runner, name: str, meta: dict[str, Any]) -> None:
-        for hook in runner.hooks:
-            if isinstance(hook, DeferredRuntimeInfoHook):
-                hook.flush(runner)
+        flush_deferred(runner)
         previous = runner.message_hub.get_info('last_ckpt')
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
@@ -233,9 +220,6 @@ class DurableCheckpointHook(CheckpointHook):
             ) from error
         finally:
             self._run_state = None
-
-    def _lock_folder(self, folder: str) -> None:
-        self._lock = FolderLock(folder)
 
     def _remove(self, name: str) -> None:
         path = self.file_backend.join_path(self.out_dir, name)

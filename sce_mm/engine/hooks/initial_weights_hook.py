@@ -22,11 +22,6 @@ class InitialWeightsHook(Hook):
         checkpoint: A whole SCE checkpoint, or a file with a backbone in any
             format of :mod:`sce_mm.transfer.formats`; None if only the config
             names files.
-
-    Raises:
-        CheckpointError: Before training, if there is no such file, it is
-            damaged or does not fit the model, or two files fill the same
-            part.
     """
 
     priority = 'VERY_HIGH'
@@ -41,11 +36,8 @@ class InitialWeightsHook(Hook):
         if not isinstance(runner._train_loop, BaseLoop):
             return
         model = unwrapped(runner.model)
-        self._sources = find_sources(
-            model,
-            None if runner._resume else runner._load_from,
-            self.checkpoint,
-        )
+        load_from = None if runner._resume else runner._load_from
+        self._sources = find_sources(model, load_from, self.checkpoint)
         if any(source.spelling == 'load_from' for source in self._sources):
             runner._load_from = None
         if not runner._resume:

@@ -15,14 +15,12 @@ from ...models import SCE
 from ...models.utils.memory_queue import check_queue_length
 from ...utils.distributed import unwrapped
 from ..schedulers.schedules import (
-    ENDS,
     Schedule,
     accumulation,
-    build_schedule,
     check_phases,
     current_step,
-    steps_per_epoch,
-    total_steps,
+    schedule_of,
+    values_of,
 )
 
 
@@ -34,16 +32,14 @@ class MomentumUpdateHook(Hook):
     is a closed form of the step, nothing needs to be saved for a resume.
 
     Args:
-        momentum: A number, or phases of a schedule, see
+        momentum: A number in [0, 0.5], or phases of a schedule, see
             :func:`~sce_mm.engine.schedulers.schedules.build_schedule`.
             Defaults to the ImageNet recipe, 0.01 falling to zero along a
             cosine (0.99 to 1 in the paper's convention).
-
-    Raises:
-        ValueError: A momentum is not in [0, 0.5].
     """
 
     priority = 'NORMAL'
+    _schedule: Schedule
 
     def __init__(
         self, momentum: float | dict | Sequence[dict] | None = None
@@ -52,25 +48,19 @@ class MomentumUpdateHook(Hook):
             momentum = {'kind': 'cosine', 'start': 0.01, 'end': 0.0}
         if isinstance(momentum, int | float):
             momentum = {'kind': 'constant', 'value': momentum}
-        phases = check_phases(momentum)
-        for phase in phases:
-            for value in (phase[end] for end in ENDS if end in phase):
-                if not 0 <= value <= 0.5:
-                    raise ValueError(
-                        f'momentum must be in [0, 0.5], got {value}: momentum '
-                        'is the weight of the online parameters, the small '
-                        'number, as everywhere in mmengine: for a decay of '
-                        '0.99 write 0.01'
-                    )
-        self.phases = phases
-        self._schedule: Schedule | None = None
+        self.phases = check_phases(momentum)
+        for value in values_of(self.phases):
+            if not 0 <= value <= 0.5:
+                raise ValueError(
+                    f'momentum must be in [0, 0.5], got {value}: momentum is '
+                    'the weight of the online parameters, the small number, '
+                    'as everywhere in mmengine: for a decay of 0.99 write 0.01'
+                )
 
     def before_train(self, runner: Runner) -> None:
         """Check that model, batch, queue and images fit together."""
         model = unwrap_sce(runner, type(self).__name__)
-        self._schedule = build_schedule(
-            self.phases, total_steps(runner), steps_per_epoch(runner)
-        )
+        self._schedule = schedule_of(runner, self.phases)
         model.micro_batches_per_step = accumulation(runner)
         encoder = model.momentum_encoder
         encoder.check_batches(batch_sizes(runner.train_dataloader))
@@ -88,10 +78,10 @@ class MomentumUpdateHook(Hook):
         check_queue_length(model.queue.length, **factors)
         images = count_images(runner.train_dataloader.dataset)
         if model.queue.length > images:
-            keys = math.prod(factors.values())
-            runner.logger.warning(
-                own_keys_warning(model.queue.length, images, keys)
+            warning = own_keys_warning(
+                model.queue.length, images, math.prod(factors.values())
             )
+            runner.logger.warning(warning)
         # The rows not yet written are random: the same on every process.
         broadcast(model.queue.features, src=0)
 
@@ -99,20 +89,13 @@ class MomentumUpdateHook(Hook):
         """Update the momentum branch if an optimiser step was just made."""
         if not runner.optim_wrapper.should_update():
             return
-        assert self._schedule is not None
         momentum = self._schedule(current_step(runner))
         unwrap_sce(runner, type(self).__name__).after_optimizer_step(momentum)
         runner.message_hub.update_scalar('train/momentum', momentum)
 
 
 def own_keys_warning(length: int, images: int, keys: int) -> str:
-    """The warning about a queue that is longer than the data set.
-
-    Args:
-        length: Number of keys that the queue holds.
-        images: Number of different images in the data set.
-        keys: Number of keys that one step brings.
-    """
+    """The warning about a queue that is longer than the data set."""
     # Half of the images: few meet their own key of the epoch before.
     fits = max(keys, images // 2 // keys * keys)
     advice = f'model.queue.length={fits}'
@@ -135,11 +118,7 @@ def batch_sizes(loader: DataLoader) -> set[int]:
 
 
 def unwrap_sce(runner: Runner, who: str) -> SCE:
-    """The SCE model of a runner, without its distributed wrapper.
-
-    Raises:
-        TypeError: The model is another one.
-    """
+    """The SCE model of a runner; TypeError if it trains another one."""
     model = unwrapped(runner.model)
     if not isinstance(model, SCE):
         raise TypeError(

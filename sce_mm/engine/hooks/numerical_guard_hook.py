@@ -29,7 +29,8 @@ class NumericalGuardHook(Hook):
     If they are not, the weights stay as they are, the batches and the state
     are saved for ``tools/analysis_tools/replay_batch.py``, the first tensor
     that went wrong is named (on several processes by that tool), and the run
-    stops. No checkpoint is written, so ``--resume`` goes on before it.
+    stops with ``NonFiniteError``. No checkpoint is written, so ``--resume``
+    goes on before it.
 
     With AMP, PyTorch's scaler skips such steps itself, which is normal while
     it looks for its scale; the run stops after ``max_skipped`` in a row, or
@@ -40,10 +41,6 @@ class NumericalGuardHook(Hook):
 
     Args:
         max_skipped: Number of steps that a scaler may skip in a row.
-
-    Raises:
-        ValueError: ``max_skipped`` is below one.
-        NonFiniteError: Loss or gradients are not finite; the step is not made.
     """
 
     # Before the keys of a bad step are enqueued or a checkpoint is written.
@@ -83,7 +80,7 @@ class NumericalGuardHook(Hook):
         if not runner.optim_wrapper.should_update():
             return
         self._skipped = 0 if self._stepped else self._skipped + 1
-        if not self._stepped and not bool(all_finite(self._losses)):
+        if not self._stepped and not all_finite(self._losses):
             self._stop(runner, 'the loss is not finite')
         if self._skipped >= self.max_skipped:
             self._stop(
@@ -106,7 +103,7 @@ class NumericalGuardHook(Hook):
             p.grad for g in groups for p in g['params'] if p.grad is not None
         ]
         self._stepped = True
-        if not bool(all_finite([*gradients, *self._losses])):
+        if not all_finite([*gradients, *self._losses]):
             self._stop(runner, 'loss or gradients are not finite')
 
     def _keep_losses(
@@ -121,10 +118,9 @@ class NumericalGuardHook(Hook):
     def _stop(self, runner: Runner, what: str) -> None:
         model = unwrapped(runner.model)
         try:
-            path = self._save(runner, model)
             look = (
-                'Look at it with python '
-                f'tools/analysis_tools/replay_batch.py {path}'
+                'Look at it with python tools/analysis_tools/replay_batch.py '
+                f'{self._save(runner, model)}'
             )
         except WriteError as error:
             look = f'Batches and state could not be saved ({error})'
@@ -163,11 +159,7 @@ class NumericalGuardHook(Hook):
 
 
 def all_finite(tensors: Sequence[Tensor]) -> Tensor:
-    """Whether all are finite, one boolean on their device.
-
-    One pass that reads each tensor once; nothing waits for the host until the
-    result is used.
-    """
+    """Whether all are finite, one boolean on their device, in one pass."""
     norms = torch._foreach_norm(list(tensors))
     return torch.isfinite(torch.stack([n.float() for n in norms])).all()
 
@@ -182,9 +174,6 @@ def first_non_finite(model: BaseModel, batches: Iterable[dict]) -> str:
     Args:
         model: The model in the state before the step, not wrapped.
         batches: The batches of the step, as the loader gives them.
-
-    Returns:
-        A sentence; also if everything is finite this time.
     """
     batches = list(batches)
     for index, batch in enumerate(batches):

@@ -29,6 +29,7 @@ _SAME_PRESS = 1.0
 class PreemptionHook(Hook):
     """At a signal, save after the current step and exit with code 75.
 
+    It saves through ``DurableCheckpointHook``, which it cannot do without.
     Whichever process gets the signal, all of them stop after the same step:
     they agree on it after each one, over gloo on the host, which does not
     wait for the device. ``--resume`` goes on from there; the launch scripts
@@ -38,10 +39,6 @@ class PreemptionHook(Hook):
     Args:
         signals: Names of the signals; SIGINT is Ctrl-C. Slurm sends another
             one in time with ``--signal=USR1@300``.
-
-    Raises:
-        ValueError: A signal is unknown; before training, if there is no
-            ``DurableCheckpointHook`` to save with.
     """
 
     priority = 'LOWEST'
@@ -71,14 +68,12 @@ class PreemptionHook(Hook):
         loader.worker_init_fn = ShieldedWorker(loader.worker_init_fn)
 
     def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
-        """Stop if any process got a signal, and the run is not at its end.
-
-        Raises:
-            SystemExit: The run was stopped and has saved; the code is 75.
-        """
-        if not runner.optim_wrapper.should_update() or not self._agreed():
-            return
-        if self.is_last_train_iter(runner):
+        """Stop if any process got a signal, and the run is not at its end."""
+        if (
+            not runner.optim_wrapper.should_update()
+            or not self._agreed()
+            or self.is_last_train_iter(runner)
+        ):
             return
         path = self._checkpoints(runner).save_stopped(runner)
         self._restore()
@@ -100,12 +95,10 @@ class PreemptionHook(Hook):
 
     def _agreed(self) -> bool:
         """Whether any process received a signal."""
-        received = self._received is not None
-        if self._group is None:
-            return received
-        flag = torch.tensor([int(received)])
-        dist.all_reduce(flag, dist.ReduceOp.MAX, group=self._group)
-        return bool(flag.item())
+        flag = torch.tensor(self._received is not None, dtype=torch.int)
+        if self._group is not None:
+            dist.all_reduce(flag, dist.ReduceOp.MAX, group=self._group)
+        return bool(flag)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         again = time.monotonic() - self._pressed

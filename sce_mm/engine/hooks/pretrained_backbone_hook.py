@@ -43,21 +43,12 @@ class PretrainedBackboneHook(Hook):
             all tensors, batch norm statistics included, must equal those of
             the file.
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder.
-
-    Raises:
-        ValueError: No checkpoint is named.
-        CheckpointError: The weights do not fit; raised before the first
-            iteration.
-        RuntimeError: A frozen backbone is not frozen.
     """
 
     priority = 'VERY_HIGH'
 
     def __init__(
-        self,
-        checkpoint: str,
-        frozen: bool = False,
-        branch: str = 'online',
+        self, checkpoint: str, frozen: bool = False, branch: str = 'online'
     ) -> None:
         if not checkpoint:
             raise ValueError(
@@ -108,13 +99,8 @@ class PretrainedBackboneHook(Hook):
 
     def _require_unchanged(self, runner: Runner) -> None:
         weights = self._read(runner).weights
-        moved = [
-            name
-            for name, tensor in unwrapped(runner.model)
-            .backbone.state_dict()
-            .items()
-            if not torch.equal(tensor.cpu(), weights[name])
-        ]
+        ours = unwrapped(runner.model).backbone.state_dict()
+        moved = [n for n in ours if not torch.equal(ours[n].cpu(), weights[n])]
         if moved:
             raise RuntimeError(
                 f'{len(moved)} of {len(weights)} tensors of the frozen '
@@ -124,12 +110,7 @@ class PretrainedBackboneHook(Hook):
 
 
 def require_frozen(backbone: nn.Module) -> None:
-    """Check that nothing of a backbone will change in training.
-
-    Raises:
-        RuntimeError: A parameter would learn, or a module for which that
-            makes a difference is in training mode.
-    """
+    """Refuse a backbone of which something would change in training."""
     learning = [n for n, p in backbone.named_parameters() if p.requires_grad]
     backbone.train()
     active = [

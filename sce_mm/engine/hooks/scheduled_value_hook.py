@@ -10,13 +10,11 @@ from torch import nn
 
 from ...utils.distributed import unwrapped
 from ..schedulers.schedules import (
-    ENDS,
     Schedule,
-    build_schedule,
     check_phases,
     current_step,
-    steps_per_epoch,
-    total_steps,
+    schedule_of,
+    values_of,
 )
 
 
@@ -41,19 +39,16 @@ class ScheduledValueHook(Hook):
         attribute: Dotted path from the model to a number.
         schedule: Phases as in
             :func:`~sce_mm.engine.schedulers.schedules.build_schedule`.
-
-    Raises:
-        ValueError: The schedule is malformed.
     """
 
     priority = 'NORMAL'
+    _schedule: Schedule
 
     def __init__(
         self, attribute: str, schedule: dict | Sequence[dict]
     ) -> None:
         self.attribute = attribute
         self.phases = check_phases(schedule)
-        self._schedule: Schedule | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Check that the attribute exists and is a number."""
@@ -68,24 +63,20 @@ class ScheduledValueHook(Hook):
                 f'{self.attribute!r} is not a number of the model; '
                 f'{type(owner).__name__} has {numbers}'
             )
-        for phase in self.phases:
-            for value in (phase[end] for end in ENDS if end in phase):
-                if (name == 'coeff' and not 0 <= value <= 1) or (
-                    name.endswith('temperature') and not value > 0
-                ):
-                    raise ValueError(
-                        f'{self.attribute!r} cannot be {value}: coeff is in '
-                        f'[0, 1] and temperatures are positive; got {phase}'
-                    )
-        self._schedule = build_schedule(
-            self.phases, total_steps(runner), steps_per_epoch(runner)
-        )
+        for value in values_of(self.phases):
+            if (name == 'coeff' and not 0 <= value <= 1) or (
+                name.endswith('temperature') and not value > 0
+            ):
+                raise ValueError(
+                    f'{self.attribute!r} cannot be {value}: coeff is in '
+                    '[0, 1] and temperatures are positive'
+                )
+        self._schedule = schedule_of(runner, self.phases)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
         """Set the value of this step."""
-        assert self._schedule is not None
         owner, name = self._find(runner)
         setattr(owner, name, self._schedule(current_step(runner)))
 

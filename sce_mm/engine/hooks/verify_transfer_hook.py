@@ -1,7 +1,6 @@
 """Stop a training whose pretrained weights did not arrive."""
 
 import logging
-from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -43,10 +42,6 @@ class VerifyTransferHook(Hook):
         allow_unknown: Accept a file that does not say what pixels it expects.
         expected_missing: Prefixes of names in the model of tensors that are
             new beside the pretrained ones; ``*`` stands for anything.
-
-    Raises:
-        RuntimeError: The transfer has a problem; raised before the first
-            iteration.
     """
 
     priority = 'VERY_HIGH'
@@ -80,12 +75,13 @@ class VerifyTransferHook(Hook):
             )
             return
         backbone = self._read(runner)
+        groups = runner.optim_wrapper.param_groups
+        if isinstance(groups, dict):
+            # Those of several optimisers.
+            groups = [g for several in groups.values() for g in several]
+        model = unwrapped(runner.model)
         result = verify_transfer(
-            unwrapped(runner.model),
-            backbone,
-            runner.cfg,
-            _groups(runner),
-            self.options,
+            model, backbone, runner.cfg, groups, self.options
         )
         if result.problems:
             lines = ''.join(f'\n  - {problem}' for problem in result.problems)
@@ -110,11 +106,3 @@ class VerifyTransferHook(Hook):
             except (ValueError, FileNotFoundError) as error:
                 raise RuntimeError(f'transfer refused: {error}') from error
         return self._backbone
-
-
-def _groups(runner: Runner) -> list[dict[str, Any]]:
-    """Groups of parameters of the optimiser, or of each of several."""
-    groups = runner.optim_wrapper.param_groups
-    if isinstance(groups, dict):
-        return [group for several in groups.values() for group in several]
-    return groups

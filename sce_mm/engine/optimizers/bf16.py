@@ -22,11 +22,7 @@ class BF16OptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Autocast on the device of the model, and what the base does.
-
-        Args:
-            model: The model whose forward pass comes.
-        """
+        """Autocast on the device of the model, and what the base does."""
         device = next(model.parameters()).device.type
         with (
             super().optim_context(model),

@@ -31,9 +31,6 @@ class LARSMoCoV3(Optimizer):
         momentum: Momentum of the buffer. Defaults to 0.9.
         weight_decay: Weight decay of parameters of two dimensions or more.
         trust_coefficient: Factor of the trust ratio. Defaults to 0.001.
-
-    Raises:
-        ValueError: A number is negative.
     """
 
     def __init__(
@@ -57,11 +54,7 @@ class LARSMoCoV3(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """One update of every parameter that has a gradient.
-
-        Args:
-            closure: Computes the loss again and returns it, or None.
-        """
+        """One update of every parameter that has a gradient."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -107,17 +100,9 @@ def batches(parameters: list[Tensor]) -> list[list[Tensor]]:
 def adapted(
     matrices: list[Tensor], weight_decay: float, coefficient: float
 ) -> list[Tensor]:
-    """Gradients with decay, each scaled by its trust ratio.
+    """``d`` of the class's docstring for each parameter; new tensors.
 
     All norms stay on the device: nothing waits for the host.
-
-    Args:
-        matrices: Parameters with a gradient.
-        weight_decay: Share of the parameter that is added to its gradient.
-        coefficient: Factor of the trust ratio.
-
-    Returns:
-        ``d`` of the class's docstring for each parameter; new tensors.
     """
     if not matrices:
         return []

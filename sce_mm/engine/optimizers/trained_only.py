@@ -19,13 +19,6 @@ class TrainedOnlyConstructor(DefaultOptimWrapperConstructor):
     def add_params(
         self, params: list[dict], module: nn.Module, *args: Any, **kwargs: Any
     ) -> None:
-        """Add the groups of a module, if any part of it is trained.
-
-        Args:
-            params: Groups so far, added to in place.
-            module: Module; its children come through here too.
-            *args: See the base class.
-            **kwargs: See the base class.
-        """
+        """Add the groups of a module, if any part of it is trained."""
         if any(p.requires_grad for p in module.parameters()):
             super().add_params(params, module, *args, **kwargs)

@@ -16,9 +16,6 @@ def use_gloo(cfg: Config) -> None:
 
     mmengine selects a GPU before it starts any backend, so the processes are
     connected here, which only torchrun's environment allows.
-
-    Raises:
-        ValueError: The launcher is another one.
     """
     if cfg.launcher != 'pytorch':
         raise ValueError(

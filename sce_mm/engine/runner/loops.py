@@ -27,9 +27,6 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     process alone, and the workers' seeds come from a generator of the loader.
     So nothing that is drawn between two epochs changes the next one.
 
-    Args:
-        *args: See the base class.
-        **kwargs: See the base class.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -41,7 +38,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         runner = self.runner
         runner.call_hook('before_train_epoch')
         runner.model.train()
-        done = batches_done(self)
+        done = self.iter - self.epoch * len(self.dataloader)
         self.dataloader.generator.manual_seed(runner.seed + self._epoch)
         if done == 0:
             seed_epoch(runner.seed, self._epoch, runner.rank)
@@ -52,18 +49,9 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self._epoch += 1
 
 
-def batches_done(loop: EpochBasedTrainLoop) -> int:
-    """Batches of the current epoch that are done."""
-    return loop.iter - loop.epoch * len(loop.dataloader)
-
-
 @contextmanager
 def starting_at(loader: DataLoader, batches: int) -> Iterator[None]:
-    """Let the next pass over a loader leave out its first batches, unread.
-
-    Raises:
-        TypeError: The loader has a custom batch sampler.
-    """
+    """Let the next pass over a loader leave out its first batches, unread."""
     if batches == 0:
         yield
         return

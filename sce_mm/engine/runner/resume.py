@@ -18,19 +18,16 @@ from .run_state import KEY, Layout, layout_of
 
 
 def require_same_model(runner: Runner, checkpoint: dict[str, Any]) -> None:
-    """Refuse to resume with some tensors missing or left over.
+    """Refuse to resume with tensors missing, left over or of another shape.
 
-    Raises:
-        CheckpointError: Names or shapes differ; of the queue, which may be
-            of another length, only the names are compared.
+    The queue may be of another length.
     """
     ours = unwrapped(runner.model).state_dict()
     theirs = dict(checkpoint['state_dict'])
     if ours.keys() == theirs.keys():
         for name in [n for n in ours if n.startswith('queue.')]:
             del ours[name], theirs[name]
-    difference = shape_mismatches(ours, theirs)
-    if difference:
+    if difference := shape_mismatches(ours, theirs):
         raise CheckpointError(
             'the checkpoint is of another model than this config builds, so '
             f'that the run cannot go on:\n{difference}'
@@ -52,14 +49,11 @@ def adopt_run_state(
 
     Returns:
         What cannot be identical to an uninterrupted run, if anything.
-
-    Raises:
-        ValueError: The checkpoint is one of a run of another length, or
-            lies within an epoch and this loop cannot begin there.
     """
+    meta = checkpoint['meta']
     # mmengine takes over the seed of that run, but not for a sampler that
     # had the seed of this run and none of its own.
-    seed = checkpoint['meta'].get('seed')
+    seed = meta.get('seed')
     sampler = runner.train_dataloader.sampler
     if seed is not None and getattr(sampler, 'seed', None) == runner.seed:
         sampler.seed = seed
@@ -87,7 +81,6 @@ def adopt_run_state(
         if name not in ('max_epochs', 'epoch_length')
         and value != getattr(old, name)
     ]
-    meta = checkpoint['meta']
     if changes:
         _move_position(runner, checkpoint, old, new)
     within = meta['iter'] - meta['epoch'] * new.epoch_length
@@ -130,24 +123,17 @@ def _move_position(
     meta['epoch'] = min(
         max(epoch, meta['iter'] // new.epoch_length), new.max_epochs
     )
-    schedulers = runner.param_schedulers or []
     states = checkpoint.get('param_schedulers', [])
-    for scheduler, state in zip(schedulers, states, strict=False):
+    for scheduler, state in zip(
+        runner.param_schedulers or [], states, strict=False
+    ):
         if not scheduler.by_epoch:
             state['last_step'] = meta['iter']
             state['_global_step'] = meta['iter'] + 1
 
 
 def extend_schedules(runner: Runner) -> str:
-    """Set the rate that the schedules of an extended run have here.
-
-    Returns:
-        Text that says what happened to the learning rate.
-
-    Raises:
-        ValueError: A schedule follows from its previous value and so cannot
-            be entered in the middle.
-    """
+    """Set the rate that an extended run has here; say what it was before."""
     before = runner.optim_wrapper.get_lr()['lr'][0]
     for scheduler in runner.param_schedulers or []:
         if not isinstance(scheduler, WarmupCosineLR):

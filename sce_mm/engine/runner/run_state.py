@@ -19,22 +19,13 @@ KEY = 'run_state'
 
 
 class Layout(NamedTuple):
-    """How a run is cut into iterations.
-
-    Attributes:
-        processes: Number of processes.
-        batch_size: Images of an iteration and process.
-        accumulation: Iterations of an optimiser step.
-        images: Images of the data set.
-        epoch_length: Iterations of an epoch.
-        max_epochs: Epochs of the run.
-    """
+    """How a run is cut into iterations."""
 
     processes: int
-    batch_size: int | None
-    accumulation: int
+    batch_size: int | None  # Images of an iteration and process.
+    accumulation: int  # Iterations of an optimiser step.
     images: int
-    epoch_length: int
+    epoch_length: int  # Iterations.
     max_epochs: int
 
 
@@ -52,12 +43,7 @@ def layout_of(runner: Runner) -> Layout:
 
 
 def collect_run_state(runner: Runner, extends: int | None) -> dict[str, Any]:
-    """State of a run for its checkpoint; every process has to call this.
-
-    Args:
-        runner: Between two optimiser steps.
-        extends: Epochs of the finished run that this one goes on from.
-    """
+    """State of a run for its checkpoint; every process has to call this."""
     return {
         'random': all_gather_object(get_random_state()),
         'layout': dict(layout_of(runner)._asdict()),
@@ -66,25 +52,17 @@ def collect_run_state(runner: Runner, extends: int | None) -> dict[str, Any]:
 
 
 def require_resumable(checkpoint: Mapping[str, Any], name: str) -> None:
-    """Check that a checkpoint holds a run and not weights alone.
-
-    Raises:
-        CheckpointError: It does not.
-    """
-    meta = checkpoint.get('meta')
-    meta = meta if isinstance(meta, Mapping) else {}
-    lacking = [
-        key
-        for key in ('state_dict', 'optimizer', 'message_hub')
-        if key not in checkpoint
-    ]
+    """Refuse a checkpoint that holds weights alone and no run."""
+    keys = ('state_dict', 'optimizer', 'message_hub')
+    lacking = [key for key in keys if key not in checkpoint]
+    meta = checkpoint.get('meta') or ()
     lacking += [f'meta.{key}' for key in ('epoch', 'iter') if key not in meta]
     if lacking:
         raise CheckpointError(
             f'{name} holds weights but no run to go on with (it lacks '
-            f'{", ".join(lacking)}), as exported, published and downloaded '
-            f'files do. To begin a new run from these weights: --init-from '
-            f'{name}'
+            f'{", ".join(lacking)}), as exported, published and '
+            'downloaded files do. To begin a new run from these weights: '
+            f'--init-from {name}'
         )
 
 

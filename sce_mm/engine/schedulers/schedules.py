@@ -32,12 +32,7 @@ def cosine(start: float, end: float, steps: int) -> Schedule:
 
 
 def joined(schedules: Sequence[Schedule], lengths: Sequence[int]) -> Schedule:
-    """One schedule after the other; each starts at its own step 0.
-
-    Args:
-        schedules: At least one schedule; the last one never ends.
-        lengths: Steps that each one lasts, the last one's is not used.
-    """
+    """One schedule after the other, each from its step 0; the last stays."""
 
     def value(step: int) -> float:
         for schedule, length in zip(schedules[:-1], lengths, strict=False):
@@ -86,15 +81,21 @@ def build_schedule(
         )
     if not _LENGTHS & set(phases[-1]):
         lengths[-1] = total_steps - sum(lengths)
-    return joined(
-        [_phase(*pair) for pair in zip(phases, lengths, strict=True)], lengths
-    )
+    schedules = []
+    for phase, steps in zip(phases, lengths, strict=True):
+        make, ends = _KINDS[phase['kind']]
+        schedules.append(make(*(phase[end] for end in ends), steps))
+    return joined(schedules, lengths)
 
 
-# What a phase gives the value of, and for how long.
-ENDS = ('value', 'start', 'end')
+def schedule_of(runner: Runner, phases: Sequence[dict]) -> Schedule:
+    """Schedule of a run whose phases are checked."""
+    return build_schedule(phases, total_steps(runner), steps_per_epoch(runner))
+
+
+# How a phase is made, and what it gives the value of.
 _KINDS: dict[str, tuple[Callable[..., Schedule], tuple[str, ...]]] = {
-    'constant': (lambda value: lambda step: value, ('value',)),
+    'constant': (lambda value, steps: lambda step: value, ('value',)),
     'linear': (linear, ('start', 'end')),
     'cosine': (cosine, ('start', 'end')),
 }
@@ -102,12 +103,7 @@ _LENGTHS = {'epochs', 'steps'}
 
 
 def check_phases(phases: dict | Sequence[dict]) -> list[dict]:
-    """The phases of :func:`build_schedule` as a list, once they make sense.
-
-    Raises:
-        ValueError: A phase has an unknown kind or key, lacks one, or one is
-            no number.
-    """
+    """The phases of :func:`build_schedule` as a list, if they make sense."""
     phases = [phases] if isinstance(phases, dict) else list(phases)
     if not phases:
         raise ValueError('a schedule needs at least one phase, got none')
@@ -120,6 +116,11 @@ def check_phases(phases: dict | Sequence[dict]) -> list[dict]:
                 f'this one has none: {phase}'
             )
     return phases
+
+
+def values_of(phases: Sequence[dict]) -> list[float]:
+    """All values that the phases begin with, end with or stay at."""
+    return [p[end] for p in phases for end in _KINDS[p['kind']][1]]
 
 
 def _check_phase(phase: dict) -> None:
@@ -147,14 +148,6 @@ def _length(phase: dict, steps_per_epoch: float) -> int:
     if 'epochs' in phase:
         return round(phase['epochs'] * steps_per_epoch)
     return phase.get('steps', 0)
-
-
-def _phase(phase: dict, steps: int) -> Schedule:
-    values = {end: phase[end] for end in ENDS if end in phase}
-    if 'value' not in values:
-        values['steps'] = steps
-    make, _ = _KINDS[phase['kind']]
-    return make(**values)
 
 
 def accumulation(runner: Runner) -> int:

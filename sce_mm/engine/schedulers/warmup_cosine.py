@@ -53,17 +53,10 @@ class WarmupCosineLR(_ParamScheduler):
 
     Args:
         optimizer: Optimiser or wrapper that holds the parameter groups.
-        warmup_epochs: Epochs of warm-up.
+        warmup_epochs: Epochs of warm-up, fewer than those of the run.
         epoch_length: Iterations of an epoch; the Runner knows it.
         end: Epochs of the run; the Runner knows it.
         last_step: Iterations done, minus one.
-
-    Attributes:
-        share: Share of the learning rate at each optimiser step.
-
-    Raises:
-        ValueError: The warm-up does not end before the run does, or the
-            config lacks ``convert_to_iter_based=True``.
     """
 
     def __init__(
@@ -112,11 +105,10 @@ class WarmupCosineLR(_ParamScheduler):
     def jump_to(self, last_step: int) -> None:
         """Give the optimiser the rate of a position."""
         self.last_step = last_step
-        for group, value in zip(
-            self.optimizer.param_groups, self._get_value(), strict=True
-        ):
-            group['lr'] = value
         self._last_value = self._get_value()
+        groups = self.optimizer.param_groups
+        for group, value in zip(groups, self._last_value, strict=True):
+            group['lr'] = value
 
     def _get_value(self) -> list[float]:
         share = self.share(self.last_step // self.accumulation)

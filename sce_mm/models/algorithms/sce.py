@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ..losses.sce_loss import NO_CANDIDATES
 from ..losses.softmax import unit_rows
-from ..utils import MemoryQueue, MomentumEncoder
+from ..utils.memory_queue import MemoryQueue
+from ..utils.momentum_encoder import MomentumEncoder
 from ..utils.widths import check_widths
 
 
@@ -51,12 +52,6 @@ class SCE(BaseSelfSupervisor):
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialisation config.
         momentum: Refused: it is an argument of ``MomentumUpdateHook``.
-
-    Raises:
-        ValueError: ``num_target_views`` is below one, the config of the
-            queue is incomplete, there is nothing to compare with, a part is
-            not as wide as the one before it, ``shuffle_bn`` does not fit the
-            layers, or a momentum is given.
     """
 
     def __init__(
@@ -105,12 +100,8 @@ class SCE(BaseSelfSupervisor):
             self.head, 'in_batch_keys', True
         ):
             raise ValueError(NO_CANDIDATES)
-        check_widths(
-            self.backbone,
-            self.neck,
-            {'neck': neck, 'head.predictor': head.get('predictor') or {}},
-            None if self.queue is None else self.queue.features.shape[1],
-        )
+        parts = {'neck': neck, 'head.predictor': head.get('predictor') or {}}
+        check_widths(self.backbone, self.neck, parts | {'queue': queue or {}})
         # Forward passes whose gradients are summed up in one optimiser step.
         self.micro_batches_per_step = 1
         self._pending: list[list[Tensor]] = []
@@ -139,11 +130,6 @@ class SCE(BaseSelfSupervisor):
         Returns:
             See :meth:`SCEHead.loss`; ``queue_filled`` is the share of the
             queue that holds real keys.
-
-        Raises:
-            ValueError: Number or batch sizes of the views do not fit.
-            RuntimeError: The momentum branch was not updated since the
-                previous step.
         """
         self._check_views(inputs)
         if self.training and len(self._pending) >= self.micro_batches_per_step:
@@ -155,8 +141,10 @@ class SCE(BaseSelfSupervisor):
                 'in a custom loop'
             )
         keys = [self.encode_target(x) for x in inputs[: self.num_target_views]]
+        # A lone target view has no other one to learn from.
+        first = 1 if self.num_target_views == 1 else 0
         queries = [
-            self.encode_online(x) if self._learns(view) else None
+            self.encode_online(x) if view >= first else None
             for view, x in enumerate(inputs)
         ]
         # Of all processes in rank order: for each target view [W N, D].
@@ -186,19 +174,13 @@ class SCE(BaseSelfSupervisor):
     def after_optimizer_step(self, momentum: float) -> None:
         """Enqueue the keys of the step and average the parameters.
 
-        Args:
-            momentum: Weight of the online parameters in the average: the
-                small number, 0.01 for a decay of 0.99.
+        ``momentum`` is the small number, 0.01 for a decay of 0.99.
         """
         if self.queue is not None and self._pending:
             views = zip(*self._pending, strict=True)
             self.queue.enqueue(torch.cat([torch.cat(v) for v in views]))
         self._pending.clear()
         self.momentum_encoder.update(self.backbone, self.neck, momentum)
-
-    def _learns(self, view: int) -> bool:
-        """Whether a target view other than this one exists."""
-        return self.num_target_views > 1 or view >= self.num_target_views
 
     def _check_views(self, inputs: Sequence[Tensor]) -> None:
         needed = max(2, self.num_target_views)

@@ -1,5 +1,1 @@
 """Which pairs of views does the loss compare?"""
-
-from .sce_head import SCEHead
-
-__all__ = ['SCEHead']

@@ -23,9 +23,6 @@ class SCEHead(BaseModule):
         in_batch_keys: Count the keys of the other images of the batch, of all
             processes, among the candidates.
         init_cfg: Initialisation config.
-
-    Raises:
-        ValueError: Loss and candidates exclude each other.
     """
 
     def __init__(
@@ -105,9 +102,6 @@ def spread(embeddings: Sequence[Tensor]) -> Tensor:
 
     Of the batch of all processes: its variance is the mean of theirs plus
     the variance of their means, as their batches are equally large.
-
-    Args:
-        embeddings: ``[N, D]`` for each view.
     """
     rows = torch.stack([at_least_float32(x) for x in embeddings])
     own = torch.stack([rows.var(dim=1, correction=0), rows.mean(dim=1)])

@@ -16,12 +16,9 @@ from .softmax import ChunkSize, Softmax, attend, log_partition
 
 
 class Candidates(NamedTuple):
-    """What the images of a step are compared with.
+    """What the images of a step are compared with, see ``SCELoss.forward``.
 
     Attributes:
-        queue: ``[K, D]``, keys of earlier steps, or None.
-        batch_keys: Keys ``[M, D]`` of all processes for each target view, or
-            None.
         own: ``[N]`` int64, the row of ``batch_keys`` that is image i's own
             key and so no candidate of it; None without ``batch_keys``.
     """
@@ -42,17 +39,14 @@ def relate_views(
     parts: list[list[Softmax]] = [[] for _ in keys]
     if candidates.queue is not None:
         # The keys of all views meet the queue at once.
-        log_z, centroid = attend(
+        softmax = attend(
             torch.cat(list(keys)),
             candidates.queue,
             target_temperature,
             chunk_size=chunk_size,
         )
-        views = zip(
-            log_z.chunk(len(keys)), centroid.chunk(len(keys)), strict=True
-        )
-        for view, part in enumerate(views):
-            parts[view].append(Softmax(*part))
+        views = zip(*(x.chunk(len(keys)) for x in softmax), strict=True)
+        parts = [[Softmax(*part)] for part in views]
     for view, rows in enumerate(candidates.batch_keys or ()):
         part = attend(
             keys[view], rows, target_temperature, candidates.own, chunk_size
@@ -71,10 +65,9 @@ def log_partitions(
     temperature: float,
     chunk_size: ChunkSize,
 ) -> Tensor:
-    """Log of the candidates' part of Z, with a gradient to the queries.
+    """Log of the candidates' part of Z, ``[N]`` for each pair in turn.
 
-    Returns:
-        One pair after the other, ``[len(pairs) N]``.
+    With a gradient to the queries.
     """
     parts = []
     if candidates.queue is not None:
@@ -86,14 +79,9 @@ def log_partitions(
         ).chunk(len(queries))
         parts.append(torch.cat([by_query[i] for i, _ in pairs]))
     if candidates.batch_keys is not None:
+        own, rows = candidates.own, candidates.batch_keys
         by_pair = [
-            log_partition(
-                queries[i],
-                candidates.batch_keys[j],
-                temperature,
-                candidates.own,
-                chunk_size,
-            )
+            log_partition(queries[i], rows[j], temperature, own, chunk_size)
             for i, j in pairs
         ]
         parts.append(torch.cat(by_pair))

@@ -22,22 +22,18 @@ def check_shapes(
     batch_keys: Sequence[Tensor] | None,
     first_row: int,
 ) -> None:
-    """Check that the arguments of :meth:`SCELoss.forward` fit together.
-
-    Raises:
-        ValueError: They do not.
-    """
+    """Refuse arguments of :meth:`SCELoss.forward` that do not fit together."""
     for name, views in (('queries', queries), ('keys', keys)):
         if isinstance(views, Tensor) or not views:
             raise ValueError(
                 f'{name} must be a list with one tensor [N, D] for each view, '
                 f'got {_describe(views)}'
             )
-        shapes = [list(rows.shape) for rows in views]
-        if any(len(x) != 2 or x != list(queries[0].shape) for x in shapes):
+        first = queries[0].shape
+        if len(first) != 2 or any(rows.shape != first for rows in views):
             raise ValueError(
                 f'{name} must have the shape [N, D] of the first queries, '
-                f'{list(queries[0].shape)}, got {shapes}'
+                f'{list(first)}, got {[list(rows.shape) for rows in views]}'
             )
     size, width = queries[0].shape
     known = {(i, j) for i in range(len(queries)) for j in range(len(keys))}
@@ -68,24 +64,16 @@ def check_shapes(
 
 
 def check_unit_rows(**arguments: Sequence[Tensor]) -> None:
-    """Check that rows are L2-normalised.
+    """Refuse rows that are not L2-normalised; ``[N, D]`` by argument.
 
     Rows of zeros, which normalisation leaves as they are, and rows that are
     not numbers pass. The host waits for the device of the rows.
-
-    Args:
-        **arguments: Tensors ``[N, D]`` under the name of their argument.
-
-    Raises:
-        ValueError: A row has another length than one.
     """
     for name, tensors in arguments.items():
         for rows in tensors:
-            lengths = torch.linalg.vector_norm(
-                at_least_float32(rows.detach()), dim=1
-            )
+            rows = at_least_float32(rows.detach())
             # NumPy shares the memory of a CPU tensor.
-            lengths = lengths.cpu().numpy()
+            lengths = torch.linalg.vector_norm(rows, dim=1).cpu().numpy()
             wrong = (abs(lengths - 1) > _LENGTH_TOLERANCE) & (lengths > 0)
             if wrong.any():
                 raise ValueError(

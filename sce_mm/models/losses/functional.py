@@ -91,17 +91,12 @@ def relate(
             it out, as the released code does when the candidates are the
             queue alone. The positive then gets ``1 / (1 + sum_j e^{k.c_j/t})``
             of the relation, which vanishes for a long queue.
-
-    Returns:
-        The relation, without gradient.
     """
     log_z, centroid = merge(parts)
     related = (at_least_float32(keys) * centroid).sum(dim=1)
     positive_share = torch.zeros_like(log_z)
     if zero_logit:
-        positive_share = torch.exp(
-            -torch.logaddexp(log_z, torch.zeros_like(log_z))
-        )
+        positive_share = torch.exp(-torch.logaddexp(log_z, positive_share))
     entropy = log_z - related / target_temperature
     return Relation(centroid, entropy, positive_share)
 
@@ -120,7 +115,7 @@ def contrast(
         keys: ``[N, D]``.
         relation: :func:`relate` of the same keys.
         candidates_log_z: :func:`log_partition` of the same queries.
-        temperature: Divides the similarities of the online branch.
+        temperature: Temperature of the online branch.
     """
     queries = at_least_float32(queries)
     positive = (queries * at_least_float32(keys)).sum(dim=1) / temperature
@@ -145,10 +140,7 @@ def combine(
     Both weights default to ``1 - coeff``, which is SCE. ``(0, 1, 0)`` is
     ReSSL itself, in which the positive takes no part; ``coeff = 1`` is the
     InfoNCE loss of MoCo. What the relation gives to the positive (only with
-    the zero logit) moves from the last two terms to the first.
-
-    Returns:
-        The loss of each query, ``[N]``.
+    the zero logit) moves from the last two terms to the first. ``[N]``.
     """
     relation_weight = 1 - coeff if relation_weight is None else relation_weight
     ceiling_weight = 1 - coeff if ceiling_weight is None else ceiling_weight

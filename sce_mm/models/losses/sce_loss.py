@@ -153,11 +153,15 @@ class SCELoss(nn.Module):
         check_shapes(queries, keys, pairs, queue, batch_keys, first_row)
         if queue is None and batch_keys is None:
             raise ValueError(NO_CANDIDATES)
+        own = None
         if batch_keys is not None:
             if self.official_zero_logit:
                 raise ValueError(NO_ZERO_LOGIT)
             if len(batch_keys[0]) < 2:
                 raise ValueError(NO_OTHER_KEYS)
+            rows = torch.arange(len(keys[0]), device=keys[0].device)
+            own = first_row + rows
+        candidates = Candidates(queue, batch_keys, own)
         if not self._rows_seen or keys[0].device.type == 'cpu':
             check_unit_rows(
                 queries=queries,
@@ -166,11 +170,6 @@ class SCELoss(nn.Module):
                 batch_keys=batch_keys or (),
             )
             self._rows_seen = True
-        own = None
-        if batch_keys is not None:
-            rows = torch.arange(len(keys[0]), device=keys[0].device)
-            own = first_row + rows
-        candidates = Candidates(queue, batch_keys, own)
         # Similarities are divided by temperatures down to 0.03: half
         # precision has no digits left for that.
         with torch.autocast(keys[0].device.type, enabled=False):
@@ -182,11 +181,7 @@ class SCELoss(nn.Module):
                 self.chunk_size,
             )
             log_z = log_partitions(
-                queries,
-                pairs,
-                candidates,
-                self.temperature,
-                self.chunk_size,
+                queries, pairs, candidates, self.temperature, self.chunk_size
             )
             # Pairs and batch are one long batch from here on.
             by_pair = [relations[j] for _, j in pairs]
@@ -203,16 +198,10 @@ class SCELoss(nn.Module):
     def _summary(
         self, terms: Contrast, relation: Relation
     ) -> dict[str, Tensor]:
-        """Means over pairs and batch."""
-        loss = combine(
-            terms,
-            relation,
-            self.coeff,
-            self.relation_weight,
-            self.ceiling_weight,
-        ).mean()
+        weights = self.coeff, self.relation_weight, self.ceiling_weight
+        loss = combine(terms, relation, *weights).mean()
         parts = {name: x.detach() for name, x in terms._asdict().items()}
-        if self.relation_weight is None and self.ceiling_weight is None:
+        if weights[1:] == (None, None):
             # Both have one weight: -sum_x s(x) log p(x) of the relation s.
             share = relation.positive_share
             outside = parts['relational'] + parts.pop('ceiling')

@@ -54,14 +54,7 @@ class Softmax(NamedTuple):
 def similarities(
     rows: Tensor, candidates: Tensor, own: Tensor | None = None
 ) -> Tensor:
-    """Dot products ``[N, C]``, each row's own column at minus infinity.
-
-    Args:
-        rows: ``[N, D]``.
-        candidates: ``[C, D]``.
-        own: ``[N]`` int64, the candidate that is row i's positive, if the
-            positives are among the candidates.
-    """
+    """Dot products ``[N, C]``, each row's ``own`` column at minus infinity."""
     scores = at_least_float32(rows) @ at_least_float32(candidates).T
     if own is None:
         return scores
@@ -162,8 +155,8 @@ def _accumulate(
         temperature: Divides the similarities.
         own: ``[N]`` int64, the candidate that row i leaves out, or None.
         chunk_size: Number of candidates in a chunk.
-        with_centroid: Whether to compute the centroid; without it zeros come
-            back and half of the work is saved.
+        with_centroid: Without it zeros come back and half of the work is
+            saved.
     """
     if chunk_size == 'auto':
         on_cpu = rows.device.type == 'cpu'
@@ -202,10 +195,7 @@ def _accumulate(
 
 
 class _LogPartition(torch.autograd.Function):
-    """Log Z of rows among candidates; only the rows have a gradient.
-
-    It can be differentiated once.
-    """
+    """Log Z of rows among candidates; only the rows have a gradient."""
 
     @staticmethod
     def forward(

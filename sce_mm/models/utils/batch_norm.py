@@ -18,11 +18,7 @@ from torch.nn.functional import batch_norm
 
 
 def check_divisible(batch: int, groups: int) -> None:
-    """Check that a batch splits into equal groups.
-
-    Raises:
-        ValueError: It does not.
-    """
+    """Refuse a batch that does not split into equal groups."""
     if batch % groups:
         raise ValueError(
             f'a batch of {batch} images does not split among {groups} '
@@ -44,9 +40,6 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         groups: S, the number of groups; N must be a multiple of it.
         **kwargs: See :class:`torch.nn.BatchNorm2d`; running statistics with a
             fixed momentum are needed.
-
-    Raises:
-        ValueError: The batch norm keeps no such running statistics.
     """
 
     running_mean: Tensor
@@ -64,11 +57,7 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         self.groups = groups
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised ``[N, C, H, W]``, in the memory format that came.
-
-        Raises:
-            ValueError: N is not a multiple of S (in training).
-        """
+        """Normalised ``[N, C, H, W]``, in the memory format that came."""
         if not self.training:
             return super().forward(images)
         check_divisible(len(images), self.groups)
@@ -94,35 +83,20 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
             self.running_mean.copy_(mean.view(self.groups, -1).mean(dim=0))
             self.running_var.copy_(var.view(self.groups, -1).mean(dim=0))
             self.num_batches_tracked.add_(1)
-        layout = (
-            torch.channels_last
-            if images.is_contiguous(memory_format=torch.channels_last)
-            else torch.contiguous_format
-        )
-        return normalised.view(images.shape).contiguous(memory_format=layout)
+        normalised = normalised.view(images.shape)
+        if images.is_contiguous(memory_format=torch.channels_last):
+            return normalised.contiguous(memory_format=torch.channels_last)
+        return normalised
 
 
 def split_batch_norm(module: nn.Module, groups: int) -> int:
-    """Replace each 2-d batch norm inside a module, in place.
-
-    Args:
-        module: The network that holds the layers.
-        groups: Number of simulated devices.
-
-    Returns:
-        The number of layers that were replaced.
-    """
+    """Replace each 2-d batch norm inside a module; return how many."""
     count = 0
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
-            split = SplitBatchNorm2d(
-                child.num_features,
-                groups,
-                eps=child.eps,
-                momentum=child.momentum,
-                affine=child.affine,
-                track_running_stats=child.track_running_stats,
-            )
+            same = 'eps', 'momentum', 'affine', 'track_running_stats'
+            options = {name: getattr(child, name) for name in same}
+            split = SplitBatchNorm2d(child.num_features, groups, **options)
             split.to(child.running_mean)
             split.load_state_dict(child.state_dict())
             setattr(module, name, split)
@@ -133,11 +107,7 @@ def split_batch_norm(module: nn.Module, groups: int) -> int:
 
 
 def refuse_sync_batch_norm(module: nn.Module) -> None:
-    """Check that no layer inside normalises over all processes.
-
-    Raises:
-        ValueError: One does.
-    """
+    """Refuse layers that normalise over all processes."""
     for name, layer in module.named_modules():
         if isinstance(layer, nn.SyncBatchNorm):
             raise ValueError(

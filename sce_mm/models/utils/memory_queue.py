@@ -10,15 +10,12 @@ from torch.nn.functional import normalize
 
 
 def check_queue_length(length: int, **factors: int) -> None:
-    """Check that a queue holds the keys of one optimiser step.
+    """Refuse a queue that does not hold the keys of one optimiser step.
 
     Args:
         length: Number of keys that the queue holds.
         **factors: Numbers whose product is the number of keys of a step,
             under the names that the message shows: ``images=64``.
-
-    Raises:
-        ValueError: The step brings more keys than the queue holds.
     """
     keys = math.prod(factors.values())
     if keys > length:
@@ -56,9 +53,6 @@ class MemoryQueue(nn.Module):
         features: ``[K, D]``; random unit vectors until written.
         pointer: Row that the next key goes to.
         filled: Number of rows that hold real keys.
-
-    Raises:
-        ValueError: Length or width is not a positive integer.
     """
 
     features: Tensor
@@ -81,11 +75,7 @@ class MemoryQueue(nn.Module):
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:
-        """Write keys ``[M, D]`` behind the newest row.
-
-        Raises:
-            ValueError: There are more keys than rows.
-        """
+        """Write keys ``[M, D]``, at most K, behind the newest row."""
         count = len(keys)
         check_queue_length(self.length, keys=count)
         rows = torch.arange(count, device=self.features.device)
@@ -108,18 +98,18 @@ class MemoryQueue(nn.Module):
             and saved.shape[1:] == self.features.shape[1:]
             and len(saved) != self.length
         ):
-            state_dict = state_dict | _resized(
-                prefix,
-                self.features,
-                saved,
-                int(state_dict[f'{prefix}pointer']),
-                int(state_dict[f'{prefix}filled']),
+            counts = (
+                int(state_dict[prefix + x]) for x in ('pointer', 'filled')
             )
+            resized = _resized(self.features, saved, *counts)
+            state_dict = state_dict | {
+                prefix + name: value for name, value in resized.items()
+            }
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def _resized(
-    prefix: str, features: Tensor, saved: Tensor, pointer: int, filled: int
+    features: Tensor, saved: Tensor, pointer: int, filled: int
 ) -> dict[str, Tensor]:
     """State of a queue like ``features`` with the newest rows of another."""
     length = len(features)
@@ -129,11 +119,10 @@ def _resized(
         f'of {length}: the newest {kept} keys are kept',
         stacklevel=2,
     )
-    newest = saved.roll(-pointer, dims=0)[len(saved) - kept :]
-    resized = features.detach().clone()
-    resized[:kept] = newest
+    features = features.detach().clone()
+    features[:kept] = saved.roll(-pointer, dims=0)[len(saved) - kept :]
     return {
-        f'{prefix}features': resized,
-        f'{prefix}pointer': torch.tensor(kept % length),
-        f'{prefix}filled': torch.tensor(kept),
+        'features': features,
+        'pointer': torch.tensor(kept % length),
+        'filled': torch.tensor(kept),
     }

@@ -35,9 +35,6 @@ class MomentumEncoder(nn.Module):
             from the number of processes that there are.
         shuffle_count: Number of shuffles done, which the next one is drawn
             from. A resumed run has to set it.
-
-    Raises:
-        ValueError: There is nothing to shuffle or split.
     """
 
     def __init__(
@@ -58,26 +55,16 @@ class MomentumEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Projected embeddings ``[N, D]`` of ``[N, 3, h, w]``."""
-        if self.shuffles and self.training:
-            return self._encode_shuffled(images)
-        return self._encode(images)
+        shuffled = self.shuffles and self.training
+        return (self._encode_shuffled if shuffled else self._encode)(images)
 
     def check_batches(self, sizes: Iterable[int]) -> None:
-        """Check that batch norm is as asked for and can take such batches.
-
-        Args:
-            sizes: Numbers of images that a batch of this process may have.
-
-        Raises:
-            ValueError: A batch does not split, or SyncBN was put in since.
-        """
+        """Refuse batches that do not split, and SyncBN that came in since."""
         if self.simulated_devices is None:
             return
         refuse_sync_batch_norm(self)
-        for size in sizes:
-            check_divisible(
-                size, 1 if self.shuffles else self.simulated_devices
-            )
+        for size in () if self.shuffles else sizes:
+            check_divisible(size, self.simulated_devices)
 
     @torch.no_grad()
     def copy_from(self, backbone: nn.Module, neck: nn.Module) -> None:
@@ -91,8 +78,7 @@ class MomentumEncoder(nn.Module):
     ) -> None:
         """``target <- (1 - momentum) target + momentum online``."""
         online: list[Tensor] = [*backbone.parameters(), *neck.parameters()]
-        target: list[Tensor] = list(self.parameters())
-        torch._foreach_lerp_(target, online, momentum)
+        torch._foreach_lerp_(list(self.parameters()), online, momentum)
 
     def _encode(self, images: Tensor) -> Tensor:
         (embedding,) = self.neck(self.backbone(images))

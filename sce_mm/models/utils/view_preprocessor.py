@@ -28,17 +28,13 @@ class ViewPreprocessor(SelfSupDataPreprocessor):
             training: See the base class.
         """
         inputs = data['inputs']
-        if _are_deferred(inputs):
+        # Views have a dimension more than images and parameters.
+        if (
+            not isinstance(inputs, Tensor)
+            and len(inputs) == 2
+            and inputs[1][0].ndim == 2
+        ):
             images, params = inputs
             views = make_views(self.cast_data(images), params)
             data = {**data, 'inputs': views}
         return super().forward(data, training)
-
-
-def _are_deferred(inputs: Any) -> bool:
-    """Whether these are images and parameters; views have a dimension more."""
-    return (
-        not isinstance(inputs, Tensor)
-        and len(inputs) == 2
-        and inputs[1][0].ndim == 2
-    )
