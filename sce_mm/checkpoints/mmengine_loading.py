@@ -34,7 +34,7 @@ def read_resumable(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        CheckpointError: See :func:`~sce_mm.transfer.read_checkpoint`.
+        CheckpointError: It is damaged, or needs ``--trust``.
     """
     return read_checkpoint(path, trust=None if TYPES_CAN_BE_ALLOWED else True)
 

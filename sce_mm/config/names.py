@@ -2,7 +2,7 @@
 
 mmengine ignores a top-level key that it does not know, and stops at the first
 wrong argument of a class. Each function yields one line a problem, which
-begins with its key and ends with the nearest right name.
+begins with its key and ends with what would be right.
 """
 
 import inspect
@@ -30,7 +30,7 @@ _TAKEN_BEFORE = {
 
 
 def wrong_names(cfg: Config) -> Iterator[str]:
-    """Names that nothing reads, and packages that are not installed."""
+    """Misspelt names, and scopes of packages that are not installed."""
     for key in cfg:
         if key == 'resume_from':
             yield (

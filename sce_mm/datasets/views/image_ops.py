@@ -24,7 +24,8 @@ from torch.nn.functional import interpolate
 
 Image = NDArray[np.uint8]
 
-# The paper's GPU views use a 23 x 23 kernel for every crop size.
+# The paper's GPU views use a 23 x 23 kernel for every crop size. A smaller
+# sigma needs less of it, see gaussian_blur.
 MAX_BLUR_RADIUS = 11
 
 

@@ -15,8 +15,8 @@ from mmengine.config.utils import MODULE2PACKAGE
 
 from ...checkpoints.file_kind import TORCH, kind_of
 from ...checkpoints.reading import meta_of, read_checkpoint
-from ...config.names import nearest
 from ...transfer.backbone import FORMAT, extract_backbone, save_backbone
+from ...utils.checks import nearest
 from .backbone import BackboneFile
 from .detector import adapt
 from .edits import AdaptError, ConfigEdits

@@ -38,7 +38,8 @@ class VerifyTransferHook(Hook):
 
     Args:
         allow_frozen: Accept frozen stages or batch norm in evaluation mode,
-            as a linear evaluation has them. Detectors do worse with them.
+            as a linear evaluation has them, and a learning rate of zero.
+            Detectors do worse with them.
         allow_unknown: Accept a file that does not say what pixels it expects.
         expected_missing: Prefixes of names in the model of tensors that are
             new beside the pretrained ones; ``*`` stands for anything.
