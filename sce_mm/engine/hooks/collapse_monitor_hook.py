@@ -57,6 +57,10 @@ class CollapseMonitorHook(Hook):
             neighbours.
         patience: Number of looks in a row before a warning.
         stop: Whether to stop the run instead of a warning.
+
+    Raises:
+        ValueError: ``interval`` or ``patience`` is below one.
+        CollapseError: In training, if ``stop`` says so.
     """
 
     priority = 'BELOW_NORMAL'

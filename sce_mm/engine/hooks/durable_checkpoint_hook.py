@@ -52,6 +52,9 @@ class DurableCheckpointHook(CheckpointHook):
         extends: Epochs of a finished run that this one goes on from, set by
             ``tools/train.py --continue-for``.
         **kwargs: See mmengine's ``CheckpointHook``.
+
+    Raises:
+        ValueError: The interval is no number, or the folder is remote.
     """
 
     def __init__(

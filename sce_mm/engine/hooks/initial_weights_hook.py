@@ -22,6 +22,11 @@ class InitialWeightsHook(Hook):
         checkpoint: A whole SCE checkpoint, or a file with a backbone in any
             format of :mod:`sce_mm.transfer.formats`; None if only the config
             names files.
+
+    Raises:
+        CheckpointError: Before training, if there is no such file, it is
+            damaged or does not fit the model, or two files fill the same
+            part.
     """
 
     priority = 'VERY_HIGH'

@@ -36,6 +36,9 @@ class MomentumUpdateHook(Hook):
             :func:`~sce_mm.engine.schedulers.schedules.build_schedule`.
             Defaults to the ImageNet recipe, 0.01 falling to zero along a
             cosine (0.99 to 1 in the paper's convention).
+
+    Raises:
+        ValueError: A momentum is not in [0, 0.5].
     """
 
     priority = 'NORMAL'

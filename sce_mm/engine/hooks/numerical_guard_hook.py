@@ -41,6 +41,10 @@ class NumericalGuardHook(Hook):
 
     Args:
         max_skipped: Number of steps that a scaler may skip in a row.
+
+    Raises:
+        ValueError: ``max_skipped`` is below one.
+        NonFiniteError: Loss or gradients are not finite; the step is not made.
     """
 
     # Before the keys of a bad step are enqueued or a checkpoint is written.

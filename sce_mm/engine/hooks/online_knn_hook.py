@@ -45,6 +45,11 @@ class OnlineKNNHook(Hook):
         at_start: Evaluate before the first iteration too: what the features
             are worth before any learning.
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder.
+
+    Raises:
+        ValueError: A number is out of range; before training, if a data set
+            has no labels, or fewer images than k.
+        TypeError: A dataloader is not a config.
     """
 
     priority = 'NORMAL'

@@ -39,6 +39,10 @@ class PreemptionHook(Hook):
     Args:
         signals: Names of the signals; SIGINT is Ctrl-C. Slurm sends another
             one in time with ``--signal=USR1@300``.
+
+    Raises:
+        ValueError: A signal is unknown; before training, if there is no
+            ``DurableCheckpointHook`` to save with.
     """
 
     priority = 'LOWEST'

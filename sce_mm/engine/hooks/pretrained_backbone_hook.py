@@ -43,6 +43,12 @@ class PretrainedBackboneHook(Hook):
             all tensors, batch norm statistics included, must equal those of
             the file.
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder.
+
+    Raises:
+        ValueError: No checkpoint is named.
+        CheckpointError: The weights do not fit; raised before the first
+            iteration.
+        RuntimeError: A frozen backbone is not frozen.
     """
 
     priority = 'VERY_HIGH'

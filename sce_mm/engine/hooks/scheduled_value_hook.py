@@ -39,6 +39,9 @@ class ScheduledValueHook(Hook):
         attribute: Dotted path from the model to a number.
         schedule: Phases as in
             :func:`~sce_mm.engine.schedulers.schedules.build_schedule`.
+
+    Raises:
+        ValueError: The schedule is malformed.
     """
 
     priority = 'NORMAL'

@@ -43,6 +43,10 @@ class VerifyTransferHook(Hook):
         allow_unknown: Accept a file that does not say what pixels it expects.
         expected_missing: Prefixes of names in the model of tensors that are
             new beside the pretrained ones; ``*`` stands for anything.
+
+    Raises:
+        RuntimeError: The transfer has a problem; raised before the first
+            iteration.
     """
 
     priority = 'VERY_HIGH'

@@ -31,6 +31,9 @@ class LARSMoCoV3(Optimizer):
         momentum: Momentum of the buffer. Defaults to 0.9.
         weight_decay: Weight decay of parameters of two dimensions or more.
         trust_coefficient: Factor of the trust ratio. Defaults to 0.001.
+
+    Raises:
+        ValueError: A number is negative.
     """
 
     def __init__(

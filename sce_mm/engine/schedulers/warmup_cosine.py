@@ -57,6 +57,10 @@ class WarmupCosineLR(_ParamScheduler):
         epoch_length: Iterations of an epoch; the Runner knows it.
         end: Epochs of the run; the Runner knows it.
         last_step: Iterations done, minus one.
+
+    Raises:
+        ValueError: The warm-up does not end before the run does, or the
+            config lacks ``convert_to_iter_based=True``.
     """
 
     def __init__(

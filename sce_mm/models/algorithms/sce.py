@@ -52,6 +52,12 @@ class SCE(BaseSelfSupervisor):
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialisation config.
         momentum: Refused: it is an argument of ``MomentumUpdateHook``.
+
+    Raises:
+        ValueError: ``num_target_views`` is below one, the config of the
+            queue is incomplete, there is nothing to compare with, a part is
+            not as wide as the one before it, ``shuffle_bn`` does not fit the
+            layers, or a momentum is given.
     """
 
     def __init__(

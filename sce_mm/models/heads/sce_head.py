@@ -23,6 +23,9 @@ class SCEHead(BaseModule):
         in_batch_keys: Count the keys of the other images of the batch, of all
             processes, among the candidates.
         init_cfg: Initialisation config.
+
+    Raises:
+        ValueError: Loss and candidates exclude each other.
     """
 
     def __init__(

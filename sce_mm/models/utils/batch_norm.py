@@ -40,6 +40,9 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         groups: S, the number of groups; N must be a multiple of it.
         **kwargs: See :class:`torch.nn.BatchNorm2d`; running statistics with a
             fixed momentum are needed.
+
+    Raises:
+        ValueError: The batch norm keeps no such running statistics.
     """
 
     running_mean: Tensor

@@ -53,6 +53,9 @@ class MemoryQueue(nn.Module):
         features: ``[K, D]``; random unit vectors until written.
         pointer: Row that the next key goes to.
         filled: Number of rows that hold real keys.
+
+    Raises:
+        ValueError: Length or width is not a positive integer.
     """
 
     features: Tensor

@@ -35,6 +35,9 @@ class MomentumEncoder(nn.Module):
             from the number of processes that there are.
         shuffle_count: Number of shuffles done, which the next one is drawn
             from. A resumed run has to set it.
+
+    Raises:
+        ValueError: There is nothing to shuffle or split.
     """
 
     def __init__(
