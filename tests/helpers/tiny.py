@@ -6,6 +6,11 @@ from torch import Tensor, nn
 
 import sce_mm  # noqa: F401  (registers the model)
 
+# Older versions of torch have no float16 under autocast on a CPU.
+HALF = [torch.bfloat16]
+if tuple(map(int, torch.__version__.split('.')[:2])) >= (2, 3):
+    HALF.append(torch.float16)
+
 
 @MODELS.register_module(force=True)
 class TinyBackbone(nn.Sequential):
