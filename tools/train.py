@@ -15,7 +15,11 @@ if __name__ == '__main__':
     early_stop.listen()
 
 import sce_mm
-from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
+from sce_mm.cli.arguments import (
+    ArgumentParser,
+    add_common_arguments,
+    add_data_argument,
+)
 from sce_mm.cli.exit import hold_output, run_main
 
 if TYPE_CHECKING:
@@ -25,12 +29,7 @@ if TYPE_CHECKING:
 def parse_args() -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--data',
-        nargs='+',
-        metavar='DIR',
-        help="folder(s) of images to train on, instead of the config's",
-    )
+    add_data_argument(parser)
     parser.add_argument(
         '--pretrained',
         metavar='FILE',

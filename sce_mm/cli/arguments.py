@@ -85,6 +85,16 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_data_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the folders of images that a pretraining takes."""
+    parser.add_argument(
+        '--data',
+        nargs='+',
+        metavar='DIR',
+        help="folder(s) of images to train on, instead of the config's",
+    )
+
+
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that every OpenMMLab tool has."""
     parser.add_argument(

@@ -23,19 +23,18 @@ from pathlib import Path
 __starts_light__ = True
 
 import sce_mm
-from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
+from sce_mm.cli.arguments import (
+    ArgumentParser,
+    add_common_arguments,
+    add_data_argument,
+)
 from sce_mm.cli.exit import run_main
 
 
 def parse_args() -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--data',
-        nargs='+',
-        metavar='DIR',
-        help="folder(s) of images, instead of the config's",
-    )
+    add_data_argument(parser)
     parser.add_argument(
         '--steps', type=int, default=8, help='steps to time (default: 8)'
     )

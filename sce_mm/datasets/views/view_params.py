@@ -59,7 +59,8 @@ def draw_params(
     grey, blur, sigma, solarise, flip = draws[_CROP_DRAWS + 6 :]
     factors: dict[str, float] = {}
     if jitter < aug.jitter_prob:
-        for name, draw in zip(image_ops.JITTER, strengths, strict=False):
+        scaled = ('brightness', 'contrast', 'saturation')
+        for name, draw in zip(scaled, strengths, strict=True):
             strength = getattr(aug, name)
             low = max(0.0, 1.0 - strength)
             factors[name] = _between(low, 1.0 + strength, draw)
