@@ -11,6 +11,7 @@ from .imagenet import IMAGENET100_IDS, ImageNet1k, ImageNet100
 from .images.decoding import UnreadableImageError, decode_image
 from .images.image_cache import ImageCache, StaleCacheError, build_cache
 from .images.loading import LoadCachedImage, LoadImage
+from .images.regions import CutRegion
 from .labelled_images import LabelledImages
 from .replacement import ReplaceUnreadable
 from .samplers import SampleIndex, SeededSampler
@@ -31,6 +32,7 @@ __all__ = [
     'IMAGENET100_IDS',
     'STL10',
     'Augmentation',
+    'CutRegion',
     'ImageCache',
     'ImageNet1k',
     'ImageNet100',

@@ -37,12 +37,15 @@ class SampleIndex(int):
         origin: Index as the sampler gave it out. Defaults to ``value``.
         fallback_indices: Indices of the images that take this one's place, in
             turn, if it cannot be read.
+        repetition: Number of times that a ``RepeatDataset`` has given the
+            image out before in this epoch.
     """
 
     epoch: int
     seed: int
     origin: int
     fallback_indices: tuple[int, ...]
+    repetition: int
 
     def __new__(
         cls,
@@ -51,6 +54,7 @@ class SampleIndex(int):
         seed: int,
         origin: int | None = None,
         fallback_indices: Sequence[int] = (),
+        repetition: int = 0,
     ) -> SampleIndex:
         """Make the integer and attach the rest to it."""
         self = super().__new__(cls, value)
@@ -58,6 +62,7 @@ class SampleIndex(int):
         self.seed = int(seed)
         self.origin = int(value) if origin is None else int(origin)
         self.fallback_indices = tuple(fallback_indices)
+        self.repetition = int(repetition)
         return self
 
     def moved(
@@ -67,7 +72,12 @@ class SampleIndex(int):
         if fallback_indices is None:
             fallback_indices = self.fallback_indices
         return SampleIndex(
-            value, self.epoch, self.seed, self.origin, fallback_indices
+            value,
+            self.epoch,
+            self.seed,
+            self.origin,
+            fallback_indices,
+            self.repetition,
         )
 
     def __add__(self, other: int) -> SampleIndex:
@@ -80,12 +90,15 @@ class SampleIndex(int):
         return self + -int(other)
 
     def __mod__(self, other: int) -> SampleIndex:
-        places = [i % int(other) for i in (int(self), *self.fallback_indices)]
-        return self.moved(places[0], places[1:])
+        size = int(other)
+        places = [i % size for i in (int(self), *self.fallback_indices)]
+        moved = self.moved(places[0], places[1:])
+        moved.repetition = int(self) // size
+        return moved
 
     def __reduce__(self) -> tuple[type[SampleIndex], tuple[Any, ...]]:
         state = int(self), self.epoch, self.seed, self.origin
-        return SampleIndex, (*state, self.fallback_indices)
+        return SampleIndex, (*state, self.fallback_indices, self.repetition)
 
     def rng(self, stream: int) -> np.random.Generator:
         """Generator number ``stream`` of this index, epoch and seed.

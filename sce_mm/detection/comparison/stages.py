@@ -196,11 +196,12 @@ class Comparison:
             # A run that was interrupted has its weights.
             if name == CONTINUED and not list(folder.glob('epoch_*.pth')):
                 begin = ['--init-from', self.args.init_from]
+            data, _ = innermost_dataset(Config.fromfile(self.args.pretraining))
             self.start('tools/train.py', [
                 self.args.pretraining, '--work-dir', folder, '--resume',
                 *begin, '--cfg-options',
-                'train_dataloader.dataset.data_root=',
-                f'train_dataloader.dataset.ann_file={self.out}/unlabelled.json',
+                f'{data}.data_root=',
+                f'{data}.ann_file={self.out}/unlabelled.json',
                 *self.args.pretraining_options,
             ], folder)  # fmt: skip
             words = [last_checkpoint(folder), self.backbone(name)]
