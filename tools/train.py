@@ -19,6 +19,7 @@ from sce_mm.cli.arguments import (
     ArgumentParser,
     add_common_arguments,
     add_data_argument,
+    add_region_arguments,
 )
 from sce_mm.cli.exit import hold_output, run_main
 
@@ -30,6 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('config', help='config file')
     add_data_argument(parser)
+    add_region_arguments(parser)
     parser.add_argument(
         '--pretrained',
         metavar='FILE',
@@ -107,6 +109,7 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
 
     if args.data:
         edits.set_data(cfg, args.data)
+    edits.cut_regions(cfg, args)
     if args.pretrained:
         edits.set_pretrained(cfg, args.pretrained)
     choose_start(cfg, args)

@@ -11,6 +11,9 @@ from typing import Any, NoReturn
 
 from ..utils.checks import LARGEST_SEED
 
+# Sizes of regions that are no numbers.
+AUTO, NONE = 'auto', 'none'
+
 
 class ArgumentParser(argparse.ArgumentParser):
     """Answers a wrong option by one line, without listing all options."""
@@ -61,6 +64,41 @@ def seed_number(text: str) -> int:
     return int(text)
 
 
+def region_sides(text: str) -> tuple[int, int] | str:
+    """Read the size of regions; the type of an option.
+
+    >>> region_sides('128'), region_sides('96-160'), region_sides('auto')
+    ((128, 128), (96, 160), 'auto')
+
+    Raises:
+        ArgumentTypeError: The text is no side, no range, nor ``auto`` or
+            ``none``.
+    """
+    if text in (AUTO, NONE):
+        return text
+    low, _, high = text.partition('-')
+    sides = [int(n) for n in (low, high or low) if n.isdecimal()]
+    if len(sides) != 2 or not 8 <= sides[0] <= sides[1] or text[-1] == '-':
+        raise argparse.ArgumentTypeError(
+            'expected a side in pixels from 8 on, such as 128, a range such '
+            f'as 96-160, {AUTO} or {NONE}; got {text}'
+        )
+    return sides[0], sides[1]
+
+
+def positive_number(text: str) -> int:
+    """Read a whole number above 0; the type of an option.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(
+            f'expected a whole number above 0, got {text}'
+        )
+    return int(text)
+
+
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     """Add overrides of the config, the launcher, and whom to trust."""
     parser.add_argument(
@@ -92,6 +130,25 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         metavar='DIR',
         help="folder(s) of images to train on, instead of the config's",
+    )
+
+
+def add_region_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what cuts regions out of the images of a pretraining."""
+    parser.add_argument(
+        '--regions',
+        type=region_sides,
+        metavar='SIDE',
+        help='train on square regions of the images, of so many pixels a '
+        'side: 128, or a range such as 96-160; none for whole images',
+    )
+    parser.add_argument(
+        '--regions-per-image',
+        type=positive_number,
+        metavar='N',
+        help='samples of an epoch that come from one image; by default as '
+        'many as regions fit into the median image. With --regions none so '
+        'many times the whole image',
     )
 
 

@@ -19,11 +19,13 @@ from ..config.parts import (
     view_transforms,
 )
 from ..config.reading import override, read_config
+from ..config.regions import set_regions
 from ..config.values import COLLATE, PREPROCESSOR
 from ..datasets import LabelledImages
 from ..evaluation.images import crop_pipeline
 from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
+from .arguments import NONE
 from .exit import is_first_process
 
 # Images of this many pixels have no border to cut off.
@@ -88,6 +90,29 @@ def set_data(cfg: Config, folders: list[str]) -> None:
         )
     dataset.data_root = folders if len(folders) > 1 else folders[0]
     dataset.pop('ann_file', None)
+
+
+def cut_regions(cfg: Config, args: argparse.Namespace) -> None:
+    """Do what the options of regions of a parsed command line ask for.
+
+    The first process prints what an epoch becomes.
+
+    Raises:
+        UserError: The options do not fit together, or the data set has no
+            images of which regions could be cut.
+    """
+    if args.regions is None:
+        if args.regions_per_image:
+            raise UserError(
+                '--regions-per-image goes with --regions, for example '
+                '--regions 128'
+            )
+        return
+    sides = None if args.regions == NONE else args.regions
+    lines = set_regions(cfg, sides, args.regions_per_image)
+    if is_first_process():
+        for line in lines:
+            print_log(line, logger='current')
 
 
 def set_pretrained(cfg: Config, path: str) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import tempfile
+from collections.abc import Sized
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..analysis.step_timer import SECONDS, StepTimer, hours_text
+from ..datasets.samplers import count_images
 from ..engine.schedulers.schedules import (
     accumulation,
     steps_per_epoch,
@@ -122,7 +124,7 @@ def plan_text(runner: Runner, timer: StepTimer) -> str:
         peak = torch.cuda.max_memory_allocated() / 2**30
         memory = f'{peak:.1f} GiB at most'
     lines = {
-        'images': len(loader.dataset),
+        'images': _images(loader.dataset),
         'step': f'{step} images ({batch} x {runner.world_size} process(es) x '
         f'{accumulated} accumulated)',
         'steps': f'{steps}: {runner.max_epochs} epochs of '
@@ -144,6 +146,13 @@ def plan_text(runner: Runner, timer: StepTimer) -> str:
     return 'dry run: all parts work. The plan:' + ''.join(
         f'\n  {name:13} {text}' for name, text in lines.items()
     )
+
+
+def _images(dataset: Sized) -> str:
+    images, samples = count_images(dataset), len(dataset)
+    if images == samples:
+        return f'{images}'
+    return f'{images}, each {samples // images} times: {samples} samples'
 
 
 def _rates(runner: Runner, steps: int) -> str:

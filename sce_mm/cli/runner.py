@@ -16,8 +16,9 @@ from ..checkpoints.errors import CheckpointError
 from ..config import ConfigError, check_config
 from ..config.machine import fit_precision, rate_factor
 from ..config.parts import find_hook
+from ..datasets.images.regions import count_distinct
 from ..datasets.labelled_images import share_labels
-from ..datasets.samplers import SeededSampler, count_images
+from ..datasets.samplers import SeededSampler
 from ..engine import InitialWeightsHook
 from ..engine.runner.cpu_ddp import use_gloo
 from ..models import SCE
@@ -134,8 +135,9 @@ def require_batches(
     Raises:
         ConfigError: There are no images.
         ValueError: There are fewer images than one batch takes; repetitions
-            do not count where no image may be twice in a batch. Or, in
-            pretraining, a batch of one image, or one that cannot be prepared.
+            do not count where no image may be twice in a batch, but regions
+            of images do. Or, in pretraining, a batch of one image, or one
+            that cannot be prepared.
     """
     try:
         loader = runner.train_dataloader
@@ -144,7 +146,7 @@ def require_batches(
     batch, processes = loader.batch_sampler.batch_size, runner.world_size
     images = total = len(loader.dataset)
     if isinstance(loader.sampler, SeededSampler):
-        images = count_images(loader.dataset)
+        images = count_distinct(loader.dataset)
     pretrains = isinstance(unwrapped(runner.model), SCE)
     if (
         len(loader) == 0

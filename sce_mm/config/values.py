@@ -40,7 +40,7 @@ def wrong_numbers(cfg: Config) -> Iterator[str]:
     if 'max_iters' not in loop:
         counts['train_cfg.max_epochs'] = loop.get('max_epochs'), 1
     for key, loader in loaders(cfg):
-        trains_alone = key == 'train_dataloader' and _processes(cfg) == 1
+        trains_alone = key == 'train_dataloader' and processes(cfg) == 1
         # One image has nothing to be compared with, and no batch statistics.
         least = 2 if trains_alone else 1
         counts[f'{key}.batch_size'] = loader.get('batch_size'), least
@@ -93,7 +93,7 @@ def wrong_queue(cfg: Config) -> Iterator[str]:
             check_queue_length(
                 length,
                 images=cfg.train_dataloader.batch_size,
-                processes=_processes(cfg),
+                processes=processes(cfg),
                 accumulated=cfg.optim_wrapper.get('accumulative_counts', 1),
                 target_views=cfg.model.get('num_target_views', 2),
             )
@@ -165,7 +165,7 @@ def wrong_schedules(cfg: Config) -> Iterator[str]:
             )
 
 
-def _processes(cfg: Config) -> int:
+def processes(cfg: Config) -> int:
     """Number of processes that the launcher has started."""
     variable = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS'}
     name = variable.get(cfg.get('launcher', 'none'), '')

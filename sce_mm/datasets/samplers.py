@@ -161,8 +161,13 @@ class SeededSampler(DefaultSampler):
             )
 
 
-def count_images(dataset: Sized) -> int:
-    """Images of a data set, those of a ``RepeatDataset`` counted once."""
+def without_repetition(dataset: Sized) -> Sized:
+    """The data set within a ``RepeatDataset``, if it is in one."""
     while isinstance(dataset, RepeatDataset):
         dataset = dataset.dataset
-    return len(dataset)
+    return dataset
+
+
+def count_images(dataset: Sized) -> int:
+    """Images of a data set, those of a ``RepeatDataset`` counted once."""
+    return len(without_repetition(dataset))

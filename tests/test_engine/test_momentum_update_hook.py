@@ -20,7 +20,7 @@ def test_the_papers_convention_is_refused_with_the_right_number(momentum):
 @pytest.mark.parametrize(
     ('images', 'batch', 'length', 'parts'),
     [
-        (5, 2, 80, ['80 keys of 5 images, 16 of each', 'queue.length=4']),
+        (5, 2, 80, ['80 keys of 5 different', '16 of each', 'queue.length=4']),
         (5, 4, 8, ['1.6 of each', 'model.queue=None', 'in_batch_keys=True']),
         (24, 4, 24, None),
     ],

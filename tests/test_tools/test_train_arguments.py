@@ -59,6 +59,8 @@ def photos(tmp_path_factory):
         ('--data {photos} {photos}/0.png', ['--data', '{photos}/0.png']),
         ('--data {tmp}', ['--data: no image', '{tmp}']),
         ('--data {photos}', ['6 images', 'train_dataloader.batch_size=']),
+        ('--data {tmp} --regions 32', ['no image', '{tmp}']),
+        ('--regions-per-image 3', ['--regions-per-image', '--regions 128']),
         ('--pretrained {tmp}/b.pth', ['--pretrained', '{tmp}/b.pth']),
         ('--resume {tmp}/c.pth', ['--resume', '{tmp}/c.pth']),
         ('--init-from {tmp}/d.pth', ['--init-from', '{tmp}/d.pth']),

@@ -7,14 +7,14 @@ as large as one of the things in it, and all its views come from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 
-from ..samplers import SampleIndex
+from ..samplers import SampleIndex, count_images, without_repetition
 
 # Generators of the grids of an image; those of its views count up from 0.
 _GRID_STREAM = 1 << 33
@@ -123,3 +123,16 @@ def regions_of(height: int, width: int, sides: tuple[int, int]) -> int:
     """How many regions of the middle size fit into an image, at least 1."""
     side = round((sides[0] * sides[1]) ** 0.5)
     return max(1, height // side) * max(1, width // side)
+
+
+def count_distinct(dataset: Sized) -> int:
+    """Different samples of an epoch: regions where they are cut, else images.
+
+    Regions of an image count as different ones also where there are more of
+    them than fit into it without overlap.
+    """
+    pipeline = getattr(without_repetition(dataset), 'pipeline', None)
+    transforms = getattr(pipeline, 'transforms', [])
+    if any(isinstance(transform, CutRegion) for transform in transforms):
+        return len(dataset)
+    return count_images(dataset)

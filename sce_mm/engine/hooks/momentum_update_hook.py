@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch.utils.data import BatchSampler, DataLoader
 
-from ...datasets.samplers import count_images
+from ...datasets.images.regions import count_distinct
 from ...models import SCE
 from ...models.utils.memory_queue import check_queue_length
 from ...utils.distributed import unwrapped
@@ -79,10 +79,10 @@ class MomentumUpdateHook(Hook):
             'target_views': model.num_target_views,
         }
         check_queue_length(model.queue.length, **factors)
-        images = count_images(runner.train_dataloader.dataset)
-        if model.queue.length > images:
+        samples = count_distinct(runner.train_dataloader.dataset)
+        if model.queue.length > samples:
             warning = own_keys_warning(
-                model.queue.length, images, math.prod(factors.values())
+                model.queue.length, samples, math.prod(factors.values())
             )
             runner.logger.warning(warning)
         # The rows not yet written are random: the same on every process.
@@ -97,18 +97,19 @@ class MomentumUpdateHook(Hook):
         runner.message_hub.update_scalar('train/momentum', momentum)
 
 
-def own_keys_warning(length: int, images: int, keys: int) -> str:
-    """The warning about a queue that is longer than the data set."""
-    # Half of the images: few meet their own key of the epoch before.
-    fits = max(keys, images // 2 // keys * keys)
+def own_keys_warning(length: int, samples: int, keys: int) -> str:
+    """The warning about a queue that is longer than an epoch."""
+    # Half of the samples: few meet their own key of the epoch before.
+    fits = max(keys, samples // 2 // keys * keys)
     advice = f'model.queue.length={fits}'
-    if fits > images:
+    if fits > samples:
         advice = 'model.queue=None model.head.in_batch_keys=True'
     return (
-        f'the queue holds {length} keys of {images} images, '
-        f'{length / images:.3g} of each, so that the target of an image lies '
-        'on its own older keys and says nothing of other images: use more '
-        f'images, or --cfg-options {advice}'
+        f'the queue holds {length} keys of {samples} different samples '
+        f'(images, or regions of them), {length / samples:.3g} of each, so '
+        'that the target of a sample lies on its own older keys and says '
+        'nothing of others: use more images, regions of them (--regions), or '
+        f'--cfg-options {advice}'
     )
 
 

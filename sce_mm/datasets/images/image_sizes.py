@@ -1,0 +1,76 @@
+"""Read how large images are, without decoding them."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO
+
+from mmengine import fileio
+from PIL import Image
+
+from .decoding import UnreadableImageError, require_plain_file
+from .loading import LoadCachedImage, LoadImage
+
+# EXIF tag of the orientation, and its values that swap height and width.
+_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)
+
+
+def image_sizes(
+    paths: Sequence[str], load: LoadImage, most: int = 300
+) -> list[tuple[int, int]]:
+    """Height and width of images as a loading transform will give them.
+
+    From the headers of the files, or from the cache. Of many images an even
+    choice of the list is looked at, the same in every run; what cannot be
+    read is left out.
+
+    Args:
+        paths: Paths of the images.
+        load: ``LoadImage`` or ``LoadCachedImage`` of their pipeline.
+        most: Number of images that are looked at.
+    """
+    count = min(most, len(paths))
+    chosen = [paths[n * len(paths) // count] for n in range(count)]
+    sizes = []
+    for path in chosen:
+        try:
+            if isinstance(load, LoadCachedImage):
+                height, width = load.cache.read(path).shape[:2]
+                sizes.append((int(height), int(width)))
+            else:
+                sizes.append(_in_header(path, load))
+        except (OSError, UnreadableImageError):
+            continue
+    return sizes
+
+
+def _in_header(path: str, load: LoadImage) -> tuple[int, int]:
+    source: str | IO[bytes] = path
+    if load.backend_args is None and '://' not in path:
+        require_plain_file(path)
+    else:
+        source = io.BytesIO(fileio.get(path, backend_args=load.backend_args))
+    with _any_size(), Image.open(source) as image:
+        width, height = image.size
+        # That of PNG files decodes an image for a tag behind its pixels.
+        turned = Image.Image.getexif(image).get(_ORIENTATION) in _LYING
+    if turned and load.apply_orientation:
+        return width, height
+    return height, width
+
+
+@contextmanager
+def _any_size() -> Iterator[None]:
+    """Let Pillow open files that it would find too large to decode."""
+    limit = Image.MAX_IMAGE_PIXELS
+    try:
+        Image.MAX_IMAGE_PIXELS = None
+        with warnings.catch_warnings():
+            # Odd metadata are no reason to speak up.
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
