@@ -7,12 +7,10 @@ imports everything else in its ``main``, after the arguments are parsed and
 """
 
 import argparse
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ..utils.checks import LARGEST_SEED
-
-# Sizes of regions that are no numbers.
-AUTO, NONE = 'auto', 'none'
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -74,14 +72,14 @@ def region_sides(text: str) -> tuple[int, int] | str:
         ArgumentTypeError: The text is no side, no range, nor ``auto`` or
             ``none``.
     """
-    if text in (AUTO, NONE):
+    if text in ('auto', 'none'):
         return text
     low, _, high = text.partition('-')
     sides = [int(n) for n in (low, high or low) if n.isdecimal()]
     if len(sides) != 2 or not 8 <= sides[0] <= sides[1] or text[-1] == '-':
         raise argparse.ArgumentTypeError(
             'expected a side in pixels from 8 on, such as 128, a range such '
-            f'as 96-160, {AUTO} or {NONE}; got {text}'
+            f'as 96-160, auto or none; got {text}'
         )
     return sides[0], sides[1]
 
@@ -140,7 +138,8 @@ def add_region_arguments(parser: argparse.ArgumentParser) -> None:
         type=region_sides,
         metavar='SIDE',
         help='train on square regions of the images, of so many pixels a '
-        'side: 128, or a range such as 96-160; none for whole images',
+        'side: 128; a range such as 96-160; auto for a side that follows '
+        '--boxes; none for whole images',
     )
     parser.add_argument(
         '--regions-per-image',
@@ -149,6 +148,19 @@ def add_region_arguments(parser: argparse.ArgumentParser) -> None:
         help='samples of an epoch that come from one image; by default as '
         'many as regions fit into the median image. With --regions none so '
         'many times the whole image',
+    )
+    parser.add_argument(
+        '--boxes',
+        type=Path,
+        metavar='JSON',
+        help='labels of the user in COCO format: with --regions auto a '
+        'region is as large as 1.3 of the median box',
+    )
+    parser.add_argument(
+        '--detector',
+        metavar='CONFIG',
+        help='config of the detector (a path, or mmdet::name): with --regions '
+        'auto the views show objects as large as it will see them',
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from ..config.errors import raise_all
 from ..config.parts import (
     find_hook,
     image_side,
@@ -19,13 +20,13 @@ from ..config.parts import (
     view_transforms,
 )
 from ..config.reading import override, read_config
-from ..config.regions import set_regions
+from ..config.regions import choose_regions
 from ..config.values import COLLATE, PREPROCESSOR
 from ..datasets import LabelledImages
+from ..datasets.labels.coco_labels import read_coco
 from ..evaluation.images import crop_pipeline
 from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
-from .arguments import NONE
 from .exit import is_first_process
 
 # Images of this many pixels have no border to cut off.
@@ -95,23 +96,38 @@ def set_data(cfg: Config, folders: list[str]) -> None:
 def cut_regions(cfg: Config, args: argparse.Namespace) -> None:
     """Do what the options of regions of a parsed command line ask for.
 
-    The first process prints what an epoch becomes.
+    The first process says what was chosen and what an epoch becomes.
 
     Raises:
         UserError: The options do not fit together, or the data set has no
             images of which regions could be cut.
     """
-    if args.regions is None:
-        if args.regions_per_image:
+    regions = args.regions
+    for option, given, needed in (
+        ('--regions-per-image', args.regions_per_image, regions),
+        ('--boxes', args.boxes, regions == 'auto'),
+        ('--detector', args.detector, regions == 'auto'),
+    ):
+        if given and not needed:
             raise UserError(
-                '--regions-per-image goes with --regions, for example '
-                '--regions 128'
+                f'{option} goes with --regions, for example --regions '
+                f'{128 if needed is None else "auto"}'
             )
+    if regions is None:
         return
-    sides = None if args.regions == NONE else args.regions
-    lines = set_regions(cfg, sides, args.regions_per_image)
-    if is_first_process():
-        for line in lines:
+    labels = detector = None
+    if args.boxes:
+        labels, problems = read_coco(args.boxes)
+        raise_all(problems, 'in --boxes')
+    if args.detector:
+        # It needs mmdet, which pretraining does not.
+        from ..detection.adapt import load_source
+
+        detector, _ = load_source(args.detector)
+    for line in choose_regions(
+        cfg, regions, args.regions_per_image, labels, detector
+    ):
+        if is_first_process():
             print_log(line, logger='current')
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
-from statistics import median_low
-from typing import Any
+from collections.abc import Mapping
+from statistics import median, median_low
+from typing import Any, Literal, NamedTuple
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -13,14 +13,70 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TRANSFORMS
 
 from ..datasets.images.image_sizes import image_sizes
+from ..datasets.images.loading import LoadImage
 from ..datasets.images.regions import regions_of
 from ..utils.errors import UserError
-from .parts import innermost_dataset
+from .parts import image_side, innermost_dataset, view_sizes, view_transforms
+from .region_size import SIDE_OF_BOX, box_side, detector_scale, region_size
 from .values import processes
 
 # Transforms behind which regions are cut.
-LOADERS = ('LoadImage', 'LoadCachedImage')
+_LOADERS = ('LoadImage', 'LoadCachedImage')
 Sides = tuple[int, int]
+
+
+def choose_regions(
+    cfg: Config,
+    regions: Sides | Literal['auto', 'none'],
+    per_image: int | None = None,
+    labels: Mapping[str, Any] | None = None,
+    detector: Config | None = None,
+) -> list[str]:
+    """Do what ``--regions`` and the options that go with it ask for.
+
+    Args:
+        cfg: Config of a pretraining on image files; it is changed.
+        regions: Smallest and largest side of a region, pixels; ``'none'``
+            for whole images; ``'auto'`` for a side that follows the boxes
+            of ``labels``.
+        per_image: See :func:`set_regions`.
+        labels: Content of a file in COCO format with the user's boxes.
+        detector: Config of mmdet, at whose scale the views are to show the
+            objects. Without, the views stay as large as they are.
+
+    Returns:
+        Lines for the user: what was chosen and why, what an epoch is.
+
+    Raises:
+        UserError: There is nothing to choose by, or no image to cut.
+    """
+    if regions == 'none':
+        return set_regions(cfg, None, per_image)
+    if regions != 'auto':
+        return set_regions(cfg, regions, per_image)
+    if labels is None:
+        raise UserError(
+            '--regions auto chooses by the size of your objects: name their '
+            'labels (--boxes FILE, in COCO format), or a side, such as '
+            '--regions 128'
+        )
+    images = _training_images(cfg)
+    # A cache may have shrunk the images, and with them the objects.
+    shrunk = images.short_side / images.source_short_side()
+    box, view = box_side(labels) * shrunk, image_side(cfg)
+    chosen = f'the median box has {box:.0f} px'
+    if detector is None:
+        side = round(min(SIDE_OF_BOX * box, images.short_side))
+        chosen += f': regions of {side} px, views stay at {view} px'
+    else:
+        scale = detector_scale(detector, labels) / shrunk
+        side, view, limit = region_size(box, scale, images.short_side)
+        _set_view_size(cfg, view)
+        chosen += (
+            f', and the detector scales it by {scale:.2g}: regions '
+            f'of {side} px, views of {view} px{limit and f" ({limit})"}'
+        )
+    return [chosen, *set_regions(cfg, (side, side), per_image)]
 
 
 def set_regions(
@@ -47,44 +103,82 @@ def set_regions(
     Raises:
         UserError: The data set has no image files, or none that can be read.
     """
+    images = _training_images(cfg)
+    pipeline = list(images.pipeline)
+    if sides:
+        size = sides[0] if sides[0] == sides[1] else list(sides)
+        cut = dict(type='CutRegion', size=size)
+        pipeline.insert(images.loading + 1, cut)
+        per_image = per_image or median_low(
+            regions_of(*size, sides) for size in images.sizes
+        )
+    _, dataset = innermost_dataset(cfg)
+    dataset.pipeline = pipeline
+    _repeat(cfg, per_image or 1)
+    return _lines(cfg, images, sides, per_image or 1)
+
+
+class _Images(NamedTuple):
+    """Images of a training data set.
+
+    Attributes:
+        paths: Where they are.
+        pipeline: Transforms, without those that cut regions.
+        loading: Index of the one that loads images.
+        sizes: Height and width of some of them when they are loaded.
+    """
+
+    paths: list[str]
+    pipeline: list[Any]
+    loading: int
+    sizes: list[tuple[int, int]]
+
+    @property
+    def short_side(self) -> float:
+        """Short side of the median image, pixels."""
+        return median(min(size) for size in self.sizes)
+
+    def source_short_side(self) -> float:
+        """The same before a cache has shrunk them."""
+        load = self.pipeline[self.loading]
+        if load['type'] == 'LoadImage':
+            return self.short_side
+        sizes = image_sizes(self.paths, LoadImage())
+        if not sizes:
+            raise UserError(
+                '--regions auto needs the images that the cache was made of, '
+                f'and {self.paths[0]} is not there: name a side in pixels of '
+                'the cache, such as --regions 128'
+            )
+        return median(min(size) for size in sizes)
+
+
+def _training_images(cfg: Config) -> _Images:
+    """The images of the innermost training data set, and their sizes."""
     key, dataset = innermost_dataset(cfg)
     pipeline = [
         transform
         for transform in dataset.get('pipeline') or []
         if transform.get('type') != 'CutRegion'
     ]
-    place = _after_loading(key, dataset, pipeline)
-    paths = _image_paths(key, dataset)
-    sizes: list[tuple[int, int]] = []
-    if sides:
-        with DefaultScope.overwrite_default_scope('mmpretrain'):
-            load: Any = TRANSFORMS.build(dict(pipeline[place - 1]))
-        sizes = image_sizes(paths, load)
-        if not sizes:
-            raise UserError(
-                f'{key}: none of the {len(paths)} images can be read, '
-                f'{paths[0]} for one'
-            )
-        size = sides[0] if sides[0] == sides[1] else list(sides)
-        pipeline.insert(place, dict(type='CutRegion', size=size))
-        per_image = per_image or median_low(
-            regions_of(*size, sides) for size in sizes
-        )
-    dataset.pipeline = pipeline
-    _repeat(cfg, per_image or 1)
-    return _lines(cfg, len(paths), sizes, sides, per_image or 1)
-
-
-def _after_loading(key: str, dataset: Any, pipeline: list[Any]) -> int:
     names = [transform.get('type') for transform in pipeline]
-    for place, name in enumerate(names, 1):
-        if name in LOADERS:
-            return place
-    raise UserError(
-        f'--regions is for data sets of image files, whose pipeline has '
-        f'{" or ".join(LOADERS)}; {key} is {dataset.get("type")} with '
-        f'{", ".join(map(str, names)) or "no pipeline"}'
-    )
+    found = [n for n, name in enumerate(names) if name in _LOADERS]
+    if not found:
+        raise UserError(
+            '--regions is for data sets of image files, whose pipeline has '
+            f'{" or ".join(_LOADERS)}; {key} is {dataset.get("type")} with '
+            f'{", ".join(map(str, names)) or "no pipeline"}'
+        )
+    paths = _image_paths(key, dataset)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        load: Any = TRANSFORMS.build(dict(pipeline[found[0]]))
+    sizes = image_sizes(paths, load)
+    if not sizes:
+        raise UserError(
+            f'{key}: none of the {len(paths)} images can be read, {paths[0]} '
+            'for one'
+        )
+    return _Images(paths, pipeline, found[0], sizes)
 
 
 def _image_paths(key: str, dataset: Any) -> list[str]:
@@ -126,35 +220,37 @@ def _repeat(cfg: Config, times: int) -> None:
     cfg.train_dataloader.dataset = outer['dataset']
 
 
+def _set_view_size(cfg: Config, size: int) -> None:
+    """Make the largest views of this size, and others in proportion."""
+    largest = image_side(cfg)
+    for _, transform in view_transforms(cfg):
+        sizes = view_sizes(transform)
+        for view, old in zip(transform['views'], sizes, strict=True):
+            view['size'] = max(32, round(old * size / largest / 32) * 32)
+
+
 def _lines(
-    cfg: Config,
-    images: int,
-    sizes: list[tuple[int, int]],
-    sides: Sides | None,
-    per_image: int,
+    cfg: Config, images: _Images, sides: Sides | None, per_image: int
 ) -> list[str]:
     """What an epoch is, and whether regions are larger than images."""
-    loader, samples = cfg.train_dataloader, images * per_image
-    accumulated = (cfg.get('optim_wrapper') or {}).get(
-        'accumulative_counts', 1
-    )
+    loader, count = cfg.train_dataloader, len(images.paths)
+    wrapper = cfg.get('optim_wrapper') or {}
+    accumulated = wrapper.get('accumulative_counts', 1)
     step = loader.batch_size * processes(cfg) * accumulated
-    what = f'{images} whole images' + f' x {per_image} times' * (per_image > 1)
-    if sides:
-        low, high = sides
-        side = f'{low}' if low == high else f'{low} to {high}'
-        what = f'{images} images x {per_image} regions of {side} px'
-    lines = [
-        f'{what}: an epoch is {samples} samples, {samples // step} steps of '
-        f'{step}'
-    ]
-    if sides:
-        middle = round(math.sqrt(sides[0] * sides[1]))
-        smaller = sum(min(size) < middle for size in sizes)
-        if 2 * smaller > len(sizes):
-            lines.append(
-                f'{smaller} of {len(sizes)} images are smaller than a region '
-                f'of {middle} px, and what is there of them is taken: choose '
-                'a smaller one'
-            )
+    samples = count * per_image
+    epoch = f'an epoch is {samples} samples, {samples // step} steps of {step}'
+    if not sides:
+        times = f' x {per_image} times' if per_image > 1 else ''
+        return [f'{count} whole images{times}: {epoch}']
+    low, high = sides
+    side = f'{low}' if low == high else f'{low} to {high}'
+    lines = [f'{count} images x {per_image} regions of {side} px: {epoch}']
+    middle = round((low * high) ** 0.5)
+    smaller = sum(min(size) < middle for size in images.sizes)
+    if 2 * smaller > len(images.sizes):
+        lines.append(
+            f'{smaller} of {len(images.sizes)} images are smaller than a '
+            f'region of {middle} px, so that it is what there is of them: '
+            'choose a smaller one'
+        )
     return lines

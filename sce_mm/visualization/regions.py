@@ -1,0 +1,147 @@
+"""Show regions of images and the views that a pretraining makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS, TRANSFORMS
+
+from ..config.parts import innermost_dataset
+from ..datasets.samplers import SampleIndex
+from ..utils.text import printable
+from .page import Tile, panel, paragraph, side_by_side, tiles
+from .sheets import data_uri
+
+# Pixels of the page: the image, and each of what is made of it.
+_IMAGE, _VIEW = 460, 124
+# Regions of an image of which views are shown, and of which there are frames:
+# more would cover a large image.
+_SHOWN, _DRAWN = 3, 100
+# BGR: regions that are shown, other regions, and the edge of both.
+_CHOSEN, _OTHER, _EDGE = (203, 107, 11), (255, 255, 255), (0, 0, 0)
+_WHAT_TO_SEE = (
+    'Beside each image with its regions of an epoch are some of these, and '
+    'their views as the network gets them. A region should show about one '
+    'object and a little of what is around it. Choose a smaller size if it '
+    'shows many, a larger one if it shows parts (--regions).'
+)
+
+Box = tuple[int, int, int, int]
+
+
+def regions_sheet(cfg: Config, count: int = 6, seed: int = 0) -> str:
+    """Panel of some images with their regions, and the views of some regions.
+
+    Of a config without ``CutRegion`` the views of whole images are shown.
+
+    Args:
+        cfg: Config of a pretraining on image files.
+        count: Number of images.
+        seed: Chooses them, and draws regions and views.
+
+    Returns:
+        A fragment of HTML for :func:`~sce_mm.visualization.page.page`.
+    """
+    _, inner = innermost_dataset(cfg)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        dataset: Any = DATASETS.build({**inner, 'pipeline': []})
+        transforms: list[Any] = [
+            TRANSFORMS.build(transform) for transform in inner['pipeline']
+        ]
+    outer = cfg.train_dataloader.dataset
+    times = outer['times'] if outer['type'] == 'RepeatDataset' else 1
+    order = np.random.default_rng(seed).permutation(len(dataset)).tolist()
+    rows: list[str] = []
+    for place in order:
+        if len(rows) == count:
+            break
+        info = dataset.get_data_info(place)
+        samples = [
+            SampleIndex(
+                place, epoch=0, seed=seed, origin=place + n * len(dataset),
+                repetition=n,
+            )
+            for n in range(min(times, _DRAWN))
+        ]  # fmt: skip
+        # An image that cannot be read makes no row.
+        if row := _row(info, samples, transforms, times):
+            rows.append(row)
+    return panel([paragraph(_WHAT_TO_SEE), *rows])
+
+
+def _row(
+    info: dict[str, Any],
+    samples: list[SampleIndex],
+    transforms: list[Any],
+    times: int,
+) -> str:
+    """An image, and views of its first samples."""
+    names = [type(transform).__name__ for transform in transforms]
+    views_at = names.index('SCEViews')
+    cuts = 'CutRegion' in names
+    cut_at = names.index('CutRegion') if cuts else 1
+    loaded: Any = info
+    for transform in transforms[:cut_at]:
+        loaded = transform(loaded)
+        if loaded is None:
+            return ''
+    transforms[views_at].deferred = False
+    lines: list[str] = []
+    for number, sample in enumerate(samples[: _SHOWN if cuts else 1], 1):
+        results = {**loaded, 'sample_idx': sample}
+        shown = []
+        for transform in transforms[cut_at : views_at + 1]:
+            results = transform(results)
+            if type(transform).__name__ == 'CutRegion':
+                region = results['img']
+                text = f'region {number}, {_size(region)}'
+                shown.append(Tile(data_uri(region), text))
+        shown += [
+            Tile(data_uri(view), f'view {n}, {len(view)} px')
+            for n, view in enumerate(results['img'], 1)
+        ]
+        lines.append(tiles(shown, _VIEW, sharp=True))
+    image = loaded['img']
+    text = f'{printable(Path(info["img_path"]).name)}, {_size(image)}'
+    boxes: list[Box] = []
+    if cuts:
+        cut = transforms[cut_at]
+        boxes = [cut({**loaded, 'sample_idx': s})['region'] for s in samples]
+        text += f', {times} regions an epoch'
+        text += f', {_DRAWN} of them drawn' * (times > _DRAWN)
+    height, width = image.shape[:2]
+    tags = [
+        (left / width, top / height, str(number))
+        for number, (top, left, *_) in enumerate(boxes[:_SHOWN], 1)
+    ]
+    whole = Tile(data_uri(_framed(image, boxes)), text, tags=tags)
+    views = f'<div>{"".join(lines)}</div>'
+    return side_by_side([tiles([whole], _IMAGE), views])
+
+
+def _framed(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
+    """The image in the size of the page, with frames around regions."""
+    scale = _IMAGE / max(image.shape[:2])
+    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    drawn = cv2.resize(image, size, interpolation=how)
+    # Those that are shown come last, above their neighbours.
+    for number, box in reversed([*enumerate(boxes)]):
+        top, left, height, width = (round(x * scale) for x in box)
+        corners = (left, top), (left + width - 1, top + height - 1)
+        is_shown = number < _SHOWN
+        colour = _CHOSEN if is_shown else _OTHER
+        cv2.rectangle(drawn, *corners, _EDGE, 5 if is_shown else 3)
+        cv2.rectangle(drawn, *corners, colour, 3 if is_shown else 1)
+    return drawn
+
+
+def _size(image: np.ndarray) -> str:
+    height, width = image.shape[:2]
+    return f'{width} x {height} px' if width != height else f'{width} px'
