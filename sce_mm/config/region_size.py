@@ -134,9 +134,9 @@ def resize_factor(resize: Mapping[str, Any], height: int, width: int) -> float:
     scale = resize.get('scale')
     if scale is None:
         factor = resize['scale_factor']
-        if isinstance(factor, int | float):
-            return float(factor)
-        return (factor[0] * factor[1]) ** 0.5
+        one = isinstance(factor, int | float)
+        across, down = (factor, factor) if one else factor
+        scale = width * across, height * down
     pair = (scale, scale) if isinstance(scale, int) else tuple(scale)
     if resize.get('keep_ratio'):
         longest, shortest = max(height, width), min(height, width)

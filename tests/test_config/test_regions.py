@@ -10,7 +10,7 @@ from mmpretrain.registry import DATASETS
 from PIL import Image
 
 from sce_mm.config.parts import innermost_dataset
-from sce_mm.config.regions import set_regions
+from sce_mm.config.regions import choose_regions, set_regions
 from sce_mm.datasets import build_cache
 from sce_mm.datasets.images.regions import count_distinct
 from sce_mm.utils.errors import UserError
@@ -148,3 +148,46 @@ def test_images_that_cannot_be_read_are_named(cfg, tmp_path):
     cfg.train_dataloader.dataset.data_root = str(tmp_path)
     with pytest.raises(UserError, match=r'none of the 1 images.*broken\.png'):
         set_regions(cfg, (16, 16))
+
+
+BOXES = {
+    'images': [{'height': 40, 'width': 50}],
+    'annotations': [{'bbox': [0, 0, 10, 10]}],
+}
+# Images become four times as large.
+RESIZE = dict(type='Resize', scale=(200, 160), keep_ratio=True)
+DETECTOR = Config(
+    {'test_dataloader': {'dataset': {'type': 'X', 'pipeline': [RESIZE]}}}
+)
+
+
+@pytest.mark.parametrize(
+    ('detector', 'side', 'sizes'),
+    [(None, 13, [128, 64, 32]), (DETECTOR, 16, [64, 32, 32])],
+)
+def test_auto_follows_the_boxes_and_the_detector(cfg, detector, side, sizes):
+    views = cfg.train_dataloader.dataset.pipeline[1].views
+    views[1]['size'] = 64
+    views.append(dict(augmentation='weak', size=32))
+    lines = choose_regions(cfg, 'auto', None, BOXES, detector)
+    _, dataset = innermost_dataset(cfg)
+    assert dataset.pipeline[1] == dict(type='CutRegion', size=side)
+    assert [view['size'] for view in dataset.pipeline[2].views] == sizes
+    assert 'the median box has 10 px' in lines[0]
+    assert f'regions of {side} px' in lines[0]
+    assert '6 images x ' in lines[1]
+
+
+def test_auto_knows_that_a_cache_has_shrunk_the_objects(cfg, scenes, tmp_path):
+    build_cache(scenes, tmp_path / 'cache', short_side=20)
+    loader = dict(type='LoadCachedImage', cache=str(tmp_path / 'cache'))
+    cfg.train_dataloader.dataset.pipeline[0] = loader
+    # The median box has 5 pixels in the cache.
+    choose_regions(cfg, 'auto', None, BOXES, DETECTOR)
+    _, dataset = innermost_dataset(cfg)
+    assert dataset.pipeline[1].size == 64 / 8
+
+
+def test_auto_needs_boxes(cfg):
+    with pytest.raises(UserError, match=r'--boxes FILE.*--regions 128'):
+        choose_regions(cfg, 'auto')
