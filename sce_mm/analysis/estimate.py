@@ -121,7 +121,7 @@ def estimate_text(report: dict) -> str:
             f'its libraries, estimated {probe["estimated_bytes"] / GB:.2f} GB'
         )
     lines.append(
-        f'schedule: {report["epochs"]} epochs of {report["images"]} images, '
+        f'schedule: {report["epochs"]} epochs of {report["images"]} samples, '
         f'{hours_text(report["hours"])} hours in one process'
     )
     return '\n'.join(lines)

@@ -14,6 +14,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
+from ..datasets.samplers import without_repetition
 from ..models.algorithms.sce import SCE
 
 # In the order of a step; the wait for data comes before all of them.
@@ -70,10 +71,11 @@ def profile(runner: Runner, steps: int, images: int) -> dict:
         second, and advice.
     """
     loader, model = runner.train_dataloader, runner.model
-    dataset, batch = loader.dataset, loader.batch_sampler.batch_size
+    batch = loader.batch_sampler.batch_size
+    single: Any = without_repetition(loader.dataset)
     transforms = seconds_per_image(
-        dataset.pipeline.transforms,
-        [dataset.get_data_info(i % len(dataset)) for i in range(images)],
+        single.pipeline.transforms,
+        [single.get_data_info(i % len(single)) for i in range(images)],
     )
     model.init_weights()
     optim_wrapper = runner.build_optim_wrapper(runner.cfg.optim_wrapper)

@@ -1,17 +1,60 @@
 """Runs that are interrupted and go on, over the tiny SCE."""
 
+from image_files import write_noise
+from mmengine.dataset import default_collate
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS
 from tiny import views
 from tiny_runner import TinyImages, build_runner
 from torch.utils.data import DataLoader
 
-from sce_mm.datasets import SeededSampler
+from sce_mm.datasets import SeededSampler, build_cache
 
 COSINE = {'kind': 'cosine', 'start': 0.1, 'end': 0.0}
 
 
-def loader(images=20, batch=4, count=2, **options):
-    dataset = TinyImages(images)
-    dataset.views = views(images, count, seed=3)
+# For batches that are not normalised yet, as those of files.
+PIXELS = {
+    'type': 'SelfSupDataPreprocessor',
+    'mean': [127.5] * 3,
+    'std': [64.0] * 3,
+}
+
+
+def regions(folder, cached=False):
+    """Data set of 20 regions of five images, in files or in a cache."""
+    files = folder / 'images'
+    if not files.exists():
+        files.mkdir()
+        write_noise(files, 5)
+    load = {'type': 'LoadImage'}
+    if cached:
+        cache = folder / 'cache'
+        if not cache.exists():
+            build_cache(files, cache, short_side=30)
+        load = {'type': 'LoadCachedImage', 'cache': str(cache)}
+    strong = {'augmentation': 'strong', 'size': 8}
+    pipeline = [
+        load,
+        {'type': 'CutRegion', 'size': (12, 20)},
+        {'type': 'SCEViews', 'views': [strong, strong]},
+        {'type': 'PackInputs'},
+    ]
+    images = {'type': 'UnlabelledImages', 'data_root': str(files)}
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return DATASETS.build({
+            'type': 'RepeatDataset',
+            'times': 4,
+            'dataset': {**images, 'pipeline': pipeline},
+        })  # fmt: skip
+
+
+def loader(images=20, batch=4, count=2, dataset=None, **options):
+    if dataset is None:
+        dataset = TinyImages(images)
+        dataset.views = views(images, count, seed=3)
+    else:
+        options['collate_fn'] = default_collate
     sampler = SeededSampler(dataset, seed=5)
     return DataLoader(
         dataset, batch, sampler=sampler, drop_last=True, **options

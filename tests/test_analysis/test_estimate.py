@@ -140,7 +140,7 @@ def test_what_an_estimate_prints(root, tmp_path, monkeypatch, capsys):
         'kept for backward',
         f'largest batch a process: {report["largest_batch"]}, in 90% of 1.0',
         'loading included',
-        '200 epochs of 5 images',
+        '200 epochs of 5 samples',
     ):
         assert words in printed
 

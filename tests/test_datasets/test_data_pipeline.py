@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-import sce_mm.datasets  # noqa: F401 (registers what the config names)
+from sce_mm.datasets import build_cache
 
 pytestmark = pytest.mark.integration
 
@@ -27,8 +27,22 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def loader(folder: Path, workers: int, **options: Any) -> DataLoader:
+def loader(
+    folder: Path,
+    workers: int,
+    repeats: int = 1,
+    cached: bool = False,
+    **options: Any,
+) -> DataLoader:
+    """With more than one repeat, of regions of 24 to 40 pixels."""
     init_default_scope('mmpretrain')
+    load = dict(type='LoadImage')
+    if cached:
+        cache = folder.with_name(f'{folder.name}_cache')
+        if not cache.exists():
+            build_cache(folder, cache, short_side=1000)
+        load = dict(type='LoadCachedImage', cache=str(cache))
+    cut = [dict(type='CutRegion', size=[24, 40])] if repeats > 1 else []
     views = [
         dict(augmentation='strong_alpha', size=32),
         dict(augmentation='strong_beta', size=32),
@@ -43,12 +57,17 @@ def loader(folder: Path, workers: int, **options: Any) -> DataLoader:
             type='UnlabelledImages',
             data_root=str(folder),
             pipeline=[
-                dict(type='LoadImage'),
+                load,
+                *cut,
                 dict(type='SCEViews', views=views),
                 dict(type='PackInputs'),
             ],
         ),
     )
+    if repeats > 1:
+        config['dataset'] = dict(
+            type='RepeatDataset', times=repeats, dataset=config['dataset']
+        )
     return Runner.build_dataloader({**config, **options}, seed=11)
 
 
@@ -59,23 +78,43 @@ def epoch(data: DataLoader, number: int) -> list[torch.Tensor]:
     return [torch.cat(views) for views in zip(*batches, strict=True)]
 
 
+@pytest.mark.parametrize(
+    ('repeats', 'cached'), [(1, False), (3, False), (3, True)]
+)
 def test_views_depend_neither_on_workers_nor_on_where_a_run_began(
-    folder: Path,
+    folder: Path, repeats: int, cached: bool
 ) -> None:
-    plain = loader(folder, 0)
+    plain = loader(folder, 0, repeats)
     expected = [epoch(plain, number) for number in range(3)]
     shapes = [tuple(views.shape) for views in expected[0]]
-    count = GOOD + BROKEN
+    count = (GOOD + BROKEN) * repeats
     assert shapes == [(count, 3, 32, 32)] * 2 + [(count, 3, 16, 16)]
     assert not torch.equal(expected[0][0], expected[1][0])
     assert not torch.equal(expected[0][0], expected[0][1])
     for workers, persistent in ((1, False), (2, True)):
-        data = loader(folder, workers, persistent_workers=persistent)
+        options = {'persistent_workers': persistent}
+        data = loader(folder, workers, repeats, cached, **options)
         # Epoch 0 is skipped, as in a run that was resumed.
         for number in (1, 2):
             views = epoch(data, number)
             for ours, theirs in zip(views, expected[number], strict=True):
                 assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize('repeats', [1, 3])
+def test_batches_of_two_processes_are_those_of_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, repeats: int
+) -> None:
+    whole = epoch(loader(folder, 0, repeats), 1)
+    shares = []
+    for rank in range(2):
+        monkeypatch.setattr(
+            'mmengine.dataset.sampler.get_dist_info',
+            lambda rank=rank: (rank, 2),
+        )
+        shares.append(epoch(loader(folder, 0, repeats, batch_size=3), 1))
+    for one, first, second in zip(whole, *shares, strict=True):
+        assert torch.equal(torch.stack([first, second], 1).flatten(0, 1), one)
 
 
 def test_a_broken_file_is_reported_once_a_run(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from resumable import run
+from resumable import PIXELS, regions, run
 from tiny_runner import Record
 
 from sce_mm.cli.resume import set_continuation
@@ -47,6 +47,8 @@ CASES = {
         'accumulate': 4,
         'hook': {'by_epoch': True, 'interval': 1},
     },
+    'regions, workers': {'regions': 'files', 'data': {'num_workers': 2}},
+    'regions of a cache': {'regions': 'cache', 'data': {}},
     'lars': {
         'optim_wrapper': {
             'type': 'OptimWrapper',
@@ -60,6 +62,10 @@ CASES = {
 def test_resumed_anywhere_is_the_run_that_was_not_interrupted(tmp_path, case):
     model = {'batch_norm': True, 'queue_length': 48}
     options = {'model': model, **CASES[case]}
+    if kind := options.pop('regions', None):
+        model['data_preprocessor'] = PIXELS
+        dataset = regions(tmp_path, cached=kind == 'cache')
+        options['data'] = {**options['data'], 'dataset': dataset}
     draw, again = DrawHook(), DrawHook()
     whole, record = run(tmp_path / 'whole', more=(draw,), **dict(options))
     assert len(record.losses) == 15

@@ -5,12 +5,15 @@ import socket
 import pytest
 import torch
 import torch.multiprocessing as mp
+from resumable import regions
 from resume_worker import worker
 
 pytestmark = pytest.mark.integration
 
 
-def test_two_processes_resume_to_the_last_bit(tmp_path):
+@pytest.mark.parametrize('cuts', [False, True])
+def test_two_processes_resume_to_the_last_bit(tmp_path, cuts):
+    dataset = regions(tmp_path) if cuts else None
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -18,7 +21,10 @@ def test_two_processes_resume_to_the_last_bit(tmp_path):
         results = manager.dict()
         # Forked, so that neither of them imports everything again.
         mp.start_processes(
-            worker, (port, tmp_path, results), 2, start_method='fork'
+            worker,
+            (port, tmp_path, dataset, results),
+            2,
+            start_method='fork',
         )
         results = dict(results)
     for rank in range(2):

@@ -56,17 +56,19 @@ def test_every_stage_is_timed_once_and_numbers_stay():
 
 
 @pytest.mark.integration
-def test_a_config_is_profiled(root, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize('regions', [[], ['--regions', '16']])
+def test_a_config_is_profiled(root, tmp_path, monkeypatch, capsys, regions):
     write_noise(tmp_path, 5)
     config = root / 'configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py'
     out = tmp_path / 'profile.json'
     arguments = ['--data', str(tmp_path), '--steps', '2', '--images', '3']
-    arguments += ['--json', str(out), '--cfg-options', *TINY_FOLDER]
+    arguments += [*regions, '--json', str(out), '--cfg-options', *TINY_FOLDER]
     monkeypatch.setattr(sys, 'argv', ['tool', str(config), *arguments])
     path = root / 'tools' / 'analysis_tools' / 'profile_step.py'
     runpy.run_path(str(path))['main']()
     report = json.loads(out.read_text())
-    assert set(report['transforms']) >= {'LoadImage', 'SCEViews'}
+    names = {'LoadImage', 'SCEViews', *['CutRegion'] * bool(regions)}
+    assert set(report['transforms']) >= names
     assert report['batch'] == 4
     printed = capsys.readouterr().out
     assert all(name in printed for name in report['stages'])

@@ -23,6 +23,7 @@ from sce_mm.cli.arguments import (
     ArgumentParser,
     add_common_arguments,
     add_data_argument,
+    add_region_arguments,
 )
 from sce_mm.cli.exit import run_main
 
@@ -31,6 +32,7 @@ def parse_args() -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('config', help='config file')
     add_data_argument(parser)
+    add_region_arguments(parser)
     parser.add_argument(
         '--images', type=int, help='number of images, where they are not here'
     )
@@ -67,11 +69,16 @@ def main() -> None:
     import torch
 
     from sce_mm.analysis.estimate import estimate, estimate_text
-    from sce_mm.cli.config_edits import load_config, set_data
+    from sce_mm.cli.config_edits import (
+        cut_regions,
+        load_config,
+        set_data,
+    )
 
     cfg = load_config(args)
     if args.data:
         set_data(cfg, args.data)
+    cut_regions(cfg, args)
     report = estimate(
         cfg,
         args.device or ('cuda' if torch.cuda.is_available() else 'cpu'),

@@ -27,6 +27,7 @@ from sce_mm.cli.arguments import (
     ArgumentParser,
     add_common_arguments,
     add_data_argument,
+    add_region_arguments,
 )
 from sce_mm.cli.exit import run_main
 
@@ -35,6 +36,7 @@ def parse_args() -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('config', help='config file')
     add_data_argument(parser)
+    add_region_arguments(parser)
     parser.add_argument(
         '--steps', type=int, default=8, help='steps to time (default: 8)'
     )
@@ -53,7 +55,11 @@ def main() -> None:
     args = parse_args()
     sce_mm.register()
     from sce_mm.analysis.stages import profile
-    from sce_mm.cli.config_edits import load_config, set_data
+    from sce_mm.cli.config_edits import (
+        cut_regions,
+        load_config,
+        set_data,
+    )
     from sce_mm.cli.runner import build_runner, require_batches
 
     with tempfile.TemporaryDirectory() as folder:
@@ -61,6 +67,7 @@ def main() -> None:
         cfg = load_config(args)
         if args.data:
             set_data(cfg, args.data)
+        cut_regions(cfg, args)
         cfg.log_level = 'ERROR'
         runner = build_runner(cfg)
         runner._train_loop = runner.build_train_loop(cfg.train_cfg)
