@@ -244,7 +244,8 @@ def _lines(
         return [f'{count} whole images{times}: {epoch}']
     low, high = sides
     side = f'{low}' if low == high else f'{low} to {high}'
-    lines = [f'{count} images x {per_image} regions of {side} px: {epoch}']
+    each = f'{per_image} region{"s" if per_image > 1 else ""}'
+    lines = [f'{count} images x {each} of {side} px: {epoch}']
     middle = round((low * high) ** 0.5)
     smaller = sum(min(size) < middle for size in images.sizes)
     if 2 * smaller > len(images.sizes):
