@@ -120,6 +120,13 @@ def test_what_is_no_image_is_refused_with_the_reason(
         decode_image(data)
 
 
+def ppm16(levels: Levels, highest: int) -> bytes:
+    """A binary 16-bit colour PPM."""
+    height, width = levels.shape[:2]
+    header = f'P6\n# by a camera\n{width} {height}\n{highest}\n'
+    return header.encode() + levels.astype('>u2').tobytes()
+
+
 RANDOM = np.random.default_rng(0)
 GREY12 = RANDOM.integers(0, 4096, (8, 9))
 RGB12 = RANDOM.integers(0, 4096, (8, 9, 3))
@@ -163,6 +170,8 @@ CELSIUS = Image.fromarray((GREY12 / 64 - 20).astype(np.float32))
     [
         (png16(RGB12), (0, 4095), RGB12 / 4095),
         (tiff16(GREY12), (100, 3000), (GREY12 - 100) / 2900),
+        (ppm16(RGB12, 65535), (0, 4095), RGB12 / 4095),
+        (ppm16(RGB12, 4095), (0, 32767), RGB12 / 4095 * 65535 / 32767),
         (encode(WIDE, 'TIFF'), (0, 4095 << 9), GREY12 / 4095),
         (encode(CELSIUS, 'TIFF'), (-20, 40), GREY12 / 64 / 60),
     ],
@@ -239,5 +248,29 @@ def test_a_decompression_bomb_is_refused_from_its_header(
     # Whatever others tell Pillow.
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', None)
     # OpenCV would make room for 2.7 GB, and fill it.
-    with pytest.raises(UnreadableImageError, match='30000 x 30000 pixels'):
-        decode_image(claiming(kind, 30000, 30000))
+    with pytest.raises(
+        UnreadableImageError, match=r'30000 x 20000 .* --max-pixels 600000000'
+    ):
+        decode_image(claiming(kind, 30000, 20000))
+
+
+@pytest.mark.parametrize('kind', ['jpeg', 'png', 'bmp', 'tiff packed'])
+def test_the_limit_is_the_one_that_is_given(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = KINDS[kind][0]
+    with pytest.raises(UnreadableImageError, match='81 x 61 pixels are more'):
+        decode_image(data, max_pixels=81 * 61 - 1)
+    # As if the image were too large for Pillow and for LoadImage.
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    monkeypatch.setattr(decoding, 'MAX_PIXELS', 200)
+    assert decode_image(data, max_pixels=81 * 61).shape == (61, 81, 3)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_rows_are_converted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [KINDS['png rgba'][0], KINDS['gif animated'][0], png16(RGB12)]
+    whole = [decode_image(data) for data in files]
+    monkeypatch.setattr(decoding, '_BLOCK_PIXELS', 81 * 7)
+    for data, image in zip(files, whole, strict=True):
+        np.testing.assert_array_equal(decode_image(data), image)

@@ -13,6 +13,7 @@ from image_files import encode, exif, photo, png16
 from mmpretrain.registry import DATASETS
 
 from sce_mm.datasets import (
+    CutRegion,
     ImageCache,
     LoadCachedImage,
     LoadImage,
@@ -21,6 +22,7 @@ from sce_mm.datasets import (
     UnreadableImageError,
     build_cache,
 )
+from sce_mm.datasets.images import image_cache
 
 ODD_NAME = b'odd\xff.png'
 
@@ -194,6 +196,57 @@ def test_a_cache_made_with_another_stretch_is_refused(tmp_path: Path) -> None:
     metadata = folder / 'cache.json'
     metadata.write_text(metadata.read_text().replace('"stretch": null,', ''))
     LoadCachedImage(str(folder))
+
+
+def test_a_cache_of_full_size_gives_the_regions_of_the_source(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit, of mapped images as of copied ones."""
+    folder = tmp_path / 'full'
+    build_cache(str(source), folder, None, workers=2)
+    cut = CutRegion(size=(16, 40))
+    for mapped in (0, 1 << 22):
+        monkeypatch.setattr(image_cache, '_MAPPED_BYTES', mapped)
+        cached = LoadCachedImage(str(folder))
+        for name in ('a.jpg', 'b.jpg', 'sub/wide.png', 'sub/grey.png'):
+            for repetition in range(4):
+                index = SampleIndex(1, 2, 3, repetition=repetition)
+                given = dict(img_path=str(source / name), sample_idx=index)
+                ours, theirs = cut(cached(given)), cut(LoadImage()(given))
+                assert ours['region'] == theirs['region']
+                np.testing.assert_array_equal(ours['img'], theirs['img'])
+
+
+def test_what_is_written_to_a_mapped_image_stays_there(
+    source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_cache, '_MAPPED_BYTES', 0)
+    before = (cache / 'pixels.bin').read_bytes()
+    reader = ImageCache(cache)
+    path = str(source / 'a.jpg')
+    pixels = reader.read(path)
+    expected = pixels.copy()
+    pixels[:] = 0
+    assert (cache / 'pixels.bin').read_bytes() == before
+    np.testing.assert_array_equal(reader.read(path), expected)
+
+
+def test_larger_images_need_a_permission(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(image_cache, 'warn', lines.append)
+    # One at a time, too.
+    monkeypatch.setattr(image_cache, '_LARGE_PIXELS', 1000)
+    arguments = (str(source), tmp_path / 'few', None, 2, None, 39999)
+    assert build_cache(*arguments) == 2
+    (line,) = (line for line in lines if 'wide' in line)
+    assert '400 x 100 pixels' in line
+    assert '--max-pixels 40000' in line
+    arguments = (str(source), tmp_path / 'more', None, 2, None, 40000)
+    assert build_cache(*arguments) == 1
+    with pytest.raises(ValueError, match='max_pixels must be an integer in'):
+        build_cache(str(source), tmp_path / 'out', None, max_pixels=1 << 31)
 
 
 def test_the_command_tells_what_it_made(source: Path) -> None:

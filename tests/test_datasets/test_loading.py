@@ -9,7 +9,7 @@ import pytest
 from image_files import encode, photo, png16
 from mmpretrain.registry import TRANSFORMS
 
-from sce_mm.datasets import LoadImage
+from sce_mm.datasets import LoadImage, SampleIndex
 
 Warnings = list[str]
 NOT_UTF8 = (b'good\xff.png', b'bad\xff.png')
@@ -52,7 +52,7 @@ def link_to_a_pipe(path: Path) -> None:
         (lambda x: None, 'No such file'),
         (Path.mkdir, 'a folder, pipe or device'),
         (link_to_a_pipe, 'a folder, pipe or device'),
-        (huge, '2,147,483,648 bytes are more than 1,073,741,824'),
+        (huge, '2,147,483,648 bytes are more than 1,431,655,760'),
     ],
 )
 def test_what_cannot_be_read_gives_none_and_one_warning_with_its_path(
@@ -67,6 +67,27 @@ def test_what_cannot_be_read_gives_none_and_one_warning_with_its_path(
     (line,) = warned
     assert str(path) in line
     assert reason in line
+
+
+def test_training_on_slow_images_names_the_cache_once(
+    tmp_path: Path, warned: Warnings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('sce_mm.datasets.images.loading._SLOW_PIXELS', 4000)
+    path = tmp_path / 'a.png'
+    path.write_bytes(encode(photo(), 'PNG'))
+    load = LoadImage()
+    load(dict(img_path=str(path), sample_idx=0))
+    assert not warned
+    for repetition in range(3):
+        load(
+            dict(
+                img_path=str(path),
+                sample_idx=SampleIndex(0, 0, 0, repetition=repetition),
+            )
+        )
+    (line,) = warned
+    assert '81 x 61 pixels took' in line
+    assert 'cache_images.py DATA CACHE' in line
 
 
 def test_a_stretch_is_that_of_all_images(tmp_path: Path) -> None:

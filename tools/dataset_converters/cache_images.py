@@ -1,10 +1,14 @@
-"""Decode and shrink a folder of images once, where decoding is too slow.
+"""Decode a folder of images once, where decoding is too slow.
 
     python tools/dataset_converters/cache_images.py DATA OUT --short-side 256
+    python tools/dataset_converters/cache_images.py DATA OUT --full-size
 
 OUT is a folder with one memory-mapped file that all processes share. A config
 uses it by dict(type='LoadCachedImage', cache='OUT') in place of LoadImage;
-everything else of the config stays.
+everything else of the config stays. Shrink images that are trained on as a
+whole. Keep the full size where regions are cut out of them (--regions of
+tools/train.py): of a large image only those are read. The file takes 3 bytes
+a pixel.
 """
 
 import os
@@ -20,11 +24,26 @@ def main() -> None:
     parser = ArgumentParser(__doc__)
     parser.add_argument('data', help='folder of images, with sub-folders')
     parser.add_argument('out', help='the cache, made here')
-    parser.add_argument(
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
         '--short-side',
         type=int,
         default=256,
-        help='pixels of the shorter side of larger images',
+        help='pixels of the shorter side of larger images, 256 by default',
+    )
+    size.add_argument(
+        '--full-size',
+        action='store_true',
+        help='keep all images as large as they are',
+    )
+    parser.add_argument(
+        '--max-pixels',
+        type=int,
+        default=178_956_970,
+        metavar='N',
+        help='read larger images too, up to N pixels (400000000 for\n'
+        '20000 x 20000, at most 1073741824). One takes about 9 N bytes\n'
+        'of memory, more with 16 bits a colour',
     )
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count(), help='that decode'
@@ -41,7 +60,12 @@ def main() -> None:
     from sce_mm.datasets import ImageCache, build_cache
 
     unreadable = build_cache(
-        args.data, args.out, args.short_side, args.workers, args.stretch
+        args.data,
+        args.out,
+        None if args.full_size else args.short_side,
+        args.workers,
+        args.stretch,
+        args.max_pixels,
     )
     cache = ImageCache(args.out)
     size = sum(x.stat().st_size for x in cache.folder.iterdir()) / 1e6

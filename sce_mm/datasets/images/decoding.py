@@ -13,11 +13,13 @@ import io
 import math
 import mmap
 import os
+import re
 import stat
 import struct
+import threading
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import cv2
@@ -31,14 +33,25 @@ from .file_lists import warn
 _FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM')
 _JPEG, _JPEG_END = b'\xff\xd8\xff', b'\xff\xd9'
 _PNG, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
+_GAP = rb'(?:\s|#[^\n]*\n)+'
+# A colour PPM: width, height and highest level, between gaps and comments.
+_PPM = re.compile(rb'P[36]' + 3 * (_GAP + rb'(\d+)'))
 # Of one image: 537 MB when decoded. A few kB of file can claim any size.
 MAX_PIXELS = 178_956_970
+# OpenCV decodes no more.
+LARGEST_PIXELS = 1 << 30
+# 16 bits of four channels: no file that can be decoded is larger. It is read
+# whole.
+_BYTES_OF_PIXEL = 8
+# Rows are converted in blocks of so many pixels: copies of a whole large image
+# would take several times its memory.
+_BLOCK_PIXELS = 1 << 24
+# Held while Pillow's limit, which is one for the process, is another.
+_pillow = threading.Lock()
 # Levels of 16 bits that leave less than 64 of the 256 are spoken of.
 _FEW_LEVELS = 1 << 14
 # Not 0 once they were: workers that are forked share the byte.
 _spoken = mmap.mmap(-1, 1)
-# A file is read whole; no image that can be decoded is larger.
-MAX_BYTES = 1 << 30
 
 
 class UnreadableImageError(ValueError):
@@ -59,21 +72,49 @@ def as_stretch(value: Sequence[float] | None) -> tuple[float, float] | None:
     )
 
 
-def require_plain_file(path: str) -> None:
+def require_plain_file(path: str, max_pixels: int = MAX_PIXELS) -> None:
     """Refuse a local path that makes a reader wait or fills the memory."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableImageError('a folder, pipe or device, not a file')
-    if status.st_size > MAX_BYTES:
+    max_bytes = _BYTES_OF_PIXEL * max_pixels
+    if status.st_size > max_bytes:
         raise UnreadableImageError(
-            f'{status.st_size:,} bytes are more than {MAX_BYTES:,}'
+            f'{status.st_size:,} bytes are more than {max_bytes:,}: '
+            f'{_advice("N")}'
         )
+
+
+@contextmanager
+def any_size() -> Iterator[None]:
+    """Let Pillow open images that it would find too large, and odd ones."""
+    with _pillow, warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def count_pixels(path: str) -> int:
+    """Pixels that the header of a file claims; 0 if it cannot be read."""
+    # Pillow's readers raise nearly anything on damaged input.
+    with (
+        suppress(Exception),
+        any_size(),
+        Image.open(path, formats=_FORMATS) as image,
+    ):
+        return int(image.width * image.height)
+    return 0
 
 
 def decode_image(
     data: bytes,
     apply_orientation: bool = True,
     stretch: Sequence[float] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> NDArray[np.uint8]:
     """Decode the bytes of an image file.
 
@@ -91,20 +132,21 @@ def decode_image(
             One pair for all images: a range of each image's own would give
             the same level another brightness in each. Makes 32-bit integer
             and floating-point levels readable too; not a number becomes 0.
+        max_pixels: Most pixels that an image may have.
 
     Returns:
         Contiguous [h, w, 3] uint8 BGR.
 
     Raises:
         UnreadableImageError: Empty, truncated, damaged, of another kind or
-            of more than ``MAX_PIXELS`` pixels.
+            of more than ``max_pixels`` pixels.
         ValueError: ``stretch`` is not a range.
     """
     stretch = as_stretch(stretch)
     if not data:
         raise UnreadableImageError('the file is empty')
     if sides := _sides_for_opencv(data):
-        _refuse_bomb(*sides)
+        _refuse_bomb(sides, max_pixels)
         flag = cv2.IMREAD_COLOR
         if not apply_orientation:
             flag |= cv2.IMREAD_IGNORE_ORIENTATION
@@ -114,16 +156,16 @@ def decode_image(
             raise UnreadableImageError(str(error).strip()) from error
         if image is not None:
             return np.asarray(image)
-    return _decode_with_pillow(data, apply_orientation, stretch)
+    return _decode_with_pillow(data, apply_orientation, stretch, max_pixels)
 
 
 def _sides_for_opencv(data: bytes) -> tuple[int, ...]:
-    """The sides of an image that OpenCV decodes in full and as expected."""
+    """Width and height of what OpenCV decodes in full and as expected."""
     if data.startswith(_JPEG) and data.endswith(_JPEG_END):
         frame = _jpeg_frame(data)
         # Byte 9 of the frame is the number of colour components.
         if frame and data[frame + 9] in (1, 3):
-            return struct.unpack_from('>HH', data, frame + 5)
+            return struct.unpack_from('>HH', data, frame + 5)[::-1]
     if data.startswith(_PNG) and data.endswith(_PNG_END):
         header = data[: data.find(b'IDAT')]
         # Byte 24 is the number of bits, byte 25 the colour type; bit 2 of
@@ -135,13 +177,31 @@ def _sides_for_opencv(data: bytes) -> tuple[int, ...]:
     return ()
 
 
-def _refuse_bomb(width: int, height: int) -> None:
+def _refuse_bomb(sides: tuple[int, ...], max_pixels: int) -> None:
     """Raise before room is made for an image that is too large."""
-    if width * height > MAX_PIXELS:
+    width, height = sides
+    pixels = width * height
+    if pixels > max_pixels:
+        advice = _advice(pixels)
+        if pixels > LARGEST_PIXELS:
+            advice = f'cut it into images of at most {LARGEST_PIXELS:,}'
         raise UnreadableImageError(
-            f'{width} x {height} pixels are more than {MAX_PIXELS:,}: '
-            'make it smaller'
+            f'{width} x {height} pixels are more than {max_pixels:,}: {advice}'
         )
+
+
+def _advice(max_pixels: int | str) -> str:
+    options = f'--full-size --max-pixels {max_pixels}'
+    return f'if the file is what it should be, {cache_advice(options)}'
+
+
+def cache_advice(options: str) -> str:
+    """How images are decoded once, as the end of a message."""
+    return (
+        'decode the images once with tools/dataset_converters/cache_images.py '
+        f"DATA CACHE {options}, and put dict(type='LoadCachedImage', "
+        "cache='CACHE') in place of LoadImage"
+    )
 
 
 def _jpeg_frame(data: bytes) -> int:
@@ -160,19 +220,26 @@ def _jpeg_frame(data: bytes) -> int:
 
 
 def _decode_with_pillow(
-    data: bytes, apply_orientation: bool, stretch: tuple[float, float] | None
+    data: bytes,
+    apply_orientation: bool,
+    stretch: tuple[float, float] | None,
+    max_pixels: int,
 ) -> NDArray[np.uint8]:
     try:
-        with warnings.catch_warnings():
-            # Odd metadata and large sizes are no reason to speak up.
+        with any_size():
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        with image, warnings.catch_warnings():
+            # Odd metadata are no reason to speak up.
             warnings.simplefilter('ignore')
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                _refuse_bomb(*image.size)
+            _refuse_bomb(image.size, max_pixels)
+            # Of a TIFF Pillow asks again; others need not wait for a lock.
+            is_large = image.width * image.height > MAX_PIXELS
+            with any_size() if is_large else nullcontext():
                 image.load()
-                narrow = _to_8_bits(image, data, stretch)
-                if apply_orientation:
-                    narrow = ImageOps.exif_transpose(narrow)
-                rgb = _to_rgb(narrow)
+            narrow = _to_8_bits(image, data, stretch)
+            if apply_orientation:
+                ImageOps.exif_transpose(narrow, in_place=True)
+            return _to_bgr(narrow)
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
@@ -181,7 +248,6 @@ def _decode_with_pillow(
     except Exception as error:
         reason = f'{type(error).__name__}: {error}'
         raise UnreadableImageError(reason) from error
-    return np.ascontiguousarray(rgb[..., ::-1])
 
 
 def _to_8_bits(
@@ -216,9 +282,13 @@ def _deep_levels(image: Image.Image, data: bytes) -> NDArray[Any] | None:
         return np.asarray(image)[..., None]
     if image.mode not in ('RGB', 'RGBA', 'LA'):
         return None
+    highest = 65535
     bits = [data[24]] if data.startswith(_PNG) else [8]
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+    elif ppm := _PPM.match(data):
+        highest = int(ppm[3])
+        bits = [16 if highest > 255 else 8]
     if max(bits) != 16:
         return None
     # Of transparent colours and animations Pillow's upper 8 bits will do.
@@ -228,7 +298,11 @@ def _deep_levels(image: Image.Image, data: bytes) -> NDArray[Any] | None:
     found = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if found is None or found.dtype != np.uint16:
         return None
-    return np.asarray(found[..., [2, 1, 0, 3][: found.shape[2]]])
+    levels = np.asarray(found[..., [2, 1, 0, 3][: found.shape[2]]])
+    if highest < 65535:
+        # As Pillow does it in grey.
+        return (levels * np.uint32(65535) + highest // 2) // highest
+    return levels
 
 
 def _refuse_unknown_range(levels: NDArray[Any]) -> None:
@@ -267,8 +341,25 @@ def _narrowed(
     levels: NDArray[Any], low: float, high: float
 ) -> NDArray[np.uint8]:
     """Levels in [low, high] as 0 to 255."""
-    share = (levels.astype(np.float32) - low) * (255 / (high - low))
-    return np.rint(np.nan_to_num(share).clip(0, 255)).astype(np.uint8)
+    narrow = np.empty(levels.shape, np.uint8)
+    for rows in _blocks(*levels.shape[:2]):
+        share = (levels[rows].astype(np.float32) - low) * (255 / (high - low))
+        narrow[rows] = np.rint(np.nan_to_num(share).clip(0, 255))
+    return narrow
+
+
+def _to_bgr(image: Image.Image) -> NDArray[np.uint8]:
+    bgr = np.empty((image.height, image.width, 3), np.uint8)
+    for rows in _blocks(image.height, image.width):
+        part = image.crop((0, rows.start, image.width, rows.stop))
+        bgr[rows] = _to_rgb(part)[..., ::-1]
+    return bgr
+
+
+def _blocks(height: int, width: int) -> Iterator[slice]:
+    step = max(1, _BLOCK_PIXELS // max(1, width))
+    for top in range(0, height, step):
+        yield slice(top, min(top + step, height))
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:

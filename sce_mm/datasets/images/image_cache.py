@@ -1,6 +1,8 @@
-"""A cache of decoded, shrunk images: build it once, read it in all processes.
+"""A cache of decoded images: build it once, read it in all processes.
 
-A folder holds ``pixels.bin`` ([h, w, 3] uint8 BGR, one image after the other),
+The images are shrunk, or as large as they were; then a region of one costs
+what it touches. A folder holds ``pixels.bin`` ([h, w, 3] uint8 BGR, in any
+order),
 ``images.npy`` (a record for each image, sorted by path) and ``cache.json``.
 All processes map the same pixels.
 """
@@ -8,36 +10,47 @@ All processes map the same pixels.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+import weakref
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from itertools import chain
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
+from multiprocessing import Lock
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ...utils.checks import check_integer
+from ...utils.errors import UserError
 from ...utils.progress import track
 from ...utils.text import printable
 from .decoding import (
+    LARGEST_PIXELS,
+    MAX_PIXELS,
     UnreadableImageError,
     as_stretch,
+    count_pixels,
     decode_image,
     require_plain_file,
 )
-from .file_lists import find_images
+from .file_lists import find_images, warn
 
 Image = NDArray[np.uint8]
 FORMAT = 1
 INDEX, PIXELS, METADATA = 'images.npy', 'pixels.bin', 'cache.json'
-# Decoded images that wait to be written.
-_AT_A_TIME = 512
+# Smaller images are copied, which is as fast as mapping them.
+_MAPPED_BYTES = 1 << 22
+# Larger images are decoded one at a time, by whatever number of processes.
+_LARGE_PIXELS = 1 << 26
+# Unreadable images that the log names.
+_NAMED = 10
 
 
 class StaleCacheError(ValueError):
@@ -80,7 +93,13 @@ class ImageCache:
         return len(self._records)
 
     def read(self, path: str) -> Image:
-        """The pixels of an image below the source, a copy."""
+        """The pixels of an image below the source.
+
+        What is written to the array goes to no file. A small image is a
+        copy. The array of a large one maps its part of the file: only the
+        pages that are looked at are read, and those that are written to
+        become copies.
+        """
         name = os.fsencode(os.path.relpath(os.path.abspath(path), self.source))
         place = int(np.searchsorted(self._names, np.bytes_(name)))
         if place == len(self) or self._names[place] != name:
@@ -94,8 +113,11 @@ class ImageCache:
         if height == 0:
             raise UnreadableImageError('unreadable when the cache was built')
         start = int(record['offset'])
-        flat = self._pixels[start : start + height * width * 3]
-        return np.array(flat.reshape(height, width, 3))
+        shape = height, width, 3
+        if (size := height * width * 3) > _MAPPED_BYTES:
+            own = np.memmap(self._file, np.uint8, 'c', start, shape)
+            return np.asarray(own)
+        return np.array(self._pixels[start : start + size].reshape(shape))
 
     def _open(self) -> dict[str, Any]:
         """Map the files of the cache; returns what ``cache.json`` says."""
@@ -123,10 +145,13 @@ class ImageCache:
         self._records = records
         # A search would copy the column of a table each time.
         self._names = np.ascontiguousarray(records['name'])
+        # Kept open, in case that the cache is removed and built again.
+        self._file = (self.folder / PIXELS).open('rb')
+        weakref.finalize(self, self._file.close)
         # An empty file cannot be mapped: then no image could be decoded.
         self._pixels: Image = np.empty(0, np.uint8)
         if size:
-            self._pixels = np.memmap(self.folder / PIXELS, np.uint8, 'r')
+            self._pixels = np.memmap(self._file, np.uint8, 'r')
         return metadata
 
     def _check_source(self) -> None:
@@ -160,46 +185,55 @@ class ImageCache:
 def build_cache(
     source: str,
     folder: str | Path,
-    short_side: int,
+    short_side: int | None,
     workers: int = 1,
     stretch: Sequence[float] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> int:
     """Decode all images below a folder; shrink, never enlarge.
 
-    The cache is there in full or not at all.
+    The cache is there in full or not at all. Each process writes an image as
+    soon as it is decoded. Of those that take much memory one is decoded at a
+    time.
 
     Args:
         source: Folder of images, with all sub-folders.
         folder: The cache, made here.
-        short_side: Pixels of the shorter side of larger images.
+        short_side: Pixels of the shorter side of larger images. None keeps
+            all images as large as they are.
         workers: Processes that decode.
         stretch: As of ``LoadImage``; the cache remembers it.
+        max_pixels: Most pixels that an image may have. Decoding
+            takes about 9 bytes of memory for each in 8-bit files, more in
+            those of 16 bits.
 
     Returns:
-        Number of images that could not be read; they are noted as such.
+        Number of images that could not be read; they are noted as such, and
+        the log names the first of them.
+
+    Raises:
+        FileExistsError: ``folder`` is there already.
+        FileNotFoundError: There is no source, or no image in it.
+        UserError: A process was killed, as happens without enough memory.
+        ValueError: A number is out of range, or ``stretch`` is no range.
     """
-    check_integer('short_side', short_side, low=1)
+    if short_side is not None:
+        check_integer('short_side', short_side, low=1)
     check_integer('workers', workers, low=1)
+    check_integer('max_pixels', max_pixels, low=1, high=LARGEST_PIXELS)
     stretch = as_stretch(stretch)
     folder = Path(folder).expanduser()
     if folder.exists():
         raise FileExistsError(f'{folder} exists: remove it, or name another')
     source = os.path.abspath(os.path.expanduser(source))
     names = sorted(_relative_names(source))
-    paths = [os.path.join(source, os.fsdecode(x)) for x in names]
-    starts = range(0, len(paths), _AT_A_TIME)
-    parts = [paths[start : start + _AT_A_TIME] for start in starts]
-    decode = partial(_decode, short_side=short_side, stretch=stretch)
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(
         tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent)
     )
+    writer = _Writer(unfinished / PIXELS, short_side, stretch, max_pixels)
     try:
-        with ProcessPoolExecutor(workers) as pool:
-            decoded = chain.from_iterable(
-                pool.map(decode, part, chunksize=4) for part in parts
-            )
-            records = _write_pixels(unfinished / PIXELS, names, decoded)
+        records = _write_pixels(source, names, writer, workers)
         np.save(unfinished / INDEX, records)
         metadata = {
             'format': FORMAT,
@@ -207,7 +241,7 @@ def build_cache(
             'short_side': short_side,
             'stretch': stretch,
             'images': len(records),
-            'bytes': (unfinished / PIXELS).stat().st_size,
+            'bytes': writer.path.stat().st_size,
         }
         (unfinished / METADATA).write_text(json.dumps(metadata, indent=2))
         unfinished.chmod(0o755)
@@ -217,10 +251,80 @@ def build_cache(
     return int((records['height'] == 0).sum())
 
 
+class _Written(NamedTuple):
+    """Where an image is in the file of pixels; a height of 0 if nowhere."""
+
+    height: int
+    width: int
+    offset: int
+    bytes: int
+    seconds: int
+    problem: str = ''
+
+
+class _Writer:
+    """Decodes images and appends them to one file, in several processes."""
+
+    def __init__(
+        self,
+        path: Path,
+        short_side: int | None,
+        stretch: tuple[float, float] | None,
+        max_pixels: int,
+    ) -> None:
+        self.path = path
+        self.short_side = short_side
+        self.stretch = stretch
+        self.max_pixels = max_pixels
+        self.writing, self.large = Lock(), Lock()
+        path.touch()
+
+    def write(self, path: str) -> _Written:
+        """Decode the image and append its pixels."""
+        # Before the file is read: a later change is one.
+        status = os.stat(path)
+        file = status.st_size, int(status.st_mtime)
+        is_large = count_pixels(path) > _LARGE_PIXELS
+        with self.large if is_large else nullcontext():
+            try:
+                image = self._decode(path)
+            except (OSError, UnreadableImageError) as error:
+                return _Written(0, 0, 0, *file, str(error))
+            with self.writing, self.path.open('ab') as pixels:
+                offset = pixels.tell()
+                pixels.write(image.data)
+        height, width = image.shape[:2]
+        return _Written(height, width, offset, *file)
+
+    def _decode(self, path: str) -> Image:
+        require_plain_file(path, self.max_pixels)
+        data = Path(path).read_bytes()
+        image = decode_image(data, True, self.stretch, self.max_pixels)
+        height, width = image.shape[:2]
+        scale = (self.short_side or math.inf) / min(height, width)
+        if scale >= 1:
+            return image
+        size = round(width * scale), round(height * scale)
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.uint8)
+
+
+# Of a process of the pool: locks reach it when it starts, not with a task.
+_writer: _Writer
+
+
+def _start_worker(writer: _Writer) -> None:
+    global _writer
+    _writer = writer
+    cv2.setNumThreads(0)
+
+
+def _write(path: str) -> _Written:
+    return _writer.write(path)
+
+
 def _write_pixels(
-    path: Path,
-    names: Sequence[bytes],
-    decoded: Iterable[tuple[Image | None, os.stat_result]],
+    source: str, names: Sequence[bytes], writer: _Writer, workers: int
 ) -> NDArray[Any]:
     """Write all pixels; returns the records of the images."""
     records = np.zeros(
@@ -233,40 +337,40 @@ def _write_pixels(
         ],
     )
     records['name'] = names
-    offset = 0
-    with path.open('wb') as file:
-        pairs = zip(records, decoded, strict=True)
-        for record, (image, status) in track(pairs, 'Images', len(names)):
-            record['bytes'] = status.st_size
-            record['seconds'] = int(status.st_mtime)
-            record['offset'] = offset
-            if image is not None:
-                record['height'], record['width'] = image.shape[:2]
-                offset += file.write(image.tobytes())
-        file.flush()
+    paths = [os.path.join(source, os.fsdecode(x)) for x in names]
+    # Few images go one by one: they may be large.
+    chunk = min(16, 1 + len(paths) // (8 * workers))
+    problems = []
+    with ProcessPoolExecutor(
+        workers, initializer=_start_worker, initargs=(writer,)
+    ) as pool:
+        written = pool.map(_write, paths, chunksize=chunk)
+        pairs = zip(records, written, strict=True)
+        try:
+            for record, (*place, problem) in track(
+                pairs, 'Images', len(names)
+            ):
+                fields = 'height', 'width', 'offset', 'bytes', 'seconds'
+                for field, value in zip(fields, place, strict=True):
+                    record[field] = value
+                if problem:
+                    path = os.fsdecode(record['name'])
+                    problems.append(
+                        f'{printable(path)} ({printable(problem)})'
+                    )
+        except BrokenProcessPool as error:
+            raise UserError(
+                'a process that decodes was killed, as happens when the '
+                'memory is too small: take fewer --workers, or a smaller '
+                '--max-pixels'
+            ) from error
+    for problem in problems[:_NAMED]:
+        warn(f'cannot read the image {problem}')
+    if len(problems) > _NAMED:
+        warn(f'nor {len(problems) - _NAMED} others')
+    with writer.path.open('rb') as file:
         os.fsync(file.fileno())
     return records
-
-
-def _decode(
-    path: str, short_side: int, stretch: tuple[float, float] | None
-) -> tuple[Image | None, os.stat_result]:
-    """An image, and the status of its file before it was read."""
-    cv2.setNumThreads(0)
-    status = os.stat(path)
-    try:
-        require_plain_file(path)
-        image = decode_image(Path(path).read_bytes(), stretch=stretch)
-    except (OSError, UnreadableImageError):
-        return None, status
-    height, width = image.shape[:2]
-    scale = short_side / min(height, width)
-    if scale < 1:
-        size = round(width * scale), round(height * scale)
-        image = np.asarray(
-            cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8
-        )
-    return image, status
 
 
 def _relative_names(source: str) -> list[bytes]:

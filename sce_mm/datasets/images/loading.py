@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,14 +15,19 @@ from mmpretrain.registry import TRANSFORMS
 from numpy.typing import NDArray
 
 from ...utils.text import printable
+from ..samplers import SampleIndex
 from .decoding import (
     UnreadableImageError,
     as_stretch,
+    cache_advice,
     decode_image,
     require_plain_file,
 )
 from .file_lists import warn
 from .image_cache import ImageCache, StaleCacheError
+
+# Images of more pixels are warned of in training.
+_SLOW_PIXELS = 20_000_000
 
 
 class ReportedFiles:
@@ -53,7 +59,8 @@ class LoadImage(BaseTransform):
     Grey, RGBA (on white), 16-bit, CMYK, palette and animated files (first
     frame) all become [h, w, 3] uint8. A file that is missing, empty,
     truncated, too large or no image gives None and one warning with its
-    path; in training the data set then takes another image.
+    path; in training the data set then takes another image. Training on
+    images that are decoded slowly gives one warning, which names the cache.
 
     Args:
         apply_orientation: Turn the image as its EXIF tag says, as mmcv's
@@ -82,7 +89,7 @@ class LoadImage(BaseTransform):
         """Load the image, or return None if it cannot be read."""
         path = results['img_path']
         try:
-            image = self._read(path)
+            image = self._read(results)
         except (OSError, UnreadableImageError) as error:
             if self._reported.is_new(path):
                 warn(
@@ -93,11 +100,22 @@ class LoadImage(BaseTransform):
         shapes = dict.fromkeys(('img_shape', 'ori_shape'), image.shape[:2])
         return {**results, 'img': image, **shapes}
 
-    def _read(self, path: str) -> NDArray[np.uint8]:
+    def _read(self, results: dict[str, Any]) -> NDArray[np.uint8]:
+        path = results['img_path']
+        start = time.perf_counter()
         if self.backend_args is None and '://' not in path:
             require_plain_file(path)
         data = fileio.get(path, backend_args=self.backend_args)
-        return decode_image(data, self.apply_orientation, self.stretch)
+        image = decode_image(data, self.apply_orientation, self.stretch)
+        height, width = image.shape[:2]
+        # An evaluation reads each image once; training samples it again.
+        is_sample = isinstance(results.get('sample_idx'), SampleIndex)
+        is_slow = is_sample and height * width > _SLOW_PIXELS
+        # No path is empty.
+        if is_slow and self._reported.is_new(''):
+            seconds = time.perf_counter() - start
+            _warn_of_slow_decoding(height, width, seconds)
+        return image
 
 
 @TRANSFORMS.register_module()
@@ -106,7 +124,9 @@ class LoadCachedImage(LoadImage):
 
     The paths of the data set stay those of the source. Images that were
     larger than the cache's ``short_side`` come shrunk, so small crops of
-    them are enlarged from fewer pixels than those of the source.
+    them are enlarged from fewer pixels than those of the source. A cache of
+    full size has the pixels of the source, and ``CutRegion`` after it reads
+    no more of a large image than the region.
 
     Args:
         cache: Folder that tools/dataset_converters/cache_images.py made.
@@ -139,5 +159,14 @@ class LoadCachedImage(LoadImage):
                 'build the cache again'
             )
 
-    def _read(self, path: str) -> NDArray[np.uint8]:
-        return self.cache.read(path)
+    def _read(self, results: dict[str, Any]) -> NDArray[np.uint8]:
+        return self.cache.read(results['img_path'])
+
+
+def _warn_of_slow_decoding(height: int, width: int, seconds: float) -> None:
+    size = '--short-side 512, or --full-size where regions are cut out'
+    warn(
+        f'reading an image of {width} x {height} pixels took {seconds:.2f} '
+        's, and every sample takes that again, each region of an image too. '
+        f'To train faster, {cache_advice(size)} (not said again)'
+    )
