@@ -17,6 +17,7 @@ command goes on where it was interrupted.
 import argparse
 import os
 from pathlib import Path
+from typing import Any, NamedTuple
 
 # Arguments are read before the imports that take seconds.
 __starts_light__ = True
@@ -46,6 +47,82 @@ def percentage(text: str) -> float:
     return value
 
 
+def factor(text: str) -> float:
+    """Type of an option that makes something longer."""
+    value = float(text)
+    if not 1 < value < 1000:
+        raise argparse.ArgumentTypeError(
+            f'expected a number above 1, got {text}'
+        )
+    return value
+
+
+def positive(text: str) -> int:
+    """Type of an option that counts."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(
+            f'expected a whole number above 0, got {text}'
+        )
+    return int(text)
+
+
+def iterations(text: str) -> int | str:
+    """Type of an option that takes a length, or that of all labels."""
+    return text if text == 'all' else positive(text)
+
+
+class Variant(NamedTuple):
+    """What another pretraining has in place of the plain one.
+
+    Attributes:
+        config: File, None for that of --pretraining.
+        overrides: ``KEY=VALUE`` words.
+    """
+
+    config: Path | None
+    overrides: list[str]
+
+
+class Named(argparse.Action):
+    """Collects what each name stands for; ``const`` reads its words."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        found = getattr(namespace, self.dest)
+        name, *words = values
+        if name in found:
+            parser.error(f'{option_string} {name}: the name is given twice')
+        try:
+            value = self.const(words)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f'{option_string} {name}: {error}')
+        setattr(namespace, self.dest, found | {name: value})
+
+
+def weights(words: list[str]) -> Path:
+    """Read what stands behind the name of weights: a file."""
+    return existing_file(words[0])
+
+
+def variant(words: list[str]) -> Variant:
+    """Read the words of a variant, which stand behind its name."""
+    config = None
+    if words and '=' not in words[0]:
+        config, words = existing_file(words[0]), words[1:]
+    wrong = [word for word in words if word.find('=') < 1]
+    if wrong or not (config or words):
+        raise argparse.ArgumentTypeError(
+            'expected a name, then a config or KEY=VALUE words or both, the '
+            f'config first; got {" ".join(wrong) or "the name alone"}'
+        )
+    return Variant(config, words)
+
+
 def parse_args() -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('out', type=Path, help='folder of everything made')
@@ -73,10 +150,23 @@ def parse_args() -> argparse.Namespace:
         help='config of SCE',
     )  # fmt: skip
     what.add_argument(
-        '--weights', nargs=2, action='append', default=[],
+        '--weights', nargs=2, action=Named, const=weights, default={},
         metavar=('NAME', 'FILE'),
         help='another backbone file to start from, such as ImageNet weights '
         'by extract_backbone.py; repeatable',
+    )  # fmt: skip
+    what.add_argument(
+        '--variant', nargs='+', action=Named, const=variant, default={},
+        dest='variants',
+        metavar=('NAME', 'CONFIG|KEY=VALUE'),
+        help='another pretraining: its config, by default that of '
+        '--pretraining, and overrides on top of --pretraining-options, such '
+        'as --variant InfoNCE model.head.loss.coeff=1; repeatable',
+    )  # fmt: skip
+    what.add_argument(
+        '--longer-random', type=factor, metavar='FACTOR',
+        help='also train from random initialisation with a schedule that is '
+        'so many times as long',
     )  # fmt: skip
     what.add_argument(
         '--init-from', type=existing_file, metavar='FILE',
@@ -90,6 +180,11 @@ def parse_args() -> argparse.Namespace:
         '--seeds', type=seed_number, nargs='+', default=[0],
         help='seeds of the repetitions; 0 by default',
     )  # fmt: skip
+    what.add_argument(
+        '--pretraining-seeds', type=seed_number, nargs='+', metavar='SEED',
+        help='pretrain with each of these seeds; the detectors take them in '
+        'turn. By default one pretraining, with the seed of its config',
+    )  # fmt: skip
     how = parser.add_argument_group('how')
     for part, what_of in (
         ('pretraining', 'the pretraining'),
@@ -100,20 +195,34 @@ def parse_args() -> argparse.Namespace:
             action=Overrides, help=f'overrides of {what_of}',
         )  # fmt: skip
     how.add_argument(
-        '--threads', type=int, default=os.cpu_count(),
-        help='processor threads of a training',
+        '--min-iterations', type=iterations, default=0, metavar='N',
+        help='give detectors more epochs where their part of the labels has '
+        'so few images that they would train for fewer iterations; all for '
+        'as many as with all labels',
+    )  # fmt: skip
+    how.add_argument(
+        '--jobs', type=positive, default=1,
+        help='trainings at the same time; 1 by default',
+    )  # fmt: skip
+    how.add_argument(
+        '--threads', type=positive,
+        help='processor threads of a training; by default the cores shared '
+        'among the jobs',
     )  # fmt: skip
     args = parser.parse_args()
-    if args.threads < 1:
-        parser.error(f'--threads must be at least 1, got {args.threads}')
-    try:
-        args.weights = {n: existing_file(file) for n, file in args.weights}
-    except argparse.ArgumentTypeError as error:
-        parser.error(f'--weights: {error}')
+    args.threads = args.threads or max(1, (os.cpu_count() or 1) // args.jobs)
+    seeds = args.pretraining_seeds = args.pretraining_seeds and list(
+        dict.fromkeys(args.pretraining_seeds)
+    )
+    args.seeds = list(dict.fromkeys(args.seeds))
+    if seeds and len(seeds) > len(args.seeds):
+        parser.error(
+            f'--pretraining-seeds: {len(seeds)} pretrainings need as many '
+            f'--seeds or more, got {len(args.seeds)}'
+        )
     for name in ('out', 'train_images', 'val_images'):
         setattr(args, name, vars(args)[name].resolve())
     args.images = [folder.resolve() for folder in args.images]
-    args.seeds = list(dict.fromkeys(args.seeds))
     args.percent = list(dict.fromkeys(args.percent))
     if '::' not in args.detector:
         args.detector = str(Path(args.detector).resolve())

@@ -6,7 +6,6 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -19,7 +18,7 @@ from ..config.parts import (
     innermost_dataset,
     view_transforms,
 )
-from ..config.reading import override, read_config
+from ..config.reading import fit_warmup, override, read_config
 from ..config.regions import choose_regions
 from ..config.values import COLLATE, PREPROCESSOR
 from ..datasets import LabelledImages
@@ -238,31 +237,6 @@ def without_evaluation(cfg: Config) -> None:
     """Remove validation and the kNN evaluation from a config."""
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     remove_hooks(cfg, 'OnlineKNNHook')
-
-
-def fit_warmup(cfg: Config, before: Config) -> str:
-    """Shorten a warm-up along with the training that overrides have shortened.
-
-    A warm-up that is among them stays; ``before`` is the config without them.
-    The text that is returned says what was changed, or nothing.
-    """
-    scheduler, loop = cfg.get('param_scheduler'), cfg.get('train_cfg')
-    planned: Any = (before.get('train_cfg') or {}).get('max_epochs')
-    if scheduler != before.get('param_scheduler') or not (
-        isinstance(scheduler, dict) and isinstance(loop, dict)
-    ):
-        return ''
-    warmup: Any = scheduler.get('warmup_epochs')
-    epochs: Any = loop.get('max_epochs')
-    if any(type(n) not in (int, float) for n in (warmup, epochs, planned)):
-        return ''
-    if not 0 < epochs <= warmup < planned:
-        return ''
-    share = scheduler['warmup_epochs'] = epochs * warmup / planned
-    return (
-        f'param_scheduler.warmup_epochs: {warmup:g} -> {share:.3g}, the same '
-        f'share of {epochs:g} epoch(s) as of the {planned:g} in the config'
-    )
 
 
 def set_device_views(cfg: Config) -> None:

@@ -124,6 +124,31 @@ def override(
         raise ConfigError(f'{option}: {error.args[0]}') from error
 
 
+def fit_warmup(cfg: Config, before: Config) -> str:
+    """Shorten a warm-up along with the training that overrides have shortened.
+
+    A warm-up that is among them stays; ``before`` is the config without them.
+    The text that is returned says what was changed, or nothing.
+    """
+    scheduler, loop = cfg.get('param_scheduler'), cfg.get('train_cfg')
+    planned: Any = (before.get('train_cfg') or {}).get('max_epochs')
+    if scheduler != before.get('param_scheduler') or not (
+        isinstance(scheduler, dict) and isinstance(loop, dict)
+    ):
+        return ''
+    warmup: Any = scheduler.get('warmup_epochs')
+    epochs: Any = loop.get('max_epochs')
+    if any(type(n) not in (int, float) for n in (warmup, epochs, planned)):
+        return ''
+    if not 0 < epochs <= warmup < planned:
+        return ''
+    share = scheduler['warmup_epochs'] = epochs * warmup / planned
+    return (
+        f'param_scheduler.warmup_epochs: {warmup:g} -> {share:.3g}, the same '
+        f'share of {epochs:g} epoch(s) as of the {planned:g} in the config'
+    )
+
+
 def _import_custom_modules(cfg: Config) -> None:
     """Import the modules of ``custom_imports``, which register classes."""
     wanted: Any = cfg.get('custom_imports') or {}

@@ -5,20 +5,26 @@ them as separate programs: each has its own memory, its own log, and a command
 that can be typed again.
 """
 
+import ctypes
 import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .text import printable
 
+# Of Linux's prctl: the signal that a process gets when its parent ends.
+_PR_SET_PDEATHSIG = 1
 # Of a line of a training in mmengine's log: where it is, and the time left.
 _STEP = re.compile(r'((?:Epoch|Iter)\(train\).*?\])  .*?eta: (.+?)  ')
 
@@ -46,7 +52,10 @@ class Command:
         return folder / f'{self.name or Path(self.script).stem}.log'
 
     def start(self, folder: Path) -> subprocess.Popen:
-        """Start it; standard output and errors go to the log."""
+        """Start it; standard output and errors go to the log.
+
+        Linux stops it, by SIGTERM, when this process is killed.
+        """
         settings = {
             'OMP_NUM_THREADS': str(self.threads),
             # Waiting threads would take the time of the other commands.
@@ -60,7 +69,86 @@ class Command:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=os.environ | settings,
+                # The library is loaded here, before the process is forked.
+                preexec_fn=partial(_end_with_parent, ctypes.CDLL(None))
+                if sys.platform == 'linux'
+                else None,
             )
+
+
+def _end_with_parent(library: Any) -> None:
+    library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@dataclass(eq=False)
+class Job:
+    """Commands that run one after the other.
+
+    Attributes:
+        name: What others wait for.
+        commands: Each command with the folder of its log. What a generator
+            does behind a ``yield`` is done when that command has ended well,
+            in the process that calls :func:`run_jobs`.
+        after: Names of jobs that have to end first.
+    """
+
+    name: str
+    commands: Iterator[tuple[Command, Path]]
+    after: Sequence[str] = ()
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    at_once: int = 1,
+    starting: Callable[[Job, Command, Path], object] = lambda *_: None,
+) -> Generator[Job, None, None]:
+    """Run jobs, several at a time; when one fails, stop the others.
+
+    The first job that need not wait is the next to begin. Whatever ends this,
+    an interrupt for one, ends the commands that run, by SIGTERM, and waits
+    for them: trainings save where they are.
+
+    Args:
+        jobs: In the order in which they begin.
+        at_once: Number of commands that may run at the same time.
+        starting: Called before each command begins, with its log.
+
+    Yields:
+        Each job that has ended.
+
+    Raises:
+        RuntimeError: A command failed; the message has the end of its log.
+        ValueError: What a job waits for is not among the jobs.
+    """
+    waiting, done = [*jobs], set[str]()
+    running: dict[Path, tuple[Job, subprocess.Popen]] = {}
+    try:
+        while waiting or running:
+            ready = [job for job in waiting if done.issuperset(job.after)]
+            if ready and len(running) < at_once:
+                job = ready[0]
+                waiting.remove(job)
+            elif running:
+                job, _ = running.pop(_ended(running))
+            else:
+                raise ValueError(f'{waiting[0].name} waits for no job here')
+            following = next(job.commands, None)
+            if following is None:
+                done.add(job.name)
+                yield job
+                continue
+            command, folder = following
+            folder.mkdir(parents=True, exist_ok=True)
+            log = command.log(folder)
+            starting(job, command, log)
+            running[log] = job, command.start(folder)
+    finally:
+        processes = [process for _, process in running.values()]
+        for process in processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in processes:
+            process.wait()
 
 
 def run_together(commands: Sequence[Command], logs: Path) -> None:
@@ -69,18 +157,25 @@ def run_together(commands: Sequence[Command], logs: Path) -> None:
     Raises:
         RuntimeError: A command failed; the message has the end of its log.
     """
-    logs.mkdir(parents=True, exist_ok=True)
-    running = {c.log(logs): c.start(logs) for c in commands}
-    try:
-        while any(process.poll() is None for process in running.values()):
-            _raise_if_failed(running)
-            time.sleep(0.2)
-        _raise_if_failed(running)
-    finally:
-        for process in running.values():
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
+    jobs = [Job(str(c.log(logs)), iter([(c, logs)])) for c in commands]
+    for _ in run_jobs(jobs, at_once=len(commands)):
+        pass
+
+
+def _ended(running: Mapping[Path, tuple[Job, subprocess.Popen]]) -> Path:
+    """Wait for a command to end; its log."""
+    while True:
+        for log, (_, process) in running.items():
+            status = process.poll()
+            if status:
+                text = log.read_text(errors='replace')
+                end = '\n'.join(text.splitlines()[-15:])
+                raise RuntimeError(
+                    f'failed with status {status}\n{end}\nlog: {log}'
+                )
+            if status == 0:
+                return log
+        time.sleep(0.2)
 
 
 def training_step(log: Path) -> str:
@@ -92,16 +187,6 @@ def training_step(log: Path) -> str:
     except OSError:
         return ''
     return '{}, {} left'.format(*found[-1]) if found else ''
-
-
-def _raise_if_failed(running: dict[Path, subprocess.Popen]) -> None:
-    for log, process in running.items():
-        if process.poll():
-            text = log.read_text(errors='replace')
-            end = '\n'.join(text.splitlines()[-15:])
-            raise RuntimeError(
-                f'failed with status {process.returncode}\n{end}\nlog: {log}'
-            )
 
 
 def read_scalars(work_dir: Path) -> dict[str, list[tuple[int, float]]]:

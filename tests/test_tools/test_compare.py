@@ -135,7 +135,7 @@ def test_from_two_folders_to_one_table(
     assert not any('leak' in path for path in kept)
     assert any('\udce9' in path for path in kept)
     # Both were trained on half of the labels, from what they say.
-    results = json.loads((out / 'results.json').read_text())
+    results = json.loads((out / 'results.json').read_text())['results']
     assert set(results) == {'random initialisation', 'SCE'}
     logs = {
         name: next((out / 'runs' / f'{name}_50pct_seed0').glob('*/*.log'))
@@ -175,7 +175,7 @@ def test_all_that_is_wrong_with_labels_is_said_at_once(
     for named in (
         'train.json: annotations, bbox',
         'val.json: annotations, iscrowd',
-        '--weights: names must differ',
+        '--weights, --variant: names must differ',
     ):
         assert named in str(error.value)
     assert not (tmp_path / 'out').exists()
@@ -195,7 +195,13 @@ def test_categories_that_differ_are_named(words, run_here, tmp_path):
         (['--percent', '0'], '--percent: expected'),
         (['--seeds', '-1'], '--seeds: a seed is'),
         (['--detector-options', 'no sign'], '--detector-options takes'),
-        (['--weights', 'x', 'none.pth'], '--weights: there is no file'),
+        (['--weights', 'x', 'none.pth'], '--weights x: there is no file'),
+        (['--variant', 'x'], '--variant x: expected'),
+        (['--variant', 'x', 'seed=1', 'none.py'], 'x: expected a name'),
+        (['--variant', 'x', 'none.py'], '--variant x: there is no file'),
+        (['--pretraining-seeds', '0', '1'], 'need as many --seeds'),
+        (['--longer-random', '0.5'], '--longer-random: expected'),
+        (['--min-iterations', '-3'], '--min-iterations: expected'),
     ],
 )
 def test_wrong_options_are_named(words, run_here, more, named, capsys):

@@ -18,6 +18,7 @@ from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
 
 from ...config.check import check_config
 from ...config.errors import ConfigError
@@ -132,13 +133,16 @@ def _set_classes(edits: ConfigEdits, count: int) -> None:
 
 def check_detector(
     cfg: Config, options: Sequence[str], labels: Sequence[Path]
-) -> None:
+) -> dict[Path, int]:
     """Find what would end a training or its evaluation, in the first minute.
 
     Args:
         cfg: Config of the detector on the user's labels.
         options: Overrides of every training, written into the config.
         labels: Annotation files of the trainings.
+
+    Returns:
+        How many batches an epoch has, by the file of labels.
 
     Raises:
         ConfigError: The config, a data set or the metric does not work.
@@ -152,21 +156,24 @@ def check_detector(
     scope = DefaultScope.overwrite_default_scope('mmdet')
     try:
         with scope, contextlib.redirect_stdout(io.StringIO()):
-            for file in labels:
-                _load_one(cfg, file)
+            batches = {file: _load_one(cfg, file) for file in labels}
             _evaluate_one(cfg)
     finally:
         logger.setLevel(level)
+    return batches
 
 
-def _load_one(cfg: Config, labels: Path) -> None:
+def _load_one(cfg: Config, labels: Path) -> int:
+    """Load an image by the training's loader; batches of an epoch."""
     cfg = copy.deepcopy(cfg)
     key, dataset = innermost_dataset(cfg)
     dataset.ann_file = str(labels)
     wanted = dataset.get('filter_cfg')
     hint = f' Images are kept by filter_cfg={dict(wanted)}' if wanted else ''
     with _explained(f'{key} with {labels}', hint):
-        DATASETS.build(cfg.train_dataloader.dataset)[0]
+        loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+        loader.dataset[0]
+        return len(loader)
 
 
 def _evaluate_one(cfg: Config) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
@@ -21,11 +20,9 @@ Table = tuple[list[str], list[list[str]]]
 
 
 def write_report(comparison: Comparison) -> None:
-    """Write results.json and report.html; print the answers."""
+    """Write report.html; print the answers."""
     results = comparison.results()
-    out = comparison.out
-    (out / 'results.json').write_text(json.dumps(results, indent=2) + '\n')
-    path = out / 'report.html'
+    path = comparison.out / 'report.html'
     path.write_text(as_page(comparison, results), encoding='utf-8')
     print(markdown_table(rows(results)), *answers(results), sep='\n')
     print(f'[compare] {printable(str(path))}')

@@ -4,10 +4,17 @@ import argparse
 import hashlib
 import json
 import math
+import os
+import platform
 import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import torch
+
+from ...checkpoints.durable_files import write_durably
 from ...config.errors import ConfigError
 from ...config.reading import read_config
 from ...utils.commands import read_scalars
@@ -25,25 +32,6 @@ METRICS = {
     'mask AP': 'coco/segm_mAP',
     'mask AP50': 'coco/segm_mAP_50',
 }
-
-
-class Run(NamedTuple):
-    """One training of the detector."""
-
-    source: str
-    percent: float
-    seed: int
-
-    @property
-    def folder(self) -> str:
-        """Name of its folder."""
-        return f'{in_path(self.source)}_{self.percent:g}pct_seed{self.seed}'
-
-    def __str__(self) -> str:
-        return (
-            f'detector from {self.source}, {self.percent:g} % of the labels, '
-            f'seed {self.seed}'
-        )
 
 
 def in_path(name: str) -> str:
@@ -83,11 +71,52 @@ def last_metrics(
     } | {'classes': {k: None if math.isnan(v) else v for k, v in each.items()}}
 
 
-def check_inputs(args: argparse.Namespace) -> None:
+def seconds_of(folder: Path) -> float | None:
+    """How long a run took, without the pauses between its sessions.
+
+    mmengine names the folder of each session by the time when it began, and
+    writes its log until the end. None if there is no such folder.
+    """
+    spans = []
+    for log in folder.glob('*/*.log'):
+        with suppress(ValueError):
+            began = time.strptime(log.parent.name, '%Y%m%d_%H%M%S')
+            spans.append(log.stat().st_mtime - time.mktime(began))
+    return round(sum(spans), 1) if spans else None
+
+
+def describe_machine() -> str:
+    """Processor, cores, and GPU if there is one."""
+    name = platform.machine()
+    with suppress(OSError):
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+        models = [line for line in lines if line.startswith('model name')]
+        name = models[0].partition(':')[2].strip() if models else name
+    found = f'{name}, {os.cpu_count()} cores'
+    if torch.cuda.is_available():
+        found += f', {torch.cuda.get_device_name()}'
+    return found
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a file that is whole or not there, whatever happens."""
+    write_durably(path, json.dumps(content, indent=2).encode() + b'\n')
+
+
+# What the folder was made from if it does not say so.
+_DEFAULTS = {'--regions': None}
+
+
+def check_inputs(args: argparse.Namespace) -> dict[str, Any]:
     """Compare the inputs with those that the output folder was made from.
 
     Labels, weights and configs are known by their content, images by their
-    folders. Seeds, parts of the labels, starts and threads may be others.
+    folders. Starts can be added, and are compared by name. Seeds, parts of the
+    labels, lengths of trainings, threads and jobs may be others.
+
+    Returns:
+        What decides the results, by the option that gives it; of all starts
+        that the folder has.
 
     Raises:
         ConfigError: The folder holds trainings on other inputs.
@@ -95,8 +124,9 @@ def check_inputs(args: argparse.Namespace) -> None:
     path: Path = args.out / 'inputs.json'
     before = json.loads(path.read_text()) if path.is_file() else {}
     now = _inputs(args)
+    known = _DEFAULTS | before if before else {}
     other = [
-        name for name in before if now.get(name, before[name]) != before[name]
+        name for name in now if name in known and known[name] != now[name]
     ]
     if other and (args.out / 'runs').exists():
         raise ConfigError(
@@ -104,15 +134,27 @@ def check_inputs(args: argparse.Namespace) -> None:
             ': name another OUT, or give what was given then'
         )
     if other:
-        # No training has begun; what is made from labels and images is small.
+        # No training of them has begun; what is made from labels and images
+        # is small.
         shutil.rmtree(args.out / 'labels', ignore_errors=True)
         (args.out / 'copies.json').unlink(missing_ok=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(before | now, indent=2))
+    write_json(path, before | now)
+    return before | now
+
+
+def _has_runs(runs: Path, option: str) -> bool:
+    """Whether a training on what an option gives has begun."""
+    kind, _, source = option.partition(' ')
+    if kind == '--init-from':
+        source = CONTINUED
+    key = in_path(source)
+    found = [path.name for path in runs.glob('*')]
+    return any(
+        not key or name == key or name.startswith(f'{key}_') for name in found
+    )
 
 
 def _inputs(args: argparse.Namespace) -> dict[str, Any]:
-    """What decides the results, by the option that gives it."""
     found = {
         '--images': sorted(map(str, args.images)),
         '--train': _hash(args.train.read_bytes()),
@@ -126,6 +168,12 @@ def _inputs(args: argparse.Namespace) -> dict[str, Any]:
     }
     for name, file in args.weights.items():
         found[f'--weights {name}'] = _hash(file.read_bytes())
+    for name, variant in args.variants.items():
+        config = read_config(variant.config or args.pretraining)
+        found[f'--variant {name}'] = [
+            _hash_of_config(config),
+            *variant.overrides,
+        ]
     if args.init_from:
         found['--init-from'] = _hash(args.init_from.read_bytes())
     return found

@@ -3,25 +3,29 @@
 import argparse
 import json
 import signal
-from collections.abc import Callable, Iterator
-from functools import partial
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
-from mmpretrain.registry import MODELS
 
-from ...checkpoints.reading import META_KEY, read_checkpoint
 from ...config.errors import raise_all
 from ...config.parts import innermost_dataset
-from ...config.reading import override
 from ...datasets.images.file_lists import read_image_list
 from ...datasets.labels.coco_labels import notes, read_coco
-from ...transfer import extract_backbone, save_backbone
-from ...transfer.initial_weights import load_initial_weights
-from ...transfer.metadata import describe_model
-from ...utils.commands import Command, run_together, training_step
+from ...transfer import save_backbone
+from ...utils.commands import (
+    Command,
+    Job,
+    run_jobs,
+    run_together,
+    training_step,
+)
+from ...utils.errors import UserError
+from ...utils.folder_lock import FolderInUseError, FolderLock
 from ...utils.progress import track
 from ...utils.text import printable
 from ..adapt import (
@@ -32,18 +36,41 @@ from ..adapt import (
     write_config,
 )
 from .labels import check_detector, unlabelled_without_copies, use_labels
+from .pretraining import Start, list_starts
 from .report import write_report
 from .results import (
-    CONTINUED,
     RANDOM,
-    SCE,
     Results,
-    Run,
     check_inputs,
+    describe_machine,
     in_path,
     last_checkpoint,
     last_metrics,
+    seconds_of,
+    write_json,
 )
+from .schedules import ALL, Schedule, make_schedule
+
+Commands = Iterator[tuple[Command, Path]]
+# Seconds that a training has to save, after whoever started it was killed.
+_PATIENCE = 120.0
+
+
+class Run(NamedTuple):
+    """One training of the detector."""
+
+    start: Start
+    percent: float
+    seed: int
+
+    def __str__(self) -> str:
+        which = self.start.source
+        if self.start.seed is not None:
+            which += f' (pretraining with seed {self.start.seed})'
+        return (
+            f'detector from {which}, {self.percent:g} % of the labels, '
+            f'seed {self.seed}'
+        )
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -56,11 +83,13 @@ def compare(args: argparse.Namespace) -> None:
         ConfigError: Labels are wrong, or inputs differ from those of the
             results in the output folder; the message lists all problems.
         RuntimeError: A command failed; the message has the end of its log.
+        UserError: Another comparison writes to the output folder.
     """
-    # Stops the training that runs, which saves where it is, as Ctrl-C does.
+    # Stops the trainings that run, which save where they are, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     comparison = Comparison(args)
     comparison.run()
+    write_json(comparison.out / 'results.json', comparison.record())
     write_report(comparison)
 
 
@@ -70,17 +99,18 @@ class Comparison:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         self.out: Path = args.out
-        self.sources = [RANDOM, *args.weights, SCE]
-        if args.init_from:
-            self.sources.append(CONTINUED)
+        self.starts = list_starts(args)
+        self.sources = list(self.starts)
         self.train, problems = read_coco(args.train, args.train_images)
         self.val, more = read_coco(args.val, args.val_images)
         problems += more
         names = [*map(in_path, self.sources), 'data', 'initial']
         if len(set(names)) < len(names):
+            others = [n for n in self.sources if n not in args.variants]
+            others = [n for n in others if n not in args.weights]
             problems.append(
-                '--weights: names must differ in a letter or digit from each '
-                f'other and from {RANDOM}, {SCE}, data and initial'
+                '--weights, --variant: names must differ in a letter or digit '
+                f'from each other and from {", ".join(others)}, data, initial'
             )
         if not problems:
             ours, theirs = (
@@ -93,92 +123,212 @@ class Comparison:
                     f'or in another order: {ours} and {theirs}'
                 )
         raise_all(problems, 'found before anything started')
-        check_inputs(args)
+        self.inputs = check_inputs(args)
         self.classes = [c['name'] for c in self.train['categories']]
         for path, content in ((args.train, self.train), (args.val, self.val)):
             for note in notes(content):
                 print(f'[compare] {printable(path.name)}: {note}')
-        self.log = Path()
+        self.machine = describe_machine()
+        # Logs of what runs.
+        self.logs: dict[str, Path] = {}
 
     def run(self) -> None:
-        """Make all steps that are not done yet."""
-        self.check_start()
-        self.list_unlabelled()
-        names = [name for name in self.sources if name in (SCE, CONTINUED)]
-        steps: list[tuple[str, Callable[[], object]]] = [
-            (f'pretraining of {n}', partial(self.pretrain, n)) for n in names
-        ]
-        steps += [(str(r), partial(self.measure, r)) for r in self.runs()]
-        bar = track(steps, 'comparison', note=lambda: training_step(self.log))
-        for number, (title, step) in enumerate(bar, 1):
-            place = f'{number} of {len(steps)}'
-            print(f'[compare] {place}: {title}', flush=True)
-            step()
+        """Make all steps that are not done yet.
+
+        Raises:
+            UserError: Another comparison writes to the output folder.
+        """
+        try:
+            lock = FolderLock(self.out, patience=1)
+        except FolderInUseError as error:
+            raise UserError(
+                f'another comparison runs in {self.out}: wait until it has '
+                'ended, or name another OUT'
+            ) from error
+        with closing(lock):
+            self.check_start()
+            self.list_unlabelled()
+            self._run_jobs()
+
+    def _run_jobs(self) -> None:
+        steps = list(dict.fromkeys(self.steps()))
+        missing = [step for step in steps if not self.is_done(step)]
+        names = {str(step) for step in missing}
+        places = {
+            str(step): f'{number} of {len(steps)}'
+            for number, step in enumerate(steps, 1)
+        }
+        if done := len(steps) - len(missing):
+            print(f'[compare] {done} of {len(steps)} steps are done already')
+        jobs = []
+        for step in missing:
+            if isinstance(step, Start):
+                jobs.append(Job(str(step), self.pretrain(step)))
+            else:
+                after = names & {str(step.start)}
+                jobs.append(Job(str(step), self.measure(step), [*after]))
+
+        def starting(job: Job, command: Command, log: Path) -> None:
+            self.logs[job.name] = log
+            lines = f'{places[job.name]}: {job.name}', command.shown()
+            print(
+                *(f'[compare] {line}' for line in lines), sep='\n', flush=True
+            )
+
+        def note() -> str:
+            return '; '.join(
+                filter(None, map(training_step, [*self.logs.values()]))
+            )
+
+        with closing(run_jobs(jobs, self.args.jobs, starting)) as ended:
+            for job in track(ended, 'comparison', len(jobs), note):
+                self.logs.pop(job.name, None)
+                if self.args.jobs > 1:
+                    print(
+                        f'[compare] {places[job.name]} has ended: {job.name}',
+                        flush=True,
+                    )
+
+    def steps(self) -> Iterator[Start | Run]:
+        """All steps: pretrainings come before the first detector from them."""
+        for run in self.runs():
+            if run.start.recipe:
+                yield run.start
+            yield run
 
     def runs(self) -> Iterator[Run]:
-        """All trainings, seeds outermost: each start is trained early."""
-        for seed in self.args.seeds:
-            for percent in self.args.percent:
-                for source in self.sources:
-                    yield Run(source, percent, seed)
+        """All trainings of a detector.
 
-    def config(self, name: str) -> Path:
-        """Detector config of a source."""
-        return self.out / 'configs' / f'{in_path(name)}.py'
+        Seeds are outermost, so that a first answer comes early, and each seed
+        takes the next pretraining.
+        """
+        repetitions = list(enumerate(self.args.seeds))
+        for (number, seed), percent in product(repetitions, self.args.percent):
+            for starts in self.starts.values():
+                yield Run(starts[number % len(starts)], percent, seed)
 
-    def backbone(self, name: str) -> Path:
-        """Backbone file of a source."""
-        given = self.args.weights.get(name)
-        return given or self.out / 'backbones' / f'{in_path(name)}.pth'
+    def is_done(self, step: Start | Run) -> bool:
+        """Whether the result of a step is there."""
+        if isinstance(step, Run):
+            return (self.folder(step) / 'result.json').is_file()
+        return (
+            self.backbone(step).is_file()
+            and (self.folder(step) / 'pretraining.json').is_file()
+        )
+
+    def folder(self, step: Start | Run) -> Path:
+        """Where a training writes."""
+        name = step.key if isinstance(step, Start) else ''
+        if isinstance(step, Run):
+            name = f'{step.start.key}_{step.percent:g}pct_seed{step.seed}'
+            schedule = self.schedule(step)
+            if schedule.overrides:
+                name += f'_{schedule.iterations}iterations'
+        return self.out / 'runs' / name
+
+    def config(self, source: str) -> Path:
+        """Detector config of a source; of its first pretraining."""
+        starts = self.starts.get(source)
+        return self._config(starts[0].config_key if starts else source)
+
+    def _config(self, key: str) -> Path:
+        return self.out / 'configs' / f'{key}.py'
+
+    def backbone(self, start: Start) -> Path:
+        """Backbone file of a start."""
+        given = self.args.weights.get(start.source)
+        return given or self.out / 'backbones' / f'{start.key}.pth'
 
     def check_start(self) -> None:
         """Find what does not fit before the hours of pretraining.
 
-        The network before its pretraining goes the way that the pretrained
-        one will go, weights that are given become configs, and data sets and
+        The networks before their pretraining go the way that the pretrained
+        ones will go, weights that are given become configs, and data sets and
         metric of the detector are used once.
         """
-        initial = self.backbone('initial')
+        initial = self.out / 'backbones' / 'initial.pth'
         cfg, base = load_source(self.args.detector)
         edits = ConfigEdits(cfg)
         use_labels(edits, self.args, self.classes, self.train, self.val)
         title = 'The detector on the labels of this comparison.'
-        write_config(edits, base, initial, self.config('data'), title)
+        write_config(edits, base, initial, self._config('data'), title)
 
-        self._save_initial(initial)
-        for name in ('initial', *self.args.weights):
-            self.make_config(name)
-        cfg, base = load_source(str(self.config('initial')))
+        self.check_pretraining(initial)
+        for name in self.args.weights:
+            self.make_config(self.starts[name][0])
+        cfg, base = load_source(str(self._config('initial')))
         edits = ConfigEdits(cfg)
         start_at_random(edits)
         title = f'The detector from {RANDOM}; nothing else differs.'
-        write_config(edits, base, initial, self.config(RANDOM), title)
+        write_config(
+            edits, base, initial, self._config(in_path(RANDOM)), title
+        )
 
         labels = dict.fromkeys(self.labels(run) for run in self.runs())
-        cfg = Config.fromfile(self.config(RANDOM))
-        check_detector(cfg, self.args.detector_options, list(labels))
+        if self.args.min_iterations == ALL:
+            labels[self.args.train] = None
+        cfg = Config.fromfile(self._config(in_path(RANDOM)))
+        self.batches = check_detector(
+            cfg, self.args.detector_options, list(labels)
+        )
+        # It has the overrides now.
+        self.detector = cfg
+        self.print_lengths()
 
-    def _save_initial(self, path: Path) -> None:
-        cfg = Config.fromfile(self.args.pretraining)
-        options = self.args.pretraining_options
-        override(cfg, options, '--pretraining-options')
-        with DefaultScope.overwrite_default_scope('mmpretrain'):
-            model: Any = MODELS.build(cfg.model)
-        meta = {META_KEY: describe_model(model, 0)}
-        checkpoint = {'state_dict': model.state_dict(), 'meta': meta}
-        save_backbone(path, extract_backbone(checkpoint))
-        if given := self.args.init_from:
-            load_initial_weights(model, read_checkpoint(given), str(given))
+    def check_pretraining(self, initial: Path) -> None:
+        """Let each network go through the transfer before it is trained."""
+        data = str(self._config('data'))
+        pretrained = [s for s in self.starts.values() if s[0].recipe]
+        for number, (start, *more) in enumerate(pretrained):
+            recipe = start.recipe
+            assert recipe
+            backbone = recipe.check(self.args.images, self.out)
+            if number == 0:
+                save_backbone(initial, backbone)
+                out = self._config('initial')
+                make_config(data, initial, out, overwrite=True)
+            else:
+                with tempfile.TemporaryDirectory(dir=self.out) as folder:
+                    file = Path(folder) / 'initial.pth'
+                    save_backbone(file, backbone)
+                    make_config(data, file, Path(folder) / 'initial.py')
+            seeds = [s.seed for s in (start, *more)]
+            text = f'seeds {", ".join(map(str, seeds))}'
+            if start.seed is None:
+                text = f'the seed of its config, {recipe.own_seed()}'
+            print(f'[compare] {start.source} is pretrained with {text}')
+
+    def print_lengths(self) -> None:
+        """Say how long the detectors train, with each part of the labels."""
+        found: dict[tuple[float, float], dict[str, None]] = {}
+        for run in self.runs():
+            texts = found.setdefault((run.percent, run.start.factor), {})
+            texts[str(self.schedule(run))] = None
+        for (percent, factor), texts in found.items():
+            whom = '' if factor == 1 else f' (those {factor:g} x as long)'
+            print(
+                f'[compare] detectors on {percent:g} % of the labels{whom} '
+                f'train for {" or ".join(texts)}',
+                flush=True,
+            )
+
+    def schedule(self, run: Run) -> Schedule:
+        """How long a detector trains."""
+        wanted = self.args.min_iterations
+        if wanted == ALL:
+            batches = self.batches[self.args.train]
+            wanted = make_schedule(self.detector, batches).iterations
+        batches = self.batches[self.labels(run)]
+        return make_schedule(self.detector, batches, wanted, run.start.factor)
 
     def list_unlabelled(self) -> None:
         """Leave validation images out of the unlabelled ones."""
-        found, kept = self.out / 'copies.json', self.out / 'unlabelled.json'
+        found, kept = self.out / 'copies.json', self.unlabelled
         if not found.is_file():
             copies = unlabelled_without_copies(
                 self.args.images, self.val, self.args.val_images, kept
             )
-            rows = [copy._asdict() for copy in copies]
-            found.write_text(json.dumps(rows, indent=2))
+            write_json(found, [copy._asdict() for copy in copies])
         self.copies = json.loads(found.read_text())
         self.num_unlabelled = len(read_image_list(str(kept)))
         count = len(self.copies)
@@ -188,31 +338,36 @@ class Comparison:
             flush=True,
         )
 
-    def pretrain(self, name: str) -> None:
-        """Pretrain SCE; make its backbone file and its detector config."""
-        folder = self.out / 'runs' / in_path(name)
-        if not self.backbone(name).is_file():
-            begin: list[object] = []
-            # A run that was interrupted has its weights.
-            if name == CONTINUED and not list(folder.glob('epoch_*.pth')):
-                begin = ['--init-from', self.args.init_from]
-            data, _ = innermost_dataset(Config.fromfile(self.args.pretraining))
-            self.start('tools/train.py', [
-                self.args.pretraining, '--work-dir', folder, '--resume',
-                *begin, '--cfg-options',
-                f'{data}.data_root=',
-                f'{data}.ann_file={self.out}/unlabelled.json',
-                *self.args.pretraining_options,
-            ], folder)  # fmt: skip
-            words = [last_checkpoint(folder), self.backbone(name)]
-            tool = 'tools/model_converters/extract_backbone.py'
-            self.start(tool, words, folder)
-        self.make_config(name)
+    @property
+    def unlabelled(self) -> Path:
+        """List of the images that all pretrainings read."""
+        return self.out / 'unlabelled.json'
 
-    def make_config(self, name: str) -> None:
-        """Make the detector's config with the backbone file of a source."""
-        data, out = str(self.config('data')), self.config(name)
-        make_config(data, self.backbone(name), out, overwrite=True)
+    def pretrain(self, start: Start) -> Commands:
+        """Pretrain SCE; make its backbone file and its detector config."""
+        folder, recipe = self.folder(start), start.recipe
+        assert recipe
+        words = recipe.train_words(self.unlabelled, start.seed)
+        # A run that was interrupted has its weights.
+        if recipe.init_from and not list(folder.glob('*.pth')):
+            words += ['--init-from', recipe.init_from]
+        words = [*words[:1], '--work-dir', folder, *words[1:]]
+        train = self.command('tools/train.py', words)
+        if not self.backbone(start).is_file():
+            self.await_folder(folder)
+            yield train, folder
+            tool = 'tools/model_converters/extract_backbone.py'
+            words = [last_checkpoint(folder), self.backbone(start)]
+            yield self.command(tool, words), folder
+        write_json(
+            folder / 'pretraining.json',
+            {'seed': start.seed, **self.circumstances(train, folder)},
+        )
+
+    def make_config(self, start: Start) -> None:
+        """Make the detector's config with the backbone file of a start."""
+        data, out = str(self._config('data')), self._config(start.key)
+        make_config(data, self.backbone(start), out, overwrite=True)
 
     def labels(self, run: Run) -> Path:
         """Annotation file of a run, written if it is a part."""
@@ -221,53 +376,100 @@ class Comparison:
         folder = self.out / 'labels'
         name = f'{self.args.train.stem}.{run.seed}@{run.percent:g}.json'
         if not (folder / name).is_file():
-            self.start('tools/dataset_converters/coco_subset.py', [
+            command = self.command('tools/dataset_converters/coco_subset.py', [
                 self.args.train, '--percent',
                 *(f'{p:g}' for p in self.args.percent if p != 100),
                 '--seed', run.seed, '--out-dir', folder,
-            ], folder)  # fmt: skip
+            ])  # fmt: skip
+            print(f'[compare] {command.shown()}', flush=True)
+            run_together([command], folder)
         return folder / name
 
-    def measure(self, run: Run) -> dict[str, Any]:
-        """Train and evaluate one detector.
+    def measure(self, run: Run) -> Commands:
+        """Train and evaluate one detector; write its ``result.json``.
 
-        Returns:
-            Metrics in per cent, ``classes`` with AP of each class, ``seed``,
-            ``checkpoint`` and ``backbone``.
+        That has metrics in per cent, ``classes`` with AP of each class,
+        ``seed``, ``checkpoint``, ``backbone``, and how it was trained.
         """
-        folder = self.out / 'runs' / run.folder
-        result = folder / 'result.json'
-        if not result.is_file():
-            cfg = Config.fromfile(self.config(run.source))
-            where, _ = innermost_dataset(cfg)
-            self.start('tools/train.py', [
-                self.config(run.source), '--work-dir', folder, '--resume',
-                '--cfg-options', f'randomness.seed={run.seed}',
-                f'{where}.ann_file={self.labels(run)}',
-                'default_hooks.checkpoint.max_keep_ckpts=1',
-                *self.args.detector_options,
-            ], folder)  # fmt: skip
-            masks = 'segm' in cfg.val_evaluator.metric
-            found = last_metrics(folder, self.classes, masks)
-            found['seed'] = run.seed
-            found['checkpoint'] = str(last_checkpoint(folder))
-            if run.source != RANDOM:
-                found['backbone'] = str(self.backbone(run.source))
-            result.write_text(json.dumps(found, indent=2))
-        return json.loads(result.read_text())
+        folder, start, schedule = (
+            self.folder(run),
+            run.start,
+            self.schedule(run),
+        )
+        if start.recipe:
+            self.make_config(start)
+        config = self._config(start.config_key)
+        cfg = Config.fromfile(config)
+        where, _ = innermost_dataset(cfg)
+        train = self.command('tools/train.py', [
+            config, '--work-dir', folder, '--resume',
+            '--cfg-options', f'randomness.seed={run.seed}',
+            f'{where}.ann_file={self.labels(run)}',
+            'default_hooks.checkpoint.max_keep_ckpts=1',
+            *self.args.detector_options,
+            *schedule.overrides,
+        ])  # fmt: skip
+        self.await_folder(folder)
+        yield train, folder
+        masks = 'segm' in cfg.val_evaluator.metric
+        found = last_metrics(folder, self.classes, masks)
+        found |= {
+            'seed': run.seed,
+            'checkpoint': str(last_checkpoint(folder)),
+            'iterations': schedule.iterations,
+            'epochs': schedule.epochs,
+            **self.circumstances(train, folder),
+        }
+        if start.recipe:
+            found['pretraining'] = start.key
+        if start.recipe or start.source in self.args.weights:
+            found['backbone'] = str(self.backbone(start))
+        write_json(folder / 'result.json', found)
+
+    def await_folder(self, folder: Path) -> None:
+        """Wait for a training of a comparison that was killed."""
+        FolderLock(folder, _PATIENCE).close()
+
+    def circumstances(self, train: Command, folder: Path) -> dict[str, Any]:
+        """How a training was run: what repeats it, and what its time means."""
+        return {
+            'command': ['python', train.script, *map(str, train.words)],
+            'seconds': seconds_of(folder),
+            'threads': self.args.threads,
+            'jobs': self.args.jobs,
+            'machine': self.machine,
+        }
 
     def results(self) -> Results:
         """Metrics by source and percentage, one dict a seed."""
-        found: Results = {source: {} for source in self.sources}
-        for source in found:
-            for percent in sorted(self.args.percent):
-                runs = [Run(source, percent, s) for s in self.args.seeds]
-                found[source][percent] = [self.measure(run) for run in runs]
+        found: Results = {
+            source: {percent: [] for percent in sorted(self.args.percent)}
+            for source in self.sources
+        }
+        for run in self.runs():
+            result = json.loads((self.folder(run) / 'result.json').read_text())
+            found[run.start.source][run.percent].append(result)
         return found
 
-    def start(self, script: str, words: list, folder: Path) -> None:
-        """Run one command with its log in a folder."""
-        command = Command(script, words, threads=self.args.threads)
-        self.log = command.log(folder)
-        print(f'[compare] {command.shown()}', flush=True)
-        run_together([command], folder)
+    def pretrainings(self) -> dict[str, dict[str, Any]]:
+        """How each was run, by the key that results name."""
+        starts = [step for step in self.steps() if isinstance(step, Start)]
+        return {
+            start.key: {'source': start.source}
+            | json.loads((self.folder(start) / 'pretraining.json').read_text())
+            for start in dict.fromkeys(starts)
+        }
+
+    def record(self) -> dict[str, Any]:
+        """All that is known of the comparison, to read or to run again."""
+        return {
+            'results': self.results(),
+            'pretrainings': self.pretrainings(),
+            'inputs': self.inputs,
+            'unlabelled images': self.num_unlabelled,
+            'left out': len(self.copies),
+        }
+
+    def command(self, script: str, words: list) -> Command:
+        """A command with the threads of this comparison."""
+        return Command(script, words, threads=self.args.threads)

@@ -1,0 +1,180 @@
+"""What detectors start from: pretrainings, weights that are given, or nothing.
+
+A :class:`Recipe` is a config of a pretraining with its overrides. With each
+seed it becomes a :class:`Start`, whose key names its files: ``runs/KEY``,
+``backbones/KEY.pth`` and ``configs/KEY.py``.
+"""
+
+import argparse
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS
+
+from ...checkpoints.reading import META_KEY, read_checkpoint
+from ...config.check import check_config
+from ...config.errors import ConfigError
+from ...config.parts import innermost_dataset
+from ...config.reading import fit_warmup, override, read_config
+from ...transfer import Backbone, extract_backbone
+from ...transfer.initial_weights import load_initial_weights
+from ...transfer.metadata import describe_model
+from .results import CONTINUED, RANDOM, SCE, in_path
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A way to pretrain.
+
+    Attributes:
+        source: Name of what it gives.
+        config: Its file.
+        overrides: Options and their ``KEY=VALUE`` words, in turn.
+        init_from: Checkpoint that it starts from.
+    """
+
+    source: str
+    config: Path
+    overrides: tuple[tuple[str, tuple[str, ...]], ...]
+    init_from: Path | None = None
+
+    @property
+    def words(self) -> list[str]:
+        """All overrides."""
+        return [word for _, words in self.overrides for word in words]
+
+    def read(self) -> Config:
+        """Config with the overrides.
+
+        Raises:
+            ConfigError: It cannot be read, or has no such key.
+        """
+        cfg = read_config(self.config)
+        before = copy.deepcopy(cfg)
+        for option, words in self.overrides:
+            override(cfg, words, option)
+        fit_warmup(cfg, before)
+        return cfg
+
+    def own_seed(self) -> int | None:
+        """Seed that the config has, None for another one each time."""
+        return (self.read().get('randomness') or {}).get('seed')
+
+    def train_words(self, images: Path, seed: int | None) -> list[object]:
+        """Words of ``tools/train.py`` that pretrain on a list of images."""
+        data, _ = innermost_dataset(self.read())
+        # The user's own come first: the data are those of the comparison.
+        options = [
+            *self.words,
+            f'{data}.data_root=',
+            f'{data}.ann_file={images}',
+        ]
+        if seed is not None:
+            options.append(f'randomness.seed={seed}')
+        return [self.config, '--resume', '--cfg-options', *options]
+
+    def check(self, images: list[Path], work_dir: Path) -> Backbone:
+        """Find what would end the pretraining.
+
+        Returns:
+            The backbone of the network that is not trained yet.
+
+        Raises:
+            ConfigError: All that is wrong in the config.
+        """
+        cfg = self.read()
+        _, dataset = innermost_dataset(cfg)
+        dataset.data_root = list(map(str, images))
+        dataset.pop('ann_file', None)
+        cfg.work_dir = str(work_dir)
+        try:
+            check_config(cfg)
+        except ConfigError as error:
+            raise ConfigError(
+                f'{error}\n(in the pretraining of {self.source})'
+            ) from error
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            model: Any = MODELS.build(cfg.model)
+        meta = {META_KEY: describe_model(model, 0)}
+        state = {k: v.clone() for k, v in model.state_dict().items()}
+        if given := self.init_from:
+            load_initial_weights(model, read_checkpoint(given), str(given))
+        return extract_backbone({'state_dict': state, 'meta': meta})
+
+
+class Start(NamedTuple):
+    """What the backbone of a detector starts from.
+
+    Attributes:
+        source: Name in the table.
+        key: Name of its files.
+        recipe: Its pretraining, if it is ours.
+        seed: Seed of that; None for that of the config.
+        factor: How many times as long the detector trains.
+    """
+
+    source: str
+    key: str
+    recipe: Recipe | None = None
+    seed: int | None = None
+    factor: float = 1
+
+    @property
+    def config_key(self) -> str:
+        """Key of the detector's config."""
+        return self.key if self.factor == 1 else in_path(RANDOM)
+
+    def __str__(self) -> str:
+        seed = '' if self.seed is None else f', seed {self.seed}'
+        return f'pretraining of {self.source}{seed}'
+
+
+def list_starts(args: argparse.Namespace) -> dict[str, list[Start]]:
+    """What is compared: by source one start, or one for each pretraining.
+
+    The pretraining with the seed that its config has anyway is called as the
+    only one would be, so that a folder with one pretraining can get more.
+
+    Args:
+        args: Arguments of tools/compare.py.
+    """
+    found = {RANDOM: [Start(RANDOM, in_path(RANDOM))]}
+    if factor := args.longer_random:
+        name = f'{RANDOM}, {factor:g} x as long'
+        found[name] = [Start(name, in_path(name), factor=factor)]
+    for name in args.weights:
+        found[name] = [Start(name, in_path(name))]
+    for recipe in _recipes(args):
+        key = in_path(recipe.source)
+        if args.pretraining_seeds is None:
+            found[recipe.source] = [Start(recipe.source, key, recipe)]
+            continue
+        own = recipe.own_seed()
+        found[recipe.source] = [
+            Start(
+                recipe.source,
+                key if seed == own else f'{key}_pretraining{seed}',
+                recipe,
+                seed,
+            )
+            for seed in args.pretraining_seeds
+        ]
+    return found
+
+
+def _recipes(args: argparse.Namespace) -> list[Recipe]:
+    shared = '--pretraining-options', tuple(args.pretraining_options)
+    found = [Recipe(SCE, args.pretraining, (shared,))]
+    if args.init_from:
+        found.append(
+            Recipe(CONTINUED, args.pretraining, (shared,), args.init_from)
+        )
+    for name, variant in args.variants.items():
+        own = f'--variant {name}', tuple(variant.overrides)
+        config = variant.config or args.pretraining
+        found.append(Recipe(name, config, (shared, own)))
+    return found
