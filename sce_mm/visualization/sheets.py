@@ -5,7 +5,7 @@ Images are ``[h, w, 3]`` uint8 BGR, as in OpenCV.
 
 import base64
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -21,11 +21,23 @@ from .page import Tile, panel, subheading, tiles
 SIDE = 98
 
 
-def data_uri(image: np.ndarray) -> str:
-    """Address of an image that is embedded in its page."""
-    _, encoded = cv2.imencode('.png', image)
+def data_uri(image: np.ndarray, photo: bool = False) -> str:
+    """Address of an image that is embedded in its page.
+
+    A ``photo`` is compressed as JPEG, to about a tenth.
+    """
+    kind, options = 'png', []
+    if photo:
+        kind, options = 'jpeg', [cv2.IMWRITE_JPEG_QUALITY, 85]
+    _, encoded = cv2.imencode(f'.{kind}', image, options)
     text = base64.b64encode(encoded.tobytes()).decode()
-    return f'data:image/png;base64,{text}'
+    return f'data:image/{kind};base64,{text}'
+
+
+def read_image(path: str) -> np.ndarray:
+    """Image of a file ``[h, w, 3]``, turned as its EXIF tag says."""
+    with open(path, 'rb') as file:
+        return decode_image(file.read())
 
 
 def centre_square(path: str, side: int) -> np.ndarray:
@@ -33,8 +45,7 @@ def centre_square(path: str, side: int) -> np.ndarray:
 
     Small images are enlarged with their pixels visible.
     """
-    with open(path, 'rb') as file:
-        image = decode_image(file.read())
+    image = read_image(path)
     height, width = image.shape[:2]
     short = min(height, width)
     top, left = (height - short) // 2, (width - short) // 2
@@ -49,6 +60,8 @@ def neighbour_sheet(
     features: Tensor,
     queries: Sequence[int],
     shown: int = 8,
+    picture: Callable[[int], np.ndarray] | None = None,
+    side: int = SIDE,
 ) -> str:
     """Panel of some images, each beside its nearest neighbours.
 
@@ -61,7 +74,20 @@ def neighbour_sheet(
         features: Their features ``[N, D]``.
         queries: Indices of the images that the rows begin with.
         shown: Neighbours in a row.
+        picture: Gives the photograph of an index ``[h, w, 3]``. By default
+            it is the central square of its file.
+        side: Pixels of the page along a side of an image.
     """
+
+    def tile(index: int, text: str, query: int | None) -> Tile:
+        if picture is None:
+            square = centre_square(images.paths[index], side)
+        else:
+            square = picture(index)
+        right, class_name = _relation(images, index, query)
+        uri = data_uri(square, photo=picture is not None)
+        return Tile(uri, text + class_name, right)
+
     # All images count for the title, if there is something to count.
     among = range(len(features)) if images.labels else queries
     indices, similarities = neighbours_within(features, among, shown)
@@ -75,12 +101,12 @@ def neighbour_sheet(
     rows = [subheading(title)]
     for query in queries:
         at = among.index(query)
-        row = [_tile(images, query, 'query', None)]
+        row = [tile(query, 'query', None)]
         for index, similarity in zip(
             indices[at].tolist(), similarities[at].tolist(), strict=True
         ):
-            row.append(_tile(images, index, f'{similarity:.3f}', query))
-        rows.append(tiles(row, SIDE, sharp=True))
+            row.append(tile(index, f'{similarity:.3f}', query))
+        rows.append(tiles(row, side, sharp=picture is None))
     return panel(rows)
 
 
@@ -125,16 +151,12 @@ def choose_queries(images: FolderImages, count: int, seed: int) -> list[int]:
     return [index for _, _, index in sorted(ranked)[:count]]
 
 
-def _tile(
-    images: FolderImages, index: int, text: str, query: int | None
-) -> Tile:
-    """An image, and whether it is of the class of the query."""
-    right = None
-    if images.labels:
-        label = images.labels[index]
-        if query is not None:
-            right = label == images.labels[query]
-        text += ', ' + ('same class' if right else images.classes[label])
-    return Tile(
-        data_uri(centre_square(images.paths[index], SIDE)), text, right
-    )
+def _relation(
+    images: FolderImages, index: int, query: int | None
+) -> tuple[bool | None, str]:
+    """Whether an image is of the class of the query, and words for it."""
+    if not images.labels:
+        return None, ''
+    label = images.labels[index]
+    right = None if query is None else label == images.labels[query]
+    return right, ', ' + ('same class' if right else images.classes[label])

@@ -96,17 +96,16 @@ def test_data_depend_on_the_seed_and_are_what_the_configs_expect(
             assert labels == [digits[1][row] for row in rows]
 
 
-def test_words_of_a_scene_are_words_of_the_page():
+def test_objects_of_a_scene_are_drawn_with_their_masks():
     from pycocotools import mask as coco_mask
-    from sections import scene_tile
+    from sections import instances_of
 
     mask = np.zeros((40, 40), np.uint8, order='F')
     mask[10:20, 5:15] = 1
-    instance = {'segmentation': coco_mask.encode(mask), 'category_id': 3}
-    left = instance | {'bbox': [5, 10, 10, 10]}
-    right = instance | {'bbox': [25, 0, 9, 9], 'category_id': 7, 'score': 0.91}
-    tile = scene_tile(np.zeros((40, 40, 3), np.uint8), [right, left])
-    assert tile.caption == '3, 7 (91 %)'
-    assert [word for _, _, word in tile.tags] == ['3', '7']
-    assert all(0 <= x < 1 and 0 <= y < 1 for x, y, _ in tile.tags)
-    assert scene_tile(np.zeros((9, 9, 3), np.uint8), []).caption == 'nothing'
+    entry = {'segmentation': coco_mask.encode(mask), 'category_id': 3}
+    entry |= {'bbox': [5, 10, 10, 10], 'image_id': 1, 'score': 0.9}
+
+    (instance,) = instances_of([entry, entry | {'image_id': 2}], 1)
+
+    assert instance[:3] == ((5, 10, 15, 20), '3', 0.9)
+    assert np.array_equal(instance.mask, mask)

@@ -1,6 +1,6 @@
 """Pages of reports show text as text."""
 
-from sce_mm.visualization import page
+from sce_mm.visualization import page, plots
 
 NASTY = '<script>alert("x")</script>&\'"><img src=x onerror=y>.png'
 
@@ -17,7 +17,7 @@ def test_no_text_becomes_markup():
             page.tiles([page.Tile(NASTY, NASTY, True, [(0, 0, NASTY)])], 90),
             page.listing(NASTY),
             page.folded(NASTY, NASTY),
-            page.curves({NASTY: [(0, 1), (1, 2)]}, NASTY, NASTY, NASTY),
+            plots.curves({NASTY: [(0, 1), (1, 2)]}, NASTY, NASTY, NASTY),
         ],
     )
     assert '<script' not in text

@@ -7,7 +7,6 @@ from argparse import Namespace
 from pathlib import Path
 
 import cv2
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import TRANSFORMS
@@ -20,22 +19,19 @@ from sce_mm.evaluation import extract_features
 from sce_mm.evaluation.images import FolderImages
 from sce_mm.evaluation.loaders import labelled_loaders
 from sce_mm.utils.commands import read_scalars
-from sce_mm.visualization import page
+from sce_mm.visualization import page, plots
+from sce_mm.visualization.detections import (
+    LEGEND,
+    Instance,
+    coco_instance,
+    detection_row,
+)
 from sce_mm.visualization.sheets import (
     choose_queries,
     data_uri,
     neighbour_sheet,
 )
 
-# One colour for each digit, BGR, easy to distinguish on photographs.
-COLOURS = cv2.cvtColor(
-    np.uint8([[[18 * digit, 200, 255] for digit in range(10)]]),
-    cv2.COLOR_HSV2BGR,
-)[0].tolist()
-# Height of a word of the page on a scene, as a share of the scene's.
-TAG = 0.11
-# Enlargement of a scene.
-SCALE = 3
 CHANCE = 10.0
 NEXT = """\
 python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \\
@@ -74,7 +70,7 @@ def what_was_done(out: Path, cfg: Config) -> list[str]:
 def curves(out: Path, before: float) -> list[str]:
     series = read_scalars(out / 'sce')
     entropy = series['target_entropy']
-    loss = page.curves(
+    loss = plots.curves(
         {'loss': series['loss'], 'lowest possible': entropy},
         'training step',
         'loss',
@@ -83,7 +79,7 @@ def curves(out: Path, before: float) -> list[str]:
         'perfect prediction (the entropy of what is predicted); it moves too, '
         'because the network itself says what is alike.',
     )
-    knn = page.curves(
+    knn = plots.curves(
         {'kNN': series['knn_top1_k20']},
         'epoch',
         'accuracy, %',
@@ -158,29 +154,25 @@ def alike(out: Path, cfg: Config) -> list[str]:
 def detections(out: Path, detection: dict) -> list[str]:
     head = ['backbone starts from', *detection['sce']]
     labels = {
-        'sce': 'SCE on unlabelled tiles',
         'scratch': 'random initialisation',
+        'sce': 'SCE on unlabelled tiles',
     }
-    rows = [
+    table = [
         [labels[name], *(f'{value:.1f}' for value in values.values())]
         for name, values in detection.items()
     ]
     folder = out / 'data' / 'scenes'
     truth = json.loads((folder / 'val.json').read_text())
-    objects = {'Labels': truth['annotations']} | {
-        f'Found with the backbone from {label}': found_objects(out, name)
-        for name, label in labels.items()
-    }
-    parts = []
-    for title, instances in objects.items():
-        scenes = [
-            scene_tile(
-                cv2.imread(str(folder / 'val' / entry['file_name'])),
-                [x for x in instances if x['image_id'] == entry['id']],
-            )
-            for entry in truth['images'][:6]
-        ]
-        parts += [page.subheading(title), page.tiles(scenes, 148)]
+    found = {label: found_objects(out, n) for n, label in labels.items()}
+    rows = [
+        detection_row(
+            cv2.imread(str(folder / 'val' / entry['file_name'])),
+            instances_of(truth['annotations'], entry['id']),
+            {n: instances_of(x, entry['id']) for n, x in found.items()},
+            side=300,
+        )
+        for entry in truth['images'][:6]
+    ]
     return [
         page.heading(
             'Mask R-CNN',
@@ -188,13 +180,13 @@ def detections(out: Path, detection: dict) -> list[str]:
             'found and how closely their boxes or masks fit; AP50 is content '
             'with half an overlap.',
         ),
-        page.table(head, rows),
+        page.table(head, table),
         page.paragraph(
-            'The same validation scenes three times, with what was found at '
-            'a score above 50 %; below each the digits from left to right.',
+            'Some validation scenes, each with its labels and with what was '
+            f'found at a score above 50 %. {LEGEND}',
             'soft',
         ),
-        page.panel(parts),
+        page.panel(rows),
     ]
 
 
@@ -210,34 +202,17 @@ def found_objects(out: Path, name: str) -> list[dict]:
     ]
 
 
-def scene_tile(image: np.ndarray, objects: list[dict]) -> page.Tile:
-    """A scene with boxes and masks; each box has its digit as a word.
-
-    Objects are COCO annotations, or results, which have a score.
-    """
-    height, width = image.shape[:2]
-    size = width * SCALE, height * SCALE
-    canvas = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
-    objects = sorted(objects, key=lambda instance: instance['bbox'][0])
-    for instance in objects:
-        mask = coco_mask.decode(instance['segmentation'])
-        mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST) > 0
-        colour = np.array(COLOURS[instance['category_id']])
-        canvas[mask] = (canvas[mask] * 0.45 + colour * 0.55).astype(np.uint8)
-    words, tags = [], []
-    for instance in objects:
-        digit = instance['category_id']
-        left, top, w, h = instance['bbox']
-        corners = np.rint(SCALE * np.array([left, top, left + w, top + h]))
-        first, last = corners.astype(int).reshape(2, 2).tolist()
-        cv2.rectangle(canvas, first, last, COLOURS[digit], 2)
-        score = instance.get('score')
-        words.append(f'{digit} ({100 * score:.0f} %)' if score else f'{digit}')
-        # Above its box, where there is room for it.
-        above = max(0.0, top / height - TAG)
-        tags.append((max(0.0, left / width), above, f'{digit}'))
-    caption = ', '.join(words) or 'nothing'
-    return page.Tile(data_uri(canvas), caption, tags=tags)
+def instances_of(objects: list[dict], image: int) -> list[Instance]:
+    """COCO annotations or results of an image, as they are drawn."""
+    return [
+        coco_instance(
+            entry,
+            str(entry['category_id']),
+            coco_mask.decode(entry['segmentation']),
+        )
+        for entry in objects
+        if entry['image_id'] == image
+    ]
 
 
 def next_steps() -> list[str]:

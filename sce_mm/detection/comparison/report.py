@@ -1,68 +1,224 @@
-"""Write the result of a comparison: tables, a plot and a page."""
+"""Write the result of a comparison: a page, its tables and its plot."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from ...config.parts import innermost_dataset
 from ...utils.text import printable
-from ...visualization import page
-from .differences import LEVEL, about_the_test, conclusion, difference
+from ...visualization import page, plots
+from .differences import LEVEL, about_the_test, conclusion
+from .examples import detection_examples
+from .neighbours import pretraining_config, region_neighbours
 from .results import METRICS, RANDOM, Results
+from .summary import (
+    Facts,
+    box_ap,
+    facts,
+    gap,
+    headline,
+    other_parts,
+    part_size,
+    pretrained,
+    what_next,
+)
 
 if TYPE_CHECKING:
     from .stages import Comparison
 
 # Head and lines.
 Table = tuple[list[str], list[list[str]]]
+_HOUR = 3600
 
 
 def write_report(comparison: Comparison) -> None:
     """Write report.html; print the answers."""
     results = comparison.results()
+    print(markdown_table(rows(results)), *answers(results), sep='\n')
     path = comparison.out / 'report.html'
     path.write_text(as_page(comparison, results), encoding='utf-8')
-    print(markdown_table(rows(results)), *answers(results), sep='\n')
     print(f'[compare] {printable(str(path))}')
 
 
+def as_page(comparison: Comparison, results: Results) -> str:
+    """The page."""
+    images = len(comparison.train['images'])
+    found = facts_of(comparison, results)
+    *conclusions, test = answers(results)
+    body = [
+        page.title(
+            headline(found), 'Does pretraining on my images help my detector?'
+        ),
+        page.paragraph(other_parts(found), 'soft'),
+        plot(results, images, len(comparison.val['images'])),
+        page.heading('What to try next'),
+        page.numbered(what_next(found)),
+        page.heading('All starts', table_note(results)),
+        page.table(*rows(results)),
+        page.fold(
+            f'Each pair of starts ({len(conclusions)})',
+            [page.listed(conclusions), page.paragraph(test, 'soft')],
+        ),
+        *class_tables(results),
+    ]
+    for section in (detection_examples, region_neighbours):
+        body += guarded(partial(section, comparison, results, found))
+    body += guarded(partial(regions_and_views, comparison, results, found))
+    body += about_the_data(comparison, images)
+    return page.page('sce_mm: comparison', body)
+
+
+def facts_of(comparison: Comparison, results: Results) -> Facts:
+    """What the headline and the advice follow from."""
+    train = comparison.train
+    images = len(train['images'])
+    unlabelled = comparison.num_unlabelled
+    cfg = pretraining_config(comparison.out, results, pretrained(results))
+    regions, steps = False, None
+    if cfg is not None:
+        regions, steps = length_of(cfg, unlabelled)
+    objects = len(train['annotations']) / max(images, 1)
+    return facts(results, images, unlabelled, objects, regions, steps)
+
+
+def length_of(cfg: Config, unlabelled: int) -> tuple[bool, int | None]:
+    """Whether a pretraining cuts regions, and how many steps it takes."""
+    pipeline = innermost_dataset(cfg)[1].pipeline
+    regions = any(step['type'] == 'CutRegion' for step in pipeline)
+    if 'max_epochs' not in cfg.train_cfg:
+        return regions, cfg.train_cfg.get('max_iters')
+    times, dataset = 1, cfg.train_dataloader.dataset
+    while 'dataset' in dataset:
+        times *= dataset.get('times', 1)
+        dataset = dataset.dataset
+    batches = unlabelled * times // cfg.train_dataloader.batch_size
+    return regions, batches * cfg.train_cfg.max_epochs
+
+
+def guarded(section: Callable[[], list[str]]) -> list[str]:
+    """A section with images; without it the page is still worth having.
+
+    Its numbers took hours, and the images come from files that may be gone
+    and from detectors of any kind.
+    """
+    try:
+        return section()
+    except Exception as error:
+        reason = f'{type(error).__name__}: {error}'
+        print_log(
+            f'images of the report could not be made: {reason}',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return [page.paragraph(f'Images could not be made: {reason}', 'soft')]
+
+
+def regions_and_views(
+    comparison: Comparison, results: Results, found: Facts
+) -> list[str]:
+    """The sheet of regions with their views."""
+    cfg = pretraining_config(comparison.out, results, found.source)
+    if cfg is None or not found.regions:
+        return []
+    name = 'sce_mm.visualization.regions'
+    if find_spec(name) is None:
+        return []
+    return [import_module(name).regions_sheet(cfg)]
+
+
 def rows(results: Results) -> Table:
-    """The table of all starts."""
+    """The table of all starts, those with equal labels together."""
     first = next(iter(next(iter(results.values())).values()))
     metrics = [name for name in METRICS if name in first[0]]
+    timed = all(
+        'seconds' in run
+        for parts in results.values()
+        for runs in parts.values()
+        for run in runs
+    )
     lines = []
-    for source, parts in results.items():
-        for percent, seeds in parts.items():
-            cells = [spread([s[m] for s in seeds]) for m in metrics]
-            cells.append(gain_over_random(results, source, percent))
-            lines.append([source, f'{percent:g} %', *cells, str(len(seeds))])
-    gain = f'gain in box AP ({1 - LEVEL:.0%} interval)'
-    return ['initialised from', 'labels', *metrics, gain, 'seeds'], lines
+    for percent in results[RANDOM]:
+        for source, parts in results.items():
+            runs = parts[percent]
+            cells = [spread([run[m] for run in runs]) for m in metrics]
+            cells += gain_over_random(results, source, percent)
+            cells.append(str(len(runs)))
+            if timed:
+                hours = mean(run['seconds'] for run in runs) / _HOUR
+                cells.append(f'{hours:.2f}')
+            lines.append([source, f'{percent:g} %', *cells])
+    head = [
+        'initialised from',
+        'labels',
+        *metrics,
+        f'gain in box AP ({100 * (1 - LEVEL):.0f} % interval)',
+        'p',
+        'seeds',
+        *(['hours of a run'] if timed else []),
+    ]
+    return head, lines
+
+
+def table_note(results: Results) -> str:
+    """What the columns of the table are."""
+    return (
+        'Mean ± standard error of the mean over the seeds. Gain: over random '
+        'initialisation with the same seeds; p: how often equal starts differ '
+        "as much (Student's paired t test)."
+    )
+
+
+def standard_error(values: list[float]) -> float | None:
+    """Of the mean; None for a single value."""
+    if len(values) < 2:
+        return None
+    return stdev(values) / len(values) ** 0.5
 
 
 def spread(values: list[float]) -> str:
-    """Mean and, of several values, standard deviation."""
-    if len(values) == 1:
+    """Mean and, of several values, its standard error."""
+    error = standard_error(values)
+    if error is None:
         return f'{values[0]:.1f}'
-    return f'{mean(values):.1f} ± {stdev(values):.1f}'
+    return f'{mean(values):.1f} ± {error:.1f}'
 
 
-def gain_over_random(results: Results, source: str, percent: float) -> str:
-    """Gain in box AP over random initialisation and its uncertainty."""
+def gain_over_random(
+    results: Results, source: str, percent: float
+) -> tuple[str, str]:
+    """Gain in box AP over random initialisation with its interval, and p."""
     if source == RANDOM:
-        return ''
-    ours = box_ap(results, source, percent)
-    gap, noise = difference(ours, box_ap(results, RANDOM, percent))
-    if len(ours) == 1:
-        return f'{gap:+.1f}'
-    return f'{gap:+.1f} ({gap - noise:+.1f} to {gap + noise:+.1f})'
+        return '', ''
+    found = gap(results, source, RANDOM, percent)
+    if found.seeds == 1:
+        return f'{found.value:+.1f}', ''
+    low, high = found.value - found.noise, found.value + found.noise
+    p = '< 0.001' if found.p < 0.001 else f'{found.p:.3f}'
+    return f'{found.value:+.1f} ({low:+.1f} to {high:+.1f})', p
 
 
-def box_ap(results: Results, source: str, percent: float) -> list[float]:
-    """Box AP of each seed."""
-    return [seed['box AP'] for seed in results[source][percent]]
+def class_tables(results: Results) -> list[str]:
+    """AP of each class, for each part of the labels."""
+    first = next(iter(results[RANDOM].values()))[0]
+    what = 'mask AP' if 'mask AP' in first else 'box AP'
+    return [
+        page.fold(
+            f'{what} of each class with {percent:g} % of the labels',
+            [page.table(*class_rows(results, percent))],
+        )
+        for percent in results[RANDOM]
+    ]
 
 
 def class_rows(results: Results, percent: float) -> Table:
@@ -94,28 +250,56 @@ def answers(results: Results) -> list[str]:
         for percent in results[RANDOM]
         for pair in combinations(list(results)[::-1], 2)
     ]
-    seeds = len(next(iter(results[RANDOM].values())))
+    seeds = len(box_ap(results, RANDOM, next(iter(results[RANDOM]))))
     return [*texts, about_the_test(seeds, len(texts))]
 
 
-def as_page(comparison: Comparison, results: Results) -> str:
-    """The page."""
-    *conclusions, test = answers(results)
-    images = len(comparison.train['images'])
-    body = [
-        '<h1>Does pretraining on my images help my detector?</h1>',
-        *(page.paragraph(text, 'answer') for text in conclusions),
-        page.paragraph(test),
-        page.table(*rows(results)),
-        *plot(results, images),
+def plot(results: Results, images: int, validation: int) -> str:
+    """Box AP of each start against the number of labelled images.
+
+    With a single part of the labels, a row for each start.
+    """
+    percents = list(results[RANDOM])
+    runs = {
+        source: {p: box_ap(results, source, p) for p in percents}
+        for source in results
+    }
+    seeds = len(runs[RANDOM][percents[0]])
+    caption = f'On {validation} validation images; higher is better.'
+    if seeds > 1:
+        caption += f' Means of {seeds} seeds, bars: ± 1 standard error.'
+    if len(percents) == 1:
+        points = {
+            source: (mean(v[percents[0]]), standard_error(v[percents[0]]))
+            for source, v in runs.items()
+        }
+        return plots.dots(points, 'box AP', caption)
+    sizes = {p: part_size(images, p) for p in percents}
+    return plots.curves(
+        {
+            s: [(sizes[p], mean(v[p])) for p in percents]
+            for s, v in runs.items()
+        },
+        'labelled images',
+        'box AP',
+        f'{caption} Points of one part of the labels are set side by side.',
+        spread={
+            s: [standard_error(v[p]) or 0.0 for p in percents]
+            for s, v in runs.items()
+        },
+        notes={
+            s: ', then '.join(spread(v[p]) for p in percents)
+            for s, v in runs.items()
+        },
+    )
+
+
+def about_the_data(comparison: Comparison, images: int) -> list[str]:
+    """Numbers of images, what was left out, and the configs."""
+    configs = [
+        comparison.config(name) for name in ('data', *comparison.sources)
     ]
-    first = next(iter(results[RANDOM].values()))[0]
-    what = 'mask AP' if 'mask AP' in first else 'box AP'
-    for percent in results[RANDOM]:
-        title = f'{what} of each class with {percent:g} % of the labels'
-        body.append(page.heading(title))
-        body.append(page.table(*class_rows(results, percent)))
-    body += [
+    return [
         page.heading('The data'),
         page.paragraph(
             f'{comparison.num_unlabelled} unlabelled images for the '
@@ -129,10 +313,8 @@ def as_page(comparison: Comparison, results: Results) -> str:
             'Every detector has the same data, schedule, normalisation and '
             'seeds; only what the backbone starts from differs.'
         ),
+        *(page.folded(path.name, path.read_text()) for path in configs),
     ]
-    configs = [comparison.config(name) for name in ('data', *results)]
-    body += [page.folded(path.name, path.read_text()) for path in configs]
-    return page.page('sce_mm: comparison', body)
 
 
 def leakage(copies: list[dict]) -> str:
@@ -143,20 +325,3 @@ def leakage(copies: list[dict]) -> str:
         'near copies of them. They were left out of the pretraining: '
         f'{", ".join(names) or "none"}{", ..." if copies[5:] else ""}.'
     )
-
-
-def plot(results: Results, images: int) -> list[str]:
-    """Box AP against the number of labelled images, if it was varied."""
-    percents = list(results[RANDOM])
-    if len(percents) < 2:
-        return []
-    series, deviations = {}, {}
-    for source in results:
-        values = {p: box_ap(results, source, p) for p in percents}
-        series[source] = [(images * p / 100, mean(values[p])) for p in values]
-        deviations[source] = [
-            stdev(v) if len(v) > 1 else 0.0 for v in values.values()
-        ]
-    axes = 'labelled images', 'box AP'
-    caption = 'Mean over the seeds, and their standard deviation.'
-    return [page.curves(series, *axes, caption, spread=deviations)]

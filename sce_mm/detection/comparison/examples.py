@@ -1,0 +1,157 @@
+"""Show what detectors found in validation images, beside the labels."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from mmdet.apis import inference_detector
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from ...checkpoints.reading import read_checkpoint
+from ...config.reading import override
+from ...visualization import page
+from ...visualization.detections import (
+    LEGEND,
+    Instance,
+    coco_instance,
+    detection_row,
+    short_names,
+)
+from ...visualization.sheets import read_image
+from .results import RANDOM, Results
+from .summary import Facts
+
+if TYPE_CHECKING:
+    from .stages import Comparison
+
+IMAGES = 5
+# Images of more objects are taken if there are no others: boxes would cover
+# each other.
+CLEAR = 15
+# Scores below are those of chance; mmdet's own limit.
+_LOWEST = 0.05
+# Pixels of the page along a row.
+_ROW = 920
+
+
+def detection_examples(
+    comparison: 'Comparison', results: Results, facts: Facts
+) -> list[str]:
+    """Rows of validation images: labels, and what each detector found.
+
+    The detectors are those of the smallest part of the labels and the first
+    seed, from random initialisation, from the pretraining, and from the best
+    of the other starts. Each shows its surest boxes, as many as there are
+    objects, so that no threshold favours one.
+    """
+    names = [RANDOM, facts.source]
+    others = [name for name in facts.rivals if not name.startswith(RANDOM)]
+    if others:
+        names.append(max(others, key=lambda n: facts.rivals[n].value))
+    runs = {name: results[name][facts.percent][0] for name in names}
+    gone = [
+        n for n, run in runs.items() if not Path(run['checkpoint']).exists()
+    ]
+    if gone:
+        return [
+            page.paragraph(
+                f'The checkpoints from {", ".join(gone)} are not there any '
+                'more, so there are no examples of detections.'
+            )
+        ]
+    truth = choose_examples(comparison.val)
+    root = comparison.args.val_images
+    paths = [str(root / image['file_name']) for image, _ in truth]
+    found = {
+        name: detect(
+            comparison.config(name),
+            comparison.args.detector_options,
+            run['checkpoint'],
+            paths,
+            comparison.classes,
+        )
+        for name, run in runs.items()
+    }
+    side = _ROW // (1 + len(names)) - 12
+    rows = [
+        detection_row(
+            read_image(path),
+            objects,
+            {n: _surest(found[n][number], len(objects)) for n in names},
+            side,
+        )
+        for number, (path, (_, objects)) in enumerate(
+            zip(paths, truth, strict=True)
+        )
+    ]
+    short = short_names(set(comparison.classes))
+    letters = ', '.join(f'{s} {n}' for n, s in short.items() if n != s)
+    return [
+        page.heading(
+            'What the detectors find',
+            f'Validation images, drawn by lot, and the detectors of '
+            f'{facts.percent:g} % of the labels and seed '
+            f'{runs[RANDOM]["seed"]}. Each shows its surest boxes, as many as '
+            f'there are labelled objects. {LEGEND}'
+            + (f' Letters are classes: {letters}.' if letters else ''),
+        ),
+        page.panel(rows),
+    ]
+
+
+def choose_examples(
+    labels: dict[str, Any],
+) -> list[tuple[dict[str, Any], list[Instance]]]:
+    """Images drawn by lot, with their objects; crowds are no objects.
+
+    Images of one to ``CLEAR`` objects come first, then those of more.
+    """
+    names = {c['id']: c['name'] for c in labels['categories']}
+    objects: dict[int, list[Instance]] = {}
+    for entry in labels['annotations']:
+        if not entry.get('iscrowd'):
+            instance = coco_instance(entry, names[entry['category_id']])
+            objects.setdefault(entry['image_id'], []).append(instance)
+    images = [image for image in labels['images'] if image['id'] in objects]
+    random.Random(0).shuffle(images)
+    images.sort(key=lambda image: max(len(objects[image['id']]), CLEAR))
+    return [(image, objects[image['id']]) for image in images[:IMAGES]]
+
+
+def detect(
+    config: Path,
+    options: Sequence[str],
+    checkpoint: str,
+    paths: Sequence[str],
+    classes: Sequence[str],
+) -> list[list[Instance]]:
+    """What a detector finds in each image, on the CPU, one at a time."""
+    cfg = Config.fromfile(config)
+    override(cfg, options, '--detector-options')
+    cfg.model.backbone.pop('init_cfg', None)
+    with DefaultScope.overwrite_default_scope('mmdet'), torch.no_grad():
+        model: Any = MODELS.build(cfg.model).eval()
+        model.load_state_dict(read_checkpoint(checkpoint)['state_dict'])
+        model.cfg = cfg
+        samples = [inference_detector(model, path) for path in paths]
+    return [
+        [
+            Instance(tuple(box), classes[label], score)
+            for box, label, score in zip(
+                found.bboxes.tolist(),
+                found.labels.tolist(),
+                found.scores.tolist(),
+                strict=True,
+            )
+        ]
+        for found in (sample.pred_instances for sample in samples)
+    ]
+
+
+def _surest(found: list[Instance], count: int) -> list[Instance]:
+    kept = [x for x in found if x.score >= _LOWEST]
+    return sorted(kept, key=lambda x: -x.score)[:count]

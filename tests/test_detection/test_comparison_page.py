@@ -1,0 +1,198 @@
+"""What the page of a comparison says follows from its numbers."""
+
+from collections import Counter
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import pytest
+
+from sce_mm.detection.comparison import report
+from sce_mm.detection.comparison.examples import CLEAR, choose_examples
+from sce_mm.detection.comparison.summary import (
+    RULES,
+    Facts,
+    Gap,
+    headline,
+    what_next,
+)
+
+FACTS = Facts(
+    source='SCE',
+    unlabelled=276,
+    percent=10,
+    images=20,
+    theirs=17.5,
+    ours=22.1,
+    gap=Gap(4.6, 2.5, 5),
+    others={},
+    rivals={},
+    objects=1.2,
+    regions=True,
+    steps=4000,
+)
+UNSEEN = FACTS._replace(ours=18.0, gap=Gap(0.9, 1.5, 5))
+WORSE = FACTS._replace(ours=12.0, gap=Gap(-5.5, 2.0, 5))
+NOTHING = FACTS._replace(theirs=0.3, ours=0.2, gap=Gap(-0.1, 0.2, 3))
+ONE_SEED = FACTS._replace(gap=Gap(4.6, float('inf'), 1))
+
+
+@pytest.mark.parametrize(
+    ('facts', 'words'),
+    [
+        (FACTS, 'raises box AP from 17.5 to 22.1 (+4.6, 95 % interval +2.1'),
+        (WORSE, 'lowers box AP from 17.5 to 12.0'),
+        (UNSEEN, 'no difference can be seen'),
+        (NOTHING, 'neither detector has learned anything'),
+        (ONE_SEED, 'one seed says nothing of the noise'),
+    ],
+)
+def test_the_headline_claims_what_was_seen(facts, words):
+    text = headline(facts)
+    assert text.startswith('With 10 % of the labels (20 images), ')
+    assert words in text
+    assert ('raises' in text) == (facts is FACTS)
+
+
+@pytest.mark.parametrize(
+    ('name', 'facts'),
+    [
+        ('nothing learned', NOTHING),
+        ('one seed', ONE_SEED),
+        (
+            'another start is better',
+            FACTS._replace(rivals={'SCE + dense': Gap(2.0, 1.0, 5)}),
+        ),
+        ('worse', WORSE),
+        (
+            'scenes without regions',
+            UNSEEN._replace(objects=13.7, regions=False),
+        ),
+        ('short pretraining', UNSEEN._replace(steps=4)),
+        ('too few seeds', UNSEEN),
+        ('gap too small', UNSEEN._replace(gap=Gap(0.1, 1.5, 5))),
+        (
+            'gain with few labels only',
+            FACTS._replace(others={100: Gap(0.2, 1.0, 5)}),
+        ),
+        ('gain', FACTS),
+        ('gain, and more to be had', FACTS),
+    ],
+)
+def test_each_rule_has_a_case_in_which_it_is_shown(name, facts):
+    (rule,) = [rule for rule in RULES if rule.name == name]
+    assert rule.applies(facts)
+    shown = what_next(facts)
+    assert rule.advice(facts) in shown
+    assert len(shown) <= 4
+
+
+def test_advice_does_not_contradict_itself():
+    for facts in (FACTS, UNSEEN, WORSE, NOTHING, ONE_SEED):
+        names = {rule.name for rule in RULES if rule.applies(facts)}
+        assert names
+        assert ('gain' in names) == (facts is FACTS)
+        assert not {'too few seeds', 'gap too small'} <= names
+
+
+def test_p_and_interval_agree_and_more_seeds_are_needed_for_smaller_gaps():
+    assert Gap(2.0, 2.0, 5).p == pytest.approx(0.05)
+    assert Gap(2.0, 1.9, 5).p < 0.05 < Gap(2.0, 2.1, 5).p
+    needed = [Gap(x, 2.0, 5).seeds_needed for x in (4.0, 2.0, 1.0, 0.5)]
+    assert needed == sorted(set(needed))
+
+
+def test_examples_are_of_images_with_objects_and_leave_crowds_out():
+    def entry(image, crowd=0):
+        box = [1, 2, 3, 4]
+        return dict(image_id=image, category_id=7, bbox=box, iscrowd=crowd)
+
+    labels = {
+        'images': [{'id': i} for i in range(4)],
+        'categories': [{'id': 7, 'name': 'cat'}],
+        'annotations': [entry(0)] * (CLEAR + 1)
+        + [entry(1), entry(1, 1), entry(2, 1)],
+    }
+    chosen = choose_examples(labels)
+    assert [image['id'] for image, _ in chosen] == [1, 0]
+    assert [x.box for x in chosen[0][1]] == [(1, 2, 4, 6)]
+
+
+class Document(HTMLParser):
+    """Elements of a page that have to be closed, its ids and its images."""
+
+    VOID = frozenset({'meta', 'img', 'br'})
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.images = [], Counter(), []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.ids.update([attrs['id']] if 'id' in attrs else [])
+        if tag == 'img':
+            self.images.append(attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def made_up(parts, starts, seeds=3):
+    """Results with a little noise."""
+    return {
+        name: {
+            percent: [
+                {
+                    'seed': seed,
+                    'box AP': 20 + number + percent / 4 + seed % 2,
+                    'classes': {'<b>cat': 1.0},
+                    'checkpoint': 'gone.pth',
+                }
+                for seed in range(seeds)
+            ]
+            for percent in parts
+        }
+        for number, name in enumerate(starts)
+    }
+
+
+SEVEN = (
+    'random initialisation',
+    'random initialisation, 2 x as long',
+    'InfoNCE',
+    'relational loss only',
+    'SCE',
+    'SCE + dense',
+    'SCE on whole images',
+)
+
+
+@pytest.mark.parametrize('parts', [(10.0,), (10.0, 100.0)])
+@pytest.mark.parametrize('starts', [SEVEN, ('random initialisation', 'SCE')])
+def test_the_page_is_whole_without_images(parts, starts, tmp_path):
+    config = tmp_path / 'config.py'
+    config.write_text('a = "<b>"')
+    results = made_up(parts, starts)
+    comparison = SimpleNamespace(
+        out=tmp_path,
+        train={'images': [0] * 205, 'annotations': [0] * 205},
+        val={'images': [0] * 87},
+        num_unlabelled=276,
+        classes=['cat'],
+        copies=[],
+        sources=list(results),
+        config=lambda name: config,
+    )
+    text = report.as_page(comparison, results)
+    document = Document(text)
+    assert max(document.ids.values()) == 1
+    assert '<b>' not in text
+    for name in starts:
+        assert text.count(name) >= 3
+    # The plot says in words what it shows, and what its bars are.
+    assert 'aria-label' in text
+    assert 'standard error' in text
+    assert 'no examples of detections' in text
