@@ -96,13 +96,13 @@ def shuffled_keys(rank):
         lambda _, args: seen.append(args[0].clone())
     )
     halves = [view.chunk(2)[rank] for view in batches_of('symmetric')[0]]
-    keys = [model.encode_target(half) for half in halves]
+    keys = [model.encode_target(half)[0] for half in halves]
     # A run resumed before the second shuffle draws the same one.
     model.momentum_encoder.shuffle_count = 1
-    keys.append(model.encode_target(halves[1]))
+    keys.append(model.encode_target(halves[1])[0])
     # Without batch statistics nothing needs to be shuffled.
     model.eval()
-    model.encode_target(halves[0])
+    model.encode_target(halves[0])[0]
     return torch.stack(keys), torch.stack(seen[:3]), seen[3]
 
 
