@@ -1,5 +1,6 @@
 """Runs that are interrupted and go on, over the tiny SCE."""
 
+from mmengine.dataset import default_collate
 from tiny import views
 from tiny_runner import TinyImages, build_runner
 from torch.utils.data import DataLoader
@@ -12,6 +13,7 @@ COSINE = {'kind': 'cosine', 'start': 0.1, 'end': 0.0}
 def loader(images=20, batch=4, count=2, **options):
     dataset = TinyImages(images)
     dataset.views = views(images, count, seed=3)
+    options = {'collate_fn': default_collate, **options}
     sampler = SeededSampler(dataset, seed=5)
     return DataLoader(
         dataset, batch, sampler=sampler, drop_last=True, **options

@@ -106,8 +106,8 @@ def sce_config(
     }
 
 
-def dense_config(**options) -> dict:
-    """The same with a loss between places of the map of 4 x 4 cells."""
+def dense_options(**options) -> dict:
+    """Options of a loss between places too, of the map of 4 x 4 cells."""
     neck = {'type': 'TinyNeck', 'in_channels': 6, 'out_channels': 5}
     head = {
         'type': 'DenseSCEHead',
@@ -117,15 +117,13 @@ def dense_config(**options) -> dict:
         'level': 0,
         **options.pop('dense_head', {}),
     }
-    return sce_config(
-        **{
-            'backbone': {'type': 'TinyMapNet'},
-            'dense_neck': neck,
-            'dense_head': head,
-            'dense_queue': {'length': 100},
-            **options,
-        }
-    )
+    return {
+        'backbone': {'type': 'TinyMapNet'},
+        'dense_neck': neck,
+        'dense_head': head,
+        'dense_queue': {'length': 140},
+        **options,
+    }
 
 
 def samples(n: int, count: int = 2, seed: int = 0) -> list[DataSample]:
@@ -150,7 +148,7 @@ def build(seed: int = 0, **options) -> nn.Module:
 def build_dense(seed: int = 0, **options) -> nn.Module:
     """A tiny SCE with a dense loss too."""
     torch.manual_seed(seed)
-    return MODELS.build(dense_config(**options))
+    return MODELS.build(sce_config(**dense_options(**options)))
 
 
 def views(n: int, count: int = 2, seed: int = 0) -> list[Tensor]:

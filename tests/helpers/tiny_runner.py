@@ -3,27 +3,28 @@
 from pathlib import Path
 
 import torch
-from mmengine.dataset import RepeatDataset
+from mmengine.dataset import RepeatDataset, default_collate
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from tiny import sce_config, views
+from tiny import samples, sce_config, views
 from torch.utils.data import DataLoader, Dataset
 
 
 class TinyImages(Dataset):
-    """Fixed random views of ``count`` images."""
+    """Fixed random views of ``count`` images, and where they lie."""
 
     metainfo = None
 
     def __init__(self, count: int) -> None:
         self.views = views(count, seed=3)
+        self.samples = samples(count, seed=3)
 
     def __len__(self) -> int:
         return len(self.views[0])
 
     def __getitem__(self, index: int) -> dict:
         images = [view[index] for view in self.views]
-        return {'inputs': images, 'data_samples': index}
+        return {'inputs': images, 'data_samples': self.samples[index]}
 
 
 def repeated(images: Dataset, times: int) -> RepeatDataset:
@@ -81,7 +82,9 @@ def build_runner(
     arguments = {
         'model': sce_config(**(model or {})),
         'work_dir': str(work_dir),
-        'train_dataloader': DataLoader(TinyImages(images), batch_size=batch),
+        'train_dataloader': DataLoader(
+            TinyImages(images), batch_size=batch, collate_fn=default_collate
+        ),
         'train_cfg': {'by_epoch': True, 'max_epochs': epochs},
         'optim_wrapper': {
             'type': 'OptimWrapper',

@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from resumable import run
+from tiny import dense_options
 from tiny_runner import Record
 
 from sce_mm.cli.resume import set_continuation
@@ -46,6 +47,9 @@ CASES = {
     'by epoch, accumulation': {
         'accumulate': 4,
         'hook': {'by_epoch': True, 'interval': 1},
+    },
+    'places': {
+        'model': dense_options(queue_length=48),
     },
     'lars': {
         'optim_wrapper': {

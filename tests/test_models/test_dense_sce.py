@@ -6,7 +6,7 @@ import reference
 import torch
 from dispatch import Watch
 from mmengine.optim import build_optim_wrapper
-from tiny import HALF, TinyMapNet, build_dense, dense_config, samples, views
+from tiny import HALF, TinyMapNet, build_dense, dense_options, samples, views
 
 from sce_mm.models import SCELoss
 from sce_mm.models.heads.dense_sce_head import spread_step
@@ -231,7 +231,7 @@ def test_what_is_logged():
     assert dense == expected | {'dense_sce', 'dense_shared'}
 
 
-NECK = dense_config()['dense_neck']
+NECK = dense_options()['dense_neck']
 
 
 @pytest.mark.parametrize(

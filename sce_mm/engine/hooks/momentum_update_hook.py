@@ -12,6 +12,7 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from ...datasets.samplers import count_images
 from ...models import SCE
+from ...models.heads.dense_sce_head import VIEWS
 from ...models.utils.memory_queue import check_queue_length
 from ...utils.distributed import unwrapped
 from ..schedulers.schedules import (
@@ -91,7 +92,10 @@ class MomentumUpdateHook(Hook):
             check_queue_length(
                 length,
                 f'{option}.length',
-                **{**factors, 'target_views': min(2, model.num_target_views)},
+                **{
+                    **factors,
+                    'target_views': min(VIEWS, model.num_target_views),
+                },
                 places=places,
             )
             if length > images * places:

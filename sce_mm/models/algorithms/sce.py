@@ -14,7 +14,7 @@ from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..heads.dense_sce_head import DenseSCEHead
+from ..heads.dense_sce_head import VIEWS, DenseSCEHead
 from ..heads.sce_head import SCEHead
 from ..losses.sce_loss import NO_CANDIDATES
 from ..losses.softmax import unit_rows
@@ -201,7 +201,9 @@ class SCE(BaseSelfSupervisor):
             )
         points: list[Lattice | None] = [None] * len(inputs)
         if self.dense_head is not None:
-            points[:2], shared = _locate(self.dense_head, inputs, data_samples)
+            points[:VIEWS], shared = _locate(
+                self.dense_head, inputs, data_samples
+            )
         targets = [
             self.encode_target(x, points[view])
             for view, x in enumerate(inputs[: self.num_target_views])
@@ -224,8 +226,8 @@ class SCE(BaseSelfSupervisor):
             return losses
         dense, batch_keys = _compare(
             self.dense_head,
-            [None if view is None else view[1] for view in online[:2]],
-            [view[1] for view in targets[:2] if view[1] is not None],
+            [None if view is None else view[1] for view in online[:VIEWS]],
+            [view[1] for view in targets[:VIEWS] if view[1] is not None],
             self.dense_queue,
             weights=shared,
         )

@@ -10,6 +10,10 @@ from ...utils.checks import check_integer, check_number
 from ..utils.correspondence import Lattice, shared_lattices
 from .sce_head import SCEHead
 
+# The loss compares the first two views with each other.
+VIEWS = 2
+KEYS_PER_IMAGE = 4
+
 
 @MODELS.register_module()
 class DenseSCEHead(SCEHead):
@@ -56,7 +60,7 @@ class DenseSCEHead(SCEHead):
         level: int = -1,
         weight: float = 0.5,
         min_overlap: float = 0.1,
-        keys_per_image: int = 4,
+        keys_per_image: int = KEYS_PER_IMAGE,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(loss, predictor, in_batch_keys, init_cfg)
