@@ -7,7 +7,6 @@ import os
 
 import torch
 import torch.distributed as dist
-from mmengine.dataset import default_collate
 from mmengine.dist import all_reduce
 from tiny import build, build_dense, samples, views
 from tiny_runner import TinyImages, build_runner
@@ -142,9 +141,7 @@ def run_runner(work_dir, rank=0, world=None):
         }
     runner, record = build_runner(
         work_dir,
-        train_dataloader=DataLoader(
-            images, batch_size=batch, collate_fn=default_collate
-        ),
+        train_dataloader=DataLoader(images, batch_size=batch),
         accumulate=3,
         epochs=4,
         hooks=(

@@ -1,7 +1,7 @@
 """Runs that are interrupted and go on, over the tiny SCE."""
 
 from mmengine.dataset import default_collate
-from tiny import views
+from tiny import samples, views
 from tiny_runner import TinyImages, build_runner
 from torch.utils.data import DataLoader
 
@@ -10,10 +10,12 @@ from sce_mm.datasets import SeededSampler
 COSINE = {'kind': 'cosine', 'start': 0.1, 'end': 0.0}
 
 
-def loader(images=20, batch=4, count=2, **options):
+def loader(images=20, batch=4, count=2, boxes=False, **options):
     dataset = TinyImages(images)
     dataset.views = views(images, count, seed=3)
-    options = {'collate_fn': default_collate, **options}
+    if boxes:
+        dataset.samples = samples(images, count, seed=3)
+        options['collate_fn'] = default_collate
     sampler = SeededSampler(dataset, seed=5)
     return DataLoader(
         dataset, batch, sampler=sampler, drop_last=True, **options

@@ -1,23 +1,25 @@
 """A Runner over the tiny SCE: real loop, optimiser wrapper and hooks."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from mmengine.dataset import RepeatDataset, default_collate
+from mmengine.dataset import RepeatDataset
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from tiny import samples, sce_config, views
+from tiny import sce_config, views
 from torch.utils.data import DataLoader, Dataset
 
 
 class TinyImages(Dataset):
-    """Fixed random views of ``count`` images, and where they lie."""
+    """Fixed random views of ``count`` images."""
 
     metainfo = None
 
     def __init__(self, count: int) -> None:
         self.views = views(count, seed=3)
-        self.samples = samples(count, seed=3)
+        self.samples: Sequence[Any] = range(count)
 
     def __len__(self) -> int:
         return len(self.views[0])
@@ -82,9 +84,7 @@ def build_runner(
     arguments = {
         'model': sce_config(**(model or {})),
         'work_dir': str(work_dir),
-        'train_dataloader': DataLoader(
-            TinyImages(images), batch_size=batch, collate_fn=default_collate
-        ),
+        'train_dataloader': DataLoader(TinyImages(images), batch_size=batch),
         'train_cfg': {'by_epoch': True, 'max_epochs': epochs},
         'optim_wrapper': {
             'type': 'OptimWrapper',

@@ -50,6 +50,7 @@ CASES = {
     },
     'places': {
         'model': dense_options(queue_length=48),
+        'data': {'boxes': True},
     },
     'lars': {
         'optim_wrapper': {
