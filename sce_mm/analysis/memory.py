@@ -7,11 +7,13 @@ runs in bfloat16, which is as wide as the half precision of a GPU.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from ..config import parts
@@ -123,18 +125,26 @@ def kept_bytes(model: SCE, sizes: list[int], batch: int, half: bool) -> int:
         torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x),
         torch.autocast('cpu', torch.bfloat16, enabled=half),
     ):
-        model.loss(images)
+        model.loss(images, whole_views(batch, len(sizes)))
     return sum(saved.values())
 
 
+def whole_views(batch: int, views: int) -> list[DataSample]:
+    """Data samples of images of which each view shows everything."""
+    boxes = np.tile([0, 0, 1, 1, 0], (views, 1))
+    return [DataSample(metainfo={'view_boxes': boxes}) for _ in range(batch)]
+
+
 def state_bytes(model: nn.Module, optimizer: ConfigDict) -> dict[str, int]:
-    """Bytes of weights, gradients, optimiser, momentum encoder and queue."""
+    """Bytes of weights, gradients, optimiser, momentum encoder, queues."""
     trained = sum(p.nbytes for p in model.parameters() if p.requires_grad)
     adam = optimizer.type.startswith('Adam')
     moments = 2 if adam else int(optimizer.get('momentum', 0) > 0)
-    momentum, queue = (
-        _bytes(getattr(model, name)) for name in ('momentum_encoder', 'queue')
+    momentum, *queues = (
+        _bytes(getattr(model, name, None))
+        for name in ('momentum_encoder', 'queue', 'dense_queue')
     )
+    queue = sum(queues)
     return {
         'weights': _bytes(model) - momentum - queue,
         'gradients': trained,

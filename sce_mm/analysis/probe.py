@@ -21,7 +21,7 @@ from torch import nn
 from .. import register
 from ..config.machine import fit_precision
 from ..models.algorithms.sce import SCE
-from .memory import view_sizes
+from .memory import view_sizes, whole_views
 from .step_timer import StepTimer
 
 
@@ -99,7 +99,10 @@ def noise(cfg: Config) -> Iterator[dict]:
         for size in view_sizes(cfg)
     ]
     # A list of its own for each step, which may put other tensors into it.
-    return ({'inputs': [*views], 'data_samples': None} for _ in repeat(None))
+    samples = whole_views(batch, len(views))
+    return (
+        {'inputs': [*views], 'data_samples': samples} for _ in repeat(None)
+    )
 
 
 def build(cfg: Config, device: str) -> tuple[SCE, OptimWrapper]:

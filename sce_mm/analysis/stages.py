@@ -168,10 +168,12 @@ def time_stages(
         (model, 'encode_target', 'target'),
         (model, 'encode_online', 'forward'),
         (model.head, 'loss', 'loss'),
+        (model.dense_head, 'loss', 'loss'),
         (optim_wrapper, 'backward', 'backward'),
         (optim_wrapper, 'step', 'optimiser'),
         (model.momentum_encoder, 'update', 'average'),
         (model.queue, 'enqueue', 'enqueue'),
+        (model.dense_queue, 'enqueue', 'enqueue'),
     ):
         if owner is not None:
             timed = clock.stage(stage)(getattr(owner, method))

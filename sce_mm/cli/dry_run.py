@@ -118,7 +118,10 @@ def plan_text(runner: Runner, timer: StepTimer) -> str:
     step, steps = batch * runner.world_size * accumulated, total_steps(runner)
     trained = sum(p.numel() for p in parameters if p.requires_grad)
     total = sum(p.numel() for p in parameters)
-    queue = getattr(unwrapped(runner.model), 'queue', None)
+    queue, dense_queue = (
+        getattr(unwrapped(runner.model), name, None)
+        for name in ('queue', 'dense_queue')
+    )
     memory = 'no GPU here: tools/analysis_tools/estimate.py estimates it'
     if torch.cuda.is_available():
         peak = torch.cuda.max_memory_allocated() / 2**30
@@ -134,6 +137,11 @@ def plan_text(runner: Runner, timer: StepTimer) -> str:
         'images'
         if queue
         else 'none',
+        **(
+            {'dense queue': f'{dense_queue.length} keys of places'}
+            if dense_queue
+            else {}
+        ),
         'parameters': f'{trained / 1e6:.3g} million trained, '
         f'{total / 1e6:.3g} in all',
         'memory': memory,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import HOOKS, MODELS, OPTIMIZERS, TRANSFORMS
-from torch import nn
+from torch import Tensor, nn
 
 from .parts import Part, parts, view_sizes, view_transforms
 from .reading import walk
@@ -46,22 +46,48 @@ def shapes(cfg: Config) -> Iterator[str]:
         return
     model = MODELS.build(cfg.model).eval()
     size = view_sizes(transform)[0]
-    value: Any = torch.zeros(1, 3, size, size)
-    stages = {'backbone': model.backbone, 'neck': model.neck}
-    if getattr(model.head, 'predictor', None) is not None:
-        stages['head.predictor'] = model.head.predictor
-    for name, stage in stages.items():
-        given = value[-1] if isinstance(value, tuple | list) else value
-        try:
-            with torch.no_grad():
-                value = stage(value)
-        # Whatever a layer raises is for the user's eyes.
-        except Exception as error:
+    problem, maps = _through(
+        'backbone', model.backbone, torch.zeros(1, 3, size, size)
+    )
+    if problem:
+        yield problem
+        return
+    several = not isinstance(maps, Tensor)
+    chains = [('neck', 'head', maps[-1:] if several else maps)]
+    if model.dense_head is not None:
+        cells = maps[model.dense_head.level] if several else maps
+        if cells.shape[2:].numel() == 1:
             yield (
-                f'model.{name}: does not take what comes before it, '
-                f'{list(given.shape)} of one image: {error}'
+                f'model.dense_head.level: views of {size} pixels have a map '
+                'of one cell there, so that all places are alike: use an '
+                'earlier stage, for example model.backbone.out_indices=(2, 3) '
+                'and level=0, or larger views'
             )
-            return
+        chains.append(('dense_neck', 'dense_head', (cells.flatten(2)[0].T,)))
+    for neck, head, value in chains:
+        predictor = getattr(getattr(model, head), 'predictor', None)
+        stages = {neck: getattr(model, neck), f'{head}.predictor': predictor}
+        for name, stage in stages.items():
+            if stage is not None:
+                problem, value = _through(name, stage, value)
+            if problem:
+                yield problem
+                return
+
+
+@torch.no_grad()
+def _through(name: str, stage: nn.Module, value: Any) -> tuple[str, Any]:
+    """What is wrong with a part of the model, or else what it gives."""
+    given = value[-1] if isinstance(value, tuple | list) else value
+    try:
+        return '', stage(value)
+    # Whatever a layer raises is for the user's eyes.
+    except Exception as error:
+        return (
+            f'model.{name}: does not take what comes before it, '
+            f'{list(given.shape)} of one image: {error}',
+            None,
+        )
 
 
 def _in_model(part: Part) -> Iterable[str]:

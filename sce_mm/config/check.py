@@ -79,6 +79,7 @@ def check_config(
         look(
             values.wrong_queue,
             values.wrong_views,
+            values.missing_boxes,
             values.wrong_hooks,
             values.wrong_schedules,
             types.loader_options,

@@ -44,9 +44,11 @@ def parts(cfg: Config) -> list[Part]:
     found = [
         Part('model', MODELS, cfg.get('model')),
         *(
-            Part(f'model.{name}', MODELS, cfg.model[name])
-            for name in ('backbone', 'neck', 'head')
-            if isinstance(cfg.get('model'), dict) and name in cfg.model
+            Part(f'model.{name}', MODELS, value)
+            for name, value in items_of(cfg.get('model'))
+            if name in ('backbone', 'neck', 'head')
+            # The loss between places is switched off with None.
+            or (name in ('dense_neck', 'dense_head') and value is not None)
         ),
         Part('optim_wrapper', OPTIM_WRAPPERS, wrapper, typed=False),
         Part('optim_wrapper.optimizer', OPTIMIZERS, wrapper.get('optimizer')),

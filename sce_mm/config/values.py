@@ -9,9 +9,11 @@ from collections.abc import Iterator
 
 from mmengine.config import Config
 
+from ..models.algorithms.sce import NO_BOXES
+from ..models.heads.dense_sce_head import KEYS_PER_IMAGE, VIEWS
 from ..models.utils.memory_queue import check_queue_length
 from ..utils.checks import LARGEST_SEED
-from .parts import hooks_of, loaders, view_transforms
+from .parts import hooks_of, innermost_dataset, loaders, view_transforms
 from .reading import walk
 
 # What makes the views that ``SCEViews(deferred=True)`` only draws.
@@ -87,18 +89,27 @@ def not_finite(cfg: Config) -> Iterator[str]:
 
 def wrong_queue(cfg: Config) -> Iterator[str]:
     """A queue that does not hold the keys of one step."""
-    length = (cfg.model.get('queue') or {}).get('length')
-    try:
-        if length is not None:
-            check_queue_length(
-                length,
-                images=cfg.train_dataloader.batch_size,
-                processes=processes(cfg),
-                accumulated=cfg.optim_wrapper.get('accumulative_counts', 1),
-                target_views=cfg.model.get('num_target_views', 2),
-            )
-    except ValueError as error:
-        yield f'model.queue.length: {error}'
+    views = cfg.model.get('num_target_views', 2)
+    factors = {
+        'images': cfg.train_dataloader.batch_size,
+        'processes': processes(cfg),
+        'accumulated': cfg.optim_wrapper.get('accumulative_counts', 1),
+        'target_views': views,
+    }
+    dense = {
+        'target_views': min(views, VIEWS),
+        'places': (cfg.model.get('dense_head') or {}).get(
+            'keys_per_image', KEYS_PER_IMAGE
+        ),
+    }
+    for name, own in (('queue', {}), ('dense_queue', dense)):
+        length = (cfg.model.get(name) or {}).get('length')
+        option = f'model.{name}.length'
+        try:
+            if length is not None:
+                check_queue_length(length, option, **(factors | own))
+        except ValueError as error:
+            yield f'{option}: {error}'
 
 
 def wrong_views(cfg: Config) -> Iterator[str]:
@@ -126,6 +137,22 @@ def wrong_views(cfg: Config) -> Iterator[str]:
                     f'preprocessor, which needs {place}.type={wanted!r}, got '
                     f'{found!r}; --device-views sets all of it'
                 )
+
+
+def missing_boxes(cfg: Config) -> Iterator[str]:
+    """Places of two views are compared, and nothing says where they lie."""
+    if not cfg.model.get('dense_head'):
+        return
+    key, dataset = innermost_dataset(cfg)
+    pipeline = dataset.get('pipeline') or []
+    kinds = [transform.get('type') for transform in pipeline]
+    if 'SCEViews' not in kinds:
+        yield f'{key}.pipeline: {NO_BOXES}'
+    for number, transform in enumerate(pipeline):
+        if transform.get('type') == 'PackInputs' and (
+            'view_boxes' not in transform.get('meta_keys', ())
+        ):
+            yield f'{key}.pipeline[{number}].meta_keys: {NO_BOXES}'
 
 
 def wrong_hooks(cfg: Config) -> Iterator[str]:

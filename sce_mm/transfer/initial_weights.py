@@ -168,7 +168,7 @@ def _load_part(
         weights = inside or tensors
     load_backbone(module, Backbone(weights, {'source': path}))
     if isinstance(model, SCE):
-        model.momentum_encoder.copy_from(model.backbone, model.neck)
+        model.momentum_encoder.copy_from(model.averaged_parts)
     return f'{part} initialised from {path}: {len(weights)} tensors'
 
 
@@ -222,4 +222,5 @@ def load_initial_weights(
 
 
 def _without_queue(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k: v for k, v in tensors.items() if not k.startswith('queue.')}
+    queues = 'queue.', 'dense_queue.'
+    return {k: v for k, v in tensors.items() if not k.startswith(queues)}

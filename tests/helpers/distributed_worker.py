@@ -8,7 +8,7 @@ import os
 import torch
 import torch.distributed as dist
 from mmengine.dist import all_reduce
-from tiny import build, views
+from tiny import build, build_dense, samples, views
 from tiny_runner import TinyImages, build_runner
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
@@ -25,6 +25,8 @@ CASES = {
     },
     'in-batch keys alone': {'in_batch_keys': True, 'queue_length': None},
     'in-batch keys, multi-crop': {'in_batch_keys': True},
+    'places, asymmetric': {'num_target_views': 1},
+    'places, in-batch keys': {'dense_head': {'in_batch_keys': True}},
 }
 COUNTS = {'multi-crop': 4, 'in-batch keys, multi-crop': 3}
 # The last batch of the epoch is smaller.
@@ -35,11 +37,11 @@ ACCUMULATIONS = (1, 2)
 IMAGES, BATCH = 20, 8
 
 
-def run_steps(model, batches, accumulated):
+def run_steps(model, batches, places, accumulated):
     """What the steps showed and left behind.
 
     Returns:
-        The values for the log of each batch; queue after each step; state
+        The values for the log of each batch; queues after each step; state
         and gradients of the model after the last one.
     """
     inner = getattr(model, 'module', model)
@@ -47,15 +49,17 @@ def run_steps(model, batches, accumulated):
     optimizer = torch.optim.SGD(inner.parameters(), lr=0.3, momentum=0.9)
     log, queues = [], []
     for number, inputs in enumerate(batches, start=1):
-        values = model(inputs, None, mode='loss')
+        values = model(inputs, places[number - 1], mode='loss')
         (values['loss'] / accumulated).backward()
         log.append({name: x.detach() for name, x in values.items()})
         if number % accumulated and number < len(batches):
             continue
         optimizer.step()
         inner.after_optimizer_step(0.1)
-        if inner.queue is not None:
-            queues.append(inner.queue.features.clone())
+        present = [x for x in (inner.queue, inner.dense_queue) if x]
+        if present:
+            rows = [queue.features.flatten() for queue in present]
+            queues.append(torch.cat(rows))
         if number < len(batches):
             optimizer.zero_grad()
     state = {k: v.clone() for k, v in inner.state_dict().items()}
@@ -70,13 +74,24 @@ def run_steps(model, batches, accumulated):
 def build_case(case):
     # Not a multiple of what a step brings.
     options = {'queue_length': 36} | CASES[case]
-    return build(**options).double()
+    make = build_dense if 'places' in case else build
+    return make(**options).double()
 
 
 def batches_of(case):
     count = COUNTS.get(case, 2)
     return [
         [view.double() for view in views(size, count, seed=size + 7 * i)]
+        for i, size in enumerate(BATCHES)
+    ]
+
+
+def places_of(rank=0, world=1):
+    """Data samples of each batch, or of a process's part of it."""
+    return [
+        samples(size, 2, seed=size + 7 * i)[
+            rank * size // world : (rank + 1) * size // world
+        ]
         for i, size in enumerate(BATCHES)
     ]
 
@@ -96,13 +111,13 @@ def shuffled_keys(rank):
         lambda _, args: seen.append(args[0].clone())
     )
     halves = [view.chunk(2)[rank] for view in batches_of('symmetric')[0]]
-    keys = [model.encode_target(half) for half in halves]
+    keys = [model.encode_target(half)[0] for half in halves]
     # A run resumed before the second shuffle draws the same one.
     model.momentum_encoder.shuffle_count = 1
-    keys.append(model.encode_target(halves[1]))
+    keys.append(model.encode_target(halves[1])[0])
     # Without batch statistics nothing needs to be shuffled.
     model.eval()
-    model.encode_target(halves[0])
+    model.encode_target(halves[0])[0]
     return torch.stack(keys), torch.stack(seen[:3]), seen[3]
 
 
@@ -183,7 +198,9 @@ def work(rank, world, work_dir):
             model = DistributedDataParallel(
                 build_case(case), broadcast_buffers=False
             )
-            log, queues, state = run_steps(model, parts, accumulated)
+            log, queues, state = run_steps(
+                model, parts, places_of(rank, world), accumulated
+            )
             results[case, accumulated] = (
                 mean_over_processes(log),
                 queues,

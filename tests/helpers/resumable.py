@@ -4,7 +4,7 @@ from image_files import write_noise
 from mmengine.dataset import default_collate
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
-from tiny import views
+from tiny import samples, views
 from tiny_runner import TinyImages, build_runner
 from torch.utils.data import DataLoader
 
@@ -49,10 +49,13 @@ def regions(folder, cached=False):
         })  # fmt: skip
 
 
-def loader(images=20, batch=4, count=2, dataset=None, **options):
+def loader(images=20, batch=4, count=2, dataset=None, boxes=False, **options):
     if dataset is None:
         dataset = TinyImages(images)
         dataset.views = views(images, count, seed=3)
+        if boxes:
+            dataset.samples = samples(images, count, seed=3)
+            options['collate_fn'] = default_collate
     else:
         options['collate_fn'] = default_collate
     sampler = SeededSampler(dataset, seed=5)

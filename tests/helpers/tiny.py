@@ -1,8 +1,11 @@
 """A whole SCE that is small enough for unit tests."""
 
+import numpy as np
 import torch
 from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 import sce_mm  # noqa: F401  (registers the model)
 
@@ -33,6 +36,20 @@ class TinyBackbone(nn.Sequential):
 
 
 @MODELS.register_module(force=True)
+class TinyMapNet(nn.Module):
+    """Maps of 4 x 4 and of 2 x 2 cells, without batch norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 1)
+        self.second = nn.Conv2d(6, 8, 2, stride=2)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        first = self.first(adaptive_avg_pool2d(images, 4)).tanh()
+        return first, self.second(first).tanh()
+
+
+@MODELS.register_module(force=True)
 class TinyConvNet(nn.Sequential):
     """A convolution, 2-d batch norm, pooling."""
 
@@ -50,14 +67,17 @@ class TinyConvNet(nn.Sequential):
 
 @MODELS.register_module(force=True)
 class TinyNeck(nn.Module):
-    """Linear projection of pooled features."""
+    """Linear projection of pooled features, or of rows."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.fc = nn.Linear(in_channels, out_channels)
 
     def forward(self, features: tuple[Tensor]) -> tuple[Tensor]:
-        return (self.fc(features[0].flatten(1)),)
+        rows = features[0]
+        if rows.ndim == 4:
+            rows = rows.mean(dim=(2, 3))
+        return (self.fc(rows),)
 
 
 def sce_config(
@@ -86,10 +106,49 @@ def sce_config(
     }
 
 
+def dense_options(**options) -> dict:
+    """Options of a loss between places too, of the map of 4 x 4 cells."""
+    neck = {'type': 'TinyNeck', 'in_channels': 6, 'out_channels': 5}
+    head = {
+        'type': 'DenseSCEHead',
+        'loss': {'type': 'SCELoss', 'coeff': 0.3},
+        'predictor': {**neck, 'in_channels': 5},
+        'grid': 3,
+        'level': 0,
+        **options.pop('dense_head', {}),
+    }
+    return {
+        'backbone': {'type': 'TinyMapNet'},
+        'dense_neck': neck,
+        'dense_head': head,
+        'dense_queue': {'length': 140},
+        **options,
+    }
+
+
+def samples(n: int, count: int = 2, seed: int = 0) -> list[DataSample]:
+    """Data samples of n images of 40 x 60 pixels with boxes of the views."""
+    draw = np.random.default_rng(seed)
+    found = []
+    for _ in range(n):
+        sides = draw.integers(8, 30, (count, 2))
+        corners = draw.integers(0, (40, 60) - sides)
+        flips = draw.integers(0, 2, (count, 1))
+        boxes = np.concatenate([corners, sides, flips], axis=1)
+        found.append(DataSample(metainfo={'view_boxes': boxes}))
+    return found
+
+
 def build(seed: int = 0, **options) -> nn.Module:
     """A tiny SCE with weights that depend on the seed alone."""
     torch.manual_seed(seed)
     return MODELS.build(sce_config(**options))
+
+
+def build_dense(seed: int = 0, **options) -> nn.Module:
+    """A tiny SCE with a dense loss too."""
+    torch.manual_seed(seed)
+    return MODELS.build(sce_config(**dense_options(**options)))
 
 
 def views(n: int, count: int = 2, seed: int = 0) -> list[Tensor]:

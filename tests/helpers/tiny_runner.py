@@ -1,6 +1,8 @@
 """A Runner over the tiny SCE: real loop, optimiser wrapper and hooks."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.dataset import RepeatDataset
@@ -17,13 +19,14 @@ class TinyImages(Dataset):
 
     def __init__(self, count: int) -> None:
         self.views = views(count, seed=3)
+        self.samples: Sequence[Any] = range(count)
 
     def __len__(self) -> int:
         return len(self.views[0])
 
     def __getitem__(self, index: int) -> dict:
         images = [view[index] for view in self.views]
-        return {'inputs': images, 'data_samples': index}
+        return {'inputs': images, 'data_samples': self.samples[index]}
 
 
 def repeated(images: Dataset, times: int) -> RepeatDataset:

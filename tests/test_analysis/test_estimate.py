@@ -30,7 +30,7 @@ class TwoLayers(nn.Module):
         self.first = nn.Linear(12, 5)
         self.second = nn.Linear(5, 4)
 
-    def loss(self, views):
+    def loss(self, views, data_samples=None):
         outputs = [self.second(self.first(v.flatten(1))) for v in views]
         return {'loss': sum(output.sum() for output in outputs)}
 

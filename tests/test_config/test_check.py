@@ -18,6 +18,7 @@ from sce_mm.config.parts import hooks_of
 
 CONFIGS = Path(sce_mm.__file__).parents[1] / 'configs'
 FOLDER = CONFIGS / 'sce' / 'sce_resnet18_1xb64-coslr-200e_folder.py'
+DENSE = CONFIGS / 'sce' / 'sce_resnet18_1xb64-dense-coslr-200e_folder.py'
 
 
 @pytest.fixture(scope='module')
@@ -27,8 +28,8 @@ def images(tmp_path_factory):
     return folder
 
 
-def small(images, work_dir, **overrides):
-    cfg = Config.fromfile(FOLDER)
+def small(images, work_dir, recipe=FOLDER, **overrides):
+    cfg = Config.fromfile(recipe)
     labelled = dict(
         batch_size=4,
         dataset=dict(
@@ -93,6 +94,8 @@ def test_everything_is_found_in_one_message(images, tmp_path):
 LOADER, DATASET = 'train_dataloader', 'train_dataloader.dataset'
 QUERY = 'default_hooks.online_knn.query'
 PIXELS, PIPELINE = 'model.data_preprocessor', f'{DATASET}.pipeline'
+# A map where rows are needed.
+PREDICTOR = dict(type='GlobalAveragePooling')
 
 
 @pytest.mark.parametrize(
@@ -186,6 +189,42 @@ def test_a_neck_that_does_not_take_what_comes_is_named(images, tmp_path):
     }
     with pytest.raises(ConfigError, match=r'model.neck: .*\[1, 32, '):
         check_config(small(images, tmp_path, **overrides))
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [
+        ('train_cfg.max_epochs', 4, None),
+        (
+            f'{PIPELINE}.2.meta_keys',
+            ['img_path'],
+            r'\[2\].meta_keys: .*view_b',
+        ),
+        (f'{PIPELINE}.1.views.0.size', 32, 'dense_head.level: .* one cell'),
+        ('model.dense_queue.length', 15, 'x 4 places'),
+        ('model.dense_head.gird', 2, "'gird' .did you mean 'grid'"),
+        (
+            'model.dense_head.predictor',
+            PREDICTOR,
+            'dense_head.predictor: does',
+        ),
+    ],
+)
+def test_parts_of_the_dense_loss_are_checked(
+    images, tmp_path, key, value, message
+):
+    overrides = {
+        f'{PIPELINE}.1.views.0.size': 64,
+        f'{PIPELINE}.1.views.1.size': 64,
+        'model.dense_neck.in_channels': 32,
+        'model.dense_queue.length': 64,
+    }
+    cfg = small(images, tmp_path, DENSE, **{**overrides, key: value})
+    if message is None:
+        check_config(cfg)
+    else:
+        with pytest.raises(ConfigError, match=message):
+            check_config(cfg)
 
 
 def test_a_missing_data_set_says_which_file_goes_where(tmp_path, monkeypatch):

@@ -70,10 +70,15 @@ def narrow(name: str) -> Config:
     model = cfg.model
     model.neck.in_channels = narrow_backbone(model.backbone, SIZE)
     model.neck.hid_channels = model.neck.out_channels = WIDTH
-    predictor = model.head.get('predictor')
-    if predictor:
-        predictor.update(in_channels=WIDTH, hid_channels=16)
-        predictor.out_channels = WIDTH
+    if 'dense_head' in model:
+        model.dense_neck.in_channels = model.neck.in_channels
+        model.dense_neck.hid_channels = model.dense_neck.out_channels = WIDTH
+        model.dense_queue.length = 2 * QUEUE
+    for head in (model.head, model.get('dense_head')):
+        predictor = head and head.get('predictor')
+        if predictor:
+            predictor.update(in_channels=WIDTH, hid_channels=16)
+            predictor.out_channels = WIDTH
     model.queue.length = QUEUE
     if 'shuffle_bn' in model:
         model.shuffle_bn.simulated_devices = 2
@@ -136,6 +141,9 @@ def test_runs_two_iterations(name, folder, tmp_path):
     assert runner.iter == IMAGES // BATCH
     keys = IMAGES * model.num_target_views
     assert int(model.queue.filled) == min(keys, QUEUE)
+    if model.dense_queue is not None:
+        places = model.dense_head.keys_per_image
+        assert int(model.dense_queue.filled) == keys * places
     # DistributedDataParallel stops at a parameter without a gradient.
     stepped = runner.optim_wrapper.optimizer.state
     assert all(p in stepped for p in model.parameters() if p.requires_grad)

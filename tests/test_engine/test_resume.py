@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from resumable import PIXELS, regions, run
+from tiny import dense_options
 from tiny_runner import Record
 
 from sce_mm.cli.resume import set_continuation
@@ -49,6 +50,10 @@ CASES = {
     },
     'regions, workers': {'regions': 'files', 'data': {'num_workers': 2}},
     'regions of a cache': {'regions': 'cache', 'data': {}},
+    'places': {
+        'model': dense_options(queue_length=48),
+        'data': {'boxes': True},
+    },
     'lars': {
         'optim_wrapper': {
             'type': 'OptimWrapper',

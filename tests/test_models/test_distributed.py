@@ -12,6 +12,7 @@ from distributed_worker import (
     WORLDS,
     batches_of,
     build_case,
+    places_of,
     run_runner,
     run_steps,
     worker,
@@ -38,7 +39,7 @@ def results(tmp_path_factory):
 @pytest.mark.parametrize('case', CASES)
 def test_processes_equal_one(results, case, accumulated):
     log, queues, state = run_steps(
-        build_case(case), batches_of(case), accumulated
+        build_case(case), batches_of(case), places_of(), accumulated
     )
     assert len(log) == len(BATCHES)
     for got_log, got_queues, got_state in (

@@ -52,8 +52,8 @@ def test_which_views_meet(targets, count, online, pairs):
 def test_loss_of_six_views_is_the_mean_over_ten_pairs():
     model = build(num_target_views=2)
     inputs = views(5, 6)
-    keys = [model.encode_target(x) for x in inputs[:2]]
-    queries = [model.encode_online(x) for x in inputs]
+    keys = [model.encode_target(x)[0] for x in inputs[:2]]
+    queries = [model.encode_online(x)[0] for x in inputs]
     queue = model.queue.features.clone()
     module = model.head.loss_module
     terms = [
@@ -100,7 +100,7 @@ def test_momentum_branch_averages_parameters_and_keeps_its_buffers():
 def test_keys_are_enqueued_after_the_step_in_the_order_of_views():
     model = build()
     inputs = views(5)
-    keys = [model.encode_target(x) for x in inputs]
+    keys = [model.encode_target(x)[0] for x in inputs]
     before = model.queue.features.clone()
     model.loss(inputs)['loss'].backward()
     torch.testing.assert_close(model.queue.features, before)
@@ -144,7 +144,7 @@ def test_rows_have_length_one_under_autocast(dtype, predictor):
     inputs = views(12)
     with torch.autocast('cpu', dtype):
         loss = model.loss(inputs)['loss']
-        queries = model.encode_online(inputs[0])
+        queries, _ = model.encode_online(inputs[0])
     model.after_optimizer_step(0.01)
     for rows in (queries, model.queue.features):
         assert rows.dtype is torch.float32

@@ -7,7 +7,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import CheckpointLoader
 from mmpretrain.registry import MODELS
-from tiny import build
+from tiny import build, build_dense
 from tiny_runner import build_runner
 from transfer_files import prefixed
 
@@ -39,18 +39,19 @@ def resnet(seed):
 
 
 def test_a_whole_model_comes_with_both_branches_but_without_its_keys():
-    other, model = build(1), build(2)
+    other, model = build_dense(1), build_dense(2)
     other.momentum_encoder.requires_grad_(False)
     for value in other.momentum_encoder.parameters():
         value.add_(1)
     other.queue.enqueue(torch.ones(3, 4))
+    other.dense_queue.enqueue(torch.ones(3, 5))
     keys = model.queue.features.clone()
     report = load_initial_weights(model, other.state_dict(), 'run.pth')
     for name, value in model.state_dict().items():
-        if not name.startswith('queue.'):
+        if not name.startswith(('queue.', 'dense_queue.')):
             assert torch.equal(value, other.state_dict()[name]), name
     assert torch.equal(model.queue.features, keys)
-    assert model.queue.filled == 0
+    assert model.queue.filled == model.dense_queue.filled == 0
     assert 'tensors of the whole model; the queue starts' in report
 
 

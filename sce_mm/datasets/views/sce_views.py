@@ -24,6 +24,11 @@ class SCEViews(BaseTransform):
     (global views first, then local crops). ``PackInputs`` turns them into
     the list of tensors that the model takes.
 
+    ``results['view_boxes']``, [V, 5], says where each view lies: top, left,
+    height and width of its crop in pixels of the image, and 1 if it is
+    mirrored, else 0. ``PackInputs`` hands it on if its ``meta_keys`` name it;
+    :class:`DenseSCEHead` needs it.
+
     If ``results['sample_idx']`` comes from :class:`SeededSampler`, the draws
     of view ``v`` are a function of (seed, epoch, index, v). With any other
     sampler they come from NumPy's global generator, which mmengine seeds in
@@ -89,6 +94,8 @@ class SCEViews(BaseTransform):
             if isinstance(index, SampleIndex):
                 rng = index.rng(number)
             params.append(draw_params(augmentation, height, width, rng))
+        boxes = [(*view.crop, view.flip) for view in params]
+        results = {**results, 'view_boxes': np.array(boxes)}
         sizes = [view.size for view in self.views]
         if self.deferred:
             return {**results, 'img': [image, pack_params(params, sizes)]}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
@@ -18,6 +16,7 @@ from mmengine.logging import print_log
 from ...config.parts import innermost_dataset
 from ...utils.text import printable
 from ...visualization import page, plots
+from ...visualization.regions import regions_sheet
 from .differences import LEVEL, about_the_test, conclusion
 from .examples import detection_examples
 from .neighbours import pretraining_config, region_neighbours
@@ -131,10 +130,7 @@ def regions_and_views(
     cfg = pretraining_config(comparison.out, results, found.source)
     if cfg is None or not found.regions:
         return []
-    name = 'sce_mm.visualization.regions'
-    if find_spec(name) is None:
-        return []
-    return [import_module(name).regions_sheet(cfg)]
+    return [regions_sheet(cfg)]
 
 
 def rows(results: Results) -> Table:

@@ -45,6 +45,9 @@ class CollapseMonitorHook(Hook):
     - ``neighbours``: exp of the entropy of the relations in the target; as
       many as there are candidates means that the target says nothing.
 
+    With a ``dense_head`` the same is asked of places: ``dense_embedding_std``
+    and so on.
+
     What has been wrong ``patience`` times in a row is a warning; with
     ``stop=True`` it ends the run with ``CollapseError``.
 
@@ -92,13 +95,22 @@ class CollapseMonitorHook(Hook):
         if not self.every_n_train_iters(runner, self.interval):
             return
         flush_deferred(runner)
-        queue = unwrap_sce(runner, type(self).__name__).queue
-        if queue is not None:
-            if float(queue.filled_share()) < 1:
-                return
+        model = unwrap_sce(runner, type(self).__name__)
+        queues = {'': model.queue}
+        if model.dense_head is not None:
+            queues['dense_'] = model.dense_queue
+        present = {k: q for k, q in queues.items() if q is not None}
+        if any(float(q.filled_share()) < 1 for q in present.values()):
+            return
+        for prefix, queue in present.items():
             rank = float(effective_rank(queue.features))
-            runner.message_hub.update_scalar('train/effective_rank', rank)
-        symptoms = self._symptoms(runner, queue)
+            name = f'train/{prefix}effective_rank'
+            runner.message_hub.update_scalar(name, rank)
+        symptoms = {
+            f'{prefix.replace("_", ": ")}{text}': value
+            for prefix, queue in queues.items()
+            for text, value in self._symptoms(runner, queue, prefix).items()
+        }
         self._in_a_row = {
             text: self._in_a_row.get(text, 0) + 1 for text in symptoms
         }
@@ -118,12 +130,13 @@ class CollapseMonitorHook(Hook):
         runner.logger.warning(report)
 
     def _symptoms(
-        self, runner: Runner, queue: MemoryQueue | None
+        self, runner: Runner, queue: MemoryQueue | None, prefix: str
     ) -> dict[str, float]:
         """What is wrong now: sentences, and the value that each is about."""
 
         def mean(name: str, count: int) -> float:
-            return runner.message_hub.get_scalar(f'train/{name}').mean(count)
+            scalar = runner.message_hub.get_scalar(f'train/{prefix}{name}')
+            return scalar.mean(count)
 
         std = mean('embedding_std', self.interval)
         symptoms = {_NO_SPREAD: std} if std < self.min_std else {}

@@ -12,6 +12,7 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from ...datasets.images.regions import count_distinct
 from ...models import SCE
+from ...models.heads.dense_sce_head import VIEWS
 from ...models.utils.memory_queue import check_queue_length
 from ...utils.distributed import unwrapped
 from ..schedulers.schedules import (
@@ -69,24 +70,43 @@ class MomentumUpdateHook(Hook):
         encoder.check_batches(batch_sizes(runner.train_dataloader))
         # A resumed run goes on with the shuffles of an uninterrupted one.
         encoder.shuffle_count = runner.iter * model.num_target_views
-        if model.queue is None:
-            return
-        batch = runner.train_dataloader.batch_sampler.batch_size
         factors = {
-            'images': batch,
+            'images': runner.train_dataloader.batch_sampler.batch_size,
             'processes': get_world_size(),
             'accumulated_batches': accumulation(runner),
             'target_views': model.num_target_views,
         }
-        check_queue_length(model.queue.length, **factors)
         samples = count_distinct(runner.train_dataloader.dataset)
-        if model.queue.length > samples:
-            warning = own_keys_warning(
-                model.queue.length, samples, math.prod(factors.values())
+        if model.queue is not None:
+            check_queue_length(model.queue.length, **factors)
+            if model.queue.length > samples:
+                warning = own_keys_warning(
+                    model.queue.length, samples, math.prod(factors.values())
+                )
+                runner.logger.warning(warning)
+            # Rows not yet written are random: the same on every process.
+            broadcast(model.queue.features, src=0)
+        if model.dense_queue is not None and model.dense_head is not None:
+            length, option = model.dense_queue.length, 'model.dense_queue'
+            places = model.dense_head.keys_per_image
+            check_queue_length(
+                length,
+                f'{option}.length',
+                **{
+                    **factors,
+                    'target_views': min(VIEWS, model.num_target_views),
+                },
+                places=places,
             )
-            runner.logger.warning(warning)
-        # The rows not yet written are random: the same on every process.
-        broadcast(model.queue.features, src=0)
+            if length > samples * places:
+                runner.logger.warning(
+                    f'the dense queue holds {length} keys, {places} of an '
+                    f'image, and an epoch has {samples} samples: the target '
+                    'of a place lies on older keys of its own image; use more '
+                    f'images, or --cfg-options {option}.length='
+                    f'{samples * places // 2}'
+                )
+            broadcast(model.dense_queue.features, src=0)
 
     def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Update the momentum branch if an optimiser step was just made."""

@@ -7,17 +7,28 @@ Contrastive Learning", WACV 2023.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.dist import all_gather
 from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..heads.dense_sce_head import VIEWS, DenseSCEHead
+from ..heads.sce_head import SCEHead
 from ..losses.sce_loss import NO_CANDIDATES
 from ..losses.softmax import unit_rows
+from ..utils.correspondence import Lattice
+from ..utils.encoding import encode
 from ..utils.memory_queue import MemoryQueue
 from ..utils.momentum_encoder import MomentumEncoder
 from ..utils.widths import check_widths
+
+NO_BOXES = (
+    'dense_head compares places that two views share and has to know where '
+    'each view lies: make the views with SCEViews, and let PackInputs hand '
+    "that on, meta_keys=('img_path', 'sample_idx', 'view_boxes')"
+)
 
 
 @MODELS.register_module()
@@ -29,6 +40,11 @@ class SCE(BaseSelfSupervisor):
     branch and gives queries. With two global views, ``num_target_views=1`` is
     the asymmetric loss (view 0 teaches view 1 and is not seen by the online
     branch) and 2 the symmetric one. Local crops follow the global views.
+
+    With ``dense_neck``, ``dense_head`` and ``dense_queue`` the same loss is
+    also taken between places that the first two views both show, in feature
+    maps of the same forward passes: see :class:`DenseSCEHead`. The data
+    samples must then carry ``view_boxes``.
 
     After each optimiser step :meth:`after_optimizer_step` must run:
     ``MomentumUpdateHook`` does that. If it does not, the next :meth:`loss`
@@ -49,6 +65,10 @@ class SCE(BaseSelfSupervisor):
         channels_last: Keep convolution weights, images and feature maps in
             the memory layout in which processors and GPUs convolve fastest.
             Values are the same up to rounding.
+        dense_neck: Config of the projector of places, a neck without pooling
+            that takes rows ``[N P, C]``; None for the loss of images alone.
+        dense_head: Config of their head, ``dict(type='DenseSCEHead', ...)``.
+        dense_queue: Like ``queue``, for the keys of places.
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialisation config.
         momentum: Refused: it is an argument of ``MomentumUpdateHook``.
@@ -57,7 +77,7 @@ class SCE(BaseSelfSupervisor):
         ValueError: ``num_target_views`` is below one, the config of the
             queue is incomplete, there is nothing to compare with, a part is
             not as wide as the one before it, ``shuffle_bn`` does not fit the
-            layers, or a momentum is given.
+            layers, a dense part is missing, or a momentum is given.
     """
 
     def __init__(
@@ -69,6 +89,9 @@ class SCE(BaseSelfSupervisor):
         num_target_views: int = 2,
         shuffle_bn: dict | None = None,
         channels_last: bool = False,
+        dense_neck: dict | None = None,
+        dense_head: dict | None = None,
+        dense_queue: dict | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
         momentum: None = None,
@@ -98,27 +121,49 @@ class SCE(BaseSelfSupervisor):
                 'shuffle_bn takes simulated_devices, for example '
                 f'dict(simulated_devices=8); got {shuffle_bn}'
             )
-        self.momentum_encoder = MomentumEncoder(
-            self.backbone, self.neck, **(shuffle_bn or {})
-        )
-        self.queue = None if queue is None else _build_queue(queue, neck)
+        self.queue = _build_queue('queue', queue, neck)
         if self.queue is None and not getattr(
             self.head, 'in_batch_keys', True
         ):
             raise ValueError(NO_CANDIDATES)
-        parts = {'neck': neck, 'head.predictor': head.get('predictor') or {}}
-        check_widths(self.backbone, self.neck, parts | {'queue': queue or {}})
+        self._build_dense(dense_neck, dense_head, dense_queue)
+        level = None if self.dense_head is None else self.dense_head.level
+        self.momentum_encoder = MomentumEncoder(
+            self.backbone,
+            self.neck,
+            self.dense_neck,
+            -1 if level is None else level,
+            **(shuffle_bn or {}),
+        )
+        predictors = {
+            f'{name}.predictor': (config or {}).get('predictor') or {}
+            for name, config in (('head', head), ('dense_head', dense_head))
+        }
+        others = {
+            'neck': neck,
+            'queue': queue or {},
+            'dense_neck': dense_neck or {},
+            'dense_queue': dense_queue or {},
+        }
+        check_widths(self.backbone, self.neck, predictors | others, level)
         # Forward passes whose gradients are summed up in one optimiser step.
         self.micro_batches_per_step = 1
         self._pending: list[list[Tensor]] = []
+        self._pending_dense: list[list[Tensor]] = []
         if channels_last:
             # Convolutions take over the layout of their weights.
             self.to(memory_format=torch.channels_last)
 
+    @property
+    def averaged_parts(self) -> list[nn.Module]:
+        """Online parts that the momentum encoder follows, in its order."""
+        parts = self.backbone, self.neck, self.dense_neck
+        return [part for part in parts if part is not None]
+
     def init_weights(self) -> None:
         """Initialise the online branch and copy it to the momentum branch."""
         super().init_weights()
-        self.momentum_encoder.copy_from(self.backbone, self.neck)
+        self.momentum_encoder.copy_from(self.averaged_parts)
 
     def loss(
         self,
@@ -130,12 +175,20 @@ class SCE(BaseSelfSupervisor):
 
         Args:
             inputs: V views ``[N, 3, h, w]``, targets first.
-            data_samples: Ignored; there are no labels.
+            data_samples: Of the N images; ``view_boxes`` [V, 5] of each are
+                read if there is a ``dense_head``, and nothing else.
             **kwargs: Ignored.
 
         Returns:
             See :meth:`SCEHead.loss`; ``queue_filled`` is the share of the
-            queue that holds real keys.
+            queue that holds real keys. With a ``dense_head`` ``loss`` is
+            ``global_sce + weight dense_sce``, and all values of the dense
+            loss follow, their names beginning with ``dense_``;
+            ``dense_shared`` is the share of images whose views overlap.
+
+        Raises:
+            ValueError: Views do not fit, or ``view_boxes`` are missing.
+            RuntimeError: The momentum encoder was not updated.
         """
         self._check_views(inputs)
         if self.training and len(self._pending) >= self.micro_batches_per_step:
@@ -146,36 +199,87 @@ class SCE(BaseSelfSupervisor):
                 'model.after_optimizer_step(momentum) after optimizer.step() '
                 'in a custom loop'
             )
-        keys = [self.encode_target(x) for x in inputs[: self.num_target_views]]
+        points: list[Lattice | None] = [None] * len(inputs)
+        if self.dense_head is not None:
+            points[:VIEWS], shared = _locate(
+                self.dense_head, inputs, data_samples
+            )
+        targets = [
+            self.encode_target(x, points[view])
+            for view, x in enumerate(inputs[: self.num_target_views])
+        ]
         # A lone target view has no other one to learn from.
         first = 1 if self.num_target_views == 1 else 0
-        queries = [
-            self.encode_online(x) if view >= first else None
+        online = [
+            self.encode_online(x, points[view]) if view >= first else None
             for view, x in enumerate(inputs)
         ]
-        # Of all processes in rank order: for each target view [W N, D].
-        ranks = all_gather(torch.stack(keys))
-        batch_keys = list(torch.cat(ranks, dim=1))
-        rows = None if self.queue is None else self.queue.features
-        losses = self.head.loss(queries, keys, batch_keys, rows)
-        if self.queue is not None:
-            losses['queue_filled'] = self.queue.filled_share()
+        losses, batch_keys = _compare(
+            self.head,
+            [None if view is None else view[0] for view in online],
+            [view[0] for view in targets],
+            self.queue,
+        )
         if self.training:
             self._pending.append(batch_keys)
-        return losses
+        if self.dense_head is None:
+            return losses
+        dense, batch_keys = _compare(
+            self.dense_head,
+            [None if view is None else view[1] for view in online[:VIEWS]],
+            [view[1] for view in targets[:VIEWS] if view[1] is not None],
+            self.dense_queue,
+            weights=shared,
+        )
+        if self.training:
+            self._pending_dense.append(batch_keys)
+        loss, dense_loss = losses['loss'], dense.pop('loss')
+        return {
+            **losses,
+            'loss': loss + self.dense_head.weight * dense_loss,
+            'global_sce': loss.detach(),
+            'dense_sce': dense_loss.detach(),
+            'dense_shared': shared.mean(),
+            **{f'dense_{name}': value for name, value in dense.items()},
+        }
 
-    def encode_online(self, images: Tensor) -> Tensor:
-        """Queries ``[N, D]`` of one view, L2-normalised."""
-        (embedding,) = self.neck(self.backbone(images))
-        return self.head(embedding)
+    def encode_online(
+        self, images: Tensor, points: Lattice | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Queries of one view, L2-normalised.
+
+        Returns:
+            ``[N, D]`` of the images, and ``[N P, D']`` of P points in each.
+        """
+        embedding, places = encode(
+            self.backbone,
+            self.neck,
+            images,
+            self.dense_neck,
+            self.momentum_encoder.level,
+            points,
+        )
+        query = self.head(embedding)
+        if places is None or self.dense_head is None:
+            return query, None
+        return query, self.dense_head(places.flatten(0, 1))
 
     @torch.no_grad()
-    def encode_target(self, images: Tensor) -> Tensor:
-        """Keys ``[N, D]`` of one view, L2-normalised, without gradient.
+    def encode_target(
+        self, images: Tensor, points: Lattice | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Keys of one view, L2-normalised, without gradient.
 
-        In float32 under any autocast, as the queue keeps them.
+        In float32 under any autocast, as the queues keep them.
+
+        Returns:
+            See :meth:`encode_online`.
         """
-        return unit_rows(self.momentum_encoder(images))
+        embedding, places = self.momentum_encoder(images, points)
+        key = unit_rows(embedding)
+        if places is None:
+            return key, None
+        return key, unit_rows(places.flatten(0, 1))
 
     def after_optimizer_step(self, momentum: float) -> None:
         """Enqueue the keys of the step and average the parameters.
@@ -185,8 +289,44 @@ class SCE(BaseSelfSupervisor):
         if self.queue is not None and self._pending:
             views = zip(*self._pending, strict=True)
             self.queue.enqueue(torch.cat([torch.cat(v) for v in views]))
+        if self.dense_queue is not None and self._pending_dense:
+            assert self.dense_head is not None
+            views = zip(*self._pending_dense, strict=True)
+            kept = [self.dense_head.keys_to_keep(torch.cat(v)) for v in views]
+            self.dense_queue.enqueue(torch.cat(kept))
         self._pending.clear()
-        self.momentum_encoder.update(self.backbone, self.neck, momentum)
+        self._pending_dense.clear()
+        self.momentum_encoder.update(self.averaged_parts, momentum)
+
+    def _build_dense(
+        self, neck: dict | None, head: dict | None, queue: dict | None
+    ) -> None:
+        self.dense_neck: nn.Module | None = None
+        self.dense_head: DenseSCEHead | None = None
+        self.dense_queue: MemoryQueue | None = None
+        if neck is None and head is None and queue is None:
+            return
+        if neck is None or head is None:
+            raise ValueError(
+                'dense_neck, dense_head and dense_queue belong together: give '
+                'both of the first two, or none of the three'
+            )
+        self.dense_neck = MODELS.build(neck)
+        if getattr(self.dense_neck, 'with_avg_pool', False):
+            raise ValueError(
+                'dense_neck gets rows of single places and has nothing to '
+                'pool: set dense_neck.with_avg_pool=False'
+            )
+        built = MODELS.build(head)
+        if not isinstance(built, DenseSCEHead):
+            raise ValueError(
+                "dense_head must be of type 'DenseSCEHead', got "
+                f'{type(built).__name__!r}'
+            )
+        self.dense_head = built
+        self.dense_queue = _build_queue('dense_queue', queue, neck)
+        if queue is None and not built.in_batch_keys:
+            raise ValueError(f'dense_queue, dense_head: {NO_CANDIDATES}')
 
     def _check_views(self, inputs: Sequence[Tensor]) -> None:
         needed = max(2, self.num_target_views)
@@ -204,17 +344,62 @@ class SCE(BaseSelfSupervisor):
             )
 
 
-def _build_queue(queue: dict, neck: dict) -> MemoryQueue:
+def _compare(
+    head: SCEHead,
+    queries: Sequence[Tensor | None],
+    keys: Sequence[Tensor],
+    queue: MemoryQueue | None,
+    **options: Any,
+) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """Values of a head, and the keys of all processes for each target view.
+
+    The keys are ``[W N, D]``, in rank order.
+    """
+    ranks = all_gather(torch.stack(list(keys)))
+    batch_keys = list(torch.cat(ranks, dim=1))
+    rows = None if queue is None else queue.features
+    losses = head.loss(queries, keys, batch_keys, rows, **options)
+    if queue is not None:
+        losses['queue_filled'] = queue.filled_share()
+    return losses, batch_keys
+
+
+# Data samples are objects of Python, other ones at each step.
+@torch.compiler.disable
+def _locate(
+    head: DenseSCEHead,
+    inputs: Sequence[Tensor],
+    data_samples: Sequence[Any] | None,
+) -> tuple[list[Lattice], Tensor]:
+    """What ``head.locate`` finds, in float64 on the host, on the device."""
+    boxes: list[Any] = [
+        getattr(x, 'view_boxes', None) for x in data_samples or ()
+    ]
+    if not boxes or any(x is None or len(x) != len(inputs) for x in boxes):
+        raise ValueError(NO_BOXES)
+    points, shared = head.locate(torch.from_numpy(np.stack(boxes)).double())
+
+    def moved(x: Tensor) -> Tensor:
+        return x.to(inputs[0].device, inputs[0].dtype, non_blocking=True)
+
+    return [Lattice(*map(moved, x)) for x in points], moved(shared)
+
+
+def _build_queue(
+    name: str, queue: dict | None, neck: dict
+) -> MemoryQueue | None:
+    if queue is None:
+        return None
     if 'length' not in queue or set(queue) - {'length', 'dim'}:
         raise ValueError(
-            f'queue takes length and dim, for example dict(length=65536); '
+            f'{name} takes length and dim, for example dict(length=65536); '
             f'got {queue}'
         )
     dim = queue.get('dim', neck.get('out_channels'))
     if dim is None:
         raise ValueError(
             'the width of the embeddings is not known from the config of '
-            'the neck (it has no out_channels): give queue=dict(length=..., '
+            f'the neck (it has no out_channels): give {name}=dict(length=..., '
             'dim=...)'
         )
     return MemoryQueue(queue['length'], dim)

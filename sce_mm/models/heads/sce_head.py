@@ -1,6 +1,7 @@
 """The SCE head: predictor, normalisation, and which pairs of views count."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.dist import all_gather, get_rank
@@ -58,6 +59,7 @@ class SCEHead(BaseModule):
         keys: Sequence[Tensor],
         batch_keys: Sequence[Tensor],
         queue: Tensor | None,
+        **options: Any,
     ) -> dict[str, Tensor]:
         """Mean over all pairs of a query and the key of another view.
 
@@ -72,6 +74,7 @@ class SCEHead(BaseModule):
             batch_keys: Keys ``[M, D]`` of all processes in rank order, for
                 each target view.
             queue: ``[K, D]`` or None.
+            **options: More arguments of the loss.
 
         Returns:
             The dict of :meth:`SCELoss.forward`, and ``embedding_std``: the
@@ -94,6 +97,7 @@ class SCEHead(BaseModule):
             queue=queue,
             batch_keys=batch_keys if self.in_batch_keys else None,
             first_row=get_rank() * len(keys[0]),
+            **options,
         )
         losses['embedding_std'] = spread(present)
         return losses

@@ -121,6 +121,7 @@ class SCELoss(nn.Module):
         queue: Tensor | None = None,
         batch_keys: Sequence[Tensor] | None = None,
         first_row: int = 0,
+        weights: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Mean loss over pairs and batch.
 
@@ -136,6 +137,9 @@ class SCELoss(nn.Module):
             batch_keys: Keys ``[M, D]`` of all processes for each target view,
                 if they are to be candidates too.
             first_row: Where this process's keys start within ``batch_keys``.
+            weights: ``[N]``, factors of the terms of each row. The mean is
+                over all N rows still, so that a weight of zero leaves out a
+                row and not its share.
 
         Returns:
             ``loss`` with gradient; for the log and without gradient
@@ -193,13 +197,18 @@ class SCELoss(nn.Module):
                 log_z,
                 self.temperature,
             )
-            return self._summary(terms, relation)
+            if weights is not None:
+                weights = weights.repeat(len(pairs))
+            return self._summary(terms, relation, weights)
 
     def _summary(
-        self, terms: Contrast, relation: Relation
+        self, terms: Contrast, relation: Relation, row_weights: Tensor | None
     ) -> dict[str, Tensor]:
+        def mean(x: Tensor) -> Tensor:
+            return (x if row_weights is None else x * row_weights).mean()
+
         weights = self.coeff, self.relation_weight, self.ceiling_weight
-        loss = combine(terms, relation, *weights).mean()
+        loss = mean(combine(terms, relation, *weights))
         parts = {name: x.detach() for name, x in terms._asdict().items()}
         if weights[1:] == (None, None):
             # Both have one weight: -sum_x s(x) log p(x) of the relation s.
@@ -208,8 +217,8 @@ class SCELoss(nn.Module):
             parts['relational'] = outside.lerp(parts['contrastive'], share)
         return {
             'loss': loss,
-            **{name: x.mean() for name, x in parts.items()},
-            'target_entropy': target_entropy(relation, self.coeff).mean(),
+            **{name: mean(x) for name, x in parts.items()},
+            'target_entropy': mean(target_entropy(relation, self.coeff)),
             'neighbours': relation.entropy.exp().mean(),
             # Fills on the device; a copy from the host would wait for it.
             'coeff': torch.full_like(loss, self.coeff),

@@ -9,7 +9,7 @@ branch see the images in other batches: shuffled over the processes
 then share one set of statistics.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from mmengine.dist import all_gather, get_rank
@@ -123,8 +123,10 @@ def refuse_sync_batch_norm(module: nn.Module) -> None:
 
 @torch.no_grad()
 def encode_shuffled(
-    encode: Callable[[Tensor], Tensor], images: Tensor, seed: int
-) -> Tensor:
+    encode: Callable[..., Sequence[Tensor]],
+    inputs: Sequence[Tensor],
+    seed: int,
+) -> list[Tensor]:
     """Encode the images of all processes, each in the batch of another.
 
     The images of all processes are brought together and permuted; each
@@ -132,19 +134,23 @@ def encode_shuffled(
     where the images came from.
 
     Args:
-        encode: ``[N, 3, h, w]`` to ``[N, D]``, with batch norm inside.
-        images: The images of this process; each process has as many.
+        encode: From ``inputs`` to its outputs, ``[N, ...]`` each, with batch
+            norm inside.
+        inputs: The images ``[N, 3, h, w]`` of this process, and what belongs
+            to each, ``[N, ...]``; each process has as many.
         seed: Seed of the permutation, the same on all processes.
 
     Returns:
-        ``[N, D]``, the outputs for the images of this process, in order.
+        The outputs for the images of this process, in order.
     """
-    everyone = torch.cat(all_gather(images.contiguous()))
-    own = slice(get_rank() * len(images), (get_rank() + 1) * len(images))
+    everyone = [torch.cat(all_gather(x.contiguous())) for x in inputs]
+    count, device = len(inputs[0]), inputs[0].device
+    own = slice(get_rank() * count, (get_rank() + 1) * count)
     # Drawn on the device, where nothing waits for the host.
-    generator = torch.Generator(images.device).manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(seed)
     order = torch.randperm(
-        len(everyone), generator=generator, device=images.device
+        len(everyone[0]), generator=generator, device=device
     )
-    outputs = torch.cat(all_gather(encode(everyone[order[own]])))
-    return outputs[order.argsort()[own]]
+    outputs = encode(*(x[order[own]] for x in everyone))
+    back = order.argsort()[own]
+    return [torch.cat(all_gather(x.contiguous()))[back] for x in outputs]

@@ -9,11 +9,14 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 
-def check_queue_length(length: int, **factors: int) -> None:
+def check_queue_length(
+    length: int, option: str = 'model.queue.length', /, **factors: int
+) -> None:
     """Refuse a queue that does not hold the keys of one optimiser step.
 
     Args:
         length: Number of keys that the queue holds.
+        option: Where a user set it, for the message.
         **factors: Numbers whose product is the number of keys of a step,
             under the names that the message shows: ``images=64``.
     """
@@ -25,8 +28,8 @@ def check_queue_length(length: int, **factors: int) -> None:
         )
         raise ValueError(
             f'the queue holds {length} keys but one step brings {keys} '
-            f'({product}): set model.queue.length to a multiple of that (the '
-            'paper keeps 8 to 16 steps of keys), or use a smaller batch'
+            f'({product}): set {option} to a multiple of that (the paper '
+            'keeps 8 to 16 steps of keys), or use a smaller batch'
         )
 
 

@@ -1,6 +1,6 @@
 """The momentum encoder: an exponential moving average of the online one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 
 import torch
@@ -14,10 +14,12 @@ from .batch_norm import (
     refuse_sync_batch_norm,
     split_batch_norm,
 )
+from .correspondence import Lattice
+from .encoding import encode
 
 
 class MomentumEncoder(nn.Module):
-    """Backbone and neck whose parameters follow those of the online branch.
+    """Backbone and necks whose parameters follow those of the online branch.
 
     It starts as a copy, takes no gradient and holds no predictor. Only
     parameters are averaged; the batch norm statistics are its own.
@@ -25,6 +27,8 @@ class MomentumEncoder(nn.Module):
     Args:
         backbone: The online backbone, which is copied.
         neck: The online neck, which is copied.
+        dense_neck: The online projector of places, which is copied; or None.
+        level: Output of the backbone that places are taken from.
         simulated_devices: Let batch norm see the images in other batches than
             in the online branch: shuffled over the processes if there are
             several, else in so many groups (the backbone only, as
@@ -44,11 +48,15 @@ class MomentumEncoder(nn.Module):
         self,
         backbone: nn.Module,
         neck: nn.Module,
+        dense_neck: nn.Module | None = None,
+        level: int = -1,
         simulated_devices: int | None = None,
     ) -> None:
         super().__init__()
         self.backbone = deepcopy(backbone)
         self.neck = deepcopy(neck)
+        self.dense_neck = deepcopy(dense_neck)
+        self.level = level
         self.simulated_devices = simulated_devices
         self.shuffles = False
         self.shuffle_count = 0
@@ -56,10 +64,18 @@ class MomentumEncoder(nn.Module):
             self._separate_batch_norm(simulated_devices)
         self.requires_grad_(False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Projected embeddings ``[N, D]`` of ``[N, 3, h, w]``."""
+    def forward(
+        self, images: Tensor, points: Lattice | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Embeddings of images ``[N, 3, h, w]`` and places, see ``encode``."""
+        inputs = (images, *(points or ()))
         shuffled = self.shuffles and self.training
-        return (self._encode_shuffled if shuffled else self._encode)(images)
+        embedding, *places = (
+            self._encode_shuffled(inputs)
+            if shuffled
+            else self._encode(*inputs)
+        )
+        return embedding, places[0] if places else None
 
     def check_batches(self, sizes: Iterable[int]) -> None:
         """Refuse batches that do not split, and SyncBN that came in since."""
@@ -70,28 +86,35 @@ class MomentumEncoder(nn.Module):
             check_divisible(size, self.simulated_devices)
 
     @torch.no_grad()
-    def copy_from(self, backbone: nn.Module, neck: nn.Module) -> None:
-        """Take over parameters and buffers."""
-        self.backbone.load_state_dict(backbone.state_dict())
-        self.neck.load_state_dict(neck.state_dict())
+    def copy_from(self, online: Sequence[nn.Module]) -> None:
+        """Take over parameters and buffers of backbone and necks."""
+        for own, other in zip(self.children(), online, strict=True):
+            own.load_state_dict(other.state_dict())
 
     @torch.no_grad()
-    def update(
-        self, backbone: nn.Module, neck: nn.Module, momentum: float
-    ) -> None:
+    def update(self, online: Sequence[nn.Module], momentum: float) -> None:
         """``target <- (1 - momentum) target + momentum online``."""
-        online: list[Tensor] = [*backbone.parameters(), *neck.parameters()]
-        torch._foreach_lerp_(list(self.parameters()), online, momentum)
+        parameters: list[Tensor] = [
+            parameter for part in online for parameter in part.parameters()
+        ]
+        torch._foreach_lerp_(list(self.parameters()), parameters, momentum)
 
-    def _encode(self, images: Tensor) -> Tensor:
-        (embedding,) = self.neck(self.backbone(images))
-        return embedding
+    def _encode(self, images: Tensor, *points: Tensor) -> tuple[Tensor, ...]:
+        embedding, places = encode(
+            self.backbone,
+            self.neck,
+            images,
+            self.dense_neck,
+            self.level,
+            Lattice(*points) if points else None,
+        )
+        return (embedding,) if places is None else (embedding, places)
 
     # Collectives, generators and a count that grows do not compile.
     @torch.compiler.disable
-    def _encode_shuffled(self, images: Tensor) -> Tensor:
+    def _encode_shuffled(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         self.shuffle_count += 1
-        return encode_shuffled(self._encode, images, self.shuffle_count)
+        return encode_shuffled(self._encode, inputs, self.shuffle_count)
 
     def _separate_batch_norm(self, devices: int) -> None:
         if not isinstance(devices, int) or devices < 2:

@@ -7,7 +7,10 @@ from torch import Tensor, nn
 
 
 def check_widths(
-    backbone: nn.Module, neck: nn.Module, configs: dict[str, dict]
+    backbone: nn.Module,
+    neck: nn.Module,
+    configs: dict[str, dict],
+    level: int | None = None,
 ) -> None:
     """Refuse widths in configs that do not fit; a part may name none.
 
@@ -15,12 +18,23 @@ def check_widths(
         backbone: The backbone of the model.
         neck: The projector.
         configs: Configs of the ``neck``, the ``head.predictor`` and the
-            ``queue``, empty if there is none.
+            ``queue``, and the same of the dense loss, empty if there is none.
+        level: Output of the backbone that ``dense_neck`` gets places of; None
+            without one.
+
+    Raises:
+        ValueError: Parts do not fit, or that output is no feature map.
     """
     pools = getattr(neck, 'with_avg_pool', False)
     features = 'the backbone gives features', pooled_width(backbone, pools)
     embedding = 'the neck gives keys', configs['neck'].get('out_channels')
+    places = 'dense_neck gives keys', configs['dense_neck'].get('out_channels')
+    channels = None if level is None else map_width(backbone, level)
     for part, option, (before, width) in (
+        ('dense_neck', 'in_channels', ('the backbone gives a map', channels)),
+        ('dense_head.predictor', 'in_channels', places),
+        ('dense_head.predictor', 'out_channels', places),
+        ('dense_queue', 'dim', places),
         ('neck', 'in_channels', features),
         ('head.predictor', 'in_channels', embedding),
         ('head.predictor', 'out_channels', embedding),
@@ -34,13 +48,43 @@ def check_widths(
             )
 
 
-@torch.no_grad()
 def pooled_width(backbone: nn.Module, pools: bool) -> int | None:
     """Width of the last output, from shapes alone: nothing is computed.
 
     None if channels are not all that counts, as nothing ``pools`` a map over
     its pixels, or if the backbone works on real pixels alone.
     """
+    shapes = output_shapes(backbone)
+    if shapes is None:
+        return None
+    _, channels, *pixels = shapes[-1]
+    pooled = not pixels or pixels == [1, 1] or (len(pixels) == 2 and pools)
+    return channels if pooled else None
+
+
+def map_width(backbone: nn.Module, level: int) -> int | None:
+    """Channels of the feature map that is one of the outputs.
+
+    None if the backbone works on real pixels alone.
+
+    Raises:
+        ValueError: There is no such output, or it is no map.
+    """
+    shapes = output_shapes(backbone)
+    if shapes is None:
+        return None
+    if not -len(shapes) <= level < len(shapes) or len(shapes[level]) != 4:
+        raise ValueError(
+            f'dense_head.level={level} is no feature map [N, C, h, w] of the '
+            f'backbone, which gives {[list(shape) for shape in shapes]}: set '
+            'the level, or backbone.out_indices'
+        )
+    return shapes[level][1]
+
+
+@torch.no_grad()
+def output_shapes(backbone: nn.Module) -> list[torch.Size] | None:
+    """Shapes of all outputs for one image; None if it needs real pixels."""
     size = getattr(backbone, 'img_size', 224)
     height, width = (size, size) if isinstance(size, int) else size
     try:
@@ -49,10 +93,7 @@ def pooled_width(backbone: nn.Module, pools: bool) -> int | None:
         # That of some backbones returns nothing.
         shapes.eval()
         out = shapes(image)
-        last = out if isinstance(out, Tensor) else out[-1]
+        return [x.shape for x in ([out] if isinstance(out, Tensor) else out)]
     # Whatever a custom backbone does with pixels that are not there.
     except Exception:
         return None
-    _, channels, *pixels = last.shape
-    pooled = not pixels or pixels == [1, 1] or (len(pixels) == 2 and pools)
-    return channels if pooled else None

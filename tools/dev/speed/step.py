@@ -225,8 +225,8 @@ def explicit_step(loss: Loss, setting: dict, channels_last: bool) -> Step:
         targets = range(model.num_target_views)
         pairs = [(i, j) for j in targets for i in range(len(views)) if i != j]
         with autocast():
-            keys = [model.encode_target(views[j]) for j in targets]
-            queries = [model.encode_online(x) for x in views]
+            keys = [model.encode_target(views[j])[0] for j in targets]
+            queries = [model.encode_online(x)[0] for x in views]
         keys = [at_least_float32(k) for k in keys]
         queries = [at_least_float32(q) for q in queries]
         value = loss(queries, keys, pairs, model.queue.features)
