@@ -23,7 +23,14 @@ from typing import Any, NamedTuple
 __starts_light__ = True
 
 import sce_mm
-from sce_mm.cli.arguments import ArgumentParser, Overrides, seed_number
+from sce_mm.cli.arguments import (
+    ArgumentParser,
+    Overrides,
+    add_region_size,
+    positive_number,
+    region_sides,
+    seed_number,
+)
 from sce_mm.cli.exit import run_main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,18 +64,9 @@ def factor(text: str) -> float:
     return value
 
 
-def positive(text: str) -> int:
-    """Type of an option that counts."""
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(
-            f'expected a whole number above 0, got {text}'
-        )
-    return int(text)
-
-
 def iterations(text: str) -> int | str:
     """Type of an option that takes a length, or that of all labels."""
-    return text if text == 'all' else positive(text)
+    return text if text == 'all' else positive_number(text)
 
 
 class Variant(NamedTuple):
@@ -77,10 +75,16 @@ class Variant(NamedTuple):
     Attributes:
         config: File, None for that of --pretraining.
         overrides: ``KEY=VALUE`` words.
+        regions: As of --regions, None for the same.
     """
 
     config: Path | None
     overrides: list[str]
+    regions: tuple[int, int] | str | None
+
+
+# Begins the word of a variant that stands for its --regions.
+REGIONS = 'regions='
 
 
 class Named(argparse.Action):
@@ -120,7 +124,12 @@ def variant(words: list[str]) -> Variant:
             'expected a name, then a config or KEY=VALUE words or both, the '
             f'config first; got {" ".join(wrong) or "the name alone"}'
         )
-    return Variant(config, words)
+    regions = None
+    for word in words:
+        if word.startswith(REGIONS):
+            regions = region_sides(word.removeprefix(REGIONS))
+    words = [word for word in words if not word.startswith(REGIONS)]
+    return Variant(config, words, regions)
 
 
 def parse_args() -> argparse.Namespace:
@@ -161,8 +170,10 @@ def parse_args() -> argparse.Namespace:
         metavar=('NAME', 'CONFIG|KEY=VALUE'),
         help='another pretraining: its config, by default that of '
         '--pretraining, and overrides on top of --pretraining-options, such '
-        'as --variant InfoNCE model.head.loss.coeff=1; repeatable',
+        'as --variant InfoNCE model.head.loss.coeff=1; regions=none or '
+        'regions=SIDE takes the place of --regions; repeatable',
     )  # fmt: skip
+    add_region_size(what, 'the boxes of --train at the scale of --detector')
     what.add_argument(
         '--longer-random', type=factor, metavar='FACTOR',
         help='also train from random initialisation with a schedule that is '
@@ -201,11 +212,11 @@ def parse_args() -> argparse.Namespace:
         'as many as with all labels',
     )  # fmt: skip
     how.add_argument(
-        '--jobs', type=positive, default=1,
+        '--jobs', type=positive_number, default=1,
         help='trainings at the same time; 1 by default',
     )  # fmt: skip
     how.add_argument(
-        '--threads', type=positive,
+        '--threads', type=positive_number,
         help='processor threads of a training; by default the cores shared '
         'among the jobs',
     )  # fmt: skip
@@ -215,6 +226,12 @@ def parse_args() -> argparse.Namespace:
         dict.fromkeys(args.pretraining_seeds)
     )
     args.seeds = list(dict.fromkeys(args.seeds))
+    cut = args.regions or any(v.regions for v in args.variants.values())
+    if args.regions_per_image and not cut:
+        parser.error(
+            '--regions-per-image goes with --regions, for example '
+            '--regions 128'
+        )
     if seeds and len(seeds) > len(args.seeds):
         parser.error(
             f'--pretraining-seeds: {len(seeds)} pretrainings need as many '

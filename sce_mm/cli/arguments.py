@@ -131,15 +131,20 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_region_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what cuts regions out of the images of a pretraining."""
+def add_region_size(parser: Any, boxes: str) -> None:
+    """Add size and number of the regions that a pretraining takes.
+
+    Args:
+        parser: A parser, or a group of one.
+        boxes: Option with the labels that ``auto`` follows.
+    """
     parser.add_argument(
         '--regions',
         type=region_sides,
         metavar='SIDE',
-        help='train on square regions of the images, of so many pixels a '
+        help='pretrain on square regions of the images, of so many pixels a '
         'side: 128; a range such as 96-160; auto for a side that follows '
-        '--boxes; none for whole images',
+        f'{boxes}; none for whole images',
     )
     parser.add_argument(
         '--regions-per-image',
@@ -149,6 +154,11 @@ def add_region_arguments(parser: argparse.ArgumentParser) -> None:
         'many as regions fit into the median image. With --regions none so '
         'many times the whole image',
     )
+
+
+def add_region_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what cuts regions out of the images of a pretraining."""
+    add_region_size(parser, '--boxes')
     parser.add_argument(
         '--boxes',
         type=Path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from statistics import median, median_low
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -27,7 +27,7 @@ Sides = tuple[int, int]
 
 def choose_regions(
     cfg: Config,
-    regions: Sides | Literal['auto', 'none'],
+    regions: Sides | str,
     per_image: int | None = None,
     labels: Mapping[str, Any] | None = None,
     detector: Config | None = None,
@@ -52,7 +52,7 @@ def choose_regions(
     """
     if regions == 'none':
         return set_regions(cfg, None, per_image)
-    if regions != 'auto':
+    if not isinstance(regions, str):
         return set_regions(cfg, regions, per_image)
     if labels is None:
         raise UserError(
@@ -77,6 +77,14 @@ def choose_regions(
             f'of {side} px, views of {view} px{limit and f" ({limit})"}'
         )
     return [chosen, *set_regions(cfg, (side, side), per_image)]
+
+
+def regions_text(regions: tuple[int, int] | str | None) -> str | None:
+    """The word of ``--regions``; None if the option was not given."""
+    if not isinstance(regions, tuple):
+        return regions
+    low, high = regions
+    return f'{low}' if low == high else f'{low}-{high}'
 
 
 def set_regions(

@@ -20,6 +20,7 @@ from ...config.check import check_config
 from ...config.errors import ConfigError
 from ...config.parts import innermost_dataset
 from ...config.reading import fit_warmup, override, read_config
+from ...config.regions import choose_regions, regions_text
 from ...transfer import Backbone, extract_backbone
 from ...transfer.initial_weights import load_initial_weights
 from ...transfer.metadata import describe_model
@@ -34,12 +35,15 @@ class Recipe:
         source: Name of what it gives.
         config: Its file.
         overrides: Options and their ``KEY=VALUE`` words, in turn.
+        regions: What its samples are, as ``--regions`` says; None for those
+            of the config.
         init_from: Checkpoint that it starts from.
     """
 
     source: str
     config: Path
     overrides: tuple[tuple[str, tuple[str, ...]], ...]
+    regions: tuple[int, int] | str | None = None
     init_from: Path | None = None
 
     @property
@@ -64,8 +68,30 @@ class Recipe:
         """Seed that the config has, None for another one each time."""
         return (self.read().get('randomness') or {}).get('seed')
 
+    def read_for(self, images: Path) -> Config:
+        """Config on a list of images."""
+        cfg = self.read()
+        _, dataset = innermost_dataset(cfg)
+        dataset.data_root, dataset.ann_file = '', str(images)
+        return cfg
+
+    def cut_regions(
+        self,
+        cfg: Config,
+        labels: dict[str, Any],
+        detector: Config,
+        per_image: int | None = None,
+    ) -> list[str]:
+        """Let its config take the regions; returns lines for the user."""
+        if self.regions is None:
+            return []
+        return choose_regions(cfg, self.regions, per_image, labels, detector)
+
     def train_words(self, images: Path, seed: int | None) -> list[object]:
-        """Words of ``tools/train.py`` that pretrain on a list of images."""
+        """Words of ``tools/train.py`` that pretrain on a list of images.
+
+        Those of the regions are in :meth:`region_words`.
+        """
         data, _ = innermost_dataset(self.read())
         # The user's own come first: the data are those of the comparison.
         options = [
@@ -77,7 +103,26 @@ class Recipe:
             options.append(f'randomness.seed={seed}')
         return [self.config, '--resume', '--cfg-options', *options]
 
-    def check(self, images: list[Path], work_dir: Path) -> Backbone:
+    def region_words(
+        self, labels: Path, detector: Path, per_image: int | None
+    ) -> list[object]:
+        """Words of ``tools/train.py`` that cut the regions."""
+        if self.regions is None:
+            return []
+        words: list[object] = ['--regions', regions_text(self.regions)]
+        if self.regions == 'auto':
+            words += ['--boxes', labels, '--detector', detector]
+        if per_image:
+            words += ['--regions-per-image', per_image]
+        return words
+
+    def check(
+        self,
+        images: list[Path],
+        work_dir: Path,
+        labels: dict[str, Any],
+        detector: Config,
+    ) -> Backbone:
         """Find what would end the pretraining.
 
         Returns:
@@ -85,12 +130,14 @@ class Recipe:
 
         Raises:
             ConfigError: All that is wrong in the config.
+            UserError: No regions can be cut.
         """
         cfg = self.read()
         _, dataset = innermost_dataset(cfg)
         dataset.data_root = list(map(str, images))
         dataset.pop('ann_file', None)
         cfg.work_dir = str(work_dir)
+        self.cut_regions(cfg, labels, detector)
         try:
             check_config(cfg)
         except ConfigError as error:
@@ -168,13 +215,20 @@ def list_starts(args: argparse.Namespace) -> dict[str, list[Start]]:
 
 def _recipes(args: argparse.Namespace) -> list[Recipe]:
     shared = '--pretraining-options', tuple(args.pretraining_options)
-    found = [Recipe(SCE, args.pretraining, (shared,))]
+    config, regions = args.pretraining, args.regions
+    found = [Recipe(SCE, config, (shared,), regions)]
     if args.init_from:
         found.append(
-            Recipe(CONTINUED, args.pretraining, (shared,), args.init_from)
+            Recipe(CONTINUED, config, (shared,), regions, args.init_from)
         )
     for name, variant in args.variants.items():
         own = f'--variant {name}', tuple(variant.overrides)
-        config = variant.config or args.pretraining
-        found.append(Recipe(name, config, (shared, own)))
+        found.append(
+            Recipe(
+                name,
+                variant.config or config,
+                (shared, own),
+                variant.regions or regions,
+            )
+        )
     return found

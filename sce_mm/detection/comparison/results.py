@@ -17,6 +17,7 @@ import torch
 from ...checkpoints.durable_files import write_durably
 from ...config.errors import ConfigError
 from ...config.reading import read_config
+from ...config.regions import regions_text
 from ...utils.commands import read_scalars
 from ..adapt import load_source
 
@@ -104,7 +105,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 # What the folder was made from if it does not say so.
-_DEFAULTS = {'--regions': None}
+_DEFAULTS = {'--regions': None, '--regions-per-image': None}
 
 
 def check_inputs(args: argparse.Namespace) -> dict[str, Any]:
@@ -164,6 +165,8 @@ def _inputs(args: argparse.Namespace) -> dict[str, Any]:
         '--detector': _hash_of_config(load_source(args.detector)[0]),
         '--pretraining': _hash_of_config(read_config(args.pretraining)),
         '--pretraining-options': args.pretraining_options,
+        '--regions': regions_text(args.regions),
+        '--regions-per-image': args.regions_per_image,
         '--detector-options': args.detector_options,
     }
     for name, file in args.weights.items():
@@ -173,6 +176,7 @@ def _inputs(args: argparse.Namespace) -> dict[str, Any]:
         found[f'--variant {name}'] = [
             _hash_of_config(config),
             *variant.overrides,
+            *filter(None, [regions_text(variant.regions)]),
         ]
     if args.init_from:
         found['--init-from'] = _hash(args.init_from.read_bytes())

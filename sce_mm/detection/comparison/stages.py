@@ -148,6 +148,7 @@ class Comparison:
         with closing(lock):
             self.check_start()
             self.list_unlabelled()
+            self.plan_regions()
             self._run_jobs()
 
     def _run_jobs(self) -> None:
@@ -278,11 +279,14 @@ class Comparison:
     def check_pretraining(self, initial: Path) -> None:
         """Let each network go through the transfer before it is trained."""
         data = str(self._config('data'))
+        detector, _ = load_source(data)
         pretrained = [s for s in self.starts.values() if s[0].recipe]
         for number, (start, *more) in enumerate(pretrained):
             recipe = start.recipe
             assert recipe
-            backbone = recipe.check(self.args.images, self.out)
+            backbone = recipe.check(
+                self.args.images, self.out, self.train, detector
+            )
             if number == 0:
                 save_backbone(initial, backbone)
                 out = self._config('initial')
@@ -338,6 +342,26 @@ class Comparison:
             flush=True,
         )
 
+    def plan_regions(self) -> None:
+        """Say what each pretraining sees.
+
+        All get as many samples of an image as the plain one, whatever theirs
+        are, so that none is trained for longer.
+        """
+        detector, _ = load_source(str(self._config('data')))
+        self.per_image: int | None = self.args.regions_per_image
+        for start, *_ in self.starts.values():
+            recipe = start.recipe
+            if recipe is None or recipe.regions is None:
+                continue
+            cfg = recipe.read_for(self.unlabelled)
+            for line in recipe.cut_regions(
+                cfg, self.train, detector, self.per_image
+            ):
+                print(f'[compare] {start.source}: {line}', flush=True)
+            if self.args.regions and self.per_image is None:
+                self.per_image = cfg.train_dataloader.dataset.get('times', 1)
+
     @property
     def unlabelled(self) -> Path:
         """List of the images that all pretrainings read."""
@@ -348,6 +372,9 @@ class Comparison:
         folder, recipe = self.folder(start), start.recipe
         assert recipe
         words = recipe.train_words(self.unlabelled, start.seed)
+        words[1:1] = recipe.region_words(
+            self.args.train, self._config('data'), self.per_image
+        )
         # A run that was interrupted has its weights.
         if recipe.init_from and not list(folder.glob('*.pth')):
             words += ['--init-from', recipe.init_from]
