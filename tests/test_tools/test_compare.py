@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import runpy
 import signal
 import subprocess
@@ -209,6 +210,44 @@ def test_wrong_options_are_named(words, run_here, more, named, capsys):
         run_here([*words, *more])
     assert stop.value.code == 2
     assert named in capsys.readouterr().err
+
+
+class PlannedError(Exception):
+    """Raised in place of the first training."""
+
+
+@pytest.mark.integration
+def test_all_pretrainings_take_as_many_samples_of_an_image(
+    words, run_here, monkeypatch, capsys
+):
+    """Whatever their regions are."""
+    commands = {}
+
+    def plan(jobs, *_):
+        for job in jobs:
+            if 'pretraining of' in job.name:
+                commands[job.name], _ = next(job.commands)
+        raise PlannedError
+        yield
+
+    monkeypatch.setattr(stages, 'run_jobs', plan)
+    more = [
+        *('--regions', '20-24'),
+        *('--variant', 'whole', 'regions=none'),
+        *('--variant', 'boxes', 'regions=auto', 'model.head.loss.coeff=1'),
+        *('--seeds', '0', '1', '--pretraining-seeds', '0', '1'),
+    ]
+    with pytest.raises(PlannedError):
+        run_here([words[0], *more, *words[1:]])
+    said = capsys.readouterr().out
+    number = re.search(r'SCE: \d+ images x (\d+) regions', said).group(1)
+    assert len(commands) == 6
+    sizes = {}
+    for name, command in commands.items():
+        given = [*map(str, command.words)]
+        assert given[given.index('--regions-per-image') + 1] == number
+        sizes[name.split()[2].strip(',')] = given[given.index('--regions') + 1]
+    assert sizes == {'SCE': '20-24', 'whole': 'none', 'boxes': 'auto'}
 
 
 @pytest.mark.integration
