@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import io
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import IO
 
 from mmengine import fileio
 from PIL import Image
 
-from .decoding import UnreadableImageError, require_plain_file
+from .decoding import UnreadableImageError, any_size, require_plain_file
 from .loading import LoadCachedImage, LoadImage
 
 # EXIF tag of the orientation, and its values that swap height and width.
@@ -53,24 +51,10 @@ def _in_header(path: str, load: LoadImage) -> tuple[int, int]:
         require_plain_file(path)
     else:
         source = io.BytesIO(fileio.get(path, backend_args=load.backend_args))
-    with _any_size(), Image.open(source) as image:
+    with any_size(), Image.open(source) as image:
         width, height = image.size
         # That of PNG files decodes an image for a tag behind its pixels.
         turned = Image.Image.getexif(image).get(_ORIENTATION) in _LYING
     if turned and load.apply_orientation:
         return width, height
     return height, width
-
-
-@contextmanager
-def _any_size() -> Iterator[None]:
-    """Let Pillow open files that it would find too large to decode."""
-    limit = Image.MAX_IMAGE_PIXELS
-    try:
-        Image.MAX_IMAGE_PIXELS = None
-        with warnings.catch_warnings():
-            # Odd metadata are no reason to speak up.
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
