@@ -226,8 +226,7 @@ def parse_args() -> argparse.Namespace:
         dict.fromkeys(args.pretraining_seeds)
     )
     args.seeds = list(dict.fromkeys(args.seeds))
-    cut = args.regions or any(v.regions for v in args.variants.values())
-    if args.regions_per_image and not cut:
+    if args.regions_per_image and not args.regions:
         parser.error(
             '--regions-per-image goes with --regions, for example '
             '--regions 128'

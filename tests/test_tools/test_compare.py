@@ -25,6 +25,10 @@ from sce_mm.detection.comparison.labels import (
     check_detector,
     use_labels,
 )
+from sce_mm.detection.comparison.results import (
+    last_metrics,
+    was_evaluated,
+)
 from sce_mm.utils.commands import Command, run_together
 
 DETECTOR = """
@@ -279,6 +283,23 @@ def test_a_termination_signal_stops_the_training(
         compare(SimpleNamespace())
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
+
+
+@pytest.mark.parametrize('ended', [True, False])
+def test_an_evaluation_that_was_killed_is_no_zero(tmp_path, ended):
+    """Its training has its last checkpoint: --resume evaluates nothing."""
+    log = tmp_path / '20240101_000000' / 'vis_data' / 'scalars.json'
+    log.parent.mkdir(parents=True)
+    lines = [{'loss': 1.0, 'time': 0.1, 'step': 6}]
+    if ended:
+        lines.append({'time': 0.1, 'step': 2})
+    log.write_text('\n'.join(map(json.dumps, lines)))
+    tested = {'coco/bbox_mAP': 0.25, 'coco/cat_precision': 0.25}
+    (tmp_path / 'evaluation.json').write_text(json.dumps(tested))
+    assert was_evaluated(tmp_path) == ended
+    found = last_metrics(tmp_path, ['cat'], masks=False)
+    # A detector that finds nothing logs no metric.
+    assert found['box AP'] == found['classes']['cat'] == (0 if ended else 25)
 
 
 @pytest.fixture

@@ -173,6 +173,11 @@ def _load_one(cfg: Config, labels: Path) -> int:
     with _explained(f'{key} with {labels}', hint):
         loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
         loader.dataset[0]
+        if not len(loader):
+            raise ValueError(
+                f'{len(loader.dataset)} images are fewer than a batch, and '
+                'drop_last leaves them out'
+            )
         return len(loader)
 
 

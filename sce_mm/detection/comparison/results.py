@@ -24,6 +24,8 @@ from ..adapt import load_source
 RANDOM = 'random initialisation'
 SCE = 'SCE'
 CONTINUED = 'SCE, continued'
+# What tools/test.py found, where a training was killed in its evaluation.
+TESTED = 'evaluation.json'
 # By source and per cent of the labels, one dict a seed.
 Results = dict[str, dict[float, list[dict[str, Any]]]]
 # What mmdet's CocoMetric writes into the log.
@@ -45,24 +47,43 @@ def last_checkpoint(folder: Path) -> Path:
     return Path((folder / 'last_checkpoint').read_text().strip())
 
 
+def was_evaluated(folder: Path) -> bool:
+    """Whether the last evaluation of a run came to its end.
+
+    A run that is killed in it has its last checkpoint already: resumed, it
+    has nothing left to train, and evaluates nothing.
+    """
+    logs = sorted(folder.glob('*/vis_data/scalars.json'))
+    lines = [line for log in logs for line in log.read_text().splitlines()]
+    return bool(lines) and 'loss' not in json.loads(lines[-1])
+
+
 def last_metrics(
     folder: Path, classes: list[str], masks: bool
 ) -> dict[str, Any]:
     """COCO metrics of the last evaluation of a run, in per cent.
+
+    Those of ``TESTED`` if the evaluation was made by tools/test.py.
 
     Returns:
         A value for each of ``METRICS`` that is evaluated, and ``classes``: AP
         of each class, of masks where these are evaluated; None for a class
         without objects.
     """
-    series = read_scalars(folder)
-    # The end of the last evaluation. If the detector found nothing in it,
-    # mmdet writes no metric at all: that is zero, whatever came before.
-    last = series['time'][-1][0]
+    # If the detector found nothing, mmdet writes no metric at all: that is
+    # zero, whatever came before.
+    if was_evaluated(folder):
+        series = read_scalars(folder)
+        last = series['time'][-1][0]
+        ends = {key: pairs[-1] for key, pairs in series.items()}
+        metrics = {
+            k: number for k, (step, number) in ends.items() if step == last
+        }
+    else:
+        metrics = json.loads((folder / TESTED).read_text())
 
     def value(key: str) -> float:
-        step, number = series.get(key, [(None, 0.0)])[-1]
-        return 100 * number if step == last else 0.0
+        return 100 * metrics.get(key, 0.0)
 
     each = {name: value(f'coco/{name}_precision') for name in classes}
     return {
@@ -129,14 +150,14 @@ def check_inputs(args: argparse.Namespace) -> dict[str, Any]:
     other = [
         name for name in now if name in known and known[name] != now[name]
     ]
-    if other and (args.out / 'runs').exists():
+    runs = args.out / 'runs'
+    if used := [name for name in other if _has_runs(runs, name)]:
         raise ConfigError(
-            f'{args.out} holds another comparison, of other {", ".join(other)}'
+            f'{args.out} holds another comparison, of other {", ".join(used)}'
             ': name another OUT, or give what was given then'
         )
-    if other:
-        # No training of them has begun; what is made from labels and images
-        # is small.
+    if other and not runs.exists():
+        # What is made from labels and images is small.
         shutil.rmtree(args.out / 'labels', ignore_errors=True)
         (args.out / 'copies.json').unlink(missing_ok=True)
     write_json(path, before | now)

@@ -14,6 +14,7 @@ from mmengine.config import Config
 
 from ...config.errors import raise_all
 from ...config.parts import innermost_dataset
+from ...config.reading import override
 from ...datasets.images.file_lists import read_image_list
 from ...datasets.labels.coco_labels import notes, read_coco
 from ...transfer import save_backbone
@@ -40,6 +41,7 @@ from .pretraining import Start, list_starts
 from .report import write_report
 from .results import (
     RANDOM,
+    TESTED,
     Results,
     check_inputs,
     describe_machine,
@@ -47,6 +49,7 @@ from .results import (
     last_checkpoint,
     last_metrics,
     seconds_of,
+    was_evaluated,
     write_json,
 )
 from .schedules import ALL, Schedule, make_schedule
@@ -87,10 +90,7 @@ def compare(args: argparse.Namespace) -> None:
     """
     # Stops the trainings that run, which save where they are, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    comparison = Comparison(args)
-    comparison.run()
-    write_json(comparison.out / 'results.json', comparison.record())
-    write_report(comparison)
+    Comparison(args).run()
 
 
 class Comparison:
@@ -123,7 +123,6 @@ class Comparison:
                     f'or in another order: {ours} and {theirs}'
                 )
         raise_all(problems, 'found before anything started')
-        self.inputs = check_inputs(args)
         self.classes = [c['name'] for c in self.train['categories']]
         for path, content in ((args.train, self.train), (args.val, self.val)):
             for note in notes(content):
@@ -133,9 +132,10 @@ class Comparison:
         self.logs: dict[str, Path] = {}
 
     def run(self) -> None:
-        """Make all steps that are not done yet.
+        """Make all steps that are not done yet, and write the report.
 
         Raises:
+            ConfigError: The folder holds trainings on other inputs.
             UserError: Another comparison writes to the output folder.
         """
         try:
@@ -146,10 +146,13 @@ class Comparison:
                 'ended, or name another OUT'
             ) from error
         with closing(lock):
+            self.inputs = check_inputs(self.args)
             self.check_start()
             self.list_unlabelled()
             self.plan_regions()
             self._run_jobs()
+            write_json(self.out / 'results.json', self.record())
+            write_report(self)
 
     def _run_jobs(self) -> None:
         steps = list(dict.fromkeys(self.steps()))
@@ -279,7 +282,10 @@ class Comparison:
     def check_pretraining(self, initial: Path) -> None:
         """Let each network go through the transfer before it is trained."""
         data = str(self._config('data'))
-        detector, _ = load_source(data)
+        detector = Config.fromfile(data)
+        override(detector, self.args.detector_options, '--detector-options')
+        # The scale at which it sees objects, for those who cut regions.
+        detector.dump(self.out / 'detector.py')
         pretrained = [s for s in self.starts.values() if s[0].recipe]
         for number, (start, *more) in enumerate(pretrained):
             recipe = start.recipe
@@ -345,21 +351,20 @@ class Comparison:
     def plan_regions(self) -> None:
         """Say what each pretraining sees.
 
-        All get as many samples of an image as the plain one, whatever theirs
-        are, so that none is trained for longer.
+        All get as many samples of an image as the plain one, which comes
+        first, so that none is trained for longer.
         """
-        detector, _ = load_source(str(self._config('data')))
+        detector = Config.fromfile(self.out / 'detector.py')
         self.per_image: int | None = self.args.regions_per_image
         for start, *_ in self.starts.values():
-            recipe = start.recipe
-            if recipe is None or recipe.regions is None:
+            if start.recipe is None:
                 continue
-            cfg = recipe.read_for(self.unlabelled)
-            for line in recipe.cut_regions(
+            cfg = start.recipe.read_for(self.unlabelled)
+            for line in start.recipe.cut_regions(
                 cfg, self.train, detector, self.per_image
             ):
                 print(f'[compare] {start.source}: {line}', flush=True)
-            if self.args.regions and self.per_image is None:
+            if self.per_image is None:
                 self.per_image = cfg.train_dataloader.dataset.get('times', 1)
 
     @property
@@ -373,7 +378,7 @@ class Comparison:
         assert recipe
         words = recipe.train_words(self.unlabelled, start.seed)
         words[1:1] = recipe.region_words(
-            self.args.train, self._config('data'), self.per_image
+            self.args.train, self.out / 'detector.py', self.per_image
         )
         # A run that was interrupted has its weights.
         if recipe.init_from and not list(folder.glob('*.pth')):
@@ -438,6 +443,12 @@ class Comparison:
         ])  # fmt: skip
         self.await_folder(folder)
         yield train, folder
+        if not was_evaluated(folder):
+            words = ['--cfg-options', *self.args.detector_options]
+            yield self.command('tools/test.py', [
+                config, last_checkpoint(folder), '--work-dir', folder,
+                '--out', folder / TESTED, *(words if words[1:] else []),
+            ]), folder  # fmt: skip
         masks = 'segm' in cfg.val_evaluator.metric
         found = last_metrics(folder, self.classes, masks)
         found |= {
