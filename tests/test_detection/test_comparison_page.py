@@ -26,6 +26,7 @@ FACTS = Facts(
     gap=Gap(4.6, 0.9, 5),
     others={},
     rivals={},
+    longer={},
     objects=1.2,
     regions=True,
     steps=4000,
@@ -58,10 +59,10 @@ CASES = {
     'nothing learned': NOTHING,
     'one seed': ONE_SEED,
     'longer training is better': FACTS._replace(
-        rivals={LONGER: Gap(2.0, 0.36, 5)}
+        longer={LONGER: {10: Gap(2.0, 0.36, 5)}}
     ),
     'longer training does as well': FACTS._replace(
-        rivals={LONGER: Gap(0.2, 0.36, 5)}
+        longer={LONGER: {10: Gap(0.2, 0.36, 5)}}
     ),
     'another start is better': FACTS._replace(
         rivals={'SCE + dense': Gap(2.0, 0.36, 5)}
@@ -101,12 +102,24 @@ def names_of(facts):
     ],
 )
 def test_a_longer_training_without_pretraining_is_named_first(value, name):
-    facts = FACTS._replace(rivals={LONGER: Gap(value, 0.36, 5)})
+    facts = FACTS._replace(longer={LONGER: {10: Gap(value, 0.36, 5)}})
     found = {n for n in names_of(facts) if n.startswith('longer')}
     assert found == ({name} if name else set())
     assert (LONGER in what_next(facts)[0]) == (name is not None)
     # What a longer training does better is no reason to pretrain.
     assert ('gain' in names_of(facts)) == (value < 2)
+
+
+def test_longer_trainings_are_judged_with_each_part_of_the_labels():
+    longer = {10: Gap(-2.0, 0.36, 5), 100: Gap(0.3, 0.36, 5)}
+    gained = FACTS._replace(
+        others={100: Gap(1.5, 0.36, 5)}, longer={LONGER: longer}
+    )
+    assert 'with 100 % of the labels' in what_next(gained)[0]
+    assert 'with 10 %' not in what_next(gained)[0]
+    # Without a gain over an equal training there is none to explain.
+    unseen = gained._replace(others={100: Gap(0.1, 0.36, 5)})
+    assert not {n for n in names_of(unseen) if n.startswith('longer')}
 
 
 def test_more_pretrainings_are_asked_for_where_these_are_what_varies():

@@ -35,6 +35,8 @@ class Facts(NamedTuple):
         others: The gap with each larger part of the labels.
         rivals: Gap to each other start with the smallest part, theirs minus
             ours.
+        longer: Gap to random initialisation that trains longer, for each part
+            of the labels, theirs minus ours; by its name, if it was compared.
         objects: Objects in a labelled image, on average.
         regions: Whether the pretraining cuts regions out of the images.
         steps: Training steps of the pretraining, if they are known.
@@ -49,6 +51,7 @@ class Facts(NamedTuple):
     gap: Gap
     others: Mapping[float, Gap]
     rivals: Mapping[str, Gap]
+    longer: Mapping[str, Mapping[float, Gap]]
     objects: float
     regions: bool
     steps: int | None
@@ -105,7 +108,8 @@ def facts(
 ) -> Facts:
     """The facts of a comparison; ``images`` is the number of labelled ones."""
     source = pretrained(results)
-    smallest, *larger = sorted(results[RANDOM])
+    percents = smallest, *larger = sorted(results[RANDOM])
+    longer = [name for name in results if name.startswith(f'{RANDOM}, ')]
     return Facts(
         source,
         unlabelled,
@@ -118,7 +122,11 @@ def facts(
         {
             name: gap(results, name, source, smallest)
             for name in results
-            if name not in (source, RANDOM)
+            if name not in (source, RANDOM, *longer)
+        },
+        {
+            name: {p: gap(results, name, source, p) for p in percents}
+            for name in longer
         },
         objects,
         regions,
@@ -173,31 +181,24 @@ def _scenes(f: Facts) -> bool:
 
 
 def _better(f: Facts) -> str | None:
-    """The pretrained start that is better than ours by most, beyond noise."""
-    better = [
-        name
-        for name, g in f.rivals.items()
-        if g.seen > 0 and name != _longer(f)
-    ]
+    """The start that is better than ours by most, beyond the noise."""
+    better = [name for name, g in f.rivals.items() if g.seen > 0]
     return max(better, key=lambda name: f.rivals[name].value, default=None)
 
 
-def _longer(f: Facts) -> str | None:
-    """Random initialisation with a longer training, if it was compared."""
-    return next((n for n in f.rivals if n.startswith(f'{RANDOM}, ')), None)
+def _longer(f: Facts, seen: int) -> dict[float, str]:
+    """Where a longer training is better, or (0) does as well, with the gap.
 
-
-def _longer_is_better(f: Facts) -> bool:
-    name = _longer(f)
-    return name is not None and f.rivals[name].seen > 0
-
-
-def _longer_does_as_well(f: Facts) -> bool:
-    name = _longer(f)
-    if name is None or not f.learned or f.rivals[name].seeds < 2:
-        return False
-    # Where the pretraining gains nothing there is nothing to explain.
-    return f.gap.seen > 0 and not f.rivals[name].seen
+    Where the pretraining gains nothing over an equal training, a longer one
+    that does as well explains nothing.
+    """
+    gains = {f.percent: f.gap, **f.others}
+    return {
+        percent: f'{percent:g} % of the labels ({name}: {g})'
+        for name, gaps in f.longer.items()
+        for percent, g in gaps.items()
+        if g.seeds > 1 and g.seen == seen and (seen or gains[percent].seen > 0)
+    }
 
 
 def _unseen(f: Facts) -> bool:
@@ -253,21 +254,20 @@ RULES = (
     ),
     Rule(
         'longer training is better',
-        _longer_is_better,
+        lambda f: bool(_longer(f, 1)),
         lambda f: (
-            f'Train longer instead: {_longer(f)} is better than {f.source} '
-            f'({f.rivals[_longer(f) or ""]}), so the pretraining gives '
-            'nothing here that a longer training does not.'
+            f'Train longer without {f.source} where that is better: with '
+            f'{" and ".join(_longer(f, 1).values())}. The pretraining gives '
+            'nothing there that a longer training of the detector does not.'
         ),
     ),
     Rule(
         'longer training does as well',
-        _longer_does_as_well,
+        lambda f: bool(_longer(f, 0)),
         lambda f: (
-            f'No difference can be seen between {f.source} and {_longer(f)} '
-            f'({f.rivals[_longer(f) or ""]}): the pretraining saves training '
-            'of the detector, and may not raise what it reaches in the end. '
-            'Compare the hours.'
+            f'{f.source} may only save training of the detector: no '
+            'difference can be seen to a longer one without it, with '
+            f'{" and ".join(_longer(f, 0).values())}. Compare the hours.'
         ),
     ),
     Rule(
@@ -338,7 +338,7 @@ RULES = (
         'gain',
         lambda f: f.gap.seen > 0
         and _better(f) is None
-        and not _longer_is_better(f),
+        and f.percent not in _longer(f, 1),
         lambda f: (
             f'Use it: tools/make_detection_config.py makes your config with '
             f'the backbone file of {f.source}, which lies in backbones beside '
