@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import re
 import runpy
 import signal
@@ -20,7 +19,6 @@ from coco_files import coco
 from sce_mm.config.errors import ConfigError
 from sce_mm.detection.adapt import ConfigEdits, load_source
 from sce_mm.detection.comparison import compare, report, stages
-from sce_mm.detection.comparison.differences import difference
 from sce_mm.detection.comparison.labels import (
     check_detector,
     use_labels,
@@ -347,38 +345,6 @@ def test_data_sets_and_metric_are_used_once(check, tmp_path, capsys):
     (tmp_path / 'train.json').write_text(json.dumps(labels))
     with pytest.raises(ConfigError, match=r'train\.json.*min_size'):
         check()
-
-
-@pytest.mark.parametrize('seeds', [2, 5])
-def test_equal_starts_are_called_different_as_rarely_as_stated(seeds):
-    draw = random.Random(seeds)
-    runs = 2000
-    wrong = 0
-    for _ in range(runs):
-        # A part of the noise is that of the seed, which both starts share.
-        shared = [draw.gauss(30, 1) for _ in range(seeds)]
-        ours, theirs = (
-            [round(s + draw.gauss(0, 1), 1) for s in shared] for _ in range(2)
-        )
-        gap, noise = difference(ours, theirs)
-        wrong += abs(gap) > noise
-    # Three standard errors of a rate of 5 % in 2000 runs are 1.5 %.
-    assert 0.03 < wrong / runs < 0.065
-
-
-def test_differences_that_are_there_are_found():
-    ours = [31.2, 30.1, 33.0, 29.5, 31.0]
-    gaps = [0.9, 1.2, 1.0, 1.3, 1.1]
-    theirs = [a - g for a, g in zip(ours, gaps, strict=True)]
-    gap, noise = difference(ours, theirs)
-    assert gap == pytest.approx(1.1)
-    # Standard deviation of the gaps 0.158, rounding 0.041, t of 4: 2.776.
-    assert noise == pytest.approx(
-        2.776 * (0.025 + 0.1**2 / 6) ** 0.5 / 5**0.5, rel=1e-3
-    )
-    # Gaps that are equal by rounding are no proof.
-    gap, noise = difference([30.1, 30.3], [30.0, 30.2])
-    assert abs(gap) < noise
 
 
 def results(**starts):

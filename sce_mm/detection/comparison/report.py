@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from itertools import combinations
 from pathlib import Path
-from statistics import mean, stdev
-from typing import TYPE_CHECKING
+from statistics import mean
+from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -17,7 +17,13 @@ from ...config.parts import innermost_dataset
 from ...utils.text import printable
 from ...visualization import page, plots
 from ...visualization.regions import regions_sheet
-from .differences import LEVEL, about_the_test, conclusion
+from .differences import (
+    LEARNED,
+    LEVEL,
+    about_the_test,
+    conclusion,
+    standard_error,
+)
 from .examples import detection_examples
 from .neighbours import pretraining_config, region_neighbours
 from .results import METRICS, RANDOM, Results
@@ -147,7 +153,7 @@ def rows(results: Results) -> Table:
     for percent in results[RANDOM]:
         for source, parts in results.items():
             runs = parts[percent]
-            cells = [spread([run[m] for run in runs]) for m in metrics]
+            cells = [spread(runs, [run[m] for run in runs]) for m in metrics]
             cells += gain_over_random(results, source, percent)
             cells.append(str(len(runs)))
             if timed:
@@ -168,23 +174,31 @@ def rows(results: Results) -> Table:
 
 def table_note(results: Results) -> str:
     """What the columns of the table are."""
-    return (
+    text = (
         'Mean ± standard error of the mean over the seeds. Gain: over random '
         'initialisation with the same seeds; p: how often equal starts differ '
         "as much (Student's paired t test)."
     )
+    if any(
+        len({run.get('pretraining') for run in runs}) > 1
+        for parts in results.values()
+        for runs in parts.values()
+    ):
+        text += (
+            ' Where a start has several pretrainings, the errors and the test '
+            'are over these.'
+        )
+    return text
 
 
-def standard_error(values: list[float]) -> float | None:
-    """Of the mean; None for a single value."""
-    if len(values) < 2:
-        return None
-    return stdev(values) / len(values) ** 0.5
+def error_of(runs: list[dict[str, Any]], values: list[float]) -> float | None:
+    """Standard error of the mean of runs; None for a single one."""
+    return standard_error(values, [run.get('pretraining') for run in runs])
 
 
-def spread(values: list[float]) -> str:
-    """Mean and, of several values, its standard error."""
-    error = standard_error(values)
+def spread(runs: list[dict[str, Any]], values: list[float]) -> str:
+    """Mean and, of several runs, its standard error."""
+    error = error_of(runs, values)
     if error is None:
         return f'{values[0]:.1f}'
     return f'{mean(values):.1f} ± {error:.1f}'
@@ -199,9 +213,8 @@ def gain_over_random(
     found = gap(results, source, RANDOM, percent)
     if found.seeds == 1:
         return f'{found.value:+.1f}', ''
-    low, high = found.value - found.noise, found.value + found.noise
     p = '< 0.001' if found.p < 0.001 else f'{found.p:.3f}'
-    return f'{found.value:+.1f} ({low:+.1f} to {high:+.1f})', p
+    return f'{found.value:+.1f} ({found.bounds})', p
 
 
 def class_tables(results: Results) -> list[str]:
@@ -221,12 +234,12 @@ def class_rows(results: Results, percent: float) -> Table:
     """AP of each class from each start: means over the seeds."""
     lines = []
     for name in results[RANDOM][percent][0]['classes']:
-        values = [
-            [seed['classes'][name] for seed in parts[percent]]
-            for parts in results.values()
-        ]
-        # No start has an AP of a class of which there is no object.
-        cells = [spread(v) if None not in v else '-' for v in values]
+        cells = []
+        for parts in results.values():
+            runs = parts[percent]
+            values = [run['classes'][name] for run in runs]
+            # No start has an AP of a class of which there is no object.
+            cells.append('-' if None in values else spread(runs, values))
         lines.append([name, *cells])
     return ['class', *results], lines
 
@@ -240,14 +253,20 @@ def markdown_table(table: Table) -> str:
 
 
 def answers(results: Results) -> list[str]:
-    """A sentence for each pair of starts, then one about the test."""
-    texts = [
-        conclusion(percent, pair, *(box_ap(results, n, percent) for n in pair))
-        for percent in results[RANDOM]
-        for pair in combinations(list(results)[::-1], 2)
-    ]
-    seeds = len(box_ap(results, RANDOM, next(iter(results[RANDOM]))))
-    return [*texts, about_the_test(seeds, len(texts))]
+    """A sentence for each pair of starts, then some about the test."""
+    texts, tested = [], {}
+    for percent in results[RANDOM]:
+        for ours, theirs in combinations(list(results)[::-1], 2):
+            means = (
+                mean(box_ap(results, ours, percent)),
+                mean(box_ap(results, theirs, percent)),
+            )
+            found = gap(results, ours, theirs, percent)
+            texts.append(conclusion(percent, (ours, theirs), means, found))
+            if max(means) >= LEARNED:
+                what = f'{ours} against {theirs} with {percent:g} %'
+                tested[what] = found
+    return [*texts, about_the_test(tested)]
 
 
 def plot(results: Results, images: int, validation: int) -> str:
@@ -256,36 +275,39 @@ def plot(results: Results, images: int, validation: int) -> str:
     With a single part of the labels, a row for each start.
     """
     percents = list(results[RANDOM])
-    runs = {
+    values = {
         source: {p: box_ap(results, source, p) for p in percents}
         for source in results
     }
-    seeds = len(runs[RANDOM][percents[0]])
+    errors = {
+        s: {p: error_of(results[s][p], values[s][p]) for p in percents}
+        for s in results
+    }
+    seeds = len(values[RANDOM][percents[0]])
     caption = f'On {validation} validation images; higher is better.'
     if seeds > 1:
         caption += f' Means of {seeds} seeds, bars: ± 1 standard error.'
     if len(percents) == 1:
         points = {
-            source: (mean(v[percents[0]]), standard_error(v[percents[0]]))
-            for source, v in runs.items()
+            source: (mean(v[percents[0]]), errors[source][percents[0]])
+            for source, v in values.items()
         }
         return plots.dots(points, 'box AP', caption)
     sizes = {p: part_size(images, p) for p in percents}
     return plots.curves(
         {
             s: [(sizes[p], mean(v[p])) for p in percents]
-            for s, v in runs.items()
+            for s, v in values.items()
         },
         'labelled images',
         'box AP',
         f'{caption} Points of one part of the labels are set side by side.',
         spread={
-            s: [standard_error(v[p]) or 0.0 for p in percents]
-            for s, v in runs.items()
+            s: [of[p] or 0.0 for p in percents] for s, of in errors.items()
         },
         notes={
-            s: ', then '.join(spread(v[p]) for p in percents)
-            for s, v in runs.items()
+            s: ', then '.join(spread(results[s][p], v[p]) for p in percents)
+            for s, v in values.items()
         },
     )
 

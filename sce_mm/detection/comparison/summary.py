@@ -8,13 +8,9 @@ from collections.abc import Callable, Mapping
 from statistics import mean
 from typing import NamedTuple
 
-from scipy.stats import t as student
-
-from .differences import LEARNED, LEVEL, difference
+from .differences import LEARNED, Gap, difference
 from .results import RANDOM, SCE, Results
 
-# Share of comparisons that shall see a gap as large as the measured one.
-POWER = 0.8
 # Who asks for more runs of each start will not get them.
 MANY_SEEDS = 30
 # Sentences of advice that are read.
@@ -23,51 +19,6 @@ SHOWN = 4
 SEVERAL = 3.0
 # Pretraining of fewer steps has hardly begun.
 FEW_STEPS = 500
-
-
-class Gap(NamedTuple):
-    """A difference in box AP between two starts, over their shared seeds."""
-
-    value: float
-    noise: float  # Half the width of its interval.
-    seeds: int
-
-    @property
-    def seen(self) -> int:
-        """1 or -1 if it is beyond the noise, else 0."""
-        return (self.value > self.noise) - (self.value < -self.noise)
-
-    @property
-    def p(self) -> float:
-        """Probability of a gap as large if the starts were equal."""
-        if self.seeds < 2:
-            return 1.0
-        free = self.seeds - 1
-        error = self.noise / student.ppf(1 - LEVEL / 2, free)
-        return float(2 * student.sf(abs(self.value) / error, free))
-
-    @property
-    def seeds_needed(self) -> int:
-        """Seeds with which a gap of this size is mostly seen."""
-        error = self.noise / student.ppf(1 - LEVEL / 2, self.seeds - 1)
-        deviation = error * self.seeds**0.5
-        for count in range(2, 1000):
-            free = count - 1
-            factor = student.ppf(1 - LEVEL / 2, free) + student.ppf(
-                POWER, free
-            )
-            if factor * deviation / count**0.5 <= abs(self.value):
-                return count
-        return 1000
-
-    @property
-    def interval(self) -> str:
-        """The gap and its interval as text."""
-        if self.seeds < 2:
-            return f'{self.value:+.1f}, one seed'
-        low, high = self.value - self.noise, self.value + self.noise
-        sure = f'{100 * (1 - LEVEL):.0f} % interval'
-        return f'{self.value:+.1f}, {sure} {low:+.1f} to {high:+.1f}'
 
 
 class Facts(NamedTuple):
@@ -84,6 +35,8 @@ class Facts(NamedTuple):
         others: The gap with each larger part of the labels.
         rivals: Gap to each other start with the smallest part, theirs minus
             ours.
+        longer: Gap to random initialisation that trains longer, for each part
+            of the labels, theirs minus ours; by its name, if it was compared.
         objects: Objects in a labelled image, on average.
         regions: Whether the pretraining cuts regions out of the images.
         steps: Training steps of the pretraining, if they are known.
@@ -98,6 +51,7 @@ class Facts(NamedTuple):
     gap: Gap
     others: Mapping[float, Gap]
     rivals: Mapping[str, Gap]
+    longer: Mapping[str, Mapping[float, Gap]]
     objects: float
     regions: bool
     steps: int | None
@@ -116,18 +70,26 @@ def pretrained(results: Results) -> str:
 
 
 def box_ap(results: Results, source: str, percent: float) -> list[float]:
-    """Box AP of each seed, several pretrainings of one averaged."""
-    seeds: dict[int, list[float]] = {}
-    for run in results[source][percent]:
-        seeds.setdefault(run['seed'], []).append(run['box AP'])
-    return [mean(values) for values in seeds.values()]
+    """Box AP of each seed."""
+    return [run['box AP'] for run in results[source][percent]]
 
 
 def gap(results: Results, ours: str, theirs: str, percent: float) -> Gap:
-    """The gap between two starts with a part of the labels."""
-    values = box_ap(results, ours, percent)
-    return Gap(
-        *difference(values, box_ap(results, theirs, percent)), len(values)
+    """The gap between two starts with a part of the labels.
+
+    Where both have several pretrainings, detectors of one seed come from
+    those of one number, so that pairs of pretrainings are independent.
+    """
+    runs = results[ours][percent], results[theirs][percent]
+    keys = [
+        tuple(run.get('pretraining') for run in pair)
+        for pair in zip(*runs, strict=True)
+    ]
+    known = None if set(keys) == {(None, None)} else keys
+    return difference(
+        box_ap(results, ours, percent),
+        box_ap(results, theirs, percent),
+        known,
     )
 
 
@@ -146,7 +108,8 @@ def facts(
 ) -> Facts:
     """The facts of a comparison; ``images`` is the number of labelled ones."""
     source = pretrained(results)
-    smallest, *larger = sorted(results[RANDOM])
+    percents = smallest, *larger = sorted(results[RANDOM])
+    longer = [name for name in results if name.startswith(f'{RANDOM}, ')]
     return Facts(
         source,
         unlabelled,
@@ -159,7 +122,11 @@ def facts(
         {
             name: gap(results, name, source, smallest)
             for name in results
-            if name not in (source, RANDOM)
+            if name not in (source, RANDOM, *longer)
+        },
+        {
+            name: {p: gap(results, name, source, p) for p in percents}
+            for name in longer
         },
         objects,
         regions,
@@ -186,11 +153,11 @@ def headline(f: Facts) -> str:
         )
     if f.gap.seen:
         verb = 'raises' if f.gap.seen > 0 else 'lowers'
-        return f'{with_part}, {ours} {verb} {change} ({f.gap.interval}).'
+        return f'{with_part}, {ours} {verb} {change} ({f.gap}).'
     return (
         f'{with_part}, no difference can be seen between {ours} and random '
         f'initialisation: box AP {f.ours:.1f} and {f.theirs:.1f} '
-        f'({f.gap.interval}).'
+        f'({f.gap}).'
     )
 
 
@@ -198,9 +165,9 @@ def other_parts(f: Facts) -> str:
     """Sentences about the larger parts of the labels, if there are any."""
     verdicts = {1: 'better', 0: 'no difference can be seen', -1: 'worse'}
     return ' '.join(
-        f'With {percent:g} %: {verdicts[g.seen]} ({g.interval}).'
+        f'With {percent:g} %: {verdicts[g.seen]} ({g}).'
         if g.seeds > 1
-        else f'With {percent:g} %: {g.interval}.'
+        else f'With {percent:g} %: {g}.'
         for percent, g in f.others.items()
     )
 
@@ -219,12 +186,43 @@ def _better(f: Facts) -> str | None:
     return max(better, key=lambda name: f.rivals[name].value, default=None)
 
 
+def _longer(f: Facts, seen: int) -> dict[float, str]:
+    """Where a longer training is better, or (0) does as well, with the gap.
+
+    Where the pretraining gains nothing over an equal training, a longer one
+    that does as well explains nothing.
+    """
+    gains = {f.percent: f.gap, **f.others}
+    return {
+        percent: f'{percent:g} % of the labels ({name}: {g})'
+        for name, gaps in f.longer.items()
+        for percent, g in gaps.items()
+        if g.seeds > 1 and g.seen == seen and (seen or gains[percent].seen > 0)
+    }
+
+
 def _unseen(f: Facts) -> bool:
     return f.learned and f.gap.seeds > 1 and not f.gap.seen
 
 
-def _seeds(count: int) -> str:
-    return f'--seeds {" ".join(map(str, range(count)))}'
+def _options(units: int, g: Gap) -> str:
+    """Options that repeat a comparison so many times."""
+    options = {'--seeds': units * g.seeds_of_a_unit}
+    if g.pretrainings > 1:
+        options['--pretraining-seeds'] = units
+    return ' '.join(
+        f'{name} {" ".join(map(str, range(count)))}'
+        for name, count in options.items()
+    )
+
+
+def _enough(f: Facts) -> bool:
+    """Whether so many runs would show the gap as somebody will make."""
+    return f.gap.units_needed * f.gap.seeds_of_a_unit <= MANY_SEEDS
+
+
+def _units(g: Gap) -> str:
+    return 'pretrainings' if g.pretrainings > 1 else 'seeds'
 
 
 class Rule(NamedTuple):
@@ -250,8 +248,26 @@ RULES = (
         'one seed',
         lambda f: f.learned and f.gap.seeds < 2,
         lambda f: (
-            f'Repeat with {_seeds(5)}: the same command runs only what is '
-            'missing.'
+            f'Repeat with {_options(5, f.gap)}: the same command runs only '
+            'what is missing.'
+        ),
+    ),
+    Rule(
+        'longer training is better',
+        lambda f: bool(_longer(f, 1)),
+        lambda f: (
+            f'Train longer without {f.source} where that is better: with '
+            f'{" and ".join(_longer(f, 1).values())}. The pretraining gives '
+            'nothing there that a longer training of the detector does not.'
+        ),
+    ),
+    Rule(
+        'longer training does as well',
+        lambda f: bool(_longer(f, 0)),
+        lambda f: (
+            f'{f.source} may only save training of the detector: no '
+            'difference can be seen to a longer one without it, with '
+            f'{" and ".join(_longer(f, 0).values())}. Compare the hours.'
         ),
     ),
     Rule(
@@ -259,7 +275,7 @@ RULES = (
         lambda f: _better(f) is not None,
         lambda f: (
             f'Take {_better(f)}: it is better than {f.source} by '
-            f'{f.rivals[_better(f) or ""].interval}.'
+            f'{f.rivals[_better(f) or ""]}.'
         ),
     ),
     Rule(
@@ -291,20 +307,22 @@ RULES = (
     ),
     Rule(
         'too few seeds',
-        lambda f: _unseen(f) and f.gap.seeds_needed <= MANY_SEEDS,
+        lambda f: _unseen(f) and _enough(f),
         lambda f: (
             f'A gap of {f.gap.value:+.1f} is within the noise of '
-            f'{f.gap.seeds} seeds; about {f.gap.seeds_needed} would show it '
-            f'four times out of five ({_seeds(f.gap.seeds_needed)}).'
+            f'{f.gap.units} {_units(f.gap)}; about {f.gap.units_needed} would '
+            'show it four times out of five '
+            f'({_options(f.gap.units_needed, f.gap)}).'
         ),
     ),
     Rule(
         'gap too small',
-        lambda f: _unseen(f) and f.gap.seeds_needed > MANY_SEEDS,
+        lambda f: _unseen(f) and not _enough(f),
         lambda f: (
-            f'More seeds will not help: to see a gap of {f.gap.value:+.1f} in '
-            f'this noise takes more than {MANY_SEEDS}. Change the '
-            'pretraining: more images, more epochs, other sizes.'
+            f'More {_units(f.gap)} will not help: to see a gap of '
+            f'{f.gap.value:+.1f} in this noise takes more than {MANY_SEEDS} '
+            'detectors of each start. Change the pretraining: more images, '
+            'more epochs, other sizes.'
         ),
     ),
     Rule(
@@ -318,7 +336,9 @@ RULES = (
     ),
     Rule(
         'gain',
-        lambda f: f.gap.seen > 0 and _better(f) is None,
+        lambda f: f.gap.seen > 0
+        and _better(f) is None
+        and f.percent not in _longer(f, 1),
         lambda f: (
             f'Use it: tools/make_detection_config.py makes your config with '
             f'the backbone file of {f.source}, which lies in backbones beside '
