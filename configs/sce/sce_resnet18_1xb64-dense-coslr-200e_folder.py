@@ -6,8 +6,8 @@
 
 The recipe for a laptop, with the same loss between places that both views
 show, in the last feature map (4 x 4 cells). For views of 64 pixels take the
-stage before it: model.backbone.out_indices=(2,3) model.dense_head.level=0
-model.dense_neck.in_channels=256.
+stage before it: 'model.backbone.out_indices=(2,3)' model.dense_head.level=0
+model.dense_neck.in_channels=256, in a shell with these quotes.
 """
 
 _base_ = './sce_resnet18_1xb64-coslr-200e_folder.py'

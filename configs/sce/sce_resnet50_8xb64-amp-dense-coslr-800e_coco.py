@@ -4,9 +4,9 @@
         configs/sce/sce_resnet50_8xb64-amp-dense-coslr-800e_coco.py 8
 
 The recipe for COCO, with the same loss between places that both views show, in
-the last feature map (7 x 7 cells): 4 x 4 points an image, four of which a view
-give keys to a queue that holds eight steps of them. Not an experiment of the
-paper.
+the last feature map (7 x 7 cells): 4 x 4 points an image, four of them in each
+target view give keys to a queue that holds eight steps of them. Not an
+experiment of the paper.
 """
 
 _base_ = './sce_resnet50_8xb64-amp-coslr-800e_coco.py'

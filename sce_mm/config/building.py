@@ -3,11 +3,13 @@
 The parts that need no runner are built and thrown away.
 """
 
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmpretrain.registry import HOOKS, MODELS, OPTIMIZERS, TRANSFORMS
 from torch import Tensor, nn
 
@@ -40,15 +42,15 @@ def shapes(cfg: Config) -> Iterator[str]:
     """Parts of the model that do not take what the part before gives.
 
     One black image goes through the network, of the size of the first view.
+    A map with fewer cells than places is a warning in the log.
     """
     _, transform = next(view_transforms(cfg), ('', None))
     if transform is None:
         return
     model = MODELS.build(cfg.model).eval()
     size = view_sizes(transform)[0]
-    problem, maps = _through(
-        'backbone', model.backbone, torch.zeros(1, 3, size, size)
-    )
+    image = torch.zeros(1, 3, size, size)
+    problem, maps = _through('backbone', model.backbone, image)
     if problem:
         yield problem
         return
@@ -56,13 +58,19 @@ def shapes(cfg: Config) -> Iterator[str]:
     chains = [('neck', 'head', maps[-1:] if several else maps)]
     if model.dense_head is not None:
         cells = maps[model.dense_head.level] if several else maps
-        if cells.shape[2:].numel() == 1:
-            yield (
+        height, width = cells.shape[2:]
+        grid = model.dense_head.grid
+        if min(height, width) < grid:
+            note = (
                 f'model.dense_head.level: views of {size} pixels have a map '
-                'of one cell there, so that all places are alike: use an '
-                'earlier stage, for example model.backbone.out_indices=(2, 3) '
-                'and level=0, or larger views'
+                f'of {height} x {width} cells there for {grid} x {grid} '
+                'places: use larger views, or an earlier stage, '
+                + _earlier_stage(cfg.model.backbone, image, grid)
             )
+            if height * width == 1:
+                yield f'{note} (in one cell all places are alike)'
+            else:
+                print_log(note, logger='current', level=logging.WARNING)
         chains.append(('dense_neck', 'dense_head', (cells.flatten(2)[0].T,)))
     for neck, head, value in chains:
         predictor = getattr(getattr(model, head), 'predictor', None)
@@ -73,6 +81,33 @@ def shapes(cfg: Config) -> Iterator[str]:
             if problem:
                 yield problem
                 return
+
+
+@torch.no_grad()
+def _earlier_stage(backbone: dict, image: Tensor, grid: int) -> str:
+    """Options that take the last map with ``grid`` cells along each side."""
+    try:
+        last = MODELS.build(backbone).out_indices[-1]
+        stages = tuple(range(last + 1))
+        built = MODELS.build({**backbone, 'out_indices': stages})
+        # That of some backbones returns nothing.
+        built.eval()
+        stage, cells = [
+            (stage, cells)
+            for stage, cells in zip(stages, built(image), strict=True)
+            if min(cells.shape[2:]) >= grid
+        ][-1]
+    # Stages of a custom backbone may have no numbers, or none is large enough.
+    except Exception:
+        return (
+            'with model.backbone.out_indices, model.dense_head.level and '
+            'model.dense_neck.in_channels'
+        )
+    return (
+        f"'model.backbone.out_indices=({stage},{last})' "
+        'model.dense_head.level=0 '
+        f'model.dense_neck.in_channels={cells.shape[1]}'
+    )
 
 
 @torch.no_grad()

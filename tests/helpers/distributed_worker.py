@@ -25,8 +25,17 @@ CASES = {
     },
     'in-batch keys alone': {'in_batch_keys': True, 'queue_length': None},
     'in-batch keys, multi-crop': {'in_batch_keys': True},
-    'places, asymmetric': {'num_target_views': 1},
-    'places, in-batch keys': {'dense_head': {'in_batch_keys': True}},
+    # Of processes that get images in turn; no key leaves the queues, as it
+    # would be another one first.
+    'places, asymmetric': {
+        'num_target_views': 1,
+        'dense_queue': {'length': 150},
+    },
+    'places, in-batch keys': {
+        'dense_head': {'in_batch_keys': True},
+        'queue_length': 80,
+        'dense_queue': {'length': 300},
+    },
 }
 COUNTS = {'multi-crop': 4, 'in-batch keys, multi-crop': 3}
 # The last batch of the epoch is smaller.
@@ -41,8 +50,8 @@ def run_steps(model, batches, places, accumulated):
     """What the steps showed and left behind.
 
     Returns:
-        The values for the log of each batch; queues after each step; state
-        and gradients of the model after the last one.
+        The values for the log of each batch; rows of the queues after each
+        step; state and gradients of the model after the last one.
     """
     inner = getattr(model, 'module', model)
     inner.micro_batches_per_step = accumulated
@@ -56,10 +65,10 @@ def run_steps(model, batches, places, accumulated):
             continue
         optimizer.step()
         inner.after_optimizer_step(0.1)
-        present = [x for x in (inner.queue, inner.dense_queue) if x]
-        if present:
-            rows = [queue.features.flatten() for queue in present]
-            queues.append(torch.cat(rows))
+        values = inner.state_dict().items()
+        queues.append(
+            {k: v.clone() for k, v in values if k.endswith('queue.features')}
+        )
         if number < len(batches):
             optimizer.zero_grad()
     state = {k: v.clone() for k, v in inner.state_dict().items()}
@@ -87,13 +96,21 @@ def batches_of(case):
 
 
 def places_of(rank=0, world=1):
-    """Data samples of each batch, or of a process's part of it."""
+    """Data samples of each batch, or of those that a sampler gives a rank."""
     return [
-        samples(size, 2, seed=size + 7 * i)[
-            rank * size // world : (rank + 1) * size // world
-        ]
+        samples(size, 2, seed=size + 7 * i)[rank::world]
         for i, size in enumerate(BATCHES)
     ]
+
+
+def part_of(case, view, rank, world):
+    """Images of a process: in turn, as the sampler gives them, or chunks.
+
+    Chunks keep the order of the keys in a queue.
+    """
+    if 'places' in case:
+        return view[rank::world]
+    return view.chunk(world)[rank]
 
 
 def build_shuffling():
@@ -191,7 +208,7 @@ def work(rank, world, work_dir):
     results = {}
     for case in CASES:
         parts = [
-            [view.chunk(world)[rank] for view in batch]
+            [part_of(case, view, rank, world) for view in batch]
             for batch in batches_of(case)
         ]
         for accumulated in ACCUMULATIONS:

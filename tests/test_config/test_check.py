@@ -2,6 +2,7 @@
 
 import random
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -200,7 +201,7 @@ def test_a_neck_that_does_not_take_what_comes_is_named(images, tmp_path):
             ['img_path'],
             r'\[2\].meta_keys: .*view_b',
         ),
-        (f'{PIPELINE}.1.views.0.size', 32, 'dense_head.level: .* one cell'),
+        (f'{PIPELINE}.1.views.0.size', 32, 'dense_head.level: .* 1 x 1 c'),
         ('model.dense_queue.length', 15, 'x 4 places'),
         ('model.dense_head.gird', 2, "'gird' .did you mean 'grid'"),
         (
@@ -225,6 +226,52 @@ def test_parts_of_the_dense_loss_are_checked(
     else:
         with pytest.raises(ConfigError, match=message):
             check_config(cfg)
+
+
+@pytest.mark.parametrize(
+    ('size', 'options'),
+    [
+        (64, 'out_indices=(2,3) level=0 in_channels=16'),
+        # Here one cell is left, which is refused.
+        (32, 'out_indices=(1,3) level=0 in_channels=8'),
+        (128, None),
+    ],
+)
+def test_the_stage_with_a_cell_for_each_place_is_named(
+    images, tmp_path, monkeypatch, size, options
+):
+    overrides = {
+        f'{PIPELINE}.1.views.0.size': size,
+        f'{PIPELINE}.1.views.1.size': size,
+        'model.dense_neck.in_channels': 32,
+        'model.dense_queue.length': 64,
+    }
+    said = []
+    monkeypatch.setattr(
+        sce_mm.config.building,
+        'print_log',
+        lambda text, **_: said.append(text),
+    )
+    cfg = small(images, tmp_path, DENSE, **overrides)
+    try:
+        check_config(cfg)
+    except ConfigError as error:
+        said.append(str(error))
+    if options is None:
+        assert not said
+        return
+    (text,) = said
+    out_indices, level, channels = options.split()
+    advice = (
+        f"'model.backbone.{out_indices}' model.dense_head.{level} "
+        f'model.dense_neck.{channels}'
+    )
+    assert advice in text
+    said.clear()
+    # As a shell takes the quotes away.
+    override(cfg, shlex.split(advice))
+    check_config(cfg)
+    assert not said
 
 
 def test_a_missing_data_set_says_which_file_goes_where(tmp_path, monkeypatch):

@@ -174,7 +174,7 @@ def test_each_image_keeps_other_points_and_none_twice():
             dense_head={'grid': grid, 'keys_per_image': count}
         ).dense_head
         numbers = torch.arange(2.0 * points)[:, None]
-        kept = head.keys_to_keep(numbers).flatten().split(count)
+        kept = head.keys_to_keep([numbers]).flatten().split(count)
         assert all(len(set(x.tolist())) == count for x in kept)
         assert (kept[0] < points).all()
         assert (kept[1] >= points).all()

@@ -89,22 +89,23 @@ class MomentumUpdateHook(Hook):
         if model.dense_queue is not None and model.dense_head is not None:
             length, option = model.dense_queue.length, 'model.dense_queue'
             places = model.dense_head.keys_per_image
-            check_queue_length(
-                length,
-                f'{option}.length',
-                **{
-                    **factors,
-                    'target_views': min(VIEWS, model.num_target_views),
-                },
-                places=places,
-            )
+            factors |= {
+                'target_views': min(VIEWS, model.num_target_views),
+                'places': places,
+            }
+            check_queue_length(length, f'{option}.length', **factors)
             if length > samples * places:
+                advice = shorter_queue(
+                    option,
+                    'model.dense_head',
+                    samples * places,
+                    math.prod(factors.values()),
+                )
                 runner.logger.warning(
                     f'the dense queue holds {length} keys, {places} of an '
                     f'image, and an epoch has {samples} samples: the target '
                     'of a place lies on older keys of its own image; use more '
-                    f'images, or --cfg-options {option}.length='
-                    f'{samples * places // 2}'
+                    f'images, or --cfg-options {advice}'
                 )
             broadcast(model.dense_queue.features, src=0)
 
@@ -119,11 +120,7 @@ class MomentumUpdateHook(Hook):
 
 def own_keys_warning(length: int, samples: int, keys: int) -> str:
     """The warning about a queue that is longer than an epoch."""
-    # Half of the samples: few meet their own key of the epoch before.
-    fits = max(keys, samples // 2 // keys * keys)
-    advice = f'model.queue.length={fits}'
-    if fits > samples:
-        advice = 'model.queue=None model.head.in_batch_keys=True'
+    advice = shorter_queue('model.queue', 'model.head', samples, keys)
     return (
         f'the queue holds {length} keys of {samples} different samples '
         f'(images, or regions of them), {length / samples:.3g} of each, so '
@@ -131,6 +128,22 @@ def own_keys_warning(length: int, samples: int, keys: int) -> str:
         'nothing of others: use more images, regions of them (--regions), or '
         f'--cfg-options {advice}'
     )
+
+
+def shorter_queue(queue: str, head: str, epoch: int, keys: int) -> str:
+    """Options for a queue that is no longer than an epoch.
+
+    Args:
+        queue: Where the queue is set.
+        head: Where its head is set.
+        epoch: Keys that an epoch brings, one view of each sample.
+        keys: Keys that a step brings; the queue has to hold them.
+    """
+    # Half of the epoch: few meet their own key of the epoch before.
+    fits = max(keys, epoch // 2 // keys * keys)
+    if fits > epoch:
+        return f'{queue}=None {head}.in_batch_keys=True'
+    return f'{queue}.length={fits}'
 
 
 def batch_sizes(loader: DataLoader) -> set[int]:

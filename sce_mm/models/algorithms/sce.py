@@ -292,7 +292,7 @@ class SCE(BaseSelfSupervisor):
         if self.dense_queue is not None and self._pending_dense:
             assert self.dense_head is not None
             views = zip(*self._pending_dense, strict=True)
-            kept = [self.dense_head.keys_to_keep(torch.cat(v)) for v in views]
+            kept = [self.dense_head.keys_to_keep(v) for v in views]
             self.dense_queue.enqueue(torch.cat(kept))
         self._pending.clear()
         self._pending_dense.clear()

@@ -1,8 +1,10 @@
 """The dense SCE head: the same loss between places instead of images."""
 
 import math
+from collections.abc import Sequence
 
 import torch
+from mmengine.dist import get_world_size
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
@@ -89,18 +91,34 @@ class DenseSCEHead(SCEHead):
         )
         return [one, other], shared.repeat_interleave(self.grid**2)
 
-    def keys_to_keep(self, keys: Tensor) -> Tensor:
-        """Those of the keys ``[M P, D]`` of M images that the queue keeps.
+    def keys_to_keep(self, batches: Sequence[Tensor]) -> Tensor:
+        """Those of the keys of one target view that the queue keeps.
 
         Image i of a step gives ``keys_per_image`` of its P points, spread
-        over the lattice and other ones than image i + 1: ``[M keys, D]``.
+        over the lattice and other ones than image i + 1. Images are counted
+        as one process would see them: the sampler deals them out in turn.
+
+        Args:
+            batches: ``[M P, D]`` of the M images that all W processes have in
+                each batch of the step, in rank order.
+
+        Returns:
+            ``[sum of M * keys_per_image, D]``, images in the given order.
         """
         points, count = self.grid**2, self.keys_per_image
-        by_image = keys.unflatten(0, (-1, points))
-        images = torch.arange(len(by_image), device=keys.device)[:, None]
-        numbers = torch.arange(count, device=keys.device)
-        chosen = (images + numbers * spread_step(points, count)) % points
-        return by_image[images, chosen].flatten(0, 1)
+        device = batches[0].device
+        offsets = torch.arange(count, device=device)
+        offsets = offsets * spread_step(points, count)
+        kept, first = [], 0
+        for keys in batches:
+            by_image = keys.unflatten(0, (-1, points))
+            rows = torch.arange(len(by_image), device=device)
+            # Row j of process r is image first + j W + r.
+            images = (first + rows).view(-1, get_world_size()).T.flatten()
+            chosen = (images[:, None] + offsets) % points
+            kept.append(by_image[rows[:, None], chosen].flatten(0, 1))
+            first += len(by_image)
+        return torch.cat(kept)
 
 
 def spread_step(points: int, count: int) -> int:
