@@ -37,8 +37,10 @@ class SampleIndex(int):
         origin: Index as the sampler gave it out. Defaults to ``value``.
         fallback_indices: Indices of the images that take this one's place, in
             turn, if it cannot be read.
-        repetition: Number of times that a ``RepeatDataset`` has given the
-            image out before in this epoch.
+        repetition: Counts the times that ``RepeatDataset`` gives the image
+            out in this epoch, from 0. Of one that lies in another they count
+            together; a ``ConcatDataset`` in between may leave gaps.
+        offset: What ``ConcatDataset`` has subtracted from the index.
     """
 
     epoch: int
@@ -46,6 +48,7 @@ class SampleIndex(int):
     origin: int
     fallback_indices: tuple[int, ...]
     repetition: int
+    offset: int
 
     def __new__(
         cls,
@@ -55,6 +58,7 @@ class SampleIndex(int):
         origin: int | None = None,
         fallback_indices: Sequence[int] = (),
         repetition: int = 0,
+        offset: int = 0,
     ) -> SampleIndex:
         """Make the integer and attach the rest to it."""
         self = super().__new__(cls, value)
@@ -63,7 +67,13 @@ class SampleIndex(int):
         self.origin = int(value) if origin is None else int(origin)
         self.fallback_indices = tuple(fallback_indices)
         self.repetition = int(repetition)
+        self.offset = int(offset)
         return self
+
+    @property
+    def image(self) -> int:
+        """Number of the image among those of all parts of the data set."""
+        return int(self) + self.offset
 
     def moved(
         self, value: int, fallback_indices: Sequence[int] | None = None
@@ -78,11 +88,14 @@ class SampleIndex(int):
             self.origin,
             fallback_indices,
             self.repetition,
+            self.offset,
         )
 
     def __add__(self, other: int) -> SampleIndex:
         places = [i + int(other) for i in (int(self), *self.fallback_indices)]
-        return self.moved(places[0], places[1:])
+        moved = self.moved(places[0], places[1:])
+        moved.offset -= int(other)
+        return moved
 
     __radd__ = __add__
 
@@ -93,12 +106,14 @@ class SampleIndex(int):
         size = int(other)
         places = [i % size for i in (int(self), *self.fallback_indices)]
         moved = self.moved(places[0], places[1:])
-        moved.repetition = int(self) // size
+        # Of the origin: what an outer repetition took off counts as well.
+        moved.repetition = (self.origin - self.offset) // size
         return moved
 
     def __reduce__(self) -> tuple[type[SampleIndex], tuple[Any, ...]]:
-        state = int(self), self.epoch, self.seed, self.origin
-        return SampleIndex, (*state, self.fallback_indices, self.repetition)
+        state: tuple[Any, ...] = int(self), self.epoch, self.seed, self.origin
+        state += self.fallback_indices, self.repetition, self.offset
+        return SampleIndex, state
 
     def rng(self, stream: int) -> np.random.Generator:
         """Generator number ``stream`` of this index, epoch and seed.

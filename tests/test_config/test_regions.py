@@ -143,6 +143,17 @@ def test_what_has_no_regions_is_refused(cfg, tmp_path):
         set_regions(cfg, (16, 16))
 
 
+def test_a_damaged_header_is_left_out(cfg, scenes, tmp_path):
+    content = bytearray((scenes / '0.png').read_bytes())
+    (tmp_path / 'whole.png').write_bytes(content)
+    # The length of the first chunk, for which Pillow raises a ValueError.
+    content[8:12] = bytes(4)
+    (tmp_path / 'damaged.png').write_bytes(content)
+    cfg.train_dataloader.dataset.data_root = str(tmp_path)
+    line, *_ = set_regions(cfg, (16, 16))
+    assert line.startswith('2 images x 6 regions of 16 px')
+
+
 def test_images_that_cannot_be_read_are_named(cfg, tmp_path):
     (tmp_path / 'broken.png').write_bytes(b'no image')
     cfg.train_dataloader.dataset.data_root = str(tmp_path)

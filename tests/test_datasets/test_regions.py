@@ -6,7 +6,12 @@ from mmengine.dataset import RepeatDataset
 from PIL import Image
 
 from sce_mm.datasets import SeededSampler, UnlabelledImages
-from sce_mm.datasets.images.regions import CutRegion, region_box, regions_of
+from sce_mm.datasets.images.regions import (
+    CutRegion,
+    count_distinct,
+    region_box,
+    regions_of,
+)
 
 
 @pytest.fixture(scope='module')
@@ -58,6 +63,41 @@ def test_an_epoch_has_so_many_disjoint_regions_of_each_scene(scenes):
         )
 
 
+def joined(scenes, first, second, outer, size=(32, 40)):
+    """Repetition of a joined pair of the same five scenes, each repeated."""
+    pipeline = [{'type': 'LoadImage'}, {'type': 'CutRegion', 'size': size}]
+    parts = [
+        dict(
+            type='RepeatDataset',
+            times=times,
+            dataset=UnlabelledImages(str(scenes), pipeline=pipeline),
+        )
+        for times in (first, second)
+    ]
+    return RepeatDataset(dict(type='ConcatDataset', datasets=parts), outer)
+
+
+@pytest.mark.parametrize('times', [(1, 1, 4), (3, 1, 2), (1, 3, 2), (4, 2, 1)])
+def test_parts_of_a_joined_data_set_have_regions_of_their_own(scenes, times):
+    dataset = joined(scenes, *times)
+    assert count_distinct(dataset) == len(dataset)
+    sampler = SeededSampler(dataset, seed=3)
+    samples = [dataset[index] for index in sampler]
+    # The same files in both: no part repeats what the other shows.
+    regions = {(sample['img_path'], sample['region']) for sample in samples}
+    assert len(regions) == len(samples) == len(dataset)
+
+
+def test_only_regions_count_as_different_samples(scenes):
+    plain = UnlabelledImages(str(scenes), pipeline=[{'type': 'LoadImage'}])
+    assert count_distinct(RepeatDataset(plain, 4)) == 5
+    cut = UnlabelledImages(
+        str(scenes), pipeline=[{'type': 'LoadImage'}, CutRegion(32)]
+    )
+    both = dict(type='ConcatDataset', datasets=[plain, cut])
+    assert count_distinct(RepeatDataset(both, 4)) == 5 + 4 * 5
+
+
 def test_more_regions_than_fit_come_from_other_grids(scenes):
     regions = epoch_of(scenes, epoch=0, repeats=60)
     assert len(set(regions)) > 0.95 * len(regions)
@@ -76,6 +116,28 @@ def test_epochs_and_seeds_differ_and_come_again(scenes):
 def box(height, width, sides, number, seed):
     rng = np.random.default_rng
     return region_box(height, width, sides, number, lambda grid: rng(seed))
+
+
+@pytest.mark.parametrize('sides', [(32, 32), (32, 60), (128, 160)])
+def test_a_late_region_costs_no_more_than_an_early_one(sides):
+    grids = set()
+    for number in (0, 1, 70, 24335, 10**6):
+        drawn = []
+
+        def generator_of(grid, drawn=drawn):
+            drawn.append(grid)
+            return np.random.default_rng(grid)
+
+        region_box(70, 90, sides, number, generator_of)
+        assert len(drawn) <= 65
+        grids.add(drawn[-1])
+    assert len(grids) >= 4
+
+
+def test_no_two_numbers_have_the_same_region():
+    rng = np.random.default_rng
+    boxes = {region_box(640, 800, (200, 300), n, rng) for n in range(900)}
+    assert len(boxes) > 0.99 * 900
 
 
 def test_every_pixel_has_its_turn():

@@ -1,6 +1,7 @@
 """SampleIndex and SeededSampler."""
 
 import itertools
+import math
 import pickle
 
 import numpy as np
@@ -35,6 +36,31 @@ def test_arithmetic_and_pickling_keep_the_draw(
     assert moved.fallback_indices == fallbacks
     same = SampleIndex(7, 2, 5).rng(1).random(4)
     assert (moved.rng(1).random(4) == same).all()
+
+
+@pytest.mark.parametrize(
+    ('times', 'inner'), [((2, 3), DATA), ((2, 3, 2), DATA), ((3,), range(7))]
+)
+def test_repetitions_within_each_other_count_together(
+    times: tuple[int, ...], inner: range
+) -> None:
+    sizes = [len(inner) * math.prod(times[:n]) for n in range(len(times))]
+    seen = set()
+    for value in range(len(inner) * math.prod(times)):
+        index = SampleIndex(value, epoch=0, seed=0)
+        for size in reversed(sizes):
+            index %= size
+        seen.add((int(index), index.repetition))
+    assert seen == set(itertools.product(inner, range(math.prod(times))))
+
+
+def test_images_of_joined_data_sets_have_numbers_of_their_own() -> None:
+    index = pickle.loads(pickle.dumps(SampleIndex(130, 0, 0) % 40 - 20))
+    assert (index, index.image, index.repetition) == (10 - 20, 10, 3)
+    # Joined of 4 x 20 images and 2 x 30.
+    index = pickle.loads(pickle.dumps((SampleIndex(125, 0, 0) - 80) % 30))
+    assert (index, index.image, index.repetition) == (15, 95, 1)
+    assert index.moved(3).image == 83
 
 
 def test_streams_of_numbers_are_distinct_and_uncorrelated() -> None:

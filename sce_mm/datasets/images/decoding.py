@@ -30,7 +30,7 @@ from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from .file_lists import warn
 
 # Pillow is asked for these only: some of its readers start other programs.
-_FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM')
+PILLOW_FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM')
 _JPEG, _JPEG_END = b'\xff\xd8\xff', b'\xff\xd9'
 _PNG, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
 _GAP = rb'(?:\s|#[^\n]*\n)+'
@@ -104,7 +104,7 @@ def count_pixels(path: str) -> int:
     with (
         suppress(Exception),
         any_size(),
-        Image.open(path, formats=_FORMATS) as image,
+        Image.open(path, formats=PILLOW_FORMATS) as image,
     ):
         return int(image.width * image.height)
     return 0
@@ -227,7 +227,7 @@ def _decode_with_pillow(
 ) -> NDArray[np.uint8]:
     try:
         with any_size():
-            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            image = Image.open(io.BytesIO(data), formats=PILLOW_FORMATS)
         with image, warnings.catch_warnings():
             # Odd metadata are no reason to speak up.
             warnings.simplefilter('ignore')

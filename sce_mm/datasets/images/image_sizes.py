@@ -9,7 +9,12 @@ from typing import IO
 from mmengine import fileio
 from PIL import Image
 
-from .decoding import UnreadableImageError, any_size, require_plain_file
+from .decoding import (
+    PILLOW_FORMATS,
+    UnreadableImageError,
+    any_size,
+    require_plain_file,
+)
 from .loading import LoadCachedImage, LoadImage
 
 # EXIF tag of the orientation, and its values that swap height and width.
@@ -51,10 +56,14 @@ def _in_header(path: str, load: LoadImage) -> tuple[int, int]:
         require_plain_file(path)
     else:
         source = io.BytesIO(fileio.get(path, backend_args=load.backend_args))
-    with any_size(), Image.open(source) as image:
-        width, height = image.size
-        # That of PNG files decodes an image for a tag behind its pixels.
-        turned = Image.Image.getexif(image).get(_ORIENTATION) in _LYING
+    # Pillow's readers raise nearly anything on damaged input.
+    try:
+        with any_size(), Image.open(source, formats=PILLOW_FORMATS) as image:
+            width, height = image.size
+            # That of PNG files decodes an image for a tag behind its pixels.
+            turned = Image.Image.getexif(image).get(_ORIENTATION) in _LYING
+    except Exception as error:
+        raise UnreadableImageError(str(error)) from error
     if turned and load.apply_orientation:
         return width, height
     return height, width

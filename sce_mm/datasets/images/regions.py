@@ -12,12 +12,17 @@ from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
+from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmpretrain.registry import TRANSFORMS
 
-from ..samplers import SampleIndex, count_images, without_repetition
+from ..samplers import SampleIndex
 
 # Generators of the grids of an image; those of its views count up from 0.
 _GRID_STREAM = 1 << 33
+# Grids of different sizes that are gone through one by one.
+_GRIDS = 64
+# Smallest side of a region, pixels.
+LEAST_SIDE = 8
 
 
 @TRANSFORMS.register_module()
@@ -48,10 +53,10 @@ class CutRegion(BaseTransform):
 
     def __init__(self, size: int | Sequence[int]) -> None:
         sides = (size, size) if isinstance(size, int) else tuple(size)
-        if len(sides) != 2 or not 8 <= sides[0] <= sides[1]:
+        if len(sides) != 2 or not LEAST_SIDE <= sides[0] <= sides[1]:
             raise ValueError(
-                'size must be the side of a region in pixels, at least 8, '
-                f'or a range (low, high), got {size!r}'
+                'size must be the side of a region in pixels, at least '
+                f'{LEAST_SIDE}, or a range (low, high), got {size!r}'
             )
         self.sides: tuple[int, int] = (int(sides[0]), int(sides[1]))
 
@@ -62,7 +67,7 @@ class CutRegion(BaseTransform):
         index = results.get('sample_idx')
         if isinstance(index, SampleIndex):
             # Of the image, whichever of its regions this is.
-            image_index = SampleIndex(int(index), index.epoch, index.seed)
+            image_index = SampleIndex(index.image, index.epoch, index.seed)
             box = region_box(
                 height,
                 width,
@@ -93,7 +98,8 @@ def region_box(
     A grid of squares without gaps is laid into the image, at a place drawn
     at random, and its squares are taken in random order: they cannot overlap.
     When all are taken the next grid follows, at another place and of another
-    size.
+    size. Of a range of sides, grids from the 65th on give only as many regions
+    as one of the largest side has: the cost does not grow with ``number``.
 
     Args:
         height: Of the image.
@@ -102,8 +108,13 @@ def region_box(
         number: Counts the regions of the image from 0.
         generator_of: Gives the random generator of each grid.
     """
+    h, w = min(sides[1], height), min(sides[1], width)
+    fewest = (height // h) * (width // w)
     grid = 0
     while True:
+        if grid == (_GRIDS if sides[0] < sides[1] else 0):
+            further, number = divmod(number, fewest)
+            grid += further
         rng = generator_of(grid)
         u = rng.random(3)
         side = round(sides[0] * (sides[1] / sides[0]) ** float(u[0]))
@@ -125,14 +136,22 @@ def regions_of(height: int, width: int, sides: tuple[int, int]) -> int:
     return max(1, height // side) * max(1, width // side)
 
 
-def count_distinct(dataset: Sized) -> int:
+def count_distinct(dataset: Sized, times: int = 1) -> int:
     """Different samples of an epoch: regions where they are cut, else images.
 
     Regions of an image count as different ones also where there are more of
     them than fit into it without overlap.
+
+    Args:
+        dataset: A data set, or several in a ``ConcatDataset``.
+        times: How often an epoch goes through it.
     """
-    pipeline = getattr(without_repetition(dataset), 'pipeline', None)
+    while isinstance(dataset, RepeatDataset):
+        times *= dataset.times
+        dataset = dataset.dataset
+    if isinstance(dataset, ConcatDataset):
+        return sum(count_distinct(part, times) for part in dataset.datasets)
+    pipeline = getattr(dataset, 'pipeline', None)
     transforms = getattr(pipeline, 'transforms', [])
-    if any(isinstance(transform, CutRegion) for transform in transforms):
-        return len(dataset)
-    return count_images(dataset)
+    cut = any(isinstance(transform, CutRegion) for transform in transforms)
+    return len(dataset) * (times if cut else 1)
