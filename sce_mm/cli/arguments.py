@@ -151,8 +151,8 @@ def add_region_size(parser: Any, boxes: str) -> None:
         type=positive_number,
         metavar='N',
         help='samples of an epoch that come from one image; by default as '
-        'many as regions fit into the median image. With --regions none so '
-        'many times the whole image',
+        'many as regions fit into the median image. With --regions none, '
+        'each whole image is taken N times',
     )
 
 

@@ -137,6 +137,22 @@ def innermost_dataset(cfg: Config) -> tuple[str, Any]:
     return key, dataset
 
 
+def innermost_datasets(cfg: Config) -> Iterator[tuple[str, Any]]:
+    """The same, of each part where a ``ConcatDataset`` joins several."""
+    below = [('train_dataloader.dataset', cfg.train_dataloader.dataset)]
+    while below:
+        key, dataset = below.pop(0)
+        if 'dataset' in dataset:
+            below.append((f'{key}.dataset', dataset['dataset']))
+        elif 'datasets' in dataset:
+            below += (
+                (f'{key}.datasets[{number}]', part)
+                for number, part in enumerate(dataset['datasets'])
+            )
+        else:
+            yield key, dataset
+
+
 def view_transforms(cfg: Config) -> Iterator[tuple[str, Any]]:
     """Each ``SCEViews`` of the training data and the key where it stands."""
     key, dataset = innermost_dataset(cfg)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
+from ..datasets.images.regions import LEAST_SIDE
 from ..utils.errors import UserError
 
 # Sides of a region in sides of the median box: some of what is around it.
@@ -43,7 +44,8 @@ def region_size(box: float, scale: float, short_side: float) -> RegionSize:
 
     A view of v pixels shows a region of r = v / s pixels at the scale s of
     the detector, where r is 1.3 boxes; v is a multiple of 32 from 64 to 224,
-    and r no longer than the short side of the images.
+    and r no longer than the short side of the images and no less than the 8
+    pixels that a region has to have.
 
     >>> region_size(box=83, scale=0.5, short_side=480)[:2]
     (128, 64)
@@ -63,8 +65,15 @@ def region_size(box: float, scale: float, short_side: float) -> RegionSize:
     if view / scale > short_side:
         view = max(_multiple(short_side * scale), _LEAST)
         limit = f'images are {short_side:.0f} px wide or high'
-    side = round(min(view / scale, short_side))
-    return RegionSize(side, view, limit)
+    side, least = at_least(round(min(view / scale, short_side)))
+    return RegionSize(side, view, least or limit)
+
+
+def at_least(side: int) -> tuple[int, str]:
+    """The side of a region and, if it had to be enlarged, the limit."""
+    if side < LEAST_SIDE:
+        return LEAST_SIDE, f'regions have at least {LEAST_SIDE} px'
+    return side, ''
 
 
 def _multiple(pixels: float) -> int:

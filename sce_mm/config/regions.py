@@ -17,7 +17,13 @@ from ..datasets.images.loading import LoadImage
 from ..datasets.images.regions import regions_of
 from ..utils.errors import UserError
 from .parts import image_side, innermost_dataset, view_sizes, view_transforms
-from .region_size import SIDE_OF_BOX, box_side, detector_scale, region_size
+from .region_size import (
+    SIDE_OF_BOX,
+    at_least,
+    box_side,
+    detector_scale,
+    region_size,
+)
 from .values import processes
 
 # Transforms behind which regions are cut.
@@ -66,8 +72,13 @@ def choose_regions(
     box, view = box_side(labels) * shrunk, image_side(cfg)
     chosen = f'the median box has {box:.0f} px'
     if detector is None:
-        side = round(min(SIDE_OF_BOX * box, images.short_side))
-        chosen += f': regions of {side} px, views stay at {view} px'
+        side, limit = at_least(
+            round(min(SIDE_OF_BOX * box, images.short_side))
+        )
+        chosen += (
+            f': regions of {side} px{limit and f" ({limit})"}, views stay at '
+            f'{view} px'
+        )
     else:
         scale = detector_scale(detector, labels) / shrunk
         side, view, limit = region_size(box, scale, images.short_side)
@@ -106,7 +117,8 @@ def set_regions(
 
     Returns:
         Lines for the user: what an epoch is now, and a warning if most
-        images are smaller than a region.
+        images are smaller than a region, or if some are taken whole and come
+        several times in one batch.
 
     Raises:
         UserError: The data set has no image files, or none that can be read.
@@ -240,13 +252,15 @@ def _set_view_size(cfg: Config, size: int) -> None:
 def _lines(
     cfg: Config, images: _Images, sides: Sides | None, per_image: int
 ) -> list[str]:
-    """What an epoch is, and whether regions are larger than images."""
+    """What an epoch is, and what regions larger than images do to it."""
     loader, count = cfg.train_dataloader, len(images.paths)
     wrapper = cfg.get('optim_wrapper') or {}
     accumulated = wrapper.get('accumulative_counts', 1)
     step = loader.batch_size * processes(cfg) * accumulated
     samples = count * per_image
-    epoch = f'an epoch is {samples} samples, {samples // step} steps of {step}'
+    steps = samples // step
+    number = {0: 'not one full step', 1: '1 step'}.get(steps, f'{steps} steps')
+    epoch = f'an epoch is {samples} samples, {number} of {step}'
     if not sides:
         times = f' x {per_image} times' if per_image > 1 else ''
         return [f'{count} whole images{times}: {epoch}']
@@ -259,7 +273,16 @@ def _lines(
     if 2 * smaller > len(images.sizes):
         lines.append(
             f'{smaller} of {len(images.sizes)} images are smaller than a '
-            f'region of {middle} px, so that it is what there is of them: '
-            'choose a smaller one'
+            f'region of {middle} px, so each is taken whole: choose a '
+            'smaller size'
+        )
+    whole = sum(max(size) <= middle for size in images.sizes)
+    together = loader.batch_size * processes(cfg)
+    if whole and per_image > 1 and together > count:
+        lines.append(
+            f'a batch of {together} is larger than the {count} images, and '
+            f'{whole} of {len(images.sizes)} have no more than one region of '
+            f'{middle} px: these come several times in one batch, as their '
+            'own negatives. Take --regions-per-image 1, or a smaller batch'
         )
     return lines

@@ -13,7 +13,7 @@ from ..models.algorithms.sce import NO_BOXES
 from ..models.heads.dense_sce_head import KEYS_PER_IMAGE, VIEWS
 from ..models.utils.memory_queue import check_queue_length
 from ..utils.checks import LARGEST_SEED
-from .parts import hooks_of, innermost_dataset, loaders, view_transforms
+from .parts import hooks_of, innermost_datasets, loaders, view_transforms
 from .reading import walk
 
 # What makes the views that ``SCEViews(deferred=True)`` only draws.
@@ -143,16 +143,16 @@ def missing_boxes(cfg: Config) -> Iterator[str]:
     """Places of two views are compared, and nothing says where they lie."""
     if not cfg.model.get('dense_head'):
         return
-    key, dataset = innermost_dataset(cfg)
-    pipeline = dataset.get('pipeline') or []
-    kinds = [transform.get('type') for transform in pipeline]
-    if 'SCEViews' not in kinds:
-        yield f'{key}.pipeline: {NO_BOXES}'
-    for number, transform in enumerate(pipeline):
-        if transform.get('type') == 'PackInputs' and (
-            'view_boxes' not in transform.get('meta_keys', ())
-        ):
-            yield f'{key}.pipeline[{number}].meta_keys: {NO_BOXES}'
+    for key, dataset in innermost_datasets(cfg):
+        pipeline = dataset.get('pipeline') or []
+        kinds = [transform.get('type') for transform in pipeline]
+        if 'SCEViews' not in kinds:
+            yield f'{key}.pipeline: {NO_BOXES}'
+        for number, transform in enumerate(pipeline):
+            if transform.get('type') == 'PackInputs' and (
+                'view_boxes' not in transform.get('meta_keys', ())
+            ):
+                yield f'{key}.pipeline[{number}].meta_keys: {NO_BOXES}'
 
 
 def wrong_hooks(cfg: Config) -> Iterator[str]:

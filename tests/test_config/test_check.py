@@ -1,5 +1,6 @@
 """What cannot work is found at once, with its key."""
 
+import copy
 import random
 import re
 import shlex
@@ -272,6 +273,27 @@ def test_the_stage_with_a_cell_for_each_place_is_named(
     override(cfg, shlex.split(advice))
     check_config(cfg)
     assert not said
+
+
+def test_each_part_of_a_joined_data_set_must_give_boxes(images, tmp_path):
+    cfg = small(
+        images,
+        tmp_path,
+        DENSE,
+        **{
+            f'{PIPELINE}.1.views.0.size': 64,
+            f'{PIPELINE}.1.views.1.size': 64,
+            'model.dense_neck.in_channels': 32,
+            'model.dense_queue.length': 64,
+        },
+    )
+    one = cfg.train_dataloader.dataset
+    joined = dict(type='ConcatDataset', datasets=[one, copy.deepcopy(one)])
+    cfg.train_dataloader.dataset = joined
+    check_config(cfg)
+    cfg.train_dataloader.dataset.datasets[1].pipeline[2].meta_keys = []
+    with pytest.raises(ConfigError, match=r'datasets\[1\]\.pipeline\[2\]'):
+        check_config(cfg)
 
 
 def test_a_missing_data_set_says_which_file_goes_where(tmp_path, monkeypatch):

@@ -87,6 +87,19 @@ def test_what_an_epoch_is_and_small_images_are_said(cfg):
     ]
     _, warning = set_regions(cfg, (45, 60))
     assert '6 of 6 images are smaller than a region of 52 px' in warning
+    _, warning = set_regions(cfg, (64, 64), 2)
+    assert 'each is taken whole' in warning
+    cfg.train_dataloader.batch_size = 8
+    line, _, warning = set_regions(cfg, (64, 64), 2)
+    assert 'an epoch is 12 samples, 1 step of 8' in line
+    assert 'a batch of 8 is larger than the 6 images' in warning
+    assert '--regions-per-image 1' in warning
+    # Regions of one image that differ may be in one batch.
+    assert len(set_regions(cfg, (16, 16))) == 1
+    line, *warnings = set_regions(cfg, (64, 64), 1)
+    assert 'an epoch is 6 samples, not one full step of 8' in line
+    assert len(warnings) == 1
+    cfg.train_dataloader.batch_size = 4
     (line,) = set_regions(cfg, None, 5)
     assert '6 whole images x 5 times: an epoch is 30 samples' in line
 
@@ -187,6 +200,19 @@ def test_auto_follows_the_boxes_and_the_detector(cfg, detector, side, sizes):
     assert 'the median box has 10 px' in lines[0]
     assert f'regions of {side} px' in lines[0]
     assert '6 images x ' in lines[1]
+
+
+@pytest.mark.parametrize('scale', [None, (2000, 1600)])
+def test_regions_of_tiny_boxes_are_as_large_as_they_must_be(cfg, scale):
+    labels = {**BOXES, 'annotations': [{'bbox': [0, 0, 5, 5]}]}
+    detector = copy.deepcopy(DETECTOR) if scale else None
+    if detector:
+        detector.test_dataloader.dataset.pipeline[0].scale = scale
+    line, *_ = choose_regions(cfg, 'auto', None, labels, detector)
+    _, dataset = innermost_dataset(cfg)
+    assert dataset.pipeline[1] == dict(type='CutRegion', size=8)
+    assert 'regions have at least 8 px' in line
+    built(cfg)
 
 
 def test_auto_knows_that_a_cache_has_shrunk_the_objects(cfg, scenes, tmp_path):

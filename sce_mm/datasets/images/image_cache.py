@@ -367,7 +367,9 @@ def _write_pixels(
     for problem in problems[:_NAMED]:
         warn(f'cannot read the image {problem}')
     if len(problems) > _NAMED:
-        warn(f'nor {len(problems) - _NAMED} others')
+        others = len(problems) - _NAMED
+        images = 'image' if others == 1 else 'images'
+        warn(f'and {others} other {images} cannot be read')
     with writer.path.open('rb') as file:
         os.fsync(file.fileno())
     return records
