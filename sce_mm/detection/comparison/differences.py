@@ -187,7 +187,7 @@ def nothing_learned(percent: float, names: Sequence[str]) -> str:
     """One sentence about all starts of a box AP below ``LEARNED``."""
     return (
         f'With {percent:g} % of the labels, no detector from '
-        f'{", ".join(names[:-1])} or {names[-1]} has learned anything (box AP '
+        f'{"; ".join(names[:-1])} or {names[-1]} has learned anything (box AP '
         f'below {LEARNED:g}), so this says nothing about the pairs of these. '
         'Train longer, or check labels and images.'
     )

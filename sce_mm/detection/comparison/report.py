@@ -205,8 +205,7 @@ def about_the_hours(
 ) -> str:
     """On what the trainings ran."""
     found = dict.fromkeys(
-        f'{run["machine"]} ({run["threads"]} threads of each training, '
-        f'{run["jobs"]} at the same time)'
+        f'{run["machine"]} (--threads {run["threads"]} --jobs {run["jobs"]})'
         for run in [*all_runs(results), *pretrainings.values()]
         if 'machine' in run
     )
@@ -398,7 +397,7 @@ def about_the_data(comparison: Comparison, images: int) -> list[str]:
         texts.append(
             'The sizes of the regions (auto) come from the boxes of all '
             f'{images} labelled training images, also where the detectors get '
-            f'a part of them: {", ".join(automatic)}.'
+            f'a part of them: {"; ".join(automatic)}.'
         )
     return [page.heading('The data'), *map(page.paragraph, texts)]
 
@@ -411,7 +410,9 @@ def about_the_configs(comparison: Comparison, results: Results) -> list[str]:
         'only what the backbone starts from differs.'
     )
     if longer:
-        text += f' Except {" and ".join(longer)}: its schedule is longer.'
+        text += (
+            f' But for {"; ".join(longer)}: there the schedule is stretched.'
+        )
     first = next(iter(results[RANDOM].values()))[0]
     names = ['data', *comparison.sources]
     configs = dict.fromkeys(comparison.config(name) for name in names)
@@ -447,7 +448,7 @@ def lengths(results: Results) -> list[str]:
                     found.setdefault(length, {})[source] = None
         texts += [
             f'With {percent:g} % of the labels: {length} '
-            f'({", ".join(sources)}).'
+            f'({"; ".join(sources)}).'
             for length, sources in found.items()
         ]
     return texts

@@ -304,10 +304,10 @@ RULES = (
         'nothing learned',
         lambda f: not f.learned,
         lambda f: (
-            'Train the detectors longer first (--min-iterations N, which '
-            'stretches the whole schedule; the configs below say how many '
-            'there were), and check in the examples below that the boxes of '
-            'the labels lie on their objects.'
+            'Train the detectors longer first (--min-iterations N; the '
+            'section of the configs says how many there were), and check '
+            'in the examples below that the boxes of the labels lie on '
+            'their objects.'
         ),
     ),
     Rule(
