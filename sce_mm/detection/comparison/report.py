@@ -427,7 +427,9 @@ def about_the_configs(comparison: Comparison, results: Results) -> list[str]:
                 'The overrides in the command of a training come on top of '
                 'its config; results.json has all commands.'
             ),
-            page.folded('The command of one', shlex.join(first['command'])),
+            page.folded(
+                'The command of one', printable(shlex.join(first['command']))
+            ),
         ]
     return body + [page.folded(p.name, p.read_text()) for p in configs]
 
