@@ -5,7 +5,7 @@ Right, wrong and missed differ in the line around the object: whole, dashed
 and dotted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -101,6 +101,7 @@ def detection_row(
     truth: Sequence[Instance],
     found: Mapping[str, Sequence[Instance]],
     side: int,
+    classes: Iterable[str],
 ) -> str:
     """Tiles of one image ``[h, w, 3]``: its labels, then each detector.
 
@@ -109,10 +110,10 @@ def detection_row(
         truth: Its objects.
         found: Detections, by the name of the detector.
         side: Pixels of the page along the width of a tile.
+        classes: Names of all classes: those on the image are shortened so
+            that no two of them are alike.
     """
-    short = short_names(
-        {x.name for x in truth} | {x.name for xs in found.values() for x in xs}
-    )
+    short = short_names(set(classes))
     marked = [(x, 'right', short[x.name]) for x in truth]
     row = [_tile(image, marked, f'Labels: {counted(len(truth))}')]
     for name, instances in found.items():

@@ -119,6 +119,8 @@ def dots(
 ) -> str:
     """A row with a dot and an error bar for each name.
 
+    The axis begins at 0 if no value is below.
+
     Args:
         rows: Value, and half the width of its error bar if it has one.
         xlabel: Name of the values.
@@ -128,7 +130,9 @@ def dots(
     axes = figure.subplots()
     for number, (name, (value, half)) in enumerate(rows.items()):
         style = _style(number, True) | {'linestyle': ''}
-        axes.errorbar([value], [number], xerr=half, **style, **_BARS)
+        bar = axes.errorbar([value], [number], xerr=half, **style, **_BARS)
+        # A marker on the edge of the axes is whole.
+        bar.lines[0].set_clip_on(False)
         text = f'{value:.1f}' if half is None else f'{value:.1f} ± {half:.1f}'
         for at, words, side in ((0, name, 'left'), (1, text, 'right')):
             axes.annotate(
@@ -143,6 +147,8 @@ def dots(
     axes.set(xlabel=xlabel, ylim=(len(rows) - 0.6, -0.9), yticks=[])
     axes.spines['left'].set_visible(False)
     axes.margins(x=0.08)
+    if all(value >= 0 for value, _ in rows.values()):
+        axes.set_xlim(left=0)
     words = '; '.join(
         f'{name} {value:.1f}' for name, (value, _) in rows.items()
     )

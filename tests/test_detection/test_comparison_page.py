@@ -9,10 +9,12 @@ import pytest
 from sce_mm.detection.comparison import report
 from sce_mm.detection.comparison.differences import Gap
 from sce_mm.detection.comparison.examples import CLEAR, choose_examples
+from sce_mm.detection.comparison.pretraining import Start
 from sce_mm.detection.comparison.summary import (
     RULES,
     Facts,
     headline,
+    other_parts,
     what_next,
 )
 
@@ -26,10 +28,14 @@ FACTS = Facts(
     gap=Gap(4.6, 0.9, 5),
     others={},
     rivals={},
+    gains={},
     longer={},
     objects=1.2,
     regions=True,
+    tried=True,
     steps=4000,
+    seeds=[3, 5, 0, 1, 2],
+    pretraining_seeds=[],
 )
 UNSEEN = FACTS._replace(ours=18.0, gap=Gap(0.9, 0.54, 5))
 WORSE = FACTS._replace(ours=12.0, gap=Gap(-5.5, 0.72, 5))
@@ -57,7 +63,7 @@ def test_the_headline_claims_what_was_seen(facts, words):
 LONGER = 'random initialisation, 2 x as long'
 CASES = {
     'nothing learned': NOTHING,
-    'one seed': ONE_SEED,
+    'few seeds': ONE_SEED,
     'longer training is better': FACTS._replace(
         longer={LONGER: {10: Gap(2.0, 0.36, 5)}}
     ),
@@ -65,16 +71,18 @@ CASES = {
         longer={LONGER: {10: Gap(0.2, 0.36, 5)}}
     ),
     'another start is better': FACTS._replace(
-        rivals={'SCE + dense': Gap(2.0, 0.36, 5)}
+        rivals={'SCE + dense': Gap(2.0, 0.36, 5)},
+        gains={'SCE + dense': Gap(6.6, 0.36, 5)},
     ),
     'worse': WORSE,
-    'scenes without regions': UNSEEN._replace(objects=13.7, regions=False),
+    'scenes without regions': UNSEEN._replace(objects=13.7, tried=False),
     'short pretraining': UNSEEN._replace(steps=4),
     'too few seeds': UNSEEN,
     'gap too small': UNSEEN._replace(gap=Gap(0.1, 0.54, 5)),
     'gain with few labels only': FACTS._replace(
         others={100: Gap(0.2, 0.36, 5)}
     ),
+    'noise with more labels': FACTS._replace(others={100: Gap(2.9, 1.5, 5)}),
     'gain': FACTS,
     'gain, and more to be had': FACTS,
 }
@@ -123,9 +131,79 @@ def test_longer_trainings_are_judged_with_each_part_of_the_labels():
 
 
 def test_more_pretrainings_are_asked_for_where_these_are_what_varies():
-    text = '\n'.join(what_next(UNSEEN._replace(gap=Gap(0.9, 0.4, 6, 3))))
-    assert 'noise of 3 pretrainings; about' in text
-    assert '--pretraining-seeds 0 1 2 3' in text
+    few = UNSEEN._replace(
+        gap=Gap(0.9, 0.4, 6, 3), seeds=range(6), pretraining_seeds=[7, 0, 1]
+    )
+    text = '\n'.join(what_next(few))
+    # The folder has those that stand first.
+    assert '--pretraining-seeds 7 0 1 2 3: fewer' in text
+    assert '--seeds 0 1 2 3 4 5 6 7 8 9 --pre' in text
+    assert 'noise of' not in text
+    text = '\n'.join(what_next(few._replace(gap=Gap(0.9, 0.36, 10, 5))))
+    assert 'noise of 5 pretrainings; if the gap is really so large' in text
+
+
+def test_a_rival_is_taken_that_holds_for_all_of_them_and_beats_random():
+    name = 'another start is better'
+    clear, weak = Gap(2.0, 0.2, 5), Gap(2.0, 0.65, 5)
+    same = Gap(0.1, 0.5, 5)
+    assert weak.seen
+    assert clear.seen
+    for gap, gain, others, taken in (
+        (clear, clear, 5, True),
+        (clear, same, 5, False),
+        (weak, clear, 0, True),
+        (weak, clear, 5, False),
+    ):
+        rivals = {'InfoNCE': gap} | dict.fromkeys('abcde'[:others], same)
+        facts = FACTS._replace(rivals=rivals, gains=rivals | {'InfoNCE': gain})
+        assert (name in names_of(facts)) == taken
+
+
+def test_a_gain_is_of_few_labels_if_many_exclude_it():
+    found = {
+        key: names_of(FACTS._replace(others={30: Gap(0.1, 9, 5), 100: gap}))
+        & {'gain with few labels only', 'noise with more labels'}
+        for key, gap in {
+            'less': Gap(0.2, 0.36, 5),
+            'hidden': Gap(0.2, 3.0, 5),
+            'one seed': Gap(0.2, float('inf'), 1),
+            'there too': Gap(4.0, 0.36, 5),
+        }.items()
+    }
+    assert found == {
+        'less': {'gain with few labels only'},
+        'hidden': {'noise with more labels'},
+        'one seed': {'noise with more labels'},
+        'there too': set(),
+    }
+
+
+@pytest.mark.parametrize(
+    ('value', 'words'),
+    [
+        (2.0, 'trained 2 x as long reaches 24.1, which is more.'),
+        (-0.2, 'trained 2 x as long reaches 21.9, no difference'),
+        (-2.0, None),
+    ],
+)
+def test_the_headline_names_a_longer_training_that_is_not_beaten(value, words):
+    gap = Gap(value, 0.36, 5)
+    facts = FACTS._replace(
+        others={100: Gap(1.5, 0.36, 5)}, longer={LONGER: {10: gap, 100: gap}}
+    )
+    text = headline(facts)
+    assert (words or 'p = 0.007).') in text
+    assert ('2 x as long' in text) == bool(words)
+    assert ('2 x as long' in other_parts(facts)) == bool(words)
+
+
+def test_advice_can_be_followed():
+    # A folder refuses other options than those that it was made with.
+    for case in CASES.values():
+        for text in what_next(case):
+            if '-options' in text:
+                assert 'with another OUT' in text
 
 
 def test_advice_does_not_contradict_itself():
@@ -185,6 +263,13 @@ def made_up(parts, starts, seeds=3):
                     'box AP': 20 + number + percent / 4 + seed % 2,
                     'classes': {'<b>cat': 1.0},
                     'checkpoint': 'gone.pth',
+                    'iterations': 40,
+                    'epochs': 2.0,
+                    'seconds': None if seed else 3600,
+                    'command': ['python', 'tools/train.py', 'a=<b>'],
+                    'machine': 'a machine',
+                    'threads': 1,
+                    'jobs': 2,
                 }
                 for seed in range(seeds)
             ]
@@ -219,6 +304,8 @@ def test_the_page_is_whole_without_images(parts, starts, tmp_path):
         classes=['cat'],
         copies=[],
         sources=list(results),
+        starts={'SCE': [Start('SCE', 'SCE')]},
+        pretrainings=dict,
         config=lambda name: config,
     )
     text = report.as_page(comparison, results)
@@ -231,3 +318,30 @@ def test_the_page_is_whole_without_images(parts, starts, tmp_path):
     assert 'aria-label' in text
     assert 'standard error' in text
     assert 'no examples of detections' in text
+    assert '40 iterations, 2 epochs' in text
+    # One file, however many starts have it.
+    assert text.count('<summary>config.py') == 1
+    assert ('the schedule is stretched' in text) == (starts is SEVEN)
+
+
+def test_nothing_is_tested_where_nothing_was_learned():
+    results = made_up((10.0,), SEVEN)
+    for runs in results.values():
+        for number, run in enumerate(runs[10.0]):
+            run['box AP'] = 0.1 * number
+    _, lines = report.rows(results, {})
+    column = report.rows(results, {})[0].index('p')
+    assert {line[column] + line[column - 1] for line in lines} == {''}
+    texts = report.answers(results)
+    assert len(texts) == 2
+    results['SCE'] = {10.0: [r | {'box AP': 9.0} for r in runs[10.0]]}
+    assert len(report.answers(results)) == len(SEVEN) - 1 + 2
+
+
+def test_hours_are_those_of_pretraining_and_detector_if_all_are_known():
+    results = made_up((10.0,), ('random initialisation', 'SCE'))
+    for run in results['SCE'][10.0]:
+        run |= {'seconds': 1800, 'pretraining': 'SCE_1'}
+    head, lines = report.rows(results, {'SCE_1': {'seconds': 7200}})
+    assert [h for h in head if h.startswith('hours')] == head[-2:]
+    assert [line[-2:] for line in lines] == [['', ''], ['2.00', '0.50']]

@@ -28,10 +28,12 @@ def test_right_wrong_and_missed_differ_in_more_than_colour():
         [cat, dog],
         {'<ours>': [cat, dog._replace(name='cat')], 'nothing': []},
         200,
+        ['cat', 'dog', 'cow'],
     )
     assert '&lt;ours&gt;: 1 of 2 found, 1 wrong' in html
     assert 'nothing: 0 of 2 found, 0 wrong' in html
     for kind, count in (('right', 3), ('wrong', 1), ('missed', 3)):
         assert html.count(f'class="line {kind}"') == count
-    assert '>✗ c<' in html
+    # Short, and not to be taken for a class that is not on the image.
+    assert '>✗ ca<' in html
     assert html.count('>?<') == 3

@@ -169,7 +169,8 @@ def detections(out: Path, detection: dict) -> list[str]:
             cv2.imread(str(folder / 'val' / entry['file_name'])),
             instances_of(truth['annotations'], entry['id']),
             {n: instances_of(x, entry['id']) for n, x in found.items()},
-            side=300,
+            300,
+            [str(category['id']) for category in truth['categories']],
         )
         for entry in truth['images'][:6]
     ]

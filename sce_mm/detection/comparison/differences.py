@@ -175,17 +175,22 @@ def conclusion(
         f'With {percent:g} % of the labels, {names[0]} reaches '
         f'{means[0]:.1f} box AP and {names[1]} {means[1]:.1f}'
     )
-    if max(means) < LEARNED:
-        return text + (
-            ': neither detector has learned anything, so this says nothing '
-            'about the starts. Train longer, or check labels and images.'
-        )
     if gap.seeds < 2:
         return f'{text}: one seed says nothing of the noise.'
     result = 'no difference found'
     if gap.seen:
         result = f'{names[0]} is {"better" if gap.seen > 0 else "worse"}'
     return f'{text}: {result} ({gap}).'
+
+
+def nothing_learned(percent: float, names: Sequence[str]) -> str:
+    """One sentence about all starts of a box AP below ``LEARNED``."""
+    return (
+        f'With {percent:g} % of the labels, no detector from '
+        f'{"; ".join(names[:-1])} or {names[-1]} has learned anything (box AP '
+        f'below {LEARNED:g}), so this says nothing about the pairs of these. '
+        'Train longer, or check labels and images.'
+    )
 
 
 def about_the_test(gaps: Mapping[str, Gap]) -> str:

@@ -83,6 +83,7 @@ def detection_examples(
             objects,
             {n: _surest(found[n][number], len(objects)) for n in names},
             side,
+            comparison.classes,
         )
         for number, (path, (_, objects)) in enumerate(
             zip(paths, truth, strict=True)

@@ -84,7 +84,7 @@ def region_neighbours(
             share = share_of_own_image(features, owners, shown)
             title += (
                 f': {share:.0%} of the {shown} nearest come from the same '
-                'image'
+                'image (fewer is better)'
             )
         sheets.append(
             neighbour_sheet(
@@ -99,7 +99,9 @@ def region_neighbours(
             f'Some of {len(regions)} {what}, and those among the others that '
             'the backbone finds most like them, with the cosine similarity (1 '
             'is equal). A pretraining that helps brings the same kind of '
-            'thing together, wherever it lies and whatever the light. '
+            'thing together, wherever it lies and whatever the light; '
+            'neighbours from the same image are often alike in light and '
+            'ground alone. '
             'Similarities of two networks do not compare.',
         ),
         page.side_by_side(sheets),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -22,11 +23,12 @@ from .differences import (
     LEVEL,
     about_the_test,
     conclusion,
+    nothing_learned,
     standard_error,
 )
 from .examples import detection_examples
 from .neighbours import pretraining_config, region_neighbours
-from .results import METRICS, RANDOM, Results
+from .results import METRICS, RANDOM, SCE, Results
 from .summary import (
     Facts,
     box_ap,
@@ -35,7 +37,6 @@ from .summary import (
     headline,
     other_parts,
     part_size,
-    pretrained,
     what_next,
 )
 
@@ -50,7 +51,8 @@ _HOUR = 3600
 def write_report(comparison: Comparison) -> None:
     """Write report.html; print the answers."""
     results = comparison.results()
-    print(markdown_table(rows(results)), *answers(results), sep='\n')
+    table = rows(results, comparison.pretrainings())
+    print(markdown_table(table), *answers(results), sep='\n')
     path = comparison.out / 'report.html'
     path.write_text(as_page(comparison, results), encoding='utf-8')
     print(f'[compare] {printable(str(path))}')
@@ -59,6 +61,7 @@ def write_report(comparison: Comparison) -> None:
 def as_page(comparison: Comparison, results: Results) -> str:
     """The page."""
     images = len(comparison.train['images'])
+    pretrainings = comparison.pretrainings()
     found = facts_of(comparison, results)
     *conclusions, test = answers(results)
     body = [
@@ -70,9 +73,10 @@ def as_page(comparison: Comparison, results: Results) -> str:
         page.heading('What to try next'),
         page.numbered(what_next(found)),
         page.heading('All starts', table_note(results)),
-        page.table(*rows(results)),
+        page.table(*rows(results, pretrainings)),
+        page.paragraph(about_the_hours(results, pretrainings), 'soft'),
         page.fold(
-            f'Each pair of starts ({len(conclusions)})',
+            'Each pair of starts',
             [page.listed(conclusions), page.paragraph(test, 'soft')],
         ),
         *class_tables(results),
@@ -81,6 +85,7 @@ def as_page(comparison: Comparison, results: Results) -> str:
         body += guarded(partial(section, comparison, results, found))
     body += guarded(partial(regions_and_views, comparison, results, found))
     body += about_the_data(comparison, images)
+    body += about_the_configs(comparison, results)
     return page.page('sce_mm: comparison', body)
 
 
@@ -89,12 +94,21 @@ def facts_of(comparison: Comparison, results: Results) -> Facts:
     train = comparison.train
     images = len(train['images'])
     unlabelled = comparison.num_unlabelled
-    cfg = pretraining_config(comparison.out, results, pretrained(results))
-    regions, steps = False, None
-    if cfg is not None:
-        regions, steps = length_of(cfg, unlabelled)
-    objects = len(train['annotations']) / max(images, 1)
-    return facts(results, images, unlabelled, objects, regions, steps)
+    lengths = {}
+    for source in results:
+        if cfg := pretraining_config(comparison.out, results, source):
+            lengths[source] = length_of(cfg, unlabelled)
+    regions, steps = lengths.get(SCE, (False, None))
+    return facts(
+        results,
+        images,
+        unlabelled,
+        len(train['annotations']) / max(images, 1),
+        regions,
+        any(cut for cut, _ in lengths.values()),
+        steps,
+        [s.seed for s in comparison.starts[SCE] if s.seed is not None],
+    )
 
 
 def length_of(cfg: Config, unlabelled: int) -> tuple[bool, int | None]:
@@ -139,27 +153,32 @@ def regions_and_views(
     return [regions_sheet(cfg)]
 
 
-def rows(results: Results) -> Table:
-    """The table of all starts, those with equal labels together."""
+def rows(
+    results: Results, pretrainings: Mapping[str, Mapping[str, Any]]
+) -> Table:
+    """The table of all starts, those with equal labels together.
+
+    Args:
+        results: Those of the detectors.
+        pretrainings: How each was run, by the key that results name.
+    """
     first = next(iter(next(iter(results.values())).values()))
     metrics = [name for name in METRICS if name in first[0]]
-    timed = all(
-        'seconds' in run
-        for parts in results.values()
-        for runs in parts.values()
-        for run in runs
-    )
     lines = []
     for percent in results[RANDOM]:
         for source, parts in results.items():
             runs = parts[percent]
             cells = [spread(runs, [run[m] for run in runs]) for m in metrics]
             cells += gain_over_random(results, source, percent)
-            cells.append(str(len(runs)))
-            if timed:
-                hours = mean(run['seconds'] for run in runs) / _HOUR
-                cells.append(f'{hours:.2f}')
-            lines.append([source, f'{percent:g} %', *cells])
+            keys = dict.fromkeys(run.get('pretraining') for run in runs)
+            lines.append([
+                source,
+                f'{percent:g} %',
+                *cells,
+                str(len(runs)),
+                hours([pretrainings[key] for key in keys if key]),
+                hours(runs),
+            ])  # fmt: skip
     head = [
         'initialised from',
         'labels',
@@ -167,9 +186,40 @@ def rows(results: Results) -> Table:
         f'gain in box AP ({100 * (1 - LEVEL):.0f} % interval)',
         'p',
         'seeds',
-        *(['hours of a run'] if timed else []),
+        'hours of a pretraining',
+        'hours of a detector',
     ]
     return head, lines
+
+
+def hours(runs: list[Any]) -> str:
+    """Mean of the hours of trainings, if all are known."""
+    seconds = [run.get('seconds') for run in runs]
+    if not seconds or None in seconds:
+        return ''
+    return f'{mean(seconds) / _HOUR:.2f}'
+
+
+def about_the_hours(
+    results: Results, pretrainings: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """On what the trainings ran."""
+    found = dict.fromkeys(
+        f'{run["machine"]} (--threads {run["threads"]} --jobs {run["jobs"]})'
+        for run in [*all_runs(results), *pretrainings.values()]
+        if 'machine' in run
+    )
+    return f'Hours on {", or ".join(found)}.' if found else ''
+
+
+def all_runs(results: Results) -> list[dict[str, Any]]:
+    """Every detector."""
+    return [
+        run
+        for parts in results.values()
+        for runs in parts.values()
+        for run in runs
+    ]
 
 
 def table_note(results: Results) -> str:
@@ -211,10 +261,21 @@ def gain_over_random(
     if source == RANDOM:
         return '', ''
     found = gap(results, source, RANDOM, percent)
+    if not {source, RANDOM} & learned(results, percent):
+        return '', ''
     if found.seeds == 1:
         return f'{found.value:+.1f}', ''
     p = '< 0.001' if found.p < 0.001 else f'{found.p:.3f}'
     return f'{found.value:+.1f} ({found.bounds})', p
+
+
+def learned(results: Results, percent: float) -> set[str]:
+    """Starts whose detectors have learned something."""
+    return {
+        source
+        for source in results
+        if mean(box_ap(results, source, percent)) >= LEARNED
+    }
 
 
 def class_tables(results: Results) -> list[str]:
@@ -253,19 +314,25 @@ def markdown_table(table: Table) -> str:
 
 
 def answers(results: Results) -> list[str]:
-    """A sentence for each pair of starts, then some about the test."""
+    """A sentence for each pair of starts, then some about the test.
+
+    Pairs of which neither has learned anything have one sentence together.
+    """
     texts, tested = [], {}
     for percent in results[RANDOM]:
+        able = learned(results, percent)
         for ours, theirs in combinations(list(results)[::-1], 2):
+            if not {ours, theirs} & able:
+                continue
             means = (
                 mean(box_ap(results, ours, percent)),
                 mean(box_ap(results, theirs, percent)),
             )
             found = gap(results, ours, theirs, percent)
             texts.append(conclusion(percent, (ours, theirs), means, found))
-            if max(means) >= LEARNED:
-                what = f'{ours} against {theirs} with {percent:g} %'
-                tested[what] = found
+            tested[f'{ours} against {theirs} with {percent:g} %'] = found
+        if len(unable := [name for name in results if name not in able]) > 1:
+            texts.append(nothing_learned(percent, unable))
     return [*texts, about_the_test(tested)]
 
 
@@ -313,26 +380,80 @@ def plot(results: Results, images: int, validation: int) -> str:
 
 
 def about_the_data(comparison: Comparison, images: int) -> list[str]:
-    """Numbers of images, what was left out, and the configs."""
-    configs = [
-        comparison.config(name) for name in ('data', *comparison.sources)
+    """Numbers of images, what was left out, and what read the labels."""
+    texts = [
+        f'{comparison.num_unlabelled} unlabelled images for the '
+        f'pretraining, {images} labelled ones for the training and '
+        f'{len(comparison.val["images"])} for the validation, '
+        f'{len(comparison.classes)} classes.',
+        leakage(comparison.copies),
     ]
-    return [
-        page.heading('The data'),
-        page.paragraph(
-            f'{comparison.num_unlabelled} unlabelled images for the '
-            f'pretraining, {images} labelled ones for the training and '
-            f'{len(comparison.val["images"])} for the validation, '
-            f'{len(comparison.classes)} classes.'
-        ),
-        page.paragraph(leakage(comparison.copies)),
+    automatic = [
+        name
+        for name, (start, *_) in comparison.starts.items()
+        if start.recipe and start.recipe.regions == 'auto'
+    ]
+    if automatic:
+        texts.append(
+            'The sizes of the regions (auto) come from the boxes of all '
+            f'{images} labelled training images, also where the detectors get '
+            f'a part of them: {"; ".join(automatic)}.'
+        )
+    return [page.heading('The data'), *map(page.paragraph, texts)]
+
+
+def about_the_configs(comparison: Comparison, results: Results) -> list[str]:
+    """What is equal, how long detectors train, and the configs."""
+    longer = [name for name in results if name.startswith(f'{RANDOM}, ')]
+    text = (
+        'Every detector has the same data, schedule, normalisation and seeds; '
+        'only what the backbone starts from differs.'
+    )
+    if longer:
+        text += (
+            f' But for {"; ".join(longer)}: there the schedule is stretched.'
+        )
+    first = next(iter(results[RANDOM].values()))[0]
+    names = ['data', *comparison.sources]
+    configs = dict.fromkeys(comparison.config(name) for name in names)
+    body = [
         page.heading('The configs'),
-        page.paragraph(
-            'Every detector has the same data, schedule, normalisation and '
-            'seeds; only what the backbone starts from differs.'
-        ),
-        *(page.folded(path.name, path.read_text()) for path in configs),
+        page.paragraph(text),
+        page.listed(lengths(results)),
     ]
+    if 'command' in first:
+        body += [
+            page.paragraph(
+                'The overrides in the command of a training come on top of '
+                'its config; results.json has all commands.'
+            ),
+            page.folded(
+                'The command of one', printable(shlex.join(first['command']))
+            ),
+        ]
+    return body + [page.folded(p.name, p.read_text()) for p in configs]
+
+
+def lengths(results: Results) -> list[str]:
+    """How long the detectors train with each part of the labels."""
+    texts = []
+    for percent in results[RANDOM]:
+        # Those who train equally long, together.
+        found: dict[str, dict[str, None]] = {}
+        for source, parts in results.items():
+            for run in parts[percent]:
+                if 'iterations' in run:
+                    length = (
+                        f'{run["iterations"]} iterations, '
+                        f'{run["epochs"]:g} epochs'
+                    )
+                    found.setdefault(length, {})[source] = None
+        texts += [
+            f'With {percent:g} % of the labels: {length} '
+            f'({"; ".join(sources)}).'
+            for length, sources in found.items()
+        ]
+    return texts
 
 
 def leakage(copies: list[dict]) -> str:

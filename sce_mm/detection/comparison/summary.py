@@ -4,21 +4,25 @@ All follows from :class:`Facts`, numbers of the comparison, by rules that are
 one table: :data:`RULES`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
 from typing import NamedTuple
 
-from .differences import LEARNED, Gap, difference
+from .differences import LEARNED, Gap, difference, holm
 from .results import RANDOM, SCE, Results
 
 # Who asks for more runs of each start will not get them.
 MANY_SEEDS = 30
 # Sentences of advice that are read.
 SHOWN = 4
+# Fewer independent runs do not tell how large the noise is.
+MEASURED = 5
 # Scenes of fewer objects are one thing and its ground.
 SEVERAL = 3.0
 # Pretraining of fewer steps has hardly begun.
 FEW_STEPS = 500
+# Goes on in the same folder.
+_REGIONS = '--variant "SCE, regions" regions=auto'
 
 
 class Facts(NamedTuple):
@@ -35,11 +39,15 @@ class Facts(NamedTuple):
         others: The gap with each larger part of the labels.
         rivals: Gap to each other start with the smallest part, theirs minus
             ours.
+        gains: Gap of each of these to random initialisation.
         longer: Gap to random initialisation that trains longer, for each part
             of the labels, theirs minus ours; by its name, if it was compared.
         objects: Objects in a labelled image, on average.
         regions: Whether the pretraining cuts regions out of the images.
+        tried: Whether any start is pretrained on regions.
         steps: Training steps of the pretraining, if they are known.
+        seeds: Those of the detectors.
+        pretraining_seeds: Those of the pretrainings, if several were made.
     """
 
     source: str
@@ -51,22 +59,19 @@ class Facts(NamedTuple):
     gap: Gap
     others: Mapping[float, Gap]
     rivals: Mapping[str, Gap]
+    gains: Mapping[str, Gap]
     longer: Mapping[str, Mapping[float, Gap]]
     objects: float
     regions: bool
+    tried: bool
     steps: int | None
+    seeds: Sequence[int]
+    pretraining_seeds: Sequence[int]
 
     @property
     def learned(self) -> bool:
         """Whether a detector has learned anything."""
         return max(self.theirs, self.ours) >= LEARNED
-
-
-def pretrained(results: Results) -> str:
-    """The start that the question is about."""
-    if SCE in results:
-        return SCE
-    return next(name for name in results if not name.startswith(RANDOM))
 
 
 def box_ap(results: Results, source: str, percent: float) -> list[float]:
@@ -104,12 +109,15 @@ def facts(
     unlabelled: int,
     objects: float,
     regions: bool,
+    tried: bool,
     steps: int | None,
+    pretraining_seeds: Sequence[int],
 ) -> Facts:
     """The facts of a comparison; ``images`` is the number of labelled ones."""
-    source = pretrained(results)
+    source = SCE
     percents = smallest, *larger = sorted(results[RANDOM])
     longer = [name for name in results if name.startswith(f'{RANDOM}, ')]
+    rivals = [n for n in results if n not in (source, RANDOM, *longer)]
     return Facts(
         source,
         unlabelled,
@@ -119,18 +127,18 @@ def facts(
         mean(box_ap(results, source, smallest)),
         gap(results, source, RANDOM, smallest),
         {p: gap(results, source, RANDOM, p) for p in larger},
-        {
-            name: gap(results, name, source, smallest)
-            for name in results
-            if name not in (source, RANDOM, *longer)
-        },
+        {name: gap(results, name, source, smallest) for name in rivals},
+        {name: gap(results, name, RANDOM, smallest) for name in rivals},
         {
             name: {p: gap(results, name, source, p) for p in percents}
             for name in longer
         },
         objects,
         regions,
+        tried,
         steps,
+        [run['seed'] for run in results[RANDOM][smallest]],
+        pretraining_seeds,
     )
 
 
@@ -153,23 +161,38 @@ def headline(f: Facts) -> str:
         )
     if f.gap.seen:
         verb = 'raises' if f.gap.seen > 0 else 'lowers'
-        return f'{with_part}, {ours} {verb} {change} ({f.gap}).'
-    return (
-        f'{with_part}, no difference can be seen between {ours} and random '
-        f'initialisation: box AP {f.ours:.1f} and {f.theirs:.1f} '
-        f'({f.gap}).'
-    )
+        text = f'{with_part}, {ours} {verb} {change} ({f.gap})'
+    else:
+        text = (
+            f'{with_part}, no difference can be seen between {ours} and '
+            f'random initialisation: box AP {f.ours:.1f} and {f.theirs:.1f} '
+            f'({f.gap})'
+        )
+    verdicts = {1: 'which is more', 0: 'no difference that can be seen'}
+    for name, g in _unbeaten(f, f.percent).items():
+        text += (
+            f'; {_trained(name)} reaches {f.ours + g.value:.1f}, '
+            f'{verdicts[g.seen]}'
+        )
+    return f'{text}.'
 
 
 def other_parts(f: Facts) -> str:
     """Sentences about the larger parts of the labels, if there are any."""
+    return ' '.join(_other_part(f, p, g) for p, g in f.others.items())
+
+
+def _other_part(f: Facts, percent: float, g: Gap) -> str:
+    if g.seeds < 2:
+        return f'With {percent:g} %: {g}.'
     verdicts = {1: 'better', 0: 'no difference can be seen', -1: 'worse'}
-    return ' '.join(
-        f'With {percent:g} %: {verdicts[g.seen]} ({g}).'
-        if g.seeds > 1
-        else f'With {percent:g} %: {g}.'
-        for percent, g in f.others.items()
-    )
+    text = f'With {percent:g} %: {verdicts[g.seen]} ({g})'
+    texts = {1: 'is better still', 0: 'does as well, within the noise'}
+    if g.seen < 1:
+        texts[1] = 'is better'
+    for name, other in _unbeaten(f, percent).items():
+        text += f'; {_trained(name)} {texts[other.seen]}'
+    return f'{text}.'
 
 
 def _images(count: int) -> str:
@@ -177,43 +200,85 @@ def _images(count: int) -> str:
 
 
 def _scenes(f: Facts) -> bool:
-    return f.objects >= SEVERAL and not f.regions
+    return f.objects >= SEVERAL and not f.tried
 
 
 def _better(f: Facts) -> str | None:
-    """The start that is better than ours by most, beyond the noise."""
-    better = [name for name, g in f.rivals.items() if g.seen > 0]
+    """The start that is better than ours by most, beyond the noise.
+
+    After Holm's correction for the number of starts, of which this is the
+    best, and if it is better than random initialisation as well.
+    """
+    names = list(f.rivals)
+    kept = holm([f.rivals[name].p for name in names])
+    better = [
+        names[index]
+        for index in kept
+        if f.rivals[names[index]].seen > 0 and f.gains[names[index]].seen > 0
+    ]
     return max(better, key=lambda name: f.rivals[name].value, default=None)
 
 
-def _longer(f: Facts, seen: int) -> dict[float, str]:
-    """Where a longer training is better, or (0) does as well, with the gap.
+def _unbeaten(f: Facts, percent: float) -> dict[str, Gap]:
+    """Longer trainings that are better, or explain a gain: no worse.
 
     Where the pretraining gains nothing over an equal training, a longer one
     that does as well explains nothing.
     """
-    gains = {f.percent: f.gap, **f.others}
+    gain = {f.percent: f.gap, **f.others}[percent]
+    found = {n: gaps[percent] for n, gaps in f.longer.items()}
+    return {
+        name: g
+        for name, g in found.items()
+        if g.seeds > 1 and (g.seen > 0 or (g.seen == 0 and gain.seen > 0))
+    }
+
+
+def _trained(name: str) -> str:
+    """Random initialisation that trains longer, as part of a sentence."""
+    return name.replace(f'{RANDOM}, ', f'{RANDOM} trained ', 1)
+
+
+def _longer(f: Facts, seen: int) -> dict[float, str]:
+    """Where a longer training is better, or (0) does as well, with the gap."""
     return {
         percent: f'{percent:g} % of the labels ({name}: {g})'
-        for name, gaps in f.longer.items()
-        for percent, g in gaps.items()
-        if g.seeds > 1 and g.seen == seen and (seen or gains[percent].seen > 0)
+        for percent in (f.percent, *f.others)
+        for name, g in _unbeaten(f, percent).items()
+        if g.seen == seen
     }
 
 
 def _unseen(f: Facts) -> bool:
-    return f.learned and f.gap.seeds > 1 and not f.gap.seen
+    return f.learned and f.gap.units >= MEASURED and not f.gap.seen
 
 
-def _options(units: int, g: Gap) -> str:
-    """Options that repeat a comparison so many times."""
-    options = {'--seeds': units * g.seeds_of_a_unit}
-    if g.pretrainings > 1:
-        options['--pretraining-seeds'] = units
+def _last(f: Facts) -> Gap:
+    """The gap with the largest part of the labels."""
+    return f.others[max(f.others)] if f.others else f.gap
+
+
+def _hidden(f: Facts) -> bool:
+    """Whether the largest part may have the gain of the smallest."""
+    last = _last(f)
+    return last.seen == 0 and last.value + last.half_width >= f.gap.value
+
+
+def _options(units: int, f: Facts) -> str:
+    """Options that repeat a comparison so many times, with what it has."""
+    options = {'--seeds': (f.seeds, units * f.gap.seeds_of_a_unit)}
+    if f.gap.pretrainings > 1:
+        options['--pretraining-seeds'] = f.pretraining_seeds, units
     return ' '.join(
-        f'{name} {" ".join(map(str, range(count)))}'
-        for name, count in options.items()
+        f'{name} {" ".join(map(str, _more(*numbers)))}'
+        for name, numbers in options.items()
     )
+
+
+def _more(seeds: Sequence[int], count: int) -> list[int]:
+    """Seeds with others after them, so that there are so many."""
+    others = (n for n in range(count + len(seeds)) if n not in seeds)
+    return [*seeds, *others][: max(count, len(seeds))]
 
 
 def _enough(f: Facts) -> bool:
@@ -239,16 +304,18 @@ RULES = (
         'nothing learned',
         lambda f: not f.learned,
         lambda f: (
-            'Train the detectors longer first (--detector-options '
-            'train_cfg.max_epochs=...), and check in the examples below that '
-            'the boxes of the labels lie on their objects.'
+            'Train the detectors longer first (--min-iterations N; the '
+            'section of the configs says how many there were), and check '
+            'in the examples below that the boxes of the labels lie on '
+            'their objects.'
         ),
     ),
     Rule(
-        'one seed',
-        lambda f: f.learned and f.gap.seeds < 2,
+        'few seeds',
+        lambda f: f.learned and not f.gap.seen and f.gap.units < MEASURED,
         lambda f: (
-            f'Repeat with {_options(5, f.gap)}: the same command runs only '
+            f'Repeat with {_options(MEASURED, f)}: fewer {_units(f.gap)} do '
+            'not tell how large the noise is. The same command runs only '
             'what is missing.'
         ),
     ),
@@ -275,7 +342,8 @@ RULES = (
         lambda f: _better(f) is not None,
         lambda f: (
             f'Take {_better(f)}: it is better than {f.source} by '
-            f'{f.rivals[_better(f) or ""]}.'
+            f'{f.rivals[_better(f) or ""]}, and than {RANDOM} by '
+            f'{f.gains[_better(f) or ""]}.'
         ),
     ),
     Rule(
@@ -284,14 +352,15 @@ RULES = (
         lambda f: (
             'Look at the loss of the pretraining: if it jumps or stays where '
             'it began, take a third of the learning rate '
-            '(--pretraining-options optim_wrapper.optimizer.lr=...).'
+            '(--pretraining-options optim_wrapper.optimizer.lr=..., with '
+            'another OUT).'
         ),
     ),
     Rule(
         'scenes without regions',
         lambda f: _scenes(f) and f.gap.seen <= 0,
         lambda f: (
-            f'Pretrain on regions (--regions auto): your images show '
+            f'Pretrain on regions ({_REGIONS}): your images show '
             f'{f.objects:.0f} objects each, and two crops of such a scene '
             'show different ones.'
         ),
@@ -302,7 +371,8 @@ RULES = (
         and f.steps < FEW_STEPS,
         lambda f: (
             f'Pretrain longer: {f.steps} steps are hardly a beginning '
-            '(--pretraining-options train_cfg.max_epochs=...).'
+            '(--pretraining-options train_cfg.max_epochs=..., with another '
+            'OUT).'
         ),
     ),
     Rule(
@@ -310,9 +380,9 @@ RULES = (
         lambda f: _unseen(f) and _enough(f),
         lambda f: (
             f'A gap of {f.gap.value:+.1f} is within the noise of '
-            f'{f.gap.units} {_units(f.gap)}; about {f.gap.units_needed} would '
-            'show it four times out of five '
-            f'({_options(f.gap.units_needed, f.gap)}).'
+            f'{f.gap.units} {_units(f.gap)}; if the gap is really so large, '
+            f'about {f.gap.units_needed} would show it four times out of five '
+            f'({_options(f.gap.units_needed, f)}).'
         ),
     ),
     Rule(
@@ -322,16 +392,23 @@ RULES = (
             f'More {_units(f.gap)} will not help: to see a gap of '
             f'{f.gap.value:+.1f} in this noise takes more than {MANY_SEEDS} '
             'detectors of each start. Change the pretraining: more images, '
-            'more epochs, other sizes.'
+            'more epochs, other sizes, with another OUT.'
         ),
     ),
     Rule(
         'gain with few labels only',
-        lambda f: f.gap.seen > 0
-        and any(g.seen < 1 for g in f.others.values()),
+        lambda f: f.gap.seen > 0 and _last(f).seen < 1 and not _hidden(f),
         lambda f: (
             'The gain is one of few labels: use it where labels are scarce. '
             'Parts in between (--percent) show up to how many it lasts.'
+        ),
+    ),
+    Rule(
+        'noise with more labels',
+        lambda f: f.gap.seen > 0 and _hidden(f),
+        lambda f: (
+            f'With {max(f.others):g} % of the labels the noise hides a gain '
+            'of this size: whether it lasts takes more --seeds.'
         ),
     ),
     Rule(
@@ -349,11 +426,11 @@ RULES = (
         'gain, and more to be had',
         lambda f: f.gap.seen > 0,
         lambda f: (
-            'Pretrain longer, or on more images, and see whether the gain '
-            'grows.'
+            'Pretrain longer, or on more images, with another OUT, and see '
+            'whether the gain grows.'
             + (
-                f' Regions (--regions auto) are worth a trial: your images '
-                f'show {f.objects:.0f} objects each.'
+                f' Regions ({_REGIONS}) are worth a trial: your images show '
+                f'{f.objects:.0f} objects each.'
                 if _scenes(f)
                 else ''
             )
