@@ -10,6 +10,7 @@ import torch
 from mmpretrain.datasets import BaseDataset
 
 from ..utils.text import printable
+from .images.loading import LoadImage
 from .samplers import SampleIndex
 
 # State of each file, a byte a file in memory that the workers share.
@@ -132,9 +133,16 @@ class ReplaceUnreadable(BaseDataset):
 
     def _unreadable_list(self) -> str:
         bad = torch.nonzero(self._status == _UNREADABLE).flatten().tolist()
-        paths = '\n  '.join(map(self._path, bad[:_LISTED]))
+        paths = '\n  '.join(map(self._described, bad[:_LISTED]))
         more = f'\n  and {len(bad) - _LISTED} more' if bad[_LISTED:] else ''
         return f'Repair or remove these files:\n  {paths}{more}'
+
+    def _described(self, idx: int) -> str:
+        """Path of a bad file, and what is wrong with it."""
+        first = next(iter(self.pipeline.transforms), None)
+        if not isinstance(first, LoadImage):
+            return self._path(idx)
+        return f'{self._path(idx)} ({first.reason(self.get_data_info(idx))})'
 
     def _path(self, idx: int) -> str:
         return printable(self.get_data_info(idx)['img_path'])

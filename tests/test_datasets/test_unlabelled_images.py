@@ -103,7 +103,12 @@ def test_a_plain_index_and_a_file_that_vanishes_have_replacements(
 @pytest.mark.parametrize(
     ('good', 'bad', 'options', 'message'),
     [
-        (0, 3, {}, r'3 of 3 images tried(.|\n)*bad000.jpg\n .*bad001'),
+        (
+            0,
+            3,
+            {},
+            r'3 of 3 images tried(.|\n)*bad000.jpg \(not an .*\n .*bad001',
+        ),
         (30, 40, {}, r'more than max_unreadable=0\.5(.|\n)*and \d+ more'),
         (2, 2, {'test_mode': True}, r'cannot read .*in testing(.|\n)*bad001'),
         (20, 40, {'max_unreadable': 1.0}, ''),

@@ -100,6 +100,14 @@ class LoadImage(BaseTransform):
         shapes = dict.fromkeys(('img_shape', 'ori_shape'), image.shape[:2])
         return {**results, 'img': image, **shapes}
 
+    def reason(self, results: dict[str, Any]) -> str:
+        """Why an image cannot be read, which is tried; empty if it can."""
+        try:
+            self._read(results)
+        except (OSError, UnreadableImageError) as error:
+            return printable(str(error))
+        return ''
+
     def _read(self, results: dict[str, Any]) -> NDArray[np.uint8]:
         path = results['img_path']
         start = time.perf_counter()
