@@ -137,6 +137,15 @@ def innermost_dataset(cfg: Config) -> tuple[str, Any]:
     return key, dataset
 
 
+def samples_of_an_image(cfg: Config) -> int:
+    """How many samples of an epoch of the training come from one image."""
+    times, dataset = 1, cfg.train_dataloader.dataset
+    while 'dataset' in dataset:
+        times *= dataset.get('times', 1)
+        dataset = dataset['dataset']
+    return times
+
+
 def innermost_datasets(cfg: Config) -> Iterator[tuple[str, Any]]:
     """The same, of each part where a ``ConcatDataset`` joins several."""
     below = [('train_dataloader.dataset', cfg.train_dataloader.dataset)]

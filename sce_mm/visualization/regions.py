@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TRANSFORMS
 
-from ..config.parts import innermost_dataset
+from ..config.parts import innermost_dataset, samples_of_an_image
 from ..datasets.samplers import SampleIndex
 from ..utils.text import printable
 from .page import Tile, panel, paragraph, side_by_side, tiles
@@ -54,8 +54,7 @@ def regions_sheet(cfg: Config, count: int = 6, seed: int = 0) -> str:
         transforms: list[Any] = [
             TRANSFORMS.build(transform) for transform in inner['pipeline']
         ]
-    outer = cfg.train_dataloader.dataset
-    times = outer['times'] if outer['type'] == 'RepeatDataset' else 1
+    times = samples_of_an_image(cfg)
     order = np.random.default_rng(seed).permutation(len(dataset)).tolist()
     rows: list[str] = []
     for place in order:

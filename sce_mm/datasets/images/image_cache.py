@@ -100,6 +100,21 @@ class ImageCache:
         pages that are looked at are read, and those that are written to
         become copies.
         """
+        record = self._record(path)
+        start = int(record['offset'])
+        shape = int(record['height']), int(record['width']), 3
+        if (size := math.prod(shape)) > _MAPPED_BYTES:
+            own = np.memmap(self._file, np.uint8, 'c', start, shape)
+            return np.asarray(own)
+        return np.array(self._pixels[start : start + size].reshape(shape))
+
+    def size(self, path: str) -> tuple[int, int]:
+        """Height and width of an image; its pixels are not read."""
+        record = self._record(path)
+        return int(record['height']), int(record['width'])
+
+    def _record(self, path: str) -> Any:
+        """What is known of a readable image below the source."""
         name = os.fsencode(os.path.relpath(os.path.abspath(path), self.source))
         place = int(np.searchsorted(self._names, np.bytes_(name)))
         if place == len(self) or self._names[place] != name:
@@ -109,15 +124,9 @@ class ImageCache:
                 'data set reads'
             )
         record = self._records[place]
-        height, width = int(record['height']), int(record['width'])
-        if height == 0:
+        if record['height'] == 0:
             raise UnreadableImageError('unreadable when the cache was built')
-        start = int(record['offset'])
-        shape = height, width, 3
-        if (size := height * width * 3) > _MAPPED_BYTES:
-            own = np.memmap(self._file, np.uint8, 'c', start, shape)
-            return np.asarray(own)
-        return np.array(self._pixels[start : start + size].reshape(shape))
+        return record
 
     def _open(self) -> dict[str, Any]:
         """Map the files of the cache; returns what ``cache.json`` says."""

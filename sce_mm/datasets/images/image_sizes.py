@@ -41,8 +41,7 @@ def image_sizes(
     for path in chosen:
         try:
             if isinstance(load, LoadCachedImage):
-                height, width = load.cache.read(path).shape[:2]
-                sizes.append((int(height), int(width)))
+                sizes.append(load.cache.size(path))
             else:
                 sizes.append(_in_header(path, load))
         except (OSError, UnreadableImageError):

@@ -86,12 +86,16 @@ class Gap(NamedTuple):
         low, high = self.value - self.half_width, self.value + self.half_width
         return f'{low:+.1f} to {high:+.1f}'
 
+    @property
+    def p_text(self) -> str:
+        """The p-value behind a sign: equal to it, or below the least shown."""
+        return '< 0.001' if self.p < 0.001 else f'= {self.p:.3f}'
+
     def __str__(self) -> str:
         if not self.df:
             return f'{self.value:+.1f}, one seed'
-        p = '< 0.001' if self.p < 0.001 else f'= {self.p:.3f}'
         sure = f'{100 * (1 - LEVEL):.0f} % interval'
-        return f'{self.value:+.1f}, {sure} {self.bounds}, p {p}'
+        return f'{self.value:+.1f}, {sure} {self.bounds}, p {self.p_text}'
 
 
 def standard_error(

@@ -49,9 +49,8 @@ def detection_examples(
     objects, so that no threshold favours one.
     """
     names = [RANDOM, facts.source]
-    others = [name for name in facts.rivals if not name.startswith(RANDOM)]
-    if others:
-        names.append(max(others, key=lambda n: facts.rivals[n].value))
+    if facts.rivals:
+        names.append(max(facts.rivals, key=lambda n: facts.rivals[n].value))
     runs = {name: results[name][facts.percent][0] for name in names}
     gone = [
         n for n, run in runs.items() if not Path(run['checkpoint']).exists()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from ...config.parts import innermost_dataset
+from ...config.parts import innermost_dataset, samples_of_an_image
 from ...utils.text import printable
 from ...visualization import page, plots
 from ...visualization.regions import regions_sheet
@@ -28,7 +28,8 @@ from .differences import (
 )
 from .examples import detection_examples
 from .neighbours import pretraining_config, region_neighbours
-from .results import METRICS, RANDOM, SCE, Results
+from .results import METRICS, RANDOM, SCE, Results, longer_random
+from .schedules import Schedule
 from .summary import (
     Facts,
     box_ap,
@@ -117,11 +118,8 @@ def length_of(cfg: Config, unlabelled: int) -> tuple[bool, int | None]:
     regions = any(step['type'] == 'CutRegion' for step in pipeline)
     if 'max_epochs' not in cfg.train_cfg:
         return regions, cfg.train_cfg.get('max_iters')
-    times, dataset = 1, cfg.train_dataloader.dataset
-    while 'dataset' in dataset:
-        times *= dataset.get('times', 1)
-        dataset = dataset.dataset
-    batches = unlabelled * times // cfg.train_dataloader.batch_size
+    samples = unlabelled * samples_of_an_image(cfg)
+    batches = samples // cfg.train_dataloader.batch_size
     return regions, batches * cfg.train_cfg.max_epochs
 
 
@@ -265,8 +263,8 @@ def gain_over_random(
         return '', ''
     if found.seeds == 1:
         return f'{found.value:+.1f}', ''
-    p = '< 0.001' if found.p < 0.001 else f'{found.p:.3f}'
-    return f'{found.value:+.1f} ({found.bounds})', p
+    interval = f'{found.value:+.1f} ({found.bounds})'
+    return interval, found.p_text.removeprefix('= ')
 
 
 def learned(results: Results, percent: float) -> set[str]:
@@ -404,7 +402,7 @@ def about_the_data(comparison: Comparison, images: int) -> list[str]:
 
 def about_the_configs(comparison: Comparison, results: Results) -> list[str]:
     """What is equal, how long detectors train, and the configs."""
-    longer = [name for name in results if name.startswith(f'{RANDOM}, ')]
+    longer = longer_random(results)
     text = (
         'Every detector has the same data, schedule, normalisation and seeds; '
         'only what the backbone starts from differs.'
@@ -443,10 +441,7 @@ def lengths(results: Results) -> list[str]:
         for source, parts in results.items():
             for run in parts[percent]:
                 if 'iterations' in run:
-                    length = (
-                        f'{run["iterations"]} iterations, '
-                        f'{run["epochs"]:g} epochs'
-                    )
+                    length = str(Schedule(run['iterations'], run['epochs']))
                     found.setdefault(length, {})[source] = None
         texts += [
             f'With {percent:g} % of the labels: {length} '

@@ -37,6 +37,11 @@ METRICS = {
 }
 
 
+def longer_random(results: Results) -> list[str]:
+    """Sources of random initialisation that trains longer."""
+    return [name for name in results if name.startswith(f'{RANDOM}, ')]
+
+
 def in_path(name: str) -> str:
     """A name of a source as part of a path."""
     return ''.join(c if c.isalnum() else '-' for c in name)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 
 from ...config.errors import raise_all
-from ...config.parts import innermost_dataset
+from ...config.parts import innermost_dataset, samples_of_an_image
 from ...config.reading import override
 from ...datasets.images.file_lists import read_image_list
 from ...datasets.labels.coco_labels import notes, read_coco
@@ -365,7 +365,7 @@ class Comparison:
             ):
                 print(f'[compare] {start.source}: {line}', flush=True)
             if self.per_image is None:
-                self.per_image = cfg.train_dataloader.dataset.get('times', 1)
+                self.per_image = samples_of_an_image(cfg)
 
     @property
     def unlabelled(self) -> Path:

@@ -9,7 +9,7 @@ from statistics import mean
 from typing import NamedTuple
 
 from .differences import LEARNED, Gap, difference, holm
-from .results import RANDOM, SCE, Results
+from .results import RANDOM, SCE, Results, longer_random
 
 # Who asks for more runs of each start will not get them.
 MANY_SEEDS = 30
@@ -116,7 +116,7 @@ def facts(
     """The facts of a comparison; ``images`` is the number of labelled ones."""
     source = SCE
     percents = smallest, *larger = sorted(results[RANDOM])
-    longer = [name for name in results if name.startswith(f'{RANDOM}, ')]
+    longer = longer_random(results)
     rivals = [n for n in results if n not in (source, RANDOM, *longer)]
     return Facts(
         source,
