@@ -147,7 +147,10 @@ def samples_of_an_image(cfg: Config) -> int:
 
 
 def innermost_datasets(cfg: Config) -> Iterator[tuple[str, Any]]:
-    """The same, of each part where a ``ConcatDataset`` joins several."""
+    """Key and config of each part where a ``ConcatDataset`` joins several.
+
+    Of one data set those of :func:`innermost_dataset`.
+    """
     below = [('train_dataloader.dataset', cfg.train_dataloader.dataset)]
     while below:
         key, dataset = below.pop(0)
@@ -164,10 +167,10 @@ def innermost_datasets(cfg: Config) -> Iterator[tuple[str, Any]]:
 
 def view_transforms(cfg: Config) -> Iterator[tuple[str, Any]]:
     """Each ``SCEViews`` of the training data and the key where it stands."""
-    key, dataset = innermost_dataset(cfg)
-    for index, transform in enumerate(dataset.get('pipeline') or []):
-        if transform.get('type') == 'SCEViews':
-            yield f'{key}.pipeline[{index}]', transform
+    for key, dataset in innermost_datasets(cfg):
+        for index, transform in enumerate(dataset.get('pipeline') or []):
+            if transform.get('type') == 'SCEViews':
+                yield f'{key}.pipeline[{index}]', transform
 
 
 def view_sizes(transform: Any) -> list[int]:
@@ -199,4 +202,8 @@ def image_stretch(cfg: Config) -> tuple[float, float] | None:
 def _pipeline(cfg: Config) -> list[dict]:
     if not cfg.get('train_dataloader'):
         return []
-    return innermost_dataset(cfg)[1].get('pipeline') or []
+    return [
+        transform
+        for _, dataset in innermost_datasets(cfg)
+        for transform in dataset.get('pipeline') or []
+    ]

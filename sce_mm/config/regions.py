@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import ceil
 from statistics import median, median_low
 from typing import Any, NamedTuple
 
@@ -13,10 +14,10 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TRANSFORMS
 
 from ..datasets.images.image_sizes import image_sizes
-from ..datasets.images.loading import LoadImage
+from ..datasets.images.loading import LoadCachedImage, LoadImage
 from ..datasets.images.regions import regions_of
 from ..utils.errors import UserError
-from .parts import image_side, innermost_dataset, view_sizes, view_transforms
+from .parts import image_side, innermost_datasets, view_sizes, view_transforms
 from .region_size import (
     SIDE_OF_BOX,
     at_least,
@@ -28,7 +29,79 @@ from .values import processes
 
 # Transforms behind which regions are cut.
 _LOADERS = ('LoadImage', 'LoadCachedImage')
+# Images whose sizes are read.
+_LOOKED_AT = 300
 Sides = tuple[int, int]
+
+
+class TrainingImages(NamedTuple):
+    """Images of a training data set, of all its parts.
+
+    Attributes:
+        paths: Where they are.
+        sizes: Height and width of some of them when they are loaded.
+        shrunk: Whether a cache may have made them smaller.
+    """
+
+    paths: Sequence[str]
+    sizes: Sequence[tuple[int, int]]
+    shrunk: bool = False
+
+    @property
+    def short_side(self) -> float:
+        """Short side of the median image, pixels."""
+        return median(min(size) for size in self.sizes)
+
+    def source_short_side(self) -> float:
+        """The same before a cache has shrunk them.
+
+        Raises:
+            UserError: The images that it was made of are not there.
+        """
+        if not self.shrunk:
+            return self.short_side
+        sizes = image_sizes(self.paths, LoadImage())
+        if not sizes:
+            raise UserError(
+                '--regions auto needs the images that the cache was made of, '
+                f'and {self.paths[0]} is not there: name a side in pixels of '
+                'the cache, such as --regions 128'
+            )
+        return median(min(size) for size in sizes)
+
+
+def training_images(cfg: Config) -> TrainingImages:
+    """Find the images that a config trains on, and read how large some are.
+
+    Of several data sets in a ``ConcatDataset`` in proportion.
+
+    Raises:
+        UserError: The data set has no image files, or none that can be read.
+    """
+    parts = []
+    for key, dataset in innermost_datasets(cfg):
+        pipeline, loading = _without_regions(key, dataset)
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            load: Any = TRANSFORMS.build(dict(pipeline[loading]))
+        parts.append((_image_paths(key, dataset), load))
+    paths = [path for part, _ in parts for path in part]
+    sizes = [
+        size
+        for part, load in parts
+        for size in image_sizes(
+            part, load, most=ceil(_LOOKED_AT * len(part) / len(paths))
+        )
+    ]
+    if not sizes:
+        raise UserError(
+            f'{key}: none of the {len(paths)} images can be read, {paths[0]} '
+            'for one'
+        )
+    shrunk = any(
+        isinstance(load, LoadCachedImage) and load.cache.short_side
+        for _, load in parts
+    )
+    return TrainingImages(paths, sizes, shrunk)
 
 
 def choose_regions(
@@ -37,6 +110,7 @@ def choose_regions(
     per_image: int | None = None,
     labels: Mapping[str, Any] | None = None,
     detector: Config | None = None,
+    images: TrainingImages | None = None,
 ) -> list[str]:
     """Do what ``--regions`` and the options that go with it ask for.
 
@@ -49,6 +123,7 @@ def choose_regions(
         labels: Content of a file in COCO format with the user's boxes.
         detector: Config of mmdet, at whose scale the views are to show the
             objects. Without, the views stay as large as they are.
+        images: Those of the config, where somebody has looked at them.
 
     Returns:
         Lines for the user: what was chosen and why, what an epoch is.
@@ -57,16 +132,16 @@ def choose_regions(
         UserError: There is nothing to choose by, or no image to cut.
     """
     if regions == 'none':
-        return set_regions(cfg, None, per_image)
+        return set_regions(cfg, None, per_image, images)
     if not isinstance(regions, str):
-        return set_regions(cfg, regions, per_image)
+        return set_regions(cfg, regions, per_image, images)
     if labels is None:
         raise UserError(
             '--regions auto chooses by the size of your objects: name their '
             'labels (--boxes FILE, in COCO format), or a side, such as '
             '--regions 128'
         )
-    images = _training_images(cfg)
+    images = images or training_images(cfg)
     # A cache may have shrunk the images, and with them the objects.
     shrunk = images.short_side / images.source_short_side()
     box, view = box_side(labels) * shrunk, image_side(cfg)
@@ -87,7 +162,7 @@ def choose_regions(
             f', and the detector scales it by {scale:.2g}: regions '
             f'of {side} px, views of {view} px{limit and f" ({limit})"}'
         )
-    return [chosen, *set_regions(cfg, (side, side), per_image)]
+    return [chosen, *set_regions(cfg, (side, side), per_image, images)]
 
 
 def regions_text(regions: tuple[int, int] | str | None) -> str | None:
@@ -99,13 +174,17 @@ def regions_text(regions: tuple[int, int] | str | None) -> str | None:
 
 
 def set_regions(
-    cfg: Config, sides: Sides | None, per_image: int | None = None
+    cfg: Config,
+    sides: Sides | None,
+    per_image: int | None = None,
+    images: TrainingImages | None = None,
 ) -> list[str]:
     """Let each sample of the training data be a region of an image.
 
-    ``CutRegion`` goes behind the transform that loads images, and a
-    ``RepeatDataset`` around the training data set gives each image so many
-    times in an epoch; those that the config has are replaced.
+    ``CutRegion`` goes behind the transform that loads images, in each part of
+    a ``ConcatDataset``, and a ``RepeatDataset`` around the training data set
+    gives each image so many times in an epoch; those that the config has are
+    replaced.
 
     Args:
         cfg: Config of a pretraining on image files; it is changed.
@@ -114,6 +193,7 @@ def set_regions(
         per_image: How many samples of an epoch an image gives. Defaults to
             as many regions as fit into the median image, and to 1 for whole
             images.
+        images: As of :func:`choose_regions`.
 
     Returns:
         Lines for the user: what an epoch is now, and a warning if most
@@ -123,59 +203,24 @@ def set_regions(
     Raises:
         UserError: The data set has no image files, or none that can be read.
     """
-    images = _training_images(cfg)
-    pipeline = list(images.pipeline)
+    images = images or training_images(cfg)
+    cut = []
     if sides:
         size = sides[0] if sides[0] == sides[1] else list(sides)
-        cut = dict(type='CutRegion', size=size)
-        pipeline.insert(images.loading + 1, cut)
+        cut = [dict(type='CutRegion', size=size)]
         per_image = per_image or median_low(
             regions_of(*size, sides) for size in images.sizes
         )
-    _, dataset = innermost_dataset(cfg)
-    dataset.pipeline = pipeline
+    for key, dataset in innermost_datasets(cfg):
+        pipeline, loading = _without_regions(key, dataset)
+        pipeline[loading + 1 : loading + 1] = cut
+        dataset.pipeline = pipeline
     _repeat(cfg, per_image or 1)
     return _lines(cfg, images, sides, per_image or 1)
 
 
-class _Images(NamedTuple):
-    """Images of a training data set.
-
-    Attributes:
-        paths: Where they are.
-        pipeline: Transforms, without those that cut regions.
-        loading: Index of the one that loads images.
-        sizes: Height and width of some of them when they are loaded.
-    """
-
-    paths: list[str]
-    pipeline: list[Any]
-    loading: int
-    sizes: list[tuple[int, int]]
-
-    @property
-    def short_side(self) -> float:
-        """Short side of the median image, pixels."""
-        return median(min(size) for size in self.sizes)
-
-    def source_short_side(self) -> float:
-        """The same before a cache has shrunk them."""
-        load = self.pipeline[self.loading]
-        if load['type'] == 'LoadImage':
-            return self.short_side
-        sizes = image_sizes(self.paths, LoadImage())
-        if not sizes:
-            raise UserError(
-                '--regions auto needs the images that the cache was made of, '
-                f'and {self.paths[0]} is not there: name a side in pixels of '
-                'the cache, such as --regions 128'
-            )
-        return median(min(size) for size in sizes)
-
-
-def _training_images(cfg: Config) -> _Images:
-    """The images of the innermost training data set, and their sizes."""
-    key, dataset = innermost_dataset(cfg)
+def _without_regions(key: str, dataset: Any) -> tuple[list[Any], int]:
+    """Transforms but those that cut regions, and which one loads images."""
     pipeline = [
         transform
         for transform in dataset.get('pipeline') or []
@@ -189,16 +234,7 @@ def _training_images(cfg: Config) -> _Images:
             f'{" or ".join(_LOADERS)}; {key} is {dataset.get("type")} with '
             f'{", ".join(map(str, names)) or "no pipeline"}'
         )
-    paths = _image_paths(key, dataset)
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        load: Any = TRANSFORMS.build(dict(pipeline[found[0]]))
-    sizes = image_sizes(paths, load)
-    if not sizes:
-        raise UserError(
-            f'{key}: none of the {len(paths)} images can be read, {paths[0]} '
-            'for one'
-        )
-    return _Images(paths, pipeline, found[0], sizes)
+    return pipeline, found[0]
 
 
 def _image_paths(key: str, dataset: Any) -> list[str]:
@@ -225,19 +261,21 @@ def _repeat(cfg: Config, times: int) -> None:
     order again and again, so that all other images lie between two regions
     of one.
     """
-    outer: Any = {'dataset': cfg.train_dataloader.dataset}
-    node = outer
-    while 'dataset' in node:
-        while node['dataset'].get('type') == 'RepeatDataset':
-            node['dataset'] = node['dataset']['dataset']
-        node = node['dataset']
+    dataset = _once(cfg.train_dataloader.dataset)
     if times > 1:
-        outer = {
-            'dataset': dict(
-                type='RepeatDataset', times=times, dataset=outer['dataset']
-            )
-        }
-    cfg.train_dataloader.dataset = outer['dataset']
+        dataset = dict(type='RepeatDataset', times=times, dataset=dataset)
+    cfg.train_dataloader.dataset = dataset
+
+
+def _once(dataset: Any) -> Any:
+    """A data set without the repetitions in it."""
+    while dataset.get('type') == 'RepeatDataset':
+        dataset = dataset['dataset']
+    if 'dataset' in dataset:
+        dataset['dataset'] = _once(dataset['dataset'])
+    elif 'datasets' in dataset:
+        dataset['datasets'] = [_once(part) for part in dataset['datasets']]
+    return dataset
 
 
 def _set_view_size(cfg: Config, size: int) -> None:
@@ -250,7 +288,7 @@ def _set_view_size(cfg: Config, size: int) -> None:
 
 
 def _lines(
-    cfg: Config, images: _Images, sides: Sides | None, per_image: int
+    cfg: Config, images: TrainingImages, sides: Sides | None, per_image: int
 ) -> list[str]:
     """What an epoch is, and what regions larger than images do to it."""
     loader, count = cfg.train_dataloader, len(images.paths)

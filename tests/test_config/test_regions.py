@@ -9,7 +9,11 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
-from sce_mm.config.parts import innermost_dataset
+from sce_mm.config.parts import (
+    innermost_dataset,
+    view_sizes,
+    view_transforms,
+)
 from sce_mm.config.regions import choose_regions, set_regions
 from sce_mm.datasets import build_cache
 from sce_mm.datasets.images.regions import count_distinct
@@ -150,6 +154,25 @@ def test_the_repetition_is_outermost(cfg):
     assert types == ['RepeatDataset', 'KFoldDataset', 'UnlabelledImages']
 
 
+def test_the_parts_of_a_concatenation_are_cut_alike(cfg, scenes, tmp_path):
+    (tmp_path / 'more').mkdir()
+    write_noise(tmp_path / 'more', 2)
+    part = cfg.train_dataloader.dataset
+    more = copy.deepcopy(part)
+    more.data_root = str(tmp_path / 'more')
+    parts = [part, dict(type='RepeatDataset', times=3, dataset=more)]
+    cfg.train_dataloader.dataset = dict(type='ConcatDataset', datasets=parts)
+    cfg.train_dataloader.batch_size = 4
+    line, *_ = choose_regions(cfg, 'auto', None, BOXES, DETECTOR)[1:]
+    assert line.startswith('8 images x 6 regions of 16 px')
+    images = built(cfg)
+    assert len(images) == count_distinct(images) == 8 * 6
+    sizes = [view_sizes(transform) for _, transform in view_transforms(cfg)]
+    assert sizes == [[64, 64]] * 2
+    set_regions(cfg, None)
+    assert len(built(cfg)) == 8
+
+
 def test_what_has_no_regions_is_refused(cfg, tmp_path):
     cfg.train_dataloader.dataset.pipeline.pop(0)
     with pytest.raises(UserError, match=r'--regions.*UnlabelledImages with'):
@@ -215,14 +238,20 @@ def test_regions_of_tiny_boxes_are_as_large_as_they_must_be(cfg, scale):
     built(cfg)
 
 
-def test_auto_knows_that_a_cache_has_shrunk_the_objects(cfg, scenes, tmp_path):
-    build_cache(scenes, tmp_path / 'cache', short_side=20)
+@pytest.mark.parametrize(('short_side', 'size'), [(20, 8), (None, 16)])
+def test_auto_knows_that_a_cache_has_shrunk_the_objects(
+    cfg, scenes, tmp_path, monkeypatch, short_side, size
+):
+    build_cache(scenes, tmp_path / 'cache', short_side=short_side)
     loader = dict(type='LoadCachedImage', cache=str(tmp_path / 'cache'))
     cfg.train_dataloader.dataset.pipeline[0] = loader
-    # The median box has 5 pixels in the cache.
+    if short_side is None:
+        # One of full size knows all that is asked for.
+        monkeypatch.setattr(Image, 'open', None)
+    # The median box has 5 pixels in the small cache.
     choose_regions(cfg, 'auto', None, BOXES, DETECTOR)
     _, dataset = innermost_dataset(cfg)
-    assert dataset.pipeline[1].size == 64 / 8
+    assert dataset.pipeline[1].size == size
 
 
 def test_auto_needs_boxes(cfg):

@@ -217,6 +217,22 @@ def test_a_cache_of_full_size_gives_the_regions_of_the_source(
                 np.testing.assert_array_equal(ours['img'], theirs['img'])
 
 
+def test_a_cache_of_a_list_knows_no_other_images(
+    source: Path, tmp_path: Path
+) -> None:
+    folder, listed = tmp_path / 'listed', source / 'sub' / 'grey.png'
+    paths = [str(listed), str(source / 'a.jpg')]
+    build_cache(str(source), folder, None, paths=paths)
+    (source / 'new.jpg').write_bytes(b'')
+    reader = ImageCache(folder)
+    assert len(reader) == 2
+    other = str(source / 'b.jpg')
+    assert reader.missing([*paths, other]) == [other]
+    listed.unlink()
+    with pytest.raises(StaleCacheError, match=r"1 of it.*'sub/grey\.png'"):
+        ImageCache(folder)
+
+
 def test_what_is_written_to_a_mapped_image_stays_there(
     source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

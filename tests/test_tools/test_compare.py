@@ -1,24 +1,39 @@
 """The comparison, through its command line, on tiny images."""
 
+import errno
 import json
 import os
 import re
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
 import pytest
 from coco_files import coco
+from image_files import write_noise
+from mmengine.config import Config
+from PIL import Image
 
 from sce_mm.config.errors import ConfigError
+from sce_mm.config.parts import innermost_dataset
+from sce_mm.datasets import ImageCache
+from sce_mm.datasets.images.file_lists import find_images
 from sce_mm.detection.adapt import ConfigEdits, load_source
-from sce_mm.detection.comparison import compare, report, stages
+from sce_mm.detection.comparison import (
+    compare,
+    report,
+    stages,
+    unlabelled,
+)
 from sce_mm.detection.comparison.labels import (
     check_detector,
     use_labels,
@@ -28,6 +43,7 @@ from sce_mm.detection.comparison.results import (
     was_evaluated,
 )
 from sce_mm.utils.commands import Command, run_together
+from sce_mm.utils.errors import UserError
 
 DETECTOR = """
 _base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
@@ -128,6 +144,7 @@ def test_from_two_folders_to_one_table(
     words, root, run_here, tmp_path, capsys
 ):
     command = [sys.executable, '-W', 'ignore', root / 'tools/compare.py']
+    words[1:1] = ['--regions', '32']
     done = subprocess.run([*command, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert '1 of 10 unlabelled images are validation images' in done.stdout
@@ -137,6 +154,12 @@ def test_from_two_folders_to_one_table(
     assert len(kept) == 9
     assert not any('leak' in path for path in kept)
     assert any('\udce9' in path for path in kept)
+    # Regions came from the cache, which has files of any name.
+    config = Config.fromfile(next((out / 'runs' / 'SCE').glob('*.py')))
+    load, cut, *_ = innermost_dataset(config)[1].pipeline
+    assert load.cache == str(out / 'images')
+    assert cut.type == 'CutRegion'
+    assert not ImageCache(load.cache).missing(kept)
     # Both were trained on half of the labels, from what they say.
     results = json.loads((out / 'results.json').read_text())['results']
     assert set(results) == {'random initialisation', 'SCE'}
@@ -150,9 +173,12 @@ def test_from_two_folders_to_one_table(
     page = (out / 'report.html').read_text()
     assert '<b>dog' not in page
     assert '1 of the unlabelled images are validation images' in page
-    # What is done is not done again.
+    # What is done is not done again, also without the cache.
+    shutil.rmtree(out / 'images')
     run_here(words)
     assert 'tools/train.py' not in capsys.readouterr().out
+    assert 'could not be made' not in (out / 'report.html').read_text()
+    assert not (out / 'images').exists()
     # Its results are not those of other labels or options.
     content = json.loads((tmp_path / 'train.json').read_text())
     content['annotations'][0]['bbox'] = [8, 8, 30, 30]
@@ -220,10 +246,18 @@ class PlannedError(Exception):
 
 @pytest.mark.integration
 def test_all_pretrainings_take_as_many_samples_of_an_image(
-    words, run_here, monkeypatch, capsys
+    words, run_here, monkeypatch, capsys, tmp_path
 ):
-    """Whatever their regions are."""
-    commands = {}
+    """Whatever their regions are, and from one look at the files."""
+    commands, looks = {}, Counter()
+
+    def look(file, *args, open=Image.open, **kwargs):
+        looks[str(file)] += 1
+        return open(file, *args, **kwargs)
+
+    monkeypatch.setattr(Image, 'open', look)
+    searched = Mock(side_effect=find_images)
+    monkeypatch.setattr(unlabelled, 'find_images', searched)
 
     def plan(jobs, *_):
         for job in jobs:
@@ -250,6 +284,64 @@ def test_all_pretrainings_take_as_many_samples_of_an_image(
         assert given[given.index('--regions-per-image') + 1] == number
         sizes[name.split()[2].strip(',')] = given[given.index('--regions') + 1]
     assert sizes == {'SCE': '20-24', 'whole': 'none', 'boxes': 'auto'}
+    cache = f'pipeline.0.cache={tmp_path / "out" / "images"}'
+    for command in commands.values():
+        assert any(str(word).endswith(cache) for word in command.words)
+    searched.assert_called_once()
+    free = {path for path in looks if path.startswith(str(tmp_path / 'free'))}
+    assert len(free) == 10
+    assert {looks[path] for path in free} == {1}
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    """Four unlabelled images, and where a comparison keeps their pixels."""
+    (tmp_path / 'free').mkdir()
+    write_noise(tmp_path / 'free', 4)
+    (tmp_path / 'out').mkdir()
+    return unlabelled.Unlabelled([tmp_path / 'free'], tmp_path / 'out')
+
+
+def test_pixels_are_kept_once(scenes, tmp_path, monkeypatch, capsys):
+    unfinished = tmp_path / 'out' / '.images.killed'
+    unfinished.mkdir()
+    scenes.keep_pixels(None, workers=1)
+    assert not unfinished.exists()
+    assert (
+        'the pixels of 4 images, about 2.4e-05 GB' in capsys.readouterr().out
+    )
+    assert not scenes.cache.missing(scenes.paths)
+    monkeypatch.setattr(unlabelled, 'build_cache', None)
+    scenes.keep_pixels(None, workers=1)
+    assert not capsys.readouterr().out
+    monkeypatch.undo()
+    # The images change before anything is trained, and after.
+    os.utime(tmp_path / 'free' / '0.png', (0, 0))
+    scenes.keep_pixels(None, workers=1)
+    os.utime(tmp_path / 'free' / '0.png', (9, 9))
+    (tmp_path / 'out' / 'runs').mkdir()
+    with pytest.raises(UserError, match=r'are not those.*another OUT.*images'):
+        scenes.keep_pixels(None, workers=1)
+
+
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+
+@pytest.mark.parametrize(
+    ('target', 'name', 'replacement'),
+    [
+        (shutil, 'disk_usage', lambda _: SimpleNamespace(free=47999)),
+        (unlabelled, 'build_cache', full),
+    ],
+)
+def test_files_are_read_where_the_disk_is_small(
+    scenes, monkeypatch, capsys, target, name, replacement
+):
+    monkeypatch.setattr(target, name, replacement)
+    scenes.keep_pixels(None, workers=1)
+    assert scenes.cache is None
+    assert capsys.readouterr().out.count('each region decodes') == 1
 
 
 @pytest.mark.integration

@@ -86,6 +86,8 @@ class ImageCache:
         )
         # Caches of earlier versions do not say: none was possible.
         self.stretch = as_stretch(metadata.get('stretch'))
+        self.short_side: int | None = metadata['short_side']
+        self._listed = bool(metadata.get('listed'))
         if check_source:
             self._check_source()
 
@@ -113,9 +115,17 @@ class ImageCache:
         record = self._record(path)
         return int(record['height']), int(record['width'])
 
+    def missing(self, paths: Sequence[str]) -> list[str]:
+        """Those of some paths that are not in the cache."""
+        cached = {*cast(list[bytes], self._names.tolist())}
+        return [path for path in paths if self._name(path) not in cached]
+
+    def _name(self, path: str) -> bytes:
+        return os.fsencode(os.path.relpath(os.path.abspath(path), self.source))
+
     def _record(self, path: str) -> Any:
         """What is known of a readable image below the source."""
-        name = os.fsencode(os.path.relpath(os.path.abspath(path), self.source))
+        name = self._name(path)
         place = int(np.searchsorted(self._names, np.bytes_(name)))
         if place == len(self) or self._names[place] != name:
             raise ValueError(
@@ -164,8 +174,14 @@ class ImageCache:
         return metadata
 
     def _check_source(self) -> None:
-        paths = set(_relative_names(self.source))
         cached = cast(list[bytes], self._names.tolist())
+        full = [os.path.join(self.source, os.fsdecode(x)) for x in cached]
+        if self._listed:
+            # Of a list, other images below the source are none of ours.
+            pairs = zip(cached, full, strict=True)
+            paths = {name for name, path in pairs if os.path.exists(path)}
+        else:
+            paths = set(_relative_names(self.source))
         added, removed = paths - {*cached}, {*cached} - paths
         if added or removed:
             example = os.fsdecode(min(added or removed))
@@ -174,7 +190,6 @@ class ImageCache:
                 f'{self.source} are not in it and {len(removed)} of it are '
                 f'no longer there, for example {example!r}. Build it again'
             )
-        full = [os.path.join(self.source, os.fsdecode(x)) for x in cached]
         status = map(os.stat, full)
         now = np.array([[s.st_size, int(s.st_mtime)] for s in status])
         then = np.stack([self._records['bytes'], self._records['seconds']], 1)
@@ -198,6 +213,7 @@ def build_cache(
     workers: int = 1,
     stretch: Sequence[float] | None = None,
     max_pixels: int = MAX_PIXELS,
+    paths: Sequence[str] | None = None,
 ) -> int:
     """Decode all images below a folder; shrink, never enlarge.
 
@@ -215,6 +231,7 @@ def build_cache(
         max_pixels: Most pixels that an image may have. Decoding
             takes about 9 bytes of memory for each in 8-bit files, more in
             those of 16 bits.
+        paths: The images, if not all below ``source``.
 
     Returns:
         Number of images that could not be read; they are noted as such, and
@@ -235,7 +252,7 @@ def build_cache(
     if folder.exists():
         raise FileExistsError(f'{folder} exists: remove it, or name another')
     source = os.path.abspath(os.path.expanduser(source))
-    names = sorted(_relative_names(source))
+    names = sorted(_relative_names(source, paths))
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(
         tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent)
@@ -249,6 +266,7 @@ def build_cache(
             'source': source,
             'short_side': short_side,
             'stretch': stretch,
+            'listed': paths is not None,
             'images': len(records),
             'bytes': writer.path.stat().st_size,
         }
@@ -384,7 +402,10 @@ def _write_pixels(
     return records
 
 
-def _relative_names(source: str) -> list[bytes]:
+def _relative_names(
+    source: str, paths: Sequence[str] | None = None
+) -> list[bytes]:
     """Paths of images below the source as bytes, which any file name is."""
-    paths = find_images([source])
+    if paths is None:
+        paths = find_images([source])
     return [os.fsencode(os.path.relpath(path, source)) for path in paths]

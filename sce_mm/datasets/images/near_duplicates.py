@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ...utils.progress import track
 from .decoding import UnreadableImageError, decode_image
+from .image_cache import ImageCache
 
 SIDE = 16
 BITS = SIDE * SIDE
@@ -53,12 +54,14 @@ class Copy(NamedTuple):
     second: str
 
 
-def fingerprint(path: str | Path) -> Fingerprint:
-    """Fingerprint of an image file."""
+def fingerprint(
+    path: str | Path, cache: ImageCache | None = None
+) -> Fingerprint:
+    """Fingerprint of an image file, whose pixels a cache may have."""
     data = Path(path).read_bytes()
     content = hashlib.sha256(data).hexdigest()
     try:
-        image = decode_image(data)
+        image = cache.read(str(path)) if cache else decode_image(data)
     except UnreadableImageError:
         return Fingerprint(content, None)
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
@@ -72,10 +75,15 @@ def fingerprint(path: str | Path) -> Fingerprint:
     return Fingerprint(content, np.packbits(signs.reshape(2, BITS), axis=1))
 
 
-def find_copies(first: Sequence[str], second: Sequence[str]) -> list[Copy]:
+def find_copies(
+    first: Sequence[str],
+    second: Sequence[str],
+    cache: ImageCache | None = None,
+) -> list[Copy]:
     """For each path of ``second`` that is a copy, the nearest of ``first``.
 
-    The first are those of the validation images, for example.
+    The first are those of the validation images, for example. The second are
+    not decoded if there is a cache of them.
     """
     known = [(x, fingerprint(x)) for x in track(first, 'Fingerprints')]
     by_content = {print_.content: path for path, print_ in known}
@@ -83,7 +91,7 @@ def find_copies(first: Sequence[str], second: Sequence[str]) -> list[Copy]:
     bits = np.array([b for _, b in seen]).reshape(-1, 2, BITS // 8)
     copies = []
     for path in track(second, 'Near duplicates'):
-        content, own = fingerprint(path)
+        content, own = fingerprint(path, cache)
         if content in by_content:
             copies.append(Copy(by_content[content], path))
         elif own is not None and len(bits):

@@ -1,7 +1,4 @@
-"""Point a detector at the user's labels, and use them once before hours pass.
-
-The labels are kept out of the pretraining as well.
-"""
+"""Point a detector at the user's labels, and use these before hours pass."""
 
 import argparse
 import contextlib
@@ -24,36 +21,9 @@ from ...config.check import check_config
 from ...config.errors import ConfigError
 from ...config.parts import innermost_dataset
 from ...config.reading import override, walk
-from ...datasets.images.file_lists import find_images, write_image_list
-from ...datasets.images.near_duplicates import Copy, find_copies
 from ...datasets.labels.coco_labels import is_mask
 from ..adapt import AdaptError, ConfigEdits, type_name
 from ..adapt.classes import COCO_METRICS, class_problems
-
-
-def unlabelled_without_copies(
-    folders: list[Path], val: dict[str, Any], val_images: Path, out: Path
-) -> list[Copy]:
-    """Write the list of images to pretrain on.
-
-    Returns:
-        Copies of validation images, which are left out.
-
-    Raises:
-        ValueError: Nothing is left.
-    """
-    images = find_images([str(folder) for folder in folders])
-    names = [str(val_images / image['file_name']) for image in val['images']]
-    copies = find_copies(names, images)
-    leaked = {copy.second for copy in copies}
-    kept = [path for path in images if path not in leaked]
-    if not kept:
-        raise ValueError(
-            f'all {len(images)} unlabelled images are validation images: '
-            'nothing is left to pretrain on'
-        )
-    write_image_list(out, kept)
-    return copies
 
 
 def use_labels(

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ...checkpoints.reading import read_checkpoint
 from ...config.parts import image_side, innermost_dataset
-from ...datasets.images.file_lists import read_image_list
 from ...datasets.samplers import SampleIndex
 from ...evaluation.features import image_features
 from ...evaluation.images import FolderImages
@@ -52,8 +51,7 @@ def region_neighbours(
                 'this folder, so there are no neighbours.'
             )
         ]
-    paths = read_image_list(str(comparison.out / 'unlabelled.json'))
-    regions, owners = cut_regions(cfg, paths)
+    regions, owners = cut_regions(cfg, comparison.unlabelled.paths)
     shown = min(SHOWN, len(regions) - 1)
     if not shown:
         return []
@@ -114,11 +112,19 @@ def pretraining_config(
     """The config that the pretraining of a start ran with.
 
     A run and its backbone file have one name. None if the folder is gone.
+    Where the cache is gone too, it reads files, which give the same pixels.
     """
     first = next(iter(results[source].values()))[0]
     folder = out / 'runs' / Path(first.get('backbone', source)).stem
     file = next(iter(sorted(folder.glob('*.py'))), None)
-    return None if file is None else Config.fromfile(file)
+    if file is None:
+        return None
+    cfg, cache = Config.fromfile(file), out / 'images'
+    for step in innermost_dataset(cfg)[1].get('pipeline') or []:
+        if step.get('cache') == str(cache) and not cache.exists():
+            del step['cache'], step['check_source']
+            step['type'] = 'LoadImage'
+    return cfg
 
 
 def cut_regions(

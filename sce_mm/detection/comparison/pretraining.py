@@ -21,10 +21,24 @@ from ...config.errors import ConfigError
 from ...config.parts import innermost_dataset
 from ...config.reading import fit_warmup, override, read_config
 from ...config.regions import choose_regions, regions_text
+from ...datasets.images.decoding import as_stretch
 from ...transfer import Backbone, extract_backbone
 from ...transfer.initial_weights import load_initial_weights
 from ...transfer.metadata import describe_model
 from .results import CONTINUED, RANDOM, SCE, in_path
+from .unlabelled import Unlabelled
+
+
+class Loading(NamedTuple):
+    """How a pretraining loads image files.
+
+    Attributes:
+        place: Index of ``LoadImage`` in the pipeline.
+        stretch: That of it.
+    """
+
+    place: int
+    stretch: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -68,37 +82,72 @@ class Recipe:
         """Seed that the config has, None for another one each time."""
         return (self.read().get('randomness') or {}).get('seed')
 
-    def read_for(self, images: Path) -> Config:
-        """Config on a list of images."""
+    @property
+    def cuts_regions(self) -> bool:
+        """Whether its samples are regions of the images."""
+        if self.regions is not None:
+            return self.regions != 'none'
+        _, dataset = innermost_dataset(self.read())
+        pipeline = dataset.get('pipeline') or []
+        return any(step.get('type') == 'CutRegion' for step in pipeline)
+
+    def loading(self) -> Loading | None:
+        """How it loads files; None if a cache of ours gives other pixels."""
+        _, dataset = innermost_dataset(self.read())
+        for place, step in enumerate(dataset.get('pipeline') or []):
+            if step.get('type') == 'LoadImage':
+                if {*step} <= {'type', 'stretch'}:
+                    return Loading(place, as_stretch(step.get('stretch')))
+                break
+        return None
+
+    def read_for(self, unlabelled: Unlabelled) -> Config:
+        """Config on the list of images, or on the cache of them."""
         cfg = self.read()
-        _, dataset = innermost_dataset(cfg)
-        dataset.data_root, dataset.ann_file = '', str(images)
+        override(cfg, self.data_words(unlabelled))
         return cfg
+
+    def data_words(self, unlabelled: Unlabelled) -> list[str]:
+        """Overrides that let it read the list of images, or the cache."""
+        key, _ = innermost_dataset(self.read())
+        words = [f'{key}.data_root=', f'{key}.ann_file={unlabelled.list_file}']
+        cache, loading = unlabelled.cache, self.loading()
+        if cache and loading and loading.stretch == cache.stretch:
+            where = f'{key}.pipeline.{loading.place}'
+            words += [
+                f'{where}.type=LoadCachedImage',
+                f'{where}.cache={cache.folder}',
+                # The comparison has done so.
+                f'{where}.check_source=False',
+            ]
+        return words
 
     def cut_regions(
         self,
         cfg: Config,
         labels: dict[str, Any],
         detector: Config,
+        unlabelled: Unlabelled,
         per_image: int | None = None,
     ) -> list[str]:
         """Let its config take the regions; returns lines for the user."""
         if self.regions is None:
             return []
-        return choose_regions(cfg, self.regions, per_image, labels, detector)
+        # Others may turn or shrink them, and look at their sizes themselves.
+        images = unlabelled.images() if self.loading() else None
+        return choose_regions(
+            cfg, self.regions, per_image, labels, detector, images
+        )
 
-    def train_words(self, images: Path, seed: int | None) -> list[object]:
-        """Words of ``tools/train.py`` that pretrain on a list of images.
+    def train_words(
+        self, unlabelled: Unlabelled, seed: int | None
+    ) -> list[object]:
+        """Words of ``tools/train.py`` that pretrain on the images.
 
         Those of the regions are in :meth:`region_words`.
         """
-        data, _ = innermost_dataset(self.read())
         # The user's own come first: the data are those of the comparison.
-        options = [
-            *self.words,
-            f'{data}.data_root=',
-            f'{data}.ann_file={images}',
-        ]
+        options = [*self.words, *self.data_words(unlabelled)]
         if seed is not None:
             options.append(f'randomness.seed={seed}')
         return [self.config, '--resume', '--cfg-options', *options]
@@ -118,7 +167,7 @@ class Recipe:
 
     def check(
         self,
-        images: list[Path],
+        unlabelled: Unlabelled,
         work_dir: Path,
         labels: dict[str, Any],
         detector: Config,
@@ -134,10 +183,10 @@ class Recipe:
         """
         cfg = self.read()
         _, dataset = innermost_dataset(cfg)
-        dataset.data_root = list(map(str, images))
+        dataset.data_root = list(map(str, unlabelled.folders))
         dataset.pop('ann_file', None)
         cfg.work_dir = str(work_dir)
-        self.cut_regions(cfg, labels, detector)
+        self.cut_regions(cfg, labels, detector, unlabelled)
         try:
             check_config(cfg)
         except ConfigError as error:

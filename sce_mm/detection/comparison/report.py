@@ -94,7 +94,7 @@ def facts_of(comparison: Comparison, results: Results) -> Facts:
     """What the headline and the advice follow from."""
     train = comparison.train
     images = len(train['images'])
-    unlabelled = comparison.num_unlabelled
+    unlabelled = len(comparison.unlabelled.paths)
     lengths = {}
     for source in results:
         if cfg := pretraining_config(comparison.out, results, source):
@@ -380,11 +380,11 @@ def plot(results: Results, images: int, validation: int) -> str:
 def about_the_data(comparison: Comparison, images: int) -> list[str]:
     """Numbers of images, what was left out, and what read the labels."""
     texts = [
-        f'{comparison.num_unlabelled} unlabelled images for the '
+        f'{len(comparison.unlabelled.paths)} unlabelled images for the '
         f'pretraining, {images} labelled ones for the training and '
         f'{len(comparison.val["images"])} for the validation, '
         f'{len(comparison.classes)} classes.',
-        leakage(comparison.copies),
+        leakage(comparison.unlabelled.copies),
     ]
     automatic = [
         name

@@ -15,7 +15,6 @@ from mmengine.config import Config
 from ...config.errors import raise_all
 from ...config.parts import innermost_dataset, samples_of_an_image
 from ...config.reading import override
-from ...datasets.images.file_lists import read_image_list
 from ...datasets.labels.coco_labels import notes, read_coco
 from ...transfer import save_backbone
 from ...utils.commands import (
@@ -36,7 +35,7 @@ from ..adapt import (
     start_at_random,
     write_config,
 )
-from .labels import check_detector, unlabelled_without_copies, use_labels
+from .labels import check_detector, use_labels
 from .pretraining import Start, list_starts
 from .report import write_report
 from .results import (
@@ -53,6 +52,7 @@ from .results import (
     write_json,
 )
 from .schedules import ALL, Schedule, make_schedule
+from .unlabelled import Unlabelled
 
 Commands = Iterator[tuple[Command, Path]]
 # Seconds that a training has to save, after whoever started it was killed.
@@ -127,6 +127,7 @@ class Comparison:
         for path, content in ((args.train, self.train), (args.val, self.val)):
             for note in notes(content):
                 print(f'[compare] {printable(path.name)}: {note}')
+        self.unlabelled = Unlabelled(args.images, self.out)
         self.machine = describe_machine()
         # Logs of what runs.
         self.logs: dict[str, Path] = {}
@@ -148,7 +149,8 @@ class Comparison:
         with closing(lock):
             self.inputs = check_inputs(self.args)
             self.check_start()
-            self.list_unlabelled()
+            self.keep_pixels()
+            self.unlabelled.leave_out(self.val, self.args.val_images)
             self.plan_regions()
             self._run_jobs()
             write_json(self.out / 'results.json', self.record())
@@ -291,7 +293,7 @@ class Comparison:
             recipe = start.recipe
             assert recipe
             backbone = recipe.check(
-                self.args.images, self.out, self.train, detector
+                self.unlabelled, self.out, self.train, detector
             )
             if number == 0:
                 save_backbone(initial, backbone)
@@ -331,22 +333,17 @@ class Comparison:
         batches = self.batches[self.labels(run)]
         return make_schedule(self.detector, batches, wanted, run.start.factor)
 
-    def list_unlabelled(self) -> None:
-        """Leave validation images out of the unlabelled ones."""
-        found, kept = self.out / 'copies.json', self.unlabelled
-        if not found.is_file():
-            copies = unlabelled_without_copies(
-                self.args.images, self.val, self.args.val_images, kept
-            )
-            write_json(found, [copy._asdict() for copy in copies])
-        self.copies = json.loads(found.read_text())
-        self.num_unlabelled = len(read_image_list(str(kept)))
-        count = len(self.copies)
-        print(
-            f'[compare] {count} of {self.num_unlabelled + count} unlabelled '
-            'images are validation images or near copies of them: left out',
-            flush=True,
-        )
+    def keep_pixels(self) -> None:
+        """Make a cache of the images if regions are still to be cut."""
+        for starts in self.starts.values():
+            recipe = starts[0].recipe
+            if recipe is None or not recipe.cuts_regions:
+                continue
+            loading = recipe.loading()
+            if loading and not all(map(self.is_done, starts)):
+                workers = self.args.jobs * self.args.threads
+                self.unlabelled.keep_pixels(loading.stretch, workers)
+                return
 
     def plan_regions(self) -> None:
         """Say what each pretraining sees.
@@ -361,16 +358,11 @@ class Comparison:
                 continue
             cfg = start.recipe.read_for(self.unlabelled)
             for line in start.recipe.cut_regions(
-                cfg, self.train, detector, self.per_image
+                cfg, self.train, detector, self.unlabelled, self.per_image
             ):
                 print(f'[compare] {start.source}: {line}', flush=True)
             if self.per_image is None:
                 self.per_image = samples_of_an_image(cfg)
-
-    @property
-    def unlabelled(self) -> Path:
-        """List of the images that all pretrainings read."""
-        return self.out / 'unlabelled.json'
 
     def pretrain(self, start: Start) -> Commands:
         """Pretrain SCE; make its backbone file and its detector config."""
@@ -504,8 +496,8 @@ class Comparison:
             'results': self.results(),
             'pretrainings': self.pretrainings(),
             'inputs': self.inputs,
-            'unlabelled images': self.num_unlabelled,
-            'left out': len(self.copies),
+            'unlabelled images': len(self.unlabelled.paths),
+            'left out': len(self.unlabelled.copies),
         }
 
     def command(self, script: str, words: list) -> Command:

@@ -1,0 +1,203 @@
+"""The unlabelled images: found once, and decoded once if regions are cut.
+
+The output folder keeps what is known of them: ``unlabelled.json`` lists those
+to pretrain on, ``copies.json`` the copies of validation images, which are left
+out, and ``images`` is a cache of their pixels. Regions from the cache are
+those from the files, bit for bit.
+"""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from ...config.regions import TrainingImages
+from ...datasets.images.file_lists import (
+    find_images,
+    read_image_list,
+    write_image_list,
+)
+from ...datasets.images.image_cache import (
+    ImageCache,
+    StaleCacheError,
+    build_cache,
+)
+from ...datasets.images.image_sizes import image_sizes
+from ...datasets.images.loading import LoadCachedImage, LoadImage
+from ...datasets.images.near_duplicates import find_copies
+from ...utils.errors import UserError
+from ...utils.text import printable
+from .results import write_json
+
+# Of the free disk, what the cache may take.
+_SHARE = 0.5
+
+
+class Unlabelled:
+    """The images of ``--images``, without those of the validation.
+
+    Args:
+        folders: Where they are.
+        out: Output folder of the comparison.
+
+    Attributes:
+        list_file: Names them to the pretrainings.
+        cache: Their pixels, where they are kept.
+        copies: Pairs ``first`` (of the validation), ``second`` (left out).
+    """
+
+    def __init__(self, folders: Sequence[Path], out: Path) -> None:
+        self.folders = folders
+        self.list_file = out / 'unlabelled.json'
+        self.cache_folder = out / 'images'
+        self.cache: ImageCache | None = None
+        self.copies: list[dict[str, str]] = []
+        self._copies_file = out / 'copies.json'
+        self._runs = out / 'runs'
+        self._images: TrainingImages | None = None
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """All images; those of the list as soon as there is one."""
+        if self._copies_file.is_file():
+            return read_image_list(str(self.list_file))
+        try:
+            return find_images([str(folder) for folder in self.folders])
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise UserError(f'--images: {error}') from error
+
+    def images(self) -> TrainingImages:
+        """The images and how large some are, looked at once.
+
+        Raises:
+            UserError: None can be read.
+        """
+        if self._images is None:
+            load = LoadImage()
+            if cache := self.cache:
+                load = LoadCachedImage(
+                    str(cache.folder), None, False, cache.stretch
+                )
+            sizes = image_sizes(self.paths, load)
+            if not sizes:
+                raise UserError(
+                    f'--images: none of {len(self.paths)} images can be read, '
+                    f'{printable(self.paths[0])} for one'
+                )
+            self._images = TrainingImages(self.paths, sizes)
+        return self._images
+
+    def keep_pixels(
+        self, stretch: Sequence[float] | None, workers: int
+    ) -> None:
+        """Make a cache of full size, unless it is there.
+
+        Where it would take more than half of the free disk there is none.
+
+        Args:
+            stretch: As of ``LoadImage``.
+            workers: Processes that decode.
+
+        Raises:
+            UserError: Trainings were made on images that have changed.
+        """
+        self.cache = self._kept()
+        if self.cache:
+            return
+        folder, count = self.cache_folder, len(self.paths)
+        # Of a comparison that was killed; no other writes to the folder.
+        for unfinished in folder.parent.glob(f'.{folder.name}.*'):
+            shutil.rmtree(unfinished)
+        pixels = mean(h * w for h, w in self.images().sizes)
+        needed = 3 * pixels * count / 1e9
+        free = shutil.disk_usage(folder.parent).free / 1e9
+        if needed > _SHARE * free:
+            _say(
+                f'a cache of the {count} images would take about '
+                f'{needed:.2g} GB, more than half of the {free:.2g} GB that '
+                'are free: each region decodes its file'
+            )
+            return
+        _say(
+            f'the pixels of {count} images, about {needed:.2g} GB, go into '
+            f'the cache {printable(str(folder))}, so that regions need not '
+            'decode a file each'
+        )
+        source = os.path.commonpath(map(os.path.dirname, self.paths))
+        try:
+            build_cache(
+                source, folder, None, workers, stretch, paths=self.paths
+            )
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            _say(
+                'the disk is full without a cache: each region decodes a file'
+            )
+            return
+        self.cache = ImageCache(folder, check_source=False)
+
+    def _kept(self) -> ImageCache | None:
+        """The cache, if it has the images as they are now."""
+        if not self.cache_folder.exists():
+            return None
+        problem = 'there are others'
+        try:
+            cache = ImageCache(self.cache_folder)
+            if not cache.missing(self.paths):
+                return cache
+        except StaleCacheError as error:
+            problem = str(error)
+        if self._runs.exists():
+            raise UserError(
+                'the unlabelled images are not those that this comparison '
+                f'began with ({problem}): name another OUT. If their pixels '
+                f'are the same, remove {printable(str(self.cache_folder))}'
+            )
+        shutil.rmtree(self.cache_folder)
+        return None
+
+    def leave_out(self, val: dict[str, Any], val_images: Path) -> None:
+        """Leave validation images and near copies of them out.
+
+        Args:
+            val: Content of the labels of the validation.
+            val_images: Folder of its images.
+
+        Raises:
+            UserError: Nothing is left.
+        """
+        if not self._copies_file.is_file():
+            names = [str(val_images / x['file_name']) for x in val['images']]
+            # Those of the validation are decoded without a stretch.
+            alike = self.cache and self.cache.stretch is None
+            copies = find_copies(
+                names, self.paths, self.cache if alike else None
+            )
+            leaked = {copy.second for copy in copies}
+            kept = [path for path in self.paths if path not in leaked]
+            if not kept:
+                raise UserError(
+                    f'all {len(leaked)} unlabelled images are validation '
+                    'images: nothing is left to pretrain on'
+                )
+            write_image_list(self.list_file, kept)
+            write_json(self._copies_file, [copy._asdict() for copy in copies])
+            self.paths = kept
+        self.copies = json.loads(self._copies_file.read_text())
+        # From here on their sizes are those of the list, and in the cache.
+        self._images = None
+        count = len(self.copies)
+        _say(
+            f'{count} of {len(self.paths) + count} unlabelled images are '
+            'validation images or near copies of them: left out'
+        )
+
+
+def _say(text: str) -> None:
+    print(f'[compare] {text}', flush=True)
