@@ -1,7 +1,12 @@
 """Longer trainings of detectors: what is stretched and what stays."""
 
+import copy
+
+import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.registry import PARAM_SCHEDULERS
 
 from sce_mm.config.errors import ConfigError
 from sce_mm.config.reading import override
@@ -51,3 +56,65 @@ def test_iterations_are_counted_where_the_config_counts_them():
     assert schedule == (180, 6, ('train_cfg.max_iters=180',))
     with pytest.raises(ConfigError, match='max_epochs or max_iters'):
         make_schedule(Config({'train_cfg': {}}), batches=3)
+
+
+def rates(cfg, batches):
+    """Learning rate of each iteration, in units of that of the config."""
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    schedulers = [
+        PARAM_SCHEDULERS.build(
+            dict(scheduler),
+            default_args=dict(optimizer=optimizer, epoch_length=batches),
+        )
+        for scheduler in cfg.param_scheduler
+    ]
+    found = []
+    for iteration in range(1, 1 + cfg.train_cfg.max_epochs * batches):
+        found.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        for scheduler in schedulers:
+            if not scheduler.by_epoch or iteration % batches == 0:
+                scheduler.step()
+    return np.array(found)
+
+
+LINEAR = dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=500)
+DROPS = dict(type='MultiStepLR', by_epoch=False, milestones=[700, 1100])
+
+
+@pytest.mark.parametrize(
+    ('name', 'schedulers', 'batches', 'warmup'),
+    [
+        ('faster_rcnn/faster-rcnn_r50_fpn_1x_coco', None, 100, 500),
+        ('faster_rcnn/faster-rcnn_r50_fpn_1x_coco', [LINEAR, DROPS], 100, 500),
+        ('yolox/yolox_s_8xb8-300e_coco', None, 10, 50),
+    ],
+)
+def test_the_rate_follows_the_share_of_the_training(
+    name, schedulers, batches, warmup
+):
+    """Of a schedule in epochs or iterations, on a part of the labels."""
+    before = load_source(f'mmdet::{name}.py')[0]
+    if schedulers:
+        before.param_scheduler = schedulers
+    with_all, part = rates(before, batches), batches // 10
+    length = len(with_all)
+
+    def on_part(**arguments):
+        cfg = copy.deepcopy(before)
+        schedule = make_schedule(cfg, part, **arguments, all_batches=batches)
+        override(cfg, schedule.overrides)
+        return rates(cfg, part)
+
+    # As many iterations as with all labels, then half of them.
+    equal = dict(rtol=0, atol=1e-6)
+    np.testing.assert_allclose(on_part(at_least=length), with_all, **equal)
+    half = on_part(at_least=length // 2)
+    np.testing.assert_allclose(half, with_all[::2], rtol=0, atol=0.05)
+    # Twice as long, with a warm-up of as many iterations.
+    longer = on_part(at_least=length, factor=2)
+    assert len(longer) == 2 * length
+    np.testing.assert_allclose(longer[:warmup], with_all[:warmup], **equal)
+    assert longer[int(1.9 * length)] == pytest.approx(with_all[-1], abs=0.01)
+    # A part whose training has no more iterations is as the config says.
+    assert make_schedule(before, part, all_batches=batches).overrides == ()

@@ -271,7 +271,7 @@ class Comparison:
         )
 
         labels = dict.fromkeys(self.labels(run) for run in self.runs())
-        if self.args.min_iterations == ALL:
+        if self.args.min_iterations:
             labels[self.args.train] = None
         cfg = Config.fromfile(self._config(in_path(RANDOM)))
         self.batches = check_detector(
@@ -327,11 +327,13 @@ class Comparison:
     def schedule(self, run: Run) -> Schedule:
         """How long a detector trains."""
         wanted = self.args.min_iterations
-        if wanted == ALL:
-            batches = self.batches[self.args.train]
-            wanted = make_schedule(self.detector, batches).iterations
         batches = self.batches[self.labels(run)]
-        return make_schedule(self.detector, batches, wanted, run.start.factor)
+        of_all = self.batches.get(self.args.train, batches)
+        if wanted == ALL:
+            wanted = make_schedule(self.detector, of_all).iterations
+        return make_schedule(
+            self.detector, batches, wanted, run.start.factor, of_all
+        )
 
     def keep_pixels(self) -> None:
         """Make a cache of the images if regions are still to be cut."""
