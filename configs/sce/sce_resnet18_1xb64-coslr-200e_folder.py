@@ -6,8 +6,8 @@
 
 The CIFAR-10 recipe of the official code (weak view to the momentum branch,
 strong view to the online branch, SGD, constant momentum) on crops of 128
-pixels with ResNet's own stem and plain batch norm, its learning rate scaled
-from 256 to 64 images.
+pixels with ResNet's own stem and plain batch norm. Crops, rate and memory format
+are those of docs/transfer.md, for few images and processor cores.
 """
 
 _base_ = [
@@ -18,12 +18,15 @@ _base_ = [
 ]
 
 _base_.train_dataloader.dataset.pipeline[1].views = [
-    dict(augmentation='weak', size=128, scale=(0.2, 1.0)),
-    dict(augmentation='strong', size=128, scale=(0.2, 1.0)),
+    dict(augmentation='weak', size=128, scale=(0.3, 1.0)),
+    dict(augmentation='strong', size=128, scale=(0.3, 1.0)),
 ]
 _base_.train_dataloader.num_workers = 2
 _base_.default_hooks.momentum_update.momentum = 0.01
 
-# 0.06 for 256 images.
-optim_wrapper = dict(optimizer=dict(lr=0.015))
+# A processor takes 8 to 22 % less time for a ResNet-18 so.
+model = dict(channels_last=True)
+
+# Twice what 0.06 for 256 images gives.
+optim_wrapper = dict(optimizer=dict(lr=0.03))
 auto_scale_lr = dict(base_batch_size=64)
