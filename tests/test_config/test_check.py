@@ -397,7 +397,7 @@ def test_a_dry_run_trains_resumes_and_plans(images, tmp_path):
         'images        12',
         'step          8 images (4 x 1 process(es) x 2 accumulated)',
         'steps         6: 4 epochs of 1.5',
-        'learning rate 0 at the start, 0.015 at step 1, ',
+        'learning rate 0 at the start, 0.03 at step 1, ',
         'queue         24 keys',
         'hours, from',
     ):

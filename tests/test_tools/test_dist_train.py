@@ -138,8 +138,8 @@ def undisturbed(launcher):
 
 def test_two_processes_train_a_folder(undisturbed):
     work_dir, said = undisturbed
-    # 0.015 belongs to 64 images.
-    rates = 'learning rate 0.015 -> 0.001875, in proportion, as the batch is 8'
+    # 0.03 belongs to 64 images.
+    rates = 'learning rate 0.03 -> 0.00375, in proportion, as the batch is 8'
     assert rates in said
     (log,) = work_dir.glob('*/vis_data/scalars.json')
     lines = [json.loads(x) for x in log.read_text().splitlines()]
