@@ -1,11 +1,20 @@
 """Labels that no detector can use are listed before anything starts."""
 
+import copy
 import json
 import math
 
+import cv2
 import pytest
+from PIL import Image
 
-from sce_mm.datasets.labels.coco_labels import is_mask, notes, read_coco
+from sce_mm.datasets.labels.coco_labels import (
+    is_mask,
+    notes,
+    number_from_one,
+    read_coco,
+    take_categories,
+)
 
 
 def content():
@@ -127,16 +136,52 @@ def test_labels_that_are_only_divided_need_ids_alone(problems):
     assert 'image_id' in problems(labels, None)[0]
 
 
-def test_boxes_that_mmdet_leaves_out_are_counted():
+def test_boxes_that_mmdet_leaves_out_are_counted(tmp_path):
     labels = content()
-    assert list(notes(labels)) == []
+    assert list(notes(labels, tmp_path)) == []
     # Without width as in COCO itself; outside; of half a pixel; no area.
     for box in ([8, 8, 0, 5], [64, 0, 9, 9], [1, 1, 0.5, 9], [1, 1, 9, 9]):
         labels['annotations'][0].update(bbox=box, area=box[0] != 1)
-        assert '1 of 3 boxes' in next(notes(labels))
+        assert '1 of 3 boxes' in next(notes(labels, tmp_path))
+
+
+def test_sizes_are_those_that_detectors_see(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.new('L', (64, 48)).save(tmp_path / '5.png')
+    Image.new('L', (64, 48)).save(tmp_path / '9.png', exif=exif)
+    assert cv2.imread(str(tmp_path / '9.png')).shape == (64, 48, 3)
+    (note,) = notes(content(), tmp_path)
+    assert '1 of 2 images' in note
+    assert '9.png: 64 x 48, but detectors see 48 x 64' in note
+
+
+def test_no_annotation_has_the_id_0():
     labels = content()
+    assert number_from_one(labels) is labels
     labels['annotations'][1]['id'] = 0
-    assert 'id 0' in next(notes(labels))
+    before = copy.deepcopy(labels)
+    boxes = number_from_one(labels)['annotations']
+    assert [box['id'] for box in boxes] == [1, 2, 3]
+    assert [box | {'id': 0} for box in boxes] == [
+        box | {'id': 0} for box in before['annotations']
+    ]
+    assert labels == before
+
+
+def test_categories_are_found_by_name():
+    val, train = content(), content()['categories']
+    assert take_categories(val, train) is val
+    # As globox writes a part in which no c0 is seen.
+    val['categories'] = [{'id': 5, 'name': 'c1', 'supercategory': 'none'}]
+    for box in val['annotations']:
+        box['category_id'] = 5
+    taken = take_categories(val, train)
+    assert taken['categories'] == train
+    assert {box['category_id'] for box in taken['annotations']} == {1}
+    val['categories'][0]['name'] = 'c2'
+    with pytest.raises(ValueError, match='c2 not among c0, c1'):
+        take_categories(val, train)
 
 
 def test_masks():

@@ -89,7 +89,7 @@ def test_labels_become_coco_labels(voc: Path) -> None:
         'id': 1,
         'image_id': 0,
         'category_id': 2,
-        'bbox': [2.0, 3.0, 10.0, 20.0],
+        'bbox': [1.0, 2.0, 10.0, 20.0],
         'area': 200.0,
         'iscrowd': 0,
     }
@@ -154,10 +154,10 @@ def test_sizes_are_those_of_the_images(
 @pytest.mark.parametrize(
     ('item', 'box', 'iscrowd', 'repair'),
     [
-        (obj(xmin=-3, ymax=31.5), [0, 3, 12, 27], 0, '1 boxes cut'),
-        (obj(xmin=12, xmax=2), [2, 3, 10, 20], 0, '1 boxes with swapped'),
-        (obj('\n  cell\n'), [2, 3, 10, 20], 0, '1 class names'),
-        (obj(difficult='True'), [2, 3, 10, 20], 1, '1 words'),
+        (obj(xmin=-3, ymax=31.5), [0, 2, 11, 28], 0, '1 boxes cut'),
+        (obj(xmin=12, xmax=2), [1, 2, 10, 20], 0, '1 boxes with swapped'),
+        (obj('\n  cell\n'), [1, 2, 10, 20], 0, '1 class names'),
+        (obj(difficult='True'), [1, 2, 10, 20], 1, '1 words'),
     ],
 )
 def test_what_is_certain_is_repaired_and_counted(
@@ -203,7 +203,7 @@ PROBLEMS: list[tuple[str | bytes, tuple[str, ...]]] = [
     ('<html/>', ('<html>', '<annotation>')),
     (xml(objects=obj(xmin='')), ('object 1 (cell)', "xmin ''")),
     (xml(objects=obj() + obj(ymax='nan')), ('object 2', "ymax 'nan'")),
-    (xml(objects=obj(xmin=41, xmax=50)), ('41 to 50', 'width 40')),
+    (xml(objects=obj(xmin=42, xmax=50)), ('42 to 50', 'width 40')),
     (xml(objects=obj('')), ('object 1', 'name')),
     (xml(objects=obj('细胞')).encode('gbk'), ('name', 'encoding')),
     (xml(objects=obj(difficult='maybe')), ('difficult', 'maybe')),

@@ -12,6 +12,8 @@ the seed alone, and each subset contains the smaller ones.
         --percent 100 --classes person car
 
 keeps the annotations of two categories. Images stay, with none of them too.
+Where an annotation has the id 0, which pycocotools counts as wrong, all are
+numbered from 1.
 """
 
 import argparse
@@ -95,11 +97,12 @@ def describe(content: dict[str, Any]) -> str:
 def main() -> None:
     args = parse_args()
     from sce_mm.checkpoints.durable_files import write_durably
-    from sce_mm.datasets.labels.coco_labels import read_coco
+    from sce_mm.datasets.labels.coco_labels import number_from_one, read_coco
 
     content, problems = read_coco(args.annotations)
     if problems:
         raise ValueError('\n'.join(problems))
+    content = number_from_one(content)
     if args.classes:
         content = of_classes(content, args.classes)
     folder = args.out_dir or args.annotations.parent / 'subsets'

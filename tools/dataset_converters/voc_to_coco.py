@@ -15,7 +15,8 @@ repaired, and counted at the end:
 
 Everything else is listed with its file and field, and then nothing is
 written. Classes are numbered in the order of the alphabet, or as --classes
-gives them.
+gives them. Corners count from one, as mmdet's XMLDataset takes them;
+--zero-based is for files of programs that count from zero.
 """
 
 import argparse
@@ -50,6 +51,11 @@ def parse_args() -> argparse.Namespace:
         help='list of the images to take, one name a line; all by default',
     )
     parser.add_argument('--classes', nargs='+', help='names, in order')
+    parser.add_argument(
+        '--zero-based',
+        action='store_true',
+        help='corners of the boxes count from zero',
+    )
     return parser.parse_args()
 
 
@@ -113,7 +119,7 @@ def main() -> None:
         raise FileNotFoundError(
             f'{error}. Name the folder of the images with --images'
         ) from error
-    reader = voc_labels.VocReader(images)
+    reader = voc_labels.VocReader(images, first_pixel=int(not args.zero_based))
     read, problems = reader.read(paths), reader.problems
     classes = [voc_labels.plain_name(name) for name in args.classes or ()]
     content = convert(read, classes, problems)

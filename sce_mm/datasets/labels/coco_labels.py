@@ -14,8 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from PIL import Image
+
 # Length of a value in a message.
 _SHOWN = 60
+# EXIF tag, and the values for which width becomes height.
+_ORIENTATION, _TURNED = 274, (5, 6, 7, 8)
 
 
 class _Field(NamedTuple):
@@ -56,8 +60,13 @@ def read_coco(
     return content, [f'{path}: {problem}' for problem in problems]
 
 
-def notes(content: dict[str, Any]) -> Iterator[str]:
-    """What detectors count in another way than the labels suggest."""
+def notes(content: dict[str, Any], images: Path) -> Iterator[str]:
+    """What detectors count in another way than the labels suggest.
+
+    Args:
+        content: Labels without problems.
+        images: Folder of their images, of which the headers are read.
+    """
     sizes = {i['id']: (i['width'], i['height']) for i in content['images']}
     boxes = content['annotations']
     lost = [a['id'] for a in boxes if _left_out(a, *sizes[a['image_id']])]
@@ -68,11 +77,63 @@ def notes(content: dict[str, Any]) -> Iterator[str]:
             f'leaves them out of the training, for example annotation '
             f'{lost[0]}'
         )
-    if any(a['id'] == 0 for a in boxes):
+    other = []
+    for image in content['images']:
+        size = _size(images / image['file_name'])
+        if size and size != (image['width'], image['height']):
+            other.append((image, size))
+    if other:
+        image, (width, height) = other[0]
         yield (
-            'an annotation has the id 0: pycocotools counts even a right '
-            'detection of it as wrong; ids from 1 on avoid that'
+            f'{len(other)} of {len(sizes)} images have not the size that the '
+            f'labels say, for example {image["file_name"]}: '
+            f'{image["width"]} x {image["height"]}, but detectors see {width} '
+            f'x {height} (turned as an EXIF tag says): do the boxes fit?'
         )
+
+
+def number_from_one(content: dict[str, Any]) -> dict[str, Any]:
+    """The same labels, with no annotation whose id is 0.
+
+    pycocotools marks a detection by the id of the object that it found, and 0
+    is its mark for none, so that it counts a right detection as wrong.
+    """
+    boxes = content['annotations']
+    if all(box.get('id') != 0 for box in boxes):
+        return content
+    boxes = [box | {'id': number} for number, box in enumerate(boxes, 1)]
+    return content | {'annotations': boxes}
+
+
+def take_categories(
+    content: dict[str, Any], categories: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The same labels with the categories of others, found by name.
+
+    mmdet numbers classes in the order in which a file has them, so that files
+    of one detector must have the same list, also of classes without a box.
+
+    Args:
+        content: Labels without problems.
+        categories: Those of the other labels, a superset.
+
+    Raises:
+        ValueError: A category has a name that is not among ``categories``.
+    """
+    if content['categories'] == categories:
+        return content
+    ids = {category['name']: category['id'] for category in categories}
+    own = {c['id']: c['name'] for c in content['categories']}
+    if strange := [name for name in own.values() if name not in ids]:
+        raise ValueError(
+            f'categories, name: {", ".join(strange)} not among '
+            f'{", ".join(ids)}'
+        )
+    boxes = [
+        box | {'category_id': ids[own[box['category_id']]]}
+        for box in content['annotations']
+    ]
+    return content | {'categories': categories, 'annotations': boxes}
 
 
 def is_mask(segmentation: Any) -> bool:
@@ -224,6 +285,17 @@ def _left_out(annotation: dict[str, Any], width: int, height: int) -> bool:
     inside_w = min(left + w, width) - max(left, 0)
     inside_h = min(top + h, height) - max(top, 0)
     return min(inside_w, inside_h, annotation['area']) <= 0 or min(w, h) < 1
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    """Width and height as mmcv loads an image; None if it has no header."""
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
+            width, height = image.size
+    except (OSError, Image.DecompressionBombError):
+        return None
+    return (height, width) if turned else (width, height)
 
 
 def _called(index: int, entry: dict[str, Any]) -> str:

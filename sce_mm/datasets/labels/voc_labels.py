@@ -24,6 +24,10 @@ SIDES = ('width', 'height')
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 TRUE = ('1', 'true', 'yes')
 FALSE = ('0', 'false', 'no', '', 'unspecified')
+_FROM_ZERO = (
+    'boxes have a corner at 0, where VOC counts from 1: if the program counts '
+    'from 0, convert with --zero-based'
+)
 
 Size = tuple[float, float]
 UNKNOWN = math.inf, math.inf
@@ -77,13 +81,20 @@ class Images:
 class VocReader:
     """Images and objects of XML files, with what was repaired and what not.
 
+    Args:
+        images: Images that the files may belong to.
+        first_pixel: What corners call the first column and row: 1 in VOC,
+            which mmdet's ``XMLDataset`` subtracts; 0 in files of some
+            labelling programs.
+
     Attributes:
         problems: One line for each file or field that cannot be used.
         repairs: How often each kind of repair was made.
     """
 
-    def __init__(self, images: Images) -> None:
+    def __init__(self, images: Images, first_pixel: int = 1) -> None:
         self.images = images
+        self.first_pixel = first_pixel
         self.problems: list[str] = []
         self.repairs: Counter[str] = Counter()
 
@@ -194,13 +205,14 @@ class VocReader:
             given.append(value)
         for axis, (side, limit) in enumerate(zip(SIDES, size, strict=True)):
             low, high = sorted(given[axis::2])
-            if high < 0 or low > limit:
+            start, end = self.first_pixel, self.first_pixel + limit
+            if high < 0 or low > end:
                 raise ValueError(
                     f'bndbox: {low:g} to {high:g} is outside the image '
                     f'({side} {limit:g})'
                 )
             spans.append((low, high))
-            inside.append((max(low, 0), min(high, limit)))
+            inside.append((max(low, start), min(high, end)))
         words = flag not in ('', '0', '1')
         self.repairs['class names without surplus blanks'] += name != raw
         self.repairs['words for difficult read as 0 or 1'] += words
@@ -212,6 +224,8 @@ class VocReader:
         swapped = spans != [tuple(given[::2]), tuple(given[1::2])]
         self.repairs['boxes with swapped corners'] += swapped
         self.repairs['boxes cut at the edge of the image'] += inside != spans
+        self.repairs[_FROM_ZERO] += self.first_pixel == 1 and 0 in given
+        left, top = left - self.first_pixel, top - self.first_pixel
         box = {'bbox': [left, top, width, height], 'area': width * height}
         # COCO's word for what counts neither way.
         return [{'name': name, **box, 'iscrowd': int(flag in TRUE)}]

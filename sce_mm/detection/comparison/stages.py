@@ -15,7 +15,12 @@ from mmengine.config import Config
 from ...config.errors import raise_all
 from ...config.parts import innermost_dataset, samples_of_an_image
 from ...config.reading import override
-from ...datasets.labels.coco_labels import notes, read_coco
+from ...datasets.labels.coco_labels import (
+    notes,
+    number_from_one,
+    read_coco,
+    take_categories,
+)
 from ...transfer import save_backbone
 from ...utils.commands import (
     Command,
@@ -112,20 +117,27 @@ class Comparison:
                 '--weights, --variant: names must differ in a letter or digit '
                 f'from each other and from {", ".join(others)}, data, initial'
             )
+        # What is evaluated has the classes of the training, counted alike.
+        self.val_labels: Path = args.val
         if not problems:
-            ours, theirs = (
-                [category['name'] for category in content['categories']]
-                for content in (self.train, self.val)
-            )
-            if ours != theirs:
-                problems.append(
-                    f'{args.train} and {args.val} name different categories, '
-                    f'or in another order: {ours} and {theirs}'
+            given = self.val
+            try:
+                self.val = number_from_one(
+                    take_categories(given, self.train['categories'])
                 )
+            except ValueError as error:
+                problems.append(
+                    f'{args.val}: {error}, which are those of {args.train}'
+                )
+            if self.val is not given:
+                self.val_labels = self.out / 'labels' / f'{args.val.stem}.json'
         raise_all(problems, 'found before anything started')
         self.classes = [c['name'] for c in self.train['categories']]
-        for path, content in ((args.train, self.train), (args.val, self.val)):
-            for note in notes(content):
+        for path, content, images in (
+            (args.train, self.train, args.train_images),
+            (args.val, self.val, args.val_images),
+        ):
+            for note in notes(content, images):
                 print(f'[compare] {printable(path.name)}: {note}')
         self.unlabelled = Unlabelled(args.images, self.out)
         self.machine = describe_machine()
@@ -255,7 +267,12 @@ class Comparison:
         initial = self.out / 'backbones' / 'initial.pth'
         cfg, base = load_source(self.args.detector)
         edits = ConfigEdits(cfg)
-        use_labels(edits, self.args, self.classes, self.train, self.val)
+        if self.val_labels != self.args.val:
+            write_json(self.val_labels, self.val)
+        files = argparse.Namespace(
+            **vars(self.args) | {'val': self.val_labels}
+        )
+        use_labels(edits, files, self.classes, self.train, self.val)
         title = 'The detector on the labels of this comparison.'
         write_config(edits, base, initial, self._config('data'), title)
 
