@@ -6,8 +6,8 @@
 
 The CIFAR-10 recipe of the official code (weak view to the momentum branch,
 strong view to the online branch, SGD, constant momentum) on crops of 128
-pixels with ResNet's own stem and plain batch norm. Crops, rate and memory format
-are those of docs/transfer.md, for few images and processor cores.
+pixels with ResNet's own stem and plain batch norm. Crops, rate and memory
+format are those of docs/transfer.md, for few images on processor cores.
 """
 
 _base_ = [
