@@ -38,6 +38,12 @@ from sce_mm.detection.comparison.labels import (
     check_detector,
     use_labels,
 )
+from sce_mm.detection.comparison.pairing import (
+    choose_pairs,
+    pair_seeds,
+    trained_again,
+)
+from sce_mm.detection.comparison.pretraining import Recipe, Start
 from sce_mm.detection.comparison.results import (
     last_metrics,
     was_evaluated,
@@ -298,6 +304,65 @@ def test_all_pretrainings_take_as_many_samples_of_an_image(
     assert {looks[path] for path in free} == {1}
 
 
+def test_seeds_stay_with_their_pretraining():
+    """As far as each of the pretrainings has as many."""
+    draw = np.random.default_rng(0)
+    for _ in range(200):
+        before, after = sorted(draw.integers(1, 6, 2).tolist())
+        seeds = range(int(draw.integers(after, 12)))
+        first = pair_seeds(seeds, before, {})
+        made = {seed: [number] for seed, number in first.items()}
+        pairs = pair_seeds(seeds, after, made)
+        numbers = Counter(pairs.values())
+        assert len(numbers) == after
+        assert max(numbers.values()) - min(numbers.values()) <= 1
+        # No more of them are trained again than equal numbers need.
+        share, larger = divmod(len(seeds), after)
+        has = Counter(first.values()).values()
+        kept = sum(min(n, share) for n in has)
+        kept += min(larger, sum(n > share for n in has))
+        assert sum(pairs[seed] == first[seed] for seed in seeds) == kept
+        assert bool(trained_again(pairs, made)) == (kept < len(seeds))
+        enough = pair_seeds(range(after * max(has)), after, made)
+        assert {seed: enough[seed] for seed in seeds} == first
+        assert not trained_again(enough, made)
+
+
+def test_pretrainings_may_be_added_to_a_folder(tmp_path):
+    """Also to one that does not say which pretraining a seed had."""
+    recipe = Recipe('SCE', tmp_path, ())
+
+    def choose(pretrainings):
+        starts = {
+            'random': [Start('random', 'random')],
+            'SCE': [Start('SCE', f'SCE{n}', recipe, n) for n in pretrainings],
+        }
+        pairs, note = choose_pairs(tmp_path, range(6), pretrainings, starts)
+        return {seed: pretrainings[n] for seed, n in pairs.items()}, note
+
+    def measure(seed, pretraining):
+        file = tmp_path / 'runs' / f'{seed}_{pretraining}' / 'result.json'
+        file.parent.mkdir(parents=True)
+        result = {'seed': seed, 'pretraining': f'SCE{pretraining}'}
+        file.write_text(json.dumps(result))
+
+    first, note = choose([7, 8, 9])
+    assert (first, note) == ({0: 7, 1: 8, 2: 9, 3: 7, 4: 8, 5: 9}, '')
+    for pair in first.items():
+        measure(*pair)
+    (tmp_path / 'pairs.json').unlink()
+    assert choose([7, 8, 9]) == (first, '')
+    pairs, note = choose([9, 8, 7, 6, 5])
+    assert {s for s in first if pairs[s] == first[s]} == {0, 1, 2, 3}
+    assert {pairs[4], pairs[5]} == {5, 6}
+    assert '--seeds 4 5 are trained again' in note
+    assert 'none would be with 10 --seeds' in note
+    # It stays so wherever that is interrupted, and goes back as well.
+    measure(5, pairs[5])
+    assert choose([9, 8, 7, 6, 5])[0] == pairs
+    assert choose([7, 8, 9]) == (first, '')
+
+
 @pytest.fixture
 def scenes(tmp_path):
     """Four unlabelled images, and where a comparison keeps their pixels."""
@@ -312,9 +377,7 @@ def test_pixels_are_kept_once(scenes, tmp_path, monkeypatch, capsys):
     unfinished.mkdir()
     scenes.keep_pixels(None, workers=1)
     assert not unfinished.exists()
-    assert (
-        'the pixels of 4 images, about 2.4e-05 GB' in capsys.readouterr().out
-    )
+    assert 'the pixels of 4 images, about 0.01 GB' in capsys.readouterr().out
     assert not scenes.cache.missing(scenes.paths)
     monkeypatch.setattr(unlabelled, 'build_cache', None)
     scenes.keep_pixels(None, workers=1)

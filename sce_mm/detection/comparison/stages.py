@@ -41,6 +41,7 @@ from ..adapt import (
     write_config,
 )
 from .labels import check_detector, use_labels
+from .pairing import choose_pairs
 from .pretraining import Start, list_starts
 from .report import write_report
 from .results import (
@@ -160,6 +161,7 @@ class Comparison:
             ) from error
         with closing(lock):
             self.inputs = check_inputs(self.args)
+            self.pair_seeds()
             self.check_start()
             self.keep_pixels()
             self.unlabelled.leave_out(self.val, self.args.val_images)
@@ -214,16 +216,27 @@ class Comparison:
                 yield run.start
             yield run
 
+    def pair_seeds(self) -> None:
+        """Choose the pretraining that each seed takes."""
+        self.pairs = dict.fromkeys(self.args.seeds, 0)
+        if pretrainings := self.args.pretraining_seeds:
+            self.pairs, note = choose_pairs(
+                self.out, self.args.seeds, pretrainings, self.starts
+            )
+            if note:
+                print(f'[compare] {note}', flush=True)
+
     def runs(self) -> Iterator[Run]:
         """All trainings of a detector.
 
-        Seeds are outermost, so that a first answer comes early, and each seed
-        takes the next pretraining.
+        Seeds are outermost, so that a first answer comes early.
         """
-        repetitions = list(enumerate(self.args.seeds))
-        for (number, seed), percent in product(repetitions, self.args.percent):
+        for (seed, number), percent in product(
+            self.pairs.items(), self.args.percent
+        ):
             for starts in self.starts.values():
-                yield Run(starts[number % len(starts)], percent, seed)
+                start = starts[number if len(starts) > 1 else 0]
+                yield Run(start, percent, seed)
 
     def is_done(self, step: Start | Run) -> bool:
         """Whether the result of a step is there."""

@@ -114,19 +114,20 @@ class Unlabelled:
         for unfinished in folder.parent.glob(f'.{folder.name}.*'):
             shutil.rmtree(unfinished)
         pixels = mean(h * w for h, w in self.images().sizes)
-        needed = 3 * pixels * count / 1e9
-        free = shutil.disk_usage(folder.parent).free / 1e9
+        needed = 3 * pixels * count
+        free = shutil.disk_usage(folder.parent).free
         if needed > _SHARE * free:
             _say(
-                f'a cache of the {count} images would take about '
-                f'{needed:.2g} GB, more than half of the {free:.2g} GB that '
-                'are free: each region decodes its file'
+                f'a cache of {count} images would take about '
+                f'{_gigabytes(needed)}, more than half of the '
+                f'{_gigabytes(free)} that are free: each region decodes its '
+                'file'
             )
             return
         _say(
-            f'the pixels of {count} images, about {needed:.2g} GB, go into '
-            f'the cache {printable(str(folder))}, so that regions need not '
-            'decode a file each'
+            f'the pixels of {count} images, about {_gigabytes(needed)}, go '
+            f'into the cache {printable(str(folder))}, so that regions need '
+            'not decode a file each'
         )
         source = os.path.commonpath(map(os.path.dirname, self.paths))
         try:
@@ -136,9 +137,7 @@ class Unlabelled:
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            _say(
-                'the disk is full without a cache: each region decodes a file'
-            )
+            _say('the disk has no room for it: each region decodes its file')
             return
         self.cache = ImageCache(folder, check_source=False)
 
@@ -197,6 +196,10 @@ class Unlabelled:
             f'{count} of {len(self.paths) + count} unlabelled images are '
             'validation images or near copies of them: left out'
         )
+
+
+def _gigabytes(number: float) -> str:
+    return f'{max(number / 1e9, 0.01):.3g} GB'
 
 
 def _say(text: str) -> None:
