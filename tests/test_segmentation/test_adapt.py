@@ -54,6 +54,7 @@ def change(fcn, backbone_file):
                 'model.backbone.num_stages': 3,
                 'model.backbone.strides': (1, 2, 1),
                 'model.backbone.dilations': (1, 1, 2),
+                'model.backbone.out_indices': (0, 1, 2),
             },
             r'do not fit(.|\n)*layer4',
         ),

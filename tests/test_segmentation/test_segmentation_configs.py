@@ -11,7 +11,10 @@ from torch import nn
 
 from sce_mm.config.check import check_config
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``'),
+]
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 PUBLISHED = sorted((CONFIGS / 'sce' / 'benchmarks' / 'mmseg').glob('*.py'))
@@ -57,7 +60,8 @@ def test_name_is_a_contract_and_nothing_is_frozen(path):
     for head in (model.decode_head, model.auxiliary_head):
         assert head.num_classes == CLASSES[name['data']]
     with torch.device('meta'):
-        backbone = MODELS.build(model).backbone.train()
+        backbone = MODELS.build(model).backbone
+    backbone.train()
     assert all(p.requires_grad for p in backbone.parameters())
     norms = [m for m in backbone.modules() if isinstance(m, nn.SyncBatchNorm)]
     assert len(norms) == 53

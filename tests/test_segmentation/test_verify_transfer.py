@@ -23,8 +23,8 @@ default_hooks.update(verify_transfer=dict(type='VerifyTransferHook'))
 """
 # The two ways in which mmseg's documents load a backbone.
 NAIVE = {
-    'pretrained': 'model.pretrained = {file!r}\n',
-    'init_cfg': 'model.pretrained = None\nmodel.backbone.update('
+    'pretrained': 'model.update(pretrained={file!r})\n',
+    'init_cfg': "model.update(pretrained=None)\nmodel['backbone'].update("
     "init_cfg=dict(type='Pretrained', checkpoint={file!r}))\n",
 }
 
