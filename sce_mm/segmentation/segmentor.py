@@ -70,6 +70,13 @@ def adapt(
             'whose network has another name (image_encoder of CLIP). Give the '
             'config of a segmentor with a backbone'
         )
+    if edits.get(f'{BACKBONE}.backbone_cfg'):
+        raise AdaptError(
+            f'{BACKBONE} is a {type_name(edits.get(BACKBONE))}, which has the '
+            'network of the weights inside of it, at backbone_cfg, and other '
+            'parts that start at random: set type, init_cfg, norms and pixels '
+            'by hand. The tensors of such a network are not compared'
+        )
     with DefaultScope.overwrite_default_scope('mmseg'):
         _use_plain_resnet(edits, file)
         load_into_resnet(edits, BACKBONE, file)

@@ -62,6 +62,10 @@ def change(fcn, backbone_file):
             {'model.backbone.type': 'MixVisionTransformer'},
             'is a MixVisionTransformer, and the weights are of a ResNet',
         ),
+        (
+            {'model.backbone': {'backbone_cfg': {'type': 'ResNetV1c'}}},
+            'has the network of the weights inside of it, at backbone_cfg',
+        ),
         ({'model': {'_delete_': True}}, 'the config has no model.backbone'),
         (
             {'model.data_preprocessor.type': 'BaseDataPreprocessor'},

@@ -27,6 +27,16 @@ HEADS = {'fcn': 'FCNHead', 'upernet': 'UPerHead'}
 CLASSES = {'voc12aug': 21, 'cityscapes': 19, 'ade20k': 150}
 
 
+@pytest.mark.parametrize('start', ['sce-pre', 'scratch'])
+def test_the_segmentors_of_the_demo_build(start):
+    cfg = Config.fromfile(CONFIGS / 'demo' / f'fcn_r18-{start}_demo.py')
+    check_config(cfg, training=False)
+    loads = cfg.model.backbone.init_cfg is not None
+    assert loads == (start == 'sce-pre')
+    with torch.device('meta'):
+        assert MODELS.build(cfg.model).decode_head.num_classes == 11
+
+
 def test_every_config_is_found_and_documented(root):
     assert len(PUBLISHED) == 3
     text = (root / 'docs' / 'segmentation.md').read_text()
