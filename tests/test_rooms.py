@@ -12,10 +12,10 @@ LEVELS = (
     ('models',),
     ('config',),
     ('transfer',),
-    ('evaluation', 'analysis'),
+    ('evaluation', 'analysis', 'downstream'),
     ('visualization',),
     ('engine',),
-    ('detection',),
+    ('detection', 'segmentation'),
     ('cli',),
 )
 LEVEL = {room: n for n, rooms in enumerate(LEVELS) for room in rooms}

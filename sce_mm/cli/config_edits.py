@@ -23,6 +23,7 @@ from ..config.regions import choose_regions
 from ..config.values import COLLATE, PREPROCESSOR
 from ..datasets import LabelledImages
 from ..datasets.labels.coco_labels import read_coco
+from ..downstream import load_source
 from ..evaluation.images import crop_pipeline
 from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
@@ -119,9 +120,6 @@ def cut_regions(cfg: Config, args: argparse.Namespace) -> None:
         labels, problems = read_coco(args.boxes)
         raise_all(problems, 'in --boxes')
     if args.detector:
-        # It needs mmdet, which pretraining does not.
-        from ..detection.adapt import load_source
-
         detector, _ = load_source(args.detector)
     for line in choose_regions(
         cfg, regions, args.regions_per_image, labels, detector
@@ -150,6 +148,8 @@ def set_pretrained(cfg: Config, path: str) -> None:
     if shared := (cfg.model.get('roi_head') or {}).get('shared_head'):
         parts.append(shared)
     before = ((parts[0] or {}).get('init_cfg') or {}).get('checkpoint')
+    segments = cfg.get('default_scope') == 'mmseg'
+    maker = 'segmentation' if segments else 'detection'
     for part in parts:
         init_cfg = (part or {}).get('init_cfg') or {}
         if init_cfg.get('type') != 'Pretrained':
@@ -157,7 +157,7 @@ def set_pretrained(cfg: Config, path: str) -> None:
                 '--pretrained is for configs that load a backbone, but '
                 f'{(part or {}).get("type")} of this one has init_cfg='
                 f'{init_cfg or None}: make one that does with '
-                'tools/make_detection_config.py'
+                f'tools/make_{maker}_config.py'
             )
         init_cfg['checkpoint'] = path
     same = [where for where, value in named_weights(cfg) if value == before]

@@ -10,8 +10,8 @@ from mmengine.registry import PARAM_SCHEDULERS
 
 from sce_mm.config.errors import ConfigError
 from sce_mm.config.reading import override
-from sce_mm.detection.adapt import load_source
 from sce_mm.detection.comparison.schedules import make_schedule
+from sce_mm.downstream import load_source
 
 
 def stretched(name, **arguments):

@@ -27,7 +27,6 @@ from sce_mm.config.errors import ConfigError
 from sce_mm.config.parts import innermost_dataset
 from sce_mm.datasets import ImageCache
 from sce_mm.datasets.images.file_lists import find_images
-from sce_mm.detection.adapt import ConfigEdits, load_source
 from sce_mm.detection.comparison import (
     compare,
     report,
@@ -48,6 +47,7 @@ from sce_mm.detection.comparison.results import (
     last_metrics,
     was_evaluated,
 )
+from sce_mm.downstream import ConfigEdits, load_source
 from sce_mm.utils.commands import Command, run_together
 from sce_mm.utils.errors import UserError
 

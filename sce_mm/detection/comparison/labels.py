@@ -22,7 +22,7 @@ from ...config.errors import ConfigError
 from ...config.parts import innermost_dataset
 from ...config.reading import override, walk
 from ...datasets.labels.coco_labels import is_mask
-from ..adapt import AdaptError, ConfigEdits, type_name
+from ...downstream import AdaptError, ConfigEdits, type_name
 from ..adapt.classes import COCO_METRICS, class_problems
 
 
