@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from .backbone import SYNC_BN
-from .edits import ConfigEdits, type_name
+from ...downstream import ConfigEdits, type_name
+from ...downstream.backbone import SYNC_BN
 
 # mmcv's own synchronised norm cannot be built outside of a distributed run.
 BATCH_NORMS = ('BN', 'SyncBN', 'MMSyncBN')
