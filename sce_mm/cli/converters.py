@@ -87,7 +87,10 @@ def describe(backbone: Backbone) -> str:
         t.numel() for k, t in weights.items() if k.endswith(('weight', 'bias'))
     )
     lines = [f'{len(weights)} tensors, {count:,} parameters']
+    no_matter = {'style', 'num_heads'} - {*backbone.settings}
     for name, value in meta.items():
+        if value is None and name in no_matter:
+            continue
         note = ''
         if name in meta['assumed']:
             note = f' (the code of {meta["source"]}; the file does not say)'
