@@ -6,12 +6,10 @@ a batch, so nothing is said of norms; learning rates by layers, which configs
 of such networks have, stay.
 """
 
-import inspect
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
-from mmengine.config import ConfigDict
 from mmengine.registry import MODELS
 from mmpretrain.models import ConvNeXt, SwinTransformer, VisionTransformer
 from torch import nn
@@ -25,25 +23,10 @@ from ..transfer.networks.vit import ViTArchitecture
 from ..transfer.verify.load_report import modules_of
 from .backbone import BackboneFile, check_fit, load_into_resnet, stages_of
 from .edits import AdaptError, ConfigEdits, type_name
+from .replacements import SWIN, VIT, Replacement, replace_network
 
 # Norms of outputs that the pretraining did not have.
 _NEW = re.compile(r'norm\d+\.(weight|bias)')
-# Options of the Swin of mmdet and mmseg: those that mmpretrain's has too, and
-# those that have to be what it has built in.
-_SAME = (
-    *('in_channels', 'patch_size', 'window_size', 'drop_rate', 'with_cp'),
-    *('drop_path_rate', 'use_abs_pos_embed', 'norm_cfg', 'frozen_stages'),
-    'out_indices',
-)
-_BUILT_IN = {
-    'strides': (4, 2, 2, 2),
-    'mlp_ratio': 4,
-    'qkv_bias': True,
-    'qk_scale': None,
-    'patch_norm': True,
-    'attn_drop_rate': 0,
-    'act_cfg': {'type': 'GELU'},
-}
 
 
 def load_whole(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
@@ -71,13 +54,13 @@ def _load_into_network(
 ) -> None:
     cls = _class_of(edits, where)
     if not issubclass(cls, kind.network):
-        if kind.replace is None or cls.__name__ != kind.network.__name__:
+        if kind.replacement is None or cls.__name__ != kind.network.__name__:
             raise AdaptError(
                 f'{where} is a {cls.__name__}, and the weights are of a '
                 f'{file.backbone.architecture.name}: take a config of the '
                 f'same model with mmpretrain.{kind.network.__name__}'
             )
-        kind.replace(edits, where, cls)
+        replace_network(edits, where, cls, kind.replacement)
     edits.set(f'{where}.pretrained', None, 'old spelling of init_cfg')
     init_cfg = {'type': 'Pretrained', 'checkpoint': str(file.path)}
     edits.set(f'{where}.init_cfg', init_cfg, 'these weights')
@@ -99,46 +82,6 @@ def _class_of(edits: ConfigEdits, where: str) -> type:
     if not isinstance(cls, type):
         raise AdaptError(f'{where} is a {name}, which no registry has')
     return cls
-
-
-def _take_swin_of_mmpretrain(
-    edits: ConfigEdits, where: str, cls: type
-) -> None:
-    """Put mmpretrain's Swin in the place of that of mmdet or mmseg.
-
-    Raises:
-        AdaptError: An option has a value that mmpretrain's has not.
-    """
-    defaults = {
-        name: parameter.default
-        for name, parameter in inspect.signature(cls).parameters.items()
-    }
-    given = {k: v for k, v in edits.get(where).items() if k != 'type'}
-    options = {**defaults, **given}
-    for name, value in _BUILT_IN.items():
-        if _plain(options.get(name, value)) != _plain(value):
-            raise AdaptError(
-                f'{where}.{name} is {options[name]}: mmpretrain.'
-                f'SwinTransformer, which can load the file, has {value}'
-            )
-    arch = {
-        name: _plain(options[name])
-        for name in ('embed_dims', 'depths', 'num_heads')
-    }
-    kept = {name: _plain(given[name]) for name in _SAME if name in given}
-    edits.set(
-        where,
-        {
-            'type': 'mmpretrain.SwinTransformer',
-            'arch': arch,
-            **kept,
-            'out_indices': _plain(options['out_indices']),
-            'pad_small_map': True,
-        },
-        f'the same network: the SwinTransformer of '
-        f'{cls.__module__.split(".")[0]} renames what it loads and would lose '
-        'the patch embedding, or all of the file',
-    )
 
 
 def _dense_swin(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
@@ -192,22 +135,20 @@ class Kind(NamedTuple):
         make_dense: Makes it give maps of images of any size.
         nothing_frozen: The ``frozen_stages`` that freezes nothing: a ConvNeXt
             counts stages, the others have the number of the last.
-        replace: Puts the class of mmpretrain in the place of another with the
-            same name.
+        replacement: What becomes of a network with the same class name that
+            another library has.
     """
 
     network: type[nn.Module]
     make_dense: Callable[[ConfigEdits, str, BackboneFile], None]
     nothing_frozen: int = -1
-    replace: Callable[[ConfigEdits, str, type], None] | None = None
+    replacement: Replacement | None = None
 
 
 KINDS: dict[type, Kind] = {
-    SwinArchitecture: Kind(
-        SwinTransformer, _dense_swin, replace=_take_swin_of_mmpretrain
-    ),
+    SwinArchitecture: Kind(SwinTransformer, _dense_swin, replacement=SWIN),
     ConvNeXtArchitecture: Kind(ConvNeXt, _dense_convnext, nothing_frozen=0),
-    ViTArchitecture: Kind(VisionTransformer, _dense_vit),
+    ViTArchitecture: Kind(VisionTransformer, _dense_vit, replacement=VIT),
 }
 
 
@@ -228,10 +169,3 @@ def _check_tensors(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
         )
     part = where.removeprefix('model.')
     edits.new += modules_of(f'{part}.{name}' for name in new)
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, dicts of a config as dicts."""
-    if isinstance(value, Mapping):
-        return ConfigDict(value).to_dict()
-    return list(value) if isinstance(value, tuple) else value

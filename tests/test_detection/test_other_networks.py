@@ -5,13 +5,12 @@ import torch
 from mmdet.models.backbones import SwinTransformer as DetSwin
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 from mmpretrain.models import ConvNeXt, SwinTransformer, VisionTransformer
 from transfer_files import METADATA, pretraining, run_tool
 
 from sce_mm.cli.runner import build_runner
 from sce_mm.detection.adapt import adapt
-from sce_mm.downstream import AdaptError, BackboneFile
+from sce_mm.downstream import AdaptError, BackboneFile, start_at_random
 from sce_mm.transfer import extract_backbone, save_backbone
 
 pytestmark = [
@@ -234,6 +233,9 @@ def test_nothing_is_frozen_and_rates_by_layers_stay(source, tmp_path):
     cfg = Config.fromfile(source('convnext'))
     cfg.model.backbone.frozen_stages = 2
     edits, _ = adapt(cfg, file_of('convnext', tmp_path))
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        assert edits.cfg.model.backbone.frozen_stages == 0
+    assert edits.cfg.model.backbone.frozen_stages == 0
     assert edits.cfg.optim_wrapper.paramwise_cfg.decay_type == 'layer_wise'
+    # Without weights it starts as its class does, not as PyTorch would.
+    start_at_random(edits)
+    kinds = [init['type'] for init in edits.cfg.model.backbone.init_cfg]
+    assert kinds == ['TruncNormal', 'Constant']

@@ -18,6 +18,7 @@ from sce_mm.transfer import (
     read_checkpoint,
     save_backbone,
 )
+from sce_mm.transfer.export.export import export, snippet
 from sce_mm.transfer.networks.families import last_features
 
 SWIN = dict(embed_dim=8, depths=(2, 2, 2, 2), num_heads=(1, 2, 2, 4))
@@ -251,3 +252,17 @@ def test_what_is_no_whole_network_is_refused_by_name(change, message):
     change(tensors)
     with pytest.raises(CheckpointError, match=re.escape(message)):
         extract_backbone(tensors)
+
+
+def test_exports_of_a_transformer(tmp_path):
+    backbone = extract_backbone(random_weights(swin()).state_dict())
+    for target, suffix in (('mmpretrain', 'pth'), ('safetensors',) * 2):
+        path = tmp_path / f'swin.{suffix}'
+        assert export(target, path, backbone) <= 1e-5
+        again = extract_backbone(read_checkpoint(path))
+        assert again.meta == backbone.meta
+        text = snippet(target, path, backbone)
+        assert 'mmpretrain' in text
+    for target, suffix in (('timm', 'pth'), ('onnx', 'onnx')):
+        with pytest.raises(CheckpointError, match='only ResNets can be exp'):
+            export(target, tmp_path / f'other.{suffix}', backbone)

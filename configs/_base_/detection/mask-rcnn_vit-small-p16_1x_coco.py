@@ -1,6 +1,7 @@
 # Mask R-CNN on a plain ViT-S/16, for tools/make_detection_config.py: mmdet has
-# no config of one. Pyramid, AdamW and weight decay are those of ViTDet; its
-# attention within windows and its rates by layers are left out.
+# no config of one. Pyramid, AdamW, the rate for 64 images and weight decay are
+# those of ViTDet; its attention within windows, rates by layers and large
+# images are left out.
 _base_ = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'
 
 custom_imports = dict(imports=['sce_mm.detection'], allow_failed_imports=False)
@@ -29,6 +30,9 @@ optim_wrapper = dict(
         betas=(0.9, 0.999),
         weight_decay=0.1,
     ),
-    paramwise_cfg=dict(norm_decay_mult=0.0, flat_decay_mult=0.0),
-    clip_grad=dict(max_norm=1.0),
+    paramwise_cfg=dict(
+        norm_decay_mult=0.0,
+        custom_keys=dict(pos_embed=dict(decay_mult=0.0)),
+    ),
 )
+auto_scale_lr = dict(base_batch_size=64)

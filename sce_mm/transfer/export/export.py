@@ -74,9 +74,11 @@ def snippet(name: str, path: Path, backbone: Backbone) -> str:
         'mean': meta['mean'],
         'std': meta['std'],
     }
+    values['names'] = 'mmpretrain'
     if isinstance(found, ResNetArchitecture):
         res2 = found.width * (4 if found.bottleneck else 1)
         values |= {
+            'names': 'torchvision',
             'depth': found.depth,
             'features': res2 * 8,
             'stem': found.stem,

@@ -162,6 +162,8 @@ def write_onnx(path: Path, backbone: Backbone) -> None:
 
     Batch, height and width are free.
     """
+    # Sizes of windows and positions would be fixed by the traced image.
+    _resnet(backbone, 'onnx')
     onnx = import_optional('onnx', 'onnx')
     sides = {0: 'batch', 2: 'height', 3: 'width'}
     axes = {'images': sides, 'features': sides, 'pooled': {0: 'batch'}}
@@ -200,7 +202,7 @@ def _resnet(backbone: Backbone, library: str) -> ResNetArchitecture:
     if not isinstance(found, ResNetArchitecture):
         raise CheckpointError(
             f'to {library} only ResNets can be exported, and this is a '
-            f'{found.name}: {_OTHERS}'
+            f'{found.name}: export to mmdet, mmpretrain or safetensors'
         )
     return found
 
@@ -312,7 +314,7 @@ cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD = {mean}, {std}""",
         """\
 from safetensors.torch import load_file
 weights = load_file({path!r})
-# names of torchvision, no classifier: load with strict=True""",
+# names of {names}, no classifier: load with strict=True""",
     ),
     'onnx': Target(
         ('.onnx',),
