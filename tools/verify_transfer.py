@@ -7,7 +7,8 @@ config has it, and compares it with CKPT: every tensor, the channel order, mean
 and std of the pixels, where the strides are, what is frozen or has a learning
 rate of zero and what batch norm does. Exits with 0 if all of it holds and with
 1 on any doubt. The config names the file that is loaded; --pretrained names
-another, as for train.py.
+another, as for train.py. --expected-missing names tensors that are new on
+purpose.
 """
 
 import argparse
@@ -55,6 +56,15 @@ def parse_args() -> argparse.Namespace:
         '--allow-unknown',
         action='store_true',
         help='the checkpoint need not say what pixels it expects',
+    )
+    parser.add_argument(
+        '--expected-missing',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='beginnings of names of tensors that are new beside those of the '
+        'checkpoint: backbone.norm0.; * stands for anything. Those of the '
+        "config's VerifyTransferHook count as well",
     )
     parser.add_argument(
         '--pretrained',
@@ -111,8 +121,10 @@ def main() -> None:
     sce_mm.register()
     from sce_mm.checkpoints.mmengine_loading import install_safe_loader
     from sce_mm.cli.config_edits import load_config, set_pretrained
+    from sce_mm.config.parts import find_hook
     from sce_mm.transfer import extract_backbone, read_checkpoint
     from sce_mm.transfer.verify.verify import (
+        EXPECTED_MISSING,
         VerifyOptions,
         parameter_groups,
         verify_transfer,
@@ -125,7 +137,11 @@ def main() -> None:
         set_pretrained(cfg, args.pretrained)
     model = initialised_model(cfg)
     groups = parameter_groups(model, cfg.get('optim_wrapper'))
-    options = VerifyOptions(args.allow_frozen, args.allow_unknown)
+    hook = find_hook(cfg, 'VerifyTransferHook') or {}
+    expected = (*hook.get('expected_missing', ()), *args.expected_missing)
+    options = VerifyOptions(
+        args.allow_frozen, args.allow_unknown, (*EXPECTED_MISSING, *expected)
+    )
     result = verify_transfer(model, backbone, cfg, groups, options)
     print(*result.lines(), sep='\n')
     if result.problems:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..transfer import Backbone
 
-METADATA = ('arch', 'channel_order', 'mean', 'std', 'style')
+METADATA = ('arch', 'channel_order', 'mean', 'std', 'style', 'num_heads')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,14 +39,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     metadata.add_argument(
         '--imagenet',
         action='store_true',
-        help="RGB pixels with ImageNet's mean and std, strides in the 3 x 3: "
-        'torchvision and its relatives',
+        help="RGB pixels with ImageNet's mean and std and, for bottlenecks, "
+        'strides in the 3 x 3: torchvision and its relatives',
     )
     metadata.add_argument('--arch')
     metadata.add_argument('--channel-order', choices=['rgb', 'bgr'])
     metadata.add_argument('--mean', type=float, nargs=3, metavar='LEVEL')
     metadata.add_argument('--std', type=float, nargs=3, metavar='LEVEL')
     metadata.add_argument('--style', choices=['pytorch', 'caffe'])
+    metadata.add_argument(
+        '--num-heads',
+        type=int,
+        metavar='N',
+        help='attention heads of a Vision Transformer',
+    )
 
 
 def read_backbone(args: argparse.Namespace) -> Backbone:
@@ -81,7 +87,10 @@ def describe(backbone: Backbone) -> str:
         t.numel() for k, t in weights.items() if k.endswith(('weight', 'bias'))
     )
     lines = [f'{len(weights)} tensors, {count:,} parameters']
+    no_matter = {'style', 'num_heads'} - {*backbone.settings}
     for name, value in meta.items():
+        if value is None and name in no_matter:
+            continue
         note = ''
         if name in meta['assumed']:
             note = f' (the code of {meta["source"]}; the file does not say)'
@@ -96,7 +105,9 @@ def _with_metadata(backbone: Backbone, args: argparse.Namespace) -> Backbone:
     from ..transfer.formats import IMAGENET
 
     meta = backbone.meta
-    given = dict(IMAGENET) if args.imagenet else {}
+    given = {}
+    if args.imagenet:
+        given = {k: v for k, v in IMAGENET.items() if k in backbone.settings}
     given |= {k: v for k in METADATA if (v := getattr(args, k)) is not None}
     for name, value in given.items():
         said = None if name in meta['assumed'] else meta[name]

@@ -19,6 +19,7 @@ with redirect_stdout(StringIO()):
     from .fast_coco_metric import FastCocoMetric
     from .precise_bn_hook import DetPreciseBNHook
     from .res_layer import ResLayerExtraNorm
+    from .simple_feature_pyramid import SimpleFeaturePyramid
 
 HOOKS.register_module(module=VerifyTransferHook)
 
@@ -26,5 +27,6 @@ __all__ = [
     'DetPreciseBNHook',
     'FastCocoMetric',
     'ResLayerExtraNorm',
+    'SimpleFeaturePyramid',
     'VerifyTransferHook',
 ]

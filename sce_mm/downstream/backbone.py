@@ -13,7 +13,6 @@ from .edits import AdaptError, ConfigEdits, type_name
 
 BACKBONE = 'model.backbone'
 SYNC_BN = {'type': 'SyncBN', 'requires_grad': True}
-METADATA = ('channel_order', 'mean', 'std', 'style')
 # Beside the pretrained tensors: the norm after a shared head, and where the
 # second backbone of a recursive pyramid takes in features.
 _NEW = ('.norm.', '.rfp_conv.')
@@ -32,8 +31,8 @@ def require_metadata(file: BackboneFile) -> None:
     Raises:
         AdaptError: It does not.
     """
-    meta = file.backbone.meta
-    if unknown := [name for name in METADATA if meta[name] is None]:
+    meta, needed = file.backbone.meta, file.backbone.settings
+    if unknown := [name for name in needed if meta[name] is None]:
         raise AdaptError(
             f'the weights do not say their {", ".join(unknown)}: extract them '
             'with tools/model_converters/extract_backbone.py and '
@@ -90,8 +89,10 @@ def load_and_train(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
         'stored statistics are those of the pretraining images, and features '
         'drift from them',
     )
-    reason = 'strides where they were in the pretraining'
-    edits.set(f'{where}.style', file.backbone.meta['style'], reason)
+    # Blocks without bottlenecks have but one place for a stride.
+    if style := file.backbone.meta['style']:
+        reason = 'strides where they were in the pretraining'
+        edits.set(f'{where}.style', style, reason)
 
 
 def stages_of(edits: ConfigEdits, where: str) -> tuple[str, ...]:

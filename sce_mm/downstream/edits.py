@@ -32,12 +32,15 @@ class ConfigEdits:
         cfg: The config with all changes so far.
         changes: The changes in the order in which they were made.
         notes: Lines about what was seen and left as it is.
+        new: Prefixes of tensors of the model that are new beside those of the
+            backbone file.
     """
 
     def __init__(self, cfg: Config) -> None:
         self.cfg = copy.deepcopy(cfg)
         self.changes: list[Change] = []
         self.notes: list[str] = []
+        self.new: list[str] = []
 
     def get(self, path: str) -> Any:
         """Value at a path, None if any part of the path is not there."""

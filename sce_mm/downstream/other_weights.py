@@ -1,7 +1,9 @@
 """Deal with whatever else in a config loads weights."""
 
 import copy
+import inspect
 import re
+from typing import Any
 
 from mmengine.registry import MODELS, DefaultScope
 
@@ -72,11 +74,13 @@ def start_at_random(edits: ConfigEdits) -> None:
     """
     path = edits.get(f'{BACKBONE}.init_cfg.checkpoint')
     reason = 'nothing is loaded'
-    for where, value in list(named_weights(edits.cfg)):
-        if value == path:
-            edits.set(where.removesuffix('.checkpoint'), None, reason)
     remove_verification(edits, reason)
     with DefaultScope.overwrite_default_scope(edits.get('default_scope')):
+        for where, value in list(named_weights(edits.cfg)):
+            if value == path:
+                init_cfg = where.removesuffix('.checkpoint')
+                own = _own_initialisation(edits, init_cfg.rpartition('.')[0])
+                edits.set(init_cfg, own, reason)
         left = dict(named_weights(edits.cfg)) | _hidden_loads(edits)
     if left:
         texts = ', '.join(f'{where} loads {left[where]}' for where in left)
@@ -84,6 +88,17 @@ def start_at_random(edits: ConfigEdits) -> None:
             f'the detector cannot start at random: {texts}. Take that out of '
             'its config'
         )
+
+
+def _own_initialisation(edits: ConfigEdits, where: str) -> Any:
+    """The ``init_cfg`` that a part has when a config gives it none."""
+    with MODELS.switch_scope_and_registry(None) as registry:
+        cls = registry.get(edits.get(f'{where}.type'))
+    parameters = inspect.signature(cls).parameters
+    default = (
+        parameters['init_cfg'].default if 'init_cfg' in parameters else None
+    )
+    return copy.deepcopy(default)
 
 
 def _hidden_loads(edits: ConfigEdits) -> dict[str, str]:

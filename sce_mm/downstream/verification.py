@@ -35,6 +35,14 @@ def add_verification(edits: ConfigEdits, package: str) -> None:
             edits.set('default_hooks', {'verify_transfer': HOOK}, reason)
         else:
             edits.set('default_hooks.verify_transfer', HOOK, reason)
+    for where, hook in list(hooks_of(edits.cfg)):
+        if edits.new and hook['type'] == HOOK['type']:
+            edits.set(
+                f'{where}.expected_missing',
+                edits.new,
+                'norms of outputs that the pretraining did not have: new, so '
+                'not in the file',
+            )
 
 
 def remove_verification(edits: ConfigEdits, reason: str) -> None:

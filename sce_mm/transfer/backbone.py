@@ -4,12 +4,12 @@ A file is ``dict(state_dict=..., meta=...)`` and holds tensors and plain values
 only, so that ``torch.load(path, weights_only=True)`` reads it anywhere.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from mmpretrain.models import ResNet
 from torch import Tensor, nn
 
 from ..checkpoints.durable_files import replace_durably
@@ -20,28 +20,31 @@ from ..checkpoints.state_dicts import (
     shape_mismatches,
     state_dict_of,
 )
-from .formats import OWN, bare_names, select
+from .formats import OWN, select
 from .metadata import (
     FORMAT,
+    PIXELS,
     VERSION,
     checked_metadata,
     metadata_of,
     tensor_hash,
 )
-from .resnet import Architecture, architecture_of, build, complete
+from .networks.architecture import Architecture
+from .networks.families import FAMILIES, architecture_of, complete, naming_of
+from .networks.resnet import DETECTRON2
 
 
 class Backbone(NamedTuple):
     """Weights of a backbone and their metadata.
 
     Attributes:
-        weights: Tensors under bare names, ``conv1.weight``.
+        weights: Tensors under bare names, those of mmpretrain.
         meta: ``format``, ``version``, ``source`` (code base), ``branch``,
             ``sha256`` of the tensors, and ``arch``, ``method``, ``epochs``,
             ``channel_order`` (``'rgb'`` or ``'bgr'``), ``mean`` and ``std``
-            (of pixels from 0 to 255, in that order) and ``style``, None where
-            it is not known; ``assumed`` names those that the checkpoint does
-            not say but the code base is known for.
+            (of pixels from 0 to 255, in that order), ``style`` and
+            ``num_heads``, None where it is not known; ``assumed`` names those
+            that the checkpoint does not say but the code base is known for.
     """
 
     weights: dict[str, Tensor]
@@ -49,16 +52,27 @@ class Backbone(NamedTuple):
 
     @property
     def architecture(self) -> Architecture:
-        """The ResNet that the weights belong to."""
-        return architecture_of(self.weights)
-
-    def network(self) -> ResNet:
-        """A ResNet of mmpretrain with these weights.
+        """The network that the weights belong to.
 
         Raises:
-            CheckpointError: It is no ResNet, or ``style`` is unknown.
+            CheckpointError: It is none that is known.
         """
-        model = build(self.architecture, self.meta['style'])
+        return architecture_of(self.weights)
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Metadata that whoever trains on has to have in common with it."""
+        known = naming_of(self.weights)
+        return (*PIXELS, *(self.architecture.settings if known else ()))
+
+    def network(self) -> nn.Module:
+        """The network of mmpretrain, with these weights.
+
+        Raises:
+            CheckpointError: It is none that is known, or a setting that no
+                tensor shows is unknown.
+        """
+        model = self.architecture.build(self.meta)
         model.load_state_dict(self.weights)
         return model
 
@@ -71,8 +85,8 @@ def extract_backbone(
     """Backbone of any checkpoint that we know.
 
     Extracting from an extracted file gives the same again. What other code
-    bases made has to be a whole ResNet; from our own training any
-    architecture is taken.
+    bases made has to be a whole network of a known family; from our own
+    training any architecture is taken.
 
     Args:
         checkpoint: Returned by :func:`read_checkpoint`.
@@ -87,7 +101,9 @@ def extract_backbone(
     meta = meta_of(checkpoint)
     tensors = state_dict_of(checkpoint)
     if meta.get('format') == FORMAT:
-        weights = in_float32(bare_names(tensors), float32)
+        if DETECTRON2.matches(tensors):
+            tensors = DETECTRON2.translated(tensors)
+        weights = in_float32(tensors, float32)
         return Backbone(weights, checked_metadata(meta, weights, branch))
     found, weights = select(tensors, branch)
     weights = in_float32(weights, float32)
@@ -99,11 +115,12 @@ def extract_backbone(
         )
     known = metadata_of(meta.get(META_KEY))
     assumed = {}
-    if found.name != OWN or _is_resnet(known['arch'], weights):
+    if found.name != OWN or _is_known(known['arch'], weights):
         weights, architecture = complete(weights)
         assumed['arch'] = architecture.name
-        if architecture.kernel == 7:
-            assumed |= found.metadata
+        if architecture.image_size == 224:
+            names = (*PIXELS, *architecture.settings)
+            assumed |= {k: v for k, v in found.metadata.items() if k in names}
     assumed = {k: v for k, v in assumed.items() if known[k] is None}
     meta = {
         'format': FORMAT,
@@ -118,11 +135,12 @@ def extract_backbone(
     return Backbone(weights, meta)
 
 
-def _is_resnet(arch: str | None, weights: Mapping[str, Tensor]) -> bool:
+def _is_known(arch: str | None, weights: Mapping[str, Tensor]) -> bool:
     """Whether a network of our own training is one that can be checked."""
     if arch is None:
-        return {'conv1.weight', 'layer1.0.conv1.weight'} <= set(weights)
-    return arch.startswith(('ResNet-', 'ResNet_CIFAR-'))
+        return naming_of(weights) is not None
+    classes = [name for family in FAMILIES for name in family.classes]
+    return re.split(r'-\d', arch)[0] in classes
 
 
 def save_backbone(path: str | Path, backbone: Backbone) -> None:

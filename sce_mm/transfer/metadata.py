@@ -20,7 +20,8 @@ FORMAT = 'sce_mm.backbone'
 VERSION = 1
 
 # What a training stores. Each may be unknown in checkpoints of others.
-KEYS = ('arch', 'method', 'epochs', 'channel_order', 'mean', 'std', 'style')
+PIXELS = ('channel_order', 'mean', 'std')
+KEYS = ('arch', 'method', 'epochs', *PIXELS, 'style', 'num_heads')
 _CHOICES = {'channel_order': ('rgb', 'bgr'), 'style': ('pytorch', 'caffe')}
 # These are written into configs and logs: no quotes, no line breaks.
 _NAME = re.compile(r'[\w .,:+()/@-]{1,100}', re.ASCII)
@@ -45,13 +46,21 @@ def describe_model(model: Any, epochs: int | None) -> dict[str, Any]:
     }
 
 
-def describe_backbone(backbone: nn.Module) -> dict[str, str | None]:
-    """Architecture and, for a ResNet, where it puts its strides."""
+def describe_backbone(backbone: nn.Module) -> dict[str, Any]:
+    """Architecture, and what none of its tensors shows.
+
+    That is, for a ResNet, where it puts its strides, and for a Vision
+    Transformer the number of its attention heads.
+    """
     depth = getattr(backbone, 'depth', None)
     name = type(backbone).__name__
+    numbers = getattr(backbone, 'arch_settings', None)
+    heads = numbers.get('num_heads') if isinstance(numbers, Mapping) else None
     return {
         'arch': f'{name}-{depth}' if isinstance(depth, int) else name,
         'style': getattr(backbone, 'style', None),
+        # A Swin has several numbers, which its tables of positions show.
+        'num_heads': heads if isinstance(heads, int) else None,
     }
 
 
@@ -95,7 +104,7 @@ def stride_style(parts: Mapping[str, nn.Module]) -> str | None:
 
     Returns:
         ``'pytorch'`` (3 x 3), ``'caffe'`` (1 x 1), ``'mixed'`` if the parts
-        differ; without strided bottlenecks what the backbone says.
+        differ; None without strided bottlenecks.
     """
     styles = set()
     for part in parts.values():
@@ -105,9 +114,7 @@ def stride_style(parts: Mapping[str, nn.Module]) -> str | None:
                 for name, style in (('conv1', 'caffe'), ('conv2', 'pytorch')):
                     if getattr(convs[name], 'stride', 1) in (2, (2, 2)):
                         styles.add(style)
-    if not styles:
-        return describe_backbone(parts['backbone'])['style']
-    return styles.pop() if len(styles) == 1 else 'mixed'
+    return 'mixed' if len(styles) > 1 else next(iter(styles), None)
 
 
 def check_pixels(
@@ -209,7 +216,7 @@ def _checked(key: str, value: Any) -> Any:
     if key in ('mean', 'std'):
         right = isinstance(value, list) and len(value) == 3
         right = right and all(isinstance(v, int | float) for v in value)
-    elif key == 'epochs':
+    elif key in ('epochs', 'num_heads'):
         right = isinstance(value, int)
     elif key in _CHOICES:
         right = value in _CHOICES[key]

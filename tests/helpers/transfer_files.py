@@ -17,6 +17,7 @@ METADATA = {
     'mean': [123.675, 116.28, 103.53],
     'std': [58.395, 57.12, 57.375],
     'style': 'pytorch',
+    'num_heads': None,
 }
 
 

@@ -13,7 +13,7 @@ from transfer_files import prefixed, trained
 from sce_mm.checkpoints.reading import TYPES_CAN_BE_ALLOWED
 from sce_mm.checkpoints.state_dicts import state_dict_of
 from sce_mm.transfer import CheckpointError, extract_backbone, read_checkpoint
-from sce_mm.transfer.formats import to_detectron2
+from sce_mm.transfer.networks.resnet import to_detectron2
 
 WEIGHTS = trained(width=8)
 

@@ -18,8 +18,8 @@ from sce_mm.transfer import (
     extract_backbone,
     read_checkpoint,
 )
-from sce_mm.transfer.formats import to_detectron2
 from sce_mm.transfer.metadata import metadata_of
+from sce_mm.transfer.networks.resnet import to_detectron2
 
 WEIGHTS = trained(width=8)
 NUMPY = {to_detectron2(k): v.numpy() for k, v in WEIGHTS.items()}

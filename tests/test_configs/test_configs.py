@@ -86,7 +86,11 @@ def test_name_is_a_contract(name):
         small = re.search('cifar|stl10|tinyimagenet', data) is not None
         assert backbone.type == ('ResNet_CIFAR' if small else 'ResNet')
     else:
-        kinds = {'vit': 'MoCoV3ViT', 'swin': 'SwinTransformer'}
+        kinds = {
+            'vit': 'MoCoV3ViT',
+            'swin': 'SwinTransformer',
+            'convnext': 'ConvNeXt',
+        }
         assert backbone.type == kinds[network]
     assert len(views(cfg)) == (6 if '-mcrop-' in stem else 2)
     # Small networks are trained with the asymmetric loss only.

@@ -125,7 +125,7 @@ def test_strides_are_looked_up_in_the_blocks(style):
     mixed = 'pytorch' if style == 'pytorch' else 'mixed'
     assert stride_style(parts) == mixed
     shallow = ResNet(18, base_channels=8, stem_channels=8, style=style)
-    assert stride_style({'backbone': shallow}) == style
+    assert stride_style({'backbone': shallow}) is None
 
 
 def test_models_without_a_backbone_are_refused(backbone):

@@ -12,6 +12,7 @@ from ...downstream.backbone import (
     load_into_resnet,
     stages_of,
 )
+from ...downstream.networks import kind_of, load_whole
 
 SHARED_HEAD = 'model.roi_head.shared_head'
 
@@ -20,8 +21,11 @@ def adapt_backbone(edits: ConfigEdits, file: BackboneFile) -> None:
     """Load the file into the backbone and, in a C4 detector, the shared head.
 
     Raises:
-        AdaptError: It is no ResNet, or not the one of the file.
+        AdaptError: It is not the network of the file.
     """
+    if kind_of(file):
+        load_whole(edits, BACKBONE, file)
+        return
     load_into_resnet(edits, BACKBONE, file)
     in_head = ''
     if isinstance(edits.get(SHARED_HEAD), dict):

@@ -5,15 +5,19 @@ same features.
 """
 
 import tempfile
+import textwrap
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ...checkpoints.durable_files import write_durably
 from ...checkpoints.errors import CheckpointError
 from ..backbone import Backbone
-from ..resnet import last_features
-from .targets import TARGETS
+from ..networks.families import last_features
+from ..networks.resnet import ResNetArchitecture
+from .targets import TARGETS, mmdet_config, mmpretrain_config
 
 # Of the largest feature. The same operations in the same order give 0;
 # onnxruntime merges batch norm into convolutions.
@@ -62,23 +66,29 @@ def export(name: str, path: Path, backbone: Backbone) -> float:
 def snippet(name: str, path: Path, backbone: Backbone) -> str:
     """How to load the file in the target library."""
     found, meta = backbone.architecture, backbone.meta
-    small = found.kernel == 3
-    res2 = found.width * (4 if found.bottleneck else 1)
-    widths = ''
-    if (found.stem, found.width) != (64, 64):
-        widths = f', stem_channels={found.stem}, base_channels={found.width}'
-    return TARGETS[name].snippet.format(
-        path=str(path),
-        depth=found.depth,
-        widths=widths,
-        cls='ResNet_CIFAR' if small else 'ResNet',
-        det_cls='mmpretrain.ResNet_CIFAR' if small else 'ResNet',
-        features=res2 * 8,
-        stem=found.stem,
-        res2=res2,
-        style=meta['style'] or 'pytorch',
-        in_1x1=meta['style'] == 'caffe',
-        order=(meta['channel_order'] or 'unknown').upper(),
-        mean=meta['mean'],
-        std=meta['std'],
-    )
+    values: dict[str, Any] = {
+        'path': str(path),
+        'mmpretrain': _as_text(mmpretrain_config(backbone)),
+        'mmdet': _as_text(mmdet_config(backbone)),
+        'order': (meta['channel_order'] or 'unknown').upper(),
+        'mean': meta['mean'],
+        'std': meta['std'],
+    }
+    values['names'] = 'mmpretrain'
+    if isinstance(found, ResNetArchitecture):
+        res2 = found.width * (4 if found.bottleneck else 1)
+        values |= {
+            'names': 'torchvision',
+            'depth': found.depth,
+            'features': res2 * 8,
+            'stem': found.stem,
+            'res2': res2,
+            'in_1x1': meta['style'] == 'caffe',
+        }
+    return TARGETS[name].snippet.format(**values)
+
+
+def _as_text(config: Mapping[str, Any]) -> str:
+    """The arguments of ``dict(...)``, in lines of a config."""
+    text = ', '.join(f'{key}={value!r}' for key, value in config.items())
+    return textwrap.fill(text, 74, subsequent_indent=' ' * 4)

@@ -14,7 +14,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,8 @@ from ...checkpoints.errors import CheckpointError
 from ...checkpoints.reading import META_KEY, read_checkpoint
 from ...utils.errors import import_optional
 from ..backbone import Backbone, extract_backbone, save_backbone
-from ..formats import to_detectron2
-from ..resnet import last_features
+from ..networks.families import last_features
+from ..networks.resnet import ResNetArchitecture, to_detectron2
 
 _OTHERS = 'export to mmdet, mmpretrain, safetensors or onnx'
 
@@ -42,10 +42,9 @@ def write_flat(path: Path, backbone: Backbone) -> None:
 
 def run_torchvision(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
     """In torchvision, with the classifier taken out."""
-    _require_standard(backbone, 'torchvision')
+    found = _standard_resnet(backbone, 'torchvision')
     models = import_optional('torchvision.models', 'torchvision')
-    depth = backbone.architecture.depth
-    model = models.get_model(f'resnet{depth}', weights=None)
+    model = models.get_model(f'resnet{found.depth}', weights=None)
     model.fc = nn.Identity()
     model.load_state_dict(torch.load(path, weights_only=True))
     # The last children are the pooling and the classifier.
@@ -54,10 +53,10 @@ def run_torchvision(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
 
 def run_timm(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
     """In timm, without a classifier."""
-    _require_standard(backbone, 'timm')
+    found = _standard_resnet(backbone, 'timm')
     timm = import_optional('timm', 'timm')
     model = timm.create_model(
-        f'resnet{backbone.architecture.depth}',
+        f'resnet{found.depth}',
         num_classes=0,
         checkpoint_path=str(path),
     )
@@ -66,45 +65,56 @@ def run_timm(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
 
 def run_mmpretrain(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
     """In mmpretrain, through ``init_cfg``."""
-    small = backbone.architecture.kernel == 3
-    cls = 'ResNet_CIFAR' if small else 'ResNet'
-    return _run_registered(f'mmpretrain.{cls}', path, backbone, images)
+    return _run_registered(mmpretrain_config(backbone), path, images)
 
 
 def run_mmdet(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
-    """In mmdet; the stem for small images is mmpretrain's there too."""
+    """In mmdet, whose own ResNet takes the files; the rest is mmpretrain's."""
     from ...doctor.version_gate import require_mmdet
 
     require_mmdet()
-    if backbone.architecture.kernel == 3:
-        return run_mmpretrain(path, backbone, images)
-    return _run_registered('mmdet.ResNet', path, backbone, images)
+    return _run_registered(mmdet_config(backbone), path, images)
+
+
+def mmpretrain_config(backbone: Backbone) -> dict[str, Any]:
+    """Config of the network in mmpretrain."""
+    return backbone.architecture.config(backbone.meta)
+
+
+def mmdet_config(backbone: Backbone) -> dict[str, Any]:
+    """Config of the network in mmdet, all of it trained.
+
+    The stem for small images and whatever is no ResNet are those of
+    mmpretrain there.
+    """
+    config = mmpretrain_config(backbone)
+    if not isinstance(backbone.architecture, ResNetArchitecture):
+        return config
+    if config['type'] == 'mmpretrain.ResNet':
+        config['type'] = 'mmdet.ResNet'
+    norm = {'type': 'SyncBN', 'requires_grad': True}
+    return {
+        **config,
+        'frozen_stages': -1,
+        'norm_eval': False,
+        'norm_cfg': norm,
+    }
 
 
 def _run_registered(
-    cls: str, path: Path, backbone: Backbone, images: Tensor
+    config: dict[str, Any], path: Path, images: Tensor
 ) -> Tensor:
     from mmengine.registry import MODELS
 
-    found = backbone.architecture
-    cfg = {
-        'type': cls,
-        'depth': found.depth,
-        'stem_channels': found.stem,
-        'base_channels': found.width,
-        'out_indices': (3,),
-        'style': backbone.meta['style'] or 'pytorch',
-        'norm_cfg': {'type': 'BN'},
-        'init_cfg': {'type': 'Pretrained', 'checkpoint': str(path)},
-    }
-    model = MODELS.build(cfg)
+    init_cfg = {'type': 'Pretrained', 'checkpoint': str(path)}
+    model = MODELS.build({**config, 'init_cfg': init_cfg})
     model.init_weights()
     return last_features(model, images)
 
 
 def write_detectron2(path: Path, backbone: Backbone) -> None:
     """A pickle of arrays; detectron2 fits it to the model by its names."""
-    found = backbone.architecture
+    found = _resnet(backbone, 'detectron2')
     if found.kernel != 7:
         raise CheckpointError(
             f'{found.name} has a stem for small images, which detectron2 '
@@ -152,6 +162,8 @@ def write_onnx(path: Path, backbone: Backbone) -> None:
 
     Batch, height and width are free.
     """
+    # Sizes of windows and positions would be fixed by the traced image.
+    _resnet(backbone, 'onnx')
     onnx = import_optional('onnx', 'onnx')
     sides = {0: 'batch', 2: 'height', 3: 'width'}
     axes = {'images': sides, 'features': sides, 'pooled': {0: 'batch'}}
@@ -184,9 +196,20 @@ def run_onnx(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
     return torch.from_numpy(features)
 
 
-def _require_standard(backbone: Backbone, library: str) -> None:
-    """Check that a library has this network under one of its names."""
-    found, style = backbone.architecture, backbone.meta['style']
+def _resnet(backbone: Backbone, library: str) -> ResNetArchitecture:
+    """The architecture, if it is a ResNet."""
+    found = backbone.architecture
+    if not isinstance(found, ResNetArchitecture):
+        raise CheckpointError(
+            f'to {library} only ResNets can be exported, and this is a '
+            f'{found.name}: export to mmdet, mmpretrain or safetensors'
+        )
+    return found
+
+
+def _standard_resnet(backbone: Backbone, library: str) -> ResNetArchitecture:
+    """The architecture, if a library has it under one of its names."""
+    found, style = _resnet(backbone, library), backbone.meta['style']
     widths = (found.stem, found.width)
     caffe = found.bottleneck and style != 'pytorch'
     if found.kernel != 7 or widths != (64, 64) or caffe:
@@ -196,6 +219,7 @@ def _require_standard(backbone: Backbone, library: str) -> None:
             f'channels and style {style}, only those with 7 x 7, 64, 64 and '
             f'style pytorch: {_OTHERS}'
         )
+    return found
 
 
 class Target(NamedTuple):
@@ -247,8 +271,9 @@ model = timm.create_model('resnet{depth}', num_classes=0,
         save_backbone,
         run_mmpretrain,
         """\
-model = dict(backbone=dict(type='{cls}', depth={depth}{widths},
-    style={style!r}, init_cfg=dict(type='Pretrained', checkpoint={path!r})))
+model = dict(backbone=dict(
+    {mmpretrain},
+    init_cfg=dict(type='Pretrained', checkpoint={path!r})))
 custom_imports = dict(imports=['sce_mm'], allow_failed_imports=False)
 default_hooks = dict(
     verify_transfer=dict(type='VerifyTransferHook', allow_frozen=True))""",
@@ -258,9 +283,8 @@ default_hooks = dict(
         save_backbone,
         run_mmdet,
         """\
-model = dict(backbone=dict(type='{det_cls}', depth={depth}{widths},
-    style={style!r}, frozen_stages=-1, norm_eval=False,
-    norm_cfg=dict(type='SyncBN', requires_grad=True),
+model = dict(backbone=dict(
+    {mmdet},
     init_cfg=dict(type='Pretrained', checkpoint={path!r})))
 custom_imports = dict(imports=['sce_mm.detection'],
                       allow_failed_imports=False)
@@ -290,7 +314,7 @@ cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD = {mean}, {std}""",
         """\
 from safetensors.torch import load_file
 weights = load_file({path!r})
-# names of torchvision, no classifier: load with strict=True""",
+# names of {names}, no classifier: load with strict=True""",
     ),
     'onnx': Target(
         ('.onnx',),

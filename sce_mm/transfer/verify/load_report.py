@@ -1,6 +1,6 @@
 """Load report: which tensors of a file are in a model, bit by bit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -82,6 +82,15 @@ def compare_with_file(
     taken = {name for m in parts.values() for name in m.state_dict()}
     report['unexpected'] = [name for name in weights if name not in taken]
     return LoadReport(**{kind: tuple(x) for kind, x in report.items()})
+
+
+def modules_of(names: Iterable[str]) -> list[str]:
+    """Modules that tensors belong to, each once, with a dot at the end.
+
+    >>> modules_of(['backbone.norm0.weight', 'backbone.norm0.bias'])
+    ['backbone.norm0.']
+    """
+    return list(dict.fromkeys(f'{n.rpartition(".")[0]}.' for n in names))
 
 
 def module_accepting(

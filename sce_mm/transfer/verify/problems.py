@@ -19,6 +19,7 @@ from ..named_weights import transforms
 from .load_report import (
     LoadReport,
     module_accepting,
+    modules_of,
     parts_that_load,
     pretrained_init,
 )
@@ -32,6 +33,7 @@ SETTING = {
     'mean': 'model.data_preprocessor.mean',
     'std': 'model.data_preprocessor.std',
     'style': 'model.backbone.style, and that of a shared head',
+    'num_heads': 'model.backbone.arch',
 }
 
 
@@ -39,8 +41,8 @@ def pretrained_path(model: nn.Module) -> str:
     """File that the backbone loads.
 
     Raises:
-        ValueError: There is no backbone, it loads nothing, or it looks for
-            a prefix that backbone files do not have.
+        ValueError: There is no backbone, it loads nothing or converts what it
+            loads, or it looks for a prefix that backbone files do not have.
     """
     backbone = getattr(model, 'backbone', None)
     if backbone is None:
@@ -65,6 +67,7 @@ def pretrained_path(model: nn.Module) -> str:
             f'{getattr(backbone, "init_cfg", None)}. load_from and resume are '
             'for whole detectors'
         )
+    _check_loading(backbone)
     for name, part in parts_that_load(model, path).items():
         if prefix := pretrained_init(part).get('prefix'):
             raise ValueError(
@@ -72,6 +75,26 @@ def pretrained_path(model: nn.Module) -> str:
                 'files have bare names: remove it'
             )
     return path
+
+
+def _check_loading(backbone: nn.Module) -> None:
+    """Refuse a class that loads a file in a way of its own.
+
+    Raises:
+        ValueError: It is the Swin of mmdet or mmseg.
+    """
+    cls = type(backbone)
+    library = cls.__module__.partition('.')[0]
+    if cls.__name__ == 'SwinTransformer' and library in ('mmdet', 'mmseg'):
+        raise ValueError(
+            f'model.backbone is the SwinTransformer of {library}, which '
+            'renames what it loads: of a backbone file it drops the patch '
+            'embedding (convert_weights=True) or cannot read any tensor '
+            "(False). Take type='mmpretrain.SwinTransformer' with "
+            'arch=dict(embed_dims=..., depths=..., num_heads=...), '
+            'pad_small_map=True and out_indices=(0, 1, 2, 3), which computes '
+            'the same; tools/make_detection_config.py does it'
+        )
 
 
 def read_backbone_file(path: str) -> Backbone:
@@ -115,6 +138,13 @@ def tensor_problems(
             problem += (
                 f'\n  model.{place} has a place for these tensors: set its '
                 f"init_cfg = dict(type='Pretrained', checkpoint={path!r})"
+            )
+        if load.missing and not load.unexpected:
+            names = ' '.join(modules_of(load.missing))
+            problem += (
+                f'\n  if they are new on purpose: --expected-missing {names} '
+                'of tools/verify_transfer.py, and expected_missing=(...) of '
+                'the hook'
             )
         yield problem
     elif load.mismatched:

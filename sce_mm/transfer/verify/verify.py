@@ -12,9 +12,21 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
 from ..backbone import Backbone
-from ..metadata import describe_input, norm_modes, settings_equal, stride_style
+from ..metadata import (
+    PIXELS,
+    describe_backbone,
+    describe_input,
+    norm_modes,
+    settings_equal,
+    stride_style,
+)
 from ..named_weights import named_weights
-from .load_report import LoadReport, compare_with_file, parts_that_load
+from .load_report import (
+    LoadReport,
+    compare_with_file,
+    modules_of,
+    parts_that_load,
+)
 from .problems import (
     SETTING,
     frozen_problems,
@@ -73,7 +85,12 @@ class VerificationResult(NamedTuple):
         """Everything that was compared, as text."""
         yield 'tensors'
         for kind, names in self.load._asdict().items():
-            some = ', '.join(names[:2]) + (', ...' if len(names) > 2 else '')
+            if kind == 'expected_missing':
+                # What starts at random is named, all of it.
+                some = ', '.join(modules_of(names))
+            else:
+                dots = ', ...' if len(names) > 2 else ''
+                some = ', '.join(names[:2]) + dots
             yield f'  {kind.replace("_", " "):<17}{len(names):>4}  {some}'
         yield 'settings           pretraining / here'
         for name, expected, value in self.settings:
@@ -108,9 +125,7 @@ def verify_transfer(
     path = pretrained_path(model)
     parts = parts_that_load(model, path)
     load = compare_with_file(parts, backbone.weights, options.expected_missing)
-    here = describe_input(model.data_preprocessor)
-    here['style'] = stride_style(parts)
-    settings = tuple((key, backbone.meta[key], here[key]) for key in SETTING)
+    settings = tuple(_settings(model, parts, backbone))
     frozen = tuple(
         f'{part}.{name}'
         for part, module in parts.items()
@@ -140,6 +155,21 @@ def verify_transfer(
     return VerificationResult(
         load, settings, frozen, norms, tuple(problems), notes
     )
+
+
+def _settings(
+    model: Any, parts: Mapping[str, nn.Module], backbone: Backbone
+) -> Iterator[tuple[str, Any, Any]]:
+    """Settings with what the file asks for and what the model has.
+
+    Strides and attention heads are asked only of networks that have them.
+    """
+    here = describe_input(model.data_preprocessor)
+    here['style'] = stride_style(parts)
+    here['num_heads'] = describe_backbone(parts['backbone'])['num_heads']
+    for name in SETTING:
+        if name in PIXELS or here[name] is not None:
+            yield name, backbone.meta[name], here[name]
 
 
 def parameter_groups(

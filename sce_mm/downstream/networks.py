@@ -1,0 +1,171 @@
+"""Load a backbone file into a transformer or a ConvNeXt of a config.
+
+Each kind of network has a function that makes it a backbone which gives maps
+of any size; :data:`KINDS` lists them. Their layer norms need no statistics of
+a batch, so nothing is said of norms; learning rates by layers, which configs
+of such networks have, stay.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from mmengine.registry import MODELS
+from mmpretrain.models import ConvNeXt, SwinTransformer, VisionTransformer
+from torch import nn
+
+from ..checkpoints.state_dicts import shape_mismatches
+from ..transfer.metadata import describe_backbone
+from ..transfer.networks.convnext import ConvNeXtArchitecture
+from ..transfer.networks.families import naming_of
+from ..transfer.networks.swin import SwinArchitecture
+from ..transfer.networks.vit import ViTArchitecture
+from ..transfer.verify.load_report import modules_of
+from .backbone import BackboneFile, check_fit, load_into_resnet, stages_of
+from .edits import AdaptError, ConfigEdits, type_name
+from .replacements import SWIN, VIT, Replacement, replace_network
+
+# Norms of outputs that the pretraining did not have.
+_NEW = re.compile(r'norm\d+\.(weight|bias)')
+
+
+def load_whole(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
+    """Load all of the file into one network of a config; nothing is frozen.
+
+    Raises:
+        AdaptError: It is another network than that of the file.
+    """
+    if found := kind_of(file):
+        _load_into_network(edits, where, file, found)
+    else:
+        load_into_resnet(edits, where, file)
+        check_fit(edits, where, file, stages_of(edits, where))
+
+
+def kind_of(file: BackboneFile) -> 'Kind | None':
+    """Kind of the network; None for a ResNet and what is built as one."""
+    if naming_of(file.backbone.weights) is None:
+        return None
+    return KINDS.get(type(file.backbone.architecture))
+
+
+def _load_into_network(
+    edits: ConfigEdits, where: str, file: BackboneFile, kind: 'Kind'
+) -> None:
+    cls = _class_of(edits, where)
+    if not issubclass(cls, kind.network):
+        if kind.replacement is None or cls.__name__ != kind.network.__name__:
+            raise AdaptError(
+                f'{where} is a {cls.__name__}, and the weights are of a '
+                f'{file.backbone.architecture.name}: take a config of the '
+                f'same model with mmpretrain.{kind.network.__name__}'
+            )
+        replace_network(edits, where, cls, kind.replacement)
+    edits.set(f'{where}.pretrained', None, 'old spelling of init_cfg')
+    init_cfg = {'type': 'Pretrained', 'checkpoint': str(file.path)}
+    edits.set(f'{where}.init_cfg', init_cfg, 'these weights')
+    if (edits.get(f'{where}.frozen_stages') or 0) > kind.nothing_frozen:
+        edits.set(
+            f'{where}.frozen_stages',
+            kind.nothing_frozen,
+            'nothing frozen: early layers of such weights have to move',
+        )
+    kind.make_dense(edits, where, file)
+    _check_tensors(edits, where, file)
+
+
+def _class_of(edits: ConfigEdits, where: str) -> type:
+    """Class that a part of the config names, in the default scope."""
+    name = edits.get(f'{where}.type')
+    with MODELS.switch_scope_and_registry(None) as registry:
+        cls = registry.get(name) if isinstance(name, str) else name
+    if not isinstance(cls, type):
+        raise AdaptError(f'{where} is a {name}, which no registry has')
+    return cls
+
+
+def _dense_swin(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
+    edits.set(
+        f'{where}.pad_small_map',
+        True,
+        'maps smaller than a window are padded to one, as images of any size '
+        'need; without, they are refused',
+    )
+
+
+def _dense_convnext(
+    edits: ConfigEdits, where: str, file: BackboneFile
+) -> None:
+    edits.set(
+        f'{where}.gap_before_final_norm',
+        False,
+        'maps are normalised and handed on, not their means',
+    )
+
+
+def _dense_vit(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
+    found = file.backbone.architecture
+    edits.set(f'{where}.out_type', 'featmap', 'tokens of the patches as a map')
+    edits.set(
+        f'{where}.img_size',
+        found.image_size,
+        'the position embedding of the pretraining, as it is: each image gets '
+        'it interpolated to its own size',
+    )
+    if edits.get(f'{where}.stop_grad_conv1'):
+        edits.set(
+            f'{where}.stop_grad_conv1', False, 'patch projection trained'
+        )
+    built = MODELS.build(edits.get(where))
+    heads = file.backbone.meta['num_heads']
+    if describe_backbone(built)['num_heads'] != heads:
+        edits.set(
+            f'{where}.arch',
+            found.config(file.backbone.meta)['arch'],
+            f'the {heads} attention heads of the pretraining, which no tensor '
+            'shows',
+        )
+
+
+class Kind(NamedTuple):
+    """How the weights of a kind of network get into a config.
+
+    Attributes:
+        network: Class of mmpretrain that they go into.
+        make_dense: Makes it give maps of images of any size.
+        nothing_frozen: The ``frozen_stages`` that freezes nothing: a ConvNeXt
+            counts stages, the others have the number of the last.
+        replacement: What becomes of a network with the same class name that
+            another library has.
+    """
+
+    network: type[nn.Module]
+    make_dense: Callable[[ConfigEdits, str, BackboneFile], None]
+    nothing_frozen: int = -1
+    replacement: Replacement | None = None
+
+
+KINDS: dict[type, Kind] = {
+    SwinArchitecture: Kind(SwinTransformer, _dense_swin, replacement=SWIN),
+    ConvNeXtArchitecture: Kind(ConvNeXt, _dense_convnext, nothing_frozen=0),
+    ViTArchitecture: Kind(VisionTransformer, _dense_vit, replacement=VIT),
+}
+
+
+def _check_tensors(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
+    """Compare the tensors of a part with those of the file.
+
+    Raises:
+        AdaptError: Others than the norms of outputs differ.
+    """
+    weights = file.backbone.weights
+    tensors = MODELS.build(edits.get(where)).state_dict()
+    new = [n for n in tensors if n not in weights and _NEW.fullmatch(n)]
+    expected = {n: t for n, t in tensors.items() if n not in new}
+    if difference := shape_mismatches(expected, weights):
+        raise AdaptError(
+            f'the weights ({file.backbone.architecture.name}) do not fit '
+            f'{where} ({type_name(edits.get(where))}):\n{difference}'
+        )
+    part = where.removeprefix('model.')
+    edits.new += modules_of(f'{part}.{name}' for name in new)

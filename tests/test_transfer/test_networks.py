@@ -1,0 +1,268 @@
+"""Transformers and ConvNeXts of other libraries compute the same here."""
+
+import re
+from functools import partial
+
+import pytest
+import torch
+from timm.models import convnext, swin_transformer, vision_transformer
+from torch import nn
+from torchvision.models import convnext as tv_convnext
+from torchvision.models import swin_transformer as tv_swin
+from torchvision.models import vision_transformer as tv_vit
+from transfer_files import METADATA, prefixed
+
+from sce_mm.transfer import (
+    CheckpointError,
+    extract_backbone,
+    read_checkpoint,
+    save_backbone,
+)
+from sce_mm.transfer.export.export import export, snippet
+from sce_mm.transfer.networks.families import last_features
+
+SWIN = dict(embed_dim=8, depths=(2, 2, 2, 2), num_heads=(1, 2, 2, 4))
+DEPTHS, DIMS = (1, 1, 3, 1), (8, 16, 24, 32)
+
+
+def swin(**options):
+    return swin_transformer.SwinTransformer(num_classes=3, **SWIN, **options)
+
+
+def swin_of_torchvision():
+    return tv_swin.SwinTransformer(
+        [4, 4], 8, [2, 2, 2, 2], [1, 2, 2, 4], [7, 7], num_classes=3
+    )
+
+
+def convnext_of_torchvision():
+    widths = zip(DIMS, (*DIMS[1:], None), DEPTHS, strict=True)
+    setting = [tv_convnext.CNBlockConfig(*numbers) for numbers in widths]
+    return tv_convnext.ConvNeXt(setting, num_classes=3)
+
+
+def convnext_of_timm(**options):
+    return convnext.ConvNeXt(
+        depths=DEPTHS, dims=DIMS, num_classes=3, **options
+    )
+
+
+def vit(**options):
+    return vision_transformer.VisionTransformer(
+        img_size=32,
+        patch_size=8,
+        embed_dim=16,
+        depth=2,
+        num_heads=4,
+        num_classes=3,
+        **options,
+    )
+
+
+def vit_of_torchvision():
+    return tv_vit.VisionTransformer(32, 8, 2, 4, 16, 64, num_classes=3)
+
+
+def last_of_timm(model, images):
+    """Last map of a network of timm, or its tokens as a map."""
+    features = model.forward_features(images)
+    if features.ndim == 3:
+        tokens = features[:, 1:].transpose(1, 2)
+        return tokens.unflatten(-1, (4, 4))
+    if features.shape[1] != features.shape[2]:
+        # timm normalises a ConvNeXt after the pooling.
+        return model.head.norm(features)
+    return features.permute(0, 3, 1, 2)
+
+
+def last_of_swin(model, images):
+    return model.norm(model.features(images)).permute(0, 3, 1, 2)
+
+
+def last_of_convnext(model, images):
+    return model.classifier[0](model.features(images))
+
+
+def last_of_vit(model, images):
+    tokens = model._process_input(images)
+    token = model.class_token.expand(len(tokens), -1, -1)
+    tokens = model.encoder(torch.cat([token, tokens], 1))
+    return tokens[:, 1:].transpose(1, 2).unflatten(-1, (4, 4))
+
+
+# Network of another library, what it computes, and how it is called here.
+NETWORKS = {
+    'timm swin': (swin, last_of_timm, 'SwinTransformer-8-2-2-2-2'),
+    'timm swin, small windows': (
+        partial(swin, img_size=128, window_size=4),
+        last_of_timm,
+        'SwinTransformer-8-2-2-2-2',
+    ),
+    'torchvision swin': (
+        swin_of_torchvision,
+        last_of_swin,
+        'SwinTransformer-8-2-2-2-2',
+    ),
+    'timm convnext': (
+        convnext_of_timm,
+        last_of_timm,
+        'ConvNeXt-8-16-24-32',
+    ),
+    'timm convnext v2, convolutions': (
+        partial(
+            convnext_of_timm, use_grn=True, ls_init_value=None, conv_mlp=True
+        ),
+        last_of_timm,
+        'ConvNeXt-8-16-24-32',
+    ),
+    'torchvision convnext': (
+        convnext_of_torchvision,
+        last_of_convnext,
+        'ConvNeXt-8-16-24-32',
+    ),
+    'timm vit': (vit, last_of_timm, 'VisionTransformer-16x2-p8'),
+    'torchvision vit': (
+        vit_of_torchvision,
+        last_of_vit,
+        'VisionTransformer-16x2-p8',
+    ),
+}
+
+
+def random_weights(model, seed=0):
+    """Give every parameter its own values, so that no order is lost."""
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0.1, 0.3)
+    return model.eval()
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_networks_of_other_libraries_compute_the_same(name, tmp_path):
+    make, last, arch = NETWORKS[name]
+    model = random_weights(make())
+    weights, meta = extract_backbone(model.state_dict())
+    assert meta['arch'] == arch
+    assert meta['mean'] is meta['num_heads'] is None
+    # Of the tensors of the file the classifier alone is left out.
+    classifier = sum(t.numel() for t in list(model.parameters())[-2:])
+    count = sum(t.numel() for t in model.parameters()) - classifier
+    indices = [n for n in weights if n.endswith('relative_position_index')]
+    assert count == sum(weights[k].numel() for k in {*weights} - {*indices})
+    backbone = extract_backbone(model.state_dict())
+    backbone.meta.update(METADATA, num_heads=4)
+    save_backbone(tmp_path / 'a.pth', backbone)
+    again = extract_backbone(read_checkpoint(tmp_path / 'a.pth'))
+    assert again.meta == backbone.meta
+    size = again.architecture.image_size
+    images = torch.randn(2, 3, size, size)
+    with torch.no_grad():
+        expected = last(model, images)
+    found = last_features(again.network(), images)
+    assert torch.allclose(found, expected, atol=1e-4 * expected.abs().max())
+
+
+def names_of_the_authors(tensors, rules):
+    for pattern, replacement in rules:
+        tensors = {
+            re.sub(pattern, replacement, name): tensor
+            for name, tensor in tensors.items()
+        }
+    return tensors
+
+
+@pytest.mark.parametrize('model', [swin(), convnext_of_timm(), vit()])
+def test_names_in_the_code_of_the_authors(model):
+    weights = random_weights(model).state_dict()
+    expected = extract_backbone(weights).weights
+    rules = {
+        'SwinTransformer': [
+            (
+                r'^layers\.(\d)\.downsample',
+                lambda match: f'layers.{int(match[1]) - 1}.downsample',
+            ),
+            (r'^head\.fc\.', 'head.'),
+        ],
+        'ConvNeXt': [
+            (r'^stem\.', 'downsample_layers.0.'),
+            (r'^stages\.(\d)\.downsample\.', r'downsample_layers.\1.'),
+            (r'^(stages\.\d\.)blocks\.', r'\1'),
+            (r'\bconv_dw\.', 'dwconv.'),
+            (r'\bmlp\.fc', 'pwconv'),
+            (r'^head\.norm\.', 'norm.'),
+            (r'^head\.fc\.', 'head.'),
+        ],
+        'VisionTransformer': [],
+    }[type(model).__name__]
+    theirs = names_of_the_authors(weights, rules)
+    if type(model).__name__ == 'SwinTransformer':
+        # Buffers that the authors store.
+        theirs['layers.0.blocks.1.attn_mask'] = torch.ones(1)
+        theirs['layers.0.blocks.1.attn.relative_position_index'] = torch.ones(
+            49, 49, dtype=torch.int64
+        )
+    for prefix in ('', 'module.base_encoder.', 'backbone.'):
+        found = extract_backbone(prefixed(prefix, theirs)).weights
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[k], expected[k]) for k in found)
+
+
+def test_heads_that_moco_v3_has_are_assumed_and_those_of_others_asked():
+    weights = random_weights(vit(class_token=True)).state_dict()
+    backbone = extract_backbone(weights)
+    with pytest.raises(CheckpointError, match='add --num-heads'):
+        backbone.network()
+    assert backbone.settings == ('channel_order', 'mean', 'std', 'num_heads')
+    large = vision_transformer.VisionTransformer(
+        embed_dim=24, depth=1, num_heads=2, num_classes=0
+    ).state_dict()
+    _, meta = extract_backbone(prefixed('base_encoder.', large))
+    assert meta['num_heads'] == 12
+    assert meta['assumed'] == ['channel_order', 'mean', 'num_heads', 'std']
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            lambda t: t.pop('layers.1.blocks.0.mlp.fc1.bias'),
+            '1 missing in the file: stages.1.blocks.0.ffn.layers.0.0.bias',
+        ),
+        (
+            lambda t: t.update(extra=nn.Parameter(torch.ones(1))),
+            '1 that the model has no place for: extra',
+        ),
+        (
+            lambda t: t.pop(
+                'layers.1.blocks.0.attn.relative_position_bias_table'
+            ),
+            'no stages.1.blocks.0.attn.w_msa.relative_position_bias_table',
+        ),
+        (
+            lambda t: t.update(
+                {'patch_embed.proj.weight': torch.zeros(8, 3, 4, 4)}
+            ),
+            'patch_embed.projection.weight has nothing but zeros',
+        ),
+    ],
+)
+def test_what_is_no_whole_network_is_refused_by_name(change, message):
+    tensors = dict(random_weights(swin()).state_dict())
+    change(tensors)
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        extract_backbone(tensors)
+
+
+def test_exports_of_a_transformer(tmp_path):
+    backbone = extract_backbone(random_weights(swin()).state_dict())
+    for target, suffix in (('mmpretrain', 'pth'), ('safetensors',) * 2):
+        path = tmp_path / f'swin.{suffix}'
+        assert export(target, path, backbone) <= 1e-5
+        again = extract_backbone(read_checkpoint(path))
+        assert again.meta == backbone.meta
+        text = snippet(target, path, backbone)
+        assert 'mmpretrain' in text
+    for target, suffix in (('timm', 'pth'), ('onnx', 'onnx')):
+        with pytest.raises(CheckpointError, match='only ResNets can be exp'):
+            export(target, tmp_path / f'other.{suffix}', backbone)
