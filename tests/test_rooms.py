@@ -12,7 +12,7 @@ LEVELS = (
     ('models',),
     ('config',),
     ('transfer',),
-    ('evaluation', 'analysis'),
+    ('evaluation', 'analysis', 'downstream'),
     ('visualization',),
     ('engine',),
     ('detection',),

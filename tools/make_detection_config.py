@@ -10,6 +10,7 @@ folder. What cannot be done rightly is refused.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from sce_mm.cli.arguments import ArgumentParser
 from sce_mm.cli.exit import run_main
 
 if TYPE_CHECKING:
-    from sce_mm.detection.adapt import ConfigEdits
+    from sce_mm.downstream import ConfigEdits
 
 
 def parse_args() -> argparse.Namespace:
@@ -76,9 +77,18 @@ def main() -> None:
     args = parse_args()
     sce_mm.register()
     from sce_mm.cli.converters import describe
-    from sce_mm.detection.adapt import make_config
+    from sce_mm.detection.adapt import adapt
+    from sce_mm.downstream import make_config
 
-    edits, rate, file = make_config(**vars(args))
+    change = partial(
+        adapt,
+        processes=args.processes,
+        batch=args.batch,
+        keep_heads=args.keep_heads,
+    )
+    edits, rate, file = make_config(
+        args.config, args.checkpoint, args.out, change, args.overwrite
+    )
     if file.path != args.checkpoint.resolve():
         print(f'{args.checkpoint} is no backbone file: its backbone is now in')
         print(f'{file.path}, {describe(file.backbone)}')

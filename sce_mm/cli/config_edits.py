@@ -23,6 +23,7 @@ from ..config.regions import choose_regions
 from ..config.values import COLLATE, PREPROCESSOR
 from ..datasets import LabelledImages
 from ..datasets.labels.coco_labels import read_coco
+from ..downstream import load_source
 from ..evaluation.images import crop_pipeline
 from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
@@ -119,9 +120,6 @@ def cut_regions(cfg: Config, args: argparse.Namespace) -> None:
         labels, problems = read_coco(args.boxes)
         raise_all(problems, 'in --boxes')
     if args.detector:
-        # It needs mmdet, which pretraining does not.
-        from ..detection.adapt import load_source
-
         detector, _ = load_source(args.detector)
     for line in choose_regions(
         cfg, regions, args.regions_per_image, labels, detector

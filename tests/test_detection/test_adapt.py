@@ -14,10 +14,10 @@ from mmpretrain.models import ResNet
 
 from sce_mm.cli.config_edits import set_pretrained
 from sce_mm.cli.exit import message_of
-from sce_mm.detection.adapt import (
+from sce_mm.detection.adapt import adapt
+from sce_mm.downstream import (
     AdaptError,
     BackboneFile,
-    adapt,
     load_source,
     start_at_random,
 )

@@ -1,5 +1,7 @@
 """Any detector's config, made right, trains on the weights for two steps."""
 
+from functools import partial
+
 import pytest
 import torch
 from mmdet.registry import MODELS
@@ -8,7 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from sce_mm.cli.runner import build_runner
-from sce_mm.detection.adapt import make_config
+from sce_mm.detection.adapt import adapt
+from sce_mm.downstream import make_config
 from sce_mm.transfer import Backbone, extract_backbone, read_checkpoint
 from sce_mm.transfer.export.targets import write_safetensors
 
@@ -132,8 +135,10 @@ def _mmdet():
 def make(write):
     """``make(base, checkpoint, out, **options)``, text for a base."""
 
-    def call(base, checkpoint, out, **options):
-        return make_config(str(write(base)), checkpoint, out, **options)
+    def call(base, checkpoint, out, overwrite=False, **options):
+        change = partial(adapt, **options)
+        base = str(write(base))
+        return make_config(base, checkpoint, out, change, overwrite)
 
     return call
 

@@ -5,8 +5,8 @@ from mmengine.config import Config
 
 from sce_mm.config.errors import ConfigError
 from sce_mm.config.reading import override
-from sce_mm.detection.adapt import load_source
 from sce_mm.detection.comparison.schedules import make_schedule
+from sce_mm.downstream import load_source
 
 
 def stretched(name, **arguments):

@@ -17,7 +17,6 @@ import pytest
 from coco_files import coco
 
 from sce_mm.config.errors import ConfigError
-from sce_mm.detection.adapt import ConfigEdits, load_source
 from sce_mm.detection.comparison import compare, report, stages
 from sce_mm.detection.comparison.labels import (
     check_detector,
@@ -27,6 +26,7 @@ from sce_mm.detection.comparison.results import (
     last_metrics,
     was_evaluated,
 )
+from sce_mm.downstream import ConfigEdits, load_source
 from sce_mm.utils.commands import Command, run_together
 
 DETECTOR = """

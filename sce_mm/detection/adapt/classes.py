@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ...config.reading import walk
-from .edits import type_name
+from ...downstream import type_name
 
 COCO_METRICS = ('CocoMetric', 'FastCocoMetric')
 

@@ -27,7 +27,7 @@ from ...config.reading import override, walk
 from ...datasets.images.file_lists import find_images, write_image_list
 from ...datasets.images.near_duplicates import Copy, find_copies
 from ...datasets.labels.coco_labels import is_mask
-from ..adapt import AdaptError, ConfigEdits, type_name
+from ...downstream import AdaptError, ConfigEdits, type_name
 from ..adapt.classes import COCO_METRICS, class_problems
 
 

@@ -18,8 +18,8 @@ from ...checkpoints.durable_files import write_durably
 from ...config.errors import ConfigError
 from ...config.reading import read_config
 from ...config.regions import regions_text
+from ...downstream import load_source
 from ...utils.commands import read_scalars
-from ..adapt import load_source
 
 RANDOM = 'random initialisation'
 SCE = 'SCE'

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 
 from ...config.errors import ConfigError
-from ..adapt import Change, ConfigEdits, type_name
+from ...downstream import Change, ConfigEdits, type_name
 
 # As many iterations as with all labels.
 ALL = 'all'

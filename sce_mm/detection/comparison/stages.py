@@ -17,6 +17,13 @@ from ...config.parts import innermost_dataset, samples_of_an_image
 from ...config.reading import override
 from ...datasets.images.file_lists import read_image_list
 from ...datasets.labels.coco_labels import notes, read_coco
+from ...downstream import (
+    ConfigEdits,
+    load_source,
+    make_config,
+    start_at_random,
+    write_config,
+)
 from ...transfer import save_backbone
 from ...utils.commands import (
     Command,
@@ -29,13 +36,7 @@ from ...utils.errors import UserError
 from ...utils.folder_lock import FolderInUseError, FolderLock
 from ...utils.progress import track
 from ...utils.text import printable
-from ..adapt import (
-    ConfigEdits,
-    load_source,
-    make_config,
-    start_at_random,
-    write_config,
-)
+from ..adapt import adapt
 from .labels import check_detector, unlabelled_without_copies, use_labels
 from .pretraining import Start, list_starts
 from .report import write_report
@@ -296,12 +297,13 @@ class Comparison:
             if number == 0:
                 save_backbone(initial, backbone)
                 out = self._config('initial')
-                make_config(data, initial, out, overwrite=True)
+                make_config(data, initial, out, adapt, overwrite=True)
             else:
                 with tempfile.TemporaryDirectory(dir=self.out) as folder:
                     file = Path(folder) / 'initial.pth'
                     save_backbone(file, backbone)
-                    make_config(data, file, Path(folder) / 'initial.py')
+                    out = Path(folder) / 'initial.py'
+                    make_config(data, file, out, adapt)
             seeds = [s.seed for s in (start, *more)]
             text = f'seeds {", ".join(map(str, seeds))}'
             if start.seed is None:
@@ -399,7 +401,7 @@ class Comparison:
     def make_config(self, start: Start) -> None:
         """Make the detector's config with the backbone file of a start."""
         data, out = str(self._config('data')), self._config(start.key)
-        make_config(data, self.backbone(start), out, overwrite=True)
+        make_config(data, self.backbone(start), out, adapt, overwrite=True)
 
     def labels(self, run: Run) -> Path:
         """Annotation file of a run, written if it is a part."""

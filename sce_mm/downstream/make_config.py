@@ -1,11 +1,12 @@
-"""Make a detector's config from another config and a backbone file.
+"""Make a config from another config and a backbone file.
 
-Reads both, lets :func:`~sce_mm.detection.adapt.adapt` make the changes, and
-writes a config that inherits the first one and holds what differs.
+Reads both, lets a function make the changes, and writes a config that
+inherits the first one and holds what differs.
 """
 
 import os
 import textwrap
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,15 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 
-from ...checkpoints.file_kind import TORCH, kind_of
-from ...checkpoints.reading import meta_of, read_checkpoint
-from ...transfer.backbone import FORMAT, extract_backbone, save_backbone
-from ...utils.checks import nearest
+from ..checkpoints.file_kind import TORCH, kind_of
+from ..checkpoints.reading import meta_of, read_checkpoint
+from ..transfer.backbone import FORMAT, extract_backbone, save_backbone
+from ..utils.checks import nearest
 from .backbone import BackboneFile
-from .detector import adapt
 from .edits import AdaptError, ConfigEdits
 
+# Such as sce_mm.detection.adapt.adapt; it returns a line about the rate too.
+Adapt = Callable[[Config, BackboneFile], tuple[ConfigEdits, str]]
 COMMENT: Any = {'initial_indent': '# ', 'subsequent_indent': '# '}
 
 
@@ -28,21 +30,17 @@ def make_config(
     config: str,
     checkpoint: Path,
     out: Path,
-    processes: int = 1,
-    batch: int | None = None,
-    keep_heads: bool = False,
+    adapt: Adapt,
     overwrite: bool = False,
 ) -> tuple[ConfigEdits, str, BackboneFile]:
-    """Write a config of a detector that starts from a backbone file.
+    """Write a config of a model that starts from a backbone file.
 
     Args:
-        config: Path of a config, or ``mmdet::name``.
+        config: Path of a config, or ``package::name``.
         checkpoint: Backbone file. The backbone of a training checkpoint is
             extracted into a file beside ``out``.
         out: Config to write.
-        processes: Processes of the training, usually GPUs.
-        batch: Images of each; None for those of the config.
-        keep_heads: Give no norm to the heads and let box heads be.
+        adapt: Function that changes the config.
         overwrite: Replace files that exist.
 
     Returns:
@@ -64,7 +62,7 @@ def make_config(
             )
     file = _read_backbone(checkpoint, out, overwrite)
     cfg, base = load_source(config)
-    edits, rate = adapt(cfg, file, processes, batch, keep_heads)
+    edits, rate = adapt(cfg, file)
     if file.path != checkpoint.resolve():
         out.parent.mkdir(parents=True, exist_ok=True)
         save_backbone(file.path, file.backbone)
@@ -96,7 +94,7 @@ def _read_backbone(
 
 
 def load_source(name: str) -> tuple[Config, str | None]:
-    """Config of a path or of ``mmdet::name``, and what inherits it.
+    """Config of a path or of ``package::name``, and what inherits it.
 
     The second is what another config names to inherit it, with an absolute
     path; None for configs in pure Python, which text cannot inherit.

@@ -1,9 +1,9 @@
-"""Set pixel order, mean and std of a detector as the pretraining had them."""
+"""Set pixel order, mean and std of a model as the pretraining had them."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from ...transfer.named_weights import transforms
+from ..transfer.named_weights import transforms
 from .edits import AdaptError, ConfigEdits, type_name
 
 PREPROCESSOR = 'model.data_preprocessor'
@@ -16,21 +16,28 @@ REFUSED = {
 COLOURED = ('color', 'color_ignore_orientation')
 
 
-def adapt_pixels(edits: ConfigEdits, meta: Mapping[str, Any]) -> None:
+def adapt_pixels(
+    edits: ConfigEdits, meta: Mapping[str, Any], preprocessor: str
+) -> None:
     """Give the data preprocessor the pixel statistics of a backbone file.
 
     Images are read in OpenCV's order, BGR, and the data preprocessor alone
     may swap and normalise; whatever else touches either is refused.
+
+    Args:
+        edits: The config.
+        meta: Metadata of the file.
+        preprocessor: Type of data preprocessor whose arguments are known.
 
     Raises:
         AdaptError: The config swaps or normalises in a way that cannot be
             followed.
     """
     name = type_name(edits.get(PREPROCESSOR))
-    if name != 'DetDataPreprocessor':
+    if name != preprocessor:
         raise AdaptError(
             f'{PREPROCESSOR} is of type {name}, and where that swaps and '
-            'normalises channels is not known: expected DetDataPreprocessor'
+            f'normalises channels is not known: expected {preprocessor}'
         )
     for transform in transforms(edits.cfg._cfg_dict):
         _check(transform)

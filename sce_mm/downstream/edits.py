@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from ...utils.errors import UserError
+from ..utils.errors import UserError
 
 
 class AdaptError(UserError):

@@ -1,7 +1,7 @@
-"""Scale the learning rate of a detector to the batch that there will be."""
+"""Scale the learning rate of a config to the batch that there will be."""
 
-from ...config.machine import rate_factor
-from ...config.reading import walk
+from ..config.machine import rate_factor
+from ..config.reading import walk
 from .edits import AdaptError, ConfigEdits, type_name
 
 OPTIMIZER = 'optim_wrapper.optimizer'

@@ -1,0 +1,142 @@
+"""Load a backbone file into a ResNet of a config, and train all of it."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from mmengine.registry import MODELS
+from mmpretrain.models import ResNet as PretrainResNet
+
+from ..checkpoints.state_dicts import shape_mismatches
+from ..transfer import Backbone
+from .edits import AdaptError, ConfigEdits, type_name
+
+BACKBONE = 'model.backbone'
+SYNC_BN = {'type': 'SyncBN', 'requires_grad': True}
+METADATA = ('channel_order', 'mean', 'std', 'style')
+# Beside the pretrained tensors: the norm after a shared head, and where the
+# second backbone of a recursive pyramid takes in features.
+_NEW = ('.norm.', '.rfp_conv.')
+
+
+class BackboneFile(NamedTuple):
+    """A backbone and the absolute path of its file."""
+
+    path: Path
+    backbone: Backbone
+
+
+def require_metadata(file: BackboneFile) -> None:
+    """Check that a file says what its weights expect.
+
+    Raises:
+        AdaptError: It does not.
+    """
+    meta = file.backbone.meta
+    if unknown := [name for name in METADATA if meta[name] is None]:
+        raise AdaptError(
+            f'the weights do not say their {", ".join(unknown)}: extract them '
+            'with tools/model_converters/extract_backbone.py and '
+            + ' '.join(f'--{name.replace("_", "-")}' for name in unknown)
+        )
+
+
+def load_into_resnet(
+    edits: ConfigEdits, where: str, file: BackboneFile
+) -> None:
+    """Load the file into a ResNet; nothing of it is frozen.
+
+    Raises:
+        AdaptError: It is no ResNet, or one of other convolutions.
+    """
+    if not is_resnet(edits, where):
+        raise AdaptError(
+            f'{where} is a {type_name(edits.get(where))}, and the weights '
+            'are of a ResNet: take a config of the same model with a ResNet'
+        )
+    load_and_train(edits, where, file)
+    edits.set(
+        f'{where}.frozen_stages',
+        -1,
+        'nothing frozen: 0 would still freeze the stem, and early layers '
+        'of such weights have to move',
+    )
+
+
+def load_and_train(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
+    """Load the file into a ResNet or some of its stages, with trained norms.
+
+    Raises:
+        AdaptError: The convolutions are not plain ones.
+    """
+    conv = edits.get(f'{where}.conv_cfg')
+    if conv and type_name(conv) not in ('Conv', 'Conv2d'):
+        raise AdaptError(
+            f'{where} has conv_cfg={conv}: the weights are for plain '
+            'convolutions. Take it out, or take a config without it'
+        )
+    edits.set(f'{where}.pretrained', None, 'old spelling of init_cfg')
+    init_cfg = {'type': 'Pretrained', 'checkpoint': str(file.path)}
+    edits.set(f'{where}.init_cfg', init_cfg, 'these weights')
+    edits.set(
+        f'{where}.norm_cfg',
+        SYNC_BN,
+        'batch norm trained, over all GPUs (plain BN where there is one): '
+        'frozen, it suits supervised weights alone',
+    )
+    edits.set(
+        f'{where}.norm_eval',
+        False,
+        'stored statistics are those of the pretraining images, and features '
+        'drift from them',
+    )
+    reason = 'strides where they were in the pretraining'
+    edits.set(f'{where}.style', file.backbone.meta['style'], reason)
+
+
+def stages_of(edits: ConfigEdits, where: str) -> tuple[str, ...]:
+    """Prefixes of the tensors of a ResNet with the stages that it has."""
+    stages = edits.get(f'{where}.num_stages') or 4
+    return ('', *(f'layer{n}.' for n in range(1, stages + 1)))
+
+
+def is_resnet(edits: ConfigEdits, where: str) -> bool:
+    """Whether a part is a ResNet of the default scope or of mmpretrain."""
+    name = edits.get(f'{where}.type')
+    with MODELS.switch_scope_and_registry(None) as registry:
+        cls = name and registry.get(name)
+        resnets = (registry.get('ResNet'), PretrainResNet)
+    return isinstance(cls, type) and issubclass(cls, resnets)
+
+
+def check_fit(
+    edits: ConfigEdits,
+    where: str,
+    file: BackboneFile,
+    prefixes: tuple[str, ...],
+) -> None:
+    """Build a part and compare its tensors with those of the file.
+
+    The prefixes are those of its stages; an empty one is for other tensors.
+
+    Raises:
+        AdaptError: Tensors are missing on either side or have other shapes.
+    """
+    found = {
+        name: tensor
+        for name, tensor in file.backbone.weights.items()
+        if (re.match(r'layer\d\.', name) or [''])[0] in prefixes
+    }
+    module = MODELS.build(edits.get(where))
+    expected = {
+        name: tensor
+        for name, tensor in module.state_dict().items()
+        if not any(new in f'.{name}' for new in _NEW)
+    }
+    if difference := shape_mismatches(expected, found):
+        source = file.backbone.meta['arch'] or 'of a kind that is not named'
+        raise AdaptError(
+            f'the weights ({source}) do not fit {where} '
+            f'({type_name(edits.get(where))}-{edits.get(f"{where}.depth")}):\n'
+            f'{difference}'
+        )

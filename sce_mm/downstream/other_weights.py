@@ -1,0 +1,103 @@
+"""Deal with whatever else in a config loads weights."""
+
+import copy
+import re
+
+from mmengine.registry import MODELS, DefaultScope
+
+from ..transfer.named_weights import named_weights
+from ..transfer.verify.load_report import pretrained_init
+from .backbone import (
+    BACKBONE,
+    BackboneFile,
+    check_fit,
+    is_resnet,
+    load_into_resnet,
+    stages_of,
+)
+from .edits import AdaptError, ConfigEdits
+from .verification import remove_verification
+
+
+def adapt_other_loads(edits: ConfigEdits, file: BackboneFile) -> None:
+    """Let nothing load over the backbone, and adapt what else loads weights.
+
+    A second backbone is treated as the first where the file fits it. A note
+    says what everything else loads.
+    """
+    for where in ('load_from', 'model.init_cfg'):
+        edits.set(where, None, 'would load over the backbone')
+    if edits.get('resume'):
+        edits.set('resume', False, 'a resumed training keeps its weights')
+    for where, value in list(named_weights(edits.cfg)):
+        if edits.get(where) is None or value == str(file.path):
+            continue
+        owner = re.sub(r'\.(init_cfg\b.*|pretrained)$', '', where)
+        reason = ''
+        if owner != where and is_resnet(edits, owner):
+            # In a copy: a part of it would be worse than nothing.
+            trial = ConfigEdits(edits.cfg)
+            try:
+                load_into_resnet(trial, owner, file)
+                check_fit(trial, owner, file, stages_of(trial, owner))
+            except AdaptError as error:
+                settings = ', '.join(
+                    f'{name}={edits.get(f"{owner}.{name}")}'
+                    for name in ('frozen_stages', 'norm_eval')
+                )
+                first = str(error).splitlines()[0].rstrip(':')
+                reason = f' ({settings}): {first}'
+            else:
+                edits.cfg = trial.cfg
+                edits.changes += trial.changes
+                continue
+        edits.notes.append(f'{where} loads {value}, not this file{reason}')
+
+
+def note_hidden_loads(edits: ConfigEdits) -> None:
+    """Note parts of the model that load a file which no config names.
+
+    Raises:
+        AdaptError: The config builds no model.
+    """
+    for where, value in _hidden_loads(edits).items():
+        edits.notes.append(f'{where} loads {value} by itself')
+
+
+def start_at_random(edits: ConfigEdits) -> None:
+    """Remove all weights from a config that was adapted; all else stays.
+
+    Raises:
+        AdaptError: Weights from elsewhere would still be loaded.
+    """
+    path = edits.get(f'{BACKBONE}.init_cfg.checkpoint')
+    reason = 'nothing is loaded'
+    for where, value in list(named_weights(edits.cfg)):
+        if value == path:
+            edits.set(where.removesuffix('.checkpoint'), None, reason)
+    remove_verification(edits, reason)
+    with DefaultScope.overwrite_default_scope(edits.get('default_scope')):
+        left = dict(named_weights(edits.cfg)) | _hidden_loads(edits)
+    if left:
+        texts = ', '.join(f'{where} loads {left[where]}' for where in left)
+        raise AdaptError(
+            f'the detector cannot start at random: {texts}. Take that out of '
+            'its config'
+        )
+
+
+def _hidden_loads(edits: ConfigEdits) -> dict[str, str]:
+    try:
+        # mmdet's detectors write into the config that they are built from.
+        model = MODELS.build(copy.deepcopy(edits.get('model')))
+    except Exception as error:
+        raise AdaptError(
+            f'the config builds no {edits.get("model.type")}: {error}'
+        ) from error
+    named = {value for _, value in named_weights(edits.cfg)}
+    return {
+        f'model.{name}': path
+        for name, module in model.named_modules()
+        if (path := pretrained_init(module).get('checkpoint'))
+        and path not in named
+    }

@@ -1,0 +1,48 @@
+"""Let a training compare its model with the backbone file before it starts."""
+
+from ..config.parts import find_hook, hooks_of
+from .edits import ConfigEdits
+
+HOOK = {'type': 'VerifyTransferHook'}
+
+
+def add_verification(edits: ConfigEdits, package: str) -> None:
+    """Add the hook that compares model and file, and what registers it.
+
+    Args:
+        edits: The config.
+        package: What ``custom_imports`` has to import for the hook.
+    """
+    old = dict(edits.get('custom_imports') or {})
+    imports = old.get('imports', [])
+    imports = [imports] if isinstance(imports, str) else list(imports)
+    if package not in imports:
+        edits.set(
+            'custom_imports',
+            {
+                'allow_failed_imports': False,
+                **old,
+                'imports': [*imports, package],
+            },
+            'registers the hook; recorded in every dump of the config',
+        )
+    if find_hook(edits.cfg, HOOK['type']) is None:
+        reason = (
+            'compares every tensor with the file before the first iteration; '
+            'custom_hooks stays free for hooks of your own'
+        )
+        if edits.get('default_hooks') is None:
+            edits.set('default_hooks', {'verify_transfer': HOOK}, reason)
+        else:
+            edits.set('default_hooks.verify_transfer', HOOK, reason)
+
+
+def remove_verification(edits: ConfigEdits, reason: str) -> None:
+    """Remove the hook, wherever it is."""
+    for where, hook in list(hooks_of(edits.cfg)):
+        if hook['type'] == HOOK['type'] and where.startswith('default_hooks'):
+            edits.set(where, None, reason)
+    custom = edits.get('custom_hooks') or []
+    others = [hook for hook in custom if hook['type'] != HOOK['type']]
+    if others != custom:
+        edits.set('custom_hooks', others, reason)
