@@ -8,12 +8,13 @@ from mmengine.registry import DefaultScope
 
 from ...downstream import AdaptError, BackboneFile, ConfigEdits
 from ...downstream.backbone import BACKBONE, require_metadata
+from ...downstream.norms import adapt_pyramids
 from ...downstream.other_weights import adapt_other_loads, note_hidden_loads
 from ...downstream.pixels import adapt_pixels
 from ...downstream.schedule import adapt_schedule
 from ...downstream.verification import add_verification
 from .classes import class_problems, names, read_labels
-from .heads import adapt_heads, adapt_pyramids
+from .heads import adapt_heads
 from .shared_head import adapt_backbone
 
 IMPORT = 'sce_mm.detection'
