@@ -14,9 +14,16 @@ from .edits import AdaptError, ConfigEdits, type_name
 BACKBONE = 'model.backbone'
 SYNC_BN = {'type': 'SyncBN', 'requires_grad': True}
 METADATA = ('channel_order', 'mean', 'std', 'style')
-# Beside the pretrained tensors: the norm after a shared head, and where the
-# second backbone of a recursive pyramid takes in features.
-_NEW = ('.norm.', '.rfp_conv.')
+# Beside the pretrained tensors: the norm after a shared head, where the second
+# backbone of a recursive pyramid takes in features, and what a block is given
+# that starts without effect (offsets of zero, a branch that adds zero).
+_NEW = (
+    '.norm.',
+    '.rfp_conv.',
+    '.conv_offset.',
+    '.context_block.',
+    '.gen_attention_block.',
+)
 
 
 class BackboneFile(NamedTuple):

@@ -4,6 +4,7 @@ import copy
 import re
 
 from mmengine.registry import MODELS, DefaultScope
+from torch import nn
 
 from ..transfer.named_weights import named_weights
 from ..transfer.verify.load_report import pretrained_init
@@ -54,14 +55,19 @@ def adapt_other_loads(edits: ConfigEdits, file: BackboneFile) -> None:
         edits.notes.append(f'{where} loads {value}, not this file{reason}')
 
 
-def note_hidden_loads(edits: ConfigEdits) -> None:
+def note_hidden_loads(edits: ConfigEdits) -> nn.Module:
     """Note parts of the model that load a file which no config names.
+
+    Returns:
+        The model that the config builds.
 
     Raises:
         AdaptError: The config builds no model.
     """
-    for where, value in _hidden_loads(edits).items():
+    model = _build(edits)
+    for where, value in _hidden_loads(edits, model).items():
         edits.notes.append(f'{where} loads {value} by itself')
+    return model
 
 
 def start_at_random(edits: ConfigEdits) -> None:
@@ -77,7 +83,9 @@ def start_at_random(edits: ConfigEdits) -> None:
             edits.set(where.removesuffix('.checkpoint'), None, reason)
     remove_verification(edits, reason)
     with DefaultScope.overwrite_default_scope(edits.get('default_scope')):
-        left = dict(named_weights(edits.cfg)) | _hidden_loads(edits)
+        left = dict(named_weights(edits.cfg)) | _hidden_loads(
+            edits, _build(edits)
+        )
     if left:
         texts = ', '.join(f'{where} loads {left[where]}' for where in left)
         raise AdaptError(
@@ -86,14 +94,17 @@ def start_at_random(edits: ConfigEdits) -> None:
         )
 
 
-def _hidden_loads(edits: ConfigEdits) -> dict[str, str]:
+def _build(edits: ConfigEdits) -> nn.Module:
     try:
         # mmdet's detectors write into the config that they are built from.
-        model = MODELS.build(copy.deepcopy(edits.get('model')))
+        return MODELS.build(copy.deepcopy(edits.get('model')))
     except Exception as error:
         raise AdaptError(
             f'the config builds no {edits.get("model.type")}: {error}'
         ) from error
+
+
+def _hidden_loads(edits: ConfigEdits, model: nn.Module) -> dict[str, str]:
     named = {value for _, value in named_weights(edits.cfg)}
     return {
         f'model.{name}': path
