@@ -82,7 +82,10 @@ def change(atss, backbone_file):
             {'model.backbone.num_stages': 3},
             'no place for layer4, .* part of the file',
         ),
-        ({'model.backbone.type': 'Darknet'}, 'is a Darknet, and the weights'),
+        (
+            {'model.backbone.type': 'Darknet'},
+            'is a Darknet-18, and the weights',
+        ),
         (
             {'model.data_preprocessor.type': 'MultiBranchDataPreprocessor'},
             'expected DetDataPreprocessor',

@@ -80,6 +80,9 @@ def _replacement(
     edits: ConfigEdits, file: BackboneFile, kind: str
 ) -> list[str]:
     """Lines that put the ResNet of the file in the place of a backbone."""
+    if edits.get(f'{BACKBONE}.arch') == 'P6':
+        # Strides of 8 to 64.
+        return []
     found = file.backbone.architecture
     wide = found.width * (4 if found.bottleneck else 1)
     stages = [wide << stage for stage in range(STAGES)]

@@ -6,6 +6,10 @@ Heads that have a norm, in the config or by default, keep it.
 import math
 from typing import Any
 
+from mmdet.models.dense_heads import RPNHead
+from mmdet.models.roi_heads.roi_extractors.base_roi_extractor import (
+    BaseRoIExtractor,
+)
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
@@ -60,9 +64,9 @@ def adapt_heads(edits: ConfigEdits) -> None:
 def note_missing_norms(edits: ConfigEdits, model: nn.Module) -> None:
     """Note necks and heads that are left without any norm.
 
-    The region proposal network is not named: it has none in the published
-    comparisons either. Nor are single layers, and heads of transformers,
-    which have their norms in the decoder.
+    Region proposal networks are not named: they have none in the published
+    comparisons either. Nor are what cuts regions out, single layers, and
+    heads of transformers, which have their norms in the decoder.
 
     Args:
         edits: The config.
@@ -72,6 +76,8 @@ def note_missing_norms(edits: ConfigEdits, model: nn.Module) -> None:
     heads = getattr(model, 'roi_head', nn.Module()).named_children()
     of_regions = [(f'model.roi_head.{n}', m) for n, m in heads]
     for where, part in parts + of_regions:
+        if isinstance(part, BaseRoIExtractor | RPNHead):
+            continue
         modules = [*part.modules()]
         convolutions = any(
             isinstance(m, nn.Conv2d) and m.kernel_size != (1, 1)
@@ -80,7 +86,7 @@ def note_missing_norms(edits: ConfigEdits, model: nn.Module) -> None:
         layers = sum(isinstance(m, nn.Linear) for m in modules)
         normed = any(isinstance(m, NORMS) for m in modules)
         several = convolutions or (layers > 2 and (where, part) in of_regions)
-        if several and not normed and where != 'model.rpn_head':
+        if several and not normed:
             edits.notes.append(f'{where} has no norm')
 
 
