@@ -48,9 +48,10 @@ def setting_of(part: Any, name: str) -> Any:
     if name in part:
         return part[name]
     for cls in _classes(part):
-        arguments = inspect.signature(cls.__init__).parameters
-        if '__init__' in vars(cls) and name in arguments:
-            return arguments[name].default
+        if constructor := vars(cls).get('__init__'):
+            arguments = inspect.signature(constructor).parameters
+            if name in arguments:
+                return arguments[name].default
     return None
 
 
