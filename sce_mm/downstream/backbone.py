@@ -1,5 +1,6 @@
 """Load a backbone file into a ResNet of a config, and train all of it."""
 
+import copy
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -134,7 +135,8 @@ def check_fit(
         for name, tensor in file.backbone.weights.items()
         if (re.match(r'layer\d\.', name) or [''])[0] in prefixes
     }
-    module = MODELS.build(edits.get(where))
+    # Networks take keys out of what they are built from.
+    module = MODELS.build(copy.deepcopy(edits.get(where)))
     expected = {
         name: tensor
         for name, tensor in module.state_dict().items()
