@@ -1,5 +1,6 @@
 """Load a backbone file into a ResNet of a config, and train all of it."""
 
+import copy
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -13,9 +14,16 @@ from .edits import AdaptError, ConfigEdits, type_name
 
 BACKBONE = 'model.backbone'
 SYNC_BN = {'type': 'SyncBN', 'requires_grad': True}
-# Beside the pretrained tensors: the norm after a shared head, and where the
-# second backbone of a recursive pyramid takes in features.
-_NEW = ('.norm.', '.rfp_conv.')
+# Beside the pretrained tensors: the norm after a shared head, where the second
+# backbone of a recursive pyramid takes in features, and what a block is given
+# that starts without effect (offsets of zero, a branch that adds zero).
+_NEW = (
+    '.norm.',
+    '.rfp_conv.',
+    '.conv_offset.',
+    '.context_block.',
+    '.gen_attention_block.',
+)
 
 
 class BackboneFile(NamedTuple):
@@ -128,7 +136,8 @@ def check_fit(
         for name, tensor in file.backbone.weights.items()
         if (re.match(r'layer\d\.', name) or [''])[0] in prefixes
     }
-    module = MODELS.build(edits.get(where))
+    # Networks take keys out of what they are built from.
+    module = MODELS.build(copy.deepcopy(edits.get(where)))
     expected = {
         name: tensor
         for name, tensor in module.state_dict().items()

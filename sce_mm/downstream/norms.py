@@ -1,14 +1,18 @@
 """Give trained norms to the parts of a config that start at random."""
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
+
+from mmengine.registry import MODELS
 
 from .backbone import SYNC_BN
 from .edits import ConfigEdits, type_name
 
 # mmcv's own synchronised norm cannot be built outside of a distributed run.
 BATCH_NORMS = ('BN', 'SyncBN', 'MMSyncBN')
-PYRAMIDS = ('FPN', 'PAFPN')
+# With their subclasses.
+PYRAMIDS = ('FPN', 'FPN_CARAFE')
 
 
 def adapt_pyramids(edits: ConfigEdits) -> None:
@@ -16,11 +20,11 @@ def adapt_pyramids(edits: ConfigEdits) -> None:
 
     The scale of self-supervised features is not that of supervised ones, for
     which those parts were tuned; convolutions with random weights need a norm
-    between them. Parts that have a norm keep it, and parts of types not
-    named here are left as they are.
+    between them. Parts that have a norm, in the config or by default, keep
+    it, and parts of types not named here are left as they are.
     """
     for path, neck in parts_at(edits, 'model.neck'):
-        if type_name(neck) in PYRAMIDS:
+        if is_one_of(neck, PYRAMIDS):
             reason = 'lateral and output convolutions start at random'
             give_norm(edits, path, reason)
 
@@ -34,6 +38,32 @@ def parts_at(edits: ConfigEdits, path: str) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
+def is_one_of(part: Any, names: tuple[str, ...]) -> bool:
+    """Whether a part is of one of these classes, or of a subclass."""
+    return any(cls.__name__ in names for cls in _classes(part))
+
+
+def setting_of(part: Any, name: str) -> Any:
+    """What a part has for an argument: the config's value or the default."""
+    if name in part:
+        return part[name]
+    for cls in _classes(part):
+        if constructor := vars(cls).get('__init__'):
+            arguments = inspect.signature(constructor).parameters
+            if name in arguments:
+                return arguments[name].default
+    return None
+
+
+def _classes(part: Any) -> tuple[type, ...]:
+    """Class that a part of a config names, and all that it inherits from."""
+    name = part.get('type') if isinstance(part, dict) else None
+    if isinstance(name, str):
+        with MODELS.switch_scope_and_registry(None) as registry:
+            name = registry.get(name)
+    return inspect.getmro(name) if inspect.isclass(name) else ()
+
+
 def give_norm(
     edits: ConfigEdits,
     path: str,
@@ -41,9 +71,10 @@ def give_norm(
     norm_cfg: dict[str, Any] = SYNC_BN,
 ) -> None:
     """Set a norm where there is none, or one that is not trained."""
-    old = edits.get(f'{path}.norm_cfg')
+    old = setting_of(edits.get(path), 'norm_cfg')
     if old is not None:
         if type_name(old) not in BATCH_NORMS:
             return
-        reason = 'batch norm trained, over all GPUs, and also without any'
+        if norm_cfg == SYNC_BN:
+            reason = 'batch norm trained, over all GPUs, and also without any'
     edits.set(f'{path}.norm_cfg', norm_cfg, reason)

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from mmengine.registry import MODELS, DefaultScope
+from torch import nn
 
 from ..transfer.named_weights import named_weights
 from ..transfer.verify.load_report import pretrained_init
@@ -56,14 +57,19 @@ def adapt_other_loads(edits: ConfigEdits, file: BackboneFile) -> None:
         edits.notes.append(f'{where} loads {value}, not this file{reason}')
 
 
-def note_hidden_loads(edits: ConfigEdits) -> None:
+def note_hidden_loads(edits: ConfigEdits) -> nn.Module:
     """Note parts of the model that load a file which no config names.
+
+    Returns:
+        The model that the config builds.
 
     Raises:
         AdaptError: The config builds no model.
     """
-    for where, value in _hidden_loads(edits).items():
+    model = _build(edits)
+    for where, value in _hidden_loads(edits, model).items():
         edits.notes.append(f'{where} loads {value} by itself')
+    return model
 
 
 def start_at_random(edits: ConfigEdits) -> None:
@@ -81,7 +87,9 @@ def start_at_random(edits: ConfigEdits) -> None:
                 init_cfg = where.removesuffix('.checkpoint')
                 own = _own_initialisation(edits, init_cfg.rpartition('.')[0])
                 edits.set(init_cfg, own, reason)
-        left = dict(named_weights(edits.cfg)) | _hidden_loads(edits)
+        left = dict(named_weights(edits.cfg)) | _hidden_loads(
+            edits, _build(edits)
+        )
     if left:
         texts = ', '.join(f'{where} loads {left[where]}' for where in left)
         raise AdaptError(
@@ -101,14 +109,17 @@ def _own_initialisation(edits: ConfigEdits, where: str) -> Any:
     return copy.deepcopy(default)
 
 
-def _hidden_loads(edits: ConfigEdits) -> dict[str, str]:
+def _build(edits: ConfigEdits) -> nn.Module:
     try:
         # mmdet's detectors write into the config that they are built from.
-        model = MODELS.build(copy.deepcopy(edits.get('model')))
+        return MODELS.build(copy.deepcopy(edits.get('model')))
     except Exception as error:
         raise AdaptError(
             f'the config builds no {edits.get("model.type")}: {error}'
         ) from error
+
+
+def _hidden_loads(edits: ConfigEdits, model: nn.Module) -> dict[str, str]:
     named = {value for _, value in named_weights(edits.cfg)}
     return {
         f'model.{name}': path

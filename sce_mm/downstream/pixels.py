@@ -5,6 +5,7 @@ from typing import Any
 
 from ..transfer.named_weights import transforms
 from .edits import AdaptError, ConfigEdits, type_name
+from .norms import is_one_of
 
 PREPROCESSOR = 'model.data_preprocessor'
 # Transforms after which a data preprocessor does not have the last word.
@@ -27,14 +28,15 @@ def adapt_pixels(
     Args:
         edits: The config.
         meta: Metadata of the file.
-        preprocessor: Type of data preprocessor whose arguments are known.
+        preprocessor: Class of data preprocessor whose arguments are known;
+            its subclasses are too.
 
     Raises:
         AdaptError: The config swaps or normalises in a way that cannot be
             followed.
     """
     name = type_name(edits.get(PREPROCESSOR))
-    if name != preprocessor:
+    if not is_one_of(edits.get(PREPROCESSOR), (preprocessor,)):
         raise AdaptError(
             f'{PREPROCESSOR} is of type {name}, and where that swaps and '
             f'normalises channels is not known: expected {preprocessor}'

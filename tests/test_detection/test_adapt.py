@@ -65,7 +65,15 @@ def change(atss, backbone_file):
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'model.backbone.depth': 34}, 'the depths or the kinds'),
+        (
+            {'model.backbone.depth': 34},
+            r'is a ResNet-34, .* of a ResNet-18: .* _base_.*depth = 18',
+        ),
+        ({'model.backbone.base_channels': 64}, 'the widths differ'),
+        ({'model.teacher_ckpt': 'coco.pth'}, 'ATSS learns from a teacher'),
+        ({'model.detector': {'type': 'ATSS'}}, 'is inside of a ATSS'),
+        ({'model.backbone': None}, 'no model.backbone, a ATSS has its'),
+        ({'model': None}, 'the config has no model: give'),
         (
             {'model.backbone.conv_cfg': {'type': 'ConvWS'}},
             'the weights are for plain convolutions',
@@ -74,7 +82,10 @@ def change(atss, backbone_file):
             {'model.backbone.num_stages': 3},
             'no place for layer4, .* part of the file',
         ),
-        ({'model.backbone.type': 'Darknet'}, 'is a Darknet, and the weights'),
+        (
+            {'model.backbone.type': 'Darknet'},
+            'is a Darknet-18, and the weights',
+        ),
         (
             {'model.data_preprocessor.type': 'MultiBranchDataPreprocessor'},
             'expected DetDataPreprocessor',

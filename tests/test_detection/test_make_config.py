@@ -69,6 +69,27 @@ model = dict(
     encoder=dict(num_layers=1), decoder=dict(num_layers=1),
     bbox_head=dict(num_classes=2))
 """
+PROPOSALS = """
+model = dict(
+    backbone=dict(depth=18, base_channels=16),
+    neck=dict(in_channels=[16, 32, 64, 128]),
+    rpn_head=dict(num_proposals=10),
+    roi_head=dict(num_stages=1, stage_loss_weights=[1]))
+_base_.model.roi_head.bbox_head = _base_.model.roi_head.bbox_head[:1]
+_base_.model.roi_head.bbox_head[0].num_classes = 2
+_base_.model.train_cfg.rcnn = _base_.model.train_cfg.rcnn[:1]
+"""
+MASKS = """
+model = dict(
+    data_preprocessor=dict(batch_augments=None),
+    backbone=dict(depth=18, base_channels=16),
+    panoptic_head=dict(
+        in_channels=[16, 32, 64, 128], num_queries=10, num_things_classes=2,
+        pixel_decoder=dict(encoder=dict(num_layers=1)),
+        transformer_decoder=dict(num_layers=1),
+        loss_cls=dict(class_weight=[1.0, 1.0, 0.1])),
+    panoptic_fusion_head=dict(num_things_classes=2))
+"""
 # The backbone a second time within the pyramid.
 RECURSIVE = f"""
 model = dict(
@@ -103,6 +124,7 @@ FAMILIES = {
         RECURSIVE,
         [
             'neck.rfp_backbone',
+            'neck',
             *(f'roi_head.bbox_head[{i}]' for i in range(3)),
         ],
     ),
@@ -123,6 +145,19 @@ FAMILIES = {
         TRANSFORMER.format(channels=[32, 64, 128]),
         [],
     ),
+    'centernet': (
+        'centernet/centernet-update_r50-caffe_fpn_ms-1x_coco',
+        DENSE,
+        ['neck'],
+    ),
+    'sparse': ('sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco', PROPOSALS, ['neck']),
+    'mask2former': (
+        'mask2former/mask2former_r50_8xb2-lsj-50e_coco',
+        MASKS,
+        [],
+    ),
+    # Heads that have a norm through the class they inherit from, or none.
+    'fsaf': ('fsaf/fsaf_r50_fpn_1x_coco', DENSE, ['neck', 'bbox_head']),
 }
 
 

@@ -7,14 +7,15 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ...downstream import AdaptError, BackboneFile, ConfigEdits
-from ...downstream.backbone import BACKBONE, require_metadata
+from ...downstream.backbone import require_metadata
 from ...downstream.norms import adapt_pyramids
 from ...downstream.other_weights import adapt_other_loads, note_hidden_loads
 from ...downstream.pixels import adapt_pixels
 from ...downstream.schedule import adapt_schedule
 from ...downstream.verification import add_verification
+from .by_hand import require_architecture, require_detector
 from .classes import class_problems, names, read_labels
-from .heads import adapt_heads
+from .heads import adapt_heads, note_missing_norms
 from .shared_head import adapt_backbone
 
 IMPORT = 'sce_mm.detection'
@@ -45,14 +46,10 @@ def adapt(
     """
     require_metadata(file)
     edits = ConfigEdits(cfg)
-    if not isinstance(edits.get(BACKBONE), dict):
-        raise AdaptError(
-            'the config has no model.backbone: a part of a config, or a '
-            'detector inside of another model (semi-supervised, distilled, '
-            'tracking). Give the config of a detector alone'
-        )
+    require_detector(edits)
     _check_classes(edits)
     with DefaultScope.overwrite_default_scope('mmdet'):
+        require_architecture(edits, file)
         adapt_backbone(edits, file)
         adapt_other_loads(edits, file)
         adapt_pixels(edits, file.backbone.meta, 'DetDataPreprocessor')
@@ -63,7 +60,9 @@ def adapt(
         if edits.get('default_scope') is None:
             edits.set('default_scope', 'mmdet', 'where these names are found')
         add_verification(edits, IMPORT)
-        note_hidden_loads(edits)
+        model = note_hidden_loads(edits)
+        if not keep_heads:
+            note_missing_norms(edits, model)
     return edits, line
 
 

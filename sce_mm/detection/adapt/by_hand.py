@@ -1,0 +1,113 @@
+"""Refuse configs that the tool cannot change rightly; say what to do by hand.
+
+That are a network of another architecture than the weights, a detector that
+is a part of another model, and a detector that learns from a teacher.
+"""
+
+import re
+from typing import Any
+
+from ...downstream import AdaptError, BackboneFile, ConfigEdits, type_name
+from ...downstream.backbone import BACKBONE
+
+# ResNets under the names of the plain one. The others differ in their tensors.
+RESNETS = ('ResNet', 'DetectoRS_ResNet', 'TridentResNet')
+# What takes features of several stages, with the channels of each.
+TAKES_STAGES = ('model.neck', 'model.neck[0]', 'model.panoptic_head')
+# Their strides are those of their own networks.
+OTHER_STRIDES = ('SSDNeck',)
+STAGES = 4
+
+
+def require_detector(edits: ConfigEdits) -> None:
+    """Check that the model is a detector alone.
+
+    Raises:
+        AdaptError: It is none, a part of another model, or has a teacher.
+    """
+    model = edits.get('model')
+    if not isinstance(model, dict):
+        raise AdaptError(
+            'the config has no model: give the config of a whole training'
+        )
+    kind = type_name(model)
+    if isinstance(edits.get('model.detector'), dict):
+        raise AdaptError(
+            f'the detector is inside of a {kind}, under model.detector: make '
+            'the config of that detector alone, set model.detector to the '
+            'model of that config, model.data_preprocessor to its mean, std '
+            'and order of channels, and default_hooks.verify_transfer to '
+            'None, as it looks for model.backbone'
+        )
+    if not isinstance(edits.get(BACKBONE), dict):
+        raise AdaptError(
+            f'the config has no model.backbone, a {kind} has its network '
+            'elsewhere: give the config of a detector that has one'
+        )
+    if teacher := [key for key in model if key.startswith('teacher')]:
+        raise AdaptError(
+            f'a {kind} learns from a teacher (model.{teacher[0]}), which '
+            'would be shown the pixels of this pretraining and not those that '
+            'it knows: take the config of the student without the teacher'
+        )
+
+
+def require_architecture(edits: ConfigEdits, file: BackboneFile) -> None:
+    """Check that the backbone is of the architecture of a ResNet's file.
+
+    Tensors are compared later; this is for the sentence that helps.
+
+    Raises:
+        AdaptError: It is another one.
+    """
+    arch = str(file.backbone.meta['arch'])
+    resnet = re.fullmatch(r'ResNet-(\d+)', arch)
+    backbone = edits.get(BACKBONE)
+    kind, depth = type_name(backbone), backbone.get('depth')
+    if not resnet or (kind in RESNETS and depth == int(resnet[1])):
+        return
+    here = f'{kind}-{depth}' if isinstance(depth, int) else kind
+    message = (
+        f'{BACKBONE} is a {here}, and the weights are of a {arch}: take a '
+        f'config of the same detector with a {arch}'
+    )
+    if lines := _replacement(edits, file, kind):
+        message += f', or inherit this one with {" and ".join(lines)}'
+    raise AdaptError(message)
+
+
+def _replacement(
+    edits: ConfigEdits, file: BackboneFile, kind: str
+) -> list[str]:
+    """Lines that put the ResNet of the file in the place of a backbone."""
+    if edits.get(f'{BACKBONE}.arch') == 'P6':
+        # Strides of 8 to 64.
+        return []
+    found = file.backbone.architecture
+    wide = found.width * (4 if found.bottleneck else 1)
+    stages = [wide << stage for stage in range(STAGES)]
+    for where in TAKES_STAGES:
+        channels: Any = edits.get(f'{where}.in_channels')
+        if not isinstance(channels, list | tuple):
+            continue
+        if type_name(edits.get(where)) in OTHER_STRIDES:
+            return []
+        first = STAGES - len(channels)
+        new = stages[first:]
+        if first < 0:
+            return []
+        if [*channels] != sorted(channels):
+            # YOLOv3 takes the deepest first.
+            new = new[::-1]
+        indices = tuple(range(first, STAGES))
+        narrow = f', base_channels={found.width}' if found.width != 64 else ''
+        line = (
+            f"_base_.{BACKBONE} = dict(type='ResNet', depth={found.depth}"
+            f'{narrow}, out_indices={indices})'
+        )
+        if kind == 'ResNet':
+            line = f'_base_.{BACKBONE}.depth = {found.depth}'
+        if [*channels] == new:
+            return [line]
+        return [line, f'_base_.{where}.in_channels = {new}']
+    return []

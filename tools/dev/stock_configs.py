@@ -1,0 +1,334 @@
+"""Say what the makers of configs do with each config of mmdet and mmseg.
+
+    python tools/dev/stock_configs.py docs/stock_configs.md
+
+Goes over all configs that the installed mmdet comes with. For each that has a
+ResNet it writes a backbone file of the same depth, makes the config for it,
+builds the model, initialises it, and compares it with the file as
+VerifyTransferHook does. What is refused is listed with its sentence. Exits
+with 1 if a config is neither made right nor refused.
+"""
+
+import argparse
+import contextlib
+import copy
+import importlib
+import io
+import json
+import logging
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+# Arguments are read before the imports that take seconds.
+__starts_light__ = True
+
+import sce_mm
+from sce_mm.cli.arguments import ArgumentParser
+from sce_mm.cli.exit import run_main
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from sce_mm.downstream import BackboneFile, ConfigEdits
+
+DEPTHS = (18, 34, 50, 101, 152)
+METADATA = {
+    'method': 'SCE',
+    'channel_order': 'rgb',
+    'mean': [123.675, 116.28, 103.53],
+    'std': [58.395, 57.12, 57.375],
+    'style': 'pytorch',
+}
+
+
+HEADER = """# Stock configs
+
+What `tools/make_detection_config.py` does with each config that mmdet comes
+with, as written by `tools/dev/stock_configs.py docs/stock_configs.md`.
+
+Each was given a backbone file of a ResNet of its own depth, or of a ResNet-50
+where it has none. *Made and verified* means: the config was written, its
+model built and initialised, and compared as `VerifyTransferHook` compares
+before the first iteration. Each tensor of the file is in the model, pixels
+and strides are those of the pretraining, nothing is frozen, and no learning
+rate is zero. *Left* is what the command prints under "Left as it is". Nothing
+was trained here; what was is in [detection.md](detection.md).
+
+"""
+
+
+class Outcome(NamedTuple):
+    """What becomes of a config.
+
+    Attributes:
+        config: Path below the configs of the package.
+        refused: The sentence, empty if the config was made.
+        left: What was left as it is.
+        failed: What the verification found, or the error, one a line.
+    """
+
+    config: str
+    refused: str = ''
+    left: tuple[str, ...] = ()
+    failed: str = ''
+
+
+class Walk:
+    """Make the configs of a package, one after the other.
+
+    Args:
+        package: Package with configs, ``mmdet``.
+        folder: Where files of weights and configs are written.
+    """
+
+    def __init__(self, package: str, folder: Path) -> None:
+        self.package = package
+        self.folder = folder
+        origin = str(importlib.import_module(package).__file__)
+        self.root = Path(origin).with_name('.mim') / 'configs'
+        self.files: dict[int, BackboneFile] = {}
+
+    def configs(self) -> list[str]:
+        """All configs but those that only others inherit."""
+        paths = [p.relative_to(self.root) for p in self.root.rglob('*.py')]
+        return sorted(p.as_posix() for p in paths if '_base_' not in p.parts)
+
+    def outcome(self, config: str) -> Outcome:
+        """Make a config, of this path below the configs, and verify it."""
+        from sce_mm.downstream import load_source, write_config
+        from sce_mm.utils.errors import UserError
+
+        try:
+            cfg, base = load_source(f'{self.package}::{config}')
+            file = self.file_for(cfg)
+            edits = self.adapt(cfg, file)
+            out = self.folder / 'made.py'
+            write_config(edits, base, file.path, out, config)
+        except (UserError, OSError) as error:
+            text = ' '.join(str(error).split())
+            return Outcome(config, text.replace(f'{self.root}/', ''))
+        except Exception as error:
+            return Outcome(config, failed=f'{type(error).__name__}: {error}')
+        failed = '\n'.join(_verify(edits.cfg, file))
+        left = dict.fromkeys(edits.notes)
+        return Outcome(config, left=tuple(left), failed=failed)
+
+    def adapt(self, cfg: 'Config', file: 'BackboneFile') -> 'ConfigEdits':
+        """Change a config, if possible without memory for its model."""
+        import torch
+
+        from sce_mm.detection.adapt import adapt
+
+        try:
+            with _quiet(), torch.device('meta'):
+                return adapt(cfg, file, processes=8)[0]
+        except Exception as error:
+            if 'meta tensor' not in str(error):
+                raise
+        with _quiet(), _constants():
+            return adapt(cfg, file, processes=8)[0]
+
+    def file_for(self, cfg: 'Config') -> 'BackboneFile':
+        """A file of the depth of a config, ResNet-50 if it has none."""
+        backbone = (cfg.get('model') or {}).get('backbone')
+        depth = backbone.get('depth') if isinstance(backbone, dict) else 50
+        depth = depth if depth in DEPTHS else 50
+        if depth not in self.files:
+            self.files[depth] = _write_file(depth, self.folder)
+        return self.files[depth]
+
+
+def _write_file(depth: int, folder: Path) -> 'BackboneFile':
+    """Write a ResNet whose tensors are constants, each one of its own."""
+    import torch
+    from mmpretrain.models import ResNet
+
+    from sce_mm.downstream import BackboneFile
+    from sce_mm.transfer import Backbone, extract_backbone, save_backbone
+
+    with _constants():
+        network = ResNet(depth)
+    weights = {
+        name: torch.full(tensor.shape, index + 2, dtype=tensor.dtype)
+        for index, (name, tensor) in enumerate(network.state_dict().items())
+    }
+    backbone = extract_backbone(weights)
+    backbone = Backbone(backbone.weights, backbone.meta | METADATA)
+    path = folder / f'resnet{depth}.pth'
+    save_backbone(path, backbone)
+    return BackboneFile(path, backbone)
+
+
+def _verify(cfg: 'Config', file: 'BackboneFile') -> Iterator[str]:
+    """Build the model of a config as a training would; yield problems."""
+    from mmengine.registry import MODELS, DefaultScope
+
+    from sce_mm.transfer.verify.verify import (
+        VerifyOptions,
+        parameter_groups,
+        verify_transfer,
+    )
+
+    scope = cfg.default_scope
+    with _quiet(), DefaultScope.overwrite_default_scope(scope):
+        model_cfg = copy.deepcopy(cfg.model)
+        preprocessor = MODELS.build(model_cfg.pop('data_preprocessor'))
+        with _constants():
+            model = MODELS.build(model_cfg)
+            model.init_weights()
+        model.data_preprocessor = preprocessor
+        try:
+            groups = parameter_groups(model, cfg.optim_wrapper)
+            options = VerifyOptions()
+            result = verify_transfer(
+                model, file.backbone, cfg, groups, options
+            )
+        except ValueError as error:
+            yield str(error)
+        else:
+            yield from result.problems
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what packages print and log."""
+    logging.disable(logging.CRITICAL)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _constants() -> Any:
+    """Initialise by a constant where random numbers would be drawn.
+
+    Only what comes from the file is looked at, and drawing the rest would
+    take most of the time.
+    """
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    names = ('kaiming_', 'normal_', 'trunc_', 'uniform_', 'xavier_')
+
+    class Constants(TorchFunctionMode):
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            kwargs = kwargs or {}
+            if not func.__name__.startswith(names):
+                return func(*args, **kwargs)
+            tensor = args[0] if args else kwargs['tensor']
+            with torch.no_grad():
+                return tensor.fill_(0.01)
+
+    return Constants()
+
+
+def page(package: str, version: str, outcomes: list[Outcome]) -> str:
+    """The page of the outcomes, as Markdown."""
+    refused = [o for o in outcomes if o.refused]
+    sentences = list(dict.fromkeys(o.refused for o in refused))
+    folders: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        folder = outcome.config.rpartition('/')[0]
+        folders.setdefault(folder, []).append(outcome)
+    lines = [
+        f'## {package} {version}',
+        '',
+        f'{len(outcomes)} configs: {len(outcomes) - len(refused)} made and '
+        f'verified, {len(refused)} refused.',
+        '',
+        '| config | outcome |',
+        '|---|---|',
+    ]
+    for folder, members in folders.items():
+        lines.append(f'| **{folder}** | |')
+        for outcome in members:
+            name = outcome.config.rpartition('/')[2].removesuffix('.py')
+            text = 'made and verified'
+            if outcome.refused:
+                text = f'refused: {sentences.index(outcome.refused) + 1}'
+            elif outcome.left:
+                text += f'; left: {"; ".join(outcome.left)}'
+            lines.append(f'| {name} | {text} |')
+    lines += ['', 'The sentences, with the number of configs:', '']
+    for number, sentence in enumerate(sentences, 1):
+        count = sum(o.refused == sentence for o in refused)
+        # A leading underscore would be emphasis.
+        code = re.sub(r'(_base_\..+?)(?= and _base_|$)', r'`\1`', sentence)
+        lines.append(f'{number}. ({count}) {code}')
+    return '\n'.join(lines) + '\n'
+
+
+def register() -> None:
+    """Register what configs of all packages name."""
+    # Models that load language models would ask for them for minutes.
+    os.environ['HF_HUB_OFFLINE'] = '1'
+    sce_mm.register()
+    from mmdet.utils import register_all_modules
+
+    register_all_modules(init_default_scope=False)
+
+
+def _read(path: Path | None) -> dict[str, Outcome]:
+    """Outcomes of a walk that was interrupted, by config."""
+    if path is None or not path.exists():
+        return {}
+    lines = map(json.loads, path.read_text().splitlines())
+    return {
+        config: Outcome(config, refused, tuple(left), failed)
+        for config, refused, left, failed in lines
+    }
+
+
+def parse_args() -> argparse.Namespace:
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('page', type=Path, help='Markdown file to write')
+    parser.add_argument(
+        '--outcomes', type=Path, metavar='FILE',
+        help='file of outcomes, a line each: those in it are taken from it, '
+        'all others added, so that a walk goes on where it was interrupted',
+    )  # fmt: skip
+    parser.add_argument(
+        '--configs', nargs='+', default=[], metavar='WORD',
+        help='only configs with one of these words in their path',
+    )  # fmt: skip
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    register()
+    import mmdet
+
+    known = _read(args.outcomes)
+    outcomes = []
+    with tempfile.TemporaryDirectory() as folder:
+        walk = Walk('mmdet', Path(folder))
+        for config in walk.configs():
+            if args.configs and not any(w in config for w in args.configs):
+                continue
+            if config not in known:
+                known[config] = outcome = walk.outcome(config)
+                text = outcome.failed or outcome.refused or 'made and verified'
+                print(f'{config}: {text}', flush=True)
+                if args.outcomes:
+                    with args.outcomes.open('a') as file:
+                        file.write(json.dumps(outcome) + '\n')
+            outcomes.append(known[config])
+    args.page.write_text(HEADER + page('mmdet', mmdet.__version__, outcomes))
+    if failed := [o for o in outcomes if o.failed]:
+        lines = ''.join(f'\n  {o.config}: {o.failed}' for o in failed)
+        sys.exit(
+            f'{len(failed)} configs are neither right nor refused:{lines}'
+        )
+
+
+if __name__ == '__main__':
+    run_main(main)
