@@ -9,6 +9,7 @@ from typing import Any
 
 from ...downstream import AdaptError, BackboneFile, ConfigEdits, type_name
 from ...downstream.backbone import BACKBONE
+from ...transfer.networks.resnet import ResNetArchitecture
 
 # ResNets under the names of the plain one. The others differ in their tensors.
 RESNETS = ('ResNet', 'DetectoRS_ResNet', 'TridentResNet')
@@ -71,19 +72,20 @@ def require_architecture(edits: ConfigEdits, file: BackboneFile) -> None:
         f'{BACKBONE} is a {here}, and the weights are of a {arch}: take a '
         f'config of the same detector with a {arch}'
     )
-    if lines := _replacement(edits, file, kind):
+    found = file.backbone.architecture
+    assert isinstance(found, ResNetArchitecture)
+    if lines := _replacement(edits, found, kind):
         message += f', or inherit this one with {" and ".join(lines)}'
     raise AdaptError(message)
 
 
 def _replacement(
-    edits: ConfigEdits, file: BackboneFile, kind: str
+    edits: ConfigEdits, found: ResNetArchitecture, kind: str
 ) -> list[str]:
     """Lines that put the ResNet of the file in the place of a backbone."""
     if edits.get(f'{BACKBONE}.arch') == 'P6':
         # Strides of 8 to 64.
         return []
-    found = file.backbone.architecture
     wide = found.width * (4 if found.bottleneck else 1)
     stages = [wide << stage for stage in range(STAGES)]
     for where in TAKES_STAGES:
