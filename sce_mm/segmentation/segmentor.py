@@ -19,6 +19,7 @@ from ..downstream.other_weights import adapt_other_loads, note_hidden_loads
 from ..downstream.pixels import adapt_pixels
 from ..downstream.schedule import adapt_schedule
 from ..downstream.verification import add_verification
+from .classes import class_problems
 
 IMPORT = 'sce_mm.segmentation'
 DEEP_STEMS = ('ResNetV1c', 'ResNetV1d')
@@ -77,6 +78,8 @@ def adapt(
             'parts that start at random: set type, init_cfg, norms and pixels '
             'by hand. The tensors of such a network are not compared'
         )
+    if problems := list(class_problems(edits.cfg)):
+        raise AdaptError('\n'.join(problems))
     with DefaultScope.overwrite_default_scope('mmseg'):
         _use_plain_resnet(edits, file)
         load_into_resnet(edits, BACKBONE, file)

@@ -66,6 +66,17 @@ def change(fcn, backbone_file):
             {'model.backbone': {'backbone_cfg': {'type': 'ResNetV1c'}}},
             'has the network of the weights inside of it, at backbone_cfg',
         ),
+        (
+            {'train_dataloader.dataset.datasets.0.metainfo.classes': ['a']},
+            'decode_head.num_classes: 21, but train_dataloader.dataset.datase'
+            r'ts\[0\] has 1 classes \(a\): set it to 1',
+        ),
+        (
+            {
+                'test_pipeline': [{'type': 'LoadSingleRSImageFromFile'}],
+            },
+            'not the blue, green and red of OpenCV',
+        ),
         ({'model': {'_delete_': True}}, 'the config has no model.backbone'),
         (
             {'model.data_preprocessor.type': 'BaseDataPreprocessor'},
