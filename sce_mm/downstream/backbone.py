@@ -14,6 +14,8 @@ from .edits import AdaptError, ConfigEdits, type_name
 
 BACKBONE = 'model.backbone'
 SYNC_BN = {'type': 'SyncBN', 'requires_grad': True}
+# Prefixes of all tensors of a ResNet; the empty one is for those of its stem.
+RESNET_STAGES = ('', 'layer1.', 'layer2.', 'layer3.', 'layer4.')
 # Beside the pretrained tensors: the norm after a shared head, where the second
 # backbone of a recursive pyramid takes in features, and what a block is given
 # that starts without effect (offsets of zero, a branch that adds zero).
@@ -106,7 +108,7 @@ def load_and_train(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
 def stages_of(edits: ConfigEdits, where: str) -> tuple[str, ...]:
     """Prefixes of the tensors of a ResNet with the stages that it has."""
     stages = edits.get(f'{where}.num_stages') or 4
-    return ('', *(f'layer{n}.' for n in range(1, stages + 1)))
+    return RESNET_STAGES[: stages + 1]
 
 
 def is_resnet(edits: ConfigEdits, where: str) -> bool:

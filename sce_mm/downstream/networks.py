@@ -21,7 +21,12 @@ from ..transfer.networks.families import naming_of
 from ..transfer.networks.swin import SwinArchitecture
 from ..transfer.networks.vit import ViTArchitecture
 from ..transfer.verify.load_report import modules_of
-from .backbone import BackboneFile, check_fit, load_into_resnet, stages_of
+from .backbone import (
+    RESNET_STAGES,
+    BackboneFile,
+    check_fit,
+    load_into_resnet,
+)
 from .edits import AdaptError, ConfigEdits, type_name
 from .replacements import SWIN, VIT, Replacement, replace_network
 
@@ -39,7 +44,7 @@ def load_whole(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
         _load_into_network(edits, where, file, found)
     else:
         load_into_resnet(edits, where, file)
-        check_fit(edits, where, file, stages_of(edits, where))
+        check_fit(edits, where, file, RESNET_STAGES)
 
 
 def kind_of(file: BackboneFile) -> 'Kind | None':
@@ -64,7 +69,8 @@ def _load_into_network(
     edits.set(f'{where}.pretrained', None, 'old spelling of init_cfg')
     init_cfg = {'type': 'Pretrained', 'checkpoint': str(file.path)}
     edits.set(f'{where}.init_cfg', init_cfg, 'these weights')
-    if (edits.get(f'{where}.frozen_stages') or 0) > kind.nothing_frozen:
+    frozen = edits.get(f'{where}.frozen_stages')
+    if frozen is not None and frozen > kind.nothing_frozen:
         edits.set(
             f'{where}.frozen_stages',
             kind.nothing_frozen,

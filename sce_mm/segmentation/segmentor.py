@@ -8,12 +8,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ..downstream import AdaptError, BackboneFile, ConfigEdits, type_name
-from ..downstream.backbone import (
-    BACKBONE,
-    check_fit,
-    load_into_resnet,
-    require_metadata,
-)
+from ..downstream.backbone import BACKBONE, require_metadata
+from ..downstream.networks import load_whole
 from ..downstream.norms import adapt_pyramids, give_norm, parts_at
 from ..downstream.other_weights import adapt_other_loads, note_hidden_loads
 from ..downstream.pixels import adapt_pixels
@@ -34,7 +30,6 @@ CONV_HEADS = (
     'SegformerHead',
     'UPerHead',
 )
-_STAGES = ('', 'layer1.', 'layer2.', 'layer3.', 'layer4.')
 
 
 def adapt(
@@ -49,7 +44,7 @@ def adapt(
     Data, crops, heads, dilations and iterations stay.
 
     Args:
-        cfg: Config of any segmentor of mmseg with a ResNet.
+        cfg: Config of any segmentor of mmseg with the network of the file.
         file: The weights.
         processes: Processes of the training, usually GPUs.
         batch: Images of each; None for those of the config.
@@ -82,8 +77,7 @@ def adapt(
         raise AdaptError('\n'.join(problems))
     with DefaultScope.overwrite_default_scope('mmseg'):
         _use_plain_resnet(edits, file)
-        load_into_resnet(edits, BACKBONE, file)
-        check_fit(edits, BACKBONE, file, _STAGES)
+        load_whole(edits, BACKBONE, file)
         adapt_other_loads(edits, file)
         adapt_pixels(edits, file.backbone.meta, 'SegDataPreProcessor')
         adapt_pyramids(edits)

@@ -26,6 +26,7 @@ from .metadata import (
     PIXELS,
     VERSION,
     checked_metadata,
+    describe_backbone,
     metadata_of,
     tensor_hash,
 )
@@ -161,11 +162,20 @@ def load_backbone(module: nn.Module, backbone: Backbone) -> None:
     """Load a backbone; every tensor on both sides has to match.
 
     Raises:
-        CheckpointError: A tensor is missing, unexpected or of another shape.
+        CheckpointError: A tensor is missing, unexpected or of another shape,
+            or the attention heads are not as many.
     """
     if mismatches := shape_mismatches(module.state_dict(), backbone.weights):
         raise CheckpointError(
             f'the backbone from {backbone.meta["source"]} does not fit '
             f'{type(module).__name__}:\n{mismatches}'
+        )
+    heads = describe_backbone(module)['num_heads']
+    trained = backbone.meta.get('num_heads')
+    if None not in (heads, trained) and heads != trained:
+        raise CheckpointError(
+            f'the backbone from {backbone.meta["source"]} was trained with '
+            f'{trained} attention heads, and the config has {heads}: change '
+            'model.backbone.arch'
         )
     module.load_state_dict(backbone.weights, strict=True)

@@ -15,6 +15,7 @@ from transfer_files import METADATA, prefixed
 from sce_mm.transfer import (
     CheckpointError,
     extract_backbone,
+    load_backbone,
     read_checkpoint,
     save_backbone,
 )
@@ -214,6 +215,10 @@ def test_heads_that_moco_v3_has_are_assumed_and_those_of_others_asked():
     with pytest.raises(CheckpointError, match='add --num-heads'):
         backbone.network()
     assert backbone.settings == ('channel_order', 'mean', 'std', 'num_heads')
+    backbone.meta['num_heads'] = 4
+    other = backbone._replace(meta=backbone.meta | {'num_heads': 2})
+    with pytest.raises(CheckpointError, match='with 4 attention heads, and'):
+        load_backbone(other.network(), backbone)
     large = vision_transformer.VisionTransformer(
         embed_dim=24, depth=1, num_heads=2, num_classes=0
     ).state_dict()

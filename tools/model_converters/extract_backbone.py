@@ -24,6 +24,11 @@ In a config of mmdet:
     custom_imports = dict(imports=['sce_mm.detection'])
     default_hooks = dict(verify_transfer=dict(type='VerifyTransferHook'))"""
 
+OTHER = """\
+For a config of mmdet or mmseg with this network:
+    python tools/make_detection_config.py MMDET_CONFIG {path} OUT
+    python tools/make_segmentation_config.py MMSEG_CONFIG {path} OUT"""
+
 
 def main() -> None:
     parser = ArgumentParser(__doc__)
@@ -31,11 +36,14 @@ def main() -> None:
     args = parser.parse_args()
     sce_mm.register()
     from sce_mm.transfer import save_backbone
+    from sce_mm.transfer.networks.families import RESNET, naming_of
 
     backbone = read_backbone(args)
     save_backbone(args.out, backbone)
     print(f'{args.out}: {describe(backbone)}')
-    print(SNIPPET.format(path=str(args.out)))
+    family, _ = naming_of(backbone.weights) or (RESNET, None)
+    snippet = SNIPPET if family is RESNET else OTHER
+    print(snippet.format(path=str(args.out)))
 
 
 if __name__ == '__main__':

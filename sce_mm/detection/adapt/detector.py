@@ -31,7 +31,7 @@ def adapt(
     """Change a detector's config so that it uses a backbone file rightly.
 
     Args:
-        cfg: Config of any detector of mmdet with a ResNet.
+        cfg: Config of any detector of mmdet with the network of the file.
         file: The weights.
         processes: Processes of the training, usually GPUs.
         batch: Images of each; None for those of the config.
