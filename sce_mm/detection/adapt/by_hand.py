@@ -79,6 +79,21 @@ def require_architecture(edits: ConfigEdits, file: BackboneFile) -> None:
     raise AdaptError(message)
 
 
+def require_colours(edits: ConfigEdits, file: BackboneFile) -> None:
+    """Check that a detector which compares colours gets RGB pixels.
+
+    Raises:
+        AdaptError: The file is of BGR pixels.
+    """
+    kind = type_name(edits.get('model.data_preprocessor'))
+    order = file.backbone.meta['channel_order']
+    if kind == 'BoxInstDataPreprocessor' and order != 'rgb':
+        raise AdaptError(
+            f'a {kind} compares colours of RGB pixels, and the weights were '
+            f'pretrained on {order.upper()} ones: take weights of RGB pixels'
+        )
+
+
 def _replacement(
     edits: ConfigEdits, found: ResNetArchitecture, kind: str
 ) -> list[str]:

@@ -13,7 +13,11 @@ from ...downstream.other_weights import adapt_other_loads, note_hidden_loads
 from ...downstream.pixels import adapt_pixels
 from ...downstream.schedule import adapt_schedule
 from ...downstream.verification import add_verification
-from .by_hand import require_architecture, require_detector
+from .by_hand import (
+    require_architecture,
+    require_colours,
+    require_detector,
+)
 from .classes import class_problems, names, read_labels
 from .heads import adapt_heads, note_missing_norms
 from .shared_head import adapt_backbone
@@ -52,6 +56,7 @@ def adapt(
         require_architecture(edits, file)
         adapt_backbone(edits, file)
         adapt_other_loads(edits, file)
+        require_colours(edits, file)
         adapt_pixels(edits, file.backbone.meta, 'DetDataPreprocessor')
         adapt_pyramids(edits)
         if not keep_heads:
