@@ -18,9 +18,10 @@ FILES = sorted(
     p.relative_to(CONFIGS).as_posix()
     for p in CONFIGS.rglob('*.py')
     if '_base_' not in p.parts
-    # Those of detectors need mmdet: tests/test_detection.
-    and 'mmdet' not in p.parts
-    and 'rcnn' not in p.name
+    # Those of detectors and segmentors: tests/test_detection and
+    # tests/test_segmentation.
+    and not {'mmdet', 'mmseg'} & set(p.parts)
+    and not re.match(r'.*(rcnn|upernet)', p.name)
 )
 PRETRAINING = [f for f in FILES if Path(f).parent.name in ('sce', 'demo')]
 RECIPES = [f for f in PRETRAINING if f.startswith('sce/')]

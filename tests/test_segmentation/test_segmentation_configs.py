@@ -29,7 +29,7 @@ CLASSES = {'voc12aug': 21, 'cityscapes': 19, 'ade20k': 150}
 
 @pytest.mark.parametrize('start', ['sce-pre', 'scratch'])
 def test_the_segmentors_of_the_demo_build(start):
-    cfg = Config.fromfile(CONFIGS / 'demo' / f'fcn_r18-{start}_demo.py')
+    cfg = Config.fromfile(CONFIGS / 'demo' / f'upernet_r18-{start}_demo.py')
     check_config(cfg, training=False)
     loads = cfg.model.backbone.init_cfg is not None
     assert loads == (start == 'sce-pre')

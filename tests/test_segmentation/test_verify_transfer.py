@@ -5,6 +5,7 @@ from mmengine.config import Config
 from transfer_files import run_tool
 
 from sce_mm.cli.runner import build_runner
+from sce_mm.config import ConfigError
 
 pytestmark = [
     pytest.mark.integration,
@@ -83,3 +84,12 @@ def test_the_made_config_is_verified_by_the_command(
     )  # fmt: skip
     assert code == 0, text
     assert 'VERIFIED: 120/120 tensors' in text
+
+
+def test_a_head_of_other_classes_stops_before_the_training(write, tmp_path):
+    cfg = Config.fromfile(write("model['decode_head'].update(num_classes=5)"))
+    cfg.launcher, cfg.work_dir = 'none', str(tmp_path / 'work')
+    with pytest.raises(
+        ConfigError, match=r'decode_head\.num_classes: 5, but train_dataloader'
+    ):
+        build_runner(cfg)

@@ -11,8 +11,8 @@ DETECTORS = {
     'scratch': CONFIGS / 'mask-rcnn_r18-scratch_fpn_demo.py',
 }
 SEGMENTORS = {
-    'sce': CONFIGS / 'fcn_r18-sce-pre_demo.py',
-    'scratch': CONFIGS / 'fcn_r18-scratch_demo.py',
+    'sce': CONFIGS / 'upernet_r18-sce-pre_demo.py',
+    'scratch': CONFIGS / 'upernet_r18-scratch_demo.py',
 }
 FAST_PRETRAINING = ('train_cfg.max_epochs=2', 'train_dataloader.batch_size=32')
 # Of detectors and segmentors.
@@ -51,7 +51,7 @@ class Demo:
             ('write the report', self.report),
         ]
         if segmentation:
-            stage = ('train FCN twice, side by side', self.segment)
+            stage = ('train UPerNet twice, side by side', self.segment)
             self.stages.insert(-1, stage)
         # Folders that the stages make.
         trained = [

@@ -81,7 +81,7 @@ def results(path: Path, column: str) -> tuple[float, float]:
 
 
 def segmentation(out: Path) -> tuple[float, float]:
-    """The mIoU of FCN with SCE and with random initialisation."""
+    """The mIoU of UPerNet with SCE and with random initialisation."""
     from sce_mm.utils.commands import read_scalars
 
     sce, random = (
@@ -110,7 +110,7 @@ def answer(measured: dict[str, tuple[float, float]]) -> str:
         f'features {change("kNN accuracy", 2)}, linear probe accuracy '
         f'{change("linear probe", 2)}. '
         + (
-            f'The mIoU of FCN {change("mIoU", 1)}. '
+            f'The mIoU of UPerNet {change("mIoU", 1)}. '
             if 'mIoU' in measured
             else ''
         )

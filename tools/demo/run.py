@@ -67,7 +67,7 @@ def main() -> None:
     )
     parser.add_argument(
         '--segmentation', action='store_true',
-        help='train FCN on maps of labels too; mmseg is needed',
+        help='train UPerNet on maps of labels too; mmseg is needed',
     )  # fmt: skip
     args = parser.parse_args()
     # What follows runs in the root of the project.

@@ -210,7 +210,7 @@ def segments(out: Path) -> list[str]:
         rows.append(page.tiles(row, 200, sharp=True))
     return [
         page.heading(
-            'FCN',
+            'UPerNet',
             'The same scenes as maps that say of each pixel which digit it '
             'belongs to, or none. mIoU (mean intersection over union, 0 to '
             '100) says how much of the pixels that a class has, or is '

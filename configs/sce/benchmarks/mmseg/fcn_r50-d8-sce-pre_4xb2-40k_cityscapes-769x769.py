@@ -2,9 +2,9 @@
 
     tools/dist_train.sh CONFIG 4 --pretrained backbone.pth
 
-4 GPUs x 2 images, lr 0.01, crops of 769 pixels. The protocol of MMSelfSup,
-whose config keeps a stem of three convolutions that no such weights fill.
-Nothing was measured here.
+4 GPUs x 2 images, lr 0.01, crops of 769 pixels. The protocol of MMSelfSup
+with the plain ResNet of its version 0; its version 1 inherits mmseg's stem of
+three convolutions, which such weights do not fill. Nothing was measured here.
 """
 
 _base_ = [
