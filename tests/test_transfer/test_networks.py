@@ -5,12 +5,13 @@ from functools import partial
 
 import pytest
 import torch
+from mmpretrain.models import VisionTransformer
 from timm.models import convnext, swin_transformer, vision_transformer
 from torch import nn
 from torchvision.models import convnext as tv_convnext
 from torchvision.models import swin_transformer as tv_swin
 from torchvision.models import vision_transformer as tv_vit
-from transfer_files import METADATA, prefixed
+from transfer_files import METADATA, prefixed, pretraining
 
 from sce_mm.transfer import (
     CheckpointError,
@@ -271,3 +272,18 @@ def test_exports_of_a_transformer(tmp_path):
     for target, suffix in (('timm', 'pth'), ('onnx', 'onnx')):
         with pytest.raises(CheckpointError, match='only ResNets can be exp'):
             export(target, tmp_path / f'other.{suffix}', backbone)
+
+
+def test_a_variant_that_only_our_training_has_is_taken_as_it_is():
+    arch = dict(
+        embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32
+    )
+    weights = VisionTransformer(
+        arch, img_size=32, patch_size=8, out_type='avg_featmap'
+    ).state_dict()
+    checkpoint = pretraining(weights, arch='VisionTransformer', num_heads=2)
+    backbone = extract_backbone(checkpoint)
+    assert backbone.weights.keys() == weights.keys()
+    assert backbone.meta['num_heads'] == 2
+    with pytest.raises(CheckpointError, match=r'no place for: ln2\.weight'):
+        extract_backbone(weights)
