@@ -174,7 +174,16 @@ def names_of_the_authors(tensors, rules):
     return tensors
 
 
-@pytest.mark.parametrize('model', [swin(), convnext_of_timm(), vit()])
+@pytest.mark.parametrize(
+    'model',
+    [
+        swin(),
+        convnext_of_timm(),
+        convnext_of_timm(use_grn=True, ls_init_value=None),
+        vit(),
+    ],
+    ids=['swin', 'convnext', 'convnext v2', 'vit'],
+)
 def test_names_in_the_code_of_the_authors(model):
     weights = random_weights(model).state_dict()
     expected = extract_backbone(weights).weights
@@ -192,12 +201,17 @@ def test_names_in_the_code_of_the_authors(model):
             (r'^(stages\.\d\.)blocks\.', r'\1'),
             (r'\bconv_dw\.', 'dwconv.'),
             (r'\bmlp\.fc', 'pwconv'),
+            (r'\bmlp\.grn\.weight', 'grn.gamma'),
+            (r'\bmlp\.grn\.bias', 'grn.beta'),
             (r'^head\.norm\.', 'norm.'),
             (r'^head\.fc\.', 'head.'),
         ],
         'VisionTransformer': [],
     }[type(model).__name__]
-    theirs = names_of_the_authors(weights, rules)
+    theirs = {
+        name: tensor[None, None, None] if '.grn.' in name else tensor
+        for name, tensor in names_of_the_authors(weights, rules).items()
+    }
     if type(model).__name__ == 'SwinTransformer':
         # Buffers that the authors store.
         theirs['layers.0.blocks.1.attn_mask'] = torch.ones(1)
