@@ -6,6 +6,7 @@ a batch, so nothing is said of norms; learning rates by layers, which configs
 of such networks have, stay.
 """
 
+import copy
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,7 +18,6 @@ from torch import nn
 from ..checkpoints.state_dicts import shape_mismatches
 from ..transfer.metadata import describe_backbone
 from ..transfer.networks.convnext import ConvNeXtArchitecture
-from ..transfer.networks.families import naming_of
 from ..transfer.networks.swin import SwinArchitecture
 from ..transfer.networks.vit import ViTArchitecture
 from ..transfer.verify.load_report import modules_of
@@ -49,9 +49,7 @@ def load_whole(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
 
 def kind_of(file: BackboneFile) -> 'Kind | None':
     """Kind of the network; None for a ResNet and what is built as one."""
-    if naming_of(file.backbone.weights) is None:
-        return None
-    return KINDS.get(type(file.backbone.architecture))
+    return KINDS.get(type(file.backbone.known_architecture))
 
 
 def _load_into_network(
@@ -90,6 +88,11 @@ def _class_of(edits: ConfigEdits, where: str) -> type:
     return cls
 
 
+def _build(edits: ConfigEdits, where: str) -> nn.Module:
+    """The network; some write into what they are built from."""
+    return MODELS.build(copy.deepcopy(edits.get(where)))
+
+
 def _dense_swin(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
     edits.set(
         f'{where}.pad_small_map',
@@ -122,7 +125,7 @@ def _dense_vit(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
         edits.set(
             f'{where}.stop_grad_conv1', False, 'patch projection trained'
         )
-    built = MODELS.build(edits.get(where))
+    built = _build(edits, where)
     heads = file.backbone.meta['num_heads']
     if describe_backbone(built)['num_heads'] != heads:
         edits.set(
@@ -165,7 +168,7 @@ def _check_tensors(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
         AdaptError: Others than the norms of outputs differ.
     """
     weights = file.backbone.weights
-    tensors = MODELS.build(edits.get(where)).state_dict()
+    tensors = _build(edits, where).state_dict()
     new = [n for n in tensors if n not in weights and _NEW.fullmatch(n)]
     expected = {n: t for n, t in tensors.items() if n not in new}
     if difference := shape_mismatches(expected, weights):

@@ -4,7 +4,6 @@ A file is ``dict(state_dict=..., meta=...)`` and holds tensors and plain values
 only, so that ``torch.load(path, weights_only=True)`` reads it anywhere.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,8 +30,13 @@ from .metadata import (
     tensor_hash,
 )
 from .networks.architecture import Architecture
-from .networks.families import FAMILIES, architecture_of, complete, naming_of
-from .networks.resnet import DETECTRON2
+from .networks.families import (
+    architecture_of,
+    complete,
+    is_whole,
+    naming_of,
+)
+from .networks.resnet import CLASSES, DETECTRON2, RESNET
 
 
 class Backbone(NamedTuple):
@@ -61,10 +65,18 @@ class Backbone(NamedTuple):
         return architecture_of(self.weights)
 
     @property
+    def known_architecture(self) -> Architecture | None:
+        """The same, or None: a training of ours may have any network."""
+        try:
+            return self.architecture
+        except CheckpointError:
+            return None
+
+    @property
     def settings(self) -> tuple[str, ...]:
         """Metadata that whoever trains on has to have in common with it."""
-        known = naming_of(self.weights)
-        return (*PIXELS, *(self.architecture.settings if known else ()))
+        found = self.known_architecture
+        return (*PIXELS, *(found.settings if found else ()))
 
     def network(self) -> nn.Module:
         """The network of mmpretrain, with these weights.
@@ -137,11 +149,17 @@ def extract_backbone(
 
 
 def _is_known(arch: str | None, weights: Mapping[str, Tensor]) -> bool:
-    """Whether a network of our own training is one that can be checked."""
-    if arch is None:
-        return naming_of(weights) is not None
-    classes = [name for family in FAMILIES for name in family.classes]
-    return re.split(r'-\d', arch)[0] in classes
+    """Whether a network of our own training is one that can be checked.
+
+    A ResNet is. Of other families a training may have variants that no other
+    file has, such as a Vision Transformer with a norm behind its pooling.
+    """
+    family, _ = naming_of(weights) or (None, None)
+    if arch is None and family is RESNET:
+        return True
+    if arch is not None and arch.partition('-')[0] in CLASSES:
+        return True
+    return family not in (None, RESNET) and is_whole(weights)
 
 
 def save_backbone(path: str | Path, backbone: Backbone) -> None:

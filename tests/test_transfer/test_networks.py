@@ -5,12 +5,13 @@ from functools import partial
 
 import pytest
 import torch
+from mmpretrain.models import VisionTransformer
 from timm.models import convnext, swin_transformer, vision_transformer
 from torch import nn
 from torchvision.models import convnext as tv_convnext
 from torchvision.models import swin_transformer as tv_swin
 from torchvision.models import vision_transformer as tv_vit
-from transfer_files import METADATA, prefixed
+from transfer_files import METADATA, prefixed, pretraining
 
 from sce_mm.transfer import (
     CheckpointError,
@@ -173,7 +174,16 @@ def names_of_the_authors(tensors, rules):
     return tensors
 
 
-@pytest.mark.parametrize('model', [swin(), convnext_of_timm(), vit()])
+@pytest.mark.parametrize(
+    'model',
+    [
+        swin(),
+        convnext_of_timm(),
+        convnext_of_timm(use_grn=True, ls_init_value=None),
+        vit(),
+    ],
+    ids=['swin', 'convnext', 'convnext v2', 'vit'],
+)
 def test_names_in_the_code_of_the_authors(model):
     weights = random_weights(model).state_dict()
     expected = extract_backbone(weights).weights
@@ -191,12 +201,17 @@ def test_names_in_the_code_of_the_authors(model):
             (r'^(stages\.\d\.)blocks\.', r'\1'),
             (r'\bconv_dw\.', 'dwconv.'),
             (r'\bmlp\.fc', 'pwconv'),
+            (r'\bmlp\.grn\.weight', 'grn.gamma'),
+            (r'\bmlp\.grn\.bias', 'grn.beta'),
             (r'^head\.norm\.', 'norm.'),
             (r'^head\.fc\.', 'head.'),
         ],
         'VisionTransformer': [],
     }[type(model).__name__]
-    theirs = names_of_the_authors(weights, rules)
+    theirs = {
+        name: tensor[None, None, None] if '.grn.' in name else tensor
+        for name, tensor in names_of_the_authors(weights, rules).items()
+    }
     if type(model).__name__ == 'SwinTransformer':
         # Buffers that the authors store.
         theirs['layers.0.blocks.1.attn_mask'] = torch.ones(1)
@@ -271,3 +286,18 @@ def test_exports_of_a_transformer(tmp_path):
     for target, suffix in (('timm', 'pth'), ('onnx', 'onnx')):
         with pytest.raises(CheckpointError, match='only ResNets can be exp'):
             export(target, tmp_path / f'other.{suffix}', backbone)
+
+
+def test_a_variant_that_only_our_training_has_is_taken_as_it_is():
+    arch = dict(
+        embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32
+    )
+    weights = VisionTransformer(
+        arch, img_size=32, patch_size=8, out_type='avg_featmap'
+    ).state_dict()
+    checkpoint = pretraining(weights, arch='VisionTransformer', num_heads=2)
+    backbone = extract_backbone(checkpoint)
+    assert backbone.weights.keys() == weights.keys()
+    assert backbone.meta['num_heads'] == 2
+    with pytest.raises(CheckpointError, match=r'no place for: ln2\.weight'):
+        extract_backbone(weights)

@@ -118,14 +118,12 @@ class Family(NamedTuple):
 
     Attributes:
         name: Name for messages.
-        classes: Names of the classes of mmpretrain that it is.
         namings: Names of its tensors in mmpretrain and elsewhere.
         architecture_of: Architecture that the tensors imply, or a
             ``CheckpointError`` if they are those of no network that is known.
     """
 
     name: str
-    classes: tuple[str, ...]
     namings: tuple[Naming, ...]
     architecture_of: Callable[[Mapping[str, Tensor]], Architecture]
 

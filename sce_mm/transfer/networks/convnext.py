@@ -99,7 +99,6 @@ _VECTORS = ((r'.*\.(gamma|beta)', _flat),)
 
 CONVNEXT = Family(
     'ConvNeXt',
-    ('ConvNeXt',),
     (
         # mmpretrain, which mmdet and mmseg use too.
         Renaming(

@@ -48,6 +48,16 @@ def architecture_of(tensors: Mapping[str, Tensor]) -> Architecture:
     return found[0].architecture_of(tensors)
 
 
+def is_whole(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether these are the tensors of a network, no more and no less."""
+    try:
+        found = architecture_of(tensors)
+        filled = found.filled(tensors)
+        return not shape_mismatches(found.expected(), filled)
+    except CheckpointError:
+        return False
+
+
 def complete(
     tensors: Mapping[str, Tensor],
 ) -> tuple[dict[str, Tensor], Architecture]:

@@ -11,6 +11,7 @@ from ...checkpoints.errors import EXTRACT, CheckpointError
 from ...checkpoints.state_dicts import COUNTER
 from .architecture import Architecture, Family, Renaming, blocks_of
 
+CLASSES = ('ResNet', 'ResNet_CIFAR')
 BLOCKS: dict[tuple[bool, tuple[int, ...]], int] = {
     (False, (2, 2, 2, 2)): 18,
     (False, (3, 4, 6, 3)): 34,
@@ -234,7 +235,6 @@ def to_detectron2(name: str) -> str:
 
 RESNET = Family(
     'ResNet with a single convolution as its stem',
-    ('ResNet', 'ResNet_CIFAR'),
     (
         # mmpretrain, torchvision, timm.
         Renaming(

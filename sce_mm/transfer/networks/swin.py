@@ -143,7 +143,6 @@ _INNER = (
 
 SWIN = Family(
     'Swin Transformer',
-    ('SwinTransformer',),
     (
         # mmpretrain, mmselfsup, mmdet, mmseg.
         Renaming(

@@ -112,7 +112,6 @@ def architecture_of(tensors: Mapping[str, Tensor]) -> ViTArchitecture:
 
 VIT = Family(
     'Vision Transformer',
-    ('VisionTransformer', 'MoCoV3ViT'),
     (
         # mmpretrain and mmselfsup.
         Renaming(
