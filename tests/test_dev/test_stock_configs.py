@@ -10,6 +10,7 @@ pytestmark = [
     pytest.mark.filterwarnings('ignore:The arguments `:DeprecationWarning'),
     pytest.mark.filterwarnings('ignore:.* is deprecated in `FFN'),
     pytest.mark.filterwarnings('ignore:DeprecationWarning'),
+    pytest.mark.filterwarnings('ignore:Default ..avg_non_ignore'),
 ]
 
 # What the tool says of all, here for one of each kind: the beginning of the
