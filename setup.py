@@ -43,8 +43,16 @@ EXTRAS = {
     # Two families own the same import names: take one.
     'onedl': ONEDL,
     'onedl-det': [*ONEDL, 'onedl-mmdetection>=3.5'],
+    'onedl-seg': [*ONEDL, 'onedl-mmsegmentation>=1.4'],
     'openmmlab': [*OPENMMLAB, 'mmcv-lite>=2.1,<2.3'],
     'openmmlab-det': [*OPENMMLAB, 'mmcv>=2.1,<2.2', 'mmdet>=3.3'],
+    'openmmlab-seg': [
+        *OPENMMLAB,
+        'mmcv>=2.1,<2.2',
+        'mmsegmentation>=1.2',
+        'ftfy',
+        'regex',
+    ],
     'coco': ['faster-coco-eval'],
     'demo': ['matplotlib', 'mlxtend', 'scikit-image', 'scikit-learn'],
     'export': ['onnx', 'onnxruntime', 'safetensors', 'timm'],

@@ -21,9 +21,10 @@ with warnings.catch_warnings():
 
 ROOT = Path(__file__).parents[1]
 # Tests that cannot run, by the package that they need. The environment of
-# upstream OpenMMLab has neither.
+# upstream OpenMMLab has none.
 NEEDS = {
     'mmdet': ['test_detection', 'test_demo', 'test_tools/test_compare.py'],
+    'mmseg': ['test_segmentation'],
     'onnx': ['test_transfer/test_export.py'],
 }
 collect_ignore = [

@@ -23,6 +23,7 @@ DOCUMENTS = [
     'docs/detection.md',
     'docs/benchmarks.md',
     'docs/running.md',
+    'docs/segmentation.md',
     'docs/transfer.md',
     'configs/sce/README.md',
 ]

@@ -15,7 +15,7 @@ LEVELS = (
     ('evaluation', 'analysis', 'downstream'),
     ('visualization',),
     ('engine',),
-    ('detection',),
+    ('detection', 'segmentation'),
     ('cli',),
 )
 LEVEL = {room: n for n, rooms in enumerate(LEVELS) for room in rooms}

@@ -11,72 +11,34 @@ folder. What cannot be done rightly is refused.
 
 import argparse
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 # Arguments are read before the imports that take seconds.
 __starts_light__ = True
 
 import sce_mm
 from sce_mm.cli.arguments import ArgumentParser
+from sce_mm.cli.config_maker import (
+    add_maker_arguments,
+    parse_maker_arguments,
+    print_made,
+)
 from sce_mm.cli.exit import run_main
-
-if TYPE_CHECKING:
-    from sce_mm.downstream import ConfigEdits
 
 
 def parse_args() -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='path of a config, or mmdet::name')
-    parser.add_argument(
-        'checkpoint', type=Path, help='backbone file or training checkpoint'
-    )
-    parser.add_argument('out', type=Path, help='config to write, .py')
-    parser.add_argument(
-        '--gpus', dest='processes', type=int, default=1, metavar='N',
-        help='processes of the training, for the learning rate; 1 by default',
-    )  # fmt: skip
-    parser.add_argument(
-        '--batch', type=int, metavar='N',
-        help="images of each process; the config's by default",
-    )  # fmt: skip
+    add_maker_arguments(parser, 'mmdet')
     parser.add_argument(
         '--keep-heads', action='store_true',
         help='leave box, mask and RetinaNet heads as they are: without norms, '
         'and two layers instead of four convolutions (nine times the work)',
     )  # fmt: skip
-    parser.add_argument(
-        '--overwrite', action='store_true', help='replace OUT if it exists'
-    )
-    args = parser.parse_args()
-    if args.out.suffix != '.py':
-        parser.error(f'OUT is a config, its name ends in .py: {args.out}')
-    for name, value in (('gpus', args.processes), ('batch', args.batch)):
-        if value is not None and value < 1:
-            parser.error(f'--{name} must be at least 1, got {value}')
-    return args
-
-
-def print_changes(edits: 'ConfigEdits') -> None:
-    """Print what changed, and what did not."""
-    reason = ''
-    for change in edits.changes:
-        if change.reason != reason:
-            reason = change.reason
-            print(f'\n# {reason}')
-        old = 'not set' if change.old is None else repr(change.old)
-        print(f'- {change.path} = {old}')
-        print(f'+ {change.path} = {change.new!r}')
-    if edits.notes:
-        print('\nLeft as it is:')
-        for note in edits.notes:
-            print(f'  {note}')
+    return parse_maker_arguments(parser)
 
 
 def main() -> None:
     args = parse_args()
     sce_mm.register()
-    from sce_mm.cli.converters import describe
     from sce_mm.detection.adapt import adapt
     from sce_mm.downstream import make_config
 
@@ -86,22 +48,10 @@ def main() -> None:
         batch=args.batch,
         keep_heads=args.keep_heads,
     )
-    edits, rate, file = make_config(
+    made = make_config(
         args.config, args.checkpoint, args.out, change, args.overwrite
     )
-    if file.path != args.checkpoint.resolve():
-        print(f'{args.checkpoint} is no backbone file: its backbone is now in')
-        print(f'{file.path}, {describe(file.backbone)}')
-    print_changes(edits)
-    print(f'\n{args.out}: {len(edits.changes)} lines differ; {rate}')
-    print(
-        'To compare weights and settings: tools/verify_transfer.py '
-        f'{args.out} {file.path}'
-    )
-    start = f'python tools/train.py {args.out}'
-    if args.processes > 1:
-        start = f'tools/dist_train.sh {args.out} {args.processes}'
-    print(f'Next: {start}')
+    print_made(args, *made)
 
 
 if __name__ == '__main__':

@@ -40,7 +40,9 @@ UNUSED = (
 
 def parse_args() -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='config of a detector or classifier')
+    parser.add_argument(
+        'config', help='config of a detector, segmentor or classifier'
+    )
     parser.add_argument(
         'checkpoint', help='backbone file, or the checkpoint it was made of'
     )

@@ -98,12 +98,16 @@ def unfit_weights(cfg: Config) -> Iterator[str]:
 
 
 def wrong_classes(cfg: Config) -> Iterable[str]:
-    """Classes of a detector that are not those of its labels."""
-    if cfg.get('default_scope') != 'mmdet':
-        return []
-    from ..detection.adapt.classes import class_problems
+    """Classes of a detector or segmentor that are not those of its labels."""
+    if cfg.get('default_scope') == 'mmdet':
+        from ..detection.adapt import classes
 
-    return class_problems(cfg)
+        return classes.class_problems(cfg)
+    if cfg.get('default_scope') == 'mmseg':
+        from ..segmentation.classes import class_problems
+
+        return class_problems(cfg)
+    return []
 
 
 def _share_labels(cfg: Config, training: bool) -> None:

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from ..doctor.version_gate import import_quietly
 from ..utils.checks import nearest
 from .errors import ConfigError
+
+# mmengine looks for the files behind `mmseg::` by the name of upstream's
+# distribution, which the fork does not have. Both have the import name.
+MODULE2PACKAGE['mmseg'] = 'mmseg'
 
 # Keys that mmengine reads at the top of a config.
 TOP_LEVEL = {

@@ -16,7 +16,7 @@ from .packages import (
     found_modules,
     installed_distributions,
 )
-from .version_gate import DETECTION, INSTALL_OPS, PRETRAINING, find_problems
+from .version_gate import INSTALL_OPS, PRETRAINING, find_problems
 
 # Whether something works (None for what merely is so), and the line of the
 # report, with what to do if it does not.
@@ -31,8 +31,9 @@ def examine() -> Iterator[Finding]:
         absent = 'no distribution' if name in modules else 'not installed'
         owners = ', '.join(distributions_of(name)) or absent
         yield None, f'{name}: {owners}'
-    detection, family = 'mmdet' in modules, family_of(installed)
-    needed = DETECTION if detection else PRETRAINING
+    dense = [name for name in ('mmdet', 'mmseg') if name in modules]
+    family = family_of(installed)
+    needed = (*PRETRAINING, *dense)
     problems = find_problems(installed, modules, needed)
     for problem in problems:
         yield False, problem
@@ -47,7 +48,7 @@ def examine() -> Iterator[Finding]:
         # Upstream mmengine imports pkg_resources.
         "pip install 'setuptools<82' if pkg_resources is missing",
     )
-    if detection:
+    if dense:
         yield _try(_ops, 'compiled ops of mmcv', INSTALL_OPS[family])
 
 

@@ -37,6 +37,9 @@ PACKAGES = {
     ),
     'mmpretrain': Package('>=1.2,<2.0', ('mmpretrain',), 'onedl-mmpretrain'),
     'mmdet': Package('>=3.2,<4.0', ('mmdet',), 'onedl-mmdetection'),
+    'mmseg': Package(
+        '>=1.2,<2.0', ('mmsegmentation',), 'onedl-mmsegmentation'
+    ),
 }
 
 

@@ -24,6 +24,7 @@ from .packages import (
 
 PRETRAINING = ('mmengine', 'mmcv', 'mmpretrain')
 DETECTION = (*PRETRAINING, 'mmdet')
+SEGMENTATION = (*PRETRAINING, 'mmseg')
 INSTALL_OPS = {
     'onedl': "pip install 'setuptools>=80,<82' wheel ninja psutil && "
     'MMCV_WITH_OPS=1 pip install --force-reinstall --no-deps '
@@ -143,21 +144,41 @@ def require_mmdet() -> None:
     Raises:
         ImportError: mmdet or the compiled ops of mmcv are missing.
     """
+    _require(
+        DETECTION,
+        ('mmdet', 'mmdet.datasets'),
+        'detection needs mmdet and an mmcv with compiled ops',
+    )
+
+
+def require_mmseg() -> None:
+    """Stop the import of ``sce_mm.segmentation`` if mmseg cannot work.
+
+    Raises:
+        ImportError: mmseg or the compiled ops of mmcv are missing.
+    """
+    _require(
+        SEGMENTATION,
+        ('mmseg', 'mmseg.datasets', 'mmseg.models'),
+        'segmentation needs mmseg and an mmcv with compiled ops',
+    )
+
+
+def _require(
+    packages: tuple[str, ...], modules: tuple[str, ...], what: str
+) -> None:
+    """Import what needs compiled ops, or say what to install."""
     installed = installed_distributions()
-    problems = find_problems(installed, found_modules(), DETECTION)
+    problems = find_problems(installed, found_modules(), packages)
     ops = INSTALL_OPS[family_of(installed)]
     remedy = f'Install an mmcv that has them: {ops}'
     try:
         if not problems:
             import_module('mmcv._ext')
 
-            remedy = 'This mmcv and mmdet do not fit together'
-            import_quietly('mmdet', 'mmdet.datasets')
+            remedy = f'This mmcv and {modules[0]} do not fit together'
+            import_quietly(*modules)
     except (ImportError, AssertionError) as error:
-        # mmdet refuses versions of mmcv by assertion.
+        # Both refuse versions of mmcv by assertion.
         problems.append(f'{error}. {remedy}')
-    _refuse(
-        problems,
-        'detection needs mmdet and an mmcv with compiled ops',
-        'In a checkout, `make setup` installs both',
-    )
+    _refuse(problems, what, 'In a checkout, `make setup` installs both')

@@ -26,7 +26,7 @@ def adapt_other_loads(edits: ConfigEdits, file: BackboneFile) -> None:
     A second backbone is treated as the first where the file fits it. A note
     says what everything else loads.
     """
-    for where in ('load_from', 'model.init_cfg'):
+    for where in ('load_from', 'model.init_cfg', 'model.pretrained'):
         edits.set(where, None, 'would load over the backbone')
     if edits.get('resume'):
         edits.set('resume', False, 'a resumed training keeps its weights')

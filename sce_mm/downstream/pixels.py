@@ -13,6 +13,15 @@ REFUSED = {
     'Normalize': 'it normalises pixels that the data preprocessor normalises '
     'as well: take it out of the pipeline',
     'LoadMultiChannelImageFromFiles': 'it stacks channels from several files',
+    **dict.fromkeys(
+        (
+            'LoadSingleRSImageFromFile',
+            'LoadMultipleRSImageFromFile',
+            'LoadBiomedicalImageFromFile',
+            'LoadBiomedicalData',
+        ),
+        'its channels are not the blue, green and red of OpenCV',
+    ),
 }
 COLOURED = ('color', 'color_ignore_orientation')
 

@@ -1,5 +1,8 @@
 """Scale the learning rate of a config to the batch that there will be."""
 
+import re
+from pathlib import PurePath
+
 from ..config.machine import rate_factor
 from ..config.reading import walk
 from .edits import AdaptError, ConfigEdits, type_name
@@ -9,9 +12,19 @@ RATE = f'{OPTIMIZER}.lr'
 
 
 def adapt_schedule(
-    edits: ConfigEdits, processes: int, batch: int | None
+    edits: ConfigEdits,
+    processes: int,
+    batch: int | None,
+    base_batch: int | None = None,
 ) -> str:
     """Scale the rate by the law of its optimiser; warm-up, milestones stay.
+
+    Args:
+        edits: The config.
+        processes: Processes of the training, usually GPUs.
+        batch: Images of each; None for those of the config.
+        base_batch: Batch that the rate of the config is for, unless its
+            ``auto_scale_lr`` says it.
 
     Returns:
         A line about batch and rate.
@@ -26,7 +39,8 @@ def adapt_schedule(
         raise AdaptError(
             'the config has no train_dataloader.batch_size: say --batch'
         )
-    rate, base = edits.get(RATE), edits.get('auto_scale_lr.base_batch_size')
+    rate = edits.get(RATE)
+    base = edits.get('auto_scale_lr.base_batch_size') or base_batch
     if not isinstance(rate, int | float):
         raise AdaptError(
             f'the config has no {RATE}: a rate for each of several '
@@ -53,8 +67,27 @@ def adapt_schedule(
             'the batch that this rate is for; not to be scaled again',
         )
         _scale_bounds(edits, scale)
+    iterations = edits.get('train_cfg.max_iters')
+    if iterations and total != base:
+        edits.notes.append(
+            f'{iterations} iterations of {total} images see '
+            f'{total / base:.3g} times the images of the config: as many '
+            f'would be {round(iterations * base / total)} iterations, with '
+            'param_scheduler, val_interval and checkpoints in proportion'
+        )
     _check_groups(edits)
     return f'learning rate {edits.get(RATE)} for {line}'
+
+
+def batch_in_name(config: str) -> int | None:
+    """Batch in the name of a config, which OpenMMLab writes as ``4xb2``.
+
+    >>> batch_in_name('mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py')
+    8
+    >>> batch_in_name('my_fcn.py')
+    """
+    match = re.search(r'_(\d+)xb(\d+)[-_]', PurePath(config).name)
+    return int(match[1]) * int(match[2]) if match else None
 
 
 def _scale(edits: ConfigEdits, path: str, scale: float, reason: str) -> None:

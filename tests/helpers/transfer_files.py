@@ -8,6 +8,7 @@ from mmpretrain.models import ResNet, ResNet_CIFAR
 from torch import nn
 
 from sce_mm.cli.exit import message_of
+from sce_mm.transfer import Backbone, extract_backbone, save_backbone
 
 METADATA = {
     'method': 'SCE',
@@ -45,6 +46,25 @@ def pretraining(weights, **metadata):
         | prefixed('momentum_encoder.backbone.', weights),
         'meta': {'sce_mm': METADATA | metadata},
     }
+
+
+def backbone_writer(folder):
+    """``write(channels, depth, **metadata)``: backbone file of a ResNet."""
+    written = {}
+
+    def write(channels=16, depth=18, **metadata):
+        key = repr((channels, depth, metadata))
+        if key not in written:
+            torch.manual_seed(0)
+            net = ResNet(depth, base_channels=channels, stem_channels=channels)
+            backbone, meta = extract_backbone(net.state_dict())
+            path = folder / f'{len(written)}.pth'
+            meta |= METADATA | metadata
+            save_backbone(path, Backbone(backbone, meta))
+            written[key] = path
+        return written[key]
+
+    return write
 
 
 def run_tool(path, capsys, monkeypatch, *words):

@@ -94,6 +94,9 @@ def test_data_depend_on_the_seed_and_are_what_the_configs_expect(
                 if a['image_id'] == entry['id']
             ]
             assert labels == [digits[1][row] for row in rows]
+            path = root / 'scenes' / f'{part}_maps' / entry['file_name']
+            drawn = set(np.unique(cv2.imread(str(path), -1)).tolist())
+            assert drawn == {0, *(label + 1 for label in labels)}
 
 
 def test_objects_of_a_scene_are_drawn_with_their_masks():

@@ -12,13 +12,21 @@ RUN = [sys.executable, '-W', 'ignore', 'tools/demo/run.py']
 
 @pytest.mark.integration
 def test_the_whole_story_in_small(tmp_path):
-    words = (*RUN, '--fast', '--work-dir', str(tmp_path), '--seed', '1')
+    words = (*RUN, '--fast', '--segmentation', '--seed', '1')
+    words += ('--work-dir', str(tmp_path))
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     metadata = json.loads((tmp_path / 'metadata.json').read_text())
-    assert len(metadata['stages']) == 6
+    assert len(metadata['stages']) == 7
     text = (tmp_path / 'report.html').read_text()
-    for what in ('kNN', 'inear probe', 'box AP', 'mask AP', 'tools/train.py'):
+    for what in (
+        'kNN',
+        'inear probe',
+        'box AP',
+        'mask AP',
+        'mIoU',
+        'tools/train.py',
+    ):
         assert what in text
     # Words on images are words of the page, and it says how to go on.
     assert text.count('<figcaption>') > 100
@@ -28,10 +36,9 @@ def test_the_whole_story_in_small(tmp_path):
     # Nothing is loaded from anywhere.
     assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
     # The weights arrived: the hook says so in the log.
-    assert (
-        'transfer verified: 120/120 tensors'
-        in next((tmp_path / 'detector_sce').glob('*/*.log')).read_text()
-    )
+    for name in ('detector_sce', 'segmentor_sce'):
+        (log,) = (tmp_path / name).glob('*/*.log')
+        assert 'transfer verified: 120/120 tensors' in log.read_text()
 
 
 def _prose(html: str) -> str:

@@ -5,12 +5,8 @@ import json
 import cv2
 import numpy as np
 import pytest
-import torch
 from coco_files import coco
-from mmpretrain.models import ResNet
-from transfer_files import METADATA
-
-from sce_mm.transfer import Backbone, extract_backbone, save_backbone
+from transfer_files import backbone_writer
 
 
 @pytest.fixture(scope='session')
@@ -29,22 +25,7 @@ def scenes(tmp_path_factory):
 @pytest.fixture(scope='session')
 def backbone_file(tmp_path_factory):
     """``backbone_file(channels, depth, **metadata)``: file of a ResNet."""
-    folder = tmp_path_factory.mktemp('weights')
-    written = {}
-
-    def write(channels=16, depth=18, **metadata):
-        key = repr((channels, depth, metadata))
-        if key not in written:
-            torch.manual_seed(0)
-            net = ResNet(depth, base_channels=channels, stem_channels=channels)
-            backbone, meta = extract_backbone(net.state_dict())
-            path = folder / f'{len(written)}.pth'
-            meta |= METADATA | metadata
-            save_backbone(path, Backbone(backbone, meta))
-            written[key] = path
-        return written[key]
-
-    return write
+    return backbone_writer(tmp_path_factory.mktemp('weights'))
 
 
 @pytest.fixture(scope='session')

@@ -8,8 +8,10 @@ import pytest
 from sce_mm.doctor import packages, version_gate
 from sce_mm.doctor.version_gate import (
     DETECTION,
+    SEGMENTATION,
     find_problems,
     require_mmdet,
+    require_mmseg,
 )
 
 ONEDL = {
@@ -163,18 +165,48 @@ def test_a_bare_python_is_told_what_to_install(root, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('installed', 'remedy'),
+    ('require', 'needed', 'installed', 'remedy'),
     [
-        (ONEDL | {'onedl-mmdetection': '3.5'}, 'MMCV_WITH_OPS=1 pip install'),
-        (UPSTREAM | {'mmdet': '3.3.0'}, r'mim install mmcv==2\.1\.0'),
+        (
+            require_mmdet,
+            DETECTION,
+            ONEDL | {'onedl-mmdetection': '3.5'},
+            'MMCV_WITH_OPS=1 pip install',
+        ),
+        (
+            require_mmdet,
+            DETECTION,
+            UPSTREAM | {'mmdet': '3.3.0'},
+            r'mim install mmcv==2\.1\.0',
+        ),
+        (
+            require_mmseg,
+            SEGMENTATION,
+            UPSTREAM | {'mmsegmentation': '1.2.2'},
+            r'mim install mmcv==2\.1\.0',
+        ),
+        (
+            require_mmseg,
+            FOUND,
+            ONEDL,
+            "mmseg is missing: pip install 'onedl-mmsegmentation>=1.2,<2.0'",
+        ),
+        (
+            require_mmseg,
+            FOUND,
+            UPSTREAM,
+            "mmseg is missing: pip install 'mmsegmentation>=1.2,<2.0'",
+        ),
     ],
 )
-def test_missing_ops_say_what_to_install(monkeypatch, installed, remedy):
-    found = dict.fromkeys(DETECTION)
+def test_missing_ops_and_packages_say_what_to_install(
+    monkeypatch, require, needed, installed, remedy
+):
+    found = dict.fromkeys(needed)
     monkeypatch.setattr(
         version_gate, 'installed_distributions', installed.copy
     )
     monkeypatch.setattr(version_gate, 'found_modules', found.copy)
     monkeypatch.setitem(sys.modules, 'mmcv._ext', None)
     with pytest.raises(ImportError, match=remedy):
-        require_mmdet()
+        require()

@@ -4,8 +4,9 @@
 
 OUT gets ``unlabelled/`` (tiles with a digit each, no labels anywhere),
 ``knn/`` (labelled tiles, for evaluation only) and ``scenes/`` (few labelled
-training scenes and validation scenes with boxes and masks, COCO format). No
-digit and no photograph of the evaluation is seen in any training.
+training scenes and validation scenes with boxes and masks in COCO format and
+as maps of labels). No digit and no photograph of the evaluation is seen in any
+training.
 """
 
 import json
@@ -81,12 +82,15 @@ def write_tiles(
 
 
 def write_scenes(folder: Path, name: str, scenes: list[Scene]) -> None:
-    """Images and a COCO file of boxes and masks."""
+    """Images, a COCO file of boxes and masks, and a map of labels of each."""
+    maps = folder / f'{name}_maps'
     (folder / name).mkdir(parents=True)
+    maps.mkdir()
     images, annotations = [], []
     for index, scene in enumerate(scenes):
         file_name = f'{index:04d}.png'
         cv2.imwrite(str(folder / name / file_name), scene.image)
+        cv2.imwrite(str(maps / file_name), scene.label_map())
         height, width = scene.image.shape[:2]
         size = {'width': width, 'height': height}
         images.append({'id': index, 'file_name': file_name, **size})

@@ -10,8 +10,13 @@ DETECTORS = {
     'sce': CONFIGS / 'mask-rcnn_r18-sce-pre_fpn_demo.py',
     'scratch': CONFIGS / 'mask-rcnn_r18-scratch_fpn_demo.py',
 }
+SEGMENTORS = {
+    'sce': CONFIGS / 'fcn_r18-sce-pre_demo.py',
+    'scratch': CONFIGS / 'fcn_r18-scratch_demo.py',
+}
 FAST_PRETRAINING = ('train_cfg.max_epochs=2', 'train_dataloader.batch_size=32')
-FAST_DETECTOR = (
+# Of detectors and segmentors.
+FAST_TRAINING = (
     'train_cfg.max_epochs=2',
     'train_cfg.val_interval=2',
     'param_scheduler.0.end=1',
@@ -25,10 +30,12 @@ class Demo:
     """The stages, each made of commands of the project.
 
     All results are below ``out``; ``fast`` takes tiny amounts, to check that
-    the demo runs.
+    the demo runs, and ``segmentation`` trains segmentors as well.
     """
 
-    def __init__(self, out: Path, seed: int, fast: bool) -> None:
+    def __init__(
+        self, out: Path, seed: int, fast: bool, segmentation: bool
+    ) -> None:
         self.out = out
         self.seed = seed
         self.fast = fast
@@ -43,8 +50,15 @@ class Demo:
             ('train Mask R-CNN twice, side by side', self.detect),
             ('write the report', self.report),
         ]
+        if segmentation:
+            stage = ('train FCN twice, side by side', self.segment)
+            self.stages.insert(-1, stage)
         # Folders that the stages make.
-        trained = [f'detector_{name}' for name in DETECTORS]
+        trained = [
+            f'{kind}_{name}'
+            for kind in ('detector', 'segmentor', 'segmented')
+            for name in DETECTORS
+        ]
         self.made = ['data', 'logs', 'sce', *trained]
 
     def make_data(self) -> list[Command]:
@@ -87,22 +101,39 @@ class Demo:
         return [Command('tools/model_converters/extract_backbone.py', words)]
 
     def detect(self) -> list[Command]:
+        labels = f'val_evaluator.ann_file={self.data}/scenes/val.json'
+        return [
+            self.train(
+                config,
+                f'detector_{name}',
+                [labels, f'val_evaluator.outfile_prefix={self.out}/{name}'],
+            )
+            for name, config in DETECTORS.items()
+        ]
+
+    def segment(self) -> list[Command]:
+        return [
+            self.train(
+                config,
+                f'segmentor_{name}',
+                [f'val_evaluator.output_dir={self.out}/segmented_{name}'],
+            )
+            for name, config in SEGMENTORS.items()
+        ]
+
+    def train(self, config: Path, name: str, options: list[str]) -> Command:
+        """Train on the scenes, from the backbone if the name says so."""
         scenes = self.data / 'scenes'
         weights = f'model.backbone.init_cfg.checkpoint={self.backbone}'
-        commands = []
-        for name, config in DETECTORS.items():
-            options = [
-                f'train_dataloader.dataset.data_root={scenes}/',
-                f'val_dataloader.dataset.data_root={scenes}/',
-                f'val_evaluator.ann_file={scenes}/val.json',
-                f'val_evaluator.outfile_prefix={self.out}/{name}',
-                f'randomness.seed={self.seed}',
-                *(FAST_DETECTOR if self.fast else ()),
-                *([weights] if name == 'sce' else ()),
-            ]
-            work_dir = self.out / f'detector_{name}'
-            commands.append(training(config, work_dir, options, 1))
-        return commands
+        options = [
+            f'train_dataloader.dataset.data_root={scenes}/',
+            f'val_dataloader.dataset.data_root={scenes}/',
+            *options,
+            f'randomness.seed={self.seed}',
+            *(FAST_TRAINING if self.fast else ()),
+            *([weights] if name.endswith('_sce') else ()),
+        ]
+        return training(config, self.out / name, options, 1)
 
     def report(self) -> list[Command]:
         return [Command('tools/demo/report.py', [self.out])]

@@ -42,6 +42,10 @@ def report(out: Path) -> str:
         name: (detection['sce'][name], detection['scratch'][name])
         for name in ('box AP', 'mask AP')
     }
+    # An option of the demo.
+    segmented = (out / 'segmentor_sce').exists()
+    if segmented:
+        measured['mIoU'] = segmentation(out)
     cards = [
         (name, f'{ours:.1f}', f'random initialisation {other:.1f}')
         for name, (ours, other) in measured.items()
@@ -63,6 +67,7 @@ def report(out: Path) -> str:
         *sections.views(out, cfg),
         *sections.alike(out, cfg),
         *sections.detections(out, detection),
+        *(sections.segments(out) if segmented else ()),
         *sections.next_steps(),
         *sections.how_it_was_run(cfg, metadata),
     ]
@@ -73,6 +78,17 @@ def results(path: Path, column: str) -> tuple[float, float]:
     """An accuracy with SCE and with random initialisation."""
     random, sce = json.loads(path.read_text())
     return sce[column], random[column]
+
+
+def segmentation(out: Path) -> tuple[float, float]:
+    """The mIoU of FCN with SCE and with random initialisation."""
+    from sce_mm.utils.commands import read_scalars
+
+    sce, random = (
+        read_scalars(out / f'segmentor_{name}')['mIoU'][-1][1]
+        for name in ('sce', 'scratch')
+    )
+    return sce, random
 
 
 def answer(measured: dict[str, tuple[float, float]]) -> str:
@@ -92,7 +108,13 @@ def answer(measured: dict[str, tuple[float, float]]) -> str:
         'from SCE on unlabelled images instead of random initialisation, and '
         f'its mask AP {change("mask AP", 1)}. kNN accuracy of the frozen '
         f'features {change("kNN accuracy", 2)}, linear probe accuracy '
-        f'{change("linear probe", 2)}. This is one run of each; another seed '
+        f'{change("linear probe", 2)}. '
+        + (
+            f'The mIoU of FCN {change("mIoU", 1)}. '
+            if 'mIoU' in measured
+            else ''
+        )
+        + 'This is one run of each; another seed '
         'moves every number.'
     )
 

@@ -65,12 +65,16 @@ def main() -> None:
     parser.add_argument(
         '--fast', action='store_true', help='tiny amounts: only that it runs'
     )
+    parser.add_argument(
+        '--segmentation', action='store_true',
+        help='train FCN on maps of labels too; mmseg is needed',
+    )  # fmt: skip
     args = parser.parse_args()
     # What follows runs in the root of the project.
     out = args.work_dir.resolve()
     os.chdir(Path(__file__).resolve().parents[2])
     out.mkdir(parents=True, exist_ok=True)
-    run(Demo(out, args.seed, args.fast))
+    run(Demo(out, args.seed, args.fast, args.segmentation))
 
 
 if __name__ == '__main__':

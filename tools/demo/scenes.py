@@ -44,6 +44,13 @@ class Scene(NamedTuple):
     image: np.ndarray
     instances: list[Instance]
 
+    def label_map(self) -> np.ndarray:
+        """Class of each pixel, ``[SIDE, SIDE]`` uint8: 0, or digit + 1."""
+        labels = np.zeros(self.image.shape[:2], np.uint8)
+        for instance in self.instances:
+            labels[instance.mask] = instance.digit + 1
+        return labels
+
 
 def make_scene(
     images: np.ndarray,

@@ -191,6 +191,35 @@ def detections(out: Path, detection: dict) -> list[str]:
     ]
 
 
+def segments(out: Path) -> list[str]:
+    folder = out / 'data' / 'scenes'
+    maps = {
+        'labels': folder / 'val_maps',
+        'random initialisation': out / 'segmented_scratch',
+        'SCE on unlabelled tiles': out / 'segmented_sce',
+    }
+    rows = []
+    for path in sorted((folder / 'val').iterdir())[:6]:
+        row = [page.Tile(data_uri(cv2.imread(str(path))), 'image')]
+        for name, place in maps.items():
+            labels = cv2.imread(str(place / path.name), cv2.IMREAD_GRAYSCALE)
+            # Ten colours around the circle, and black for the ground.
+            colours = cv2.applyColorMap(labels * 17, cv2.COLORMAP_HSV)
+            colours[labels == 0] = 0
+            row.append(page.Tile(data_uri(colours), name))
+        rows.append(page.tiles(row, 200, sharp=True))
+    return [
+        page.heading(
+            'FCN',
+            'The same scenes as maps that say of each pixel which digit it '
+            'belongs to, or none. mIoU (mean intersection over union, 0 to '
+            '100) says how much of the pixels that a class has, or is '
+            'given, agree, over the ten digits and the ground.',
+        ),
+        page.panel(rows),
+    ]
+
+
 def found_objects(out: Path, name: str) -> list[dict]:
     """What a detector found in the validation scenes, each with its box."""
     # Nothing is written either if nothing was found.

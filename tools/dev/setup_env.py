@@ -27,7 +27,8 @@ STAMP = 'sce_mm-environment'
 PYTHONS = {'default': (10, 12), 'upstream': (10, 11)}
 # Tried at the end, which also leaves the byte code of what is imported.
 CHECK = {
-    'default': 'import cv2, mmcv.ops, mmdet.apis, pytest, sce_mm.detection',
+    'default': 'import cv2, mmcv.ops, mmdet.apis, mmseg.apis, pytest, '
+    'sce_mm.detection, sce_mm.segmentation',
     'upstream': 'import cv2, pytest, sce_mm',
 }
 

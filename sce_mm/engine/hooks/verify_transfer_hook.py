@@ -33,8 +33,9 @@ class VerifyTransferHook(Hook):
 
     What else the model loads from elsewhere is named in the log. A resumed
     training takes its weights from its own checkpoint and is let
-    through. Known to mmpretrain, and to mmdet after
-    ``custom_imports = dict(imports=['sce_mm.detection'])``.
+    through. Known to mmpretrain, and to mmdet and mmseg after
+    ``custom_imports = dict(imports=['sce_mm.detection'])``, or
+    ``'sce_mm.segmentation'``.
 
     Args:
         allow_frozen: Accept frozen stages or batch norm in evaluation mode,

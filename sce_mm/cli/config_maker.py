@@ -1,0 +1,81 @@
+"""Arguments and report of the commands that make configs from weights."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .arguments import ArgumentParser
+
+if TYPE_CHECKING:
+    from ..downstream import BackboneFile, ConfigEdits
+
+
+def add_maker_arguments(parser: ArgumentParser, package: str) -> None:
+    """Add what a maker of configs takes, whatever its models do.
+
+    Args:
+        parser: Parser of the command.
+        package: Package whose configs are named ``package::name``.
+    """
+    parser.add_argument('config', help=f'path of a config, or {package}::name')
+    parser.add_argument(
+        'checkpoint', type=Path, help='backbone file or training checkpoint'
+    )
+    parser.add_argument('out', type=Path, help='config to write, .py')
+    parser.add_argument(
+        '--gpus', dest='processes', type=int, default=1, metavar='N',
+        help='processes of the training, for the learning rate; 1 by default',
+    )  # fmt: skip
+    parser.add_argument(
+        '--batch', type=int, metavar='N',
+        help="images of each process; the config's by default",
+    )  # fmt: skip
+    parser.add_argument(
+        '--overwrite', action='store_true', help='replace OUT if it exists'
+    )
+
+
+def parse_maker_arguments(parser: ArgumentParser) -> argparse.Namespace:
+    """Parse the command line and check what all makers take."""
+    args = parser.parse_args()
+    if args.out.suffix != '.py':
+        parser.error(f'OUT is a config, its name ends in .py: {args.out}')
+    for name, value in (('gpus', args.processes), ('batch', args.batch)):
+        if value is not None and value < 1:
+            parser.error(f'--{name} must be at least 1, got {value}')
+    return args
+
+
+def print_made(
+    args: argparse.Namespace,
+    edits: 'ConfigEdits',
+    rate: str,
+    file: 'BackboneFile',
+) -> None:
+    """Print what changed in the config that was made, and what to do next."""
+    from .converters import describe
+
+    if file.path != args.checkpoint.resolve():
+        print(f'{args.checkpoint} is no backbone file: its backbone is now in')
+        print(f'{file.path}, {describe(file.backbone)}')
+    reason = ''
+    for change in edits.changes:
+        if change.reason != reason:
+            reason = change.reason
+            print(f'\n# {reason}')
+        old = 'not set' if change.old is None else repr(change.old)
+        print(f'- {change.path} = {old}')
+        print(f'+ {change.path} = {change.new!r}')
+    if edits.notes:
+        print('\nLeft as it is:')
+        for note in edits.notes:
+            print(f'  {note}')
+    print(f'\n{args.out}: {len(edits.changes)} lines differ; {rate}')
+    print(
+        'To compare weights and settings: tools/verify_transfer.py '
+        f'{args.out} {file.path}'
+    )
+    start = f'python tools/train.py {args.out}'
+    if args.processes > 1:
+        start = f'tools/dist_train.sh {args.out} {args.processes}'
+    print(f'Next: {start}')
