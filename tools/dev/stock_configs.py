@@ -2,9 +2,9 @@
 
     python tools/dev/stock_configs.py docs/stock_configs.md
 
-Goes over all configs that the installed mmdet comes with. For each that has a
-ResNet it writes a backbone file of the same depth, makes the config for it,
-builds the model, initialises it, and compares it with the file as
+Goes over all configs that the installed mmdet and mmseg come with. For each
+that has a ResNet it writes a backbone file of the same depth, makes the config
+for it, builds the model, initialises it, and compares it with the file as
 VerifyTransferHook does. What is refused is listed with its sentence. Exits
 with 1 if a config is neither made right nor refused.
 """
@@ -21,6 +21,8 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -44,12 +46,11 @@ METADATA = {
     'std': [58.395, 57.12, 57.375],
     'style': 'pytorch',
 }
-
-
 HEADER = """# Stock configs
 
 What `tools/make_detection_config.py` does with each config that mmdet comes
-with, as written by `tools/dev/stock_configs.py docs/stock_configs.md`.
+with, and `tools/make_segmentation_config.py` with each of mmseg, as written
+by `tools/dev/stock_configs.py docs/stock_configs.md`.
 
 Each was given a backbone file of a ResNet of its own depth, or of a ResNet-50
 where it has none. *Made and verified* means: the config was written, its
@@ -66,7 +67,7 @@ class Outcome(NamedTuple):
     """What becomes of a config.
 
     Attributes:
-        config: Path below the configs of the package.
+        config: ``package::path``, as the commands take it.
         refused: The sentence, empty if the config was made.
         left: What was left as it is.
         failed: What the verification found, or the error, one a line.
@@ -94,19 +95,23 @@ class Walk:
         self.files: dict[int, BackboneFile] = {}
 
     def configs(self) -> list[str]:
-        """All configs but those that only others inherit."""
+        """``package::path`` of all but those that only others inherit."""
         paths = [p.relative_to(self.root) for p in self.root.rglob('*.py')]
-        return sorted(p.as_posix() for p in paths if '_base_' not in p.parts)
+        return sorted(
+            f'{self.package}::{path.as_posix()}'
+            for path in paths
+            if '_base_' not in path.parts
+        )
 
     def outcome(self, config: str) -> Outcome:
-        """Make a config, of this path below the configs, and verify it."""
+        """Make a config, named ``package::path``, and verify it."""
         from sce_mm.downstream import load_source, write_config
         from sce_mm.utils.errors import UserError
 
         try:
-            cfg, base = load_source(f'{self.package}::{config}')
+            cfg, base = load_source(config)
             file = self.file_for(cfg)
-            edits = self.adapt(cfg, file)
+            edits = self.adapt(config, cfg, file)
             out = self.folder / 'made.py'
             write_config(edits, base, file.path, out, config)
         except (UserError, OSError) as error:
@@ -118,20 +123,31 @@ class Walk:
         left = dict.fromkeys(edits.notes)
         return Outcome(config, left=tuple(left), failed=failed)
 
-    def adapt(self, cfg: 'Config', file: 'BackboneFile') -> 'ConfigEdits':
+    def adapt(
+        self, config: str, cfg: 'Config', file: 'BackboneFile'
+    ) -> 'ConfigEdits':
         """Change a config, if possible without memory for its model."""
         import torch
 
-        from sce_mm.detection.adapt import adapt
+        from sce_mm.downstream.schedule import batch_in_name
 
+        if self.package == 'mmseg':
+            from sce_mm.segmentation.segmentor import adapt as adapt_segmentor
+
+            base_batch = batch_in_name(config)
+            adapt = partial(adapt_segmentor, base_batch=base_batch)
+        else:
+            from sce_mm.detection.adapt import adapt as adapt_detector
+
+            adapt = partial(adapt_detector, processes=8)
         try:
             with _quiet(), torch.device('meta'):
-                return adapt(cfg, file, processes=8)[0]
+                return adapt(cfg, file)[0]
         except Exception as error:
             if 'meta tensor' not in str(error):
                 raise
         with _quiet(), _constants():
-            return adapt(cfg, file, processes=8)[0]
+            return adapt(cfg, file)[0]
 
     def file_for(self, cfg: 'Config') -> 'BackboneFile':
         """A file of the depth of a config, ResNet-50 if it has none."""
@@ -230,8 +246,9 @@ def _constants() -> Any:
     return Constants()
 
 
-def page(package: str, version: str, outcomes: list[Outcome]) -> str:
-    """The page of the outcomes, as Markdown."""
+def section(package: str, outcomes: list[Outcome]) -> str:
+    """The outcomes of a package, as Markdown."""
+    version = importlib.import_module(package).__version__
     refused = [o for o in outcomes if o.refused]
     sentences = list(dict.fromkeys(o.refused for o in refused))
     folders: dict[str, list[Outcome]] = {}
@@ -266,14 +283,18 @@ def page(package: str, version: str, outcomes: list[Outcome]) -> str:
     return '\n'.join(lines) + '\n'
 
 
-def register() -> None:
-    """Register what configs of all packages name."""
+def register() -> list[str]:
+    """Register what configs name; packages with configs that are installed."""
     # Models that load language models would ask for them for minutes.
     os.environ['HF_HUB_OFFLINE'] = '1'
     sce_mm.register()
-    from mmdet.utils import register_all_modules
-
-    register_all_modules(init_default_scope=False)
+    packages = [p for p in ('mmdet', 'mmseg') if find_spec(p)]
+    for package in packages:
+        room = {'mmdet': 'detection', 'mmseg': 'segmentation'}[package]
+        importlib.import_module(f'sce_mm.{room}')
+        utils = importlib.import_module(f'{package}.utils')
+        utils.register_all_modules(init_default_scope=False)
+    return packages
 
 
 def _read(path: Path | None) -> dict[str, Outcome]:
@@ -304,25 +325,29 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    register()
-    import mmdet
-
+    packages = register()
     known = _read(args.outcomes)
-    outcomes = []
+    sections = []
     with tempfile.TemporaryDirectory() as folder:
-        walk = Walk('mmdet', Path(folder))
-        for config in walk.configs():
-            if args.configs and not any(w in config for w in args.configs):
-                continue
-            if config not in known:
-                known[config] = outcome = walk.outcome(config)
+        for package in packages:
+            walk = Walk(package, Path(folder))
+            names = [
+                name
+                for name in walk.configs()
+                if not args.configs or any(w in name for w in args.configs)
+            ]
+            for name in names:
+                if name in known:
+                    continue
+                known[name] = outcome = walk.outcome(name)
                 text = outcome.failed or outcome.refused or 'made and verified'
-                print(f'{config}: {text}', flush=True)
+                print(f'{name}: {text}', flush=True)
                 if args.outcomes:
                     with args.outcomes.open('a') as file:
                         file.write(json.dumps(outcome) + '\n')
-            outcomes.append(known[config])
-    args.page.write_text(HEADER + page('mmdet', mmdet.__version__, outcomes))
+            sections.append(section(package, [known[n] for n in names]))
+    args.page.write_text(HEADER + '\n'.join(sections))
+    outcomes = known.values()
     if failed := [o for o in outcomes if o.failed]:
         lines = ''.join(f'\n  {o.config}: {o.failed}' for o in failed)
         sys.exit(
