@@ -1,6 +1,5 @@
 """Load a backbone file into a ResNet of a config, and train all of it."""
 
-import copy
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from mmpretrain.models import ResNet as PretrainResNet
 
 from ..checkpoints.state_dicts import shape_mismatches
 from ..transfer import Backbone
-from .edits import AdaptError, ConfigEdits, type_name
+from .edits import AdaptError, ConfigEdits, build, type_name
 
 BACKBONE = 'model.backbone'
 SYNC_BN = {'type': 'SyncBN', 'requires_grad': True}
@@ -138,8 +137,7 @@ def check_fit(
         for name, tensor in file.backbone.weights.items()
         if (re.match(r'layer\d\.', name) or [''])[0] in prefixes
     }
-    # Networks take keys out of what they are built from.
-    module = MODELS.build(copy.deepcopy(edits.get(where)))
+    module = build(edits, where)
     expected = {
         name: tensor
         for name, tensor in module.state_dict().items()

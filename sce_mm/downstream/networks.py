@@ -6,7 +6,6 @@ a batch, so nothing is said of norms; learning rates by layers, which configs
 of such networks have, stay.
 """
 
-import copy
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -27,7 +26,7 @@ from .backbone import (
     check_fit,
     load_into_resnet,
 )
-from .edits import AdaptError, ConfigEdits, type_name
+from .edits import AdaptError, ConfigEdits, build, type_name
 from .replacements import SWIN, VIT, Replacement, replace_network
 
 # Norms of outputs that the pretraining did not have.
@@ -88,11 +87,6 @@ def _class_of(edits: ConfigEdits, where: str) -> type:
     return cls
 
 
-def _build(edits: ConfigEdits, where: str) -> nn.Module:
-    """The network; some write into what they are built from."""
-    return MODELS.build(copy.deepcopy(edits.get(where)))
-
-
 def _dense_swin(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
     edits.set(
         f'{where}.pad_small_map',
@@ -125,7 +119,7 @@ def _dense_vit(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
         edits.set(
             f'{where}.stop_grad_conv1', False, 'patch projection trained'
         )
-    built = _build(edits, where)
+    built = build(edits, where)
     heads = file.backbone.meta['num_heads']
     if describe_backbone(built)['num_heads'] != heads:
         edits.set(
@@ -168,7 +162,7 @@ def _check_tensors(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
         AdaptError: Others than the norms of outputs differ.
     """
     weights = file.backbone.weights
-    tensors = _build(edits, where).state_dict()
+    tensors = build(edits, where).state_dict()
     new = [n for n in tensors if n not in weights and _NEW.fullmatch(n)]
     expected = {n: t for n, t in tensors.items() if n not in new}
     if difference := shape_mismatches(expected, weights):

@@ -18,7 +18,7 @@ from .backbone import (
     load_into_resnet,
     stages_of,
 )
-from .edits import AdaptError, ConfigEdits
+from .edits import AdaptError, ConfigEdits, build
 from .verification import remove_verification
 
 
@@ -66,7 +66,7 @@ def note_hidden_loads(edits: ConfigEdits) -> nn.Module:
     Raises:
         AdaptError: The config builds no model.
     """
-    model = _build(edits)
+    model = build(edits, 'model')
     for where, value in _hidden_loads(edits, model).items():
         edits.notes.append(f'{where} loads {value} by itself')
     return model
@@ -88,7 +88,7 @@ def start_at_random(edits: ConfigEdits) -> None:
                 own = _own_initialisation(edits, init_cfg.rpartition('.')[0])
                 edits.set(init_cfg, own, reason)
         left = dict(named_weights(edits.cfg)) | _hidden_loads(
-            edits, _build(edits)
+            edits, build(edits, 'model')
         )
     if left:
         texts = ', '.join(f'{where} loads {left[where]}' for where in left)
@@ -107,16 +107,6 @@ def _own_initialisation(edits: ConfigEdits, where: str) -> Any:
         parameters['init_cfg'].default if 'init_cfg' in parameters else None
     )
     return copy.deepcopy(default)
-
-
-def _build(edits: ConfigEdits) -> nn.Module:
-    try:
-        # mmdet's detectors write into the config that they are built from.
-        return MODELS.build(copy.deepcopy(edits.get('model')))
-    except Exception as error:
-        raise AdaptError(
-            f'the config builds no {edits.get("model.type")}: {error}'
-        ) from error
 
 
 def _hidden_loads(edits: ConfigEdits, model: nn.Module) -> dict[str, str]:

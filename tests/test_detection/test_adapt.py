@@ -100,6 +100,10 @@ def change(atss, backbone_file):
         ),
         ({'model.neck.nonsense': 1}, 'the config builds no ATSS'),
         (
+            {'model.backbone.num_stages': 5},
+            'builds no ResNet, under model.backbone',
+        ),
+        (
             {
                 'optim_wrapper.paramwise_cfg': {
                     'custom_keys': {'backbone': {'lr_mult': 0}}
