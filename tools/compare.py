@@ -250,9 +250,10 @@ def main() -> None:
     # Commands are shown, and run, from the root of the project.
     os.chdir(ROOT)
     sce_mm.register()
-    from sce_mm.detection.comparison import compare
+    from sce_mm.comparison import compare
+    from sce_mm.detection.comparison import Detection
 
-    compare(args)
+    compare(args, Detection(args))
 
 
 if __name__ == '__main__':

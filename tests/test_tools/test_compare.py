@@ -23,30 +23,24 @@ from image_files import write_noise
 from mmengine.config import Config
 from PIL import Image
 
-from sce_mm.config.errors import ConfigError
-from sce_mm.config.parts import innermost_dataset
-from sce_mm.datasets import ImageCache
-from sce_mm.datasets.images.file_lists import find_images
-from sce_mm.detection.comparison import (
-    compare,
-    report,
-    stages,
-    unlabelled,
-)
-from sce_mm.detection.comparison.labels import (
-    check_detector,
-    use_labels,
-)
-from sce_mm.detection.comparison.pairing import (
+from sce_mm.comparison import compare, report, stages, unlabelled
+from sce_mm.comparison.pairing import (
     choose_pairs,
     pair_seeds,
     trained_again,
 )
-from sce_mm.detection.comparison.pretraining import Recipe, Start
-from sce_mm.detection.comparison.results import (
-    last_metrics,
-    was_evaluated,
+from sce_mm.comparison.pretraining import Recipe, Start
+from sce_mm.comparison.results import last_logged, was_evaluated
+from sce_mm.config.errors import ConfigError
+from sce_mm.config.parts import innermost_dataset
+from sce_mm.datasets import ImageCache
+from sce_mm.datasets.images.file_lists import find_images
+from sce_mm.detection.comparison import Detection
+from sce_mm.detection.comparison.labels import (
+    check_detector,
+    use_labels,
 )
+from sce_mm.detection.comparison.task import coco_metrics
 from sce_mm.downstream import ConfigEdits, load_source
 from sce_mm.utils.commands import Command, run_together
 from sce_mm.utils.errors import UserError
@@ -424,7 +418,7 @@ def test_a_termination_signal_stops_the_training(
     )
 
     class Training:
-        def __init__(self, args):
+        def __init__(self, args, task):
             pass
 
         def run(self):
@@ -438,7 +432,7 @@ def test_a_termination_signal_stops_the_training(
     monkeypatch.setattr(stages, 'Comparison', Training)
     threading.Thread(target=terminate).start()
     with pytest.raises(KeyboardInterrupt):
-        compare(SimpleNamespace())
+        compare(SimpleNamespace(), None)
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
 
@@ -455,7 +449,7 @@ def test_an_evaluation_that_was_killed_is_no_zero(tmp_path, ended):
     tested = {'coco/bbox_mAP': 0.25, 'coco/cat_precision': 0.25}
     (tmp_path / 'evaluation.json').write_text(json.dumps(tested))
     assert was_evaluated(tmp_path) == ended
-    found = last_metrics(tmp_path, ['cat'], masks=False)
+    found = coco_metrics(last_logged(tmp_path), ['cat'], masks=False)
     # A detector that finds nothing logs no metric.
     assert found['box AP'] == found['classes']['cat'] == (0 if ended else 25)
 
@@ -528,11 +522,12 @@ def results(**starts):
 
 def test_every_pair_of_starts_is_compared():
     answers = report.answers(
+        Detection.measure,
         results(
             random_initialisation=[20.1, 20.4, 20.2],
             ImageNet=[30.1, 30.4, 30.1],
             SCE=[30.2, 30.2, 30.3],
-        )
+        ),
     )
     assert len(answers) == 4
     sce = next(a for a in answers if 'SCE' in a and 'ImageNet' in a)
@@ -545,7 +540,8 @@ def test_every_pair_of_starts_is_compared():
 @pytest.mark.parametrize('values', [[0.0], [0.3, 0.2, 0.4]])
 def test_detectors_that_learned_nothing_are_not_a_tie(values):
     first, _ = report.answers(
-        results(random_initialisation=values, SCE=values[::-1])
+        Detection.measure,
+        results(random_initialisation=values, SCE=values[::-1]),
     )
     assert 'or SCE has learned anything' in first
     assert 'apart' not in first
@@ -553,7 +549,9 @@ def test_detectors_that_learned_nothing_are_not_a_tie(values):
 
 def test_tables_have_gains_classes_and_checkpoints():
     found = results(random_initialisation=[10.0, 11.0], SCE=[12.0, 13.0])
-    text = report.markdown_table(report.rows(found, {}))
+    text = report.markdown_table(
+        report.rows(Detection.measure, Detection.columns, found, {})
+    )
     assert '| SCE | 100 % | 12.5 ± 0.5 | 25.0 ± 1.0 | +2.0 (' in text
     classes = report.markdown_table(report.class_rows(found, 100))
     assert '| cat | 10.5 ± 0.5 | 12.5 ± 0.5 |' in classes
