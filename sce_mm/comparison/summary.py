@@ -166,8 +166,8 @@ def headline(f: Facts) -> str:
     if not f.learned:
         return (
             f'{with_part}, neither {predictor} has learned anything ({name} '
-            f'{f.theirs:.1f} and {f.ours:.1f}), so nothing can be said about '
-            f'{ours}.'
+            f'{f.theirs:.1f} and {f.ours:.1f}{f.measure.note}), so nothing '
+            f'can be said about {ours}.'
         )
     change = f'{name} from {f.theirs:.1f} to {f.ours:.1f}'
     if f.gap.seeds < 2:

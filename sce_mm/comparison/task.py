@@ -32,12 +32,14 @@ class Measure(NamedTuple):
         predictor: What it is measured of, such as ``detector``.
         learned: A predictor below it has learned nothing to compare.
         step: What its log rounds it to.
+        note: What ``learned`` comes from, for the reader of the page.
     """
 
     name: str
     predictor: str
     learned: float
     step: float
+    note: str = ''
 
     def of(self, results: Results, source: str, percent: float) -> list[float]:
         """The value of each seed."""

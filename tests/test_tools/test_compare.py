@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import re
-import runpy
 import shutil
 import signal
 import subprocess
@@ -125,23 +124,9 @@ def words(root, tmp_path):
     ]
 
 
-@pytest.fixture
-def run_here(root, monkeypatch):
-    """Call the command in this process."""
-    monkeypatch.chdir(root)
-    before = signal.getsignal(signal.SIGTERM)
-
-    def call(words):
-        monkeypatch.setattr(sys, 'argv', ['compare.py', *words])
-        runpy.run_path(str(root / 'tools' / 'compare.py'))['main']()
-
-    yield call
-    signal.signal(signal.SIGTERM, before)
-
-
 @pytest.mark.integration
 def test_from_two_folders_to_one_table(
-    words, root, run_here, tmp_path, capsys
+    words, root, run_compare, tmp_path, capsys
 ):
     command = [sys.executable, '-W', 'ignore', root / 'tools/compare.py']
     words[1:1] = ['--regions', '32']
@@ -180,7 +165,7 @@ def test_from_two_folders_to_one_table(
     assert str(out / 'labels' / 'val.json') in data
     # What is done is not done again, also without the cache.
     shutil.rmtree(out / 'images')
-    run_here(words)
+    run_compare(words)
     assert 'tools/train.py' not in capsys.readouterr().out
     assert 'could not be made' not in (out / 'report.html').read_text()
     assert not (out / 'images').exists()
@@ -189,11 +174,11 @@ def test_from_two_folders_to_one_table(
     content['annotations'][0]['bbox'] = [8, 8, 30, 30]
     (tmp_path / 'train.json').write_text(json.dumps(content))
     with pytest.raises(ConfigError, match='of other --train, --pretraining-o'):
-        run_here([*words, 'seed=3'])
+        run_compare([*words, 'seed=3'])
 
 
 def test_all_that_is_wrong_with_labels_is_said_at_once(
-    words, run_here, tmp_path
+    words, run_compare, tmp_path
 ):
     content = json.loads((tmp_path / 'val.json').read_text())
     del content['annotations'][2]['iscrowd']
@@ -205,7 +190,7 @@ def test_all_that_is_wrong_with_labels_is_said_at_once(
     file = str(tmp_path / 'val.json')
     same = ['--weights', 'S*E', file, '--weights', 'S+E', file]
     with pytest.raises(ConfigError) as error:
-        run_here([*words, *same])
+        run_compare([*words, *same])
     for named in (
         'train.json: annotations, bbox',
         'val.json: annotations, iscrowd',
@@ -215,12 +200,12 @@ def test_all_that_is_wrong_with_labels_is_said_at_once(
     assert not (tmp_path / 'out').exists()
 
 
-def test_categories_are_those_of_the_training(words, run_here, tmp_path):
+def test_categories_are_those_of_the_training(words, run_compare, tmp_path):
     content = json.loads((tmp_path / 'val.json').read_text())
     content['categories'][0]['name'] = 'yak'
     (tmp_path / 'val.json').write_text(json.dumps(content))
     with pytest.raises(ConfigError, match=r'val\.json: .* yak not among'):
-        run_here(words)
+        run_compare(words)
 
 
 @pytest.mark.parametrize(
@@ -238,9 +223,9 @@ def test_categories_are_those_of_the_training(words, run_here, tmp_path):
         (['--min-iterations', '-3'], '--min-iterations: expected'),
     ],
 )
-def test_wrong_options_are_named(words, run_here, more, named, capsys):
+def test_wrong_options_are_named(words, run_compare, more, named, capsys):
     with pytest.raises(SystemExit) as stop:
-        run_here([*words, *more])
+        run_compare([*words, *more])
     assert stop.value.code == 2
     assert named in capsys.readouterr().err
 
@@ -251,7 +236,7 @@ class PlannedError(Exception):
 
 @pytest.mark.integration
 def test_all_pretrainings_take_as_many_samples_of_an_image(
-    words, run_here, monkeypatch, capsys, tmp_path
+    words, run_compare, monkeypatch, capsys, tmp_path
 ):
     """Whatever their regions are, and from one look at the files."""
     commands, looks = {}, Counter()
@@ -279,7 +264,7 @@ def test_all_pretrainings_take_as_many_samples_of_an_image(
         *('--seeds', '0', '1', '--pretraining-seeds', '0', '1'),
     ]
     with pytest.raises(PlannedError):
-        run_here([words[0], *more, *words[1:]])
+        run_compare([words[0], *more, *words[1:]])
     said = capsys.readouterr().out
     number = re.search(r'SCE: \d+ images x (\d+) regions', said).group(1)
     assert len(commands) == 6
@@ -408,7 +393,7 @@ def test_files_are_read_where_the_disk_is_small(
 
 @pytest.mark.integration
 def test_a_termination_signal_stops_the_training(
-    run_here, tmp_path, monkeypatch
+    run_compare, tmp_path, monkeypatch
 ):
     script, started = tmp_path / 'train.py', tmp_path / 'pid'
     script.write_text(
