@@ -283,3 +283,27 @@ def test_sentences_name_the_segmentor_and_its_metric(task):
     assert 'no segmentor from' in first
     assert '; one class for all pixels has' in first
     assert 'No segmentor has learned' in test
+
+
+@pytest.mark.integration
+def test_data_sets_and_metric_are_used_once(task, tmp_path, capsys):
+    (tmp_path / 'fcn_4xb4-tiny.py').write_text(SEGMENTOR)
+    source = load_source(str(tmp_path / 'fcn_4xb4-tiny.py'))[0]
+
+    def check(*options):
+        edits = ConfigEdits(source)
+        task.use_labels(edits)
+        edits.cfg.work_dir = str(tmp_path / 'runs')
+        task.options = options
+        return task.check(edits.cfg, [task.labels(10, 0)])
+
+    assert list(check().values()) == [1]
+    assert 'IoU' not in capsys.readouterr().out
+    with pytest.raises(ConfigError, match=r'--segmentor-options.*trian_cfg'):
+        check('trian_cfg.max_iters=1')
+    with pytest.raises(ConfigError, match=r'val_evaluator.*no_such_metric'):
+        check('val_evaluator.iou_metrics=no_such_metric')
+    with pytest.raises(ConfigError, match=r'decode_head.num_classes: 9, but'):
+        check('model.decode_head.num_classes=9')
+    with pytest.raises(ConfigError, match=r'train\.0@10\.txt'):
+        check('train_dataloader.dataset.img_suffix=.tif')
