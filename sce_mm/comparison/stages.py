@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 
 from ..config.errors import raise_all
-from ..config.parts import samples_of_an_image
+from ..config.parts import innermost_dataset, samples_of_an_image
 from ..config.reading import override
 from ..downstream import (
     ConfigEdits,
@@ -427,10 +427,11 @@ class Comparison:
             self.make_config(start)
         config = self._config(start.config_key)
         cfg = Config.fromfile(config)
+        where, _ = innermost_dataset(cfg)
         train = self.command('tools/train.py', [
             config, '--work-dir', folder, '--resume',
             '--cfg-options', f'randomness.seed={run.seed}',
-            *self.task.label_words(cfg, self.labels(run)),
+            f'{where}.ann_file={self.labels(run)}',
             'default_hooks.checkpoint.max_keep_ckpts=1',
             *self.task.options,
             *schedule.overrides,

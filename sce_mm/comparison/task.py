@@ -139,14 +139,11 @@ class Task(ABC):
 
     @abstractmethod
     def labels(self, percent: float, seed: int) -> Path:
-        """File that names a part of the labels, written if it is not there.
+        """File with a part of the labels, written if it is not there.
 
-        Parts of one seed contain the smaller ones.
+        It is the ``ann_file`` of a training. Parts of one seed contain the
+        smaller ones.
         """
-
-    @abstractmethod
-    def label_words(self, cfg: Config, labels: Path) -> list[str]:
-        """Overrides that let a training take a part of the labels."""
 
     @abstractmethod
     def metrics(

@@ -12,7 +12,6 @@ from mmengine.config import Config
 
 from ...comparison import Measure, Task
 from ...comparison.results import Results, hash_of, write_json
-from ...config.parts import innermost_dataset
 from ...datasets.labels.coco_labels import (
     notes,
     number_from_one,
@@ -146,11 +145,6 @@ class Detection(Task):
             print(f'[compare] {command.shown()}', flush=True)
             run_together([command], folder)
         return folder / name
-
-    def label_words(self, cfg: Config, labels: Path) -> list[str]:
-        """Overrides that let a training take an annotation file."""
-        where, _ = innermost_dataset(cfg)
-        return [f'{where}.ann_file={labels}']
 
     def metrics(
         self, logged: Mapping[str, float], cfg: Config

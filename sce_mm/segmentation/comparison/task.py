@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ...checkpoints.durable_files import write_durably
 from ...comparison import Measure, Task
 from ...comparison.results import Results
-from ...config.parts import innermost_dataset
 from ...datasets.labels.mask_labels import MaskFolders, read_masks
 from ...datasets.labels.parts import choose_part
 from ...downstream import BackboneFile, ConfigEdits
@@ -169,11 +168,6 @@ class Segmentation(Task):
             lines = ''.join(f'{name}\n' for name in sorted(names))
             write_durably(path, lines.encode())
         return path
-
-    def label_words(self, cfg: Config, labels: Path) -> list[str]:
-        """Overrides that let a training take the images of a list."""
-        where, _ = innermost_dataset(cfg)
-        return [f'{where}.ann_file={labels}']
 
     def metrics(
         self, logged: Mapping[str, float], cfg: Config
