@@ -1,5 +1,7 @@
 """What several test files share."""
 
+import runpy
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -67,6 +69,22 @@ def _scope() -> Iterator[None]:
     """The scope of pretraining, whatever an earlier test's Runner left."""
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         yield
+
+
+@pytest.fixture
+def run_compare(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[list[str]], None]]:
+    """``run_compare(words)``: tools/compare.py in this process."""
+    monkeypatch.chdir(root)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(words: list[str]) -> None:
+        monkeypatch.setattr(sys, 'argv', ['compare.py', *words])
+        runpy.run_path(str(root / 'tools' / 'compare.py'))['main']()
+
+    yield call
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture

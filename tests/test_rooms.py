@@ -14,7 +14,7 @@ LEVELS = (
     ('transfer',),
     ('evaluation', 'analysis', 'downstream'),
     ('visualization',),
-    ('engine',),
+    ('engine', 'comparison'),
     ('detection', 'segmentation'),
     ('cli',),
 )

@@ -1,4 +1,4 @@
-"""Compare detectors from SCE and random initialisation, on your images.
+"""Compare detectors or segmentors from SCE and random initialisation.
 
     python tools/compare.py OUT --images IMAGES \\
         --train train.json --train-images TRAIN \\
@@ -6,9 +6,17 @@
         --detector mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py \\
         --pretraining configs/sce/sce_resnet50_1xb128-amp-coslr-200e_folder.py
 
-Pretrains SCE on the unlabelled images, trains the detector from it, from
-random initialisation and from other weights if given, with all labels and
-with parts of them, each with the same data, schedule and seeds, and writes
+or, with folders of masks in place of the files of labels,
+
+    python tools/compare.py OUT --images IMAGES \\
+        --train train_masks --train-images TRAIN \\
+        --val val_masks --val-images VAL --classes background cell \\
+        --segmentor mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py \\
+        --pretraining configs/sce/sce_resnet50_1xb128-amp-coslr-200e_folder.py
+
+Pretrains SCE on the unlabelled images, trains the detector or segmentor from
+it, from random initialisation and from other weights if given, with all labels
+and with parts of them, each with the same data, schedule and seeds, and writes
 OUT/report.html with one table. Validation images among the unlabelled ones,
 and near copies of them, are found and left out of the pretraining. The same
 command goes on where it was interrupted.
@@ -42,6 +50,15 @@ def existing_file(text: str) -> Path:
     if not path.is_file():
         raise argparse.ArgumentTypeError(f'there is no file {path}')
     return path
+
+
+def suffix(text: str) -> str:
+    """Type of an option that takes the end of the names of files."""
+    if not text or '/' in text:
+        raise argparse.ArgumentTypeError(
+            f'expected the end of a name, such as .png; got {text!r}'
+        )
+    return text
 
 
 def percentage(text: str) -> float:
@@ -142,18 +159,35 @@ def parse_args() -> argparse.Namespace:
     )  # fmt: skip
     for part, what in (('train', 'training'), ('val', 'validation')):
         data.add_argument(
-            f'--{part}', type=existing_file, required=True, metavar='JSON',
-            help=f'{what} labels in COCO format',
+            f'--{part}', type=Path, required=True, metavar='LABELS',
+            help=f'{what} labels: a file in COCO format, or a folder of masks',
         )  # fmt: skip
         data.add_argument(
             f'--{part}-images', type=Path, required=True, metavar='DIR',
             help=f'folder of the {what} images',
         )  # fmt: skip
-    what = parser.add_argument_group('what is compared')
-    what.add_argument(
-        '--detector', required=True, metavar='CONFIG',
-        help='config of a detector: a path, or mmdet::name',
+    masks = parser.add_argument_group('masks, with --segmentor')
+    masks.add_argument(
+        '--classes', nargs='+', metavar='NAME',
+        help='names of the classes, in the order of their numbers in the '
+        'masks',
     )  # fmt: skip
+    masks.add_argument(
+        '--reduce-zero-label', action='store_true',
+        help='0 does not count, and 1 is the first of the classes',
+    )  # fmt: skip
+    for of, end in (('image', '.jpg'), ('mask', '.png')):
+        masks.add_argument(
+            f'--{of}-suffix', type=suffix, default=end, metavar='END',
+            help=f'end of the name of each {of}; {end} by default',
+        )  # fmt: skip
+    what = parser.add_argument_group('what is compared')
+    predictor = what.add_mutually_exclusive_group(required=True)
+    for name, package in (('detector', 'mmdet'), ('segmentor', 'mmseg')):
+        predictor.add_argument(
+            f'--{name}', metavar='CONFIG',
+            help=f'config of a {name}: a path, or {package}::name',
+        )  # fmt: skip
     what.add_argument(
         '--pretraining', type=existing_file, required=True, metavar='CONFIG',
         help='config of SCE',
@@ -193,13 +227,14 @@ def parse_args() -> argparse.Namespace:
     )  # fmt: skip
     what.add_argument(
         '--pretraining-seeds', type=seed_number, nargs='+', metavar='SEED',
-        help='pretrain with each of these seeds; the detectors take them in '
+        help='pretrain with each of these seeds; the trainings take them in '
         'turn. By default one pretraining, with the seed of its config',
     )  # fmt: skip
     how = parser.add_argument_group('how')
     for part, what_of in (
         ('pretraining', 'the pretraining'),
         ('detector', 'every training of the detector'),
+        ('segmentor', 'every training of the segmentor'),
     ):
         how.add_argument(
             f'--{part}-options', nargs='+', default=[], metavar='KEY=VALUE',
@@ -207,7 +242,7 @@ def parse_args() -> argparse.Namespace:
         )  # fmt: skip
     how.add_argument(
         '--min-iterations', type=iterations, default=0, metavar='N',
-        help='give detectors more epochs where their part of the labels has '
+        help='give trainings more epochs where their part of the labels has '
         'so few images that they would train for fewer iterations; all for '
         'as many as with all labels',
     )  # fmt: skip
@@ -236,13 +271,44 @@ def parse_args() -> argparse.Namespace:
             f'--pretraining-seeds: {len(seeds)} pretrainings need as many '
             f'--seeds or more, got {len(args.seeds)}'
         )
-    for name in ('out', 'train_images', 'val_images'):
+    for name in ('out', 'train', 'val', 'train_images', 'val_images'):
         setattr(args, name, vars(args)[name].resolve())
     args.images = [folder.resolve() for folder in args.images]
     args.percent = list(dict.fromkeys(args.percent))
-    if '::' not in args.detector:
-        args.detector = str(Path(args.detector).resolve())
+    args.predictor = 'detector' if args.detector else 'segmentor'
+    if '::' not in (config := vars(args)[args.predictor]):
+        setattr(args, args.predictor, str(Path(config).resolve()))
+    check_labels(parser, args)
     return args
+
+
+def check_labels(parser: ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse options that do not go with the labels."""
+    other = {'detector': 'segmentor', 'segmentor': 'detector'}[args.predictor]
+    if vars(args)[f'{other}_options']:
+        parser.error(f'--{other}-options goes with --{other}')
+    if args.predictor == 'detector':
+        for name in ('train', 'val'):
+            if not vars(args)[name].is_file():
+                parser.error(f'--{name}: there is no file {vars(args)[name]}')
+        if args.classes or args.reduce_zero_label:
+            parser.error(
+                '--classes and --reduce-zero-label go with --segmentor: '
+                'labels in COCO format name their classes'
+            )
+        return
+    if len(set(args.classes or ())) < max(2, len(args.classes or ())):
+        parser.error(
+            '--segmentor takes --classes: two names or more, each another '
+            'one, in the order of their numbers in the masks; got '
+            f'{" ".join(args.classes or ["none"])}'
+        )
+    regions = [args.regions, *(v.regions for v in args.variants.values())]
+    if 'auto' in regions:
+        parser.error(
+            '--regions auto goes by boxes, which masks do not have: give a '
+            'side, such as --regions 128'
+        )
 
 
 def main() -> None:
@@ -250,9 +316,18 @@ def main() -> None:
     # Commands are shown, and run, from the root of the project.
     os.chdir(ROOT)
     sce_mm.register()
-    from sce_mm.detection.comparison import compare
+    from sce_mm.comparison import Task, compare
 
-    compare(args)
+    task: Task
+    if args.predictor == 'detector':
+        from sce_mm.detection.comparison import Detection
+
+        task = Detection(args)
+    else:
+        from sce_mm.segmentation.comparison import Segmentation
+
+        task = Segmentation(args)
+    compare(args, task)
 
 
 if __name__ == '__main__':

@@ -1,8 +1,8 @@
 """How do detectors train from these weights, and do they gain?
 
-``adapt`` makes a detector's config right, ``comparison`` trains detectors
-from several starts. Importing this package registers in mmdet what their
-configs name: ``custom_imports = dict(imports=['sce_mm.detection'])``.
+``adapt`` makes a detector's config right, ``comparison`` says how detectors
+are compared. Importing this package registers in mmdet what their configs
+name: ``custom_imports = dict(imports=['sce_mm.detection'])``.
 """
 
 from contextlib import redirect_stdout

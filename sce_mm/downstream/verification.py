@@ -13,19 +13,11 @@ def add_verification(edits: ConfigEdits, package: str) -> None:
         edits: The config.
         package: What ``custom_imports`` has to import for the hook.
     """
-    old = dict(edits.get('custom_imports') or {})
-    imports = old.get('imports', [])
-    imports = [imports] if isinstance(imports, str) else list(imports)
-    if package not in imports:
-        edits.set(
-            'custom_imports',
-            {
-                'allow_failed_imports': False,
-                **old,
-                'imports': [*imports, package],
-            },
-            'registers the hook; recorded in every dump of the config',
-        )
+    add_import(
+        edits,
+        package,
+        'registers the hook; recorded in every dump of the config',
+    )
     if find_hook(edits.cfg, HOOK['type']) is None:
         reason = (
             'compares every tensor with the file before the first iteration; '
@@ -43,6 +35,17 @@ def add_verification(edits: ConfigEdits, package: str) -> None:
                 'norms of outputs that the pretraining did not have: new, so '
                 'not in the file',
             )
+
+
+def add_import(edits: ConfigEdits, package: str, reason: str) -> None:
+    """Let a config import a package, beside what it imports already."""
+    old = dict(edits.get('custom_imports') or {})
+    imports = old.get('imports', [])
+    imports = [imports] if isinstance(imports, str) else list(imports)
+    if package not in imports:
+        new = {'allow_failed_imports': False, **old}
+        new['imports'] = [*imports, package]
+        edits.set('custom_imports', new, reason)
 
 
 def remove_verification(edits: ConfigEdits, reason: str) -> None:

@@ -6,19 +6,22 @@ from types import SimpleNamespace
 
 import pytest
 
-from sce_mm.detection.comparison import report
-from sce_mm.detection.comparison.differences import Gap
-from sce_mm.detection.comparison.examples import CLEAR, choose_examples
-from sce_mm.detection.comparison.pretraining import Start
-from sce_mm.detection.comparison.summary import (
+from sce_mm.comparison import report
+from sce_mm.comparison.differences import Gap
+from sce_mm.comparison.pretraining import Start
+from sce_mm.comparison.summary import (
     RULES,
     Facts,
     headline,
     other_parts,
     what_next,
 )
+from sce_mm.detection.comparison import Detection
+from sce_mm.detection.comparison.examples import CLEAR, choose_examples
 
 FACTS = Facts(
+    measure=Detection.measure,
+    maker=Detection.maker,
     source='SCE',
     unlabelled=276,
     percent=10,
@@ -37,6 +40,7 @@ FACTS = Facts(
     seeds=[3, 5, 0, 1, 2],
     pretraining_seeds=[],
 )
+MEASURED = Detection.measure, Detection.columns
 UNSEEN = FACTS._replace(ours=18.0, gap=Gap(0.9, 0.54, 5))
 WORSE = FACTS._replace(ours=12.0, gap=Gap(-5.5, 0.72, 5))
 NOTHING = FACTS._replace(theirs=0.3, ours=0.2, gap=Gap(-0.1, 0.05, 3))
@@ -296,12 +300,17 @@ def test_the_page_is_whole_without_images(parts, starts, tmp_path):
     config = tmp_path / 'config.py'
     config.write_text('a = "<b>"')
     results = made_up(parts, starts)
+    args = SimpleNamespace(
+        detector='', detector_options=[], val='', val_images=tmp_path
+    )
+    task = Detection(args)
+    task.train = {'images': [0] * 205, 'annotations': [0] * 205}
+    task.val = {'images': [{'file_name': '0.png'}] * 87}
+    task.classes = ['cat']
     comparison = SimpleNamespace(
+        task=task,
         out=tmp_path,
-        train={'images': [0] * 205, 'annotations': [0] * 205},
-        val={'images': [0] * 87},
         unlabelled=SimpleNamespace(paths=['0.png'] * 276, copies=[]),
-        classes=['cat'],
         sources=list(results),
         starts={'SCE': [Start('SCE', 'SCE')]},
         pretrainings=dict,
@@ -328,19 +337,21 @@ def test_nothing_is_tested_where_nothing_was_learned():
     for runs in results.values():
         for number, run in enumerate(runs[10.0]):
             run['box AP'] = 0.1 * number
-    _, lines = report.rows(results, {})
-    column = report.rows(results, {})[0].index('p')
+    _, lines = report.rows(*MEASURED, results, {})
+    column = report.rows(*MEASURED, results, {})[0].index('p')
     assert {line[column] + line[column - 1] for line in lines} == {''}
-    texts = report.answers(results)
+    texts = report.answers(Detection.measure, results)
     assert len(texts) == 2
     results['SCE'] = {10.0: [r | {'box AP': 9.0} for r in runs[10.0]]}
-    assert len(report.answers(results)) == len(SEVEN) - 1 + 2
+    assert (
+        len(report.answers(Detection.measure, results)) == len(SEVEN) - 1 + 2
+    )
 
 
 def test_hours_are_those_of_pretraining_and_detector_if_all_are_known():
     results = made_up((10.0,), ('random initialisation', 'SCE'))
     for run in results['SCE'][10.0]:
         run |= {'seconds': 1800, 'pretraining': 'SCE_1'}
-    head, lines = report.rows(results, {'SCE_1': {'seconds': 7200}})
+    head, lines = report.rows(*MEASURED, results, {'SCE_1': {'seconds': 7200}})
     assert [h for h in head if h.startswith('hours')] == head[-2:]
     assert [line[-2:] for line in lines] == [['', ''], ['2.00', '0.50']]

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp, ttest_rel
 
-from sce_mm.detection.comparison.differences import (
+from sce_mm.comparison.differences import (
     LEVEL,
     about_the_test,
     difference,
     holm,
     standard_error,
 )
-from sce_mm.detection.comparison.summary import gap
+from sce_mm.comparison.summary import gap
+from sce_mm.detection.comparison import Detection
 
 OURS = [31.2, 30.1, 33.0, 29.5, 31.0, 35.4]
 THEIRS = [28.0, 31.3, 28.6, 27.2, 30.1, 30.0]
@@ -145,7 +146,7 @@ def test_starts_are_tested_over_the_pretrainings_that_their_runs_name():
     }
 
     def made(ours, theirs):
-        found = gap(results, ours, theirs, 10)
+        found = gap(Detection.measure, results, ours, theirs, 10)
         return found.pretrainings, found.df
 
     assert made('SCE', 'random initialisation') == (3, 2)
@@ -166,13 +167,19 @@ def test_holm_holds_fewer_than_the_single_tests_and_at_least_bonferroni():
 
 def test_the_text_says_what_was_paired_and_what_may_be_chance():
     clear, same = difference(OURS, [1.0] * 6), difference(OURS, OURS)
-    text = about_the_test({'SCE against random': clear, 'A against B': same})
+    text = about_the_test(
+        Detection.measure, {'SCE against random': clear, 'A against B': same}
+    )
     assert '6 seeds' in text
     assert '2 comparisons 0.1 would call' in text
     assert '1 of 1 found differences hold: SCE against random.' in text
     keys = [0, 1, 2, 0, 1, 2]
-    text = about_the_test({'SCE': difference(OURS, THEIRS, keys)})
+    text = about_the_test(
+        Detection.measure, {'SCE': difference(OURS, THEIRS, keys)}
+    )
     assert '3 pretrainings, with 2 degrees of freedom' in text
     assert 'Holm' not in text
-    text = about_the_test({'SCE': difference(OURS, THEIRS, ['SCE'] * 6)})
+    text = about_the_test(
+        Detection.measure, {'SCE': difference(OURS, THEIRS, ['SCE'] * 6)}
+    )
     assert '--pretraining-seeds' in text

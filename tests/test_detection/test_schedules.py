@@ -8,9 +8,9 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import PARAM_SCHEDULERS
 
+from sce_mm.comparison.schedules import make_schedule
 from sce_mm.config.errors import ConfigError
 from sce_mm.config.reading import override
-from sce_mm.detection.comparison.schedules import make_schedule
 from sce_mm.downstream import load_source
 
 

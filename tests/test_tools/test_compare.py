@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import re
-import runpy
 import shutil
 import signal
 import subprocess
@@ -23,30 +22,24 @@ from image_files import write_noise
 from mmengine.config import Config
 from PIL import Image
 
-from sce_mm.config.errors import ConfigError
-from sce_mm.config.parts import innermost_dataset
-from sce_mm.datasets import ImageCache
-from sce_mm.datasets.images.file_lists import find_images
-from sce_mm.detection.comparison import (
-    compare,
-    report,
-    stages,
-    unlabelled,
-)
-from sce_mm.detection.comparison.labels import (
-    check_detector,
-    use_labels,
-)
-from sce_mm.detection.comparison.pairing import (
+from sce_mm.comparison import compare, report, stages, unlabelled
+from sce_mm.comparison.pairing import (
     choose_pairs,
     pair_seeds,
     trained_again,
 )
-from sce_mm.detection.comparison.pretraining import Recipe, Start
-from sce_mm.detection.comparison.results import (
-    last_metrics,
-    was_evaluated,
+from sce_mm.comparison.pretraining import Recipe, Start
+from sce_mm.comparison.results import last_logged, was_evaluated
+from sce_mm.config.errors import ConfigError
+from sce_mm.config.parts import innermost_dataset
+from sce_mm.datasets import ImageCache
+from sce_mm.datasets.images.file_lists import find_images
+from sce_mm.detection.comparison import Detection
+from sce_mm.detection.comparison.labels import (
+    check_detector,
+    use_labels,
 )
+from sce_mm.detection.comparison.task import coco_metrics
 from sce_mm.downstream import ConfigEdits, load_source
 from sce_mm.utils.commands import Command, run_together
 from sce_mm.utils.errors import UserError
@@ -131,23 +124,9 @@ def words(root, tmp_path):
     ]
 
 
-@pytest.fixture
-def run_here(root, monkeypatch):
-    """Call the command in this process."""
-    monkeypatch.chdir(root)
-    before = signal.getsignal(signal.SIGTERM)
-
-    def call(words):
-        monkeypatch.setattr(sys, 'argv', ['compare.py', *words])
-        runpy.run_path(str(root / 'tools' / 'compare.py'))['main']()
-
-    yield call
-    signal.signal(signal.SIGTERM, before)
-
-
 @pytest.mark.integration
 def test_from_two_folders_to_one_table(
-    words, root, run_here, tmp_path, capsys
+    words, root, run_compare, tmp_path, capsys
 ):
     command = [sys.executable, '-W', 'ignore', root / 'tools/compare.py']
     words[1:1] = ['--regions', '32']
@@ -186,7 +165,7 @@ def test_from_two_folders_to_one_table(
     assert str(out / 'labels' / 'val.json') in data
     # What is done is not done again, also without the cache.
     shutil.rmtree(out / 'images')
-    run_here(words)
+    run_compare(words)
     assert 'tools/train.py' not in capsys.readouterr().out
     assert 'could not be made' not in (out / 'report.html').read_text()
     assert not (out / 'images').exists()
@@ -195,11 +174,11 @@ def test_from_two_folders_to_one_table(
     content['annotations'][0]['bbox'] = [8, 8, 30, 30]
     (tmp_path / 'train.json').write_text(json.dumps(content))
     with pytest.raises(ConfigError, match='of other --train, --pretraining-o'):
-        run_here([*words, 'seed=3'])
+        run_compare([*words, 'seed=3'])
 
 
 def test_all_that_is_wrong_with_labels_is_said_at_once(
-    words, run_here, tmp_path
+    words, run_compare, tmp_path
 ):
     content = json.loads((tmp_path / 'val.json').read_text())
     del content['annotations'][2]['iscrowd']
@@ -211,7 +190,7 @@ def test_all_that_is_wrong_with_labels_is_said_at_once(
     file = str(tmp_path / 'val.json')
     same = ['--weights', 'S*E', file, '--weights', 'S+E', file]
     with pytest.raises(ConfigError) as error:
-        run_here([*words, *same])
+        run_compare([*words, *same])
     for named in (
         'train.json: annotations, bbox',
         'val.json: annotations, iscrowd',
@@ -221,12 +200,12 @@ def test_all_that_is_wrong_with_labels_is_said_at_once(
     assert not (tmp_path / 'out').exists()
 
 
-def test_categories_are_those_of_the_training(words, run_here, tmp_path):
+def test_categories_are_those_of_the_training(words, run_compare, tmp_path):
     content = json.loads((tmp_path / 'val.json').read_text())
     content['categories'][0]['name'] = 'yak'
     (tmp_path / 'val.json').write_text(json.dumps(content))
     with pytest.raises(ConfigError, match=r'val\.json: .* yak not among'):
-        run_here(words)
+        run_compare(words)
 
 
 @pytest.mark.parametrize(
@@ -244,9 +223,9 @@ def test_categories_are_those_of_the_training(words, run_here, tmp_path):
         (['--min-iterations', '-3'], '--min-iterations: expected'),
     ],
 )
-def test_wrong_options_are_named(words, run_here, more, named, capsys):
+def test_wrong_options_are_named(words, run_compare, more, named, capsys):
     with pytest.raises(SystemExit) as stop:
-        run_here([*words, *more])
+        run_compare([*words, *more])
     assert stop.value.code == 2
     assert named in capsys.readouterr().err
 
@@ -257,7 +236,7 @@ class PlannedError(Exception):
 
 @pytest.mark.integration
 def test_all_pretrainings_take_as_many_samples_of_an_image(
-    words, run_here, monkeypatch, capsys, tmp_path
+    words, run_compare, monkeypatch, capsys, tmp_path
 ):
     """Whatever their regions are, and from one look at the files."""
     commands, looks = {}, Counter()
@@ -285,7 +264,7 @@ def test_all_pretrainings_take_as_many_samples_of_an_image(
         *('--seeds', '0', '1', '--pretraining-seeds', '0', '1'),
     ]
     with pytest.raises(PlannedError):
-        run_here([words[0], *more, *words[1:]])
+        run_compare([words[0], *more, *words[1:]])
     said = capsys.readouterr().out
     number = re.search(r'SCE: \d+ images x (\d+) regions', said).group(1)
     assert len(commands) == 6
@@ -414,7 +393,7 @@ def test_files_are_read_where_the_disk_is_small(
 
 @pytest.mark.integration
 def test_a_termination_signal_stops_the_training(
-    run_here, tmp_path, monkeypatch
+    run_compare, tmp_path, monkeypatch
 ):
     script, started = tmp_path / 'train.py', tmp_path / 'pid'
     script.write_text(
@@ -424,7 +403,7 @@ def test_a_termination_signal_stops_the_training(
     )
 
     class Training:
-        def __init__(self, args):
+        def __init__(self, args, task):
             pass
 
         def run(self):
@@ -438,7 +417,7 @@ def test_a_termination_signal_stops_the_training(
     monkeypatch.setattr(stages, 'Comparison', Training)
     threading.Thread(target=terminate).start()
     with pytest.raises(KeyboardInterrupt):
-        compare(SimpleNamespace())
+        compare(SimpleNamespace(), None)
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
 
@@ -455,7 +434,7 @@ def test_an_evaluation_that_was_killed_is_no_zero(tmp_path, ended):
     tested = {'coco/bbox_mAP': 0.25, 'coco/cat_precision': 0.25}
     (tmp_path / 'evaluation.json').write_text(json.dumps(tested))
     assert was_evaluated(tmp_path) == ended
-    found = last_metrics(tmp_path, ['cat'], masks=False)
+    found = coco_metrics(last_logged(tmp_path), ['cat'], masks=False)
     # A detector that finds nothing logs no metric.
     assert found['box AP'] == found['classes']['cat'] == (0 if ended else 25)
 
@@ -528,11 +507,12 @@ def results(**starts):
 
 def test_every_pair_of_starts_is_compared():
     answers = report.answers(
+        Detection.measure,
         results(
             random_initialisation=[20.1, 20.4, 20.2],
             ImageNet=[30.1, 30.4, 30.1],
             SCE=[30.2, 30.2, 30.3],
-        )
+        ),
     )
     assert len(answers) == 4
     sce = next(a for a in answers if 'SCE' in a and 'ImageNet' in a)
@@ -545,7 +525,8 @@ def test_every_pair_of_starts_is_compared():
 @pytest.mark.parametrize('values', [[0.0], [0.3, 0.2, 0.4]])
 def test_detectors_that_learned_nothing_are_not_a_tie(values):
     first, _ = report.answers(
-        results(random_initialisation=values, SCE=values[::-1])
+        Detection.measure,
+        results(random_initialisation=values, SCE=values[::-1]),
     )
     assert 'or SCE has learned anything' in first
     assert 'apart' not in first
@@ -553,7 +534,9 @@ def test_detectors_that_learned_nothing_are_not_a_tie(values):
 
 def test_tables_have_gains_classes_and_checkpoints():
     found = results(random_initialisation=[10.0, 11.0], SCE=[12.0, 13.0])
-    text = report.markdown_table(report.rows(found, {}))
+    text = report.markdown_table(
+        report.rows(Detection.measure, Detection.columns, found, {})
+    )
     assert '| SCE | 100 % | 12.5 ± 0.5 | 25.0 ± 1.0 | +2.0 (' in text
     classes = report.markdown_table(report.class_rows(found, 100))
     assert '| cat | 10.5 ± 0.5 | 12.5 ± 0.5 |' in classes

@@ -17,7 +17,6 @@ numbered from 1.
 """
 
 import argparse
-import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -60,13 +59,10 @@ def subset(
     """Annotations of a part of the images, at least one; all categories."""
     if not 0 < percent <= 100:
         raise ValueError(f'--percent must be in (0, 100], got {percent}')
-    # A hash serves as the random number of an id: no generator whose stream
-    # could change, and images that are added leave the order of the others.
-    ids = sorted(
-        (image['id'] for image in content['images']),
-        key=lambda i: hashlib.sha256(f'{seed}:{i}'.encode()).digest(),
-    )
-    chosen = set(ids[: max(1, round(len(ids) * percent / 100))])
+    from sce_mm.datasets.labels.parts import choose_part
+
+    ids = [image['id'] for image in content['images']]
+    chosen = set(choose_part(ids, percent, seed))
     images = [i for i in content['images'] if i['id'] in chosen]
     boxes = [a for a in content['annotations'] if a['image_id'] in chosen]
     return content | {'images': images, 'annotations': boxes}

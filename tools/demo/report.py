@@ -27,7 +27,8 @@ def report(out: Path) -> str:
     import sections
     from mmengine.config import Config
 
-    from sce_mm.detection.comparison.results import last_metrics
+    from sce_mm.comparison.results import last_logged
+    from sce_mm.detection.comparison.task import coco_metrics
     from sce_mm.visualization import page
 
     metadata = json.loads((out / 'metadata.json').read_text())
@@ -36,7 +37,8 @@ def report(out: Path) -> str:
     probe = results(out / 'linear_probe.json', 'linear_top1')
     detection = {}
     for name in ('sce', 'scratch'):
-        detection[name] = last_metrics(out / f'detector_{name}', [], True)
+        logged = last_logged(out / f'detector_{name}')
+        detection[name] = coco_metrics(logged, [], masks=True)
         del detection[name]['classes']
     measured = {'kNN accuracy': knn, 'linear probe': probe} | {
         name: (detection['sce'][name], detection['scratch'][name])

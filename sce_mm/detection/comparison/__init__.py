@@ -1,12 +1,9 @@
-"""Does pretraining on my images help my detector?
+"""What is compared where detectors train on labels in COCO format?
 
-``tools/compare.py`` calls :func:`compare`. Start reading at ``stages.py``,
-which holds all steps in order; the other files are the parts of them:
-``unlabelled.py`` (the images and their cache), ``labels.py`` (the detector on
-the user's labels), ``results.py`` (what the folder holds), ``differences.py``
-(more than noise?) and ``report.py`` (the page).
+:class:`Detection` is the task of ``sce_mm.comparison``; ``labels.py`` points
+a detector at the user's labels, ``examples.py`` draws what it finds.
 """
 
-from .stages import Comparison, compare
+from .task import Detection
 
-__all__ = ['Comparison', 'compare']
+__all__ = ['Detection']

@@ -12,6 +12,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ...checkpoints.reading import read_checkpoint
+from ...comparison.results import RANDOM, Results, without_checkpoint
+from ...comparison.summary import Facts, shown_starts
 from ...config.reading import override
 from ...visualization import page
 from ...visualization.detections import (
@@ -22,11 +24,10 @@ from ...visualization.detections import (
     short_names,
 )
 from ...visualization.sheets import read_image
-from .results import RANDOM, Results
-from .summary import Facts
 
 if TYPE_CHECKING:
-    from .stages import Comparison
+    from ...comparison import Comparison
+    from .task import Detection
 
 IMAGES = 5
 # Images of more objects are taken if there are no others: boxes would cover
@@ -39,7 +40,10 @@ _ROW = 920
 
 
 def detection_examples(
-    comparison: 'Comparison', results: Results, facts: Facts
+    task: 'Detection',
+    comparison: 'Comparison',
+    results: Results,
+    facts: Facts,
 ) -> list[str]:
     """Rows of validation images: labels, and what each detector found.
 
@@ -48,30 +52,25 @@ def detection_examples(
     of the other starts. Each shows its surest boxes, as many as there are
     objects, so that no threshold favours one.
     """
-    names = [RANDOM, facts.source]
-    if facts.rivals:
-        names.append(max(facts.rivals, key=lambda n: facts.rivals[n].value))
+    names = shown_starts(facts)
     runs = {name: results[name][facts.percent][0] for name in names}
-    gone = [
-        n for n, run in runs.items() if not Path(run['checkpoint']).exists()
-    ]
-    if gone:
+    if gone := without_checkpoint(runs):
         return [
             page.paragraph(
                 f'The checkpoints from {", ".join(gone)} are not there any '
                 'more, so there are no examples of detections.'
             )
         ]
-    truth = choose_examples(comparison.val)
-    root = comparison.args.val_images
+    truth = choose_examples(task.val)
+    root = task.args.val_images
     paths = [str(root / image['file_name']) for image, _ in truth]
     found = {
         name: detect(
             comparison.config(name),
-            comparison.args.detector_options,
+            task.options,
             run['checkpoint'],
             paths,
-            comparison.classes,
+            task.classes,
         )
         for name, run in runs.items()
     }
@@ -82,13 +81,13 @@ def detection_examples(
             objects,
             {n: _surest(found[n][number], len(objects)) for n in names},
             side,
-            comparison.classes,
+            task.classes,
         )
         for number, (path, (_, objects)) in enumerate(
             zip(paths, truth, strict=True)
         )
     ]
-    short = short_names(set(comparison.classes))
+    short = short_names(set(task.classes))
     letters = ', '.join(f'{s} {n}' for n, s in short.items() if n != s)
     return [
         page.heading(

@@ -1,25 +1,17 @@
 """Point a detector at the user's labels, and use these before hours pass."""
 
 import argparse
-import contextlib
-import copy
-import io
-import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
-from mmengine.logging import MMLogger
-from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
 
+from ...comparison.trial import explained, try_once
 from ...config.check import check_config
-from ...config.errors import ConfigError
-from ...config.parts import innermost_dataset
 from ...config.reading import override, walk
 from ...datasets.labels.coco_labels import is_mask
 from ...downstream import AdaptError, ConfigEdits, type_name
@@ -119,41 +111,12 @@ def check_detector(
     """
     override(cfg, options, '--detector-options')
     check_config(cfg, also=[class_problems])
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    # Tables of a detector that has not been trained would only confuse.
-    logger.setLevel(logging.ERROR)
-    scope = DefaultScope.overwrite_default_scope('mmdet')
-    try:
-        with scope, contextlib.redirect_stdout(io.StringIO()):
-            batches = {file: _load_one(cfg, file) for file in labels}
-            _evaluate_one(cfg)
-    finally:
-        logger.setLevel(level)
-    return batches
-
-
-def _load_one(cfg: Config, labels: Path) -> int:
-    """Load an image by the training's loader; batches of an epoch."""
-    cfg = copy.deepcopy(cfg)
-    key, dataset = innermost_dataset(cfg)
-    dataset.ann_file = str(labels)
-    wanted = dataset.get('filter_cfg')
-    hint = f' Images are kept by filter_cfg={dict(wanted)}' if wanted else ''
-    with _explained(f'{key} with {labels}', hint):
-        loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
-        loader.dataset[0]
-        if not len(loader):
-            raise ValueError(
-                f'{len(loader.dataset)} images are fewer than a batch, and '
-                'drop_last leaves them out'
-            )
-        return len(loader)
+    return try_once(cfg, labels, 'detector', 'mmdet', _evaluate_one)
 
 
 def _evaluate_one(cfg: Config) -> None:
     """Evaluate one made-up detection against all objects."""
-    with _explained('val_dataloader.dataset'):
+    with explained('detector', 'val_dataloader.dataset'):
         dataset = DATASETS.build(cfg.val_dataloader.dataset)
         sample = dataset[0]['data_samples']
     height, width = sample.ori_shape
@@ -163,7 +126,8 @@ def _evaluate_one(cfg: Config) -> None:
         'labels': torch.zeros(1, dtype=torch.long),
         'masks': torch.ones(1, height, width, dtype=torch.bool),
     }
-    with tempfile.TemporaryDirectory() as folder, _explained('val_evaluator'):
+    evaluator = explained('detector', 'val_evaluator')
+    with tempfile.TemporaryDirectory() as folder, evaluator:
         # Else the metric makes a folder, which it leaves when it fails.
         where = {'outfile_prefix': f'{folder}/results'}
         metric = METRICS.build({**cfg.val_evaluator, **where})
@@ -171,15 +135,3 @@ def _evaluate_one(cfg: Config) -> None:
         entry = {'img_id': sample.img_id, 'ori_shape': sample.ori_shape}
         metric.process({}, [entry | {'pred_instances': found}])
         metric.evaluate(1)
-
-
-@contextlib.contextmanager
-def _explained(what: str, hint: str = '') -> Iterator[None]:
-    try:
-        yield
-    # Whatever a data set, a transform or the metric raises.
-    except Exception as error:
-        raise ConfigError(
-            f'the detector cannot use {what}: {type(error).__name__}: '
-            f'{error}.{hint}'
-        ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -14,35 +14,34 @@ from typing import TYPE_CHECKING, Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from ...config.parts import innermost_dataset, samples_of_an_image
-from ...utils.text import printable
-from ...visualization import page, plots
-from ...visualization.regions import regions_sheet
+from ..config.parts import innermost_dataset, samples_of_an_image
+from ..datasets.labels.parts import part_size
+from ..utils.text import printable
+from ..visualization import page, plots
+from ..visualization.regions import regions_sheet
 from .differences import (
-    LEARNED,
     LEVEL,
     about_the_test,
     conclusion,
     nothing_learned,
     standard_error,
 )
-from .examples import detection_examples
 from .neighbours import pretraining_config, region_neighbours
-from .results import METRICS, RANDOM, SCE, Results, longer_random
+from .results import RANDOM, SCE, Results, longer_random
 from .schedules import Schedule
 from .summary import (
     Facts,
-    box_ap,
     facts,
     gap,
     headline,
     other_parts,
-    part_size,
     what_next,
 )
+from .task import Measure
 
 if TYPE_CHECKING:
     from .stages import Comparison
+    from .task import Task
 
 # Head and lines.
 Table = tuple[list[str], list[list[str]]]
@@ -52,8 +51,12 @@ _HOUR = 3600
 def write_report(comparison: Comparison) -> None:
     """Write report.html; print the answers."""
     results = comparison.results()
-    table = rows(results, comparison.pretrainings())
-    print(markdown_table(table), *answers(results), sep='\n')
+    task = comparison.task
+    table = rows(
+        task.measure, task.columns, results, comparison.pretrainings()
+    )
+    texts = answers(task.measure, results)
+    print(markdown_table(table), *texts, sep='\n')
     path = comparison.out / 'report.html'
     path.write_text(as_page(comparison, results), encoding='utf-8')
     print(f'[compare] {printable(str(path))}')
@@ -61,28 +64,29 @@ def write_report(comparison: Comparison) -> None:
 
 def as_page(comparison: Comparison, results: Results) -> str:
     """The page."""
-    images = len(comparison.train['images'])
-    pretrainings = comparison.pretrainings()
+    task, pretrainings = comparison.task, comparison.pretrainings()
+    measure, images = task.measure, task.train_images
     found = facts_of(comparison, results)
-    *conclusions, test = answers(results)
+    *conclusions, test = answers(measure, results)
     body = [
         page.title(
-            headline(found), 'Does pretraining on my images help my detector?'
+            headline(found),
+            f'Does pretraining on my images help my {task.predictor}?',
         ),
         page.paragraph(other_parts(found), 'soft'),
-        plot(results, images, len(comparison.val['images'])),
+        plot(measure, results, images, len(task.val_images())),
         page.heading('What to try next'),
         page.numbered(what_next(found)),
         page.heading('All starts', table_note(results)),
-        page.table(*rows(results, pretrainings)),
+        page.table(*rows(measure, task.columns, results, pretrainings)),
         page.paragraph(about_the_hours(results, pretrainings), 'soft'),
         page.fold(
             'Each pair of starts',
             [page.listed(conclusions), page.paragraph(test, 'soft')],
         ),
-        *class_tables(results),
+        *class_tables(task, results),
     ]
-    for section in (detection_examples, region_neighbours):
+    for section in (task.examples, region_neighbours):
         body += guarded(partial(section, comparison, results, found))
     body += guarded(partial(regions_and_views, comparison, results, found))
     body += about_the_data(comparison, images)
@@ -92,8 +96,7 @@ def as_page(comparison: Comparison, results: Results) -> str:
 
 def facts_of(comparison: Comparison, results: Results) -> Facts:
     """What the headline and the advice follow from."""
-    train = comparison.train
-    images = len(train['images'])
+    task = comparison.task
     unlabelled = len(comparison.unlabelled.paths)
     lengths = {}
     for source in results:
@@ -101,10 +104,12 @@ def facts_of(comparison: Comparison, results: Results) -> Facts:
             lengths[source] = length_of(cfg, unlabelled)
     regions, steps = lengths.get(SCE, (False, None))
     return facts(
+        task.measure,
+        task.maker,
         results,
-        images,
+        task.train_images,
         unlabelled,
-        len(train['annotations']) / max(images, 1),
+        task.objects,
         regions,
         any(cut for cut, _ in lengths.values()),
         steps,
@@ -127,7 +132,7 @@ def guarded(section: Callable[[], list[str]]) -> list[str]:
     """A section with images; without it the page is still worth having.
 
     Its numbers took hours, and the images come from files that may be gone
-    and from detectors of any kind.
+    and from predictors of any kind.
     """
     try:
         return section()
@@ -152,22 +157,27 @@ def regions_and_views(
 
 
 def rows(
-    results: Results, pretrainings: Mapping[str, Mapping[str, Any]]
+    measure: Measure,
+    columns: Sequence[str],
+    results: Results,
+    pretrainings: Mapping[str, Mapping[str, Any]],
 ) -> Table:
     """The table of all starts, those with equal labels together.
 
     Args:
-        results: Those of the detectors.
+        measure: The value that is compared.
+        columns: All values, where runs have them.
+        results: Those of the predictors.
         pretrainings: How each was run, by the key that results name.
     """
     first = next(iter(next(iter(results.values())).values()))
-    metrics = [name for name in METRICS if name in first[0]]
+    metrics = [name for name in columns if name in first[0]]
     lines = []
     for percent in results[RANDOM]:
         for source, parts in results.items():
             runs = parts[percent]
             cells = [spread(runs, [run[m] for run in runs]) for m in metrics]
-            cells += gain_over_random(results, source, percent)
+            cells += gain_over_random(measure, results, source, percent)
             keys = dict.fromkeys(run.get('pretraining') for run in runs)
             lines.append([
                 source,
@@ -181,11 +191,11 @@ def rows(
         'initialised from',
         'labels',
         *metrics,
-        f'gain in box AP ({100 * (1 - LEVEL):.0f} % interval)',
+        f'gain in {measure.name} ({100 * (1 - LEVEL):.0f} % interval)',
         'p',
         'seeds',
         'hours of a pretraining',
-        'hours of a detector',
+        f'hours of a {measure.predictor}',
     ]
     return head, lines
 
@@ -211,7 +221,7 @@ def about_the_hours(
 
 
 def all_runs(results: Results) -> list[dict[str, Any]]:
-    """Every detector."""
+    """Every predictor."""
     return [
         run
         for parts in results.values()
@@ -253,13 +263,13 @@ def spread(runs: list[dict[str, Any]], values: list[float]) -> str:
 
 
 def gain_over_random(
-    results: Results, source: str, percent: float
+    measure: Measure, results: Results, source: str, percent: float
 ) -> tuple[str, str]:
-    """Gain in box AP over random initialisation with its interval, and p."""
+    """Gain over random initialisation with its interval, and p."""
     if source == RANDOM:
         return '', ''
-    found = gap(results, source, RANDOM, percent)
-    if not {source, RANDOM} & learned(results, percent):
+    found = gap(measure, results, source, RANDOM, percent)
+    if not {source, RANDOM} & learned(measure, results, percent):
         return '', ''
     if found.seeds == 1:
         return f'{found.value:+.1f}', ''
@@ -267,19 +277,19 @@ def gain_over_random(
     return interval, found.p_text.removeprefix('= ')
 
 
-def learned(results: Results, percent: float) -> set[str]:
-    """Starts whose detectors have learned something."""
+def learned(measure: Measure, results: Results, percent: float) -> set[str]:
+    """Starts whose predictors have learned something."""
     return {
         source
         for source in results
-        if mean(box_ap(results, source, percent)) >= LEARNED
+        if mean(measure.of(results, source, percent)) >= measure.learned
     }
 
 
-def class_tables(results: Results) -> list[str]:
-    """AP of each class, for each part of the labels."""
+def class_tables(task: Task, results: Results) -> list[str]:
+    """The metric of each class, for each part of the labels."""
     first = next(iter(results[RANDOM].values()))[0]
-    what = 'mask AP' if 'mask AP' in first else 'box AP'
+    what = task.class_metric(first)
     return [
         page.fold(
             f'{what} of each class with {percent:g} % of the labels',
@@ -290,14 +300,14 @@ def class_tables(results: Results) -> list[str]:
 
 
 def class_rows(results: Results, percent: float) -> Table:
-    """AP of each class from each start: means over the seeds."""
+    """The metric of each class from each start: means over the seeds."""
     lines = []
     for name in results[RANDOM][percent][0]['classes']:
         cells = []
         for parts in results.values():
             runs = parts[percent]
             values = [run['classes'][name] for run in runs]
-            # No start has an AP of a class of which there is no object.
+            # No start has one of a class that no image has.
             cells.append('-' if None in values else spread(runs, values))
         lines.append([name, *cells])
     return ['class', *results], lines
@@ -311,37 +321,41 @@ def markdown_table(table: Table) -> str:
     return ''.join(f'| {" | ".join(line)} |\n' for line in cells)
 
 
-def answers(results: Results) -> list[str]:
+def answers(measure: Measure, results: Results) -> list[str]:
     """A sentence for each pair of starts, then some about the test.
 
     Pairs of which neither has learned anything have one sentence together.
     """
     texts, tested = [], {}
     for percent in results[RANDOM]:
-        able = learned(results, percent)
+        able = learned(measure, results, percent)
         for ours, theirs in combinations(list(results)[::-1], 2):
             if not {ours, theirs} & able:
                 continue
             means = (
-                mean(box_ap(results, ours, percent)),
-                mean(box_ap(results, theirs, percent)),
+                mean(measure.of(results, ours, percent)),
+                mean(measure.of(results, theirs, percent)),
             )
-            found = gap(results, ours, theirs, percent)
-            texts.append(conclusion(percent, (ours, theirs), means, found))
+            found = gap(measure, results, ours, theirs, percent)
+            texts.append(
+                conclusion(measure, percent, (ours, theirs), means, found)
+            )
             tested[f'{ours} against {theirs} with {percent:g} %'] = found
         if len(unable := [name for name in results if name not in able]) > 1:
-            texts.append(nothing_learned(percent, unable))
-    return [*texts, about_the_test(tested)]
+            texts.append(nothing_learned(measure, percent, unable))
+    return [*texts, about_the_test(measure, tested)]
 
 
-def plot(results: Results, images: int, validation: int) -> str:
-    """Box AP of each start against the number of labelled images.
+def plot(
+    measure: Measure, results: Results, images: int, validation: int
+) -> str:
+    """The measure of each start against the number of labelled images.
 
     With a single part of the labels, a row for each start.
     """
     percents = list(results[RANDOM])
     values = {
-        source: {p: box_ap(results, source, p) for p in percents}
+        source: {p: measure.of(results, source, p) for p in percents}
         for source in results
     }
     errors = {
@@ -357,7 +371,7 @@ def plot(results: Results, images: int, validation: int) -> str:
             source: (mean(v[percents[0]]), errors[source][percents[0]])
             for source, v in values.items()
         }
-        return plots.dots(points, 'box AP', caption)
+        return plots.dots(points, measure.name, caption)
     sizes = {p: part_size(images, p) for p in percents}
     return plots.curves(
         {
@@ -365,7 +379,7 @@ def plot(results: Results, images: int, validation: int) -> str:
             for s, v in values.items()
         },
         'labelled images',
-        'box AP',
+        measure.name,
         f'{caption} Points of one part of the labels are set side by side.',
         spread={
             s: [of[p] or 0.0 for p in percents] for s, of in errors.items()
@@ -382,8 +396,8 @@ def about_the_data(comparison: Comparison, images: int) -> list[str]:
     texts = [
         f'{len(comparison.unlabelled.paths)} unlabelled images for the '
         f'pretraining, {images} labelled ones for the training and '
-        f'{len(comparison.val["images"])} for the validation, '
-        f'{len(comparison.classes)} classes.',
+        f'{len(comparison.task.val_images())} for the validation, '
+        f'{len(comparison.task.classes)} classes.',
         leakage(comparison.unlabelled.copies),
     ]
     automatic = [
@@ -394,18 +408,19 @@ def about_the_data(comparison: Comparison, images: int) -> list[str]:
     if automatic:
         texts.append(
             'The sizes of the regions (auto) come from the boxes of all '
-            f'{images} labelled training images, also where the detectors get '
-            f'a part of them: {"; ".join(automatic)}.'
+            f'{images} labelled training images, also where the '
+            f'{comparison.task.predictor}s get a part of them: '
+            f'{"; ".join(automatic)}.'
         )
     return [page.heading('The data'), *map(page.paragraph, texts)]
 
 
 def about_the_configs(comparison: Comparison, results: Results) -> list[str]:
-    """What is equal, how long detectors train, and the configs."""
+    """What is equal, how long predictors train, and the configs."""
     longer = longer_random(results)
     text = (
-        'Every detector has the same data, schedule, normalisation and seeds; '
-        'only what the backbone starts from differs.'
+        f'Every {comparison.task.predictor} has the same data, schedule, '
+        'normalisation and seeds; only what the backbone starts from differs.'
     )
     if longer:
         text += (
@@ -433,7 +448,7 @@ def about_the_configs(comparison: Comparison, results: Results) -> list[str]:
 
 
 def lengths(results: Results) -> list[str]:
-    """How long the detectors train with each part of the labels."""
+    """How long the predictors train with each part of the labels."""
     texts = []
     for percent in results[RANDOM]:
         # Those who train equally long, together.

@@ -1,25 +1,30 @@
 """What an output folder holds: of which inputs, and what each run reached."""
 
+from __future__ import annotations
+
 import argparse
 import hashlib
 import json
-import math
 import os
 import platform
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ...checkpoints.durable_files import write_durably
-from ...config.errors import ConfigError
-from ...config.reading import read_config
-from ...config.regions import regions_text
-from ...downstream import load_source
-from ...utils.commands import read_scalars
+from ..checkpoints.durable_files import write_durably
+from ..config.errors import ConfigError
+from ..config.reading import read_config
+from ..config.regions import regions_text
+from ..downstream import load_source
+from ..utils.commands import read_scalars
+
+if TYPE_CHECKING:
+    from .task import Task
 
 RANDOM = 'random initialisation'
 SCE = 'SCE'
@@ -28,13 +33,6 @@ CONTINUED = 'SCE, continued'
 TESTED = 'evaluation.json'
 # By source and per cent of the labels, one dict a seed.
 Results = dict[str, dict[float, list[dict[str, Any]]]]
-# What mmdet's CocoMetric writes into the log.
-METRICS = {
-    'box AP': 'coco/bbox_mAP',
-    'box AP50': 'coco/bbox_mAP_50',
-    'mask AP': 'coco/segm_mAP',
-    'mask AP50': 'coco/segm_mAP_50',
-}
 
 
 def longer_random(results: Results) -> list[str]:
@@ -52,6 +50,15 @@ def last_checkpoint(folder: Path) -> Path:
     return Path((folder / 'last_checkpoint').read_text().strip())
 
 
+def without_checkpoint(runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Names of runs whose checkpoint was removed since."""
+    return [
+        name
+        for name, run in runs.items()
+        if not Path(run['checkpoint']).exists()
+    ]
+
+
 def was_evaluated(folder: Path) -> bool:
     """Whether the last evaluation of a run came to its end.
 
@@ -63,39 +70,22 @@ def was_evaluated(folder: Path) -> bool:
     return bool(lines) and 'loss' not in json.loads(lines[-1])
 
 
-def last_metrics(
-    folder: Path, classes: list[str], masks: bool
-) -> dict[str, Any]:
-    """COCO metrics of the last evaluation of a run, in per cent.
+def last_logged(folder: Path) -> dict[str, float]:
+    """What the metric wrote in the last evaluation of a run, by its keys.
 
-    Those of ``TESTED`` if the evaluation was made by tools/test.py.
-
-    Returns:
-        A value for each of ``METRICS`` that is evaluated, and ``classes``: AP
-        of each class, of masks where these are evaluated; None for a class
-        without objects.
+    That of ``TESTED`` if the evaluation was made by tools/test.py.
     """
-    # If the detector found nothing, mmdet writes no metric at all: that is
-    # zero, whatever came before.
-    if was_evaluated(folder):
-        series = read_scalars(folder)
-        last = series['time'][-1][0]
-        ends = {key: pairs[-1] for key, pairs in series.items()}
-        metrics = {
-            k: number for k, (step, number) in ends.items() if step == last
-        }
-    else:
-        metrics = json.loads((folder / TESTED).read_text())
-
-    def value(key: str) -> float:
-        return 100 * metrics.get(key, 0.0)
-
-    each = {name: value(f'coco/{name}_precision') for name in classes}
+    if not was_evaluated(folder):
+        found: dict[str, float] = json.loads((folder / TESTED).read_text())
+        return found
+    # mmdet writes no metric if the detector found nothing: values of earlier
+    # evaluations are not those of the last.
+    series = read_scalars(folder)
+    last = series['time'][-1][0]
+    ends = {key: pairs[-1] for key, pairs in series.items()}
     return {
-        name: value(key)
-        for name, key in METRICS.items()
-        if masks or not name.startswith('mask')
-    } | {'classes': {k: None if math.isnan(v) else v for k, v in each.items()}}
+        key: number for key, (step, number) in ends.items() if step == last
+    }
 
 
 def seconds_of(folder: Path) -> float | None:
@@ -134,7 +124,7 @@ def write_json(path: Path, content: Any) -> None:
 _DEFAULTS = {'--regions': None, '--regions-per-image': None}
 
 
-def check_inputs(args: argparse.Namespace) -> dict[str, Any]:
+def check_inputs(args: argparse.Namespace, task: Task) -> dict[str, Any]:
     """Compare the inputs with those that the output folder was made from.
 
     Labels, weights and configs are known by their content, images by their
@@ -150,7 +140,7 @@ def check_inputs(args: argparse.Namespace) -> dict[str, Any]:
     """
     path: Path = args.out / 'inputs.json'
     before = json.loads(path.read_text()) if path.is_file() else {}
-    now = _inputs(args)
+    now = _inputs(args, task)
     known = _DEFAULTS | before if before else {}
     other = [
         name for name in now if name in known and known[name] != now[name]
@@ -181,22 +171,22 @@ def _has_runs(runs: Path, option: str) -> bool:
     )
 
 
-def _inputs(args: argparse.Namespace) -> dict[str, Any]:
+def _inputs(args: argparse.Namespace, task: Task) -> dict[str, Any]:
+    predictor = f'--{task.predictor}'
     found = {
         '--images': sorted(map(str, args.images)),
-        '--train': _hash(args.train.read_bytes()),
         '--train-images': str(args.train_images),
-        '--val': _hash(args.val.read_bytes()),
         '--val-images': str(args.val_images),
-        '--detector': _hash_of_config(load_source(args.detector)[0]),
+        **task.inputs(),
+        predictor: _hash_of_config(load_source(task.config)[0]),
         '--pretraining': _hash_of_config(read_config(args.pretraining)),
         '--pretraining-options': args.pretraining_options,
         '--regions': regions_text(args.regions),
         '--regions-per-image': args.regions_per_image,
-        '--detector-options': args.detector_options,
+        f'{predictor}-options': task.options,
     }
     for name, file in args.weights.items():
-        found[f'--weights {name}'] = _hash(file.read_bytes())
+        found[f'--weights {name}'] = hash_of(file.read_bytes())
     for name, variant in args.variants.items():
         config = read_config(variant.config or args.pretraining)
         found[f'--variant {name}'] = [
@@ -205,13 +195,14 @@ def _inputs(args: argparse.Namespace) -> dict[str, Any]:
             *filter(None, [regions_text(variant.regions)]),
         ]
     if args.init_from:
-        found['--init-from'] = _hash(args.init_from.read_bytes())
+        found['--init-from'] = hash_of(args.init_from.read_bytes())
     return found
 
 
-def _hash(content: bytes) -> str:
+def hash_of(content: bytes) -> str:
+    """By what the content of a file is known."""
     return hashlib.sha256(content).hexdigest()
 
 
 def _hash_of_config(cfg: Any) -> str:
-    return _hash(json.dumps(cfg._cfg_dict.to_dict(), default=str).encode())
+    return hash_of(json.dumps(cfg._cfg_dict.to_dict(), default=str).encode())

@@ -1,4 +1,4 @@
-"""How long a detector trains: longer schedules, and few labels in full.
+"""How long a predictor trains: longer schedules, and few labels in full.
 
 A part of the labels has fewer batches an epoch. With the epochs of the config
 it would train for fewer iterations than all labels do, and the comparison
@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from ...config.errors import ConfigError
-from ...downstream import Change, ConfigEdits, type_name
+from ..config.errors import ConfigError
+from ..downstream import Change, ConfigEdits, type_name
 
 # As many iterations as with all labels.
 ALL = 'all'
@@ -29,7 +29,7 @@ _REASON = 'a longer training'
 
 
 class Schedule(NamedTuple):
-    """How long one training of a detector is.
+    """How long one training of a predictor is.
 
     Attributes:
         iterations: Batches that it trains on.
@@ -78,7 +78,7 @@ def make_schedule(
     iterations; then it is made ``factor`` times as long.
 
     Args:
-        cfg: Config of the detector, with all overrides.
+        cfg: Config of the predictor, with all overrides.
         batches: Batches of an epoch over the images of the part.
         at_least: Iterations.
         factor: Of random initialisation that trains longer.
@@ -127,7 +127,7 @@ def stretch(
     checkpoints as before.
 
     Args:
-        edits: Config of the detector.
+        edits: Config of the predictor.
         key: ``train_cfg.max_epochs`` or ``train_cfg.max_iters``.
         length: New value.
         scales: Of times in ``'epochs'`` and ``'iterations'``.

@@ -1,9 +1,9 @@
-"""Which pretraining the detectors of a seed start from.
+"""Which pretraining the predictors of a seed start from.
 
 All starts pair seeds and pretrainings by number alike: then differences of
 starts are independent from one pretraining to the next. Pretrainings that are
 added later get new seeds, or seeds of those that have more than their share;
-no other detector is trained again.
+no other predictor is trained again.
 """
 
 import json
@@ -25,20 +25,20 @@ def choose_pairs(
 
     Args:
         out: Output folder of the comparison.
-        seeds: Those of the detectors.
+        seeds: Those of the predictors.
         pretrainings: Seeds of the pretrainings of each start.
         starts: What is compared, by source.
 
     Returns:
         By seed the number of its pretraining, and a sentence for the user if
-        detectors are trained again.
+        predictors are trained again.
     """
     file, places = (
         out / 'pairs.json',
         {s: n for n, s in enumerate(pretrainings)},
     )
     before = json.loads(file.read_text()) if file.is_file() else {}
-    made = detectors_made(out / 'runs', starts)
+    made = predictors_made(out / 'runs', starts)
     known = {seed: [*made.get(seed, [])] for seed in seeds}
     for seed, numbers in known.items():
         if (pretraining := before.get(str(seed))) in places:
@@ -68,7 +68,7 @@ def pair_seeds(
     {0: 0, 1: 1, 2: 0, 3: 1, 4: 0}
 
     Args:
-        seeds: Those of the detectors.
+        seeds: Those of the predictors.
         pretrainings: How many there are.
         known: By seed, numbers of pretrainings that it has, the best first.
     """
@@ -95,12 +95,12 @@ def pair_seeds(
     return {seed: pairs[seed] for seed in seeds}
 
 
-def detectors_made(
+def predictors_made(
     runs: Path, starts: Mapping[str, Sequence[Start]]
 ) -> dict[int, list[int]]:
-    """By seed, numbers of the pretrainings from which there are detectors.
+    """By seed, numbers of the pretrainings from which there are predictors.
 
-    Those with most detectors come first.
+    Those with most predictors come first.
 
     Args:
         runs: Folder of all trainings.
@@ -126,11 +126,11 @@ def detectors_made(
 def trained_again(
     pairs: Mapping[int, int], made: Mapping[int, Sequence[int]]
 ) -> str:
-    """One sentence on seeds whose detectors are trained again, if any are.
+    """One sentence on seeds whose predictors are trained again, if any are.
 
     Args:
         pairs: Returned by :func:`pair_seeds`.
-        made: Returned by :func:`detectors_made`.
+        made: Returned by :func:`predictors_made`.
     """
     moved = [s for s, n in pairs.items() if n not in made.get(s, [n])]
     if not moved:
@@ -138,7 +138,7 @@ def trained_again(
     had = Counter(made[seed][0] for seed in pairs if seed in made)
     needed = max(had.values()) * (1 + max(pairs.values()))
     return (
-        f'--pretraining-seeds: the detectors with --seeds '
+        '--pretraining-seeds: --seeds '
         f'{" ".join(map(str, moved))} are trained again, from other '
         'pretrainings than before, so that each pretraining has as many; '
         f'none would be with {needed} --seeds'

@@ -14,24 +14,23 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
-from ...config.regions import TrainingImages
-from ...datasets.images.file_lists import (
+from ..config.regions import TrainingImages
+from ..datasets.images.file_lists import (
     find_images,
     read_image_list,
     write_image_list,
 )
-from ...datasets.images.image_cache import (
+from ..datasets.images.image_cache import (
     ImageCache,
     StaleCacheError,
     build_cache,
 )
-from ...datasets.images.image_sizes import image_sizes
-from ...datasets.images.loading import LoadCachedImage, LoadImage
-from ...datasets.images.near_duplicates import find_copies
-from ...utils.errors import UserError
-from ...utils.text import printable
+from ..datasets.images.image_sizes import image_sizes
+from ..datasets.images.loading import LoadCachedImage, LoadImage
+from ..datasets.images.near_duplicates import find_copies
+from ..utils.errors import UserError
+from ..utils.text import printable
 from .results import write_json
 
 # Of the free disk, what the cache may take.
@@ -161,18 +160,16 @@ class Unlabelled:
         shutil.rmtree(self.cache_folder)
         return None
 
-    def leave_out(self, val: dict[str, Any], val_images: Path) -> None:
+    def leave_out(self, names: Sequence[str]) -> None:
         """Leave validation images and near copies of them out.
 
         Args:
-            val: Content of the labels of the validation.
-            val_images: Folder of its images.
+            names: Paths of the validation images.
 
         Raises:
             UserError: Nothing is left.
         """
         if not self._copies_file.is_file():
-            names = [str(val_images / x['file_name']) for x in val['images']]
             # Those of the validation are decoded without a stretch.
             alike = self.cache and self.cache.stretch is None
             copies = find_copies(

@@ -11,14 +11,14 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS, TRANSFORMS
 from torch import Tensor
 
-from ...checkpoints.reading import read_checkpoint
-from ...config.parts import image_side, innermost_dataset
-from ...datasets.samplers import SampleIndex
-from ...evaluation.features import image_features
-from ...evaluation.images import FolderImages
-from ...transfer import extract_backbone, load_backbone
-from ...visualization import page
-from ...visualization.sheets import neighbour_sheet, neighbours_within
+from ..checkpoints.reading import read_checkpoint
+from ..config.parts import image_side, innermost_dataset
+from ..datasets.samplers import SampleIndex
+from ..evaluation.features import image_features
+from ..evaluation.images import FolderImages
+from ..transfer import extract_backbone, load_backbone
+from ..visualization import page
+from ..visualization.sheets import neighbour_sheet, neighbours_within
 from .results import Results
 from .summary import Facts
 

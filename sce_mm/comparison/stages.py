@@ -1,4 +1,4 @@
-"""Run a comparison: check, pretrain, train each detector, write the page."""
+"""Run a comparison: check, pretrain, train each predictor, write the page."""
 
 import argparse
 import json
@@ -12,36 +12,26 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from ...config.errors import raise_all
-from ...config.parts import innermost_dataset, samples_of_an_image
-from ...config.reading import override
-from ...datasets.labels.coco_labels import (
-    notes,
-    number_from_one,
-    read_coco,
-    take_categories,
-)
-from ...downstream import (
+from ..config.errors import raise_all
+from ..config.parts import innermost_dataset, samples_of_an_image
+from ..config.reading import override
+from ..downstream import (
     ConfigEdits,
     load_source,
     make_config,
     start_at_random,
     write_config,
 )
-from ...transfer import save_backbone
-from ...utils.commands import (
+from ..transfer import save_backbone
+from ..utils.commands import (
     Command,
     Job,
     run_jobs,
-    run_together,
     training_step,
 )
-from ...utils.errors import UserError
-from ...utils.folder_lock import FolderInUseError, FolderLock
-from ...utils.progress import track
-from ...utils.text import printable
-from ..adapt import adapt
-from .labels import check_detector, use_labels
+from ..utils.errors import UserError
+from ..utils.folder_lock import FolderInUseError, FolderLock
+from ..utils.progress import track
 from .pairing import choose_pairs
 from .pretraining import Start, list_starts
 from .report import write_report
@@ -53,12 +43,13 @@ from .results import (
     describe_machine,
     in_path,
     last_checkpoint,
-    last_metrics,
+    last_logged,
     seconds_of,
     was_evaluated,
     write_json,
 )
 from .schedules import ALL, Schedule, make_schedule
+from .task import Task
 from .unlabelled import Unlabelled
 
 Commands = Iterator[tuple[Command, Path]]
@@ -67,8 +58,9 @@ _PATIENCE = 120.0
 
 
 class Run(NamedTuple):
-    """One training of the detector."""
+    """One training of the predictor."""
 
+    predictor: str
     start: Start
     percent: float
     seed: int
@@ -78,16 +70,17 @@ class Run(NamedTuple):
         if self.start.seed is not None:
             which += f' (pretraining with seed {self.start.seed})'
         return (
-            f'detector from {which}, {self.percent:g} % of the labels, '
-            f'seed {self.seed}'
+            f'{self.predictor} from {which}, {self.percent:g} % of the '
+            f'labels, seed {self.seed}'
         )
 
 
-def compare(args: argparse.Namespace) -> None:
+def compare(args: argparse.Namespace, task: Task) -> None:
     """Run all steps that are not done yet, and write the report.
 
     Args:
         args: Arguments of tools/compare.py; all paths are absolute.
+        task: What is trained, on which labels.
 
     Raises:
         ConfigError: Labels are wrong, or inputs differ from those of the
@@ -97,20 +90,19 @@ def compare(args: argparse.Namespace) -> None:
     """
     # Stops the trainings that run, which save where they are, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    Comparison(args).run()
+    Comparison(args, task).run()
 
 
 class Comparison:
     """The steps, their files and their results; see :func:`compare`."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, task: Task) -> None:
         self.args = args
+        self.task = task
         self.out: Path = args.out
         self.starts = list_starts(args)
         self.sources = list(self.starts)
-        self.train, problems = read_coco(args.train, args.train_images)
-        self.val, more = read_coco(args.val, args.val_images)
-        problems += more
+        problems = task.read()
         names = [*map(in_path, self.sources), 'data', 'initial']
         if len(set(names)) < len(names):
             others = [n for n in self.sources if n not in args.variants]
@@ -119,28 +111,9 @@ class Comparison:
                 '--weights, --variant: names must differ in a letter or digit '
                 f'from each other and from {", ".join(others)}, data, initial'
             )
-        # What is evaluated has the classes of the training, counted alike.
-        self.val_labels: Path = args.val
-        if not problems:
-            given = self.val
-            try:
-                self.val = number_from_one(
-                    take_categories(given, self.train['categories'])
-                )
-            except ValueError as error:
-                problems.append(
-                    f'{args.val}: {error}, which are those of {args.train}'
-                )
-            if self.val is not given:
-                self.val_labels = self.out / 'labels' / f'{args.val.stem}.json'
         raise_all(problems, 'found before anything started')
-        self.classes = [c['name'] for c in self.train['categories']]
-        for path, content, images in (
-            (args.train, self.train, args.train_images),
-            (args.val, self.val, args.val_images),
-        ):
-            for note in notes(content, images):
-                print(f'[compare] {printable(path.name)}: {note}')
+        for note in task.notes():
+            print(f'[compare] {note}')
         self.unlabelled = Unlabelled(args.images, self.out)
         self.machine = describe_machine()
         # Logs of what runs.
@@ -161,11 +134,11 @@ class Comparison:
                 'ended, or name another OUT'
             ) from error
         with closing(lock):
-            self.inputs = check_inputs(self.args)
+            self.inputs = check_inputs(self.args, self.task)
             self.pair_seeds()
             self.check_start()
             self.keep_pixels()
-            self.unlabelled.leave_out(self.val, self.args.val_images)
+            self.unlabelled.leave_out(self.task.val_images())
             self.plan_regions()
             self._run_jobs()
             write_json(self.out / 'results.json', self.record())
@@ -211,7 +184,7 @@ class Comparison:
                     )
 
     def steps(self) -> Iterator[Start | Run]:
-        """All steps: pretrainings come before the first detector from them."""
+        """All steps: pretrainings come before what is trained from them."""
         for run in self.runs():
             if run.start.recipe:
                 yield run.start
@@ -228,7 +201,7 @@ class Comparison:
                 print(f'[compare] {note}', flush=True)
 
     def runs(self) -> Iterator[Run]:
-        """All trainings of a detector.
+        """All trainings of the predictor.
 
         Seeds are outermost, so that a first answer comes early.
         """
@@ -237,7 +210,7 @@ class Comparison:
         ):
             for starts in self.starts.values():
                 start = starts[number if len(starts) > 1 else 0]
-                yield Run(start, percent, seed)
+                yield Run(self.task.predictor, start, percent, seed)
 
     def is_done(self, step: Start | Run) -> bool:
         """Whether the result of a step is there."""
@@ -259,7 +232,7 @@ class Comparison:
         return self.out / 'runs' / name
 
     def config(self, source: str) -> Path:
-        """Detector config of a source; of its first pretraining."""
+        """Config of the predictor from a source; of its first pretraining."""
         starts = self.starts.get(source)
         return self._config(starts[0].config_key if starts else source)
 
@@ -271,23 +244,24 @@ class Comparison:
         given = self.args.weights.get(start.source)
         return given or self.out / 'backbones' / f'{start.key}.pth'
 
+    @property
+    def overridden(self) -> Path:
+        """Config of the predictor on the labels, with all overrides."""
+        return self.out / f'{self.task.predictor}.py'
+
     def check_start(self) -> None:
         """Find what does not fit before the hours of pretraining.
 
         The networks before their pretraining go the way that the pretrained
         ones will go, weights that are given become configs, and data sets and
-        metric of the detector are used once.
+        metric of the predictor are used once.
         """
+        name = self.task.predictor
         initial = self.out / 'backbones' / 'initial.pth'
-        cfg, base = load_source(self.args.detector)
+        cfg, base = load_source(self.task.config)
         edits = ConfigEdits(cfg)
-        if self.val_labels != self.args.val:
-            write_json(self.val_labels, self.val)
-        files = argparse.Namespace(
-            **vars(self.args) | {'val': self.val_labels}
-        )
-        use_labels(edits, files, self.classes, self.train, self.val)
-        title = 'The detector on the labels of this comparison.'
+        self.task.use_labels(edits)
+        title = f'The {name} on the labels of this comparison.'
         write_config(edits, base, initial, self._config('data'), title)
 
         self.check_pretraining(initial)
@@ -296,46 +270,47 @@ class Comparison:
         cfg, base = load_source(str(self._config('initial')))
         edits = ConfigEdits(cfg)
         start_at_random(edits)
-        title = f'The detector from {RANDOM}; nothing else differs.'
+        title = f'The {name} from {RANDOM}; nothing else differs.'
         write_config(
             edits, base, initial, self._config(in_path(RANDOM)), title
         )
 
         labels = dict.fromkeys(self.labels(run) for run in self.runs())
         if self.args.min_iterations:
-            labels[self.args.train] = None
+            labels[self.task.labels(100, 0)] = None
         cfg = Config.fromfile(self._config(in_path(RANDOM)))
-        self.batches = check_detector(
-            cfg, self.args.detector_options, list(labels)
-        )
+        self.batches = self.task.check(cfg, list(labels))
         # It has the overrides now.
-        self.detector = cfg
+        self.predictor = cfg
         self.print_lengths()
 
     def check_pretraining(self, initial: Path) -> None:
         """Let each network go through the transfer before it is trained."""
         data = str(self._config('data'))
-        detector = Config.fromfile(data)
-        override(detector, self.args.detector_options, '--detector-options')
+        predictor = Config.fromfile(data)
+        name = self.task.predictor
+        override(predictor, self.task.options, f'--{name}-options')
         # The scale at which it sees objects, for those who cut regions.
-        detector.dump(self.out / 'detector.py')
+        predictor.dump(self.overridden)
         pretrained = [s for s in self.starts.values() if s[0].recipe]
         for number, (start, *more) in enumerate(pretrained):
             recipe = start.recipe
             assert recipe
             backbone = recipe.check(
-                self.unlabelled, self.out, self.train, detector
+                self.unlabelled, self.out, self.task.boxes, predictor
             )
             if number == 0:
                 save_backbone(initial, backbone)
                 out = self._config('initial')
-                make_config(data, initial, out, adapt, overwrite=True)
+                make_config(
+                    data, initial, out, self.task.adapt, overwrite=True
+                )
             else:
                 with tempfile.TemporaryDirectory(dir=self.out) as folder:
                     file = Path(folder) / 'initial.pth'
                     save_backbone(file, backbone)
                     out = Path(folder) / 'initial.py'
-                    make_config(data, file, out, adapt)
+                    make_config(data, file, out, self.task.adapt)
             seeds = [s.seed for s in (start, *more)]
             text = f'seeds {", ".join(map(str, seeds))}'
             if start.seed is None:
@@ -343,7 +318,7 @@ class Comparison:
             print(f'[compare] {start.source} is pretrained with {text}')
 
     def print_lengths(self) -> None:
-        """Say how long the detectors train, with each part of the labels."""
+        """Say how long the predictors train, with each part of the labels."""
         found: dict[tuple[float, float], dict[str, None]] = {}
         for run in self.runs():
             texts = found.setdefault((run.percent, run.start.factor), {})
@@ -351,20 +326,20 @@ class Comparison:
         for (percent, factor), texts in found.items():
             whom = '' if factor == 1 else f' (those {factor:g} x as long)'
             print(
-                f'[compare] detectors on {percent:g} % of the labels{whom} '
-                f'train for {" or ".join(texts)}',
+                f'[compare] {self.task.predictor}s on {percent:g} % of the '
+                f'labels{whom} train for {" or ".join(texts)}',
                 flush=True,
             )
 
     def schedule(self, run: Run) -> Schedule:
-        """How long a detector trains."""
+        """How long a predictor trains."""
         wanted = self.args.min_iterations
         batches = self.batches[self.labels(run)]
-        of_all = self.batches.get(self.args.train, batches)
+        of_all = self.batches.get(self.task.labels(100, 0), batches)
         if wanted == ALL:
-            wanted = make_schedule(self.detector, of_all).iterations
+            wanted = make_schedule(self.predictor, of_all).iterations
         return make_schedule(
-            self.detector, batches, wanted, run.start.factor, of_all
+            self.predictor, batches, wanted, run.start.factor, of_all
         )
 
     def keep_pixels(self) -> None:
@@ -385,26 +360,30 @@ class Comparison:
         All get as many samples of an image as the plain one, which comes
         first, so that none is trained for longer.
         """
-        detector = Config.fromfile(self.out / 'detector.py')
+        predictor = Config.fromfile(self.overridden)
         self.per_image: int | None = self.args.regions_per_image
         for start, *_ in self.starts.values():
             if start.recipe is None:
                 continue
             cfg = start.recipe.read_for(self.unlabelled)
             for line in start.recipe.cut_regions(
-                cfg, self.train, detector, self.unlabelled, self.per_image
+                cfg,
+                self.task.boxes,
+                predictor,
+                self.unlabelled,
+                self.per_image,
             ):
                 print(f'[compare] {start.source}: {line}', flush=True)
             if self.per_image is None:
                 self.per_image = samples_of_an_image(cfg)
 
     def pretrain(self, start: Start) -> Commands:
-        """Pretrain SCE; make its backbone file and its detector config."""
+        """Pretrain SCE; make its backbone file and the predictor's config."""
         folder, recipe = self.folder(start), start.recipe
         assert recipe
         words = recipe.train_words(self.unlabelled, start.seed)
         words[1:1] = recipe.region_words(
-            self.args.train, self.out / 'detector.py', self.per_image
+            self.args.train, self.overridden, self.per_image
         )
         # A run that was interrupted has its weights.
         if recipe.init_from and not list(folder.glob('*.pth')):
@@ -423,30 +402,20 @@ class Comparison:
         )
 
     def make_config(self, start: Start) -> None:
-        """Make the detector's config with the backbone file of a start."""
+        """Make the predictor's config with the backbone file of a start."""
         data, out = str(self._config('data')), self._config(start.key)
-        make_config(data, self.backbone(start), out, adapt, overwrite=True)
+        make_config(
+            data, self.backbone(start), out, self.task.adapt, overwrite=True
+        )
 
     def labels(self, run: Run) -> Path:
-        """Annotation file of a run, written if it is a part."""
-        if run.percent == 100:
-            return self.args.train
-        folder = self.out / 'labels'
-        name = f'{self.args.train.stem}.{run.seed}@{run.percent:g}.json'
-        if not (folder / name).is_file():
-            command = self.command('tools/dataset_converters/coco_subset.py', [
-                self.args.train, '--percent',
-                *(f'{p:g}' for p in self.args.percent if p != 100),
-                '--seed', run.seed, '--out-dir', folder,
-            ])  # fmt: skip
-            print(f'[compare] {command.shown()}', flush=True)
-            run_together([command], folder)
-        return folder / name
+        """File of the labels of a run."""
+        return self.task.labels(run.percent, run.seed)
 
     def measure(self, run: Run) -> Commands:
-        """Train and evaluate one detector; write its ``result.json``.
+        """Train and evaluate one predictor; write its ``result.json``.
 
-        That has metrics in per cent, ``classes`` with AP of each class,
+        That has metrics in per cent, ``classes`` with one of each class,
         ``seed``, ``checkpoint``, ``backbone``, and how it was trained.
         """
         folder, start, schedule = (
@@ -464,19 +433,18 @@ class Comparison:
             '--cfg-options', f'randomness.seed={run.seed}',
             f'{where}.ann_file={self.labels(run)}',
             'default_hooks.checkpoint.max_keep_ckpts=1',
-            *self.args.detector_options,
+            *self.task.options,
             *schedule.overrides,
         ])  # fmt: skip
         self.await_folder(folder)
         yield train, folder
         if not was_evaluated(folder):
-            words = ['--cfg-options', *self.args.detector_options]
+            words = ['--cfg-options', *self.task.options]
             yield self.command('tools/test.py', [
                 config, last_checkpoint(folder), '--work-dir', folder,
                 '--out', folder / TESTED, *(words if words[1:] else []),
             ]), folder  # fmt: skip
-        masks = 'segm' in cfg.val_evaluator.metric
-        found = last_metrics(folder, self.classes, masks)
+        found = self.task.metrics(last_logged(folder), cfg)
         found |= {
             'seed': run.seed,
             'checkpoint': str(last_checkpoint(folder)),

@@ -1,31 +1,31 @@
 """Test whether two starts differ by more than the noise of the runs."""
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from math import ceil, inf
 from statistics import mean
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from scipy.stats import t as student
+
+if TYPE_CHECKING:
+    from .task import Measure
 
 # Level of the test: the share of equal starts that are called different.
 LEVEL = 0.05
 # Share of comparisons that shall see a gap as large as the measured one.
 POWER = 0.8
-# mmdet rounds AP to three digits: tenths in per cent. With two or three
-# seeds equal gaps would otherwise pass for gaps without noise.
-_ROUNDING = 0.1 / 12**0.5
-# Box AP below which a detector has learned nothing that can be compared.
-LEARNED = 1.0
 
 
 class Gap(NamedTuple):
-    """Difference in box AP between two starts, over their shared seeds.
+    """Difference of a measure between two starts, over their shared seeds.
 
     Attributes:
         value: Mean of the differences in per cent.
         error: Its standard error, infinite with one seed.
-        seeds: Number of pairs of detectors.
+        seeds: Number of pairs of predictors.
         pretrainings: Number of pretrainings that these come from; 0 if no
             start has one of ours.
     """
@@ -66,7 +66,7 @@ class Gap(NamedTuple):
 
     @property
     def seeds_of_a_unit(self) -> int:
-        """Detectors of each pretraining; 1 if seeds are independent."""
+        """Predictors of each pretraining; 1 if seeds are independent."""
         return ceil(self.seeds / self.units)
 
     @property
@@ -101,17 +101,17 @@ class Gap(NamedTuple):
 def standard_error(
     values: Sequence[float], pretrainings: Sequence[Hashable]
 ) -> float | None:
-    r"""Standard error of a mean over detectors, some of one pretraining.
+    r"""Standard error of a mean over predictors, some of one pretraining.
 
     .. math:: \sqrt{\frac{P}{P - 1} \sum_p \Big(\sum_{i \in p}
         (x_i - \bar x)\Big)^2} \Big/ N
 
     with the cluster-robust estimate of Liang and Zeger (1986) over P
-    pretrainings p. If there is one or none, each detector counts for itself,
+    pretrainings p. If there is one or none, each predictor counts for itself,
     and this is the standard deviation over :math:`\sqrt N`.
 
     Args:
-        values: AP of N detectors.
+        values: Measured of N predictors.
         pretrainings: What each comes from, N.
 
     Returns:
@@ -134,28 +134,31 @@ def difference(
     ours: Sequence[float],
     theirs: Sequence[float],
     pretrainings: Sequence[Hashable] | None = None,
+    step: float = 0.1,
 ) -> Gap:
     """Gap between two starts, tested over what is independent.
 
     Runs of one seed are subtracted, which takes out what they have in common:
     the part of the labels, the order of the images, the initial heads. The
     test is Student's paired t over the seeds, or, with P > 1 pretrainings,
-    over these with P - 1 degrees of freedom: detectors of one pretraining
+    over these with P - 1 degrees of freedom: predictors of one pretraining
     share what is particular to it.
 
-    Simulated with 3 pretrainings of 3 detectors each, and an effect of the
-    pretraining of 0, 0.3 and 1 times the noise of a detector, the interval
+    Simulated with 3 pretrainings of 3 predictors each, and an effect of the
+    pretraining of 0, 0.3 and 1 times the noise of one, the interval
     holds the true gap in 95 % of cases each time; that of t over all seeds in
     95, 93 and 82 %, and a random-effects error with Satterthwaite's degrees
-    of freedom in 98, 97 and 92 % (with 5 detectors each, 71 and 89 % in the
+    of freedom in 98, 97 and 92 % (with 5 predictors each, 71 and 89 % in the
     last case). The price: where pretrainings do not differ, a gap of twice
-    the noise of a detector is found in 84 instead of 100 % of cases.
+    the noise of a predictor is found in 84 instead of 100 % of cases.
 
     Args:
-        ours: AP of each seed in per cent, rounded to tenths.
-        theirs: Box APs of the other start, with the same seeds.
-        pretrainings: What the detectors of each seed come from; without it
+        ours: Measured of each seed, in per cent.
+        theirs: Those of the other start, with the same seeds.
+        pretrainings: What the predictors of each seed come from; without it
             each seed counts for itself.
+        step: What the values are rounded to. With two or three seeds equal
+            gaps would otherwise pass for gaps without noise.
     """
     gaps = [a - b for a, b in zip(ours, theirs, strict=True)]
     count = len(gaps)
@@ -164,20 +167,22 @@ def difference(
     error = standard_error(gaps, keys)
     if error is None:
         return Gap(mean(gaps), inf, count, known)
-    error = (error**2 + 2 * _ROUNDING**2 / count) ** 0.5
+    # The variance of what rounding leaves is a twelfth of its square.
+    error = (error**2 + 2 * step**2 / 12 / count) ** 0.5
     return Gap(mean(gaps), error, count, known)
 
 
 def conclusion(
+    measure: Measure,
     percent: float,
     names: tuple[str, str],
     means: tuple[float, float],
     gap: Gap,
 ) -> str:
-    """One sentence about the mean box APs of two starts."""
+    """One sentence about the means of two starts."""
     text = (
         f'With {percent:g} % of the labels, {names[0]} reaches '
-        f'{means[0]:.1f} box AP and {names[1]} {means[1]:.1f}'
+        f'{means[0]:.1f} {measure.name} and {names[1]} {means[1]:.1f}'
     )
     if gap.seeds < 2:
         return f'{text}: one seed says nothing of the noise.'
@@ -187,24 +192,29 @@ def conclusion(
     return f'{text}: {result} ({gap}).'
 
 
-def nothing_learned(percent: float, names: Sequence[str]) -> str:
-    """One sentence about all starts of a box AP below ``LEARNED``."""
+def nothing_learned(
+    measure: Measure, percent: float, names: Sequence[str]
+) -> str:
+    """One sentence about all starts that have learned nothing."""
     return (
-        f'With {percent:g} % of the labels, no detector from '
-        f'{"; ".join(names[:-1])} or {names[-1]} has learned anything (box AP '
-        f'below {LEARNED:g}), so this says nothing about the pairs of these. '
-        'Train longer, or check labels and images.'
+        f'With {percent:g} % of the labels, no {measure.predictor} from '
+        f'{"; ".join(names[:-1])} or {names[-1]} has learned anything '
+        f'({measure.name} below {measure.learned:.3g}{measure.note}), so this '
+        'says nothing about the pairs of these. Train longer, or check '
+        'labels and images.'
     )
 
 
-def about_the_test(gaps: Mapping[str, Gap]) -> str:
+def about_the_test(measure: Measure, gaps: Mapping[str, Gap]) -> str:
     """Sentences on how starts were compared and how often that errs.
 
     Args:
+        measure: The value that was compared.
         gaps: All that were tested, by what was compared.
     """
+    name = measure.predictor
     if not gaps:
-        return 'No detector has learned anything, so no starts were compared.'
+        return f'No {name} has learned anything, so no starts were compared.'
     seeds = max(gap.seeds for gap in gaps.values())
     if seeds < 2:
         return 'Whether a gap is noise needs --seeds with two or more numbers.'
@@ -219,14 +229,15 @@ def about_the_test(gaps: Mapping[str, Gap]) -> str:
     if max(made) > 1:
         units = 'pretrainings'
         text += (
-            'Detectors of one pretraining are not independent: pretrained '
+            f'{name.capitalize()}s of one pretraining are not independent: '
+            'pretrained '
             f'starts are tested over {max(made)} pretrainings, with '
             f'{max(made) - 1} degree{"s" * (max(made) > 2)} of freedom. '
         )
     elif 1 in made:
         text += (
-            'All detectors of a start come from one pretraining; what another '
-            'one would give is not known (--pretraining-seeds). '
+            f'All {name}s of a start come from one pretraining; what '
+            'another one would give is not known (--pretraining-seeds). '
         )
     text += (
         f'Of {len(gaps)} comparisons {LEVEL * len(gaps):.2g} would call equal '

@@ -1,4 +1,4 @@
-"""What detectors start from: pretrainings, weights that are given, or nothing.
+"""What predictors start from: pretrainings, given weights, or nothing.
 
 A :class:`Recipe` is a config of a pretraining with its overrides. With each
 seed it becomes a :class:`Start`, whose key names its files: ``runs/KEY``,
@@ -15,16 +15,16 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
-from ...checkpoints.reading import META_KEY, read_checkpoint
-from ...config.check import check_config
-from ...config.errors import ConfigError
-from ...config.parts import innermost_dataset
-from ...config.reading import fit_warmup, override, read_config
-from ...config.regions import choose_regions, regions_text
-from ...datasets.images.decoding import as_stretch
-from ...transfer import Backbone, extract_backbone
-from ...transfer.initial_weights import load_initial_weights
-from ...transfer.metadata import describe_model
+from ..checkpoints.reading import META_KEY, read_checkpoint
+from ..config.check import check_config
+from ..config.errors import ConfigError
+from ..config.parts import innermost_dataset
+from ..config.reading import fit_warmup, override, read_config
+from ..config.regions import choose_regions, regions_text
+from ..datasets.images.decoding import as_stretch
+from ..transfer import Backbone, extract_backbone
+from ..transfer.initial_weights import load_initial_weights
+from ..transfer.metadata import describe_model
 from .results import CONTINUED, RANDOM, SCE, in_path
 from .unlabelled import Unlabelled
 
@@ -125,8 +125,8 @@ class Recipe:
     def cut_regions(
         self,
         cfg: Config,
-        labels: dict[str, Any],
-        detector: Config,
+        boxes: dict[str, Any] | None,
+        predictor: Config,
         unlabelled: Unlabelled,
         per_image: int | None = None,
     ) -> list[str]:
@@ -136,7 +136,7 @@ class Recipe:
         # Others may turn or shrink them, and look at their sizes themselves.
         images = unlabelled.images() if self.loading() else None
         return choose_regions(
-            cfg, self.regions, per_image, labels, detector, images
+            cfg, self.regions, per_image, boxes, predictor, images
         )
 
     def train_words(
@@ -153,14 +153,14 @@ class Recipe:
         return [self.config, '--resume', '--cfg-options', *options]
 
     def region_words(
-        self, labels: Path, detector: Path, per_image: int | None
+        self, boxes: Path, predictor: Path, per_image: int | None
     ) -> list[object]:
         """Words of ``tools/train.py`` that cut the regions."""
         if self.regions is None:
             return []
         words: list[object] = ['--regions', regions_text(self.regions)]
         if self.regions == 'auto':
-            words += ['--boxes', labels, '--detector', detector]
+            words += ['--boxes', boxes, '--detector', predictor]
         if per_image:
             words += ['--regions-per-image', per_image]
         return words
@@ -169,8 +169,8 @@ class Recipe:
         self,
         unlabelled: Unlabelled,
         work_dir: Path,
-        labels: dict[str, Any],
-        detector: Config,
+        boxes: dict[str, Any] | None,
+        predictor: Config,
     ) -> Backbone:
         """Find what would end the pretraining.
 
@@ -186,7 +186,7 @@ class Recipe:
         dataset.data_root = list(map(str, unlabelled.folders))
         dataset.pop('ann_file', None)
         cfg.work_dir = str(work_dir)
-        self.cut_regions(cfg, labels, detector, unlabelled)
+        self.cut_regions(cfg, boxes, predictor, unlabelled)
         try:
             check_config(cfg)
         except ConfigError as error:
@@ -203,14 +203,14 @@ class Recipe:
 
 
 class Start(NamedTuple):
-    """What the backbone of a detector starts from.
+    """What the backbone of a predictor starts from.
 
     Attributes:
         source: Name in the table.
         key: Name of its files.
         recipe: Its pretraining, if it is ours.
         seed: Seed of that; None for that of the config.
-        factor: How many times as long the detector trains.
+        factor: How many times as long the predictor trains.
     """
 
     source: str
@@ -221,7 +221,7 @@ class Start(NamedTuple):
 
     @property
     def config_key(self) -> str:
-        """Key of the detector's config."""
+        """Key of the predictor's config."""
         return self.key if self.factor == 1 else in_path(RANDOM)
 
     def __str__(self) -> str:

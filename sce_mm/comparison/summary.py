@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
 from typing import NamedTuple
 
-from .differences import LEARNED, Gap, difference, holm
+from ..datasets.labels.parts import part_size
+from .differences import Gap, difference, holm
 from .results import RANDOM, SCE, Results, longer_random
+from .task import Measure
 
 # Who asks for more runs of each start will not get them.
 MANY_SEEDS = 30
@@ -29,12 +31,14 @@ class Facts(NamedTuple):
     """What the headline and the advice follow from.
 
     Attributes:
+        measure: The value that was compared.
+        maker: Tool that makes a config for a backbone file.
         source: The pretraining that is asked about.
         unlabelled: Number of its images.
         percent: Smallest part of the labels.
         images: Number of images of that part.
-        theirs: Box AP from random initialisation with that part.
-        ours: Box AP from the pretraining.
+        theirs: Measured from random initialisation with that part.
+        ours: Measured from the pretraining.
         gap: Between them.
         others: The gap with each larger part of the labels.
         rivals: Gap to each other start with the smallest part, theirs minus
@@ -42,14 +46,17 @@ class Facts(NamedTuple):
         gains: Gap of each of these to random initialisation.
         longer: Gap to random initialisation that trains longer, for each part
             of the labels, theirs minus ours; by its name, if it was compared.
-        objects: Objects in a labelled image, on average.
+        objects: Objects in a labelled image, on average; 0 if none are
+            labelled.
         regions: Whether the pretraining cuts regions out of the images.
         tried: Whether any start is pretrained on regions.
         steps: Training steps of the pretraining, if they are known.
-        seeds: Those of the detectors.
+        seeds: Those of the predictors.
         pretraining_seeds: Those of the pretrainings, if several were made.
     """
 
+    measure: Measure
+    maker: str
     source: str
     unlabelled: int
     percent: float
@@ -70,19 +77,16 @@ class Facts(NamedTuple):
 
     @property
     def learned(self) -> bool:
-        """Whether a detector has learned anything."""
-        return max(self.theirs, self.ours) >= LEARNED
+        """Whether a predictor has learned anything."""
+        return max(self.theirs, self.ours) >= self.measure.learned
 
 
-def box_ap(results: Results, source: str, percent: float) -> list[float]:
-    """Box AP of each seed."""
-    return [run['box AP'] for run in results[source][percent]]
-
-
-def gap(results: Results, ours: str, theirs: str, percent: float) -> Gap:
+def gap(
+    measure: Measure, results: Results, ours: str, theirs: str, percent: float
+) -> Gap:
     """The gap between two starts with a part of the labels.
 
-    Where both have several pretrainings, detectors of one seed come from
+    Where both have several pretrainings, predictors of one seed come from
     those of one number, so that pairs of pretrainings are independent.
     """
     runs = results[ours][percent], results[theirs][percent]
@@ -92,18 +96,16 @@ def gap(results: Results, ours: str, theirs: str, percent: float) -> Gap:
     ]
     known = None if set(keys) == {(None, None)} else keys
     return difference(
-        box_ap(results, ours, percent),
-        box_ap(results, theirs, percent),
+        measure.of(results, ours, percent),
+        measure.of(results, theirs, percent),
         known,
+        measure.step,
     )
 
 
-def part_size(images: int, percent: float) -> int:
-    """Number of images of a part of the labels, as coco_subset.py cuts it."""
-    return max(1, round(images * percent / 100))
-
-
 def facts(
+    measure: Measure,
+    maker: str,
     results: Results,
     images: int,
     unlabelled: int,
@@ -115,22 +117,28 @@ def facts(
 ) -> Facts:
     """The facts of a comparison; ``images`` is the number of labelled ones."""
     source = SCE
+
+    def between(ours: str, theirs: str, percent: float) -> Gap:
+        return gap(measure, results, ours, theirs, percent)
+
     percents = smallest, *larger = sorted(results[RANDOM])
     longer = longer_random(results)
     rivals = [n for n in results if n not in (source, RANDOM, *longer)]
     return Facts(
+        measure,
+        maker,
         source,
         unlabelled,
         smallest,
         part_size(images, smallest),
-        mean(box_ap(results, RANDOM, smallest)),
-        mean(box_ap(results, source, smallest)),
-        gap(results, source, RANDOM, smallest),
-        {p: gap(results, source, RANDOM, p) for p in larger},
-        {name: gap(results, name, source, smallest) for name in rivals},
-        {name: gap(results, name, RANDOM, smallest) for name in rivals},
+        mean(measure.of(results, RANDOM, smallest)),
+        mean(measure.of(results, source, smallest)),
+        between(source, RANDOM, smallest),
+        {p: between(source, RANDOM, p) for p in larger},
+        {name: between(name, source, smallest) for name in rivals},
+        {name: between(name, RANDOM, smallest) for name in rivals},
         {
-            name: {p: gap(results, name, source, p) for p in percents}
+            name: {p: between(name, source, p) for p in percents}
             for name in longer
         },
         objects,
@@ -142,20 +150,29 @@ def facts(
     )
 
 
+def shown_starts(f: Facts) -> list[str]:
+    """Starts of which examples are drawn: random, ours, the best other."""
+    names = [RANDOM, f.source]
+    if f.rivals:
+        names.append(max(f.rivals, key=lambda n: f.rivals[n].value))
+    return names
+
+
 def headline(f: Facts) -> str:
     """The answer in one sentence."""
+    name, predictor = f.measure.name, f.measure.predictor
     ours = f'{f.source} pretraining on your {f.unlabelled} images'
     with_part = f'With {f.percent:g} % of the labels ({_images(f.images)})'
     if not f.learned:
         return (
-            f'{with_part}, neither detector has learned anything (box AP '
-            f'{f.theirs:.1f} and {f.ours:.1f}), so nothing can be said about '
-            f'{ours}.'
+            f'{with_part}, neither {predictor} has learned anything ({name} '
+            f'{f.theirs:.1f} and {f.ours:.1f}{f.measure.note}), so nothing '
+            f'can be said about {ours}.'
         )
-    change = f'box AP from {f.theirs:.1f} to {f.ours:.1f}'
+    change = f'{name} from {f.theirs:.1f} to {f.ours:.1f}'
     if f.gap.seeds < 2:
         return (
-            f'{with_part}, one seed of the detector went from box AP '
+            f'{with_part}, one seed of the {predictor} went from {name} '
             f'{f.theirs:.1f} to {f.ours:.1f} with {ours}: one seed says '
             'nothing of the noise.'
         )
@@ -165,13 +182,13 @@ def headline(f: Facts) -> str:
     else:
         text = (
             f'{with_part}, no difference can be seen between {ours} and '
-            f'random initialisation: box AP {f.ours:.1f} and {f.theirs:.1f} '
+            f'random initialisation: {name} {f.ours:.1f} and {f.theirs:.1f} '
             f'({f.gap})'
         )
     verdicts = {1: 'which is more', 0: 'no difference that can be seen'}
-    for name, g in _unbeaten(f, f.percent).items():
+    for longer, g in _unbeaten(f, f.percent).items():
         text += (
-            f'; {_trained(name)} reaches {f.ours + g.value:.1f}, '
+            f'; {_trained(longer)} reaches {f.ours + g.value:.1f}, '
             f'{verdicts[g.seen]}'
         )
     return f'{text}.'
@@ -304,10 +321,10 @@ RULES = (
         'nothing learned',
         lambda f: not f.learned,
         lambda f: (
-            'Train the detectors longer first (--min-iterations N; the '
-            'section of the configs says how many there were), and check '
-            'in the examples below that the boxes of the labels lie on '
-            'their objects.'
+            f'Train the {f.measure.predictor}s longer first '
+            '(--min-iterations N; the section of the configs says how many '
+            'there were), and check in the examples below that the labels '
+            'lie on their objects.'
         ),
     ),
     Rule(
@@ -325,15 +342,17 @@ RULES = (
         lambda f: (
             f'Train longer without {f.source} where that is better: with '
             f'{" and ".join(_longer(f, 1).values())}. The pretraining gives '
-            'nothing there that a longer training of the detector does not.'
+            'nothing there that a longer training of the '
+            f'{f.measure.predictor} does not.'
         ),
     ),
     Rule(
         'longer training does as well',
         lambda f: bool(_longer(f, 0)),
         lambda f: (
-            f'{f.source} may only save training of the detector: no '
-            'difference can be seen to a longer one without it, with '
+            f'{f.source} may only save training of the '
+            f'{f.measure.predictor}: no difference can be seen to a longer '
+            'one without it, with '
             f'{" and ".join(_longer(f, 0).values())}. Compare the hours.'
         ),
     ),
@@ -391,8 +410,8 @@ RULES = (
         lambda f: (
             f'More {_units(f.gap)} will not help: to see a gap of '
             f'{f.gap.value:+.1f} in this noise takes more than {MANY_SEEDS} '
-            'detectors of each start. Change the pretraining: more images, '
-            'more epochs, other sizes, with another OUT.'
+            f'{f.measure.predictor}s of each start. Change the pretraining: '
+            'more images, more epochs, other sizes, with another OUT.'
         ),
     ),
     Rule(
@@ -417,8 +436,8 @@ RULES = (
         and _better(f) is None
         and f.percent not in _longer(f, 1),
         lambda f: (
-            f'Use it: tools/make_detection_config.py makes your config with '
-            f'the backbone file of {f.source}, which lies in backbones beside '
+            f'Use it: {f.maker} makes your config with the '
+            f'backbone file of {f.source}, which lies in backbones beside '
             'this page.'
         ),
     ),

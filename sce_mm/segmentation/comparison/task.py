@@ -1,0 +1,235 @@
+"""The task of a comparison of segmentors: folders of masks, mIoU, maps."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mmengine.config import Config
+from numpy.typing import NDArray
+
+from ...checkpoints.durable_files import write_durably
+from ...comparison import Measure, Task
+from ...comparison.results import Results
+from ...datasets.labels.mask_labels import MaskFolders, read_masks
+from ...datasets.labels.parts import choose_part
+from ...downstream import BackboneFile, ConfigEdits
+from ...downstream.schedule import batch_in_name
+from ...utils.text import listed
+from ..segmentor import adapt
+from .examples import segmentation_examples
+from .labels import check_segmentor, use_labels
+
+if TYPE_CHECKING:
+    from ...comparison import Comparison
+    from ...comparison.summary import Facts
+
+# By how much a segmentor must be better than one that gives all pixels the
+# same class.
+_MARGIN = 1.0
+
+
+class Segmentation(Task):
+    """Segmentors of mmseg on folders of masks, by their mIoU.
+
+    Attributes:
+        folders: Where images and masks of ``train`` and ``val`` lie.
+        pixels: Those of each class by the name of the image, in each of them.
+    """
+
+    predictor = 'segmentor'
+    maker = 'tools/make_segmentation_config.py'
+    columns = ('mIoU', 'mAcc', 'aAcc')
+    # No objects are counted in masks.
+    objects = 0.0
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        super().__init__(args)
+        self.classes = args.classes
+        self.folders = {
+            part: MaskFolders(
+                vars(args)[f'{part}_images'],
+                vars(args)[part],
+                args.image_suffix,
+                args.mask_suffix,
+                args.reduce_zero_label,
+            )
+            for part in ('train', 'val')
+        }
+        self.pixels: dict[str, dict[str, NDArray[np.int64]]] = {}
+
+    @property
+    def measure(self) -> Measure:
+        """The mIoU; below that of a single class nothing was learned."""
+        constant = constant_miou(self._total('val'))
+        return Measure(
+            'mIoU',
+            self.predictor,
+            constant + _MARGIN,
+            # Hundredths of a per cent.
+            step=0.01,
+            note=f'; one class for all pixels has {constant:.1f}',
+        )
+
+    @property
+    def train_images(self) -> int:
+        """Number of the labelled training images."""
+        return len(self.pixels['train'])
+
+    def val_images(self) -> list[str]:
+        """Paths of the validation images."""
+        given = self.folders['val']
+        names = self.pixels['val']
+        return [str(given.images / f'{n}{given.img_suffix}') for n in names]
+
+    def read(self) -> list[str]:
+        """Read all masks, and list all that is wrong with them."""
+        problems = []
+        for part, given in self.folders.items():
+            missing = [
+                f'--{option}: there is no folder {folder}'
+                for option, folder in (
+                    (part, given.masks),
+                    (f'{part}-images', given.images),
+                )
+                if not folder.is_dir()
+            ]
+            if missing:
+                problems += missing
+                continue
+            self.pixels[part], found = read_masks(given, self.classes)
+            if not self.pixels[part] and not _images(given):
+                found = [f'{line} (--image-suffix)' for line in found]
+            problems += found
+            if odd := [n for n in self.pixels[part] if not _fits_a_line(n)]:
+                problems.append(
+                    f'{given.images}: expected names in UTF-8 that begin and '
+                    f'end with no blank and have no line break; {len(odd)} of '
+                    f'{len(self.pixels[part])} differ, first {odd[0]!r}'
+                )
+        return problems
+
+    def notes(self) -> Iterator[str]:
+        """Classes that only a part of the labels has."""
+        for part, meaning in (
+            ('train', 'cannot be learned'),
+            ('val', 'do not count in the mIoU unless they are predicted'),
+        ):
+            total = self._total(part)
+            absent = [
+                name
+                for name, count in zip(self.classes, total, strict=True)
+                if not count
+            ]
+            if absent:
+                yield (
+                    f'--{part}: no pixel is {listed(absent)}: such classes '
+                    f'{meaning}'
+                )
+
+    def inputs(self) -> dict[str, Any]:
+        """Hashes of the masks, and how these are read."""
+        found = {
+            f'--{part}': _hash_of_masks(given, self.pixels[part])
+            for part, given in self.folders.items()
+        }
+        return found | {
+            '--classes': list(self.classes),
+            '--reduce-zero-label': self.args.reduce_zero_label,
+            '--image-suffix': self.args.image_suffix,
+            '--mask-suffix': self.args.mask_suffix,
+        }
+
+    def use_labels(self, edits: ConfigEdits) -> None:
+        """Point a segmentor's config at the masks."""
+        use_labels(edits, self.folders, self.classes)
+
+    def adapt(
+        self, cfg: Config, file: BackboneFile
+    ) -> tuple[ConfigEdits, str]:
+        """Change a segmentor's config so that it uses a file rightly."""
+        return adapt(cfg, file, base_batch=batch_in_name(self.config))
+
+    def check(self, cfg: Config, labels: Sequence[Path]) -> dict[Path, int]:
+        """Use data sets and metric of a segmentor once."""
+        return check_segmentor(cfg, self.options, labels)
+
+    def labels(self, percent: float, seed: int) -> Path:
+        """List of the names of a part, one a line without their suffixes."""
+        part = 'train' if percent == 100 else f'train.{seed}@{percent:g}'
+        path: Path = self.args.out / 'labels' / f'{part}.txt'
+        if not path.is_file():
+            names = choose_part(self.pixels['train'], percent, seed)
+            lines = ''.join(f'{name}\n' for name in sorted(names))
+            write_durably(path, lines.encode())
+        return path
+
+    def metrics(
+        self, logged: Mapping[str, float], cfg: Config
+    ) -> dict[str, Any]:
+        """Means over the classes, the share of right pixels, and each IoU."""
+        each = {name: logged[f'IoU/{name}'] for name in self.classes}
+        found: dict[str, Any] = {name: logged[name] for name in self.columns}
+        return found | {
+            'classes': {
+                name: None if math.isnan(iou) else iou
+                for name, iou in each.items()
+            }
+        }
+
+    def class_metric(self, run: Mapping[str, Any]) -> str:
+        """The IoU."""
+        return 'IoU'
+
+    def examples(
+        self, comparison: Comparison, results: Results, facts: Facts
+    ) -> list[str]:
+        """Validation images with labels and predictions."""
+        return segmentation_examples(self, comparison, results, facts)
+
+    def _total(self, part: str) -> NDArray[np.int64]:
+        """Pixels of each class in all images, [number of classes]."""
+        return np.sum(list(self.pixels[part].values()), axis=0)
+
+
+def constant_miou(pixels: NDArray[np.int64]) -> float:
+    r"""The mIoU of who gives all pixels the most frequent class, in per cent.
+
+    .. math:: \frac{100}{|\{c : n_c > 0\}|} \max_c \frac{n_c}{\sum_k n_k}
+
+    >>> float(constant_miou(np.array([80, 20, 0])))
+    40.0
+
+    Args:
+        pixels: Those of each class in the labels, :math:`n_c`.
+    """
+    return float(100 * pixels.max() / pixels.sum() / np.count_nonzero(pixels))
+
+
+def _images(folders: MaskFolders) -> bool:
+    return any(folders.images.rglob(f'*{folders.img_suffix}'))
+
+
+def _fits_a_line(name: str) -> bool:
+    """Whether mmseg reads a name from a list as it is."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return name.splitlines() == [name] and name.strip() == name
+
+
+def _hash_of_masks(folders: MaskFolders, names: Mapping[str, Any]) -> str:
+    """By what masks are known: names and contents in the order of names."""
+    found = hashlib.sha256()
+    for name in sorted(names):
+        file = folders.masks / f'{name}{folders.seg_map_suffix}'
+        content = file.read_bytes()
+        found.update(f'{name}:{len(content)}:'.encode())
+        found.update(content)
+    return found.hexdigest()

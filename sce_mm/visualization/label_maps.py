@@ -1,0 +1,139 @@
+"""Draw what segmentors predict in an image beside its labels.
+
+Each class has a colour, and each pixel that was given a wrong one is hatched,
+so that right and wrong differ in more than the colour.
+"""
+
+import colorsys
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .page import Tile, tiles
+from .sheets import data_uri
+
+IGNORED = 255
+# Pixels of an embedded image along its width: twice those of the page.
+WIDTH = 480
+# Of the colour of a class on an image; the rest is the image, in grey.
+_OPACITY = 0.65
+# Pixels from one line of a hatching to the next, and of a line.
+_PERIOD, _LINE = 12, 3
+# The palette of Okabe and Ito, which colour-blind readers can tell apart.
+_COLOURS = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (204, 121, 167),
+)
+LEGEND = (
+    'Each class has its colour. Pixels that were given a wrong class are '
+    'hatched, and what the labels leave out is dark grey.'
+)
+
+
+def palette(count: int) -> list[list[int]]:
+    """Colours of classes, RGB of 0 to 255, the first ones the same for all.
+
+    >>> palette(1)
+    [[230, 159, 0]]
+    """
+    colours = [list(colour) for colour in _COLOURS[:count]]
+    for index in range(len(colours), count):
+        # Steps of the golden angle fill the circle of hues evenly.
+        hue = (0.61803398875 * index) % 1
+        value = (0.95, 0.7, 0.5)[index % 3]
+        rgb = colorsys.hsv_to_rgb(hue, 0.7, value)
+        colours.append([round(255 * c) for c in rgb])
+    return colours
+
+
+def map_row(
+    image: NDArray[np.uint8],
+    truth: NDArray[np.uint8],
+    found: Mapping[str, NDArray[np.integer]],
+    side: int,
+    classes: int,
+) -> str:
+    """Tiles of one image: the image, its labels, then each prediction.
+
+    Args:
+        image: The image ``[h, w, 3]``, BGR.
+        truth: Class of each pixel ``[h, w]``, 255 where none counts.
+        found: Predictions ``[h, w]`` by the name of the segmentor.
+        side: Pixels of the page along the width of a tile.
+        classes: How many there are.
+    """
+    counts = truth != IGNORED
+    row = [
+        Tile(data_uri(_scaled(image), photo=True), 'Image'),
+        Tile(_drawn(image, truth, counts, classes), 'Labels'),
+    ]
+    for name, labels in found.items():
+        wrong = counts & (labels != truth)
+        share = 1 - wrong.sum() / max(counts.sum(), 1)
+        row.append(
+            Tile(
+                _drawn(image, labels, counts, classes, wrong),
+                f'{name}: {share:.0%} of the pixels right',
+            )
+        )
+    return tiles(row, side)
+
+
+def colour_legend(classes: Sequence[str]) -> str:
+    """The colour of each class, and what a hatching means."""
+    colours = (f'rgb({r},{g},{b})' for r, g, b in palette(len(classes)))
+    hatched = 'repeating-linear-gradient(45deg,#000 0 2px,#bbb 2px 8px)'
+    grounds = [*zip(classes, colours, strict=True), ('wrong class', hatched)]
+    inner = ''.join(
+        '<span style="display:inline-block;margin-right:16px">'
+        '<span style="display:inline-block;width:22px;height:14px;'
+        f'border:1px solid #000;vertical-align:-2px;background:{ground}">'
+        f'</span> {escape(name)}</span>'
+        for name, ground in grounds
+    )
+    return f'<p class="soft">{inner}</p>'
+
+
+def _drawn(
+    image: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    counts: NDArray[np.bool_],
+    classes: int,
+    wrong: NDArray[np.bool_] | None = None,
+) -> str:
+    """Address of an image under the colours of its classes."""
+    grey = cv2.cvtColor(_scaled(image), cv2.COLOR_BGR2GRAY)[..., None]
+    height, width = grey.shape[:2]
+
+    def enlarged(values: NDArray) -> NDArray:
+        whole = values.astype(np.uint8)
+        size = (width, height)
+        return cv2.resize(whole, size, interpolation=cv2.INTER_NEAREST)
+
+    table = np.full((IGNORED + 1, 3), 60, np.uint8)
+    table[:classes] = np.array(palette(classes))[:, ::-1]
+    shown = enlarged(np.where(counts, labels, IGNORED))
+    canvas = (1 - _OPACITY) * grey + _OPACITY * table[shown]
+    if wrong is not None:
+        rows, columns = np.indices((height, width))
+        place = (rows + columns) % _PERIOD
+        inside = enlarged(wrong) > 0
+        canvas[inside & (place < _LINE)] = 0
+        # Beside each dark line a light one, which shows on dark colours.
+        canvas[inside & (place >= _LINE) & (place < _LINE + 1)] = 255
+    return data_uri(canvas.astype(np.uint8), photo=True)
+
+
+def _scaled(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    how = cv2.INTER_AREA if width > WIDTH else cv2.INTER_CUBIC
+    size = WIDTH, round(WIDTH * height / width)
+    return cv2.resize(image, size, interpolation=how).astype(np.uint8)
