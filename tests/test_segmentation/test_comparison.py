@@ -1,6 +1,7 @@
 """The comparison of segmentors, through its command line, on tiny masks."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import cv2
@@ -126,7 +127,11 @@ def test_from_masks_to_one_table(words, run_compare, tmp_path, capsys):
     page = (out / 'report.html').read_text()
     assert '<b>jar' not in page
     assert 'could not be made' not in page
-    assert 'of the pixels right' in page
+    # The examples are all four images, as they were evaluated.
+    shares = re.findall(r'<figcaption>SCE: (\d+)% of the pixels', page)
+    assert np.mean(list(map(int, shares))) == pytest.approx(
+        results['SCE']['50.0'][0]['aAcc'], abs=1
+    )
     assert 'IoU of each class' in page
     assert 'detector' not in page.split('<details')[0]
     # What is done is not done again, and other masks are refused.

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
-from mmseg.apis import inference_model
-from mmseg.registry import MODELS
+from mmseg.registry import DATASETS, MODELS
 from numpy.typing import NDArray
-from PIL import Image
 
 from ...checkpoints.reading import read_checkpoint
 from ...comparison.results import RANDOM, Results, without_checkpoint
 from ...comparison.summary import Facts, shown_starts
 from ...config.reading import override
-from ...datasets.labels.mask_labels import IGNORED, MaskFolders
 from ...visualization import page
 from ...visualization.label_maps import LEGEND, colour_legend, map_row
 from ...visualization.sheets import read_image
@@ -65,12 +63,12 @@ def segmentation_examples(
     rows = [
         map_row(
             read_image(path),
-            read_mask(folders, name),
-            {start: found[start][number] for start in starts},
+            found[RANDOM][number][0],
+            {start: found[start][number][1] for start in starts},
             side,
             len(task.classes),
         )
-        for number, (name, path) in enumerate(zip(names, paths, strict=True))
+        for number, path in enumerate(paths)
     ]
     return [
         page.heading(
@@ -91,27 +89,43 @@ def choose_examples(pixels: dict[str, NDArray[np.int64]]) -> list[str]:
     return names[:IMAGES]
 
 
-def read_mask(folders: MaskFolders, name: str) -> NDArray[np.uint8]:
-    """Class of each pixel ``[h, w]``, 255 where none counts."""
-    path = folders.masks / f'{name}{folders.seg_map_suffix}'
-    with Image.open(path) as image:
-        mask = np.array(image).astype(np.uint8)
-    if folders.reduce_zero_label:
-        # 0 becomes 255, and 255 stays.
-        mask = np.where(mask == IGNORED, mask, mask - 1).astype(np.uint8)
-    return mask
-
-
 def predict(
     config: Path, options: Sequence[str], checkpoint: str, paths: Sequence[str]
-) -> list[NDArray[np.int64]]:
-    """Class of each pixel of each image, on the CPU, one at a time."""
+) -> list[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """Labels and predictions of images, on the CPU, one at a time.
+
+    The images go the way of the evaluation. ``inference_model`` of mmseg goes
+    that of the variable ``test_pipeline`` of the config, if there is one,
+    which need not be the same.
+
+    Args:
+        config: Of a segmentor on the labels of the comparison.
+        options: Overrides of its training.
+        checkpoint: Its weights.
+        paths: Validation images.
+
+    Returns:
+        Of each image two maps ``[h, w]`` of classes, 255 where none counts.
+    """
     cfg = Config.fromfile(config)
     override(cfg, options, '--segmentor-options')
     cfg.model.backbone.pop('init_cfg', None)
     with DefaultScope.overwrite_default_scope('mmseg'), torch.no_grad():
         model: Any = MODELS.build(cfg.model).eval()
         model.load_state_dict(read_checkpoint(checkpoint)['state_dict'])
-        model.cfg = cfg
-        samples = [inference_model(model, path) for path in paths]
-    return [x.pred_sem_seg.data.squeeze(0).numpy() for x in samples]
+        dataset: Any = DATASETS.build(cfg.val_dataloader.dataset)
+        places = {
+            dataset.get_data_info(index)['img_path']: index
+            for index in range(len(dataset))
+        }
+        samples = [
+            model.test_step(pseudo_collate([dataset[places[path]]]))[0]
+            for path in paths
+        ]
+    return [
+        (
+            sample.gt_sem_seg.data.squeeze(0).numpy(),
+            sample.pred_sem_seg.data.squeeze(0).numpy(),
+        )
+        for sample in samples
+    ]
