@@ -176,17 +176,20 @@ def parse_args() -> argparse.Namespace:
         '--reduce-zero-label', action='store_true',
         help='0 does not count, and 1 is the first of the classes',
     )  # fmt: skip
-    for of, end in (('image', '.jpg'), ('mask', '.png')):
+    for option, what, end in (
+        ('--image-suffix', 'images', '.jpg'),
+        ('--mask-suffix', 'masks', '.png'),
+    ):
         masks.add_argument(
-            f'--{of}-suffix', type=suffix, default=end, metavar='END',
-            help=f'end of the name of each {of}; {end} by default',
+            option, type=suffix, default=end, metavar='END',
+            help=f'end of the names of {what}; {end} by default',
         )  # fmt: skip
     what = parser.add_argument_group('what is compared')
     predictor = what.add_mutually_exclusive_group(required=True)
-    for name, package in (('detector', 'mmdet'), ('segmentor', 'mmseg')):
+    for option, package in (('--detector', 'mmdet'), ('--segmentor', 'mmseg')):
         predictor.add_argument(
-            f'--{name}', metavar='CONFIG',
-            help=f'config of a {name}: a path, or {package}::name',
+            option, metavar='CONFIG',
+            help=f'config of a {option[2:]}: a path, or {package}::name',
         )  # fmt: skip
     what.add_argument(
         '--pretraining', type=existing_file, required=True, metavar='CONFIG',
