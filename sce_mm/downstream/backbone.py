@@ -4,12 +4,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from mmengine.registry import MODELS
 from mmpretrain.models import ResNet as PretrainResNet
 
 from ..checkpoints.state_dicts import shape_mismatches
 from ..transfer import Backbone
-from .edits import AdaptError, ConfigEdits, build, type_name
+from .edits import AdaptError, ConfigEdits, build, class_of, type_name
 
 BACKBONE = 'model.backbone'
 SYNC_BN = {'type': 'SyncBN', 'requires_grad': True}
@@ -112,11 +111,9 @@ def stages_of(edits: ConfigEdits, where: str) -> tuple[str, ...]:
 
 def is_resnet(edits: ConfigEdits, where: str) -> bool:
     """Whether a part is a ResNet of the default scope or of mmpretrain."""
-    name = edits.get(f'{where}.type')
-    with MODELS.switch_scope_and_registry(None) as registry:
-        cls = name and registry.get(name)
-        resnets = (registry.get('ResNet'), PretrainResNet)
-    return isinstance(cls, type) and issubclass(cls, resnets)
+    cls, own = class_of(edits.get(where)), class_of({'type': 'ResNet'})
+    resnets = [c for c in (own, PretrainResNet) if c]
+    return cls is not None and issubclass(cls, tuple(resnets))
 
 
 def check_fit(

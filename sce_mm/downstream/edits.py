@@ -83,6 +83,18 @@ def type_name(part: Any) -> str:
     return str(name).rsplit('.', 1)[-1]
 
 
+def class_of(part: Any) -> type | None:
+    """Class that a part of a config names, in the default scope.
+
+    None where it names none, or one that no registry has.
+    """
+    found = part.get('type') if isinstance(part, dict) else None
+    if isinstance(found, str):
+        with MODELS.switch_scope_and_registry(None) as registry:
+            found = registry.get(found)
+    return found if isinstance(found, type) else None
+
+
 def build(edits: ConfigEdits, path: str) -> nn.Module:
     """Build a part of a config, in the default scope.
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mmengine.registry import MODELS
 from mmpretrain.models import ConvNeXt, SwinTransformer, VisionTransformer
 from torch import nn
 
@@ -26,7 +25,7 @@ from .backbone import (
     check_fit,
     load_into_resnet,
 )
-from .edits import AdaptError, ConfigEdits, build, type_name
+from .edits import AdaptError, ConfigEdits, build, class_of, type_name
 from .replacements import SWIN, VIT, Replacement, replace_network
 
 # Norms of outputs that the pretraining did not have.
@@ -54,7 +53,10 @@ def kind_of(file: BackboneFile) -> 'Kind | None':
 def _load_into_network(
     edits: ConfigEdits, where: str, file: BackboneFile, kind: 'Kind'
 ) -> None:
-    cls = _class_of(edits, where)
+    cls = class_of(edits.get(where))
+    if cls is None:
+        name = edits.get(f'{where}.type')
+        raise AdaptError(f'{where} is a {name}, which no registry has')
     if not issubclass(cls, kind.network):
         if kind.replacement is None or cls.__name__ != kind.network.__name__:
             raise AdaptError(
@@ -75,16 +77,6 @@ def _load_into_network(
         )
     kind.make_dense(edits, where, file)
     _check_tensors(edits, where, file)
-
-
-def _class_of(edits: ConfigEdits, where: str) -> type:
-    """Class that a part of the config names, in the default scope."""
-    name = edits.get(f'{where}.type')
-    with MODELS.switch_scope_and_registry(None) as registry:
-        cls = registry.get(name) if isinstance(name, str) else name
-    if not isinstance(cls, type):
-        raise AdaptError(f'{where} is a {name}, which no registry has')
-    return cls
 
 
 def _dense_swin(edits: ConfigEdits, where: str, file: BackboneFile) -> None:

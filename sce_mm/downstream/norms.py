@@ -4,10 +4,8 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from mmengine.registry import MODELS
-
 from .backbone import SYNC_BN
-from .edits import ConfigEdits, type_name
+from .edits import ConfigEdits, class_of, type_name
 
 # mmcv's own synchronised norm cannot be built outside of a distributed run.
 BATCH_NORMS = ('BN', 'SyncBN', 'MMSyncBN')
@@ -57,11 +55,8 @@ def setting_of(part: Any, name: str) -> Any:
 
 def _classes(part: Any) -> tuple[type, ...]:
     """Class that a part of a config names, and all that it inherits from."""
-    name = part.get('type') if isinstance(part, dict) else None
-    if isinstance(name, str):
-        with MODELS.switch_scope_and_registry(None) as registry:
-            name = registry.get(name)
-    return inspect.getmro(name) if inspect.isclass(name) else ()
+    cls = class_of(part)
+    return cls.__mro__ if cls else ()
 
 
 def give_norm(

@@ -1,11 +1,8 @@
 """Deal with whatever else in a config loads weights."""
 
-import copy
-import inspect
 import re
-from typing import Any
 
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from ..transfer.named_weights import named_weights
@@ -19,6 +16,7 @@ from .backbone import (
     stages_of,
 )
 from .edits import AdaptError, ConfigEdits, build
+from .norms import setting_of
 from .verification import remove_verification
 
 
@@ -85,7 +83,9 @@ def start_at_random(edits: ConfigEdits) -> None:
         for where, value in list(named_weights(edits.cfg)):
             if value == path:
                 init_cfg = where.removesuffix('.checkpoint')
-                own = _own_initialisation(edits, init_cfg.rpartition('.')[0])
+                # That of the class when a config gives it none.
+                kind = edits.get(f'{init_cfg.rpartition(".")[0]}.type')
+                own = setting_of({'type': kind}, 'init_cfg')
                 edits.set(init_cfg, own, reason)
         left = dict(named_weights(edits.cfg)) | _hidden_loads(
             edits, build(edits, 'model')
@@ -96,17 +96,6 @@ def start_at_random(edits: ConfigEdits) -> None:
             f'the detector cannot start at random: {texts}. Take that out of '
             'its config'
         )
-
-
-def _own_initialisation(edits: ConfigEdits, where: str) -> Any:
-    """The ``init_cfg`` that a part has when a config gives it none."""
-    with MODELS.switch_scope_and_registry(None) as registry:
-        cls = registry.get(edits.get(f'{where}.type'))
-    parameters = inspect.signature(cls).parameters
-    default = (
-        parameters['init_cfg'].default if 'init_cfg' in parameters else None
-    )
-    return copy.deepcopy(default)
 
 
 def _hidden_loads(edits: ConfigEdits, model: nn.Module) -> dict[str, str]:
