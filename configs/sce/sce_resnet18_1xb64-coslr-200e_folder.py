@@ -6,8 +6,9 @@
 
 The CIFAR-10 recipe of the official code (weak view to the momentum branch,
 strong view to the online branch, SGD, constant momentum) on crops of 128
-pixels with ResNet's own stem and plain batch norm. Crops, rate and memory
-format are those of docs/transfer.md, for few images on processor cores.
+pixels with ResNet's own stem and plain batch norm. Ours, for few images on
+processor cores: crops of 0.3 or more, twice the rate that 64 images would get,
+and convolutions over channels last.
 """
 
 _base_ = [
@@ -24,7 +25,7 @@ _base_.train_dataloader.dataset.pipeline[1].views = [
 _base_.train_dataloader.num_workers = 2
 _base_.default_hooks.momentum_update.momentum = 0.01
 
-# A processor takes 8 to 22 % less time for a ResNet-18 so.
+# Less work for the convolutions of a processor.
 model = dict(channels_last=True)
 
 # Twice what 0.06 for 256 images gives.
