@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 
+from ..checkpoints.reading import read_checkpoint
+from ..config.reading import override
 from ..downstream import BackboneFile, ConfigEdits
 from .results import Results
 
@@ -54,6 +57,7 @@ class Task(ABC):
 
     Attributes:
         predictor: What is trained; also the name of its options.
+        scope: Where the names of its config are registered.
         maker: The tool that makes its config.
         columns: Values of the table of the page, where runs have them.
         args: The arguments.
@@ -63,6 +67,7 @@ class Task(ABC):
     """
 
     predictor: ClassVar[str]
+    scope: ClassVar[str]
     maker: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
 
@@ -71,6 +76,25 @@ class Task(ABC):
         self.config: str = vars(args)[self.predictor]
         self.options: list[str] = vars(args)[f'{self.predictor}_options']
         self.classes: list[str] = []
+
+    def trained(self, config: Path, checkpoint: str) -> Any:
+        """A trained predictor for predictions, on the CPU.
+
+        Args:
+            config: That of its training, without the overrides.
+            checkpoint: Its weights.
+
+        Returns:
+            The model; its ``cfg`` is the config with the overrides.
+        """
+        cfg = Config.fromfile(config)
+        override(cfg, self.options, f'--{self.predictor}-options')
+        cfg.model.backbone.pop('init_cfg', None)
+        with DefaultScope.overwrite_default_scope(self.scope):
+            model: Any = MODELS.build(cfg.model).eval()
+        model.load_state_dict(read_checkpoint(checkpoint)['state_dict'])
+        model.cfg = cfg
+        return model
 
     @property
     @abstractmethod

@@ -198,6 +198,11 @@ class Tile(NamedTuple):
     boxes: Sequence[Box] = ()
 
 
+def tile_side(count: int) -> int:
+    """Side of tiles of which so many stand in one row of a panel, pixels."""
+    return 920 // count - 12
+
+
 def tiles(row: Sequence[Tile], side: int, sharp: bool = False) -> str:
     """Small images beside each other, each ``side`` pixels wide.
 

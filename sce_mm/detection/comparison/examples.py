@@ -2,19 +2,13 @@
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from mmdet.apis import inference_detector
-from mmdet.registry import MODELS
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from ...checkpoints.reading import read_checkpoint
 from ...comparison.results import RANDOM, Results, without_checkpoint
 from ...comparison.summary import Facts, shown_starts
-from ...config.reading import override
 from ...visualization import page
 from ...visualization.detections import (
     LEGEND,
@@ -35,8 +29,6 @@ IMAGES = 5
 CLEAR = 15
 # Scores below are those of chance; mmdet's own limit.
 _LOWEST = 0.05
-# Pixels of the page along a row.
-_ROW = 920
 
 
 def detection_examples(
@@ -66,15 +58,13 @@ def detection_examples(
     paths = [str(root / image['file_name']) for image, _ in truth]
     found = {
         name: detect(
-            comparison.config(name),
-            task.options,
-            run['checkpoint'],
+            task.trained(comparison.config(name), run['checkpoint']),
             paths,
             task.classes,
         )
         for name, run in runs.items()
     }
-    side = _ROW // (1 + len(names)) - 12
+    side = page.tile_side(1 + len(names))
     rows = [
         detection_row(
             read_image(path),
@@ -122,20 +112,10 @@ def choose_examples(
 
 
 def detect(
-    config: Path,
-    options: Sequence[str],
-    checkpoint: str,
-    paths: Sequence[str],
-    classes: Sequence[str],
+    model: Any, paths: Sequence[str], classes: Sequence[str]
 ) -> list[list[Instance]]:
-    """What a detector finds in each image, on the CPU, one at a time."""
-    cfg = Config.fromfile(config)
-    override(cfg, options, '--detector-options')
-    cfg.model.backbone.pop('init_cfg', None)
-    with DefaultScope.overwrite_default_scope('mmdet'), torch.no_grad():
-        model: Any = MODELS.build(cfg.model).eval()
-        model.load_state_dict(read_checkpoint(checkpoint)['state_dict'])
-        model.cfg = cfg
+    """What a detector finds in each image, one at a time."""
+    with DefaultScope.overwrite_default_scope('mmdet'):
         samples = [inference_detector(model, path) for path in paths]
     return [
         [

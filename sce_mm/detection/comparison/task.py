@@ -42,6 +42,7 @@ class Detection(Task):
     """Detectors of mmdet on labels in COCO format, by their box AP."""
 
     predictor = 'detector'
+    scope = 'mmdet'
     maker = 'tools/make_detection_config.py'
     columns = tuple(METRICS)
     # mmdet rounds AP to three digits: tenths in per cent.

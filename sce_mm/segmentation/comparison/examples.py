@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
-from mmseg.registry import DATASETS, MODELS
+from mmseg.registry import DATASETS
 from numpy.typing import NDArray
 
-from ...checkpoints.reading import read_checkpoint
 from ...comparison.results import RANDOM, Results, without_checkpoint
 from ...comparison.summary import Facts, shown_starts
-from ...config.reading import override
 from ...visualization import page
 from ...visualization.label_maps import LEGEND, colour_legend, map_row
 from ...visualization.sheets import read_image
@@ -28,8 +24,6 @@ if TYPE_CHECKING:
     from .task import Segmentation
 
 IMAGES = 5
-# Pixels of the page along a row.
-_ROW = 980
 
 
 def segmentation_examples(
@@ -55,11 +49,11 @@ def segmentation_examples(
     paths = [str(folders.images / f'{n}{folders.img_suffix}') for n in names]
     found = {
         name: predict(
-            comparison.config(name), task.options, run['checkpoint'], paths
+            task.trained(comparison.config(name), run['checkpoint']), paths
         )
         for name, run in runs.items()
     }
-    side = _ROW // (2 + len(starts)) - 12
+    side = page.tile_side(2 + len(starts))
     rows = [
         map_row(
             read_image(path),
@@ -90,30 +84,23 @@ def choose_examples(pixels: dict[str, NDArray[np.int64]]) -> list[str]:
 
 
 def predict(
-    config: Path, options: Sequence[str], checkpoint: str, paths: Sequence[str]
+    model: Any, paths: Sequence[str]
 ) -> list[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Labels and predictions of images, on the CPU, one at a time.
+    """Labels and predictions of images, one at a time.
 
     The images go the way of the evaluation. ``inference_model`` of mmseg goes
     that of the variable ``test_pipeline`` of the config, if there is one,
     which need not be the same.
 
     Args:
-        config: Of a segmentor on the labels of the comparison.
-        options: Overrides of its training.
-        checkpoint: Its weights.
+        model: A segmentor with its config.
         paths: Validation images.
 
     Returns:
         Of each image two maps ``[h, w]`` of classes, 255 where none counts.
     """
-    cfg = Config.fromfile(config)
-    override(cfg, options, '--segmentor-options')
-    cfg.model.backbone.pop('init_cfg', None)
     with DefaultScope.overwrite_default_scope('mmseg'), torch.no_grad():
-        model: Any = MODELS.build(cfg.model).eval()
-        model.load_state_dict(read_checkpoint(checkpoint)['state_dict'])
-        dataset: Any = DATASETS.build(cfg.val_dataloader.dataset)
+        dataset: Any = DATASETS.build(model.cfg.val_dataloader.dataset)
         places = {
             dataset.get_data_info(index)['img_path']: index
             for index in range(len(dataset))

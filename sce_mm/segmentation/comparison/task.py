@@ -43,6 +43,7 @@ class Segmentation(Task):
     """
 
     predictor = 'segmentor'
+    scope = 'mmseg'
     maker = 'tools/make_segmentation_config.py'
     columns = ('mIoU', 'mAcc', 'aAcc')
     # No objects are counted in masks.
