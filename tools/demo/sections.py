@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import TRANSFORMS
@@ -19,7 +20,7 @@ from sce_mm.evaluation import extract_features
 from sce_mm.evaluation.images import FolderImages
 from sce_mm.evaluation.loaders import labelled_loaders
 from sce_mm.utils.commands import read_scalars
-from sce_mm.visualization import page, plots
+from sce_mm.visualization import label_maps, page, plots
 from sce_mm.visualization.detections import (
     LEGEND,
     Instance,
@@ -193,30 +194,38 @@ def detections(out: Path, detection: dict) -> list[str]:
 
 def segments(out: Path) -> list[str]:
     folder = out / 'data' / 'scenes'
-    maps = {
-        'labels': folder / 'val_maps',
+    classes = ['ground', *'0123456789']
+    found = {
         'random initialisation': out / 'segmented_scratch',
         'SCE on unlabelled tiles': out / 'segmented_sce',
     }
-    rows = []
-    for path in sorted((folder / 'val').iterdir())[:6]:
-        row = [page.Tile(data_uri(cv2.imread(str(path))), 'image')]
-        for name, place in maps.items():
-            labels = cv2.imread(str(place / path.name), cv2.IMREAD_GRAYSCALE)
-            # Ten colours around the circle, and black for the ground.
-            colours = cv2.applyColorMap(labels * 17, cv2.COLORMAP_HSV)
-            colours[labels == 0] = 0
-            row.append(page.Tile(data_uri(colours), name))
-        rows.append(page.tiles(row, 200, sharp=True))
+
+    def labels(place: Path, name: str) -> np.ndarray:
+        return cv2.imread(str(place / name), cv2.IMREAD_GRAYSCALE)
+
+    rows = [
+        label_maps.map_row(
+            cv2.imread(str(path)),
+            labels(folder / 'val_maps', path.name),
+            {
+                start: labels(place, path.name)
+                for start, place in found.items()
+            },
+            page.tile_side(2 + len(found)),
+            len(classes),
+        )
+        for path in sorted((folder / 'val').iterdir())[:6]
+    ]
     return [
         page.heading(
             'UPerNet',
             'The same scenes as maps that say of each pixel which digit it '
             'belongs to, or none. mIoU (mean intersection over union, 0 to '
             '100) says how much of the pixels that a class has, or is '
-            'given, agree, over the ten digits and the ground.',
+            'given, agree, over the ten digits and the ground. '
+            + label_maps.LEGEND,
         ),
-        page.panel(rows),
+        page.panel([label_maps.colour_legend(classes), *rows]),
     ]
 
 
