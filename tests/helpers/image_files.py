@@ -34,6 +34,12 @@ def photographs() -> dict[str, Array]:
     return {**found, 'china': china, 'flower': flower}
 
 
+def smooth_noise(random: np.random.Generator) -> Array:
+    """Colours of 64 x 64 pixels, of which no two look alike, BGR."""
+    noise = random.integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    return cv2.resize(noise, (64, 64), interpolation=cv2.INTER_CUBIC)
+
+
 def write_noise(folder: Path, count: int) -> None:
     """``0.png``, ``1.png``, ... of 50 x 40 random pixels."""
     random = np.random.default_rng(0)

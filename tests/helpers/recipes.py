@@ -37,6 +37,19 @@ TINY_FOLDER = (
     'model.backbone.stem_channels=8',
     'model.neck.in_channels=64',
 )
+# Those of a comparison, whose recipe is that for a laptop.
+TINY_COMPARISON = (
+    '--pretraining-options',
+    'model.backbone.base_channels=16',
+    'model.backbone.stem_channels=16',
+    'model.neck.in_channels=128',
+    'model.queue.length=16',
+    'train_dataloader.batch_size=4',
+    'train_dataloader.num_workers=0',
+    'train_dataloader.persistent_workers=False',
+    'train_cfg.max_epochs=1',
+    'param_scheduler.warmup_epochs=0',
+)
 
 
 def load(name: str) -> Config:

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from image_files import smooth_noise
+from recipes import TINY_COMPARISON
 
 from sce_mm.comparison import report
 from sce_mm.config.errors import ConfigError
@@ -47,8 +49,7 @@ def labelled(folder, name, count, random):
     for part in (name, f'{name}_masks'):
         (folder / part).mkdir(parents=True)
     for index in range(count):
-        noise = random.integers(0, 255, (8, 8, 3), dtype=np.uint8)
-        image = cv2.resize(noise, (64, 64), interpolation=cv2.INTER_CUBIC)
+        image = smooth_noise(random)
         mask = np.zeros((64, 64), np.uint8)
         for number, left in ((1, 4), (2, 36))[: 1 + index % 2]:
             top = int(random.integers(0, 30))
@@ -82,16 +83,7 @@ def words(root, tmp_path):
         *('--classes', *CLASSES, '--image-suffix', '.png'),
         *('--segmentor', str(config), '--pretraining', str(recipe)),
         *('--percent', '50', '100', '--threads', '1'),
-        '--pretraining-options',
-        'model.backbone.base_channels=16',
-        'model.backbone.stem_channels=16',
-        'model.neck.in_channels=128',
-        'model.queue.length=16',
-        'train_dataloader.batch_size=4',
-        'train_dataloader.num_workers=0',
-        'train_dataloader.persistent_workers=False',
-        'train_cfg.max_epochs=1',
-        'param_scheduler.warmup_epochs=0',
+        *TINY_COMPARISON,
     ]
 
 

@@ -18,9 +18,10 @@ import cv2
 import numpy as np
 import pytest
 from coco_files import coco
-from image_files import write_noise
+from image_files import smooth_noise, write_noise
 from mmengine.config import Config
 from PIL import Image
+from recipes import TINY_COMPARISON
 
 from sce_mm.comparison import compare, report, stages, unlabelled
 from sce_mm.comparison.pairing import (
@@ -70,17 +71,11 @@ train_cfg = dict(max_epochs=1)
 """
 
 
-def picture(random):
-    """Smooth noise, of which no two look alike."""
-    noise = random.integers(0, 255, (8, 8, 3), dtype=np.uint8)
-    return cv2.resize(noise, (64, 64), interpolation=cv2.INTER_CUBIC)
-
-
 def labelled(folder, name, count, random):
     """Images with one box each, in COCO format."""
     (folder / name).mkdir(parents=True)
     for index in range(count):
-        cv2.imwrite(str(folder / name / f'{index}.png'), picture(random))
+        cv2.imwrite(str(folder / name / f'{index}.png'), smooth_noise(random))
     content = coco(count, ['cat', '<b>dog'])
     (folder / f'{name}.json').write_text(json.dumps(content))
 
@@ -95,7 +90,7 @@ def words(root, tmp_path):
     # Any bytes but two can be a name.
     names = [*map(str, range(7)), 'caf\udce9', 'two\nlines ']
     for name in names:
-        data = cv2.imencode('.png', picture(random))[1].tobytes()
+        data = cv2.imencode('.png', smooth_noise(random))[1].tobytes()
         (tmp_path / 'free' / f'{name}.png').write_bytes(data)
     leak = cv2.imread(str(tmp_path / 'val' / '2.png'))[:, ::-1]
     cv2.imwrite(str(tmp_path / 'free' / 'leak.jpg'), leak)
@@ -111,16 +106,7 @@ def words(root, tmp_path):
         *('--detector', str(tmp_path / 'detector.py')),
         *('--pretraining', str(recipe)),
         *('--percent', '50', '--threads', '1'),
-        '--pretraining-options',
-        'model.backbone.base_channels=16',
-        'model.backbone.stem_channels=16',
-        'model.neck.in_channels=128',
-        'model.queue.length=16',
-        'train_dataloader.batch_size=4',
-        'train_dataloader.num_workers=0',
-        'train_dataloader.persistent_workers=False',
-        'train_cfg.max_epochs=1',
-        'param_scheduler.warmup_epochs=0',
+        *TINY_COMPARISON,
     ]
 
 
