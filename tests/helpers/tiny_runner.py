@@ -1,5 +1,6 @@
 """A Runner over the tiny SCE: real loop, optimiser wrapper and hooks."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from tiny import sce_config, views
 from torch.utils.data import DataLoader, Dataset
+
+# Runners of one second and one name would share their logger.
+RUNNERS = itertools.count()
 
 
 class TinyImages(Dataset):
@@ -105,6 +109,6 @@ def build_runner(
         'default_scope': 'mmpretrain',
         'log_level': 'ERROR',
         'randomness': {'seed': seed},
-        'experiment_name': f'{Path(work_dir).name}-{id(record)}',
+        'experiment_name': f'{Path(work_dir).name}-{next(RUNNERS)}',
     }
     return Runner(**(arguments | options)), record

@@ -169,7 +169,8 @@ def replay(path: Path) -> dict[str, float]:
             default_hooks=dict(logger=None, checkpoint=None),
             default_scope='mmpretrain',
             log_level='ERROR',
-            experiment_name=f'replay-{path.stem}-{id(trace)}',
+            # Two replays in one second may not share their logger.
+            experiment_name=f'replay-{Path(work_dir).name}',
         ).train()
     return dict(deviations.largest)
 
