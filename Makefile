@@ -8,14 +8,18 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit integration lint format types doctor \
-        parity evidence benchmarks test-upstream wheel audit lock clean
+.PHONY: help setup setup-pretrain demo test unit integration lint format types doctor \
+        parity evidence benchmarks test-pretrain test-upstream site wheel \
+        audit lock clean
 
 help: ## list the verbs
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
 setup: ## make or update .venv
 	@$(PYTHON) tools/dev/setup_env.py
+
+setup-pretrain: ## the same without a compiler: the newest torch, no detection
+	@$(PYTHON) tools/dev/setup_env.py pretrain
 
 demo: setup ## pretrain, transfer to a detector, compare, write a report
 	$(PY) tools/demo/run.py
@@ -60,11 +64,21 @@ benchmarks: setup ## measure speed again, renew docs/benchmarks.md
 	done
 	$(PY) -W ignore tools/dev/speed/page.py
 
-test-upstream: ## unit tests and a pretraining run on upstream OpenMMLab
+# Without mmdet and mmseg: their tests are left out.
+PRETRAINING = -m pytest -m "not integration and not evidence"
+ONE_RUN = -m pytest -m integration tests/test_tools/test_train_cli.py
+
+test-pretrain: setup-pretrain ## unit tests and a pretraining on the newest torch
+	.venv-pretrain/bin/python $(PRETRAINING)
+	.venv-pretrain/bin/python $(ONE_RUN)
+
+test-upstream: ## the same on upstream OpenMMLab
 	@$(PYTHON) tools/dev/setup_env.py upstream
-	.venv-upstream/bin/python -m pytest -m "not integration and not evidence"
-	.venv-upstream/bin/python -m pytest -m integration \
-	    tests/test_tools/test_train_cli.py
+	.venv-upstream/bin/python $(PRETRAINING)
+	.venv-upstream/bin/python $(ONE_RUN)
+
+site: setup ## build the site of the documents into build/site
+	$(PY) tools/dev/site.py
 
 wheel: setup ## build the wheel into dist/
 	@rm -rf build  # or files deleted since would come along
@@ -75,7 +89,7 @@ audit: ## look the locked versions up among known vulnerabilities (needs uv)
 	    -r requirements/constraints.txt
 
 lock: setup ## renew the versions of the default environment (needs uv)
-	uv pip compile -q --universal --python-version 3.10 --upgrade \
+	uv pip compile -q --universal --python-version 3.11 --upgrade \
 	    --no-annotate --no-header --override requirements/overrides.txt \
 	    requirements/default.txt -o requirements/constraints.txt
 

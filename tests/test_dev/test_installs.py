@@ -1,12 +1,16 @@
 """What an installation carries, in each way of installing."""
 
+import re
+import runpy
 import subprocess
 import sys
+import tarfile
 import zipfile
 from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+import setuptools
 from packaging.requirements import Requirement
 
 import sce_mm
@@ -23,19 +27,27 @@ SHIPPED = (
 )
 
 
-@pytest.fixture(scope='module')
-def checkout(root, tmp_path_factory):
-    """A copy of what git tracks, so that builds leave no trace here."""
-    target = tmp_path_factory.mktemp('checkout')
-    files = subprocess.run(
+def tracked(root):
+    """Names of the files of a clone, or of an unpacked distribution."""
+    if not (root / '.git').exists():
+        sources = root / 'sce_mm.egg-info' / 'SOURCES.txt'
+        return sources.read_text().splitlines()
+    done = subprocess.run(
         ['git', 'ls-files', '-co', '--exclude-standard', '-z'],
         cwd=root,
         capture_output=True,
         text=True,
         check=True,
-    ).stdout.split('\0')
-    for name in filter(None, files):
-        if (root / name).is_file() and not name.startswith('tests/data'):
+    )
+    return done.stdout.split('\0')
+
+
+@pytest.fixture(scope='module')
+def checkout(root, tmp_path_factory):
+    """A copy of what git tracks, so that builds leave no trace here."""
+    target = tmp_path_factory.mktemp('checkout')
+    for name in tracked(root):
+        if (root / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_bytes((root / name).read_bytes())
     return target
@@ -63,6 +75,16 @@ def test_wheel_carries_configs_and_tools(checkout, tmp_path):
     assert {f'sce_mm/.mim/{name}' for name in SHIPPED} <= names
     assert not any(n.startswith(('tests/', 'configs/')) for n in names)
     assert not any('__pycache__' in n for n in names)
+    with zipfile.ZipFile(wheel) as archive:
+        (info,) = {
+            name.split('/')[0] for name in names if '.dist-info' in name
+        }
+        commands = archive.read(f'{info}/entry_points.txt').decode()
+        page = archive.read(f'{info}/METADATA').decode()
+    assert 'sce = sce_mm.__main__:main' in commands
+    # README as an index shows it: no link leads into a checkout.
+    assert '# sce_mm' in page
+    assert not re.findall(r'\]\((?!https?:|#)[^)]+\)', page)
     # What serves only those who work on the code stays out.
     unwanted = ('sce_mm/.mim/tools/demo/', 'sce_mm/.mim/tools/dev/')
     assert not any(n.startswith(unwanted) for n in names)
@@ -96,7 +118,9 @@ def test_strict_editable_install_carries_them_too(checkout, tmp_path):
     assert all((tree / '.mim' / name).is_file() for name in SHIPPED)
 
 
-def test_source_distribution_is_enough_for_a_wheel(checkout, tmp_path):
+def test_source_distribution_has_its_tests_and_is_enough_for_a_wheel(
+    checkout, tmp_path
+):
     code = (
         'from setuptools import build_meta as b; import sys;'
         'b.build_sdist(sys.argv[1])'
@@ -109,6 +133,16 @@ def test_source_distribution_is_enough_for_a_wheel(checkout, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     (sdist,) = tmp_path.glob('sce_mm-*.tar.gz')
+    with tarfile.open(sdist) as archive:
+        names = {name.partition('/')[2] for name in archive.getnames()}
+    tests = (checkout / 'tests').rglob('*.*')
+    tests = {str(path.relative_to(checkout)) for path in tests}
+    assert {name for name in tests if 'cache' not in name} <= names
+    assert names >= {
+        *('README.md', 'CHANGELOG.md', 'CITATION.cff', 'LICENSE'),
+        *('docs/running.md', 'docs/images/demo_report.png'),
+        *('Makefile', 'requirements/constraints.txt', '.ci/run'),
+    }
     pip('wheel', *OFFLINE, '-w', tmp_path, sdist)
     (wheel,) = tmp_path.glob('sce_mm-*.whl')
     with zipfile.ZipFile(wheel) as archive:
@@ -119,6 +153,17 @@ def test_source_distribution_is_enough_for_a_wheel(checkout, tmp_path):
 def test_this_installation_has_its_configs():
     mim = Path(sce_mm.__file__).parent / '.mim'
     assert all((mim / name).is_file() for name in SHIPPED)
+
+
+def test_links_of_the_readme_lead_to_the_repository(checkout, monkeypatch):
+    monkeypatch.setattr(setuptools, 'setup', lambda **options: None)
+    describe = runpy.run_path(str(checkout / 'setup.py'))['description']
+    text = 'a [page](docs/a.md) of [SCE](https://arxiv.org) ![b](docs/b.png)'
+    assert describe(text, '') == 'a page of [SCE](https://arxiv.org) '
+    assert describe(text, 'https://host/me') == (
+        'a [page](https://host/me/blob/HEAD/docs/a.md) of '
+        '[SCE](https://arxiv.org) ![b](https://host/me/raw/HEAD/docs/b.png)'
+    )
 
 
 def test_the_extras_are_what_the_gate_asks_for():
@@ -134,6 +179,8 @@ def test_the_extras_are_what_the_gate_asks_for():
             package = PACKAGES[name]
             named = {'onedl': package.onedl, 'upstream': package.upstream[-1]}
             assert named[family] in {Requirement(x).name for x in extra}
+        # An extra is enough: it brings torch, and leaves one that is there.
+        assert {'torch', 'torchvision'} <= {Requirement(x).name for x in extra}
     # Nothing of either family comes unasked.
     assert extras[''] == {'numpy', 'packaging', 'pillow', 'tensorboard'}
 

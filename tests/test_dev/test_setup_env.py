@@ -14,6 +14,7 @@ import pytest
 def env(root, tmp_path, monkeypatch):
     """The set-up with a checkout and a cache of its own."""
     path = root / 'tools' / 'dev' / 'setup_env.py'
+    monkeypatch.syspath_prepend(path.parent)
     spec = importlib.util.spec_from_file_location('setup_env', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -22,6 +23,7 @@ def env(root, tmp_path, monkeypatch):
     (checkout / 'sce_mm' / '.mim' / 'configs').mkdir(parents=True)
     (checkout / 'sce_mm' / 'version.py').touch()
     (checkout / 'setup.py').touch()
+    (checkout / 'pyproject.toml').touch()
     monkeypatch.setattr(module, 'ROOT', checkout)
     monkeypatch.setattr(module, 'CACHE', tmp_path / 'cache')
     monkeypatch.setattr(module, 'find_uv', lambda: 'uv')
@@ -33,8 +35,9 @@ def steps(env, monkeypatch):
     """``steps``: what would be run; a word put into ``fail`` fails."""
     done = Steps()
 
-    def run(command, **options):
+    def run(command, what='', **options):
         done.append([str(word) for word in command])
+        done.ops.append(options.get('env', {}).get('MMCV_WITH_OPS'))
         if done.fail and done.fail in done[-1][-1]:
             raise env.SetupError('interrupted')
         if done[-1][1] == 'venv':
@@ -51,9 +54,12 @@ def steps(env, monkeypatch):
 
 
 class Steps(list):
-    """Commands, one a step."""
+    """Commands, one a step, and what each is told about compiling."""
 
     fail = ''
+
+    def __init__(self):
+        self.ops = []
 
 
 def made(env):
@@ -113,6 +119,24 @@ def test_mmcv_is_compiled_once_and_kept_once_its_ops_import(env, steps):
         env.bring_up_to_date('default')
 
 
+def test_pretraining_alone_needs_no_compiler(env, steps, monkeypatch, capsys):
+    def refuse():
+        raise env.SetupError('no compiler')
+
+    monkeypatch.setattr(env, 'check_compiler', refuse)
+    with pytest.raises(env.SetupError, match='no compiler'):
+        env.bring_up_to_date('default')
+    text = capsys.readouterr().out
+    assert f'the first time takes {env.TAKES["default"]}' in text
+    assert '`make setup-pretrain` needs no compiler' in text
+    assert not steps
+    env.bring_up_to_date('pretrain')
+    assert env.TAKES['pretrain'] in capsys.readouterr().out
+    (packages,) = (s for s in steps if 'onedl-mmcv==2.3.6' in s)
+    assert steps.ops[steps.index(packages)] == '0'
+    assert not any('-w' in step for step in steps)
+
+
 @pytest.mark.parametrize(
     ('compiler', 'words'),
     [
@@ -132,14 +156,15 @@ def test_what_compiling_needs_is_asked_before_anything_is_made(
     assert not (env.ROOT / '.venv').exists()
 
 
-@pytest.mark.parametrize('version', [(3, 8, 1), (3, 13, 0)])
+@pytest.mark.parametrize('version', [(3, 10, 1), (3, 13, 0)])
 def test_a_wrong_python_is_told_the_right_ones(env, root, version):
-    with pytest.raises(env.SetupError, match=r'Python 3\.10 to 3\.12 is need'):
+    with pytest.raises(env.SetupError, match=r'Python 3\.11 to 3\.12 is need'):
         env.check_python(env.PYTHONS['default'], version)
     env.check_python(env.PYTHONS['default'], (3, 12, 4))
-    # An old one can read the file that says so.
-    text = (root / 'tools' / 'dev' / 'setup_env.py').read_text()
-    ast.parse(text, feature_version=(3, 6))
+    # An old one can read the files that say so.
+    for name in ('setup_env.py', 'setup_progress.py'):
+        text = (root / 'tools' / 'dev' / name).read_text()
+        ast.parse(text, feature_version=(3, 6))
 
 
 def test_a_failed_step_shows_what_it_printed(env):
@@ -166,5 +191,38 @@ def test_a_second_set_up_waits_for_the_first(env, tmp_path):
 
 
 def test_the_command_line_prints_the_message_alone(env):
-    with pytest.raises(SystemExit, match=r"^\[setup\] no column 'other': use"):
+    with pytest.raises(
+        SystemExit, match=r"^\[setup\] no column 'other': take"
+    ):
         env.main('other')
+
+
+def test_progress_of_downloads_and_of_compiling(env):
+    progress = sys.modules['setup_progress'].Progress()
+    start = progress.start
+    assert progress.text(start + 7) == '7 s'
+    for line in (
+        'Downloading torch (507.5MiB)',
+        'Downloading numpy (512.0KiB)',
+        ' Downloaded torch',
+    ):
+        progress.read(line)
+    assert progress.text(start + 8) == '8 s, 508 of 508 MB downloaded'
+    progress.read('Prepared 98 packages in 2m 41s')
+    assert progress.text(start + 9) == '9 s, prepared 98 packages in 2m 41s'
+    compiling = sys.modules['setup_progress'].Progress()
+    compiling.read('  [40/160] c++ -MMD -MF nms.o.d')
+    assert compiling.text(compiling.start + 120) == (
+        '2 min, 40 of 160 files, about 6 min left'
+    )
+
+
+def test_a_long_step_says_that_it_goes_on(env, capsys, monkeypatch):
+    module = sys.modules['setup_progress']
+    monkeypatch.setitem(module.EVERY, False, 0.1)
+    code = 'print("[9/10] c++"); import time; time.sleep(1.2)'
+    module.run([sys.executable, '-u', '-c', code], 'the ops')
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first.startswith('[setup] the ops: ')
+    assert first.endswith('left')
+    assert last.startswith('[setup] the ops: done in ')

@@ -1,9 +1,10 @@
 """Make the environment that `make` works in; needs no packages itself.
 
-    python3 tools/dev/setup_env.py [default|upstream]
+    python3 tools/dev/setup_env.py [default|pretrain|upstream]
 
-Creates `.venv` (or `.venv-upstream`) with the pinned packages of
-`requirements` and this checkout installed editable, or brings it up to date.
+Creates `.venv` (or `.venv-pretrain`, `.venv-upstream`) with the pinned
+packages of `requirements` and this checkout installed editable, or brings it
+up to date. Only `default` has compiled ops of mmcv, for detection.
 A stamp is written last, so an interrupted set-up goes on at the next call.
 Old Pythons can read this file, so that they can say that they are too old.
 """
@@ -13,33 +14,40 @@ import hashlib
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import sysconfig
 from contextlib import contextmanager
 from pathlib import Path
+
+from setup_progress import SetupError, run, say
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser()
 CACHE = CACHE / 'sce_mm'
 STAMP = 'sce_mm-environment'
 # Minor versions of Python 3 for which the pinned packages have wheels.
-PYTHONS = {'default': (10, 12), 'upstream': (10, 11)}
+PYTHONS = {'default': (11, 12), 'pretrain': (11, 13), 'upstream': (11, 11)}
+# What a first set-up takes; seen on two cores of an AMD EPYC, with little else
+# running and a fast line.
+TAKES = {
+    'default': '10 to 30 minutes, most of them to compile mmcv, 3 GB of '
+    'downloads and 8 GB of disk',
+    'pretrain': '3 to 10 minutes, 3 GB of downloads and 6 GB of disk',
+    'upstream': '3 to 10 minutes, 3 GB of downloads and 5 GB of disk',
+}
 # Tried at the end, which also leaves the byte code of what is imported.
 CHECK = {
     'default': 'import cv2, mmcv.ops, mmdet.apis, mmseg.apis, pytest, '
     'sce_mm.detection, sce_mm.segmentation',
+    'pretrain': 'import cv2, pytest, sce_mm',
     'upstream': 'import cv2, pytest, sce_mm',
 }
 
 
-class SetupError(Exception):
-    """What the user has to change, and how."""
-
-
 def main(column='default'):
     if column not in PYTHONS:
-        sys.exit(f'[setup] no column {column!r}: use default or upstream')
+        known = ', '.join(PYTHONS)
+        sys.exit(f'[setup] no column {column!r}: take one of {known}')
     os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
     try:
         check_python(PYTHONS[column], sys.version_info)
@@ -90,8 +98,9 @@ def fingerprint(column: str) -> str:
     digest = hashlib.sha256()
     names = (f'{column}.txt', 'constraints.txt', 'overrides.txt')
     files = [ROOT / 'requirements' / name for name in names]
-    files += [ROOT / 'setup.py', ROOT / 'sce_mm' / 'version.py']
-    for path in [*files, Path(__file__)]:
+    files += [ROOT / name for name in ('pyproject.toml', 'setup.py')]
+    files += [ROOT / 'sce_mm' / 'version.py', Path(__file__)]
+    for path in files:
         digest.update(path.read_bytes())
     return f'{column} {ROOT} {sys.version} {digest.hexdigest()}'
 
@@ -100,34 +109,57 @@ def make(venv: Path, column: str) -> None:
     folder = ROOT / 'requirements'
     lines = (folder / f'{column}.txt').read_text().splitlines()
     lines = [line for line in lines if line and not line.startswith('#')]
-    mmcv = [line for line in lines if line.startswith('onedl-mmcv==')]
+    compiled = [line for line in lines if line.startswith('onedl-mmcv==')]
+    if column != 'default':
+        compiled = []
     wheels = wheel_folder(lines)
-    compiles = bool(mmcv) and not cached_wheels(wheels)
+    compiles = bool(compiled) and not cached_wheels(wheels)
+    # Not the interpreter of an environment that happens to be active.
+    base = getattr(sys, '_base_executable', sys.executable)
+    announce(venv, column, base, compiles)
     if compiles:
         check_compiler()
     uv, python = find_uv(), venv / 'bin' / 'python'
-    # Not the interpreter of an environment that happens to be active.
-    base = getattr(sys, '_base_executable', sys.executable)
-    say(f'setting up {venv.name} with {base}: minutes once')
     # `--allow-existing` keeps packages of an interrupted attempt.
     run([uv, 'venv', '--seed', '--allow-existing', '-p', base, venv])
     pip = [uv, 'pip', 'install', '--python', python]
     rules = ['--override', folder / 'overrides.txt']
-    if mmcv:
+    if column == 'default':
         rules += ['-c', folder / 'constraints.txt']
-        lines = [line for line in lines if line not in mmcv]
-        if compiles:
-            # What mmcv is compiled against.
-            run([*pip, *rules, *lines])
-            compile_mmcv(python, mmcv[0], wheels)
+    packages = 'torch, OpenMMLab and what they need'
+    # Without its ops mmcv is plain Python.
+    plain = {'env': {**os.environ, 'MMCV_WITH_OPS': '0'}}
+    lines = [line for line in lines if line not in compiled]
+    if compiles:
+        # What mmcv is compiled against.
+        run([*pip, *rules, *lines], packages)
+        compile_mmcv(python, compiled[0], wheels)
+        packages = 'mmcv and what it needs'
+    if compiled:
         lines += cached_wheels(wheels)
-    run([*pip, *rules, *lines])
-    run([*pip, '--no-deps', '--no-build-isolation', '-e', ROOT])
+    run([*pip, *rules, *lines], packages, **plain)
+    run([*pip, '--no-deps', '--no-build-isolation', '-e', ROOT], 'sce_mm')
     try:
-        run([python, '-W', 'ignore', '-c', CHECK[column]], cwd=str(venv))
+        check = [python, '-W', 'ignore', '-c', CHECK[column]]
+        run(check, 'the first import of everything', cwd=str(venv))
     except SetupError as error:
         advice = f'\nIf mmcv is at fault, remove {wheels} and try again'
-        raise SetupError(f'{error}{advice if mmcv else ""}') from error
+        raise SetupError(f'{error}{advice if compiled else ""}') from error
+
+
+def announce(venv: Path, column: str, base: str, compiles: bool) -> None:
+    """Say what is made and what that takes, before anything is."""
+    free = shutil.disk_usage(str(ROOT)).free / 1e9
+    fresh = not (venv / 'bin' / 'python').exists()
+    say(f'{"making" if fresh else "renewing"} {venv.name} with {base}')
+    if fresh:
+        say(f'the first time takes {TAKES[column]}; {free:.0f} GB are free')
+    if compiles:
+        say(
+            'the ops of mmcv are compiled, once for this machine, with '
+            f'{os.environ.get("CXX", "g++")}; `make setup-pretrain` needs no '
+            'compiler and has all but detection and segmentation'
+        )
 
 
 def find_uv() -> str:
@@ -169,7 +201,9 @@ def check_compiler() -> None:
     if missing:
         raise SetupError(
             f'compiling mmcv needs {" and ".join(missing)}. On Debian and '
-            'Ubuntu: apt-get install build-essential python3-dev'
+            'Ubuntu: apt-get install build-essential python3-dev. Without '
+            'them `make setup-pretrain` sets up pretraining, for which '
+            'nothing is compiled'
         )
 
 
@@ -182,7 +216,6 @@ def compile_mmcv(python: Path, requirement: str, folder: Path) -> None:
     with locked(folder / 'lock'):
         if cached_wheels(folder):
             return
-        say('compiling the ops of mmcv, once for this machine: 5-15 minutes')
         scratch = folder / 'building'
         shutil.rmtree(scratch, ignore_errors=True)
         # ninja is looked up on PATH.
@@ -192,7 +225,9 @@ def compile_mmcv(python: Path, requirement: str, folder: Path) -> None:
         pip = [python, '-m', 'pip']
         plain = ['--no-cache-dir', '--no-build-isolation', '--no-deps']
         run(
-            [*pip, 'wheel', *plain, '-w', scratch, requirement],
+            # Verbose, for the lines of ninja.
+            [*pip, 'wheel', '-v', *plain, '-w', scratch, requirement],
+            'the ops of mmcv, compiled',
             env={**os.environ, **options, 'PATH': path},
         )
         (built,) = scratch.glob('*.whl')
@@ -200,29 +235,6 @@ def compile_mmcv(python: Path, requirement: str, folder: Path) -> None:
         run([python, '-W', 'ignore', '-c', 'import mmcv.ops'])
         built.rename(folder / built.name)
         shutil.rmtree(scratch)
-
-
-def say(message: str) -> None:
-    print(f'[setup] {message}', flush=True)
-
-
-def run(command: list, **options: object) -> None:
-    """Run a step; if it fails, show which one and what it printed."""
-    words = [str(word) for word in command]
-    done = subprocess.run(
-        words,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        errors='replace',
-        **options,
-    )
-    if done.returncode:
-        tail = '\n'.join(done.stdout.splitlines()[-25:])
-        raise SetupError(
-            f'{tail}\n\nthis step failed: {" ".join(words)}\n'
-            'What is above says why; run the same make verb again to go on'
-        )
 
 
 @contextmanager
