@@ -1,13 +1,15 @@
 """Build the Runner of a config and check its data before it trains."""
 
 import copy
+import logging
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
@@ -41,6 +43,28 @@ class _ReleaseOutputHook(Hook):
     before_val = before_test = before_train
 
 
+class _QuietRunner(Runner):
+    """Describes machine, config and hooks in the log file alone."""
+
+    def build_logger(self, *words: Any, **options: Any) -> MMLogger:
+        """Build the logger of a run."""
+        logger = super().build_logger(*words, **options)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(_for_console)
+        return logger
+
+
+def _for_console(record: logging.LogRecord) -> bool:
+    """Whether a line of a log is for people who watch a run."""
+    described = ('_log_env', '__init__', 'wrap_model')
+    return (
+        record.levelno > logging.INFO
+        or record.module != 'runner'
+        or record.funcName not in described
+    )
+
+
 def build_runner(cfg: Config, training: bool = True) -> Runner:
     """Runner of a config, on whatever devices there are.
 
@@ -62,7 +86,7 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
         runner = RUNNERS.build(cfg)
     else:
         try:
-            runner = Runner.from_cfg(cfg)
+            runner = _QuietRunner.from_cfg(cfg)
         except (TypeError, KeyError, AttributeError) as error:
             raise ConfigError(
                 f'the config cannot be built: {type(error).__name__}: {error}'

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from mmengine.dist import is_main_process
 from rich import progress as rich
@@ -53,7 +53,7 @@ class Progress:
         self.begun = self.written = time.monotonic()
         self.bar: rich.Progress | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> 'Progress':
         if self.shown and sys.stderr.isatty():
             self.bar = rich.Progress(
                 rich.TextColumn('{task.description}'),

@@ -157,4 +157,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     runner = build_runner(cfg)
     require_batches(runner, source)
     scale_learning_rate(runner)
+    runner.logger.info(f'log, machine and config: {runner.log_dir}')
     runner.train()
