@@ -16,7 +16,8 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -186,6 +187,22 @@ def message_of(error: BaseException) -> str | None:
     if isinstance(error, UserError | OSError) or _raised_here(error):
         return str(error)
     return None
+
+
+@contextmanager
+def naming(option: str) -> Iterator[None]:
+    """Let messages of errors for the user begin with what was typed.
+
+    Raises:
+        UserError: Such an error was raised within.
+    """
+    try:
+        yield
+    except Exception as error:
+        message = message_of(error)
+        if message is None or message.startswith(option):
+            raise
+        raise UserError(f'{option}: {message}') from error
 
 
 def _unexpected(error: Exception) -> str:

@@ -20,6 +20,9 @@ from .errors import ConfigError
 # distribution, which the fork does not have. Both have the import name.
 MODULE2PACKAGE['mmseg'] = 'mmseg'
 
+# Files that mmengine reads.
+CONFIG_SUFFIXES = ('.py', '.yml', '.yaml', '.json')
+
 # Keys that mmengine reads at the top of a config.
 TOP_LEVEL = {
     *inspect.signature(Runner.__init__).parameters,
@@ -73,6 +76,13 @@ def read_config(path: str | Path) -> Config:
             there, or a module cannot be imported.
     """
     path = Path(path)
+    if path.is_dir():
+        raise ConfigError(f'{path} is a folder, expected a config file')
+    if path.is_file() and path.suffix not in CONFIG_SUFFIXES:
+        raise ConfigError(
+            f'{path} is no config: its name ends in none of '
+            f'{" ".join(CONFIG_SUFFIXES)}'
+        )
     if not path.is_file():
         raise FileNotFoundError(
             f'no config at {path}: the recipes are under configs/sce, the '
