@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..utils.checks import LARGEST_SEED
+from ..utils.checks import LARGEST_SEED, nearest
+from .exit import set_debug
 from .typed import as_typed
 
 
@@ -24,10 +25,27 @@ class ArgumentParser(argparse.ArgumentParser):
             description=as_typed(description or ''),
             formatter_class=argparse.RawTextHelpFormatter,
         )
+        self.add_argument(
+            '--debug',
+            action=Debug,
+            nargs=0,
+            help='show the traceback of an error, as SCE_DEBUG=1 does',
+        )
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with 2."""
+        words = message.removeprefix('unrecognized arguments: ')
+        if words != message:
+            option = words.split()[0].partition('=')[0]
+            message += nearest(option, [*self._option_string_actions])
         self.exit(2, as_typed(f'error: {message}; --help lists the options\n'))
+
+
+class Debug(argparse.Action):
+    """Lets errors be shown with their traceback, from now on."""
+
+    def __call__(self, *parsed: Any) -> None:  # noqa: D102
+        set_debug()
 
 
 class Overrides(argparse.Action):

@@ -27,7 +27,8 @@ from ..downstream import load_source
 from ..evaluation.images import crop_pipeline
 from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
-from .exit import is_first_process
+from ..utils.text import listed
+from .exit import is_first_process, naming
 
 # Images of this many pixels have no border to cut off.
 _SMALL = 96
@@ -120,7 +121,8 @@ def cut_regions(cfg: Config, args: argparse.Namespace) -> None:
         labels, problems = read_coco(args.boxes)
         raise_all(problems, 'in --boxes')
     if args.detector:
-        detector, _ = load_source(args.detector)
+        with naming('--detector'):
+            detector, _ = load_source(args.detector)
     for line in choose_regions(
         cfg, regions, args.regions_per_image, labels, detector
     ):
@@ -195,6 +197,7 @@ def set_knn(
     crop: int | None = None,
     batch_size: int = 64,
     workers: int = 2,
+    options: tuple[str, str] = ('--bank', '--query'),
 ) -> None:
     """Let two folders of class folders be the data of the kNN evaluation.
 
@@ -204,11 +207,21 @@ def set_knn(
     ``resize`` 8/7 of it, and of small images the same.
 
     Raises:
-        FileNotFoundError: A folder is not there, or has no class folders.
+        UserError: A folder is not there, has no class folders, or has others
+            than the bank; the message begins with its option.
     """
-    for name, folder in (('bank', bank), ('query', query)):
+    classes = []
+    for option, folder in zip(options, (bank, query), strict=True):
         if not Path(folder).expanduser().is_dir():
-            raise FileNotFoundError(f'{name}: there is no folder {folder}')
+            raise UserError(f'{option}: there is no folder {folder}')
+        with naming(option):
+            images = LabelledImages(data_root=folder, lazy_init=True)
+            classes.append(images.label_names())
+    if foreign := [name for name in classes[1] if name not in classes[0]]:
+        raise UserError(
+            f'{options[1]}: {query} has folders of classes that {bank} lacks: '
+            f'{listed(foreign)}; those of {bank} are {listed(classes[0])}'
+        )
     crop = crop or image_side(cfg)
     resize = resize or (crop if crop <= _SMALL else crop * 8 // 7)
     pipeline = crop_pipeline(

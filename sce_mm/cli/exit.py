@@ -9,11 +9,15 @@ written at once.
 import atexit
 import dis
 import os
+import re
 import signal
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,43 +29,26 @@ from .typed import as_typed
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
 # Seconds in which a launcher ends the other processes of a failed one.
 _PATIENCE = 10
+# What torch makes of the error of a process that loads data.
+_SENT = re.compile(
+    r'Caught \w+ in DataLoader worker process .*\n[\w.]*Error: (.*)', re.S
+)
+# Set by --debug.
+_DEBUG = 'SCE_DEBUG'
 _PACKAGE = Path(__file__).parents[1]
 
 
 def run_main(main: Callable[[], object]) -> NoReturn:
     """Run a command to its end, and end the process with its exit code.
 
-    An error that this project raises on purpose is one message without a
-    traceback; of several processes the first one says it. Any other error
-    ends the process as it always does.
+    Errors are shown as by :func:`exit_code`.
 
     The interpreter is left without being taken down. A thread of torch that
     asks for it meanwhile would abort the process, and a signal would be
     answered as if Python had no handlers: the launcher would take a finished
     run for a failed one. What is registered for the end is done all the same.
     """
-    code: object = None
-    try:
-        main()
-        release_output()
-    except SystemExit as stop:
-        code = stop.code
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-        print('interrupted', file=sys.stderr)
-    except Exception as error:
-        message = message_of(error)
-        if message is None:
-            release_output()
-            raise
-        if not is_first_process():
-            # The first one speaks; the launcher then ends the others.
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            time.sleep(_PATIENCE)
-        code = f'error: {message}'
-    if code is not None and not isinstance(code, int):
-        print(as_typed(str(code)), file=sys.stderr)
-        code = 1
+    code = exit_code(main)
     # Mistakes may be found before torch is there. Leaving the others of a
     # group waits for them, who may not know yet that it is over.
     torch = sys.modules.get('torch')
@@ -73,7 +60,47 @@ def run_main(main: Callable[[], object]) -> NoReturn:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code or 0)
+    os._exit(code)
+
+
+def exit_code(main: Callable[[], object]) -> int:
+    """Run a command, show its error, and return its exit code.
+
+    An error that this project raises on purpose is one message without a
+    traceback; of several processes the first one says it. So is any other
+    error, but its traceback goes to a file that the message names, or to the
+    console if a training had begun. ``--debug`` shows all tracebacks.
+
+    Raises:
+        Exception: An error whose traceback has to be shown.
+    """
+    code: object = None
+    try:
+        main()
+        release_output()
+    except SystemExit as stop:
+        code = stop.code
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        message = message_of(error)
+        if message is None:
+            if debugs() or _was_released():
+                release_output()
+                raise
+            message = _unexpected(error)
+        elif debugs():
+            traceback.print_exc()
+        if not is_first_process():
+            # The first one speaks; the launcher then ends the others.
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            time.sleep(_PATIENCE)
+        code = f'error: {message}'
+    if code is None or isinstance(code, int):
+        return code or 0
+    print(as_typed(str(code)), file=sys.stderr)
+    return 1
 
 
 class _HeldOutput:
@@ -117,6 +144,21 @@ def release_output() -> None:
         sys.stdout.release()
 
 
+def _was_released() -> bool:
+    """Whether output was held, and is not any longer: work has begun."""
+    return isinstance(sys.stdout, _HeldOutput) and sys.stdout.waiting is None
+
+
+def set_debug() -> None:
+    """Show tracebacks from now on, also those of commands started here."""
+    os.environ[_DEBUG] = '1'
+
+
+def debugs() -> bool:
+    """Whether errors are to be shown with their traceback."""
+    return os.environ.get(_DEBUG, '0') not in ('', '0')
+
+
 def is_first_process() -> bool:
     """Whether this is the process of its job that prints for all."""
     return all(os.environ.get(name, '0') == '0' for name in _RANKS)
@@ -135,9 +177,50 @@ def message_of(error: BaseException) -> str | None:
         return message_of(before)
     if isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror}'
+    if type(error).__name__ == 'OutOfMemoryError':
+        return (
+            f'{str(error).partition(". ")[0]}. Use a smaller batch, or --amp; '
+            'sce estimate CONFIG says how much memory a training takes'
+        )
+    # A process that loads images sends its error as a text.
+    if sent := _SENT.match(str(error)):
+        return sent[1] if isinstance(error, UserError | OSError) else None
     if isinstance(error, UserError | OSError) or _raised_here(error):
         return str(error)
     return None
+
+
+@contextmanager
+def naming(option: str) -> Iterator[None]:
+    """Let messages of errors for the user begin with what was typed.
+
+    Raises:
+        UserError: Such an error was raised within.
+    """
+    try:
+        yield
+    except Exception as error:
+        message = message_of(error)
+        if message is None or message.startswith(option):
+            raise
+        raise UserError(f'{option}: {message}') from error
+
+
+def _unexpected(error: Exception) -> str:
+    """Message of an error that nobody has thought of."""
+    lines = str(error).strip().splitlines()
+    text = f'{type(error).__name__}: {lines[0]}' if lines else repr(error)
+    text = f'this was not expected: {text}'
+    try:
+        with tempfile.NamedTemporaryFile(
+            'w', prefix='sce_error_', suffix='.txt', delete=False
+        ) as file:
+            traceback.print_exc(file=file)
+    except OSError:
+        return f'{text}. --debug shows where it comes from'
+    return (
+        f'{text}. Where it comes from is in {file.name}; --debug shows it here'
+    )
 
 
 def _raised_here(error: BaseException) -> bool:

@@ -15,6 +15,7 @@ from ..checkpoints.newest import checkpoints_in, newest_whole_checkpoint
 from ..engine.hooks.durable_checkpoint_hook import STOPPED
 from ..engine.runner.run_state import KEY, require_resumable
 from ..utils.errors import UserError
+from .exit import naming
 
 AUTO = 'auto'
 _NAMES = ('epoch_{}.pth', 'iter_{}.pth', STOPPED)
@@ -38,6 +39,10 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
     ):
         if path not in (None, AUTO) and not Path(path).is_file():
             raise FileNotFoundError(f'{option}: no checkpoint at {path}')
+    if resume not in (None, AUTO):
+        # Before data and model are built, which the run does first.
+        with naming('--resume'):
+            require_resumable(read_resumable(resume), resume)
     if args.init_from:
         if args.continue_for is not None:
             raise ValueError(
@@ -65,11 +70,11 @@ def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
         ValueError: The run is not finished, or cannot be made longer.
     """
     hook = _checkpoint_options(cfg)
-    if epochs < 1 or hook.get('type') != 'DurableCheckpointHook':
+    if hook.get('type') != 'DurableCheckpointHook':
         raise ValueError(
-            '--continue-for takes a positive number of epochs and needs '
+            '--continue-for needs '
             "default_hooks.checkpoint.type='DurableCheckpointHook'; got "
-            f'{epochs} and {hook.get("type")!r}'
+            f'{hook.get("type")!r}'
         )
     path = checkpoint
     if checkpoint == AUTO:

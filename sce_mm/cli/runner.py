@@ -1,14 +1,18 @@
 """Build the Runner of a config and check its data before it trains."""
 
 import copy
+import logging
+import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
+from mmengine import registry
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
-from mmengine.registry import RUNNERS
+from mmengine.logging import MMLogger, print_log
+from mmengine.registry import RUNNERS, Registry
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 
@@ -23,11 +27,20 @@ from ..engine import InitialWeightsHook
 from ..engine.runner.cpu_ddp import use_gloo
 from ..models import SCE
 from ..transfer.initial_weights import find_sources, load_source
+from ..utils.checks import nearest
 from ..utils.distributed import unwrapped
 from ..utils.errors import UserError
 from ..utils.random_state import preserve_rng
 from .config_edits import drop_disabled_hooks
 from .exit import message_of, release_output
+
+# Of a name that no registry has, in words of mmengine.
+_UNKNOWN = re.compile(r'(\w+) is not in the (\w+)::([\w ]+) registry')
+ROOTS = {
+    parent.name: parent
+    for parent in vars(registry).values()
+    if isinstance(parent, Registry)
+}
 
 
 class _ReleaseOutputHook(Hook):
@@ -39,6 +52,28 @@ class _ReleaseOutputHook(Hook):
         release_output()
 
     before_val = before_test = before_train
+
+
+class _QuietRunner(Runner):
+    """Describes machine, config and hooks in the log file alone."""
+
+    def build_logger(self, *words: Any, **options: Any) -> MMLogger:
+        """Build the logger of a run."""
+        logger = super().build_logger(*words, **options)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(_for_console)
+        return logger
+
+
+def _for_console(record: logging.LogRecord) -> bool:
+    """Whether a line of a log is for people who watch a run."""
+    described = ('_log_env', '__init__', 'wrap_model')
+    return (
+        record.levelno > logging.INFO
+        or record.module != 'runner'
+        or record.funcName not in described
+    )
 
 
 def build_runner(cfg: Config, training: bool = True) -> Runner:
@@ -62,10 +97,10 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
         runner = RUNNERS.build(cfg)
     else:
         try:
-            runner = Runner.from_cfg(cfg)
+            runner = _QuietRunner.from_cfg(cfg)
         except (TypeError, KeyError, AttributeError) as error:
             raise ConfigError(
-                f'the config cannot be built: {type(error).__name__}: {error}'
+                f'the config cannot be built: {_reason(error)}'
             ) from error
     runner.register_hook(_ReleaseOutputHook())
     if isinstance(unwrapped(runner.model), SCE) and not any(
@@ -76,6 +111,20 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
     if note:
         runner.logger.warning(note)
     return runner
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong in a config, by an error of mmengine."""
+    unknown = _UNKNOWN.search(str(error))
+    if unknown is None:
+        return f'{type(error).__name__}: {error}'
+    name, scope, kind = unknown.groups()
+    parent = ROOTS.get(kind)
+    known: set[str] = set()
+    if parent:
+        own = parent.children.get(scope)
+        known = {*parent.module_dict, *(own.module_dict if own else ())}
+    return f'there is no {kind} {name!r} in {scope}{nearest(name, known)}'
 
 
 def unfit_weights(cfg: Config) -> Iterator[str]:

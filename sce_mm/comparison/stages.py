@@ -4,7 +4,8 @@ import argparse
 import json
 import signal
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import product
 from pathlib import Path
@@ -31,7 +32,8 @@ from ..utils.commands import (
 )
 from ..utils.errors import UserError
 from ..utils.folder_lock import FolderInUseError, FolderLock
-from ..utils.progress import track
+from ..utils.progress import Progress
+from ..utils.progress import clock as as_clock
 from .pairing import choose_pairs
 from .pretraining import Start, list_starts
 from .report import write_report
@@ -50,6 +52,7 @@ from .results import (
 )
 from .schedules import ALL, Schedule, make_schedule
 from .task import Task
+from .time_left import TimeLeft
 from .unlabelled import Unlabelled
 
 Commands = Iterator[tuple[Command, Path]]
@@ -155,6 +158,7 @@ class Comparison:
         if done := len(steps) - len(missing):
             print(f'[compare] {done} of {len(steps)} steps are done already')
         jobs = []
+        clock = self.time_left(steps, missing)
         for step in missing:
             if isinstance(step, Start):
                 jobs.append(Job(str(step), self.pretrain(step)))
@@ -164,24 +168,52 @@ class Comparison:
 
         def starting(job: Job, command: Command, log: Path) -> None:
             self.logs[job.name] = log
+            clock.begin(job.name, time.monotonic())
             lines = f'{places[job.name]}: {job.name}', command.shown()
             print(
                 *(f'[compare] {line}' for line in lines), sep='\n', flush=True
             )
 
         def note() -> str:
-            return '; '.join(
-                filter(None, map(training_step, [*self.logs.values()]))
-            )
+            notes = [*filter(None, map(training_step, self.logs.values()))]
+            if left := clock.left(time.monotonic()):
+                notes.append(f'all: {as_clock(left)} left')
+            return '; '.join(notes)
 
-        with closing(run_jobs(jobs, self.args.jobs, starting)) as ended:
-            for job in track(ended, 'comparison', len(jobs), note):
+        with (
+            Progress('comparison', len(jobs), note) as progress,
+            closing(
+                run_jobs(jobs, self.args.jobs, starting, progress.wait)
+            ) as ended,
+        ):
+            for job in ended:
                 self.logs.pop(job.name, None)
+                clock.end(job.name, time.monotonic())
+                progress.advance()
                 if self.args.jobs > 1:
                     print(
                         f'[compare] {places[job.name]} has ended: {job.name}',
                         flush=True,
                     )
+
+    def time_left(
+        self, steps: Sequence[Start | Run], missing: Sequence[Start | Run]
+    ) -> TimeLeft:
+        """What is left, and how long what is done took."""
+        clock = TimeLeft(self.args.jobs)
+        for step in steps:
+            if isinstance(step, Start):
+                file, kind, amount = 'pretraining.json', 'pretraining', 1
+            else:
+                file, kind = 'result.json', 'training'
+                amount = self.schedule(step).iterations
+            if step in missing:
+                clock.plan(str(step), kind, amount)
+                continue
+            found = json.loads((self.folder(step) / file).read_text())
+            if seconds := found.get('seconds'):
+                clock.learn(kind, amount, seconds)
+        return clock
 
     def steps(self) -> Iterator[Start | Run]:
         """All steps: pretrainings come before what is trained from them."""

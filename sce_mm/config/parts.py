@@ -24,6 +24,7 @@ from mmpretrain.registry import (
 
 from ..datasets.images.decoding import as_stretch
 from ..datasets.views.augmentations import Augmentation
+from .errors import ConfigError
 
 
 class Part(NamedTuple):
@@ -130,16 +131,31 @@ def items_of(node: Any) -> list[tuple[str, Any]]:
 
 
 def innermost_dataset(cfg: Config) -> tuple[str, Any]:
-    """Key and config of the training data set inside all wrappers."""
-    key, dataset = 'train_dataloader.dataset', cfg.train_dataloader.dataset
+    """Key and config of the training data set inside all wrappers.
+
+    Raises:
+        ConfigError: The config trains on nothing.
+    """
+    key, dataset = 'train_dataloader.dataset', _training_data(cfg)
     while 'dataset' in dataset:
         key, dataset = f'{key}.dataset', dataset['dataset']
     return key, dataset
 
 
+def _training_data(cfg: Config) -> Any:
+    loader = cfg.get('train_dataloader')
+    dataset = loader.get('dataset') if isinstance(loader, dict) else None
+    if not isinstance(dataset, dict):
+        raise ConfigError(
+            'the config has no train_dataloader.dataset: a config of a '
+            'training is expected, such as those under configs/sce'
+        )
+    return dataset
+
+
 def samples_of_an_image(cfg: Config) -> int:
     """How many samples of an epoch of the training come from one image."""
-    times, dataset = 1, cfg.train_dataloader.dataset
+    times, dataset = 1, _training_data(cfg)
     while 'dataset' in dataset:
         times *= dataset.get('times', 1)
         dataset = dataset['dataset']
@@ -151,7 +167,7 @@ def innermost_datasets(cfg: Config) -> Iterator[tuple[str, Any]]:
 
     Of one data set those of :func:`innermost_dataset`.
     """
-    below = [('train_dataloader.dataset', cfg.train_dataloader.dataset)]
+    below = [('train_dataloader.dataset', _training_data(cfg))]
     while below:
         key, dataset = below.pop(0)
         if 'dataset' in dataset:

@@ -23,6 +23,9 @@ MODULE2PACKAGE['mmseg'] = 'mmseg'
 # So that `sce_mm::sce/NAME.py` may stand in `_base_`.
 MODULE2PACKAGE['sce_mm'] = 'sce_mm'
 
+# Files that mmengine reads.
+CONFIG_SUFFIXES = ('.py', '.yml', '.yaml', '.json')
+
 # Keys that mmengine reads at the top of a config.
 TOP_LEVEL = {
     *inspect.signature(Runner.__init__).parameters,
@@ -79,6 +82,11 @@ def read_config(path: str | Path) -> Config:
             there, or a module cannot be imported.
     """
     path = find_config(path)
+    if path.suffix not in CONFIG_SUFFIXES:
+        raise ConfigError(
+            f'{path} is no config: its name ends in none of '
+            f'{" ".join(CONFIG_SUFFIXES)}'
+        )
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)
     # The file is run as a program: anything can happen.

@@ -67,6 +67,12 @@ def nearest(
 def is_misspelt(name: str, names: Iterable[str]) -> bool:
     """Whether a name that may be free is almost one that has a meaning."""
     names = list(names)
+    # Two letters that have changed places.
+    swapped = {
+        name[:i] + name[i + 1] + name[i] + name[i + 2 :]
+        for i in range(len(name) - 1)
+    }
     return name not in names and bool(
-        get_close_matches(name, names, 1, cutoff=0.88)
+        swapped.intersection(names)
+        or get_close_matches(name, names, 1, cutoff=0.88)
     )

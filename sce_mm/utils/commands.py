@@ -121,6 +121,7 @@ def run_jobs(
     jobs: Sequence[Job],
     at_once: int = 1,
     starting: Callable[[Job, Command, Path], object] = lambda *_: None,
+    waiting: Callable[[], object] = lambda: None,
 ) -> Generator[Job, None, None]:
     """Run jobs, several at a time; when one fails, stop the others.
 
@@ -132,6 +133,7 @@ def run_jobs(
         jobs: In the order in which they begin.
         at_once: Number of commands that may run at the same time.
         starting: Called before each command begins, with its log.
+        waiting: Called several times a second while commands run.
 
     Yields:
         Each job that has ended.
@@ -140,18 +142,18 @@ def run_jobs(
         RuntimeError: A command failed; the message has the end of its log.
         ValueError: What a job waits for is not among the jobs.
     """
-    waiting, done = [*jobs], set[str]()
+    queue, done = [*jobs], set[str]()
     running: dict[Path, tuple[Job, subprocess.Popen]] = {}
     try:
-        while waiting or running:
-            ready = [job for job in waiting if done.issuperset(job.after)]
+        while queue or running:
+            ready = [job for job in queue if done.issuperset(job.after)]
             if ready and len(running) < at_once:
                 job = ready[0]
-                waiting.remove(job)
+                queue.remove(job)
             elif running:
-                job, _ = running.pop(_ended(running))
+                job, _ = running.pop(_ended(running, waiting))
             else:
-                raise ValueError(f'{waiting[0].name} waits for no job here')
+                raise ValueError(f'{queue[0].name} waits for no job here')
             following = next(job.commands, None)
             if following is None:
                 done.add(job.name)
@@ -171,18 +173,27 @@ def run_jobs(
             process.wait()
 
 
-def run_together(commands: Sequence[Command], logs: Path) -> None:
+def run_together(
+    commands: Sequence[Command],
+    logs: Path,
+    waiting: Callable[[], object] = lambda: None,
+) -> None:
     """Run commands side by side; when one fails, stop the others.
+
+    ``waiting`` is called several times a second while they run.
 
     Raises:
         RuntimeError: A command failed; the message has the end of its log.
     """
     jobs = [Job(str(c.log(logs)), iter([(c, logs)])) for c in commands]
-    for _ in run_jobs(jobs, at_once=len(commands)):
+    for _ in run_jobs(jobs, at_once=len(commands), waiting=waiting):
         pass
 
 
-def _ended(running: Mapping[Path, tuple[Job, subprocess.Popen]]) -> Path:
+def _ended(
+    running: Mapping[Path, tuple[Job, subprocess.Popen]],
+    waiting: Callable[[], object],
+) -> Path:
     """Wait for a command to end; its log."""
     while True:
         for log, (_, process) in running.items():
@@ -195,6 +206,7 @@ def _ended(running: Mapping[Path, tuple[Job, subprocess.Popen]]) -> Path:
                 )
             if status == 0:
                 return log
+        waiting()
         time.sleep(0.2)
 
 

@@ -26,7 +26,7 @@ from sce_mm.utils.commands import run_together, training_step
 def run(demo: Demo) -> None:
     """All stages; a failure names the log and stops."""
     from sce_mm.config.machine import computes_in_bfloat16
-    from sce_mm.utils.progress import track
+    from sce_mm.utils.progress import Progress
 
     # What an earlier run left would be taken for a part of this one.
     for name in demo.made:
@@ -41,19 +41,23 @@ def run(demo: Demo) -> None:
         # Of two side by side the first will do.
         return next(filter(None, map(training_step, logs)), '')
 
-    for title, commands in track(demo.stages, 'demo', note=note):
-        print(f'[demo] {title} ...', flush=True)
-        before = time.monotonic()
-        todo = commands()
-        logs[:] = [command.log(demo.out / 'logs') for command in todo]
-        # Commands of one stage do not need each other.
-        run_together(todo, demo.out / 'logs')
-        seconds = time.monotonic() - before
-        print(f'[demo] {title}: {seconds:.0f} s', flush=True)
-        shown = '\n'.join(command.shown() for command in todo)
-        metadata['stages'].append([title, seconds, shown])
-        # The last stage reads it.
-        (demo.out / 'metadata.json').write_text(json.dumps(metadata, indent=2))
+    with Progress('demo', len(demo.stages), note) as progress:
+        for title, commands in demo.stages:
+            print(f'[demo] {title} ...', flush=True)
+            before = time.monotonic()
+            todo = commands()
+            logs[:] = [command.log(demo.out / 'logs') for command in todo]
+            # Commands of one stage do not need each other.
+            run_together(todo, demo.out / 'logs', progress.wait)
+            seconds = time.monotonic() - before
+            print(f'[demo] {title}: {seconds:.0f} s', flush=True)
+            shown = '\n'.join(command.shown() for command in todo)
+            metadata['stages'].append([title, seconds, shown])
+            # The last stage reads it.
+            (demo.out / 'metadata.json').write_text(
+                json.dumps(metadata, indent=2)
+            )
+            progress.advance()
     minutes = (time.monotonic() - started) / 60
     print(f'[demo] {minutes:.1f} minutes: {demo.out / "report.html"}')
 

@@ -14,6 +14,7 @@ from ..arguments import (
     add_common_arguments,
     add_data_argument,
     add_region_arguments,
+    positive_number,
 )
 from ..exit import hold_output
 
@@ -50,7 +51,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--continue-for',
-        type=int,
+        type=positive_number,
         metavar='EPOCHS',
         help='train for more epochs than the finished run in the work dir, or '
         'of --resume CKPT; all schedules become those of the longer run',
@@ -120,7 +121,9 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
                 '--knn is for pretraining; this config has a validation of '
                 'its own'
             )
-        edits.set_knn(cfg, *args.knn)
+        bank, query = args.knn
+        names = '--knn BANK', '--knn QUERY'
+        edits.set_knn(cfg, bank, query, options=names)
     if args.no_validate:
         edits.without_evaluation(cfg)
 
@@ -157,4 +160,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     runner = build_runner(cfg)
     require_batches(runner, source)
     scale_learning_rate(runner)
+    runner.logger.info(f'log, machine and config: {runner.log_dir}')
     runner.train()
