@@ -122,7 +122,7 @@ def look_at(paths: Sequence[str], workers: int = 1) -> ImageReport:
 def report_text(report: ImageReport) -> str:
     """What a report says, one line for each thing that was found."""
     count = len(report.paths) + len(report.unreadable)
-    total = f'{count:,} images, {report.file_bytes / 1e6:,.0f} MB'
+    total = f'{count:,}, {report.file_bytes / 1e6:,.1f} MB'
     lines = [f'{"images":11} {total}', *_size_lines(report)]
     if report.unreadable:
         shown = [
@@ -133,9 +133,7 @@ def report_text(report: ImageReport) -> str:
             f'{"unreadable":11} {_listed(shown, len(report.unreadable))}'
         )
     if tiny := report.tiny:
-        lines.append(
-            f'{"tiny":11} a side below {TINY} px: {_names(tiny)}'
-        )
+        lines.append(f'{"tiny":11} a side below {TINY} px: {_names(tiny)}')
     lines += [
         f'{"kind":11} {len(report.kinds[kind]):,} {meaning}'
         for kind, meaning in _MEANING.items()
@@ -169,12 +167,12 @@ def _size_lines(report: ImageReport) -> list[str]:
     )
     common = Counter(report.sizes).most_common()
     several = [
-        f'{width} x {height} ({number:,})'
+        f'{width} x {height} ({number:,} images)'
         for (height, width), number in common[:_NAMED]
     ]
     text = _listed(several, len(common), 'sizes')
     return [
-        f'{"size":11} width x height, px: {text}',
+        f'{"size":11} {text}',
         f'{"sides":11} the shorter one {_spread(short)} px, the longer one '
         f'{_spread(long)} px',
     ]
@@ -188,9 +186,13 @@ def _spread(sides: list[int]) -> str:
 
 def _copies_text(report: ImageReport) -> str:
     if not report.copies:
-        return 'none' if report.compared else (
-            f'no equal files; of more than {MOST_COMPARED:,} images near '
-            'copies are not looked for'
+        return (
+            'none'
+            if report.compared
+            else (
+                f'no equal files; of more than {MOST_COMPARED:,} images near '
+                'copies are not looked for'
+            )
         )
     groups = [
         ' = '.join(map(_name, group[:2]))
@@ -198,10 +200,11 @@ def _copies_text(report: ImageReport) -> str:
         for group in report.copies[:_GROUPS]
     ]
     near = len(report.copies) - report.equal_files
+    show = 'image shows' if report.spare == 1 else 'images show'
     return (
-        f'{report.spare:,} images show what another one shows '
-        f'({report.equal_files} groups of equal files, {near} of near '
-        f'copies): {_listed(groups, len(report.copies), "groups")}'
+        f'{report.spare:,} {show} what another one shows; groups of equal '
+        f'files: {report.equal_files}, of near copies: {near}. '
+        f'{_listed(groups, len(report.copies), "groups")}'
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import textwrap
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..config.epochs import auto_epochs
+from ..config.epochs import MOST, auto_epochs
 from ..config.parts import image_side, samples_of_an_image, view_transforms
 from ..config.regions import cuts_regions
-from ..config.values import processes, step_images
+from ..config.values import step_images
 from ..datasets.images import inspection
 from ..datasets.images.regions import regions_of
 from ..models.utils.memory_queue import fitting_length
@@ -28,7 +29,7 @@ RECIPES = {
 # A step less than this share of an epoch mixes its images well.
 _STEPS_OF_EPOCH = 4
 _LEAST_BATCH = 8
-# With fewer images runs on real images showed no gain beyond the noise.
+# With fewer samples, a run on real images showed no gain beyond the noise.
 FEW = 1000
 # Seconds: making the views of an image takes less than decoding it then.
 _SLOW_DECODING = 0.01
@@ -90,10 +91,11 @@ def plan_training(
     if (batch := cfg.train_dataloader.batch_size) != planned:
         plan.words += ['--batch-size', str(batch)]
     plan.batch = step_images(cfg)
-    plan.queue = _fit_queue(cfg, plan)
     plan.epochs = auto_epochs(cfg, samples)
     plan.words += ['--epochs', 'auto']
+    plan.queue = _fit_queue(cfg, plan)
     plan.advice = [
+        *_steps_advice(cfg, plan),
         *_images_advice(report),
         *_views_advice(cfg, report),
         *_cache_advice(cfg, report, folder),
@@ -116,7 +118,17 @@ def plan_text(plan: TrainingPlan) -> str:
             f'{"queue":11} {plan.queue:,} keys of {plan.samples:,} samples '
             'of an epoch'
         )
-    return '\n'.join([*lines, '', *(f'- {line}' for line in plan.advice)])
+    return '\n'.join([*lines, *map(_wrapped, plan.advice)])
+
+
+def _wrapped(sentence: str) -> str:
+    return textwrap.fill(
+        f'- {sentence}',
+        width=79,
+        subsequent_indent='  ',
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def fitting_batch(samples: int, batch: int) -> int:
@@ -144,15 +156,26 @@ def _fit_queue(cfg: Config, plan: TrainingPlan) -> int | None:
     return queue['length']
 
 
+def _steps_advice(cfg: Config, plan: TrainingPlan) -> list[str]:
+    lines = []
+    wanted = cfg.auto_epochs.steps
+    if plan.epochs == MOST and plan.steps < wanted:
+        lines.append(
+            f'{plan.steps:,} steps are fewer than the {wanted:,} that this '
+            f'recipe asks for, as {MOST} epochs are the most that a published '
+            'recipe has.'
+        )
+    if plan.samples < FEW:
+        lines.append(
+            f'{plan.samples} samples are few: a gain may be too small to be '
+            'seen. sce compare tells, with weights of ImageNet beside these.'
+        )
+    return lines
+
+
 def _images_advice(report: ImageReport) -> list[str]:
     lines = []
     count = len(report.paths)
-    if count < FEW:
-        lines.append(
-            f'{count} images are few: a gain may be too small to be seen. '
-            'Regions of scenes give more samples (--regions), and weights of '
-            'ImageNet are worth a comparison (sce compare).'
-        )
     if report.spare or report.tiny or report.unreadable:
         lines.append(
             f'{len(report.kept()):,} images are readable, not tiny and no '
@@ -204,9 +227,7 @@ def _views_advice(cfg: Config, report: ImageReport) -> list[str]:
     return lines
 
 
-def _cache_advice(
-    cfg: Config, report: ImageReport, folder: Path
-) -> list[str]:
+def _cache_advice(cfg: Config, report: ImageReport, folder: Path) -> list[str]:
     each = f'Decoding an image takes {1000 * report.seconds:.0f} ms'
     if report.seconds < _SLOW_DECODING:
         return [f'{each}: no cache is needed.']
@@ -229,9 +250,3 @@ def _cache_advice(
         f'{each}, more than making its views: sce cache DIR CACHE {options} '
         f'keeps the pixels, {size}.'
     ]
-
-
-def hours_of(plan: TrainingPlan, cfg: Config, images_per_second: float) -> float:
-    """Hours of the run in the processes of the config."""
-    seen = plan.steps * plan.batch
-    return seen / (images_per_second * processes(cfg)) / 3600

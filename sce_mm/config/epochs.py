@@ -70,8 +70,7 @@ def auto_epochs(cfg: Config, samples: int | None = None) -> int:
         )
     if type(steps) is not int or steps < 1:
         raise ConfigError(
-            'auto_epochs.steps: must be a whole number above 0, got '
-            f'{steps!r}'
+            f'auto_epochs.steps: must be a whole number above 0, got {steps!r}'
         )
     base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size')
     if samples is None:

@@ -71,12 +71,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     register()
     import torch
 
+    from ...analysis.estimate import estimate, estimate_text
     from ...analysis.image_report import look_at, report_json, report_text
     from ...analysis.training_plan import RECIPES, plan_text, plan_training
+    from ...config.epochs import set_epochs
     from ...config.reading import read_config
     from ...config.regions import TrainingImages
     from ...datasets.images.file_lists import write_image_list
-    from ..config_edits import cut_regions, image_paths, set_data
+    from ..config_edits import cut_regions, set_data
 
     for file in filter(None, (args.keep, args.json)):
         if file.suffix != '.json' or not file.parent.is_dir():
@@ -84,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f'{file}: expected the name of a .json file in a folder that '
                 'exists'
             )
-    report = look_at(image_paths(args.data), args.workers)
+    report = look_at(_image_paths(args.data), args.workers)
     print(report_text(report))
     if not report.paths:
         raise UserError(
@@ -100,12 +102,48 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f'\nWhat follows\n{plan_text(plan)}')
     figures = {'report': report_json(report), 'plan': plan.figures()}
     if args.hours:
-        figures['estimate'] = _estimate(cfg, plan, device)
-    words = ['sce', 'train', recipe, '--data', *args.data, *plan.words]
-    print(f'\n{shlex.join(words)}')
+        set_epochs(cfg, plan.epochs)
+        found = estimate(cfg, device, images=plan.samples)
+        print(f'\n{estimate_text(found)}')
+        figures['estimate'] = found
+    words = [recipe, '--data', *args.data, *_region_words(args), *plan.words]
+    print(f'\nsce train {shlex.join(words)}')
     if args.keep:
         kept = report.kept()
         write_image_list(args.keep, [os.path.abspath(path) for path in kept])
         print(f'{args.keep}: {len(kept):,} images, for --data')
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + '\n')
+
+
+def _region_words(args: argparse.Namespace) -> list[str]:
+    """The options of regions again, for the command that trains."""
+    from ...config.regions import regions_text
+
+    words = {
+        '--regions': regions_text(args.regions),
+        '--regions-per-image': args.regions_per_image,
+        '--boxes': args.boxes,
+        '--detector': args.detector,
+    }
+    return [
+        str(word)
+        for option, value in words.items()
+        if value is not None
+        for word in (option, value)
+    ]
+
+
+def _image_paths(data: list[str]) -> list[str]:
+    """Paths of the images of folders, or of a list."""
+    from ...datasets.images.file_lists import find_images, read_image_list
+    from ..config_edits import names_list
+
+    data = [os.path.expanduser(name) for name in data]
+    return read_image_list(data[0]) if names_list(data) else find_images(data)
+
+
+def _shipped(recipe: str) -> Path:
+    """The config of a recipe of the package."""
+    folder = Path(__file__).parents[3] / 'configs' / 'sce'
+    return folder / f'{recipe}.py'
