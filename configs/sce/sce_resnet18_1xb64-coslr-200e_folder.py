@@ -31,3 +31,5 @@ model = dict(channels_last=True)
 # Twice what 0.06 for 256 images gives.
 optim_wrapper = dict(optimizer=dict(lr=0.03))
 auto_scale_lr = dict(base_batch_size=64)
+# Of 64 images, for --epochs auto: a choice for processor cores.
+auto_epochs = dict(steps=20000)

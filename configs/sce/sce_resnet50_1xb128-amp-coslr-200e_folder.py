@@ -24,3 +24,6 @@ optim_wrapper = dict(
     type='AmpOptimWrapper', loss_scale='dynamic', optimizer=dict(lr=0.15)
 )
 auto_scale_lr = dict(base_batch_size=128)
+# Of 128 images, for --epochs auto: as many images as 200 epochs of
+# ImageNet-100.
+auto_epochs = dict(steps=200000)

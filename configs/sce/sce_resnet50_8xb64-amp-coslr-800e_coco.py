@@ -23,3 +23,5 @@ optim_wrapper = dict(
 train_cfg = dict(max_epochs=800)
 default_hooks = dict(checkpoint=dict(interval=20))
 auto_scale_lr = dict(base_batch_size=512)
+# Of 512 images, for --epochs auto: 800 epochs of COCO.
+auto_epochs = dict(steps=185000)

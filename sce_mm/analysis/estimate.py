@@ -89,10 +89,12 @@ def estimate(
 
 
 def has_data(cfg: Config) -> bool:
-    """Whether the folders of the training data set are there."""
+    """Whether folders or list of the training data set are there."""
     _, dataset = innermost_dataset(cfg)
     roots = dataset.get('data_root') or []
     roots = [roots] if isinstance(roots, str) else roots
+    if not any(roots) and (list_file := dataset.get('ann_file')):
+        return Path(list_file).is_file()
     return bool(roots) and all(Path(root).is_dir() for root in roots)
 
 

@@ -5,6 +5,7 @@ import copy
 import logging
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -19,7 +20,7 @@ from ..config.parts import (
     view_transforms,
 )
 from ..config.reading import fit_warmup, override, read_config
-from ..config.regions import choose_regions
+from ..config.regions import TrainingImages, choose_regions
 from ..config.values import COLLATE, PREPROCESSOR
 from ..datasets import LabelledImages
 from ..datasets.labels.coco_labels import read_coco
@@ -74,15 +75,19 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def set_data(cfg: Config, folders: list[str]) -> None:
-    """Point the innermost training data set to other folders.
+def set_data(cfg: Config, data: list[str]) -> None:
+    """Point the innermost training data set to other folders, or to a list.
 
     Raises:
         UserError: One is not there, or the config trains on something else.
     """
-    for folder in folders:
-        if not Path(folder).expanduser().is_dir():
-            raise UserError(f'--data: there is no folder {folder}')
+    is_list = names_list(data)
+    for folder in data:
+        if not is_list and not Path(folder).expanduser().is_dir():
+            raise UserError(
+                f'--data: there is no folder {folder}, and no list of images '
+                '(a .txt or .json file, given alone)'
+            )
     _, dataset = innermost_dataset(cfg)
     if dataset.type != 'UnlabelledImages':
         raise UserError(
@@ -90,14 +95,29 @@ def set_data(cfg: Config, folders: list[str]) -> None:
             f'trains on {dataset.type}: use a config that ends in _folder, '
             'or set train_dataloader.dataset through --cfg-options'
         )
-    dataset.data_root = folders if len(folders) > 1 else folders[0]
+    if is_list:
+        dataset.data_root, dataset.ann_file = '', data[0]
+        return
+    dataset.data_root = data if len(data) > 1 else data[0]
     dataset.pop('ann_file', None)
 
 
-def cut_regions(cfg: Config, args: argparse.Namespace) -> None:
+def names_list(data: Sequence[str]) -> bool:
+    """Whether ``--data`` names a list of images, not folders."""
+    path = Path(data[0]).expanduser()
+    is_list = path.suffix.lower() in ('.txt', '.json')
+    return len(data) == 1 and is_list and path.is_file()
+
+
+def cut_regions(
+    cfg: Config,
+    args: argparse.Namespace,
+    images: TrainingImages | None = None,
+) -> None:
     """Do what the options of regions of a parsed command line ask for.
 
-    The first process says what was chosen and what an epoch becomes.
+    The first process says what was chosen and what an epoch becomes. The
+    images are those of the config, where somebody has looked at them.
 
     Raises:
         UserError: The options do not fit together, or the data set has no
@@ -124,7 +144,7 @@ def cut_regions(cfg: Config, args: argparse.Namespace) -> None:
         with naming('--detector'):
             detector, _ = load_source(args.detector)
     for line in choose_regions(
-        cfg, regions, args.regions_per_image, labels, detector
+        cfg, regions, args.regions_per_image, labels, detector, images
     ):
         if is_first_process():
             print_log(line, logger='current')

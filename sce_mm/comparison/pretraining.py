@@ -20,7 +20,11 @@ from ..config.check import check_config
 from ..config.errors import ConfigError
 from ..config.parts import innermost_dataset
 from ..config.reading import fit_warmup, override, read_config
-from ..config.regions import choose_regions, regions_text
+from ..config.regions import (
+    choose_regions,
+    cuts_regions,
+    regions_text,
+)
 from ..datasets.images.decoding import as_stretch
 from ..transfer import Backbone, extract_backbone
 from ..transfer.initial_weights import load_initial_weights
@@ -87,9 +91,7 @@ class Recipe:
         """Whether its samples are regions of the images."""
         if self.regions is not None:
             return self.regions != 'none'
-        _, dataset = innermost_dataset(self.read())
-        pipeline = dataset.get('pipeline') or []
-        return any(step.get('type') == 'CutRegion' for step in pipeline)
+        return cuts_regions(self.read())
 
     def loading(self) -> Loading | None:
         """How it loads files; None if a cache of ours gives other pixels."""

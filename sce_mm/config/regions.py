@@ -25,7 +25,7 @@ from .region_size import (
     detector_scale,
     region_size,
 )
-from .values import processes
+from .values import processes, step_images
 
 # Transforms behind which regions are cut.
 _LOADERS = ('LoadImage', 'LoadCachedImage')
@@ -219,6 +219,15 @@ def set_regions(
     return _lines(cfg, images, sides, per_image or 1)
 
 
+def cuts_regions(cfg: Config) -> bool:
+    """Whether samples of a config are regions of its images."""
+    return any(
+        transform.get('type') == 'CutRegion'
+        for _, dataset in innermost_datasets(cfg)
+        for transform in dataset.get('pipeline') or []
+    )
+
+
 def _without_regions(key: str, dataset: Any) -> tuple[list[Any], int]:
     """Transforms but those that cut regions, and which one loads images."""
     pipeline = [
@@ -237,19 +246,30 @@ def _without_regions(key: str, dataset: Any) -> tuple[list[Any], int]:
     return pipeline, found[0]
 
 
-def _image_paths(key: str, dataset: Any) -> list[str]:
-    """Paths of the images of a data set that the config builds."""
+def build_images(key: str, dataset: Any) -> Any:
+    """Build a data set of the config without its transforms.
+
+    The log says nothing of what is left out.
+
+    Raises:
+        UserError: There are no such images.
+    """
     logger = MMLogger.get_current_instance()
     level = logger.level
     # The training builds it again, and says then what is left out.
     logger.setLevel(logging.ERROR)
     try:
         with DefaultScope.overwrite_default_scope('mmpretrain'):
-            images: Any = DATASETS.build({**dataset, 'pipeline': []})
+            return DATASETS.build({**dataset, 'pipeline': []})
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f'{key}: {error}') from error
     finally:
         logger.setLevel(level)
+
+
+def _image_paths(key: str, dataset: Any) -> list[str]:
+    """Paths of the images of a data set that the config builds."""
+    images = build_images(key, dataset)
     infos = (images.get_data_info(n) for n in range(len(images)))
     return [info['img_path'] for info in infos]
 
@@ -292,9 +312,7 @@ def _lines(
 ) -> list[str]:
     """What an epoch is, and what regions larger than images do to it."""
     loader, count = cfg.train_dataloader, len(images.paths)
-    wrapper = cfg.get('optim_wrapper') or {}
-    accumulated = wrapper.get('accumulative_counts', 1)
-    step = loader.batch_size * processes(cfg) * accumulated
+    step = step_images(cfg)
     samples = count * per_image
     steps = samples // step
     number = {0: 'not one full step', 1: '1 step'}.get(steps, f'{steps} steps')

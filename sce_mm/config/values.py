@@ -192,6 +192,13 @@ def wrong_schedules(cfg: Config) -> Iterator[str]:
             )
 
 
+def step_images(cfg: Config) -> int:
+    """Images of an optimiser step of all processes."""
+    wrapper = cfg.get('optim_wrapper') or {}
+    accumulated = wrapper.get('accumulative_counts', 1)
+    return cfg.train_dataloader.batch_size * processes(cfg) * accumulated
+
+
 def processes(cfg: Config) -> int:
     """Number of processes that the launcher has started."""
     variable = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS'}

@@ -22,7 +22,7 @@ from sce_mm.datasets import (
     UnreadableImageError,
     build_cache,
 )
-from sce_mm.datasets.images import image_cache
+from sce_mm.datasets.images import image_cache, parallel
 
 ODD_NAME = b'odd\xff.png'
 
@@ -253,7 +253,7 @@ def test_larger_images_need_a_permission(
     lines: list[str] = []
     monkeypatch.setattr(image_cache, 'warn', lines.append)
     # One at a time, too.
-    monkeypatch.setattr(image_cache, '_LARGE_PIXELS', 1000)
+    monkeypatch.setattr(parallel, '_LARGE_PIXELS', 1000)
     arguments = (str(source), tmp_path / 'few', None, 2, None, 39999)
     assert build_cache(*arguments) == 2
     (line,) = (line for line in lines if 'wide' in line)

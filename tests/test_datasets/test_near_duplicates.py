@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 from skimage import data
 
-from sce_mm.datasets.images.near_duplicates import find_copies, fingerprint
+from sce_mm.datasets.images import near_duplicates
+from sce_mm.datasets.images.near_duplicates import (
+    find_copies,
+    fingerprint,
+    group_copies,
+)
 
 PHOTOS = ('astronaut', 'chelsea', 'coffee', 'rocket')
 
@@ -54,9 +59,48 @@ def test_flat_and_broken_images_count_by_their_content_alone(tmp_path):
     )
     broken = tmp_path / 'broken.jpg'
     broken.write_bytes(b'\xff\xd8\xff nothing')
-    assert fingerprint(grey).bits is None
-    assert fingerprint(broken).bits is None
+    assert fingerprint(grey).thumbnail is None
+    assert fingerprint(broken).thumbnail is None
     assert not find_copies([grey, str(broken)], [white])
     # The same file is a copy whatever it shows.
     found = find_copies([grey, str(broken)], [white, str(broken)])
     assert found == [(str(broken), str(broken))]
+
+
+@pytest.mark.parametrize('block', [2, 4096])
+def test_copies_within_a_folder_are_grouped(
+    photos, tmp_path, monkeypatch, block
+):
+    monkeypatch.setattr(near_duplicates, '_BLOCK', block)
+    half, mirrored = (
+        written(tmp_path / f'{number}.jpg', image, 80)
+        for number, image in enumerate(
+            [
+                cv2.resize(cv2.imread(photos[1]), None, fx=0.5, fy=0.5),
+                cv2.imread(photos[1])[:, ::-1],
+            ]
+        )
+    )
+    broken = tmp_path / 'broken.jpg'
+    broken.write_bytes(b'\xff\xd8\xff nothing')
+    paths = [half, photos[0], str(broken), *photos, mirrored, str(broken)]
+    # By index: half and mirrored of the second photo, the first one twice.
+    assert group_copies([fingerprint(path) for path in paths]) == [
+        [0, 4, 7],
+        [1, 3],
+        [2, 8],
+    ]
+    assert group_copies([]) == []
+
+
+def test_few_bright_spots_on_black_are_no_copies(tmp_path):
+    random = np.random.default_rng(0)
+    paths = []
+    for number in range(30):
+        image = np.zeros((128, 128, 3), np.uint8)
+        for x, y in random.integers(8, 120, (3, 2)).tolist():
+            cv2.circle(image, (x, y), 6, (200, 200, 200), -1)
+        paths.append(written(tmp_path / f'{number}.png', image))
+    prints = [fingerprint(path) for path in paths]
+    assert group_copies(prints) == []
+    assert find_copies(paths[:15], paths[15:]) == []

@@ -3,5 +3,5 @@
 ``file_lists`` finds the files, ``loading`` has the transforms ``LoadImage``
 and ``LoadCachedImage``, ``decoding`` turns bytes into uint8 BGR.
 ``image_cache`` writes shrunk images to one file and reads them;
-``near_duplicates`` finds copies between two sets.
+``near_duplicates`` finds copies, ``inspection`` says what files are.
 """

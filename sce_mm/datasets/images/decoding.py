@@ -276,20 +276,31 @@ def _to_8_bits(
     return narrow
 
 
+def is_deep(image: Image.Image, data: bytes) -> bool:
+    """Whether levels of an open image have more than 8 bits."""
+    return _is_one_deep_channel(image) or max(_bits(image, data)) > 8
+
+
+def _is_one_deep_channel(image: Image.Image) -> bool:
+    return image.mode.startswith('I') or image.mode == 'F'
+
+
+def _bits(image: Image.Image, data: bytes) -> Sequence[int]:
+    """Bits of a level in each channel of an open image."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+    if ppm := _PPM.match(data):
+        return (16 if int(ppm[3]) > 255 else 8,)
+    return (data[24],) if data.startswith(_PNG) else (8,)
+
+
 def _deep_levels(image: Image.Image, data: bytes) -> NDArray[Any] | None:
     """[h, w, 1, 3 or 4] levels in RGB, None where 8 bits hold them."""
-    if image.mode.startswith('I') or image.mode == 'F':
+    if _is_one_deep_channel(image):
         return np.asarray(image)[..., None]
     if image.mode not in ('RGB', 'RGBA', 'LA'):
         return None
-    highest = 65535
-    bits = [data[24]] if data.startswith(_PNG) else [8]
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
-    elif ppm := _PPM.match(data):
-        highest = int(ppm[3])
-        bits = [16 if highest > 255 else 8]
-    if max(bits) != 16:
+    if max(_bits(image, data)) != 16:
         return None
     # Of transparent colours and animations Pillow's upper 8 bits will do.
     if 'transparency' in image.info or b'acTL' in data[:4096]:
@@ -299,7 +310,8 @@ def _deep_levels(image: Image.Image, data: bytes) -> NDArray[Any] | None:
     if found is None or found.dtype != np.uint16:
         return None
     levels = np.asarray(found[..., [2, 1, 0, 3][: found.shape[2]]])
-    if highest < 65535:
+    ppm = _PPM.match(data)
+    if ppm and (highest := int(ppm[3])) < 65535:
         # As Pillow does it in grey.
         return (levels * np.uint32(65535) + highest // 2) // highest
     return levels

@@ -16,9 +16,6 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import nullcontext
 from multiprocessing import Lock
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -28,27 +25,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...utils.checks import check_integer
-from ...utils.errors import UserError
-from ...utils.progress import track
 from ...utils.text import printable
 from .decoding import (
     LARGEST_PIXELS,
     MAX_PIXELS,
     UnreadableImageError,
     as_stretch,
-    count_pixels,
     decode_image,
     require_plain_file,
 )
 from .file_lists import find_images, warn
+from .parallel import LargeImages, map_images
 
 Image = NDArray[np.uint8]
 FORMAT = 1
 INDEX, PIXELS, METADATA = 'images.npy', 'pixels.bin', 'cache.json'
 # Smaller images are copied, which is as fast as mapping them.
 _MAPPED_BYTES = 1 << 22
-# Larger images are decoded one at a time, by whatever number of processes.
-_LARGE_PIXELS = 1 << 26
 # Unreadable images that the log names.
 _NAMED = 10
 
@@ -302,16 +295,15 @@ class _Writer:
         self.short_side = short_side
         self.stretch = stretch
         self.max_pixels = max_pixels
-        self.writing, self.large = Lock(), Lock()
+        self.writing, self.large = Lock(), LargeImages()
         path.touch()
 
-    def write(self, path: str) -> _Written:
+    def __call__(self, path: str) -> _Written:
         """Decode the image and append its pixels."""
         # Before the file is read: a later change is one.
         status = os.stat(path)
         file = status.st_size, int(status.st_mtime)
-        is_large = count_pixels(path) > _LARGE_PIXELS
-        with self.large if is_large else nullcontext():
+        with self.large.one_at_a_time(path):
             try:
                 image = self._decode(path)
             except (OSError, UnreadableImageError) as error:
@@ -335,20 +327,6 @@ class _Writer:
         return np.asarray(small, np.uint8)
 
 
-# Of a process of the pool: locks reach it when it starts, not with a task.
-_writer: _Writer
-
-
-def _start_worker(writer: _Writer) -> None:
-    global _writer
-    _writer = writer
-    cv2.setNumThreads(0)
-
-
-def _write(path: str) -> _Written:
-    return _writer.write(path)
-
-
 def _write_pixels(
     source: str, names: Sequence[bytes], writer: _Writer, workers: int
 ) -> NDArray[Any]:
@@ -364,32 +342,15 @@ def _write_pixels(
     )
     records['name'] = names
     paths = [os.path.join(source, os.fsdecode(x)) for x in names]
-    # Few images go one by one: they may be large.
-    chunk = min(16, 1 + len(paths) // (8 * workers))
     problems = []
-    with ProcessPoolExecutor(
-        workers, initializer=_start_worker, initargs=(writer,)
-    ) as pool:
-        written = pool.map(_write, paths, chunksize=chunk)
-        pairs = zip(records, written, strict=True)
-        try:
-            for record, (*place, problem) in track(
-                pairs, 'Images', len(names)
-            ):
-                fields = 'height', 'width', 'offset', 'bytes', 'seconds'
-                for field, value in zip(fields, place, strict=True):
-                    record[field] = value
-                if problem:
-                    path = os.fsdecode(record['name'])
-                    problems.append(
-                        f'{printable(path)} ({printable(problem)})'
-                    )
-        except BrokenProcessPool as error:
-            raise UserError(
-                'a process that decodes was killed, as happens when the '
-                'memory is too small: take fewer --workers, or a smaller '
-                '--max-pixels'
-            ) from error
+    written = map_images(writer, paths, workers, 'Images')
+    for record, (*place, problem) in zip(records, written, strict=True):
+        fields = 'height', 'width', 'offset', 'bytes', 'seconds'
+        for field, value in zip(fields, place, strict=True):
+            record[field] = value
+        if problem:
+            path = os.fsdecode(record['name'])
+            problems.append(f'{printable(path)} ({printable(problem)})')
     for problem in problems[:_NAMED]:
         warn(f'cannot read the image {problem}')
     if len(problems) > _NAMED:

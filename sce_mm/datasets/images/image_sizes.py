@@ -49,6 +49,12 @@ def image_sizes(
     return sizes
 
 
+def orientation(image: Image.Image) -> int:
+    """How the EXIF tag of an open image turns it; 1 if it does not."""
+    # That of PNG files decodes an image for a tag behind its pixels.
+    return Image.Image.getexif(image).get(_ORIENTATION) or 1
+
+
 def _in_header(path: str, load: LoadImage) -> tuple[int, int]:
     source: str | IO[bytes] = path
     if load.backend_args is None and '://' not in path:
@@ -59,8 +65,7 @@ def _in_header(path: str, load: LoadImage) -> tuple[int, int]:
     try:
         with any_size(), Image.open(source, formats=PILLOW_FORMATS) as image:
             width, height = image.size
-            # That of PNG files decodes an image for a tag behind its pixels.
-            turned = Image.Image.getexif(image).get(_ORIENTATION) in _LYING
+            turned = orientation(image) in _LYING
     except Exception as error:
         raise UnreadableImageError(str(error)) from error
     if turned and load.apply_orientation:

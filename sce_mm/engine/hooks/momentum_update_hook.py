@@ -13,7 +13,7 @@ from torch.utils.data import BatchSampler, DataLoader
 from ...datasets.images.regions import count_distinct
 from ...models import SCE
 from ...models.heads.dense_sce_head import VIEWS
-from ...models.utils.memory_queue import check_queue_length
+from ...models.utils.memory_queue import check_queue_length, fitting_length
 from ...utils.distributed import unwrapped
 from ..schedulers.schedules import (
     Schedule,
@@ -139,11 +139,10 @@ def shorter_queue(queue: str, head: str, epoch: int, keys: int) -> str:
         epoch: Keys that an epoch brings, one view of each sample.
         keys: Keys that a step brings; the queue has to hold them.
     """
-    # Half of the epoch: few meet their own key of the epoch before.
-    fits = max(keys, epoch // 2 // keys * keys)
-    if fits > epoch:
+    length = fitting_length(epoch, keys)
+    if not length:
         return f'{queue}=None {head}.in_batch_keys=True'
-    return f'{queue}.length={fits}'
+    return f'{queue}.length={length}'
 
 
 def batch_sizes(loader: DataLoader) -> set[int]:

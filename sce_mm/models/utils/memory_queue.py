@@ -33,6 +33,23 @@ def check_queue_length(
         )
 
 
+def fitting_length(samples: int, keys: int) -> int:
+    """Length of a queue of which few samples meet their own older key.
+
+    Half of an epoch in whole steps, and a step at least; 0 if one step has
+    more keys than an epoch.
+
+    >>> fitting_length(samples=1000, keys=64), fitting_length(50, 64)
+    (448, 0)
+
+    Args:
+        samples: Keys that an epoch brings, one view of each sample.
+        keys: Keys that a step brings.
+    """
+    length = max(keys, samples // 2 // keys * keys)
+    return length if length <= samples else 0
+
+
 class MemoryQueue(nn.Module):
     """Ring buffer of L2-normalised keys; new keys overwrite the oldest.
 

@@ -1,0 +1,252 @@
+"""Plan a pretraining on some images: what follows from what they are."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from mmengine.config import Config
+
+from ..config.epochs import MOST, auto_epochs
+from ..config.parts import image_side, samples_of_an_image, view_transforms
+from ..config.regions import cuts_regions
+from ..config.values import step_images
+from ..datasets.images import inspection
+from ..datasets.images.regions import regions_of
+from ..models.utils.memory_queue import fitting_length
+from .image_report import ImageReport
+
+# What is recommended on a GPU and without one.
+RECIPES = {
+    'cuda': 'sce_resnet50_1xb128-amp-coslr-200e_folder',
+    'cpu': 'sce_resnet18_1xb64-coslr-200e_folder',
+}
+# A step less than this share of an epoch mixes its images well.
+_STEPS_OF_EPOCH = 4
+_LEAST_BATCH = 8
+# With fewer samples, a run on real images showed no gain beyond the noise.
+FEW = 1000
+# Seconds: making the views of an image takes less than decoding it then.
+_SLOW_DECODING = 0.01
+# Short side of a cache of whole images, for each pixel of a view's side; of
+# the free disk, what a cache may take; bytes of a pixel.
+_CACHED, _SHARE, _BYTES = 8 / 7, 0.5, 3
+# Side of regions that is proposed for scenes.
+_REGION = 128
+
+
+@dataclass
+class TrainingPlan:
+    """A pretraining that fits some images.
+
+    Attributes:
+        recipe: Name of the config.
+        words: Options of ``sce train`` behind recipe and images.
+        samples: Samples of an epoch.
+        batch: Images of a step.
+        epochs: Their number.
+        queue: Keys in the queue; None without one.
+        advice: Sentences on the rest.
+    """
+
+    recipe: str
+    words: list[str] = field(default_factory=list)
+    samples: int = 0
+    batch: int = 0
+    epochs: int = 0
+    queue: int | None = None
+    advice: list[str] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the run."""
+        return self.epochs * max(1, self.samples // self.batch)
+
+    def figures(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {**vars(self), 'steps': self.steps}
+
+
+def plan_training(
+    cfg: Config, recipe: str, report: ImageReport, folder: Path
+) -> TrainingPlan:
+    """Fit batch, epochs and queue of a config to images; say what follows.
+
+    Args:
+        cfg: Config on these images, with the regions that are wanted. Batch
+            and queue are changed.
+        recipe: What the user calls it.
+        report: What was found out about the images.
+        folder: Where a cache would lie.
+    """
+    samples = len(report.paths) * samples_of_an_image(cfg)
+    plan = TrainingPlan(recipe, samples=samples)
+    planned = cfg.train_dataloader.batch_size
+    cfg.train_dataloader.batch_size = fitting_batch(samples, planned)
+    if (batch := cfg.train_dataloader.batch_size) != planned:
+        plan.words += ['--batch-size', str(batch)]
+    plan.batch = step_images(cfg)
+    plan.epochs = auto_epochs(cfg, samples)
+    plan.words += ['--epochs', 'auto']
+    plan.queue = _fit_queue(cfg, plan)
+    plan.advice = [
+        *_steps_advice(cfg, plan),
+        *_images_advice(report),
+        *_views_advice(cfg, report),
+        *_cache_advice(cfg, report, folder),
+    ]
+    return plan
+
+
+def plan_text(plan: TrainingPlan) -> str:
+    """What a plan says, in lines."""
+    steps_of_epoch = max(1, plan.samples // plan.batch)
+    seen = plan.steps * plan.batch
+    lines = [
+        f'{"recipe":11} {plan.recipe}',
+        f'{"epochs":11} {plan.epochs} of {steps_of_epoch:,} steps: '
+        f'{plan.steps:,} steps, {seen / 1e6:.3g} million samples',
+        f'{"batch":11} {plan.batch} images',
+    ]
+    if plan.queue is not None:
+        lines.append(
+            f'{"queue":11} {plan.queue:,} keys of {plan.samples:,} samples '
+            'of an epoch'
+        )
+    return '\n'.join([*lines, *map(_wrapped, plan.advice)])
+
+
+def _wrapped(sentence: str) -> str:
+    return textwrap.fill(
+        f'- {sentence}',
+        width=79,
+        subsequent_indent='  ',
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def fitting_batch(samples: int, batch: int) -> int:
+    """The batch, halved until an epoch has four steps; eight at least.
+
+    >>> fitting_batch(5000, 64), fitting_batch(100, 64), fitting_batch(9, 64)
+    (64, 16, 8)
+    """
+    while batch > _LEAST_BATCH and samples < _STEPS_OF_EPOCH * batch:
+        batch //= 2
+    return batch
+
+
+def _fit_queue(cfg: Config, plan: TrainingPlan) -> int | None:
+    """Length of a queue that holds no image twice."""
+    queue = cfg.model.get('queue')
+    if not queue:
+        return None
+    keys = plan.batch * cfg.model.get('num_target_views', 1)
+    if queue['length'] > plan.samples:
+        length = fitting_length(plan.samples, keys)
+        if length:
+            queue['length'] = length
+            plan.words += ['--cfg-options', f'model.queue.length={length}']
+    return queue['length']
+
+
+def _steps_advice(cfg: Config, plan: TrainingPlan) -> list[str]:
+    lines = []
+    wanted = cfg.auto_epochs.steps
+    if plan.epochs == MOST and plan.steps < wanted:
+        lines.append(
+            f'{plan.steps:,} steps are fewer than the {wanted:,} that this '
+            f'recipe asks for, as {MOST} epochs are the most that a published '
+            'recipe has.'
+        )
+    if plan.samples < FEW:
+        lines.append(
+            f'{plan.samples} samples are few: a gain may be too small to be '
+            'seen. sce compare tells, with weights of ImageNet beside these.'
+        )
+    return lines
+
+
+def _images_advice(report: ImageReport) -> list[str]:
+    lines = []
+    count = len(report.paths)
+    if report.spare or report.tiny or report.unreadable:
+        lines.append(
+            f'{len(report.kept()):,} images are readable, not tiny and no '
+            'copies of each other: --keep FILE.json writes a list of them, '
+            'which sce train takes as --data FILE.json. Two copies are '
+            'negatives of each other, though they show the same.'
+        )
+    if inspection.FLAT in report.kinds:
+        lines.append(
+            f'{len(report.kinds[inspection.FLAT]):,} images of more than 8 '
+            'bits come out black or flat: give LoadImage one range of levels, '
+            'such as stretch=(0, 4095) for 12 bits.'
+        )
+    if 2 * len(report.kinds.get(inspection.GREY, [])) > count:
+        lines.append(
+            'Most images have no colours: the changes of colours do nothing '
+            'to them, crops, brightness, contrast and blur do.'
+        )
+    return lines
+
+
+def _views_advice(cfg: Config, report: ImageReport) -> list[str]:
+    view = image_side(cfg)
+    views = sum(len(t['views']) for _, t in view_transforms(cfg))
+    lines = []
+    short = median(min(size) for size in report.sizes)
+    if cuts_regions(cfg):
+        lines.append(f'{views} views of {view} px of each region.')
+    elif short < view:
+        side = max(32, int(short) // 32 * 32)
+        key = next(key for key, _ in view_transforms(cfg))
+        key = key.replace('[', '.').replace(']', '')
+        words = ' '.join(f'{key}.views.{n}.size={side}' for n in range(views))
+        lines.append(
+            f'Half of the images have a side of {short:.0f} px or less, which '
+            f'the views of {view} px enlarge: --cfg-options {words}'
+        )
+    else:
+        lines.append(f'{views} views of {view} px of each image.')
+        if short >= 2 * _REGION:
+            each = median(
+                regions_of(*size, (_REGION, _REGION)) for size in report.sizes
+            )
+            lines.append(
+                'Does an image show many things, as those of a detector do? '
+                f'--regions {_REGION} takes {each:.0f} regions of each '
+                'instead; a region should show about one thing.'
+            )
+    return lines
+
+
+def _cache_advice(cfg: Config, report: ImageReport, folder: Path) -> list[str]:
+    each = f'Decoding an image takes {1000 * report.seconds:.0f} ms'
+    if report.seconds < _SLOW_DECODING:
+        return [f'{each}: no cache is needed.']
+    pixels, options = float(report.pixels), '--full-size'
+    if not cuts_regions(cfg):
+        short = round(_CACHED * image_side(cfg))
+        pixels = sum(
+            prod(size) * min(1, short / min(size)) ** 2
+            for size in report.sizes
+        )
+        options = f'--short-side {short}'
+    needed = _BYTES * pixels
+    size = f'{needed / 1e9:.2g} GB'
+    if needed > _SHARE * shutil.disk_usage(folder).free:
+        return [
+            f'{each}, and a cache of {size} would take more than half of the '
+            'free disk.'
+        ]
+    return [
+        f'{each}, more than making its views: sce cache DIR CACHE {options} '
+        f'keeps the pixels, {size}.'
+    ]

@@ -1,0 +1,149 @@
+"""Look at a folder of images before hours are spent on it.
+
+    sce data DIR
+    sce data DIR DIR --regions 128 --keep good.json
+
+Says how many images there are and how large, which cannot be read, are tiny,
+grey, of 16 bits or turned by an EXIF tag, and which are copies of each other.
+Then what follows: recipe, epochs, batch, queue, views, whether a cache is
+worth it, and the command. Every image is decoded once; nothing is changed.
+"""
+
+import argparse
+import json
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from ... import register
+from ...utils.errors import UserError
+from ..arguments import (
+    ArgumentParser,
+    add_region_arguments,
+    positive_number,
+)
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = ArgumentParser(__doc__)
+    parser.add_argument(
+        'data',
+        nargs='+',
+        metavar='DIR',
+        help='folder(s) of images, or one list of them: a text file with a '
+        'path a line, or a .json file with a list of paths',
+    )
+    parser.add_argument(
+        '--recipe',
+        metavar='CONFIG',
+        help='config to plan with; by default one for a folder of images '
+        'that suits the device',
+    )
+    add_region_arguments(parser)
+    parser.add_argument(
+        '--hours',
+        action='store_true',
+        help='train for half a minute to say how long it will take',
+    )
+    parser.add_argument(
+        '--keep',
+        type=Path,
+        metavar='FILE.json',
+        help='write a list of the images that can be read, are not tiny and '
+        'no copies of each other, for --data of sce train',
+    )
+    parser.add_argument('--json', type=Path, help='write all of it here')
+    parser.add_argument(
+        '--workers',
+        type=positive_number,
+        default=os.cpu_count() or 1,
+        metavar='N',
+        help='processes that decode; by default one for each core',
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    register()
+    import torch
+
+    from ...analysis.estimate import estimate, estimate_text
+    from ...analysis.image_report import look_at, report_json, report_text
+    from ...analysis.training_plan import RECIPES, plan_text, plan_training
+    from ...config.epochs import set_epochs
+    from ...config.reading import read_config
+    from ...config.regions import TrainingImages
+    from ...datasets.images.file_lists import write_image_list
+    from ..config_edits import cut_regions, set_data
+
+    for file in filter(None, (args.keep, args.json)):
+        if file.suffix != '.json' or not file.parent.is_dir():
+            raise UserError(
+                f'{file}: expected the name of a .json file in a folder that '
+                'exists'
+            )
+    report = look_at(_image_paths(args.data), args.workers)
+    print(report_text(report))
+    if not report.paths:
+        raise UserError(
+            f'none of {len(report.unreadable)} images in '
+            f'{" ".join(args.data)} can be read'
+        )
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    recipe = args.recipe or RECIPES[device]
+    cfg = read_config(args.recipe or _shipped(recipe))
+    set_data(cfg, args.data)
+    cut_regions(cfg, args, TrainingImages(report.paths, report.sizes))
+    plan = plan_training(cfg, recipe, report, Path.cwd())
+    print(f'\nWhat follows\n{plan_text(plan)}')
+    figures = {'report': report_json(report), 'plan': plan.figures()}
+    if args.hours:
+        set_epochs(cfg, plan.epochs)
+        found = estimate(cfg, device, images=plan.samples)
+        print(f'\n{estimate_text(found)}')
+        figures['estimate'] = found
+    words = [recipe, '--data', *args.data, *_region_words(args), *plan.words]
+    print(f'\nsce train {shlex.join(words)}')
+    if args.keep:
+        kept = report.kept()
+        write_image_list(args.keep, [os.path.abspath(path) for path in kept])
+        print(f'{args.keep}: {len(kept):,} images, for --data')
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + '\n')
+
+
+def _region_words(args: argparse.Namespace) -> list[str]:
+    """The options of regions again, for the command that trains."""
+    from ...config.regions import regions_text
+
+    words = {
+        '--regions': regions_text(args.regions),
+        '--regions-per-image': args.regions_per_image,
+        '--boxes': args.boxes,
+        '--detector': args.detector,
+    }
+    return [
+        str(word)
+        for option, value in words.items()
+        if value is not None
+        for word in (option, value)
+    ]
+
+
+def _image_paths(data: list[str]) -> list[str]:
+    """Paths of the images of folders, or of a list."""
+    from ...datasets.images.file_lists import find_images, read_image_list
+    from ..config_edits import names_list
+
+    data = [os.path.expanduser(name) for name in data]
+    return read_image_list(data[0]) if names_list(data) else find_images(data)
+
+
+def _shipped(recipe: str) -> Path:
+    """The config of a recipe of the package."""
+    folder = Path(__file__).parents[3] / 'configs' / 'sce'
+    return folder / f'{recipe}.py'

@@ -1,0 +1,83 @@
+"""Decode many images in several processes, of the largest one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
+from multiprocessing import Lock
+from typing import Any, TypeVar
+
+import cv2
+
+from ...utils.errors import UserError
+from ...utils.progress import track
+from .decoding import count_pixels
+
+Result = TypeVar('Result')
+
+# Larger images are decoded one at a time, by whatever number of processes.
+_LARGE_PIXELS = 1 << 26
+
+
+class LargeImages:
+    """Lets one process at a time decode an image that takes much memory.
+
+    It holds a lock: it reaches a process when that starts, not with a task.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+
+    def one_at_a_time(self, path: str) -> AbstractContextManager[Any]:
+        """Wait until no other large image is decoded, if this one is large."""
+        is_large = count_pixels(path) > _LARGE_PIXELS
+        return self._lock if is_large else nullcontext()
+
+
+def map_images(
+    function: Callable[[str], Result],
+    paths: Sequence[str],
+    workers: int,
+    description: str,
+) -> Iterator[Result]:
+    """What a function returns for each path, in their order.
+
+    Args:
+        function: Called in the processes, which get it when they start; it
+            may hold locks.
+        paths: Paths of images.
+        workers: Number of processes.
+        description: Stands before the bar on the console.
+
+    Raises:
+        UserError: A process was killed, as happens without enough memory.
+    """
+    # Few images go one by one: they may be large.
+    chunk = min(16, 1 + len(paths) // (8 * workers))
+    with ProcessPoolExecutor(
+        workers, initializer=_start_worker, initargs=(function,)
+    ) as pool:
+        results = pool.map(_call, paths, chunksize=chunk)
+        try:
+            yield from track(results, description, len(paths))
+        except BrokenProcessPool as error:
+            raise UserError(
+                'a process that decodes images was killed, as happens when '
+                'the memory is too small: take fewer --workers'
+            ) from error
+
+
+# Of a process of the pool.
+_function: Callable[[str], Any]
+
+
+def _start_worker(function: Callable[[str], Any]) -> None:
+    global _function
+    _function = function
+    cv2.setNumThreads(0)
+
+
+def _call(path: str) -> Any:
+    return _function(path)
