@@ -1,6 +1,6 @@
 r"""Compare detectors or segmentors from SCE and random initialisation.
 
-    python tools/compare.py OUT --images IMAGES \
+    sce compare OUT --images IMAGES \
         --train train.json --train-images TRAIN \
         --val val.json --val-images VAL \
         --detector mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py \
@@ -8,7 +8,7 @@ r"""Compare detectors or segmentors from SCE and random initialisation.
 
 or, with folders of masks in place of the files of labels,
 
-    python tools/compare.py OUT --images IMAGES \
+    sce compare OUT --images IMAGES \
         --train train_masks --train-images TRAIN \
         --val val_masks --val-images VAL --classes background cell \
         --segmentor mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py \
@@ -37,8 +37,6 @@ from ..arguments import (
     region_sides,
     seed_number,
 )
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def existing_file(text: str) -> Path:
@@ -197,7 +195,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--weights', nargs=2, action=Named, const=weights, default={},
         metavar=('NAME', 'FILE'),
         help='another backbone file to start from, such as ImageNet weights '
-        'by extract_backbone.py; repeatable',
+        'by sce extract; repeatable',
     )  # fmt: skip
     compared.add_argument(
         '--variant', nargs='+', action=Named, const=variant, default={},
@@ -317,8 +315,6 @@ def check_labels(parser: ArgumentParser, args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    # Commands are shown, and run, from the root of the project.
-    os.chdir(ROOT)
     register()
     from ...comparison import Task, compare
 

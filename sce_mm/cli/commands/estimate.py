@@ -1,7 +1,7 @@
 """Estimate what a training needs: memory, the largest batch, and hours.
 
-    python tools/analysis_tools/estimate.py CONFIG --data path/to/images
-    python tools/analysis_tools/estimate.py CONFIG --images 1281167
+    sce estimate CONFIG --data path/to/images
+    sce estimate CONFIG --images 1281167
 
 Counts the memory of a process without training, then trains for half a minute
 in a process of its own, which gives the images a second and, to compare, the

@@ -1,6 +1,6 @@
 """Show where the time of a training step goes, and what to change.
 
-    python tools/analysis_tools/profile_step.py CONFIG --data path/to/images
+    sce profile CONFIG --data path/to/images
 
 Runs some steps of a config without hooks or logs and times each stage: the
 wait for data, the transfer with its normalisation, the forward passes of the
