@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
 from ..config.errors import raise_all
@@ -29,6 +29,8 @@ from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
 from .exit import is_first_process
 
+# What a data set says of images that cannot be read.
+REPLACEMENT = ('max_refetch', 'max_unreadable')
 # Images of this many pixels have no border to cut off.
 _SMALL = 96
 
@@ -76,21 +78,35 @@ def load_config(args: argparse.Namespace) -> Config:
 def set_data(cfg: Config, folders: list[str]) -> None:
     """Point the innermost training data set to other folders.
 
+    A recipe for labelled image files, such as ImageNet's, keeps its pipeline.
+
     Raises:
         UserError: One is not there, or the config trains on something else.
     """
     for folder in folders:
         if not Path(folder).expanduser().is_dir():
             raise UserError(f'--data: there is no folder {folder}')
-    _, dataset = innermost_dataset(cfg)
+    where, dataset = innermost_dataset(cfg)
     if dataset.type != 'UnlabelledImages':
-        raise UserError(
-            f'--data takes a folder of unlabelled images, but this config '
-            f'trains on {dataset.type}: use a config that ends in _folder, '
-            'or set train_dataloader.dataset through --cfg-options'
-        )
+        _drop_labels(where, dataset)
     dataset.data_root = folders if len(folders) > 1 else folders[0]
     dataset.pop('ann_file', None)
+
+
+def _drop_labels(where: str, dataset: ConfigDict) -> None:
+    """Make labelled image files of a pretraining unlabelled ones."""
+    pipeline = dataset.get('pipeline') or []
+    types = [transform['type'] for transform in pipeline]
+    if types[:1] != ['LoadImage'] or 'SCEViews' not in types:
+        raise UserError(
+            f'--data takes a folder of unlabelled images, but {where} is '
+            f'{dataset.type}, whose pipeline does not begin with LoadImage '
+            'and make views by SCEViews: take a recipe for a folder or for '
+            'ImageNet'
+        )
+    kept = {key: dataset[key] for key in REPLACEMENT if key in dataset}
+    dataset.clear()
+    dataset.update(type='UnlabelledImages', pipeline=pipeline, **kept)
 
 
 def cut_regions(cfg: Config, args: argparse.Namespace) -> None:
