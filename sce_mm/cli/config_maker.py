@@ -1,10 +1,12 @@
 """Arguments and report of the commands that make configs from weights."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arguments import ArgumentParser
+from .typed import as_typed
 
 if TYPE_CHECKING:
     from ..downstream import BackboneFile, ConfigEdits
@@ -35,9 +37,11 @@ def add_maker_arguments(parser: ArgumentParser, package: str) -> None:
     )
 
 
-def parse_maker_arguments(parser: ArgumentParser) -> argparse.Namespace:
+def parse_maker_arguments(
+    parser: ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
     """Parse the command line and check what all makers take."""
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.out.suffix != '.py':
         parser.error(f'OUT is a config, its name ends in .py: {args.out}')
     for name, value in (('gpus', args.processes), ('batch', args.batch)):
@@ -72,10 +76,12 @@ def print_made(
             print(f'  {note}')
     print(f'\n{args.out}: {len(edits.changes)} lines differ; {rate}')
     print(
-        'To compare weights and settings: tools/verify_transfer.py '
-        f'{args.out} {file.path}'
+        as_typed(
+            'To compare weights and settings: sce verify '
+            f'{args.out} {file.path}'
+        )
     )
-    start = f'python tools/train.py {args.out}'
+    start = f'sce train {args.out}'
     if args.processes > 1:
         start = f'tools/dist_train.sh {args.out} {args.processes}'
-    print(f'Next: {start}')
+    print(as_typed(f'Next: {start}'))
