@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
 from ..config.errors import raise_all
@@ -30,6 +30,11 @@ from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
 from ..utils.text import listed
 from .exit import is_first_process, naming
+
+# What a data set says of images that cannot be read.
+REPLACEMENT = ('max_refetch', 'max_unreadable')
+# Images of this many pixels have no border to cut off.
+_SMALL = 96
 
 _ADDED_BY_MMENGINE = {
     'runtime_info',
@@ -75,6 +80,8 @@ def load_config(args: argparse.Namespace) -> Config:
 def set_data(cfg: Config, data: list[str]) -> None:
     """Point the innermost training data set to other folders, or to a list.
 
+    A recipe for labelled image files, such as ImageNet's, keeps its pipeline.
+
     Raises:
         UserError: One is not there, or the config trains on something else.
     """
@@ -85,13 +92,9 @@ def set_data(cfg: Config, data: list[str]) -> None:
                 f'--data: there is no folder {folder}, and no list of images '
                 '(a .txt or .json file, given alone)'
             )
-    _, dataset = innermost_dataset(cfg)
+    where, dataset = innermost_dataset(cfg)
     if dataset.type != 'UnlabelledImages':
-        raise UserError(
-            f'--data takes a folder of unlabelled images, but this config '
-            f'trains on {dataset.type}: use a config that ends in _folder, '
-            'or set train_dataloader.dataset through --cfg-options'
-        )
+        _drop_labels(where, dataset)
     if is_list:
         dataset.data_root, dataset.ann_file = '', data[0]
         return
@@ -104,6 +107,22 @@ def names_list(data: Sequence[str]) -> bool:
     path = Path(data[0]).expanduser()
     is_list = path.suffix.lower() in ('.txt', '.json')
     return len(data) == 1 and is_list and path.is_file()
+
+
+def _drop_labels(where: str, dataset: ConfigDict) -> None:
+    """Make labelled image files of a pretraining unlabelled ones."""
+    pipeline = dataset.get('pipeline') or []
+    types = [transform['type'] for transform in pipeline]
+    if types[:1] != ['LoadImage'] or 'SCEViews' not in types:
+        raise UserError(
+            f'--data takes a folder of unlabelled images, but {where} is '
+            f'{dataset.type}, whose pipeline does not begin with LoadImage '
+            'and make views by SCEViews: take a recipe for a folder or for '
+            'ImageNet'
+        )
+    kept = {key: dataset[key] for key in REPLACEMENT if key in dataset}
+    dataset.clear()
+    dataset.update(type='UnlabelledImages', pipeline=pipeline, **kept)
 
 
 def cut_regions(
