@@ -222,7 +222,7 @@ def test_a_long_step_says_that_it_goes_on(env, capsys, monkeypatch):
     monkeypatch.setitem(module.EVERY, False, 0.1)
     code = 'print("[9/10] c++"); import time; time.sleep(1.2)'
     module.run([sys.executable, '-u', '-c', code], 'the ops')
-    first, *_, last = capsys.readouterr().out.splitlines()
-    assert first.startswith('[setup] the ops: ')
-    assert first.endswith('left')
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert all(line.startswith('[setup] the ops: ') for line in lines)
+    assert lines[-1].endswith('left')
     assert last.startswith('[setup] the ops: done in ')
