@@ -156,6 +156,17 @@ def test_what_compiling_needs_is_asked_before_anything_is_made(
     assert not (env.ROOT / '.venv').exists()
 
 
+def test_a_gpu_needs_its_compiler(env, monkeypatch):
+    monkeypatch.setattr(env, 'sees_gpu', lambda: True)
+    monkeypatch.setattr(env, 'has_nvcc', lambda: False)
+    with pytest.raises(env.SetupError, match='needs nvcc') as error:
+        env.check_compiler()
+    assert 'export CUDA_HOME' in str(error.value)
+    assert 'make setup-pretrain' in str(error.value)
+    monkeypatch.setattr(env, 'has_nvcc', lambda: True)
+    env.check_compiler()
+
+
 @pytest.mark.parametrize('version', [(3, 10, 1), (3, 13, 0)])
 def test_a_wrong_python_is_told_the_right_ones(env, root, version):
     with pytest.raises(env.SetupError, match=r'Python 3\.11 to 3\.12 is need'):

@@ -198,13 +198,32 @@ def check_compiler() -> None:
         missing.append(f'a C++ compiler ({compiler} is not on PATH)')
     if not (headers / 'Python.h').is_file():
         missing.append(f"Python's headers (no {headers}/Python.h)")
+    advice = (
+        'On Debian and Ubuntu: apt-get install build-essential python3-dev'
+    )
+    if not missing and sees_gpu() and not has_nvcc():
+        missing.append('nvcc, since there is a GPU')
+        advice = (
+            'Install the CUDA toolkit that torch was built for and export '
+            'CUDA_HOME, or export CUDA_VISIBLE_DEVICES= for ops of the CPU'
+        )
     if missing:
         raise SetupError(
-            f'compiling mmcv needs {" and ".join(missing)}. On Debian and '
-            'Ubuntu: apt-get install build-essential python3-dev. Without '
-            'them `make setup-pretrain` sets up pretraining, for which '
-            'nothing is compiled'
+            f'compiling mmcv needs {" and ".join(missing)}. {advice}. '
+            'Or take `make setup-pretrain`, which compiles nothing and has '
+            'all but detection and segmentation'
         )
+
+
+def sees_gpu() -> bool:
+    """Whether torch will, by which mmcv decides what it compiles."""
+    hidden = os.environ.get('CUDA_VISIBLE_DEVICES') == ''
+    return Path('/dev/nvidia0').exists() and not hidden
+
+
+def has_nvcc() -> bool:
+    home = Path(os.environ.get('CUDA_HOME', '/usr/local/cuda'))
+    return bool(shutil.which('nvcc')) or (home / 'bin' / 'nvcc').exists()
 
 
 def compile_mmcv(python: Path, requirement: str, folder: Path) -> None:
@@ -221,7 +240,8 @@ def compile_mmcv(python: Path, requirement: str, folder: Path) -> None:
         # ninja is looked up on PATH.
         path = f'{python.parent}{os.pathsep}{os.environ["PATH"]}'
         jobs = str(len(os.sched_getaffinity(0)))
-        options = {'MMCV_WITH_OPS': '1', 'FORCE_CUDA': '0', 'MAX_JOBS': jobs}
+        options = {'MMCV_WITH_OPS': '1', 'MAX_JOBS': jobs}
+        options['FORCE_CUDA'] = os.environ.get('FORCE_CUDA', '0')
         pip = [python, '-m', 'pip']
         plain = ['--no-cache-dir', '--no-build-isolation', '--no-deps']
         run(
