@@ -1,6 +1,6 @@
 r"""Train a config: SCE pretraining, linear evaluation or a detector.
 
-python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
+sce train configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
     --data path/to/images
 """
 
@@ -14,8 +14,9 @@ from ..arguments import (
     add_common_arguments,
     add_data_argument,
     add_region_arguments,
+    positive_number,
 )
-from ..exit import hold_output
+from ..exit import hold_output, is_first_process
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -24,14 +25,28 @@ if TYPE_CHECKING:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='path of a config, or name of a recipe')
     add_data_argument(parser)
     add_region_arguments(parser)
+    parser.add_argument(
+        '--epochs',
+        type=positive_number,
+        metavar='N',
+        help='train for so many epochs; warm-up, schedule and intervals of '
+        'checkpoints keep their shares',
+    )
+    parser.add_argument(
+        '--batch-size',
+        type=positive_number,
+        metavar='N',
+        help='images that each process takes at a time; learning rate and '
+        'queue follow',
+    )
     parser.add_argument(
         '--pretrained',
         metavar='FILE',
         help='file of pretrained weights: a detector takes a backbone file of '
-        'extract_backbone.py, a classifier any checkpoint that this script '
+        'sce extract, a classifier any checkpoint that this script '
         'reads',
     )
     parser.add_argument(
@@ -46,7 +61,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--init-from',
         metavar='CKPT',
         help='begin a new run from the weights of a whole model, or of a '
-        'backbone of any format that extract_backbone.py reads',
+        'backbone of any format that sce extract reads',
     )
     parser.add_argument(
         '--continue-for',
@@ -96,17 +111,22 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
-    """Write what the command line asks for into the config."""
+def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
+    """Write what the command line asks for into the config.
+
+    Returned is what was changed besides what was asked for.
+    """
     from ...config.machine import set_precision
     from .. import config_edits as edits
     from ..resume import choose_start
+    from ..short_options import apply_short_options
 
     if args.data:
         edits.set_data(cfg, args.data)
     edits.cut_regions(cfg, args)
     if args.pretrained:
         edits.set_pretrained(cfg, args.pretrained)
+    followed = apply_short_options(cfg, args)
     choose_start(cfg, args)
     if args.amp:
         set_precision(cfg, args.amp)
@@ -123,6 +143,7 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
         edits.set_knn(cfg, *args.knn)
     if args.no_validate:
         edits.without_evaluation(cfg)
+    return followed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -148,7 +169,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         use_free_port()
     install_safe_loader(args.trust)
     cfg = load_config(args)
-    apply_arguments(cfg, args)
+    followed = apply_arguments(cfg, args)
+    if is_first_process():
+        print(*followed, sep='\n', end='\n' * bool(followed))
     source = '--data' if args.data else 'train_dataloader.dataset'
     if args.dry_run:
         print(dry_run(cfg, source))
