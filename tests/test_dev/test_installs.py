@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import setuptools
+import yaml
 from packaging.requirements import Requirement
 
 import sce_mm
@@ -153,6 +154,11 @@ def test_source_distribution_has_its_tests_and_is_enough_for_a_wheel(
 def test_this_installation_has_its_configs():
     mim = Path(sce_mm.__file__).parent / '.mim'
     assert all((mim / name).is_file() for name in SHIPPED)
+
+
+def test_the_citation_names_this_version(checkout):
+    citation = yaml.safe_load((checkout / 'CITATION.cff').read_text())
+    assert citation['version'] == sce_mm.__version__
 
 
 def test_links_of_the_readme_lead_to_the_repository(checkout, monkeypatch):

@@ -27,13 +27,13 @@ CACHE = CACHE / 'sce_mm'
 STAMP = 'sce_mm-environment'
 # Minor versions of Python 3 for which the pinned packages have wheels.
 PYTHONS = {'default': (11, 12), 'pretrain': (11, 13), 'upstream': (11, 11)}
-# What a first set-up takes; seen on two cores of an AMD EPYC, with little else
-# running and a fast line.
+# What a first set-up takes, as seen on two cores of an AMD EPYC with a fast
+# line; sizes are those on x86_64.
 TAKES = {
-    'default': '10 to 30 minutes, most of them to compile mmcv, 3 GB of '
+    'default': '10 to 30 minutes, most of them to compile mmcv, 4.3 GB of '
     'downloads and 8 GB of disk',
-    'pretrain': '3 to 10 minutes, 3 GB of downloads and 6 GB of disk',
-    'upstream': '3 to 10 minutes, 3 GB of downloads and 5 GB of disk',
+    'pretrain': '1 to 5 minutes, 2.8 GB of downloads and 5.3 GB of disk',
+    'upstream': '1 to 5 minutes, 2.5 GB of downloads and 5 GB of disk',
 }
 # Tried at the end, which also leaves the byte code of what is imported.
 CHECK = {
