@@ -151,8 +151,10 @@ def test_source_distribution_has_its_tests_and_is_enough_for_a_wheel(
     assert {f'sce_mm/.mim/{name}' for name in SHIPPED} <= names
 
 
-def test_this_installation_has_its_configs():
+def test_this_installation_has_its_configs(root):
     mim = Path(sce_mm.__file__).parent / '.mim'
+    if (root / 'PKG-INFO').exists() and not mim.exists():
+        pytest.skip('a source distribution that is not installed')
     assert all((mim / name).is_file() for name in SHIPPED)
 
 
