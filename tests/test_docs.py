@@ -6,6 +6,7 @@ import pkgutil
 import re
 
 import pytest
+import yaml
 
 import sce_mm
 
@@ -56,6 +57,18 @@ def test_make_verbs_exist(root, name):
     verbs = set(re.findall(r'^([a-z-]+):', makefile, flags=re.MULTILINE))
     named = set(re.findall(r'\bmake ([a-z-]+)', (root / name).read_text()))
     assert named - verbs <= {'sure'}
+
+
+def test_the_workflow_runs_the_test_command_of_the_readme(root):
+    assert 'make test' in (root / 'README.md').read_text()
+    assert '\nmake test\n' in (root / '.ci' / 'run').read_text()
+    folder = root / '.github' / 'workflows'
+    workflow = yaml.safe_load((folder / 'test.yml').read_text())
+    jobs = workflow['jobs']
+    assert {'run': 'make test'} in jobs['default']['steps']
+    makefile = (root / 'Makefile').read_text()
+    for case in jobs['columns']['strategy']['matrix']['include']:
+        assert f'\n{case["verb"]}:' in makefile
 
 
 def test_functions_and_arguments_of_the_method_exist(root):
