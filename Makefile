@@ -78,7 +78,7 @@ test-upstream: ## the same on upstream OpenMMLab
 	.venv-upstream/bin/python $(ONE_RUN)
 
 site: setup ## build the site of the documents into build/site
-	$(PY) tools/dev/site.py
+	$(PY) tools/dev/build_site.py
 
 wheel: setup ## build the wheel into dist/
 	@rm -rf build  # or files deleted since would come along

@@ -14,8 +14,9 @@ FILES = [p for p in PACKAGE.rglob('*.py') if '>>> ' in p.read_text()]
     'name', sorted(str(path.relative_to(PACKAGE.parent)) for path in FILES)
 )
 def test_examples(name):
-    if name.startswith('sce_mm/detection/'):
-        pytest.importorskip('mmdet')
+    for room, needed in (('detection', 'mmdet'), ('segmentation', 'mmseg')):
+        if name.startswith(f'sce_mm/{room}/'):
+            pytest.importorskip(needed)
     module = import_module(name.removesuffix('.py').replace('/', '.'))
     done = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
     assert done.attempted

@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from .packages import (
@@ -50,6 +51,19 @@ def examine() -> Iterator[Finding]:
     )
     if dense:
         yield _try(_ops, 'compiled ops of mmcv', INSTALL_OPS[family])
+    for name, what in (('mmdet', 'detection'), ('mmseg', 'segmentation')):
+        if name not in dense:
+            yield None, f'{what} is not installed: {_comes_with(name, family)}'
+
+
+def _comes_with(name: str, family: str) -> str:
+    """Commands that add to pretraining what it does not need."""
+    package = PACKAGES[name]
+    owner = package.onedl if family == 'onedl' else package.upstream[-1]
+    commands = [f"pip install '{owner}{package.supported}'"]
+    if find_spec('mmcv._ext') is None:
+        commands.insert(0, INSTALL_OPS[family])
+    return ' && '.join(commands)
 
 
 def _try(action: Callable[[], Any], what: str, remedy: str) -> Finding:

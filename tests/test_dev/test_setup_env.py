@@ -156,6 +156,17 @@ def test_what_compiling_needs_is_asked_before_anything_is_made(
     assert not (env.ROOT / '.venv').exists()
 
 
+def test_a_gpu_needs_its_compiler(env, monkeypatch):
+    monkeypatch.setattr(env, 'sees_gpu', lambda: True)
+    monkeypatch.setattr(env, 'has_nvcc', lambda: False)
+    with pytest.raises(env.SetupError, match='needs nvcc') as error:
+        env.check_compiler()
+    assert 'export CUDA_HOME' in str(error.value)
+    assert 'make setup-pretrain' in str(error.value)
+    monkeypatch.setattr(env, 'has_nvcc', lambda: True)
+    env.check_compiler()
+
+
 @pytest.mark.parametrize('version', [(3, 10, 1), (3, 13, 0)])
 def test_a_wrong_python_is_told_the_right_ones(env, root, version):
     with pytest.raises(env.SetupError, match=r'Python 3\.11 to 3\.12 is need'):
@@ -222,7 +233,7 @@ def test_a_long_step_says_that_it_goes_on(env, capsys, monkeypatch):
     monkeypatch.setitem(module.EVERY, False, 0.1)
     code = 'print("[9/10] c++"); import time; time.sleep(1.2)'
     module.run([sys.executable, '-u', '-c', code], 'the ops')
-    first, *_, last = capsys.readouterr().out.splitlines()
-    assert first.startswith('[setup] the ops: ')
-    assert first.endswith('left')
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert all(line.startswith('[setup] the ops: ') for line in lines)
+    assert lines[-1].endswith('left')
     assert last.startswith('[setup] the ops: done in ')

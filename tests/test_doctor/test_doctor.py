@@ -48,3 +48,15 @@ def test_what_does_not_import_is_reported(monkeypatch, report):
     assert '[BAD]  mixed: do x' in text
     (line,) = (x for x in text.splitlines() if '  torch does not' in x)
     assert line.endswith('pip install torch torchvision')
+
+
+@pytest.mark.parametrize(
+    ('ops', 'first'),
+    [(None, "pip install 'setuptools>=80,<82'"), (sys, 'pip install ')],
+)
+def test_what_detection_comes_with(monkeypatch, ops, first):
+    monkeypatch.setattr(doctor, 'find_spec', lambda name: ops)
+    commands = doctor._comes_with('mmdet', 'onedl')
+    assert commands.startswith(first)
+    assert commands.endswith("pip install 'onedl-mmdetection>=3.2,<4.0'")
+    assert ('MMCV_WITH_OPS=1' in commands) is (ops is None)

@@ -27,13 +27,13 @@ CACHE = CACHE / 'sce_mm'
 STAMP = 'sce_mm-environment'
 # Minor versions of Python 3 for which the pinned packages have wheels.
 PYTHONS = {'default': (11, 12), 'pretrain': (11, 13), 'upstream': (11, 11)}
-# What a first set-up takes; seen on two cores of an AMD EPYC, with little else
-# running and a fast line.
+# What a first set-up takes, as seen on two cores of an AMD EPYC with a fast
+# line; sizes are those on x86_64.
 TAKES = {
-    'default': '10 to 30 minutes, most of them to compile mmcv, 3 GB of '
+    'default': '10 to 30 minutes, most of them to compile mmcv, 4.3 GB of '
     'downloads and 8 GB of disk',
-    'pretrain': '3 to 10 minutes, 3 GB of downloads and 6 GB of disk',
-    'upstream': '3 to 10 minutes, 3 GB of downloads and 5 GB of disk',
+    'pretrain': '1 to 5 minutes, 2.8 GB of downloads and 5.3 GB of disk',
+    'upstream': '1 to 5 minutes, 2.7 GB of downloads and 5.2 GB of disk',
 }
 # Tried at the end, which also leaves the byte code of what is imported.
 CHECK = {
@@ -198,13 +198,32 @@ def check_compiler() -> None:
         missing.append(f'a C++ compiler ({compiler} is not on PATH)')
     if not (headers / 'Python.h').is_file():
         missing.append(f"Python's headers (no {headers}/Python.h)")
+    advice = (
+        'On Debian and Ubuntu: apt-get install build-essential python3-dev'
+    )
+    if not missing and sees_gpu() and not has_nvcc():
+        missing.append('nvcc, since there is a GPU')
+        advice = (
+            'Install the CUDA toolkit that torch was built for and export '
+            'CUDA_HOME, or export CUDA_VISIBLE_DEVICES= for ops of the CPU'
+        )
     if missing:
         raise SetupError(
-            f'compiling mmcv needs {" and ".join(missing)}. On Debian and '
-            'Ubuntu: apt-get install build-essential python3-dev. Without '
-            'them `make setup-pretrain` sets up pretraining, for which '
-            'nothing is compiled'
+            f'compiling mmcv needs {" and ".join(missing)}. {advice}. '
+            'Or take `make setup-pretrain`, which compiles nothing and has '
+            'all but detection and segmentation'
         )
+
+
+def sees_gpu() -> bool:
+    """Whether torch will, by which mmcv decides what it compiles."""
+    hidden = os.environ.get('CUDA_VISIBLE_DEVICES') == ''
+    return Path('/dev/nvidia0').exists() and not hidden
+
+
+def has_nvcc() -> bool:
+    home = Path(os.environ.get('CUDA_HOME', '/usr/local/cuda'))
+    return bool(shutil.which('nvcc')) or (home / 'bin' / 'nvcc').exists()
 
 
 def compile_mmcv(python: Path, requirement: str, folder: Path) -> None:
@@ -221,7 +240,8 @@ def compile_mmcv(python: Path, requirement: str, folder: Path) -> None:
         # ninja is looked up on PATH.
         path = f'{python.parent}{os.pathsep}{os.environ["PATH"]}'
         jobs = str(len(os.sched_getaffinity(0)))
-        options = {'MMCV_WITH_OPS': '1', 'FORCE_CUDA': '0', 'MAX_JOBS': jobs}
+        options = {'MMCV_WITH_OPS': '1', 'MAX_JOBS': jobs}
+        options['FORCE_CUDA'] = os.environ.get('FORCE_CUDA', '0')
         pip = [python, '-m', 'pip']
         plain = ['--no-cache-dir', '--no-build-isolation', '--no-deps']
         run(
