@@ -7,11 +7,13 @@ imports everything else in its ``main``, after the arguments are parsed and
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..utils.checks import LARGEST_SEED, nearest
 from .exit import set_debug
+from .typed import as_typed
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -19,7 +21,8 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def __init__(self, description: str | None) -> None:
         super().__init__(
-            description=description,
+            prog=Path(sys.argv[0]).name,
+            description=as_typed(description or ''),
             formatter_class=argparse.RawTextHelpFormatter,
         )
         self.add_argument(
@@ -35,7 +38,7 @@ class ArgumentParser(argparse.ArgumentParser):
         if words != message:
             option = words.split()[0].partition('=')[0]
             message += nearest(option, [*self._option_string_actions])
-        self.exit(2, f'error: {message}; --help lists the options\n')
+        self.exit(2, as_typed(f'error: {message}; --help lists the options\n'))
 
 
 class Debug(argparse.Action):

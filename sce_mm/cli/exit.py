@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 from ..utils.errors import UserError
 from ..utils.signals import INTERRUPTED
+from .typed import as_typed
 
 # The process number of a job under torchrun, Slurm and MPI.
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
@@ -98,7 +99,7 @@ def exit_code(main: Callable[[], object]) -> int:
         code = f'error: {message}'
     if code is None or isinstance(code, int):
         return code or 0
-    print(code, file=sys.stderr)
+    print(as_typed(str(code)), file=sys.stderr)
     return 1
 
 
