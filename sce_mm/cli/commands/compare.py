@@ -34,6 +34,7 @@ from ..arguments import (
     ArgumentParser,
     Overrides,
     add_region_size,
+    output_folder,
     positive_number,
     region_sides,
     seed_number,
@@ -156,7 +157,9 @@ def variant(words: list[str]) -> Variant:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('out', type=Path, help='folder of everything made')
+    parser.add_argument(
+        'out', type=output_folder, help='folder of everything made'
+    )
     data = parser.add_argument_group('data')
     data.add_argument(
         '--images', type=Path, nargs='+', required=True, metavar='DIR',

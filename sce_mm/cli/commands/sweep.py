@@ -19,7 +19,12 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from ...utils.commands import Command, run_together
-from ..arguments import ArgumentParser, seed_number
+from ..arguments import (
+    ArgumentParser,
+    output_folder,
+    positive_number,
+    seed_number,
+)
 
 RANDOM = 'random initialisation'
 EVALUATIONS = ('knn', 'linear-probe')
@@ -31,7 +36,9 @@ def parse_args(argv: Sequence[str] | None) -> Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument('config', type=Path, help='pretraining config')
-    parser.add_argument('out', type=Path, help='folder of the results')
+    parser.add_argument(
+        'out', type=output_folder, help='folder of the results'
+    )
     parser.add_argument(
         '--setting',
         nargs='+',
@@ -42,7 +49,10 @@ def parse_args(argv: Sequence[str] | None) -> Namespace:
     )
     parser.add_argument('--seeds', nargs='+', type=seed_number, default=[0])
     parser.add_argument(
-        '--threads', type=int, default=1, help='processor threads of a run'
+        '--threads',
+        type=positive_number,
+        default=1,
+        help='processor threads of a run',
     )
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], help='overrides of every run'
