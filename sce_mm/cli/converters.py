@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arguments import output_file, positive_number
+from .exit import naming
 
 # What reads checkpoints takes seconds to import, arguments are read before.
 if TYPE_CHECKING:
@@ -74,11 +75,12 @@ def read_backbone(args: argparse.Namespace) -> Backbone:
             raise FileExistsError(
                 f'{args.out} exists: name another file or add --overwrite'
             )
-    backbone = extract_backbone(
-        read_checkpoint(args.checkpoint, trust=args.trust),
-        args.branch,
-        float32=args.float32,
-    )
+    with naming(str(args.checkpoint)):
+        backbone = extract_backbone(
+            read_checkpoint(args.checkpoint, trust=args.trust),
+            args.branch,
+            float32=args.float32,
+        )
     return _with_metadata(backbone, args)
 
 

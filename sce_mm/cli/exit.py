@@ -192,7 +192,7 @@ def message_of(error: BaseException) -> str | None:
 
 @contextmanager
 def naming(option: str) -> Iterator[None]:
-    """Let messages of errors for the user begin with what was typed.
+    """Let messages of errors for the user name an option or a file.
 
     Raises:
         UserError: Such an error was raised within.
@@ -201,9 +201,10 @@ def naming(option: str) -> Iterator[None]:
         yield
     except Exception as error:
         message = message_of(error)
-        if message is None or message.startswith(option):
+        if message is None or option in message:
             raise
-        raise UserError(f'{option}: {message}') from error
+        kind = type(error) if isinstance(error, UserError) else UserError
+        raise kind(f'{option}: {message}') from error
 
 
 def _unexpected(error: Exception) -> str:

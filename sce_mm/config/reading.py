@@ -98,6 +98,19 @@ def read_config(path: str | Path) -> Config:
     return cfg
 
 
+def require_model(cfg: Config, name: str) -> None:
+    """Refuse what is no config of a network; messages begin with the name.
+
+    Raises:
+        ConfigError: It has no model.
+    """
+    if not isinstance(cfg.get('model'), dict):
+        raise ConfigError(
+            f'{name} has no model: expected the config of a network and its '
+            'training; sce recipes lists those of sce_mm'
+        )
+
+
 def _forget_scope(cfg: Config) -> None:
     """Let what is inherited from ``sce_mm::`` have the scope of the config.
 

@@ -1,7 +1,6 @@
 """Mistakes of users at every command: one message, nothing else."""
 
 import json
-import os
 import pickle
 import re
 import subprocess
@@ -147,7 +146,7 @@ def answer(desk, monkeypatch, capfd):
     monkeypatch.setattr(subprocess, 'Popen', work)
     # What a command holds, or sets, ends with it.
     monkeypatch.setattr(sys, 'stdout', sys.stdout)
-    monkeypatch.setattr(os, 'environ', os.environ.copy())
+    monkeypatch.setenv('SCE_DEBUG', '0')
 
     def call(command, words):
         main = import_module(f'sce_mm.cli.commands.{FILES[command].stem}').main

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+from ... import register
 from ...utils.commands import Command, run_together
 from ..arguments import (
     ArgumentParser,
@@ -118,8 +119,14 @@ def as_table(results: Results) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    args.out.mkdir(parents=True, exist_ok=True)
+    register()
+    from ...config.reading import override, read_config
+
     settings = {RANDOM: [], **{name: words for name, *words in args.setting}}
+    for name, words in settings.items():
+        option = f'--setting {name}' if words else '--cfg-options'
+        override(read_config(args.config), args.cfg_options + words, option)
+    args.out.mkdir(parents=True, exist_ok=True)
     results: Results = defaultdict(dict)
     # Seeds outermost: after one round every setting has a first result.
     for seed in args.seeds:
