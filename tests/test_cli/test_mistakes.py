@@ -221,3 +221,38 @@ def test_a_wrong_option_is_answered_by_one_message(answer, command):
     for wrong, named in wrong_ones.items():
         found = problems(answer, command, ['nowhere', wrong], [named])
         assert not found, found
+
+
+@pytest.mark.integration
+def test_processes_say_no_more_than_that(desk):
+    """What packages print while they are imported shows in processes only."""
+    train = ['train', RECIPE, '--data', 'empty', '--work-dir', 'run']
+    lines = [
+        [*train, '--cfg-options', *TINY_FOLDER],
+        ['extract', 'page.pth', 'made.pth'],
+        ['knn', RECIPE, 'other.pth', '--bank', 'classes', '--query', 'classes']
+        + ['--cfg-options', *TINY_FOLDER],
+        ['extract', 'page.pth', 'made.pth', '--debug'],
+    ]
+    if find_spec('mmdet'):
+        lines.append(['detector', DETECTOR, 'other.pth', 'made.py'])
+    started = [
+        subprocess.Popen(
+            [sys.executable, '-m', 'sce_mm', *words],
+            cwd=desk,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for words in lines
+    ]
+    for words, process in zip(lines, started, strict=True):
+        out, err = process.communicate()
+        assert (process.returncode, out) == (1, ''), (words, err)
+        if '--debug' in words:
+            assert err.startswith('Traceback'), err
+            assert err.splitlines()[-1].startswith('error: page.pth'), err
+        else:
+            assert err.startswith('error: '), (words, err)
+            assert 'Traceback' not in err, (words, err)
+            assert err.count('\n') == 1, (words, err)
