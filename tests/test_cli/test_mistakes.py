@@ -227,11 +227,12 @@ def test_a_wrong_option_is_answered_by_one_message(answer, command):
 def test_processes_say_no_more_than_that(desk):
     """What packages print while they are imported shows in processes only."""
     train = ['train', RECIPE, '--data', 'empty', '--work-dir', 'run']
+    knn = ['knn', RECIPE, 'other.pth', '--bank', 'classes']
+    knn += ['--query', 'classes']
     lines = [
         [*train, '--cfg-options', *TINY_FOLDER],
         ['extract', 'page.pth', 'made.pth'],
-        ['knn', RECIPE, 'other.pth', '--bank', 'classes', '--query', 'classes']
-        + ['--cfg-options', *TINY_FOLDER],
+        [*knn, '--cfg-options', *TINY_FOLDER],
         ['extract', 'page.pth', 'made.pth', '--debug'],
     ]
     if find_spec('mmdet'):
