@@ -7,8 +7,8 @@ imports everything else in its ``main``, after the arguments are parsed and
 """
 
 import argparse
-import os
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -164,7 +164,7 @@ def output_file(text: str) -> Path:
         raise argparse.ArgumentTypeError(
             f'{text} is a folder, expected the name of a file to write'
         )
-    output_folder(str(path.parent))
+    _require_writable(path.parent, text)
     return path
 
 
@@ -175,16 +175,24 @@ def output_folder(text: str) -> Path:
         ArgumentTypeError: It is a file, or cannot be made or written to.
     """
     path = Path(text)
-    there = next(p for p in (path, *path.absolute().parents) if p.exists())
+    _require_writable(path, text)
+    return path
+
+
+def _require_writable(folder: Path, text: str) -> None:
+    """Refuse a folder to which nothing can be written."""
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not there.is_dir():
         raise argparse.ArgumentTypeError(
-            f'{there} is a file, expected a folder to write to'
+            f'{text}: {there.name} is a file, expected a folder to write to'
         )
-    if not os.access(there, os.W_OK | os.X_OK):
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
         raise argparse.ArgumentTypeError(
-            f'nothing can be written to {there}: name another place'
-        )
-    return path
+            f'{text}: nothing can be written to {there} ({error.strerror})'
+        ) from error
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:

@@ -173,7 +173,11 @@ def message_of(error: BaseException) -> str | None:
     """
     before = error.__context__
     # Upstream mmengine repeats what a class says, with the name of the class.
-    if type(before) is type(error) and str(error).endswith(str(before)):
+    if (
+        type(before) is type(error)
+        and error.__cause__ is None
+        and str(error).endswith(str(before))
+    ):
         return message_of(before)
     if isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror}'

@@ -60,11 +60,11 @@ LINES = {
     ],
     'test': ['{config} weights.pth --out {file}'],
     'knn': [f'{CLASSES} --k {{count}} --temperature {{number}} {OVERRIDES}'],
-    'linear-probe': [f'{CLASSES} --costs {{number}} {OVERRIDES}'],
+    'linear-probe': [f'{RECIPE} --random-init --costs {{number}}'],
     'linear-transfer': ['{config} weights.pth --data-root {absent}'],
     'svm': ['{config} weights.pth --data {absent}'],
     'neighbours': [f'{IMAGES} --queries {{count}} {OVERRIDES}'],
-    'embed': [f'{IMAGES} --nearby {{number}} {OVERRIDES}'],
+    'embed': [f'{RECIPE} --random-init --data photos --nearby {{number}}'],
     'sweep': ['{config} {folder} --setting A --threads {count}'],
     'extract': ['{weights} {file}'],
     'export': ['{weights} {file} --to mmpretrain'],
@@ -79,7 +79,7 @@ LINES = {
     'replay': ['{weights}'],
     'cache': ['{photos} {folder} --short-side {count} --workers {count}'],
     'coco-subset': ['{labels} --percent {number} --out-dir {folder}'],
-    'voc-to-coco': ['{absent} {file}', 'photos made --images {absent}'],
+    'voc-to-coco': ['{absent} made', 'xml {file}', 'xml a --images {absent}'],
     'imagenet-subset': ['{classes} {file} --seed {seed}'],
     'tiny-imagenet': ['{absent}'],
     'compare': [
@@ -130,6 +130,8 @@ def desk(tmp_path_factory):
         'categories': [{'id': 1, 'name': 'thing'}],
     }
     (folder / 'labels.json').write_text(json.dumps(labels))
+    (folder / 'xml').mkdir()
+    (folder / 'xml' / '0.xml').write_text('<annotation/>')
     (folder / 'list.json').write_text('[1, 2]')
     return folder
 
@@ -192,7 +194,8 @@ def mistakes(line: str) -> Iterator[tuple[list[str], list[str]]]:
             # The second word behind an option is one of its words too.
             if kinds[place - 1] and before and words[place - 2] == before[-1]:
                 option = before[-1]
-            named = option if option.startswith('--') else wrong
+            named = wrong.rpartition('::')[2]
+            named = option if option.startswith('--') else named
             yield typed, [named]
 
 
