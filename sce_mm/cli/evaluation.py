@@ -125,9 +125,10 @@ def open_folder(args: argparse.Namespace) -> FolderImages:
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     # Turned by their EXIF tags, as they are drawn.
     pipeline = crop_pipeline(args.resize, args.crop, apply_orientation=True)
-    return read_folder(
-        args.data, pipeline, args.max_images, not args.no_labels, args.seed
-    )
+    with naming('--data'):
+        return read_folder(
+            args.data, pipeline, args.max_images, not args.no_labels, args.seed
+        )
 
 
 def folder_networks(

@@ -194,9 +194,9 @@ def mistakes(line: str) -> Iterator[tuple[list[str], list[str]]]:
             # The second word behind an option is one of its words too.
             if kinds[place - 1] and before and words[place - 2] == before[-1]:
                 option = before[-1]
-            named = wrong.rpartition('::')[2]
-            named = option if option.startswith('--') else named
-            yield typed, [named]
+            named = [wrong.rpartition('::')[2]]
+            named += [option] * option.startswith('--')
+            yield typed, named
 
 
 @pytest.mark.parametrize('command', sorted(LINES))

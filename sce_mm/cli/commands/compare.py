@@ -57,6 +57,14 @@ def config_file(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def existing_folder(text: str) -> Path:
+    """Type of an option that takes a folder."""
+    path = Path(text).resolve()
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f'there is no folder {path}')
+    return path
+
+
 def suffix(text: str) -> str:
     """Type of an option that takes the end of the names of files."""
     if not text or '/' in text:
@@ -162,7 +170,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     data = parser.add_argument_group('data')
     data.add_argument(
-        '--images', type=Path, nargs='+', required=True, metavar='DIR',
+        '--images', type=existing_folder, nargs='+', required=True,
+        metavar='DIR',
         help='folder(s) of unlabelled images',
     )  # fmt: skip
     for part, what in (('train', 'training'), ('val', 'validation')):
@@ -171,8 +180,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
             help=f'{what} labels: a file in COCO format, or a folder of masks',
         )  # fmt: skip
         data.add_argument(
-            f'--{part}-images', type=Path, required=True, metavar='DIR',
-            help=f'folder of the {what} images',
+            f'--{part}-images', type=existing_folder, required=True,
+            metavar='DIR', help=f'folder of the {what} images',
         )  # fmt: skip
     masks = parser.add_argument_group('masks, with --segmentor')
     masks.add_argument(
