@@ -8,6 +8,8 @@ imports everything else in its ``main``, after the arguments are parsed and
 
 import argparse
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,12 +34,20 @@ class ArgumentParser(argparse.ArgumentParser):
             help='show the traceback of an error, as SCE_DEBUG=1 does',
         )
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the words; a misspelt option counts before a missing one."""
+        words = sys.argv[1:] if args is None else [*args]
+        for word in words[: words.index('--') if '--' in words else None]:
+            name = word.partition('=')[0]
+            known = [*self._option_string_actions]
+            if name.startswith('--') and not any(
+                option.startswith(name) for option in known
+            ):
+                self.error(f'there is no {name}{nearest(name, known)}')
+        return super().parse_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with 2."""
-        words = message.removeprefix('unrecognized arguments: ')
-        if words != message:
-            option = words.split()[0].partition('=')[0]
-            message += nearest(option, [*self._option_string_actions])
         self.exit(2, as_typed(f'error: {message}; --help lists the options\n'))
 
 
@@ -116,6 +126,73 @@ def positive_number(text: str) -> int:
             f'expected a whole number above 0, got {text}'
         )
     return int(text)
+
+
+def natural_number(text: str) -> int:
+    """Read a whole number from 0 on; the type of an option.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f'expected a whole number from 0 on, got {text}'
+        )
+    return int(text)
+
+
+def positive_float(text: str) -> float:
+    """Read a finite number above 0; the type of an option.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    with suppress(ValueError):
+        if 0 < float(text) < float('inf'):
+            return float(text)
+    raise argparse.ArgumentTypeError(f'expected a number above 0, got {text}')
+
+
+def output_file(text: str) -> Path:
+    """Read the path of a file to write; the type of an option.
+
+    Raises:
+        ArgumentTypeError: It is a folder, or no file can be written there.
+    """
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(
+            f'{text} is a folder, expected the name of a file to write'
+        )
+    _require_writable(path.parent, text)
+    return path
+
+
+def output_folder(text: str) -> Path:
+    """Read the path of a folder to write to; the type of an option.
+
+    Raises:
+        ArgumentTypeError: It is a file, or cannot be made or written to.
+    """
+    path = Path(text)
+    _require_writable(path, text)
+    return path
+
+
+def _require_writable(folder: Path, text: str) -> None:
+    """Refuse a folder to which nothing can be written."""
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise argparse.ArgumentTypeError(
+            f'{text}: {there.name} is a file, expected a folder to write to'
+        )
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise argparse.ArgumentTypeError(
+            f'{text}: nothing can be written to {there} ({error.strerror})'
+        ) from error
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,7 +19,7 @@ from ..config.parts import (
     innermost_dataset,
     view_transforms,
 )
-from ..config.reading import fit_warmup, override, read_config
+from ..config.reading import fit_warmup, override, read_config, require_model
 from ..config.regions import TrainingImages, choose_regions
 from ..config.values import COLLATE, PREPROCESSOR
 from ..datasets import LabelledImages
@@ -64,6 +64,7 @@ def load_config(args: argparse.Namespace) -> Config:
             'tools/slurm_train.sh, or those of tests'
         )
     cfg = read_config(args.config)
+    require_model(cfg, args.config)
     before = copy.deepcopy(cfg)
     override(cfg, args.cfg_options)
     note = fit_warmup(cfg, before)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import ArgumentParser
+from .arguments import ArgumentParser, output_file, positive_number
 from .typed import as_typed
 
 if TYPE_CHECKING:
@@ -26,13 +26,14 @@ def add_maker_arguments(parser: ArgumentParser, package: str) -> None:
     parser.add_argument(
         'checkpoint', type=Path, help='backbone file or training checkpoint'
     )
-    parser.add_argument('out', type=Path, help='config to write, .py')
+    parser.add_argument('out', type=output_file, help='config to write, .py')
     parser.add_argument(
-        '--gpus', dest='processes', type=int, default=1, metavar='N',
+        '--gpus', dest='processes', type=positive_number, default=1,
+        metavar='N',
         help='processes of the training, for the learning rate; 1 by default',
     )  # fmt: skip
     parser.add_argument(
-        '--batch', type=int, metavar='N',
+        '--batch', type=positive_number, metavar='N',
         help="images of each process; the config's by default",
     )  # fmt: skip
     parser.add_argument(
@@ -47,9 +48,6 @@ def parse_maker_arguments(
     args = parser.parse_args(argv)
     if args.out.suffix != '.py':
         parser.error(f'OUT is a config, its name ends in .py: {args.out}')
-    for name, value in (('gpus', args.processes), ('batch', args.batch)):
-        if value is not None and value < 1:
-            parser.error(f'--{name} must be at least 1, got {value}')
     return args
 
 

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .arguments import output_file, positive_number
+from .exit import naming
+
 # What reads checkpoints takes seconds to import, arguments are read before.
 if TYPE_CHECKING:
     from ..transfer import Backbone
@@ -16,7 +19,7 @@ METADATA = ('arch', 'channel_order', 'mean', 'std', 'style', 'num_heads')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments: checkpoint and output, branch, trust, metadata."""
     parser.add_argument('checkpoint', type=Path)
-    parser.add_argument('out', type=Path)
+    parser.add_argument('out', type=output_file)
     parser.add_argument(
         '--branch', choices=['online', 'momentum'], default='online'
     )
@@ -49,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     metadata.add_argument('--style', choices=['pytorch', 'caffe'])
     metadata.add_argument(
         '--num-heads',
-        type=int,
+        type=positive_number,
         metavar='N',
         help='attention heads of a Vision Transformer',
     )
@@ -72,11 +75,12 @@ def read_backbone(args: argparse.Namespace) -> Backbone:
             raise FileExistsError(
                 f'{args.out} exists: name another file or add --overwrite'
             )
-    backbone = extract_backbone(
-        read_checkpoint(args.checkpoint, trust=args.trust),
-        args.branch,
-        float32=args.float32,
-    )
+    with naming(str(args.checkpoint)):
+        backbone = extract_backbone(
+            read_checkpoint(args.checkpoint, trust=args.trust),
+            args.branch,
+            float32=args.float32,
+        )
     return _with_metadata(backbone, args)
 
 

@@ -16,7 +16,7 @@ from mmengine.runner import set_random_seed
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..config.reading import override, read_config
+from ..config.reading import override, read_config, require_model
 from ..evaluation.features import Labelled, image_features, labelled_features
 from ..evaluation.images import FolderImages, crop_pipeline, read_folder
 from ..evaluation.loaders import labelled_loaders, seed_of
@@ -29,6 +29,7 @@ from ..transfer import (
 from ..transfer.initial_weights import find_sources
 from ..utils.random_state import preserve_rng
 from .config_edits import set_knn
+from .exit import naming
 
 INITIAL = 'random initialisation'
 # Processes wait for each other while one fits a classifier.
@@ -49,6 +50,7 @@ def open_config(args: argparse.Namespace) -> Config:
     # Otherwise each initialised parameter is a line on the screen.
     MMLogger.get_instance('evaluation').setLevel('WARNING')
     cfg = read_config(args.config)
+    require_model(cfg, args.config)
     override(cfg, args.cfg_options)
     if 'bank' in args:
         _set_class_folders(cfg, args)
@@ -75,10 +77,11 @@ def networks(
         yield INITIAL, initial_model(cfg).to(args.device)
     for path in args.checkpoint:
         model = initial_model(cfg)
-        checkpoint = read_checkpoint(path, args.trust)
-        backbone = extract_backbone(checkpoint, args.branch)
-        check_pixels(backbone.meta, model.data_preprocessor, path)
-        load_backbone(model.backbone, backbone)
+        with naming(path):
+            checkpoint = read_checkpoint(path, args.trust)
+            backbone = extract_backbone(checkpoint, args.branch)
+            check_pixels(backbone.meta, model.data_preprocessor, path)
+            load_backbone(model.backbone, backbone)
         yield path, model.to(args.device)
 
 
@@ -122,9 +125,10 @@ def open_folder(args: argparse.Namespace) -> FolderImages:
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     # Turned by their EXIF tags, as they are drawn.
     pipeline = crop_pipeline(args.resize, args.crop, apply_orientation=True)
-    return read_folder(
-        args.data, pipeline, args.max_images, not args.no_labels, args.seed
-    )
+    with naming('--data'):
+        return read_folder(
+            args.data, pipeline, args.max_images, not args.no_labels, args.seed
+        )
 
 
 def folder_networks(

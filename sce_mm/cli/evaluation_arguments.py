@@ -6,8 +6,16 @@ once.
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
-from .arguments import ArgumentParser, add_shared_arguments
+from .arguments import (
+    ArgumentParser,
+    add_shared_arguments,
+    natural_number,
+    output_file,
+    positive_number,
+    seed_number,
+)
 
 
 def evaluation_parser(
@@ -38,16 +46,22 @@ def evaluation_parser(
         default='online',
         help='whose backbone of a checkpoint to take',
     )
-    parser.add_argument('--out', help=out)
+    parser.add_argument('--out', type=output_file, help=out)
     parser.add_argument(
         '--device',
         help='where the network runs; by default a GPU if there is one',
     )
     parser.add_argument(
-        '--batch-size', type=int, default=64, help='images at a time'
+        '--batch-size',
+        type=positive_number,
+        default=64,
+        help='images at a time',
     )
     parser.add_argument(
-        '--workers', type=int, default=2, help='processes that load images'
+        '--workers',
+        type=natural_number,
+        default=2,
+        help='processes that load images',
     )
     add_shared_arguments(parser)
     return parser
@@ -69,13 +83,13 @@ def class_folder_parser(description: str | None) -> ArgumentParser:
     )
     parser.add_argument(
         '--crop',
-        type=int,
+        type=positive_number,
         help='central square of these images, pixels; by default the size of '
         'the images that the config trains on',
     )
     parser.add_argument(
         '--resize',
-        type=int,
+        type=positive_number,
         help='shorter side before that; by default 8/7 of it, or the same up '
         'to 96 pixels',
     )
@@ -87,7 +101,7 @@ def image_folder_parser(
 ) -> ArgumentParser:
     """Parser of networks, images (``limit`` at most), and an output file."""
     parser = evaluation_parser(description, out='file to write')
-    parser.set_defaults(out=out)
+    parser.set_defaults(out=Path(out))
     parser.add_argument('--data', required=True, help='folder of images')
     parser.add_argument(
         '--no-labels',
@@ -95,15 +109,24 @@ def image_folder_parser(
         help='sub-folders of --data are no classes',
     )
     parser.add_argument(
-        '--max-images', type=int, default=limit, help='taken at random'
+        '--max-images',
+        type=positive_number,
+        default=limit,
+        help='taken at random',
     )
     parser.add_argument(
-        '--resize', type=int, default=256, help='shorter side, pixels'
+        '--resize',
+        type=positive_number,
+        default=256,
+        help='shorter side, pixels',
     )
     parser.add_argument(
-        '--crop', type=int, default=224, help='central square of it, pixels'
+        '--crop',
+        type=positive_number,
+        default=224,
+        help='central square of it, pixels',
     )
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--seed', type=seed_number, default=0)
     return parser
 
 

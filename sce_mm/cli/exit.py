@@ -173,7 +173,11 @@ def message_of(error: BaseException) -> str | None:
     """
     before = error.__context__
     # Upstream mmengine repeats what a class says, with the name of the class.
-    if type(before) is type(error) and str(error).endswith(str(before)):
+    if (
+        type(before) is type(error)
+        and error.__cause__ is None
+        and str(error).endswith(str(before))
+    ):
         return message_of(before)
     if isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror}'
@@ -192,7 +196,7 @@ def message_of(error: BaseException) -> str | None:
 
 @contextmanager
 def naming(option: str) -> Iterator[None]:
-    """Let messages of errors for the user begin with what was typed.
+    """Let messages of errors for the user name an option or a file.
 
     Raises:
         UserError: Such an error was raised within.
@@ -201,9 +205,10 @@ def naming(option: str) -> Iterator[None]:
         yield
     except Exception as error:
         message = message_of(error)
-        if message is None or message.startswith(option):
+        if message is None or option in message:
             raise
-        raise UserError(f'{option}: {message}') from error
+        kind = type(error) if isinstance(error, UserError) else UserError
+        raise kind(f'{option}: {message}') from error
 
 
 def _unexpected(error: Exception) -> str:

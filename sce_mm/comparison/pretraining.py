@@ -19,7 +19,12 @@ from ..checkpoints.reading import META_KEY, read_checkpoint
 from ..config.check import check_config
 from ..config.errors import ConfigError
 from ..config.parts import innermost_dataset
-from ..config.reading import fit_warmup, override, read_config
+from ..config.reading import (
+    fit_warmup,
+    override,
+    read_config,
+    require_model,
+)
 from ..config.regions import (
     choose_regions,
     cuts_regions,
@@ -76,6 +81,7 @@ class Recipe:
             ConfigError: It cannot be read, or has no such key.
         """
         cfg = read_config(self.config)
+        require_model(cfg, str(self.config))
         before = copy.deepcopy(cfg)
         for option, words in self.overrides:
             override(cfg, words, option)

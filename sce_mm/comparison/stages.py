@@ -138,6 +138,8 @@ class Comparison:
             ) from error
         with closing(lock):
             self.inputs = check_inputs(self.args, self.task)
+            # Before the predictors are checked, which takes longer.
+            len(self.unlabelled.paths)
             self.pair_seeds()
             self.check_start()
             self.keep_pixels()

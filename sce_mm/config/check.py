@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 from ..utils.random_state import preserve_rng
 from . import types, values
 from .building import refused_arguments, shapes
-from .errors import raise_all
+from .errors import ConfigError, raise_all
 from .names import wrong_names
 from .paths import missing_data, missing_paths, unwritable_work_dir
 
@@ -47,7 +47,7 @@ def check_config(
             try:
                 problems.extend(check(cfg))
             # It stumbled over what has been found already.
-            except (AttributeError, KeyError, TypeError):
+            except (AttributeError, KeyError, TypeError, ConfigError):
                 if not problems:
                     raise
 

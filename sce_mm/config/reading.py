@@ -23,9 +23,6 @@ MODULE2PACKAGE['mmseg'] = 'mmseg'
 # So that `sce_mm::sce/NAME.py` may stand in `_base_`.
 MODULE2PACKAGE['sce_mm'] = 'sce_mm'
 
-# Files that mmengine reads.
-CONFIG_SUFFIXES = ('.py', '.yml', '.yaml', '.json')
-
 # Keys that mmengine reads at the top of a config.
 TOP_LEVEL = {
     *inspect.signature(Runner.__init__).parameters,
@@ -82,11 +79,6 @@ def read_config(path: str | Path) -> Config:
             there, or a module cannot be imported.
     """
     path = find_config(path)
-    if path.suffix not in CONFIG_SUFFIXES:
-        raise ConfigError(
-            f'{path} is no config: its name ends in none of '
-            f'{" ".join(CONFIG_SUFFIXES)}'
-        )
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)
     # The file is run as a program: anything can happen.
@@ -104,6 +96,19 @@ def read_config(path: str | Path) -> Config:
             import_quietly('mmdet.datasets')
     _import_custom_modules(cfg)
     return cfg
+
+
+def require_model(cfg: Config, name: str) -> None:
+    """Refuse what is no config of a network; messages begin with the name.
+
+    Raises:
+        ConfigError: It has no model.
+    """
+    if not isinstance(cfg.get('model'), dict):
+        raise ConfigError(
+            f'{name} has no model: expected the config of a network and its '
+            'training; sce recipes lists those of sce_mm'
+        )
 
 
 def _forget_scope(cfg: Config) -> None:

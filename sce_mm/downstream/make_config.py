@@ -14,6 +14,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 
+from ..checkpoints.errors import CheckpointError
 from ..checkpoints.file_kind import TORCH, kind_of
 from ..checkpoints.reading import meta_of, read_checkpoint
 from ..transfer.backbone import FORMAT, extract_backbone, save_backbone
@@ -82,7 +83,10 @@ def _read_backbone(
     """The backbone, with another path if it cannot be loaded from this one."""
     path = checkpoint.resolve()
     content = read_checkpoint(path)
-    backbone = extract_backbone(content)
+    try:
+        backbone = extract_backbone(content)
+    except CheckpointError as error:
+        raise CheckpointError(f'{checkpoint}: {error}') from error
     if meta_of(content).get('format') == FORMAT and kind_of(path) == TORCH:
         return BackboneFile(path, backbone)
     path = out.resolve().with_name(f'{out.stem}_backbone.pth')

@@ -8,9 +8,12 @@ import ast
 from pathlib import Path
 
 from .checks import nearest
+from .errors import UserError
 
 # Before the path of a recipe, as mmengine writes mmdet::path.
 PACKAGE = 'sce_mm::'
+# Of files that mmengine reads.
+SUFFIXES = ('.py', '.yml', '.yaml', '.json')
 
 
 def recipe_folder() -> Path:
@@ -46,8 +49,16 @@ def find_config(text: str | Path) -> Path:
 
     Raises:
         FileNotFoundError: It is neither.
+        UserError: It is a folder, or a file of another kind.
     """
     path, word = Path(text), str(text)
+    if path.is_dir():
+        raise UserError(f'{path} is a folder, expected a config file')
+    if path.is_file() and path.suffix not in SUFFIXES:
+        raise UserError(
+            f'{path} is no config: its name ends in none of '
+            f'{" ".join(SUFFIXES)}'
+        )
     if path.is_file():
         return path
     packed = recipe_folder() / word.removeprefix(PACKAGE)

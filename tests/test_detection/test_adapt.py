@@ -287,7 +287,7 @@ def test_sources_that_are_no_config(name, message, tmp_path):
 
 MISTAKES = [
     # Option or file of the command, what is answered.
-    (['--gpus', '0'], '--gpus must be at least 1, got 0'),
+    (['--gpus', '0'], '--gpus: expected a whole number above 0'),
     (['{folder}/new.txt'], 'its name ends in .py'),
     (['{folder}/out.py'], 'add --overwrite'),
     (['{folder}/base.py', '--overwrite'], 'OUT is the config itself'),

@@ -224,8 +224,6 @@ def test_an_unfinished_run_is_not_continued(finished, tmp_path):
         continuation(folder, 2, str(folder / 'iter_8.pth'))
     with pytest.raises(FileNotFoundError, match='no checkpoint in'):
         continuation(tmp_path, 2)
-    with pytest.raises(ValueError, match='positive number of epochs'):
-        continuation(folder, 0)
 
 
 def test_recursive_schedules_cannot_be_continued(finished, tmp_path):

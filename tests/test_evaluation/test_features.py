@@ -231,12 +231,18 @@ class Screen(io.StringIO):
         lambda: find_copies([__file__], [__file__]),
     ],
 )
-def test_long_work_shows_its_progress_on_terminals_only(
+def test_long_work_shows_its_progress(
     work: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ):
-    for stream, shown in ((Screen(), True), (io.StringIO(), False)):
+    # Done of all, and the time it took or that is left.
+    bar, line = r'(\d+)/\1\b.*\d:\d\d', r'(\d+) of \1, 0:00:00 left\n'
+    for stream, seconds, shown in (
+        (Screen(), 30, bar),
+        (io.StringIO(), 0, line),
+        # In logs short work has none.
+        (io.StringIO(), 30, '^$'),
+    ):
         monkeypatch.setattr('sys.stderr', stream)
+        monkeypatch.setattr('sce_mm.utils.progress.LINE_SECONDS', seconds)
         work()
-        # Done of all, and the time it took.
-        found = re.search(r'(\d+)/\1\b.*\d:\d\d', stream.getvalue())
-        assert bool(found) == shown
+        assert re.search(shown, stream.getvalue())

@@ -93,6 +93,12 @@ def test_a_folder_is_enough_and_a_killed_run_goes_on(root, photos, tmp_path):
     for name in ('target_entropy', 'neighbours', 'embedding_std', 'eta'):
         assert f'{name}: ' in whole.stdout
     assert 'gt_label' not in output
+    # Long descriptions are in the log file alone.
+    (log,) = work_dir.glob('*/*.log')
+    for text in ('System environment', 'Config:', 'Hooks will be executed'):
+        assert text in log.read_text()
+        assert text not in output
+    assert 'OneDL' not in output
     expected = logged_losses(work_dir)
     assert len(expected) == 9
     assert list(work_dir.glob('*/vis_data/events*'))

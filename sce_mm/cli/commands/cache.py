@@ -14,18 +14,18 @@ a pixel.
 import os
 from collections.abc import Sequence
 
-from ..arguments import ArgumentParser
+from ..arguments import ArgumentParser, output_folder, positive_number
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = ArgumentParser(__doc__)
     parser.add_argument('data', help='folder of images, with sub-folders')
-    parser.add_argument('out', help='the cache, made here')
+    parser.add_argument('out', type=output_folder, help='the cache, made here')
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
         '--short-side',
-        type=int,
+        type=positive_number,
         default=256,
         help='pixels of the shorter side of larger images, 256 by default',
     )
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument(
         '--max-pixels',
-        type=int,
+        type=positive_number,
         default=178_956_970,
         metavar='N',
         help='read larger images too, up to N pixels (400000000 for\n'
@@ -44,7 +44,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         'of memory, more with 16 bits a colour',
     )
     parser.add_argument(
-        '--workers', type=int, default=os.cpu_count(), help='that decode'
+        '--workers',
+        type=positive_number,
+        default=os.cpu_count(),
+        help='that decode',
     )
     parser.add_argument(
         '--stretch',

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ...utils.text import listed
-from ..arguments import ArgumentParser
+from ..arguments import ArgumentParser, output_folder, seed_number
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -38,7 +38,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[1, 2, 5, 10],
         help='parts of the images; 1 2 5 10 by default',
     )
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--seed', type=seed_number, default=0)
     parser.add_argument(
         '--classes',
         nargs='+',
@@ -46,7 +46,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='categories to keep; all by default',
     )
     parser.add_argument(
-        '--out-dir', type=Path, help='folder; by default subsets/ beside FILE'
+        '--out-dir',
+        type=output_folder,
+        help='folder; by default subsets/ beside FILE',
     )
     return parser.parse_args(argv)
 

@@ -34,6 +34,7 @@ from ..arguments import (
     ArgumentParser,
     Overrides,
     add_region_size,
+    output_folder,
     positive_number,
     region_sides,
     seed_number,
@@ -54,6 +55,14 @@ def config_file(text: str) -> Path:
         return find_config(text).resolve()
     except FileNotFoundError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def existing_folder(text: str) -> Path:
+    """Type of an option that takes a folder."""
+    path = Path(text).resolve()
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f'there is no folder {path}')
+    return path
 
 
 def suffix(text: str) -> str:
@@ -156,10 +165,13 @@ def variant(words: list[str]) -> Variant:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('out', type=Path, help='folder of everything made')
+    parser.add_argument(
+        'out', type=output_folder, help='folder of everything made'
+    )
     data = parser.add_argument_group('data')
     data.add_argument(
-        '--images', type=Path, nargs='+', required=True, metavar='DIR',
+        '--images', type=existing_folder, nargs='+', required=True,
+        metavar='DIR',
         help='folder(s) of unlabelled images',
     )  # fmt: skip
     for part, what in (('train', 'training'), ('val', 'validation')):
@@ -168,8 +180,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
             help=f'{what} labels: a file in COCO format, or a folder of masks',
         )  # fmt: skip
         data.add_argument(
-            f'--{part}-images', type=Path, required=True, metavar='DIR',
-            help=f'folder of the {what} images',
+            f'--{part}-images', type=existing_folder, required=True,
+            metavar='DIR', help=f'folder of the {what} images',
         )  # fmt: skip
     masks = parser.add_argument_group('masks, with --segmentor')
     masks.add_argument(

@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Sequence
 
 from ... import register
+from ..arguments import positive_float
 from ..evaluation_arguments import image_folder_parser, parse_networks
 
 
@@ -19,7 +20,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = image_folder_parser(__doc__, 'map.png', limit=2000)
     parser.add_argument(
         '--nearby',
-        type=float,
+        type=positive_float,
         default=30,
         help='perplexity of t-SNE: about how many neighbours count',
     )

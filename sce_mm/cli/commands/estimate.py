@@ -14,7 +14,6 @@ fragmentation) is not counted; a tenth of its memory is left for it.
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from ... import register
 from ..arguments import (
@@ -22,6 +21,9 @@ from ..arguments import (
     add_common_arguments,
     add_data_argument,
     add_region_arguments,
+    output_file,
+    positive_float,
+    positive_number,
 )
 
 
@@ -32,7 +34,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_data_argument(parser)
     add_region_arguments(parser)
     parser.add_argument(
-        '--images', type=int, help='number of images, where they are not here'
+        '--images',
+        type=positive_number,
+        help='number of images, where they are not here',
     )
     parser.add_argument(
         '--device',
@@ -41,22 +45,24 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--device-memory',
-        type=float,
+        type=positive_float,
         metavar='GB',
         help="memory in 2^30 bytes; by default the device's own",
     )
     parser.add_argument(
         '--probe-seconds',
-        type=float,
+        type=positive_float,
         default=30.0,
         help='seconds of training (default: 30)',
     )
     parser.add_argument(
         '--probe-batch',
-        type=int,
+        type=positive_number,
         help="images of a step of the probe; by default the config's batch",
     )
-    parser.add_argument('--json', type=Path, help='write the figures here')
+    parser.add_argument(
+        '--json', type=output_file, help='write the figures here'
+    )
     add_common_arguments(parser)
     return parser.parse_args(argv)
 

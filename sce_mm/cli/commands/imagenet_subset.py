@@ -35,7 +35,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..arguments import ArgumentParser
+from ..arguments import ArgumentParser, output_file, seed_number
 
 Samples = dict[str, list[str]]
 
@@ -44,7 +44,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument('root', type=Path, help='folder of class folders')
-    parser.add_argument('out', type=Path, help='list to write')
+    parser.add_argument('out', type=output_file, help='list to write')
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         '--share', type=float, help='share of all images, equally of classes'
@@ -59,7 +59,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'place in their sorted list (default: all folders)',
     )
     parser.add_argument(
-        '--seed', type=int, default=0, help='seed of the choice'
+        '--seed', type=seed_number, default=0, help='seed of the choice'
     )
     parser.add_argument(
         '--bare', action='store_true', help='leave the labels out'

@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Sequence
 
 from ... import register
+from ..arguments import positive_float, positive_number
 from ..evaluation_arguments import class_folder_parser, parse_networks
 
 
@@ -21,13 +22,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--k',
         nargs='+',
-        type=int,
+        type=positive_number,
         help='numbers of neighbours; by default those of the hook, else 20, '
         'or half of a bank of fewer than 40',
     )
     parser.add_argument(
         '--temperature',
-        type=float,
+        type=positive_float,
         help='temperature of the votes; by default that of the hook',
     )
     return parse_networks(parser, argv)

@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Sequence
 
 from ... import register
+from ..arguments import positive_float
 from ..evaluation_arguments import class_folder_parser, parse_networks
 
 
@@ -21,7 +22,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--costs',
         nargs='+',
-        type=float,
+        type=positive_float,
         help='candidates for C, chosen on a held-out part of the bank',
     )
     return parse_networks(parser, argv)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
+from ..arguments import positive_number
 from ..evaluation_arguments import evaluation_parser, parse_networks
 
 
@@ -32,7 +33,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         default='top-1',
         help='metric of data sets that are not in the table',
     )
-    parser.add_argument('--size', type=int, default=224, help='side of images')
+    parser.add_argument(
+        '--size', type=positive_number, default=224, help='side of images'
+    )
     return parse_networks(parser, argv)
 
 

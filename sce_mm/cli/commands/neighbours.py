@@ -13,14 +13,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
+from ..arguments import positive_number
 from ..evaluation_arguments import image_folder_parser, parse_networks
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = image_folder_parser(__doc__, 'neighbours.html', limit=None)
-    parser.add_argument('--queries', type=int, default=6, help='rows')
-    parser.add_argument('--shown', type=int, default=8, help='columns')
+    parser.add_argument(
+        '--queries', type=positive_number, default=6, help='rows'
+    )
+    parser.add_argument(
+        '--shown', type=positive_number, default=8, help='columns'
+    )
     return parse_networks(parser, argv)
 
 

@@ -17,7 +17,6 @@ import argparse
 import json
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from ... import register
 from ..arguments import (
@@ -25,6 +24,8 @@ from ..arguments import (
     add_common_arguments,
     add_data_argument,
     add_region_arguments,
+    output_file,
+    positive_number,
 )
 
 
@@ -35,15 +36,20 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_data_argument(parser)
     add_region_arguments(parser)
     parser.add_argument(
-        '--steps', type=int, default=8, help='steps to time (default: 8)'
+        '--steps',
+        type=positive_number,
+        default=8,
+        help='steps to time (default: 8)',
     )
     parser.add_argument(
         '--images',
-        type=int,
+        type=positive_number,
         default=32,
         help='single images to time (default: 32)',
     )
-    parser.add_argument('--json', type=Path, help='write the figures here')
+    parser.add_argument(
+        '--json', type=output_file, help='write the figures here'
+    )
     add_common_arguments(parser)
     return parser.parse_args(argv)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
+from ..arguments import positive_float, positive_number
 from ..evaluation_arguments import evaluation_parser, parse_networks
 
 
@@ -25,7 +26,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--low-shot',
         nargs='*',
-        type=int,
+        type=positive_number,
         default=[1, 2, 4, 8, 16, 32, 64],
         metavar='K',
         help='images of each class, 5 draws each; none for the full set alone',
@@ -33,7 +34,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--costs',
         nargs='+',
-        type=float,
+        type=positive_float,
         default=[0.5],
         help='C of the classifiers; one row for each',
     )

@@ -18,8 +18,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+from ... import register
 from ...utils.commands import Command, run_together
-from ..arguments import ArgumentParser, seed_number
+from ..arguments import (
+    ArgumentParser,
+    output_folder,
+    positive_number,
+    seed_number,
+)
 
 RANDOM = 'random initialisation'
 EVALUATIONS = ('knn', 'linear-probe')
@@ -31,7 +37,9 @@ def parse_args(argv: Sequence[str] | None) -> Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument('config', type=Path, help='pretraining config')
-    parser.add_argument('out', type=Path, help='folder of the results')
+    parser.add_argument(
+        'out', type=output_folder, help='folder of the results'
+    )
     parser.add_argument(
         '--setting',
         nargs='+',
@@ -42,7 +50,10 @@ def parse_args(argv: Sequence[str] | None) -> Namespace:
     )
     parser.add_argument('--seeds', nargs='+', type=seed_number, default=[0])
     parser.add_argument(
-        '--threads', type=int, default=1, help='processor threads of a run'
+        '--threads',
+        type=positive_number,
+        default=1,
+        help='processor threads of a run',
     )
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], help='overrides of every run'
@@ -108,8 +119,14 @@ def as_table(results: Results) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    args.out.mkdir(parents=True, exist_ok=True)
+    register()
+    from ...config.reading import override, read_config
+
     settings = {RANDOM: [], **{name: words for name, *words in args.setting}}
+    for name, words in settings.items():
+        option = f'--setting {name}' if words else '--cfg-options'
+        override(read_config(args.config), args.cfg_options + words, option)
+    args.out.mkdir(parents=True, exist_ok=True)
     results: Results = defaultdict(dict)
     # Seeds outermost: after one round every setting has a first result.
     for seed in args.seeds:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import register
-from ..arguments import ArgumentParser, add_common_arguments
+from ..arguments import ArgumentParser, add_common_arguments, output_file
 from ..exit import hold_output
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('config', help='path of a config, or name of a recipe')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='write the metrics to this json file')
+    parser.add_argument(
+        '--out', type=output_file, help='write the metrics to this json file'
+    )
     add_common_arguments(parser)
     return parser.parse_args(argv)
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from ... import register
 from ..arguments import ArgumentParser, add_common_arguments
+from ..exit import naming
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -130,7 +131,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ..config_edits import load_config, set_pretrained
 
     install_safe_loader(args.trust)
-    backbone = extract_backbone(read_checkpoint(args.checkpoint, args.trust))
+    with naming(args.checkpoint):
+        content = read_checkpoint(args.checkpoint, args.trust)
+        backbone = extract_backbone(content)
     cfg = load_config(args)
     if args.pretrained:
         set_pretrained(cfg, args.pretrained)

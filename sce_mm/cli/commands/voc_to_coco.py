@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ...utils.text import printable
-from ..arguments import ArgumentParser
+from ..arguments import ArgumentParser, output_file
 
 LISTED = 50
 
@@ -36,7 +36,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument('annotations', type=Path, help='folder of XML files')
-    parser.add_argument('out', type=Path, help='json file to write')
+    parser.add_argument('out', type=output_file, help='json file to write')
     parser.add_argument(
         '--images',
         type=Path,

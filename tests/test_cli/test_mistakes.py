@@ -1,0 +1,262 @@
+"""Mistakes of users at every command: one message, nothing else."""
+
+import json
+import pickle
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+
+import pytest
+import torch
+from image_files import write_noise
+from mmengine.runner import Runner
+from mmpretrain.registry import MODELS
+from recipes import TINY_FOLDER, recipe
+
+from sce_mm.__main__ import command_files
+from sce_mm.cli.exit import exit_code
+from sce_mm.config.reading import override
+
+FILES = command_files()
+RECIPE = 'sce_resnet18_1xb64-coslr-200e_folder'
+DETECTOR = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
+SEGMENTOR = 'mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py'
+# What stands for a word, and what people type instead.
+WORDS = {
+    'config': (RECIPE, ['nowhere', 'photos', 'page.pth', 'syntax.py', 'a.py']),
+    'mmdet': (DETECTOR, ['mmdet::nowhere.py', 'nowhere.py', 'photos']),
+    'mmseg': (SEGMENTOR, ['mmseg::nowhere.py', 'nowhere.py', 'photos']),
+    'photos': ('photos', ['nowhere', 'page.pth', 'empty', 'texts']),
+    'weights': (
+        'weights.pth',
+        ['nowhere.pth', 'page.pth', 'log.pth', 'cut.pth', 'other.pth', 'tmp'],
+    ),
+    'labels': ('labels.json', ['nowhere.json', 'page.pth', 'list.json']),
+    'classes': ('classes', ['nowhere', 'page.pth', 'empty']),
+    'count': ('1', ['0', '-1', 'x', '1.5']),
+    'number': ('1', ['0', '-1', 'x']),
+    'seed': ('0', ['-1', 'x']),
+    'file': ('made.py', ['page.pth/made.py', '/proc/made.py']),
+    'folder': ('made', ['page.pth', 'page.pth/made', '/proc/made']),
+    'absent': ('absent', ['nowhere', 'empty']),
+}
+TINY = ' '.join(TINY_FOLDER)
+NETWORK = '{config} {weights} --batch-size {count} --workers 0 --out {file}'
+CLASSES = f'{NETWORK} --bank {{classes}} --query {{classes}} --crop {{count}}'
+IMAGES = f'{NETWORK} --data {{photos}} --crop {{count}} --seed {{seed}}'
+OVERRIDES = f'--cfg-options {TINY}'
+# Command lines that would work, by command.
+LINES = {
+    'train': [
+        '{config} --data {photos} --init-from {weights} --work-dir {folder} '
+        f'--knn {{classes}} {{classes}} {OVERRIDES}',
+        f'{RECIPE} --data photos --work-dir made --resume {{weights}}',
+        f'{RECIPE} --data photos --regions {{count}}',
+        f'{RECIPE} --data photos --work-dir made --continue-for {{count}}',
+    ],
+    'test': ['{config} weights.pth --out {file}'],
+    'knn': [f'{CLASSES} --k {{count}} --temperature {{number}} {OVERRIDES}'],
+    'linear-probe': [f'{RECIPE} --random-init --costs {{number}}'],
+    'linear-transfer': ['{config} weights.pth --data-root {absent}'],
+    'svm': ['{config} weights.pth --data {absent}'],
+    'neighbours': [f'{IMAGES} --queries {{count}} {OVERRIDES}'],
+    'embed': [f'{RECIPE} --random-init --data photos --nearby {{number}}'],
+    'sweep': ['{config} {folder} --setting A --threads {count}'],
+    'extract': ['{weights} {file}'],
+    'export': ['{weights} {file} --to mmpretrain'],
+    'detector': ['{mmdet} {weights} {file} --gpus {count} --batch {count}'],
+    'segmentor': ['{mmseg} {weights} {file} --gpus {count}'],
+    'verify': ['{config} {weights}'],
+    'estimate': [
+        f'{{config}} --data {{photos}} --json {{file}} {OVERRIDES}',
+        f'{RECIPE} --images {{count}} --probe-batch {{count}}',
+    ],
+    'profile': [f'{{config}} --data {{photos}} --steps {{count}} {OVERRIDES}'],
+    'replay': ['{weights}'],
+    'cache': ['{photos} {folder} --short-side {count} --workers {count}'],
+    'coco-subset': ['{labels} --percent {number} --out-dir {folder}'],
+    'voc-to-coco': ['{absent} made', 'xml {file}', 'xml a --images {absent}'],
+    'imagenet-subset': ['{classes} {file} --seed {seed}'],
+    'tiny-imagenet': ['{absent}'],
+    'compare': [
+        '{folder} --images {photos} --train {labels} --train-images {photos} '
+        '--val {labels} --val-images {photos} --detector {mmdet} '
+        '--pretraining {config} --percent {number} --seeds {seed} '
+        f'--jobs {{count}} --pretraining-options {TINY}'
+    ],
+}
+NEEDS = {
+    'detector': 'mmdet',
+    'compare': 'mmdet',
+    'segmentor': 'mmseg',
+}
+
+
+@pytest.fixture(scope='module')
+def desk(tmp_path_factory):
+    """A folder with what words name, good and bad."""
+    folder = tmp_path_factory.mktemp('desk')
+    for name in ('photos', 'empty', 'texts', 'tmp', 'classes/a', 'classes/b'):
+        (folder / name).mkdir(parents=True)
+    for name in ('photos', 'classes/a', 'classes/b'):
+        write_noise(folder / name, 6)
+    (folder / 'texts' / 'notes.txt').write_text('not an image')
+    (folder / 'page.pth').write_text('<!DOCTYPE html><html>404</html>')
+    (folder / 'log.pth').write_text('Epoch(train) [1][10/100]\n' * 20)
+    (folder / 'syntax.py').write_text('model = dict(\n')
+    (folder / 'a.py').write_text('# no part of a training\n')
+    with (folder / 'other.pth').open('wb') as file:
+        pickle.dump({'rows': [1, 2]}, file)
+    cfg = recipe(RECIPE)
+    override(cfg, TINY_FOLDER)
+    weights = MODELS.build(cfg.model).state_dict()
+    torch.save({'state_dict': weights, 'meta': {}}, folder / 'weights.pth')
+    whole = (folder / 'weights.pth').read_bytes()
+    (folder / 'cut.pth').write_bytes(whole[: len(whole) // 2])
+    labels = {
+        'images': [
+            dict(id=n + 1, file_name=f'{n}.png', width=50, height=40)
+            for n in range(6)
+        ],
+        'annotations': [
+            dict(id=n + 1, image_id=n + 1, category_id=1, iscrowd=0)
+            | dict(bbox=[4, 4, 20, 20], area=400)
+            for n in range(6)
+        ],
+        'categories': [{'id': 1, 'name': 'thing'}],
+    }
+    (folder / 'labels.json').write_text(json.dumps(labels))
+    (folder / 'xml').mkdir()
+    (folder / 'xml' / '0.xml').write_text('<annotation/>')
+    (folder / 'list.json').write_text('[1, 2]')
+    return folder
+
+
+@pytest.fixture
+def answer(desk, monkeypatch, capfd):
+    """``answer(command, words)``: exit code, output and errors of it."""
+
+    def work(*_, **__):
+        pytest.fail('nobody has found the mistake: work has begun')
+
+    monkeypatch.chdir(desk)
+    monkeypatch.setattr(Runner, 'train', work)
+    monkeypatch.setattr(subprocess, 'Popen', work)
+    # What a command holds, or sets, ends with it.
+    monkeypatch.setattr(sys, 'stdout', sys.stdout)
+    monkeypatch.setenv('SCE_DEBUG', '0')
+
+    def call(command, words):
+        main = import_module(f'sce_mm.cli.commands.{FILES[command].stem}').main
+        stream = sys.stdout
+        code = exit_code(partial(main, words))
+        sys.stdout = stream
+        return code, *capfd.readouterr()
+
+    return call
+
+
+def problems(answer, command, words, named):
+    """What is wrong with the answer to a mistake."""
+    code, out, err = answer(command, words)
+    wrong = {
+        f'exit code {code}': code not in (1, 2),
+        'output before it': bool(out.strip()),
+        'not one message': len(re.findall('^error: ', err, re.M)) != 1
+        or not err.startswith('error: '),
+        'a traceback': 'Traceback' in out + err,
+        'not expected': 'was not expected' in err,
+        f'none of {named}': not any(name in err for name in named),
+    }
+    if found := [text for text, holds in wrong.items() if holds]:
+        line = ' '.join(words).replace(TINY, '...')
+        return [f'{command} {line}: {", ".join(found)}\n{out[:200]}{err}']
+    return []
+
+
+def mistakes(line: str) -> Iterator[tuple[list[str], list[str]]]:
+    """Command lines with one wrong word, and what the message may name."""
+    words = line.split()
+    kinds = [re.fullmatch(r'{(\w+)}', word) for word in words]
+    good = [
+        WORDS[kind[1]][0] if kind else word
+        for kind, word in zip(kinds, words, strict=True)
+    ]
+    for place, kind in enumerate(kinds):
+        for wrong in WORDS[kind[1]][1] if kind else ():
+            typed = [*good[:place], wrong, *good[place + 1 :]]
+            before = [w for w in words[:place] if w.startswith('--')]
+            option = words[place - 1] if place else ''
+            # The second word behind an option is one of its words too.
+            if kinds[place - 1] and before and words[place - 2] == before[-1]:
+                option = before[-1]
+            named = [wrong.rpartition('::')[2]]
+            named += [option] * option.startswith('--')
+            yield typed, named
+
+
+@pytest.mark.parametrize('command', sorted(LINES))
+def test_a_wrong_word_is_answered_by_one_message(answer, command):
+    if command in NEEDS and find_spec(NEEDS[command]) is None:
+        pytest.skip(f'{NEEDS[command]} is not installed')
+    found = [
+        problem
+        for line in LINES[command]
+        for words, named in mistakes(line)
+        for problem in problems(answer, command, words, named)
+    ]
+    assert not found, '\n'.join(found)
+
+
+@pytest.mark.parametrize('command', sorted(FILES))
+def test_a_wrong_option_is_answered_by_one_message(answer, command):
+    code, options, _ = answer(command, ['--help'])
+    assert code == 0
+    assert '--debug' in options
+    needed = re.findall(r'--[a-z][a-z-]+', options)[-1]
+    # Two letters that have changed places; the message has the right ones.
+    swapped = f'--{needed[3]}{needed[2]}{needed[4:]}'
+    wrong_ones = {'--no-such-option': '--no-such-option', swapped: needed}
+    for wrong, named in wrong_ones.items():
+        found = problems(answer, command, ['nowhere', wrong], [named])
+        assert not found, found
+
+
+@pytest.mark.integration
+def test_processes_say_no_more_than_that(desk):
+    """What packages print while they are imported shows in processes only."""
+    train = ['train', RECIPE, '--data', 'empty', '--work-dir', 'run']
+    knn = ['knn', RECIPE, 'other.pth', '--bank', 'classes']
+    knn += ['--query', 'classes']
+    lines = [
+        [*train, '--cfg-options', *TINY_FOLDER],
+        ['extract', 'page.pth', 'made.pth'],
+        [*knn, '--cfg-options', *TINY_FOLDER],
+        ['extract', 'page.pth', 'made.pth', '--debug'],
+    ]
+    if find_spec('mmdet'):
+        lines.append(['detector', DETECTOR, 'other.pth', 'made.py'])
+    started = [
+        subprocess.Popen(
+            [sys.executable, '-m', 'sce_mm', *words],
+            cwd=desk,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for words in lines
+    ]
+    for words, process in zip(lines, started, strict=True):
+        out, err = process.communicate()
+        assert (process.returncode, out) == (1, ''), (words, err)
+        if '--debug' in words:
+            assert err.startswith('Traceback'), err
+            assert err.splitlines()[-1].startswith('error: page.pth'), err
+        else:
+            assert err.startswith('error: '), (words, err)
+            assert 'Traceback' not in err, (words, err)
+            assert err.count('\n') == 1, (words, err)
