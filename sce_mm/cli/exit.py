@@ -8,12 +8,14 @@ written at once.
 
 import atexit
 import dis
+import io
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -115,6 +117,27 @@ def release_output() -> None:
     """Write what was held, and hold no longer."""
     if isinstance(sys.stdout, _HeldOutput):
         sys.stdout.release()
+
+
+class _Nowhere(io.TextIOBase):
+    """A stream that forgets what is written."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+@contextmanager
+def no_output() -> Iterator[None]:
+    """Keep what is written to standard output meanwhile to itself.
+
+    Loggers that begin here say nothing afterwards either: they hold on to
+    the stream that they began with.
+    """
+    stream, sys.stdout = sys.stdout, _Nowhere()
+    try:
+        yield
+    finally:
+        sys.stdout = stream
 
 
 def is_first_process() -> bool:
