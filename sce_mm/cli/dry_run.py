@@ -1,9 +1,11 @@
 """Try a config out (``--dry-run``): train, evaluate, save, resume, plan."""
 
 import copy
+import sys
 import tempfile
 from collections.abc import Sized
 from contextlib import suppress
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ..analysis.probe import peak_bytes
 from ..analysis.step_timer import SECONDS, StepTimer, hours_text
+from ..config.parts import view_sizes, view_transforms
 from ..datasets.samplers import count_images
 from ..engine.schedulers.schedules import (
     accumulation,
@@ -22,6 +26,7 @@ from ..engine.schedulers.schedules import (
 from ..engine.schedulers.warmup_cosine import WarmupCosineLR
 from ..utils.distributed import unwrapped
 from .config_edits import without_evaluation
+from .exit import is_first_process, no_output
 from .runner import build_runner, require_batches, scale_learning_rate
 
 _STEPS = 2
@@ -64,13 +69,20 @@ def dry_run(
 ) -> str:
     """Train two optimiser steps in a scratch folder, resume and time steps.
 
-    Returned is the plan of the whole training, in lines. The config is not
-    changed. ``seconds`` says how long steps are timed.
+    Returned is the plan of the whole training, in five lines. Nothing else
+    is said on standard output. The config is not changed. ``seconds`` says
+    how long steps are timed.
 
     Raises:
         ValueError: Whatever would have stopped the training at its start.
     """
-    with tempfile.TemporaryDirectory() as scratch:
+    if is_first_process():
+        print(
+            'dry run: two steps, a checkpoint and a resume in a scratch '
+            f'folder, then steps for {seconds:.0f} s',
+            file=sys.stderr,
+        )
+    with tempfile.TemporaryDirectory() as scratch, no_output():
         first = copy.deepcopy(cfg)
         counts = cfg.optim_wrapper.get('accumulative_counts', 1)
         first.default_hooks.checkpoint.update(by_epoch=False, interval=counts)
@@ -89,7 +101,7 @@ def dry_run(
                 f'the resumed run began at iteration {clock.begun}, expected '
                 f'{done}'
             )
-        return plan_text(runner, clock.timer)
+        return plan_text(runner, cfg.work_dir, clock.timer, _memory())
 
 
 def _run(
@@ -111,56 +123,90 @@ def _run(
     return runner
 
 
-def plan_text(runner: Runner, timer: StepTimer) -> str:
-    """Lines that say what a run is going to do, of one that was begun."""
-    loader, parameters = runner.train_dataloader, [*runner.model.parameters()]
-    batch, accumulated = loader.batch_sampler.batch_size, accumulation(runner)
-    step, steps = batch * runner.world_size * accumulated, total_steps(runner)
-    trained = sum(p.numel() for p in parameters if p.requires_grad)
-    total = sum(p.numel() for p in parameters)
-    queue, dense_queue = (
-        getattr(unwrapped(runner.model), name, None)
-        for name in ('queue', 'dense_queue')
-    )
-    memory = 'no GPU here: sce estimate estimates it'
-    if torch.cuda.is_available():
-        peak = torch.cuda.max_memory_allocated() / 2**30
-        memory = f'{peak:.1f} GiB at most'
+def plan_text(
+    runner: Runner, work_dir: str, timer: StepTimer, memory: str
+) -> str:
+    """Five lines that say what a run is going to do, of one that was begun.
+
+    Args:
+        runner: Of the run.
+        work_dir: Where it will write.
+        timer: Has timed its iterations.
+        memory: What it takes, as text.
+    """
     lines = {
-        'images': _images(loader.dataset),
-        'step': f'{step} images ({batch} x {runner.world_size} process(es) x '
-        f'{accumulated} accumulated)',
-        'steps': f'{steps}: {runner.max_epochs} epochs of '
-        f'{steps_per_epoch(runner):g}',
-        'learning rate': _rates(runner, steps),
-        'queue': f'{queue.length} keys, the last {queue.length / step:.3g} x '
-        'images'
-        if queue
-        else 'none',
-        **(
-            {'dense queue': f'{dense_queue.length} keys of places'}
-            if dense_queue
-            else {}
-        ),
-        'parameters': f'{trained / 1e6:.3g} million trained, '
-        f'{total / 1e6:.3g} in all',
-        'memory': memory,
-        'time': f'{hours_text(timer.median * runner.max_iters / 3600)} hours, '
-        f'from {timer.median:.2g} s an iteration, the median of '
-        f'{timer.steps}, without evaluation'
-        if timer.steps
-        else 'too few steps to time them',
+        'images': _images(runner),
+        'step': _step(runner),
+        'network': _network(runner),
+        'cost': f'{_time(runner, timer)}; {memory}',
+        'result': f'{work_dir}. All parts work: the same '
+        'command without --dry-run trains',
     }
-    return 'dry run: all parts work. The plan:' + ''.join(
-        f'\n  {name:13} {text}' for name, text in lines.items()
+    return '\n'.join(f'{name:8} {text}' for name, text in lines.items())
+
+
+def _images(runner: Runner) -> str:
+    dataset: Sized = runner.train_dataloader.dataset
+    images, samples = count_images(dataset), len(dataset)
+    each = f' x {samples // images} = {samples:,} samples'
+    return (
+        f'{images:,}{each if samples > images else ""}; {runner.max_epochs} '
+        f'epochs of {steps_per_epoch(runner):g} steps = '
+        f'{total_steps(runner):,} steps'
     )
 
 
-def _images(dataset: Sized) -> str:
-    images, samples = count_images(dataset), len(dataset)
-    if images == samples:
-        return f'{images}'
-    return f'{images}, each {samples // images} times: {samples} samples'
+def _step(runner: Runner) -> str:
+    batch = runner.train_dataloader.batch_sampler.batch_size
+    factors = {
+        'process(es)': runner.world_size,
+        'accumulated': accumulation(runner),
+    }
+    step = batch * prod(factors.values())
+    parts = [f'{step} images']
+    if step > batch:
+        several = (f'{n} {name}' for name, n in factors.items() if n > 1)
+        parts[0] += f' ({batch} x {" x ".join(several)})'
+    for name in ('queue', 'dense_queue'):
+        if queue := getattr(unwrapped(runner.model), name, None):
+            parts.append(f'{name.replace("_", " ")} of {queue.length:,} keys')
+    return ', '.join([*parts, _rates(runner, total_steps(runner))])
+
+
+def _network(runner: Runner) -> str:
+    backbone = runner.cfg.model.get('backbone') or {}
+    name = str(backbone.get('type') or runner.cfg.model.type)
+    if depth := backbone.get('depth') or backbone.get('arch'):
+        name += f' {depth}'
+    parameters = [*runner.model.parameters()]
+    trained = sum(p.numel() for p in parameters if p.requires_grad)
+    parts = [f'{name}, {trained / 1e6:.3g} million parameters trained']
+    for _, transform in view_transforms(runner.cfg):
+        sizes = ', '.join(map(str, view_sizes(transform)))
+        parts.append(f'{len(transform["views"])} views of {sizes} px')
+        break
+    return ', '.join(parts)
+
+
+def _time(runner: Runner, timer: StepTimer) -> str:
+    if not timer.steps:
+        return 'too few steps to time them'
+    hours = hours_text(timer.median * runner.max_iters / 3600)
+    return (
+        f'{hours} hours, from {timer.median:.2g} s an iteration, without '
+        'evaluation'
+    )
+
+
+def _memory() -> str:
+    """The most memory that this process has taken, as text."""
+    if torch.cuda.is_available():
+        peak = torch.cuda.max_memory_allocated()
+        return f'{peak / 2**30:.1f} GiB of the GPU at most'
+    try:
+        return f'{peak_bytes() / 2**30:.1f} GiB of memory, without workers'
+    except OSError:
+        return 'memory is not known on this system'
 
 
 def _rates(runner: Runner, steps: int) -> str:
@@ -170,7 +216,8 @@ def _rates(runner: Runner, steps: int) -> str:
             rates = [base * scheduler.share(t) for t in range(steps)]
             peak = max(rates)
             return (
-                f'{rates[0]:.3g} at the start, {peak:.3g} at step '
-                f'{rates.index(peak)}, {rates[-1]:.3g} at the end'
+                f'learning rate {rates[0]:.3g}, {peak:.3g} at step '
+                f'{rates.index(peak)}, {rates[-1]:.2g} at the end'
             )
-    return f'{runner.optim_wrapper.get_lr()["lr"][0]:.3g} now'
+    rate = runner.optim_wrapper.get_lr()['lr'][0]
+    return f'learning rate {rate:.3g} at the start'

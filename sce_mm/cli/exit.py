@@ -8,6 +8,7 @@ written at once.
 
 import atexit
 import dis
+import io
 import os
 import re
 import signal
@@ -157,6 +158,27 @@ def set_debug() -> None:
 def debugs() -> bool:
     """Whether errors are to be shown with their traceback."""
     return os.environ.get(_DEBUG, '0') not in ('', '0')
+
+
+class _Nowhere(io.TextIOBase):
+    """A stream that forgets what is written."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+@contextmanager
+def no_output() -> Iterator[None]:
+    """Keep what is written to standard output meanwhile to itself.
+
+    Loggers that begin here say nothing afterwards either: they hold on to
+    the stream that they began with.
+    """
+    stream, sys.stdout = sys.stdout, _Nowhere()
+    try:
+        yield
+    finally:
+        sys.stdout = stream
 
 
 def is_first_process() -> bool:

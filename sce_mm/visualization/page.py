@@ -49,11 +49,13 @@ ul.legend { flex: 1 1 200px; list-style: none; margin: 0; padding: 0;
 .two { display: grid; gap: 14px;
   grid-template-columns: repeat(auto-fit, minmax(min(400px, 100%), 1fr)); }
 .tiles { display: flex; flex-wrap: wrap; gap: 8px; margin: 0 0 14px; }
-.tiles figure { width: min(var(--side), calc(50% - 4px)); }
+.tiles figure { width: min(var(--side),
+  calc((100% + 8px) / var(--columns) - 8px)); }
 .sharp img { image-rendering: pixelated; }
 .tiles figcaption { color: var(--ink); font-size: 13px; line-height: 1.3; }
 .image { position: relative; border: 3px solid transparent; }
-.image img { display: block; }
+.image img { display: block; outline: 1px solid var(--line);
+  outline-offset: -1px; }
 .yes .image { border-color: #0b6bcb; }
 .no .image { border: 3px dashed #b35900; }
 .boxes { position: absolute; inset: 0; width: 100%; height: 100%;
@@ -189,6 +191,8 @@ class Tile(NamedTuple):
         tags: Words on the image: share of its width from the left, of its
             height from the top, and the word.
         boxes: Rectangles on the image.
+        alt: What the image shows, for who cannot see it. Defaults to the
+            caption.
     """
 
     source: str
@@ -196,6 +200,7 @@ class Tile(NamedTuple):
     right: bool | None = None
     tags: Sequence[tuple[float, float, str]] = ()
     boxes: Sequence[Box] = ()
+    alt: str = ''
 
 
 def tile_side(count: int) -> int:
@@ -203,15 +208,19 @@ def tile_side(count: int) -> int:
     return 920 // count - 12
 
 
-def tiles(row: Sequence[Tile], side: int, sharp: bool = False) -> str:
+def tiles(
+    row: Sequence[Tile], side: int, sharp: bool = False, columns: int = 2
+) -> str:
     """Small images beside each other, each ``side`` pixels wide.
 
-    ``sharp`` enlarges them with their pixels visible.
+    ``sharp`` enlarges them with their pixels visible. On a narrow page they
+    shrink until ``columns`` of them fit into a row.
     """
     kinds = {True: 'yes', False: 'no', None: ''}
     inner = ''.join(
         f'<figure class="{kinds[tile.right]}"><div class="image">\n'
-        f'<img src="{escape(tile.source)}" alt="{escape(tile.caption)}">'
+        f'<img src="{escape(tile.source)}" '
+        f'alt="{escape(tile.alt or tile.caption)}">'
         + _overlay(tile.boxes)
         + ''.join(
             f'<span class="tag" style="left:{100 * left:.1f}%;'
@@ -222,7 +231,8 @@ def tiles(row: Sequence[Tile], side: int, sharp: bool = False) -> str:
         for tile in row
     )
     kind = 'tiles sharp' if sharp else 'tiles'
-    return f'<div class="{kind}" style="--side:{side}px">{inner}</div>'
+    style = f'--side:{side}px;--columns:{columns}'
+    return f'<div class="{kind}" style="{style}">{inner}</div>'
 
 
 def _overlay(boxes: Sequence[Box]) -> str:

@@ -12,27 +12,97 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TRANSFORMS
 
-from ..config.parts import innermost_dataset, samples_of_an_image
+from ..config.parts import (
+    innermost_dataset,
+    samples_of_an_image,
+    view_transforms,
+)
+from ..config.regions import cuts_regions
 from ..datasets.samplers import SampleIndex
+from ..datasets.views.augmentations import Augmentation
+from ..datasets.views.sce_views import SCEViews
+from ..utils.errors import UserError
 from ..utils.text import printable
+from . import page
 from .page import Tile, panel, paragraph, side_by_side, tiles
 from .sheets import data_uri
 
 # Pixels of the page: the image, and each of what is made of it.
 _IMAGE, _VIEW = 460, 124
-# Regions of an image of which views are shown, and of which there are frames:
-# more would cover a large image.
+# Regions of an image of which views are shown, or epochs of a whole image,
+# and regions of which there are frames: more would cover a large image.
 _SHOWN, _DRAWN = 3, 100
 # BGR: regions that are shown, other regions, and the edge of both.
 _CHOSEN, _OTHER, _EDGE = (203, 107, 11), (255, 255, 255), (0, 0, 0)
-_WHAT_TO_SEE = (
+_REGIONS_TO_SEE = (
     'Beside each image with its regions of an epoch are some of these, and '
     'their views as the network gets them. A region should show about one '
     'object and a little of what is around it. Choose a smaller size if it '
     'shows many, a larger one if it shows parts (--regions).'
 )
 
+_VIEWS_TO_SEE = (
+    'Beside each image are its views in the first epochs, as the network gets '
+    'them. Both views should show the same thing: if they often do not, take '
+    'larger crops (scale), or regions of the images (--regions).'
+)
+_OPERATIONS = {
+    'crop, share': lambda view: '{:g} to {:g}'.format(*view.scale),
+    'jitter': lambda view: _chance(view.jitter_prob),
+    'grey': lambda view: _chance(view.grey_prob),
+    'blur': lambda view: _chance(view.blur_prob),
+    'solarised': lambda view: _chance(view.solarise_prob),
+    'mirrored': lambda view: _chance(view.flip_prob),
+}
+
 Box = tuple[int, int, int, int]
+
+
+def views_page(cfg: Config, name: str, count: int = 6, seed: int = 0) -> str:
+    """A page with images, their regions and the views of a pretraining.
+
+    Args:
+        cfg: Config of a pretraining on image files.
+        name: Of the config.
+        count: Number of images.
+        seed: Of the training.
+
+    Raises:
+        UserError: The config makes no views, or no image can be read.
+    """
+    transforms = [transform for _, transform in view_transforms(cfg)]
+    if not transforms:
+        raise UserError(
+            f'{name} makes no views: its training pipeline has no SCEViews'
+        )
+    samples = 'regions' if cuts_regions(cfg) else 'whole images'
+    return page.page(
+        f'Views of {name}',
+        [
+            page.title('What the training will see', f'{name}, {samples}'),
+            _views_table(cfg, SCEViews(transforms[0]['views']).views),
+            regions_sheet(cfg, count, seed),
+        ],
+    )
+
+
+def _views_table(cfg: Config, views: Sequence[Augmentation]) -> str:
+    """What is done to each view, and which network gets it."""
+    keys = cfg.model.get('num_target_views', len(views))
+    networks = ['both' if keys > 1 else 'momentum'] * keys
+    networks += ['online'] * (len(views) - keys)
+    rows = [
+        ['network', *networks],
+        ['size', *(f'{view.size} px' for view in views)],
+        *([name, *map(said, views)] for name, said in _OPERATIONS.items()),
+    ]
+    return page.table(
+        ['', *(f'view {n + 1}' for n in range(len(views)))], rows
+    )
+
+
+def _chance(probability: float) -> str:
+    return f'{probability:.0%}' if probability else 'never'
 
 
 def regions_sheet(cfg: Config, count: int = 6, seed: int = 0) -> str:
@@ -55,6 +125,7 @@ def regions_sheet(cfg: Config, count: int = 6, seed: int = 0) -> str:
             TRANSFORMS.build(transform) for transform in inner['pipeline']
         ]
     times = samples_of_an_image(cfg)
+    cuts = cuts_regions(cfg)
     order = np.random.default_rng(seed).permutation(len(dataset)).tolist()
     rows: list[str] = []
     for place in order:
@@ -67,11 +138,20 @@ def regions_sheet(cfg: Config, count: int = 6, seed: int = 0) -> str:
                 repetition=n,
             )
             for n in range(min(times, _DRAWN))
+        ] if cuts else [
+            SampleIndex(place, epoch=epoch, seed=seed)
+            for epoch in range(_SHOWN)
         ]  # fmt: skip
         # An image that cannot be read makes no row.
         if row := _row(info, samples, transforms, times):
             rows.append(row)
-    return panel([paragraph(_WHAT_TO_SEE), *rows])
+    if not rows:
+        raise UserError(
+            f'none of {len(dataset)} images can be read, '
+            f'{dataset.get_data_info(0)["img_path"]} for one'
+        )
+    what = _REGIONS_TO_SEE if cuts else _VIEWS_TO_SEE
+    return panel([paragraph(what), *rows])
 
 
 def _row(
@@ -91,23 +171,30 @@ def _row(
         if loaded is None:
             return ''
     transforms[views_at].deferred = False
+    name = printable(Path(info['img_path']).name)
     lines: list[str] = []
-    for number, sample in enumerate(samples[: _SHOWN if cuts else 1], 1):
+    for number, sample in enumerate(samples[:_SHOWN], 1):
         results = {**loaded, 'sample_idx': sample}
+        of = f'region {number}' if cuts else f'epoch {number}'
         shown = []
         for transform in transforms[cut_at : views_at + 1]:
             results = transform(results)
             if type(transform).__name__ == 'CutRegion':
                 region = results['img']
-                text = f'region {number}, {_size(region)}'
-                shown.append(Tile(data_uri(region), text))
+                text = f'{of}, {_size(region)}'
+                alt = f'{text}, of {name}'
+                shown.append(Tile(data_uri(region), text, alt=alt))
         shown += [
-            Tile(data_uri(view), f'view {n}, {len(view)} px')
+            Tile(
+                data_uri(view),
+                f'view {n}, ' + (f'{len(view)} px' if cuts else of),
+                alt=f'view {n} of {name}, {of}, {len(view)} px',
+            )
             for n, view in enumerate(results['img'], 1)
         ]
-        lines.append(tiles(shown, _VIEW, sharp=True))
+        lines.append(tiles(shown, _VIEW, True, min(len(shown), 3)))
     image = loaded['img']
-    text = f'{printable(Path(info["img_path"]).name)}, {_size(image)}'
+    text = f'{name}, {_size(image)}'
     boxes: list[Box] = []
     if cuts:
         cut = transforms[cut_at]
@@ -119,9 +206,9 @@ def _row(
         (left / width, top / height, str(number))
         for number, (top, left, *_) in enumerate(boxes[:_SHOWN], 1)
     ]
-    whole = Tile(data_uri(_framed(image, boxes)), text, tags=tags)
+    whole = Tile(data_uri(_framed(image, boxes), True), text, tags=tags)
     views = f'<div>{"".join(lines)}</div>'
-    return side_by_side([tiles([whole], _IMAGE), views])
+    return side_by_side([tiles([whole], _IMAGE, columns=1), views])
 
 
 def _framed(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:

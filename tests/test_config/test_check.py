@@ -389,19 +389,24 @@ def test_mutated_configs_build_or_say_which_key(images, tmp_path, seeds):
 
 
 @pytest.mark.integration
-def test_a_dry_run_trains_resumes_and_plans(images, tmp_path):
+def test_a_dry_run_trains_resumes_and_plans(images, tmp_path, capsys):
     cfg = small(images, tmp_path, **{'optim_wrapper.accumulative_counts': 2})
     cfg.default_hooks.online_knn = None
     plan = dry_run(cfg, seconds=0)
-    for line in (
-        'images        12',
-        'step          8 images (4 x 1 process(es) x 2 accumulated)',
-        'steps         6: 4 epochs of 1.5',
-        'learning rate 0 at the start, 0.03 at step 1, ',
-        'queue         24 keys',
-        'hours, from',
-    ):
-        assert line in plan, plan
+    lines = plan.splitlines()
+    said = (
+        'images   12; 4 epochs of 1.5 steps = 6 steps',
+        'step     8 images (4 x 2 accumulated), queue of 24 keys, learning '
+        'rate 0, 0.03 at step 1, ',
+        'network  ResNet 18, ',
+        'cost     ',
+        f'result   {tmp_path}. All parts work',
+    )
+    for line, begin in zip(lines, said, strict=True):
+        assert line.startswith(begin), plan
+    assert 'hours, from' in lines[3]
+    assert '2 views of 32, 32 px' in lines[2]
+    assert capsys.readouterr().out == ''
     assert list(tmp_path.iterdir()) == []
     assert cfg.work_dir == str(tmp_path)
 

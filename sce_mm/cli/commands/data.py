@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     recipe = args.recipe or RECIPES[device]
-    cfg = read_config(args.recipe or _shipped(recipe))
+    cfg = read_config(recipe)
     set_data(cfg, args.data)
     cut_regions(cfg, args, TrainingImages(report.paths, report.sizes))
     plan = plan_training(cfg, recipe, report, Path.cwd())
@@ -141,9 +141,3 @@ def _image_paths(data: list[str]) -> list[str]:
 
     data = [os.path.expanduser(name) for name in data]
     return read_image_list(data[0]) if names_list(data) else find_images(data)
-
-
-def _shipped(recipe: str) -> Path:
-    """The config of a recipe of the package."""
-    folder = Path(__file__).parents[3] / 'configs' / 'sce'
-    return folder / f'{recipe}.py'

@@ -1,0 +1,68 @@
+"""Draw images, their regions and the views that a training will see.
+
+    sce views CONFIG --data DIR
+    sce views CONFIG --data DIR --regions 128 --out regions.html
+
+writes a page without links to others. The views are those of the first
+epochs, drawn as in the training of the same config and seed.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ... import register
+from ...utils.errors import UserError
+from ..arguments import (
+    ArgumentParser,
+    add_common_arguments,
+    add_data_argument,
+    add_region_arguments,
+    positive_number,
+)
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('config', help='config file')
+    add_data_argument(parser)
+    add_region_arguments(parser)
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('views.html'),
+        metavar='FILE.html',
+        help='the page; views.html by default, an old one is replaced',
+    )
+    parser.add_argument(
+        '--count',
+        type=positive_number,
+        default=6,
+        metavar='N',
+        help='number of images, 6 by default',
+    )
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    if args.out.suffix != '.html' or not args.out.parent.is_dir():
+        raise UserError(
+            f'--out {args.out}: expected the name of an .html file in a '
+            'folder that exists'
+        )
+    register()
+    from ...visualization.regions import views_page
+    from ..config_edits import cut_regions, load_config, set_data
+
+    cfg = load_config(args)
+    if args.data:
+        set_data(cfg, args.data)
+    cut_regions(cfg, args)
+    seed = (cfg.get('randomness') or {}).get('seed') or 0
+    text = views_page(cfg, Path(args.config).stem, args.count, seed)
+    args.out.write_text(text, encoding='utf-8')
+    print(f'{args.out}: open it in a browser')
