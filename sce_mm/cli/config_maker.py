@@ -19,7 +19,10 @@ def add_maker_arguments(parser: ArgumentParser, package: str) -> None:
         parser: Parser of the command.
         package: Package whose configs are named ``package::name``.
     """
-    parser.add_argument('config', help=f'path of a config, or {package}::name')
+    parser.add_argument(
+        'config',
+        help=f'path of a config, {package}::name, or a recipe',
+    )
     parser.add_argument(
         'checkpoint', type=Path, help='backbone file or training checkpoint'
     )

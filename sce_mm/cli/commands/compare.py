@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ... import register
+from ...utils.recipes import find_config
 from ..arguments import (
     ArgumentParser,
     Overrides,
@@ -45,6 +46,14 @@ def existing_file(text: str) -> Path:
     if not path.is_file():
         raise argparse.ArgumentTypeError(f'there is no file {path}')
     return path
+
+
+def config_file(text: str) -> Path:
+    """Type of an option that takes a config: a path or a recipe."""
+    try:
+        return find_config(text).resolve()
+    except FileNotFoundError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def suffix(text: str) -> str:
@@ -129,7 +138,7 @@ def variant(words: list[str]) -> Variant:
     """Read the words of a variant, which stand behind its name."""
     config = None
     if words and '=' not in words[0]:
-        config, words = existing_file(words[0]), words[1:]
+        config, words = config_file(words[0]), words[1:]
     wrong = [word for word in words if word.find('=') < 1]
     if wrong or not (config or words):
         raise argparse.ArgumentTypeError(
@@ -185,11 +194,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     for option, package in (('--detector', 'mmdet'), ('--segmentor', 'mmseg')):
         predictor.add_argument(
             option, metavar='CONFIG',
-            help=f'config of a {option[2:]}: a path, or {package}::name',
+            help=f'config of a {option[2:]}: a path, {package}::name, or a '
+            'recipe',
         )  # fmt: skip
     compared.add_argument(
-        '--pretraining', type=existing_file, required=True, metavar='CONFIG',
-        help='config of SCE',
+        '--pretraining', type=config_file, required=True, metavar='CONFIG',
+        help='config of SCE: a path, or the name of a recipe',
     )  # fmt: skip
     compared.add_argument(
         '--weights', nargs=2, action=Named, const=weights, default={},
@@ -278,7 +288,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     args.percent = list(dict.fromkeys(args.percent))
     args.predictor = 'detector' if args.detector else 'segmentor'
     if '::' not in (config := vars(args)[args.predictor]):
-        setattr(args, args.predictor, str(Path(config).resolve()))
+        try:
+            setattr(args, args.predictor, str(config_file(config)))
+        except argparse.ArgumentTypeError as error:
+            parser.error(f'--{args.predictor}: {error}')
     check_labels(parser, args)
     return args
 

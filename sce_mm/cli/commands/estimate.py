@@ -28,7 +28,7 @@ from ..arguments import (
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='path of a config, or name of a recipe')
     add_data_argument(parser)
     add_region_arguments(parser)
     parser.add_argument(
