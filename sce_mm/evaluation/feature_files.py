@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -143,16 +143,14 @@ def write_npz(file: IO[bytes], table: FeatureTable) -> None:
     >>> np.load(io.BytesIO(file.getvalue())).files
     ['files', 'features']
     """
-    named = {
-        'labels': np.array(table.labels, np.int64),
-        'classes': np.array(table.classes, str),
+    arrays: dict[str, Any] = {
+        'files': np.array(table.files, str),
+        'features': table.features,
     }
-    np.savez(
-        file,
-        files=np.array(table.files, str),
-        features=table.features,
-        **(named if table.classes else {}),
-    )
+    if table.classes:
+        arrays['labels'] = np.array(table.labels, np.int64)
+        arrays['classes'] = np.array(table.classes, str)
+    np.savez(file, **arrays)
 
 
 def write_csv(file: IO[bytes], table: FeatureTable) -> None:
