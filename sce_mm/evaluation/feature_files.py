@@ -147,11 +147,10 @@ def write_npz(file: IO[bytes], table: FeatureTable) -> None:
         'files': np.array(table.files, str),
         'features': table.features,
     }
-    named = {
-        'labels': np.array(table.labels, np.int64),
-        'classes': np.array(table.classes, str),
-    }
-    np.savez(file, **arrays | (named if table.classes else {}))
+    if table.classes:
+        arrays['labels'] = np.array(table.labels, np.int64)
+        arrays['classes'] = np.array(table.classes, str)
+    np.savez(file, **arrays)
 
 
 def write_csv(file: IO[bytes], table: FeatureTable) -> None:

@@ -17,6 +17,7 @@ from ..arguments import (
     positive_number,
 )
 from ..exit import hold_output, is_first_process
+from ..log_services import NONE, SERVICES, log_to
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -102,6 +103,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--no-validate', action='store_true', help='train without evaluation'
     )
     parser.add_argument(
+        '--log-to',
+        nargs='+',
+        choices=[*SERVICES, NONE],
+        metavar='SERVICE',
+        help='where the numbers of the run go besides the files in its work '
+        f'dir: {", ".join(SERVICES)}, several of them, or none; the recipes '
+        'have tensorboard',
+    )
+    parser.add_argument(
         '--dry-run',
         action='store_true',
         help='try everything in a scratch folder for half a minute and print '
@@ -145,6 +155,8 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         edits.set_knn(cfg, bank, query, options=names)
     if args.no_validate:
         edits.without_evaluation(cfg)
+    if args.log_to:
+        log_to(cfg, args.log_to)
     return followed
 
 
@@ -157,6 +169,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...utils.signals import TRY_AGAIN, was_preempted
     from ..config_edits import load_config
     from ..dry_run import dry_run
+    from ..hand_over import record_command, train_and_hand_over
     from ..resume import refuse_overwriting, restarted, use_free_port
     from ..runner import (
         build_runner,
@@ -183,4 +196,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     require_batches(runner, source)
     scale_learning_rate(runner)
     runner.logger.info(f'log, machine and config: {runner.log_dir}')
-    runner.train()
+    record_command(runner, argv)
+    train_and_hand_over(runner)

@@ -1,18 +1,21 @@
 """Choose where a run sends its numbers: ``--log-to wandb mlflow``.
 
-mmengine has a visualisation backend for each service, which it imports when
-the first number comes. Here the packages are looked for before training.
+mmengine has a visualisation backend for each service, whose package it imports
+when the first number comes. Here the packages are looked for before training.
+Nothing is imported here that takes seconds: the names are choices of an
+option.
 """
 
 import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from mmengine.config import Config, ConfigDict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..utils.errors import MissingPackageError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 NONE = 'none'
 
@@ -22,7 +25,7 @@ class Service(NamedTuple):
 
     Attributes:
         backend: Class of mmengine.
-        modules: What has to be importable, under the names of pip.
+        modules: What has to be importable; pip has the same names.
         arguments: Arguments of the backend for a run of this name.
     """
 
@@ -69,7 +72,7 @@ SERVICES = {
 }
 
 
-def log_to(cfg: Config, names: Sequence[str]) -> None:
+def log_to(cfg: 'Config', names: Sequence[str]) -> None:
     """Send the numbers of a run to these services, and to no other.
 
     The files of mmengine in the work dir stay: other commands read them.
@@ -88,8 +91,8 @@ def log_to(cfg: Config, names: Sequence[str]) -> None:
         raise ValueError(
             f'--log-to takes services or none, got {" ".join(chosen)}'
         )
-    visualizer = cfg.get('visualizer') or ConfigDict(type='Visualizer')
-    there = {each['type']: each for each in visualizer.get('vis_backends', ())}
+    visualizer = dict(cfg.get('visualizer') or dict(type='Visualizer'))
+    there = {x['type']: x for x in visualizer.get('vis_backends') or ()}
     backends = [dict(type='LocalVisBackend')]
     for name in chosen:
         if name == NONE:
@@ -104,5 +107,4 @@ def log_to(cfg: Config, names: Sequence[str]) -> None:
         run = Path(cfg.work_dir).name
         own = dict(type=service.backend, **service.arguments(run))
         backends.append(there.get(service.backend, own))
-    visualizer['vis_backends'] = backends
-    cfg.visualizer = visualizer
+    cfg.visualizer = visualizer | dict(vis_backends=backends)
