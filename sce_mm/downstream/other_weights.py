@@ -92,9 +92,10 @@ def start_at_random(edits: ConfigEdits) -> None:
         )
     if left:
         texts = ', '.join(f'{where} loads {left[where]}' for where in left)
+        kind = type_name(edits.get('model'))
         raise AdaptError(
-            f'a {type_name(edits.get("model"))} of this config cannot start '
-            f'at random: {texts}. Take that out of the config'
+            f'the model of this config, {kind}, cannot start at random: '
+            f'{texts}. Take that out of the config'
         )
 
 
