@@ -25,7 +25,12 @@ ROOT = Path(__file__).parents[1]
 # Tests that cannot run, by the package that they need. The environment of
 # upstream OpenMMLab has none.
 NEEDS = {
-    'mmdet': ['test_detection', 'test_demo', 'test_tools/test_compare.py'],
+    'mmdet': [
+        'test_comparison',
+        'test_demo',
+        'test_detection',
+        'test_tools/test_compare.py',
+    ],
     'mmseg': ['test_segmentation'],
     'onnx': ['test_transfer/test_export.py'],
 }

@@ -153,6 +153,12 @@ def _likely_cause(
             'sce extract writes bare names'
         )
     stem = 'conv1.weight'
+    if 'stem.0.weight' in expected and stem in found:
+        return (
+            'the model has a deep stem of several convolutions (ResNetV1c, '
+            "ResNetV1d, deep_stem=True), the file one: take type='ResNet' "
+            'without deep_stem, as sce segmentor does'
+        )
     if stem in expected and stem in found:
         here, there = list(expected[stem].shape), list(found[stem].shape)
         if here[2:] != there[2:]:

@@ -15,7 +15,7 @@ from .backbone import (
     load_into_resnet,
     stages_of,
 )
-from .edits import AdaptError, ConfigEdits, build
+from .edits import AdaptError, ConfigEdits, build, type_name
 from .norms import setting_of
 from .verification import remove_verification
 
@@ -92,9 +92,10 @@ def start_at_random(edits: ConfigEdits) -> None:
         )
     if left:
         texts = ', '.join(f'{where} loads {left[where]}' for where in left)
+        kind = type_name(edits.get('model'))
         raise AdaptError(
-            f'the detector cannot start at random: {texts}. Take that out of '
-            'its config'
+            f'the model of this config, {kind}, cannot start at random: '
+            f'{texts}. Take that out of the config'
         )
 
 

@@ -1,5 +1,7 @@
 """Masks that no segmentor can use are listed before anything starts."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -96,3 +98,20 @@ def test_problems_of_all_masks_together(folders):
     assert 'is sky' in problem
     (problem,) = read_masks(folders._replace(img_suffix='.tif'), CLASSES)[1]
     assert '*.tif' in problem
+
+
+def test_what_did_not_change_is_not_read_again(folders):
+    seen = {}
+    assert not read_masks(folders, CLASSES, seen=seen)[1]
+    save(folders.masks / 'a.png', GOOD)
+    # Damaged in secret.
+    path = folders.images / 'far' / 'b.jpg'
+    before = path.stat()
+    path.write_bytes(bytes(before.st_size))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    pixels, problems = read_masks(folders, CLASSES, seen=seen)
+    assert not problems
+    assert pixels['a'].tolist() == [8, 8, 8]
+    assert pixels['far/b'].tolist() == [6, 6, 6]
+    os.utime(path)
+    assert 'far/b.png' in read_masks(folders, CLASSES, seen=seen)[1][0]

@@ -122,6 +122,9 @@ def test_stem_loads_rate_and_proof(change, backbone_file):
     start_at_random(edits)
     assert edits.cfg.model.backbone.init_cfg is None
     assert edits.cfg.default_hooks.verify_transfer is None
+    edits.cfg.custom_hooks = [{'type': 'MyHook', 'ckpt_path': 'mine.pth'}]
+    with pytest.raises(AdaptError, match='EncoderDecoder, cannot'):
+        start_at_random(edits)
 
 
 @pytest.mark.parametrize('kind', ['ResNetV1d', 'mmseg.ResNetV1c', 'ResNet'])

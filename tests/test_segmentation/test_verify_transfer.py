@@ -54,8 +54,8 @@ def test_a_stock_stem_is_refused_and_its_tensors_are_named(
     )  # fmt: skip
     assert code == 1
     assert 'NOT VERIFIED' in text
-    # Missing in the file, and left over in it.
-    for name in ('stem.0.weight', 'conv1.weight', 'bn1.'):
+    # Missing in the file, left over in it, and what to take.
+    for name in ('stem.0.weight', 'conv1.weight', 'bn1.', "type='ResNet'"):
         assert name in text
     cfg = Config.fromfile(config)
     cfg.launcher, cfg.work_dir = 'none', str(tmp_path / 'work')

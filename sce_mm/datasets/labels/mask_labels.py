@@ -23,6 +23,8 @@ from ...utils.text import listed
 from ..images.decoding import UnreadableImageError, decode_image
 
 IGNORED = 255
+# By the name of an image: sizes and times of its files, pixels of each class.
+SeenMasks = dict[str, tuple[list[int], list[int]]]
 # Bits, bytes, numbers of a palette, and 16 bits.
 _MODES = ('1', 'L', 'P', 'I;16')
 
@@ -47,7 +49,10 @@ class MaskFolders(NamedTuple):
 
 
 def read_masks(
-    folders: MaskFolders, classes: Sequence[str], ann_file: Path | None = None
+    folders: MaskFolders,
+    classes: Sequence[str],
+    ann_file: Path | None = None,
+    seen: SeenMasks | None = None,
 ) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
     """Read every mask with its image, and list what is wrong.
 
@@ -56,6 +61,9 @@ def read_masks(
         classes: Names of the classes in the order of their numbers.
         ann_file: List of names, one a line, without suffixes; all images of
             the folder by default.
+        seen: What an earlier call with as many classes found right in these
+            folders. Where size and time of both files are the same they are
+            not read again; what is read and right is added.
 
     Returns:
         Pixels of each class, [number of classes], by the name of the image
@@ -66,11 +74,17 @@ def read_masks(
     if not names:
         where = ann_file or f'*{folders.img_suffix} in {folders.images}'
         return {}, [f'expected one image at least; there is no {where}']
+    seen = {} if seen is None else seen
     found: dict[str, NDArray[np.int64]] = {}
     problems: defaultdict[str, list[str]] = defaultdict(list)
     for name in track(names, 'masks'):
+        stamp = _stamp(folders, name)
+        if stamp and name in seen and seen[name][0] == stamp:
+            found[name] = np.array(seen[name][1])
+            continue
         try:
             found[name] = _pixels(folders, name, len(classes))
+            seen[name] = stamp, found[name].tolist()
         except _MaskError as error:
             file = f'{name}{folders.seg_map_suffix}'
             problems[error.expected].append(f'{file}: {error.got}')
@@ -80,6 +94,19 @@ def read_masks(
         for expected, files in problems.items()
     ]
     return found, lines or _whole_problems(folders, classes, found)
+
+
+def _stamp(folders: MaskFolders, name: str) -> list[int]:
+    """Sizes and times of an image and its mask; empty if one is missing."""
+    paths = (
+        folders.images / f'{name}{folders.img_suffix}',
+        folders.masks / f'{name}{folders.seg_map_suffix}',
+    )
+    try:
+        status = [path.stat() for path in paths]
+    except OSError:
+        return []
+    return [n for s in status for n in (s.st_size, s.st_mtime_ns)]
 
 
 class _MaskError(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,8 +16,12 @@ from numpy.typing import NDArray
 
 from ...checkpoints.durable_files import write_durably
 from ...comparison import Measure, Task
-from ...comparison.results import Results
-from ...datasets.labels.mask_labels import MaskFolders, read_masks
+from ...comparison.results import Results, hash_of
+from ...datasets.labels.mask_labels import (
+    MaskFolders,
+    SeenMasks,
+    read_masks,
+)
 from ...datasets.labels.parts import choose_part
 from ...downstream import BackboneFile, ConfigEdits
 from ...downstream.schedule import batch_in_name
@@ -40,6 +45,7 @@ class Segmentation(Task):
     Attributes:
         folders: Where images and masks of ``train`` and ``val`` lie.
         pixels: Those of each class by the name of the image, in each of them.
+        seen: What need not be read again when the command goes on.
     """
 
     predictor = 'segmentor'
@@ -63,6 +69,7 @@ class Segmentation(Task):
             for part in ('train', 'val')
         }
         self.pixels: dict[str, dict[str, NDArray[np.int64]]] = {}
+        self.seen: dict[str, SeenMasks] = {}
 
     @property
     def measure(self) -> Measure:
@@ -103,7 +110,10 @@ class Segmentation(Task):
             if missing:
                 problems += missing
                 continue
-            self.pixels[part], found = read_masks(given, self.classes)
+            self.seen[part] = self._read_seen(part)
+            self.pixels[part], found = read_masks(
+                given, self.classes, seen=self.seen[part]
+            )
             if not self.pixels[part] and not _images(given):
                 found = [f'{line} (--image-suffix)' for line in found]
             problems += found
@@ -135,6 +145,8 @@ class Segmentation(Task):
 
     def inputs(self) -> dict[str, Any]:
         """Hashes of the masks, and how these are read."""
+        for part, seen in self.seen.items():
+            write_durably(self._seen_file(part), json.dumps(seen).encode())
         found = {
             f'--{part}': _hash_of_masks(given, self.pixels[part])
             for part, given in self.folders.items()
@@ -192,6 +204,24 @@ class Segmentation(Task):
     ) -> list[str]:
         """Validation images with labels and predictions."""
         return segmentation_examples(self, comparison, results, facts)
+
+    def _read_seen(self, part: str) -> SeenMasks:
+        """What an earlier start of this command read, of the same options."""
+        file = self._seen_file(part)
+        if not file.is_file():
+            return {}
+        found: SeenMasks = {
+            name: (stamp, pixels)
+            for name, (stamp, pixels) in json.loads(file.read_text()).items()
+        }
+        return found
+
+    def _seen_file(self, part: str) -> Path:
+        # What a mask may hold depends on these.
+        given = str((*self.folders[part], len(self.classes)))
+        key = hash_of(given.encode())[:8]
+        path: Path = self.args.out / 'masks' / f'{part}_{key}.json'
+        return path
 
     def _total(self, part: str) -> NDArray[np.int64]:
         """Pixels of each class in all images, [number of classes]."""
