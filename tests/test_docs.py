@@ -4,29 +4,24 @@ import importlib
 import inspect
 import pkgutil
 import re
+from pathlib import Path
 
 import pytest
+import torch
+from image_files import write_noise
+from mmengine.runner import Runner
+from PIL import Image
+from transfer_files import pretraining, trained
 
 import sce_mm
+from sce_mm.__main__ import command_files
 
-DOCUMENTS = [
-    'README.md',
-    'CHANGELOG.md',
-    'CONTRIBUTING.md',
-    'SECURITY.md',
-    'docs/architecture.md',
-    'docs/method.md',
-    'docs/convert.md',
-    'docs/reproduce.md',
-    'docs/datasets.md',
-    'docs/evaluation.md',
-    'docs/detection.md',
-    'docs/benchmarks.md',
-    'docs/running.md',
-    'docs/segmentation.md',
-    'docs/transfer.md',
-    'configs/sce/README.md',
-]
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ('*.md', 'docs/*.md', 'configs/sce/README.md')
+    for path in ROOT.glob(pattern)
+)
 # Made by commands, or named as an example.
 MADE = ('work_dirs/', 'path/to/', 'data/')
 
@@ -84,3 +79,62 @@ def test_functions_and_arguments_of_the_method_exist(root):
 def test_no_machine_is_named(root, name):
     text = (root / name).read_text()
     assert not re.search(r'(^|[\s(`])/(root|home|tmp|work)/', text)
+
+
+def slugs(text: str) -> set[str]:
+    """Anchors of the headings of a page, as the site and GitHub make them."""
+    text = re.sub(r'^```.*?^```', '', text, flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r'^#+ (.*)', text, flags=re.MULTILINE)
+    # Of links the text counts.
+    titles = [re.sub(r'\[([^]]*)\]\([^)]*\)', r'\1', x) for x in titles]
+    words = [re.sub(r'[^\w\s-]', '', x.lower()).strip() for x in titles]
+    return {re.sub(r'\s', '-', each) for each in words}
+
+
+@pytest.mark.parametrize('name', DOCUMENTS)
+def test_anchors_exist(root, name):
+    text = (root / name).read_text()
+    missing = [
+        f'{path}#{anchor}'
+        for path, anchor in re.findall(r'\]\((?!http)([^)#]*)#([^)]+)\)', text)
+        if anchor
+        not in slugs(
+            ((root / name).parent / path).read_text() if path else text
+        )
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize('name', DOCUMENTS)
+def test_screen_readers_find_their_way(root, name):
+    text = (root / name).read_text()
+    bare = re.sub(r'^```.*?^```', '', text, flags=re.DOTALL | re.MULTILINE)
+    levels = [len(x) for x in re.findall(r'^(#+) ', bare, flags=re.MULTILINE)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert '![](' not in text
+
+
+@pytest.mark.parametrize('name', DOCUMENTS)
+def test_commands_exist(root, name):
+    text = (root / name).read_text()
+    named = re.findall(r'(?:^|`|\| )sce ([a-z][\w-]*)', text, re.MULTILINE)
+    assert set(named) <= set(command_files())
+
+
+def test_python_of_the_page_runs(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path('configs').symlink_to(root / 'configs')
+    Path('work_dirs/run').mkdir(parents=True)
+    torch.save(pretraining(trained()), 'work_dirs/run/epoch_200.pth')
+    Path('path/to/images').mkdir(parents=True)
+    write_noise(Path('path/to/images'), 64)
+    Image.open('path/to/images/0.png').save('image.jpg')
+    started = []
+    monkeypatch.setattr(Runner, 'train', started.append)
+    text = (root / 'docs/python.md').read_text()
+    for code in re.findall(r'```python\n(.*?)```', text, flags=re.DOTALL):
+        names = {}
+        exec(compile(code, 'docs/python.md', 'exec'), names)
+    assert len(started) == 1
