@@ -4,10 +4,12 @@ Importing this package registers everything that pretraining needs in the
 registries of mmpretrain. What detection needs is in ``sce_mm.detection``.
 """
 
+import sys
 from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-from .doctor.version_gate import check_stack, import_quietly, starts_light
 from .version import __version__
 
 # What a notebook needs, from sce_mm.models.
@@ -22,6 +24,8 @@ def register() -> None:
     Raises:
         ImportError: Something is missing, too old or new, or mixed.
     """
+    from .doctor.version_gate import check_stack, import_quietly
+
     check_stack()
     rooms = ('datasets', 'engine', 'evaluation', 'models', 'transfer')
     import_quietly(*(f'{__name__}.{room}' for room in rooms))
@@ -33,6 +37,23 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
-# The doctor examines broken stacks: it must start on them.
-if not starts_light():
+def _starts_light() -> bool:
+    """Whether the program calls :func:`register` when it wants to.
+
+    That is the command ``sce``, ``python -m sce_mm`` and
+    ``python -m sce_mm.doctor``, which must start on broken stacks, and each
+    script with a line ``__starts_light__ = True``: they read their arguments
+    before.
+    """
+    modules = {('-m', 'sce_mm'), ('-m', 'sce_mm.doctor')}
+    named = Path(sys.argv[0]).name in ('sce', 'sce.exe')
+    program = sys.modules.get('__main__')
+    return (
+        named
+        or not modules.isdisjoint(pairwise(sys.orig_argv))
+        or getattr(program, '__starts_light__', False)
+    )
+
+
+if not _starts_light():
     register()

@@ -1,58 +1,12 @@
 """Turn a detector's config into one that uses self-supervised weights rightly.
 
-    python tools/make_detection_config.py MMDET_CONFIG BACKBONE OUT --gpus 8
-
-MMDET_CONFIG is a path, or mmdet::name of a config that comes with mmdet; the
-data set and its classes stay. BACKBONE is a file of extract_backbone.py; the
-backbone of a training checkpoint is extracted beside OUT. OUT inherits
-MMDET_CONFIG and says what differs, with the reasons, and works from any
-folder. What cannot be done rightly is refused.
+The same as ``sce detector``, which says more: ``--help``.
 """
 
-import argparse
-from functools import partial
-
-# Arguments are read before the imports that take seconds.
 __starts_light__ = True
 
-import sce_mm
-from sce_mm.cli.arguments import ArgumentParser
-from sce_mm.cli.config_maker import (
-    add_maker_arguments,
-    parse_maker_arguments,
-    print_made,
-)
+from sce_mm.cli.commands.detector import main
 from sce_mm.cli.exit import run_main
-
-
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser(__doc__)
-    add_maker_arguments(parser, 'mmdet')
-    parser.add_argument(
-        '--keep-heads', action='store_true',
-        help='leave box, mask and RetinaNet heads as they are: without norms, '
-        'and two layers instead of four convolutions (nine times the work)',
-    )  # fmt: skip
-    return parse_maker_arguments(parser)
-
-
-def main() -> None:
-    args = parse_args()
-    sce_mm.register()
-    from sce_mm.detection.adapt import adapt
-    from sce_mm.downstream import make_config
-
-    change = partial(
-        adapt,
-        processes=args.processes,
-        batch=args.batch,
-        keep_heads=args.keep_heads,
-    )
-    made = make_config(
-        args.config, args.checkpoint, args.out, change, args.overwrite
-    )
-    print_made(args, *made)
-
 
 if __name__ == '__main__':
     run_main(main)

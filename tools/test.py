@@ -1,91 +1,12 @@
 """Evaluate a checkpoint of a config.
 
-A config with a test set (detection, linear evaluation) is tested on it; a
-pretraining config with an online kNN evaluation runs that evaluation.
+The same as ``sce test``, which says more: ``--help``.
 """
-
-import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 __starts_light__ = True
 
-import sce_mm
-from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
-from sce_mm.cli.exit import hold_output, run_main
-
-if TYPE_CHECKING:
-    from mmengine.runner import Runner
-
-
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='write the metrics to this json file')
-    add_common_arguments(parser)
-    return parser.parse_args()
-
-
-def evaluate(runner: 'Runner') -> dict:
-    """Metrics of the checkpoint that ``load_from`` names."""
-    from sce_mm.engine import OnlineKNNHook
-
-    hooks = [h for h in runner.hooks if isinstance(h, OnlineKNNHook)]
-    if runner._test_dataloader is None and not hooks:
-        raise ValueError(
-            'the config has neither a test_dataloader nor an OnlineKNNHook: '
-            'there is nothing to evaluate on'
-        )
-    # Weights that do not fit must not be measured as if they did.
-    checkpoint = runner.load_checkpoint(runner._load_from, strict=True)
-    if runner._test_dataloader is not None:
-        require_classes(runner, checkpoint.get('meta') or {})
-        return runner.test()
-    return {
-        name: value
-        for hook in hooks
-        for name, value in hook.evaluate(runner).items()
-    }
-
-
-def require_classes(runner: 'Runner', meta: dict) -> None:
-    """Check that labels mean what they meant in training."""
-    from sce_mm.utils.text import listed
-
-    trained = (meta.get('dataset_meta') or {}).get('classes')
-    dataset = runner.test_dataloader.dataset
-    tested = getattr(dataset, 'metainfo', {}).get('classes')
-    if trained and tested and list(trained) != list(tested):
-        raise ValueError(
-            f'the checkpoint was trained on the classes {listed(trained)}, '
-            f'the test set has {listed(tested)}: test_dataloader.dataset '
-            'needs classes=[...] with the names of the former, in their order'
-        )
-
-
-def main() -> None:
-    args = parse_args()
-    if not Path(args.checkpoint).is_file():
-        raise FileNotFoundError(f'no checkpoint at {args.checkpoint}')
-    hold_output()
-    sce_mm.register()
-    import mmengine
-    from mmengine.dist import is_main_process
-
-    from sce_mm.checkpoints.mmengine_loading import install_safe_loader
-    from sce_mm.cli.config_edits import load_config
-    from sce_mm.cli.runner import build_runner
-
-    install_safe_loader(args.trust)
-    cfg = load_config(args)
-    cfg.load_from = args.checkpoint
-    cfg.resume = False
-    metrics = evaluate(build_runner(cfg, training=False))
-    print(metrics)
-    if args.out and is_main_process():
-        mmengine.dump(metrics, args.out)
-
+from sce_mm.cli.commands.test import main
+from sce_mm.cli.exit import run_main
 
 if __name__ == '__main__':
     run_main(main)

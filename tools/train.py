@@ -1,168 +1,17 @@
 """Train a config: SCE pretraining, linear evaluation or a detector.
 
-python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
-    --data path/to/images
+The same as ``sce train``, which says more: ``--help``.
 """
-
-import argparse
-from typing import TYPE_CHECKING
 
 __starts_light__ = True
 
-if __name__ == '__main__':
-    import early_stop
+from sce_mm.utils import early_stop
 
+if __name__ == '__main__':
     early_stop.listen()
 
-import sce_mm
-from sce_mm.cli.arguments import (
-    ArgumentParser,
-    add_common_arguments,
-    add_data_argument,
-    add_region_arguments,
-)
-from sce_mm.cli.exit import hold_output, run_main
-
-if TYPE_CHECKING:
-    from mmengine.config import Config
-
-
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='config file')
-    add_data_argument(parser)
-    add_region_arguments(parser)
-    parser.add_argument(
-        '--pretrained',
-        metavar='FILE',
-        help='file of pretrained weights: a detector takes a backbone file of '
-        'extract_backbone.py, a classifier any checkpoint that this script '
-        'reads',
-    )
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='auto',
-        metavar='CKPT',
-        help='go on with the run of this checkpoint; without a path, with '
-        'that of the newest one in the work dir, if there is any',
-    )
-    parser.add_argument(
-        '--init-from',
-        metavar='CKPT',
-        help='begin a new run from the weights of a whole model, or of a '
-        'backbone of any format that extract_backbone.py reads',
-    )
-    parser.add_argument(
-        '--continue-for',
-        type=int,
-        metavar='EPOCHS',
-        help='train for more epochs than the finished run in the work dir, or '
-        'of --resume CKPT; all schedules become those of the longer run',
-    )
-    parser.add_argument(
-        '--amp',
-        nargs='?',
-        const='float16',
-        choices=['float16', 'bfloat16', 'none'],
-        help='train in mixed precision (the loss stays in float32): float16 '
-        'for GPUs, bfloat16 for GPUs and CPUs that have it, none for float32 '
-        'whatever the recipe has',
-    )
-    parser.add_argument(
-        '--device-views',
-        action='store_true',
-        help='make the views on the device of the model; workers only decode '
-        'images and draw the random numbers',
-    )
-    parser.add_argument(
-        '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate from the batch size of the recipe to '
-        'the real one (processes x batch x accumulation)',
-    )
-    parser.add_argument(
-        '--knn',
-        nargs=2,
-        metavar=('BANK', 'QUERY'),
-        help='measure the kNN accuracy during pretraining, on the images of '
-        'QUERY by those of BANK: two folders of class folders',
-    )
-    parser.add_argument(
-        '--no-validate', action='store_true', help='train without evaluation'
-    )
-    parser.add_argument(
-        '--dry-run',
-        action='store_true',
-        help='try everything in a scratch folder for half a minute and print '
-        'what the training would be',
-    )
-    add_common_arguments(parser)
-    return parser.parse_args()
-
-
-def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
-    """Write what the command line asks for into the config."""
-    from sce_mm.cli import config_edits as edits
-    from sce_mm.cli.resume import choose_start
-    from sce_mm.config.machine import set_precision
-
-    if args.data:
-        edits.set_data(cfg, args.data)
-    edits.cut_regions(cfg, args)
-    if args.pretrained:
-        edits.set_pretrained(cfg, args.pretrained)
-    choose_start(cfg, args)
-    if args.amp:
-        set_precision(cfg, args.amp)
-    if args.device_views:
-        edits.set_device_views(cfg)
-    if args.auto_scale_lr:
-        edits.enable_lr_scaling(cfg)
-    if args.knn:
-        if cfg.get('val_dataloader'):
-            raise ValueError(
-                '--knn is for pretraining; this config has a validation of '
-                'its own'
-            )
-        edits.set_knn(cfg, *args.knn)
-    if args.no_validate:
-        edits.without_evaluation(cfg)
-
-
-def main() -> None:
-    args = parse_args()
-    hold_output()
-    sce_mm.register()
-    from sce_mm.checkpoints.mmengine_loading import install_safe_loader
-    from sce_mm.cli.config_edits import load_config
-    from sce_mm.cli.dry_run import dry_run
-    from sce_mm.cli.resume import refuse_overwriting, restarted, use_free_port
-    from sce_mm.cli.runner import (
-        build_runner,
-        require_batches,
-        scale_learning_rate,
-    )
-    from sce_mm.utils.signals import TRY_AGAIN, was_preempted
-
-    if restarted():
-        if was_preempted():
-            # torchrun takes a stop on another machine for a crash.
-            raise SystemExit(TRY_AGAIN)
-        use_free_port()
-    install_safe_loader(args.trust)
-    cfg = load_config(args)
-    apply_arguments(cfg, args)
-    source = '--data' if args.data else 'train_dataloader.dataset'
-    if args.dry_run:
-        print(dry_run(cfg, source))
-        return
-    refuse_overwriting(cfg)
-    runner = build_runner(cfg)
-    require_batches(runner, source)
-    scale_learning_rate(runner)
-    runner.train()
-
+from sce_mm.cli.commands.train import main
+from sce_mm.cli.exit import run_main
 
 if __name__ == '__main__':
     run_main(main)

@@ -1,6 +1,7 @@
 """Arguments and report of the commands that make configs from weights."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,11 @@ def add_maker_arguments(parser: ArgumentParser, package: str) -> None:
     )
 
 
-def parse_maker_arguments(parser: ArgumentParser) -> argparse.Namespace:
+def parse_maker_arguments(
+    parser: ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
     """Parse the command line and check what all makers take."""
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.out.suffix != '.py':
         parser.error(f'OUT is a config, its name ends in .py: {args.out}')
     for name, value in (('gpus', args.processes), ('batch', args.batch)):

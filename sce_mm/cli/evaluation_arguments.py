@@ -5,6 +5,7 @@ once.
 """
 
 import argparse
+from collections.abc import Sequence
 
 from .arguments import ArgumentParser, add_shared_arguments
 
@@ -106,9 +107,11 @@ def image_folder_parser(
     return parser
 
 
-def parse_networks(parser: ArgumentParser) -> argparse.Namespace:
+def parse_networks(
+    parser: ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
     """Parse the command line; at least one network has to be named."""
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if not args.checkpoint and not args.random_init:
         parser.error(
             'nothing to evaluate: name a checkpoint, or --random-init for '

@@ -5,13 +5,11 @@ onedl forks. Both work, a mixture does not: pip lays the files of one over
 those of the other.
 """
 
-import sys
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
 from io import StringIO
-from itertools import pairwise
 
 from packaging.specifiers import SpecifierSet
 
@@ -103,17 +101,6 @@ def import_quietly(*modules: str) -> None:
     with redirect_stdout(StringIO()):
         for module in modules:
             import_module(module)
-
-
-def starts_light() -> bool:
-    """Whether the program calls :func:`sce_mm.register` when it wants to.
-
-    That is ``python -m sce_mm.doctor``, and each tool with a line
-    ``__starts_light__ = True``, which reads its arguments before.
-    """
-    doctor = ('-m', 'sce_mm.doctor') in pairwise(sys.orig_argv)
-    program = sys.modules.get('__main__')
-    return doctor or getattr(program, '__starts_light__', False)
 
 
 def check_stack() -> None:

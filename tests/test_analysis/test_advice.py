@@ -5,6 +5,7 @@ import re
 
 OPTION = re.compile(r'(?<![\w-])--[a-z][a-z0-9_-]+')
 TOOL = re.compile(r'tools/[\w/]+\.py')
+CALLED = re.compile(r'from sce_mm.cli.commands.(\w+) import main')
 # What other programs and every parser take, and what is made in a loop.
 FOREIGN = {'--force-reinstall', '--no-deps', '--no-build-isolation'}
 FOREIGN |= {'--no-cache-dir', '--help', '--bank', '--query'}
@@ -33,6 +34,11 @@ def test_every_option_that_is_named_is_one_of_the_tools(root):
     for path in files:
         name = str(path.relative_to(root))
         known[name] = {t for t in texts(path) if OPTION.fullmatch(t)}
+    # A tool is a thin caller of the command that it imports.
+    for path in root.glob('tools/**/*.py'):
+        if command := CALLED.search(path.read_text()):
+            file = f'sce_mm/cli/commands/{command[1]}.py'
+            known[str(path.relative_to(root))] = known[file]
     defined = set().union(*known.values())
     assert {'--init-from', '--trust', '--pretrained'} <= defined
     for path in files:

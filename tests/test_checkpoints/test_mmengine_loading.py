@@ -1,6 +1,5 @@
 """What comes from a checkpoint is never run, whoever loads it."""
 
-import importlib.util
 import re
 
 import pytest
@@ -8,6 +7,7 @@ import torch
 from mmengine.runner import CheckpointLoader
 
 from sce_mm.checkpoints.mmengine_loading import install_safe_loader
+from sce_mm.cli.commands.replay import replay
 from sce_mm.transfer import CheckpointError
 from tests.helpers.resumable import run
 from tests.helpers.tiny_runner import build_runner
@@ -55,16 +55,12 @@ def test_resuming_runs_no_config_of_the_checkpoint(guarded, tmp_path):
     )
 
 
-def test_replay_runs_nothing_of_its_file(root, tmp_path):
-    file = root / 'tools/analysis_tools/replay_batch.py'
-    spec = importlib.util.spec_from_file_location('replay_batch', file)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+def test_replay_runs_nothing_of_its_file(tmp_path):
     path, trace = tmp_path / 'run' / 'not_finite' / 'a.pth', tmp_path / 'ran'
     path.parent.mkdir(parents=True)
     text = f'open({str(trace)!r}, "w").close()'
     torch.save({'config': text, 'batches': []}, path)
     message = f'no config in {re.escape(str(path.parents[1]))}: .*--config'
     with pytest.raises(FileNotFoundError, match=message):
-        tool.replay(str(path))
+        replay(str(path))
     assert not trace.exists()

@@ -1,7 +1,5 @@
 """A step with NaN or Inf is not made, is explained, and can be replayed."""
 
-import importlib.util
-
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
@@ -10,6 +8,7 @@ from tiny import build, sce_config, views
 from tiny_runner import TinyImages, build_runner
 from torch.utils.data import DataLoader
 
+from sce_mm.cli.commands.replay import replay
 from sce_mm.engine.hooks.numerical_guard_hook import (
     NonFiniteError,
     all_finite,
@@ -50,14 +49,6 @@ def batch(n=4):
     return {'inputs': [100 + v for v in views(n)], 'data_samples': None}
 
 
-def replay(root, path, **options):
-    file = root / 'tools/analysis_tools/replay_batch.py'
-    spec = importlib.util.spec_from_file_location('replay_batch', file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.replay(str(path), **options)
-
-
 @pytest.mark.parametrize('accumulate', [1, 2])
 def test_a_bad_batch_stops_before_its_step(root, tmp_path, accumulate):
     # Image 9 is in the third batch: step 3, or the first half of step 2.
@@ -89,7 +80,7 @@ def test_a_bad_batch_stops_before_its_step(root, tmp_path, accumulate):
     assert str(saved) in message
     sentence = 'the images of batch 0 of the step are not finite'
     assert sentence in message
-    assert replay(root, saved) == replay(root, saved, float64=True) == sentence
+    assert replay(saved) == replay(saved, float64=True) == sentence
 
 
 def test_weights_outputs_and_gradients_are_told_apart():

@@ -1,21 +1,12 @@
 """A signal to stop comes before there is anything to save."""
 
 import os
-import runpy
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
-
-from sce_mm.utils import signals
-
-
-def test_the_names_are_those_of_the_package(root):
-    early = runpy.run_path(str(root / 'tools' / 'early_stop.py'))
-    assert early['TRY_AGAIN'] == signals.TRY_AGAIN
-    assert early['STOPPED_FILE'] == signals.STOPPED_FILE
 
 
 @pytest.mark.integration
@@ -38,11 +29,11 @@ def test_a_training_that_only_begins(root, tmp_path):
 
 
 @pytest.mark.integration
-def test_a_process_that_is_forked_ends_as_usual(root):
+def test_a_process_that_is_forked_ends_as_usual():
     code = (
-        'import os, signal, sys\n'
-        f'sys.path.insert(0, {str(root / "tools")!r})\n'
-        'import early_stop\n'
+        '__starts_light__ = True\n'
+        'import os, signal\n'
+        'from sce_mm.utils import early_stop\n'
         'early_stop.listen()\n'
         'if (child := os.fork()) == 0:\n'
         '    signal.raise_signal(signal.SIGTERM)\n'

@@ -1,6 +1,5 @@
 """What the options of tools/train.py write into a config, or refuse."""
 
-import importlib.util
 import sys
 
 import pytest
@@ -9,6 +8,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 
+from sce_mm.cli.commands import train
 from sce_mm.cli.config_edits import load_config, set_pretrained
 from sce_mm.cli.exit import message_of
 from sce_mm.config import machine
@@ -21,25 +21,15 @@ RECIPES = [
 ]
 
 
-@pytest.fixture(scope='module')
-def tool(root):
-    path = root / 'tools' / 'train.py'
-    spec = importlib.util.spec_from_file_location('train_tool', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
-
-
 @pytest.fixture
-def applied(root, tool, monkeypatch):
+def applied(root):
     """``applied(recipe, *options)``: the config after the command line."""
 
     def apply(recipe, *options):
         config = root / 'configs' / 'sce' / f'{recipe}.py'
-        monkeypatch.setattr(sys, 'argv', ['train.py', str(config), *options])
-        args = tool.parse_args()
+        args = train.parse_args([str(config), *options])
         cfg = load_config(args)
-        tool.apply_arguments(cfg, args)
+        train.apply_arguments(cfg, args)
         return cfg
 
     return apply
@@ -77,7 +67,7 @@ def photos(tmp_path_factory):
     ],
 )
 def test_a_mistake_is_one_message_that_names_what_was_typed(
-    root, tool, photos, tmp_path, monkeypatch, capsys, words, named
+    root, photos, tmp_path, monkeypatch, capsys, words, named
 ):
     for name in ('RANK', 'LOCAL_RANK'):
         monkeypatch.delenv(name, raising=False)
@@ -87,11 +77,10 @@ def test_a_mistake_is_one_message_that_names_what_was_typed(
         words = ['--work-dir', str(tmp_path / 'work'), *words]
     if '--data' not in words:
         words = ['--data', str(photos), *words]
-    monkeypatch.setattr(sys, 'argv', ['train.py', str(config), *words])
     # It is held back there, and nothing may have been released.
     monkeypatch.setattr(sys, 'stdout', sys.stdout)
     with pytest.raises((ValueError, OSError)) as error:
-        tool.main()
+        train.main([str(config), *words])
     message = message_of(error.value)
     assert message, repr(error.value)
     for name in named:

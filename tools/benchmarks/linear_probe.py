@@ -1,60 +1,12 @@
 """Measure a linear classifier on frozen features.
 
-python tools/benchmarks/linear_probe.py CONFIG CHECKPOINT --random-init \
-    --bank path/to/train --query path/to/test
-
-Trained on the bank and tested on the query set. Without them, on those of the
-config's OnlineKNNHook, or on the training and validation images of the config
-of a classifier. Needs scikit-learn.
+The same as ``sce linear-probe``, which says more: ``--help``.
 """
-
-import argparse
 
 __starts_light__ = True
 
-import sce_mm
-from sce_mm.cli.evaluation_arguments import class_folder_parser, parse_networks
+from sce_mm.cli.commands.linear_probe import main
 from sce_mm.cli.exit import run_main
-
-
-def parse_args() -> argparse.Namespace:
-    parser = class_folder_parser(__doc__)
-    parser.add_argument(
-        '--costs',
-        nargs='+',
-        type=float,
-        help='candidates for C, chosen on a held-out part of the bank',
-    )
-    return parse_networks(parser)
-
-
-def main() -> None:
-    args = parse_args()
-    sce_mm.register()
-    from mmengine.dist import is_main_process
-
-    from sce_mm.cli.evaluation import (
-        labelled_networks,
-        open_config,
-        write_results,
-    )
-    from sce_mm.evaluation.protocols.linear_probe import COSTS, linear_probe
-
-    cfg = open_config(args)
-    rows = []
-    for name, bank, query in labelled_networks(cfg, args):
-        # Features are on all processes; one fits the classifier.
-        if is_main_process():
-            probe = linear_probe(*bank, *query, args.costs or COSTS)
-            results = {'linear_top1': probe.accuracy, 'C': probe.cost}
-            rows.append({'network': name, **results})
-    write_results(
-        rows,
-        f'Linear probe top-1 (%): trained on {len(bank[1])} images, '
-        f'tested on {len(query[1])}',
-        args.out,
-    )
-
 
 if __name__ == '__main__':
     run_main(main)

@@ -1,63 +1,12 @@
 """Measure linear transfer to eleven data sets, or to your own.
 
-python tools/benchmarks/linear_transfer.py CONFIG CHECKPOINT --data-root data
-
-Logistic regression by L-BFGS, its penalty chosen on the validation split.
-docs/evaluation.md says where each data set has to be. Needs scikit-learn.
+The same as ``sce linear-transfer``, which says more: ``--help``.
 """
-
-import argparse
-from pathlib import Path
 
 __starts_light__ = True
 
-import sce_mm
-from sce_mm.cli.evaluation_arguments import evaluation_parser, parse_networks
+from sce_mm.cli.commands.linear_transfer import main
 from sce_mm.cli.exit import run_main
-
-
-def parse_args() -> argparse.Namespace:
-    parser = evaluation_parser(__doc__)
-    parser.add_argument(
-        '--datasets',
-        nargs='+',
-        metavar='NAME',
-        help='names of the table (by default all), or folders of your own '
-        'below --data-root, with train.txt and test.txt or folders train and '
-        'test, and perhaps a val of the same kind',
-    )
-    parser.add_argument('--data-root', type=Path, default=Path('data'))
-    parser.add_argument(
-        '--metric',
-        choices=['top-1', 'mean per class', '11-point mAP'],
-        default='top-1',
-        help='metric of data sets that are not in the table',
-    )
-    parser.add_argument('--size', type=int, default=224, help='side of images')
-    return parse_networks(parser)
-
-
-def main() -> None:
-    args = parse_args()
-    sce_mm.register()
-    from sce_mm.cli.evaluation import networks, open_config, write_results
-    from sce_mm.evaluation.protocols.linear_transfer import evaluate_transfer
-    from sce_mm.evaluation.protocols.linear_transfer_data import TransferData
-    from sce_mm.evaluation.protocols.linear_transfer_sets import TRANSFER_SETS
-
-    cfg = open_config(args)
-    datasets = [
-        TransferData(name, args.data_root, args.metric, args.size)
-        for name in args.datasets or TRANSFER_SETS
-    ]
-    rows = []
-    for name, model in networks(cfg, args):
-        table = evaluate_transfer(
-            model, datasets, args.batch_size, args.workers
-        )
-        rows += [{'network': name, **row} for row in table]
-    write_results(rows, 'Linear transfer (%)', args.out)
-
 
 if __name__ == '__main__':
     run_main(main)

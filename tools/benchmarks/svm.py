@@ -1,73 +1,12 @@
 """Measure linear SVMs on frozen features of VOC 2007, full and low-shot.
 
-python tools/benchmarks/svm.py CONFIG CHECKPOINT --data data/VOCdevkit
-
-The protocol of PCL: trained on trainval, mAP on test. Needs scikit-learn.
+The same as ``sce svm``, which says more: ``--help``.
 """
-
-import argparse
-from pathlib import Path
 
 __starts_light__ = True
 
-import sce_mm
-from sce_mm.cli.evaluation_arguments import evaluation_parser, parse_networks
+from sce_mm.cli.commands.svm import main
 from sce_mm.cli.exit import run_main
-
-
-def parse_args() -> argparse.Namespace:
-    parser = evaluation_parser(__doc__)
-    parser.add_argument(
-        '--data',
-        required=True,
-        type=Path,
-        help='VOCdevkit, or the folder VOC2007 in it',
-    )
-    parser.add_argument(
-        '--low-shot',
-        nargs='*',
-        type=int,
-        default=[1, 2, 4, 8, 16, 32, 64],
-        metavar='K',
-        help='images of each class, 5 draws each; none for the full set alone',
-    )
-    parser.add_argument(
-        '--costs',
-        nargs='+',
-        type=float,
-        default=[0.5],
-        help='C of the classifiers; one row for each',
-    )
-    return parse_networks(parser)
-
-
-def main() -> None:
-    args = parse_args()
-    sce_mm.register()
-    from sce_mm.cli.evaluation import networks, open_config, write_results
-    from sce_mm.evaluation.protocols.voc_svm import (
-        svm_table,
-        voc_images,
-        voc_split,
-    )
-
-    cfg = open_config(args)
-    images = [voc_images(args.data, name) for name in ('trainval', 'test')]
-    rows = []
-    for name, model in networks(cfg, args):
-        splits = [
-            voc_split(model, each, args.batch_size, args.workers)
-            for each in images
-        ]
-        table = svm_table(*splits, args.low_shot, args.costs)
-        rows += [{'network': name, **row} for row in table]
-    write_results(
-        rows,
-        f'mAP (%) of linear SVMs on {len(images[1])} test images of VOC 2007, '
-        f'{len(images[0])} to train on; low-shot: mean of 5 draws',
-        args.out,
-    )
-
 
 if __name__ == '__main__':
     run_main(main)

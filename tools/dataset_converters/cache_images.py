@@ -1,79 +1,12 @@
 """Decode a folder of images once, where decoding is too slow.
 
-    python tools/dataset_converters/cache_images.py DATA OUT --short-side 256
-    python tools/dataset_converters/cache_images.py DATA OUT --full-size
-
-OUT is a folder with one memory-mapped file that all processes share. A config
-uses it by dict(type='LoadCachedImage', cache='OUT') in place of LoadImage;
-everything else of the config stays. Shrink images that are trained on as a
-whole. Keep the full size where regions are cut out of them (--regions of
-tools/train.py): of a large image only those are read. The file takes 3 bytes
-a pixel.
+The same as ``sce cache``, which says more: ``--help``.
 """
 
-import os
-
-# Arguments are read before the imports that take seconds.
 __starts_light__ = True
 
-from sce_mm.cli.arguments import ArgumentParser
+from sce_mm.cli.commands.cache import main
 from sce_mm.cli.exit import run_main
-
-
-def main() -> None:
-    parser = ArgumentParser(__doc__)
-    parser.add_argument('data', help='folder of images, with sub-folders')
-    parser.add_argument('out', help='the cache, made here')
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument(
-        '--short-side',
-        type=int,
-        default=256,
-        help='pixels of the shorter side of larger images, 256 by default',
-    )
-    size.add_argument(
-        '--full-size',
-        action='store_true',
-        help='keep all images as large as they are',
-    )
-    parser.add_argument(
-        '--max-pixels',
-        type=int,
-        default=178_956_970,
-        metavar='N',
-        help='read larger images too, up to N pixels (400000000 for\n'
-        '20000 x 20000, at most 1073741824). One takes about 9 N bytes\n'
-        'of memory, more with 16 bits a colour',
-    )
-    parser.add_argument(
-        '--workers', type=int, default=os.cpu_count(), help='that decode'
-    )
-    parser.add_argument(
-        '--stretch',
-        type=float,
-        nargs=2,
-        metavar=('LOW', 'HIGH'),
-        help='levels that become black and white in images of more than 8\n'
-        'bits; LoadCachedImage is given the same: stretch=(LOW, HIGH)',
-    )
-    args = parser.parse_args()
-    from sce_mm.datasets import ImageCache, build_cache
-
-    unreadable = build_cache(
-        args.data,
-        args.out,
-        None if args.full_size else args.short_side,
-        args.workers,
-        args.stretch,
-        args.max_pixels,
-    )
-    cache = ImageCache(args.out)
-    size = sum(x.stat().st_size for x in cache.folder.iterdir()) / 1e6
-    print(
-        f'{args.out}: {len(cache)} images, of which {unreadable} could not '
-        f'be read, {size:.1f} MB'
-    )
-
 
 if __name__ == '__main__':
     run_main(main)

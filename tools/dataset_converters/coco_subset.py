@@ -1,113 +1,12 @@
 """Write annotation files of COCO that hold a part of the images.
 
-    python tools/dataset_converters/coco_subset.py \\
-        data/coco/annotations/instances_train2017.json
-
-writes subsets/instances_train2017.0@1.json, ...@2, ...@5 and ...@10 (per cent)
-beside it, 0 being the seed. Which images are taken depends on their ids and
-the seed alone, and each subset contains the smaller ones.
-
-    python tools/dataset_converters/coco_subset.py \\
-        data/coco/annotations/instances_train2017.json \\
-        --percent 100 --classes person car
-
-keeps the annotations of two categories. Images stay, with none of them too.
-Where an annotation has the id 0, which pycocotools counts as wrong, all are
-numbered from 1.
+The same as ``sce coco-subset``, which says more: ``--help``.
 """
 
-import argparse
-import json
-from collections import Counter
-from pathlib import Path
-from typing import Any
-
-# Arguments are read before the imports that take seconds.
 __starts_light__ = True
 
-from sce_mm.cli.arguments import ArgumentParser
+from sce_mm.cli.commands.coco_subset import main
 from sce_mm.cli.exit import run_main
-from sce_mm.utils.text import listed
-
-
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser(__doc__)
-    parser.add_argument('annotations', type=Path, help='file of COCO format')
-    parser.add_argument(
-        '--percent',
-        type=float,
-        nargs='+',
-        default=[1, 2, 5, 10],
-        help='parts of the images; 1 2 5 10 by default',
-    )
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument(
-        '--classes',
-        nargs='+',
-        metavar='NAME',
-        help='categories to keep; all by default',
-    )
-    parser.add_argument(
-        '--out-dir', type=Path, help='folder; by default subsets/ beside FILE'
-    )
-    return parser.parse_args()
-
-
-def subset(
-    content: dict[str, Any], percent: float, seed: int
-) -> dict[str, Any]:
-    """Annotations of a part of the images, at least one; all categories."""
-    if not 0 < percent <= 100:
-        raise ValueError(f'--percent must be in (0, 100], got {percent}')
-    from sce_mm.datasets.labels.parts import choose_part
-
-    ids = [image['id'] for image in content['images']]
-    chosen = set(choose_part(ids, percent, seed))
-    images = [i for i in content['images'] if i['id'] in chosen]
-    boxes = [a for a in content['annotations'] if a['image_id'] in chosen]
-    return content | {'images': images, 'annotations': boxes}
-
-
-def of_classes(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    """Annotations of some categories, and only these categories."""
-    known = [category['name'] for category in content['categories']]
-    if unknown := [name for name in names if name not in known]:
-        raise ValueError(
-            f'no category is called {", ".join(unknown)}; there are '
-            f'{", ".join(known)}'
-        )
-    kept = [c for c in content['categories'] if c['name'] in names]
-    ids = {category['id'] for category in kept}
-    boxes = [a for a in content['annotations'] if a['category_id'] in ids]
-    return content | {'categories': kept, 'annotations': boxes}
-
-
-def describe(content: dict[str, Any]) -> str:
-    """Counts, and the categories of which a subset has no box."""
-    boxes = Counter(a['category_id'] for a in content['annotations'])
-    absent = [c['name'] for c in content['categories'] if not boxes[c['id']]]
-    text = f'{len(content["images"])} images, {boxes.total()} annotations'
-    return text + f'; without one: {listed(absent)}' * bool(absent)
-
-
-def main() -> None:
-    args = parse_args()
-    from sce_mm.checkpoints.durable_files import write_durably
-    from sce_mm.datasets.labels.coco_labels import number_from_one, read_coco
-
-    content, problems = read_coco(args.annotations)
-    if problems:
-        raise ValueError('\n'.join(problems))
-    content = number_from_one(content)
-    if args.classes:
-        content = of_classes(content, args.classes)
-    folder = args.out_dir or args.annotations.parent / 'subsets'
-    for percent in args.percent:
-        part = subset(content, percent, args.seed)
-        name = f'{args.annotations.stem}.{args.seed}@{percent:g}.json'
-        write_durably(folder / name, json.dumps(part).encode())
-        print(f'{folder / name}: {describe(part)}')
-
 
 if __name__ == '__main__':
     run_main(main)

@@ -1,50 +1,12 @@
 """Write the backbone of a checkpoint to a file of its own.
 
-    python tools/model_converters/extract_backbone.py CKPT OUT
-
-Knows checkpoints of this project, of the official SCE code, MoCo v1 to v3,
-mmpretrain, mmselfsup, mmdet, detectron2, torchvision and timm ResNets, and
-safetensors (docs/convert.md). The file has bare names, a block that says what
-the weights expect, loads with weights_only=True, and is the one that
-export_backbone.py writes for mmdet and mmpretrain.
+The same as ``sce extract``, which says more: ``--help``.
 """
 
-# Arguments are read before the imports that take seconds.
 __starts_light__ = True
 
-import sce_mm
-from sce_mm.cli.arguments import ArgumentParser
-from sce_mm.cli.converters import add_arguments, describe, read_backbone
+from sce_mm.cli.commands.extract import main
 from sce_mm.cli.exit import run_main
-
-SNIPPET = """\
-In a config of mmdet:
-    model = dict(backbone=dict(frozen_stages=-1, norm_eval=False,
-        init_cfg=dict(type='Pretrained', checkpoint={path!r})))
-    custom_imports = dict(imports=['sce_mm.detection'])
-    default_hooks = dict(verify_transfer=dict(type='VerifyTransferHook'))"""
-
-OTHER = """\
-For a config of mmdet or mmseg with this network:
-    python tools/make_detection_config.py MMDET_CONFIG {path} OUT
-    python tools/make_segmentation_config.py MMSEG_CONFIG {path} OUT"""
-
-
-def main() -> None:
-    parser = ArgumentParser(__doc__)
-    add_arguments(parser)
-    args = parser.parse_args()
-    sce_mm.register()
-    from sce_mm.transfer import save_backbone
-    from sce_mm.transfer.networks.families import RESNET, naming_of
-
-    backbone = read_backbone(args)
-    save_backbone(args.out, backbone)
-    print(f'{args.out}: {describe(backbone)}')
-    family, _ = naming_of(backbone.weights) or (RESNET, None)
-    snippet = SNIPPET if family is RESNET else OTHER
-    print(snippet.format(path=str(args.out)))
-
 
 if __name__ == '__main__':
     run_main(main)

@@ -1,57 +1,12 @@
 """Draw a map of the features of a folder of images by t-SNE.
 
-python tools/visualization/embed.py CONFIG CHECKPOINT --random-init \
-    --data path/to/images --out map.png
-
-Sub-folders are classes and give the colours; without classes the images
-themselves are drawn. Needs scikit-learn and matplotlib.
+The same as ``sce embed``, which says more: ``--help``.
 """
 
-import argparse
-
-# Arguments are read before the imports that take seconds.
 __starts_light__ = True
 
-import sce_mm
-from sce_mm.cli.evaluation_arguments import image_folder_parser, parse_networks
+from sce_mm.cli.commands.embed import main
 from sce_mm.cli.exit import run_main
-
-
-def parse_args() -> argparse.Namespace:
-    parser = image_folder_parser(__doc__, 'map.png', limit=2000)
-    parser.add_argument(
-        '--nearby',
-        type=float,
-        default=30,
-        help='perplexity of t-SNE: about how many neighbours count',
-    )
-    parser.add_argument(
-        '--thumbnails',
-        action='store_true',
-        help='draw images on the points also where there are classes',
-    )
-    return parse_networks(parser)
-
-
-def main() -> None:
-    args = parse_args()
-    sce_mm.register()
-    from mmengine.dist import is_main_process
-
-    from sce_mm.cli.evaluation import folder_networks, open_config, open_folder
-    from sce_mm.visualization.embedding import draw_maps, project
-
-    cfg = open_config(args)
-    images = open_folder(args)
-    maps = {
-        name: project(features.numpy(), args.nearby, args.seed)
-        for name, features in folder_networks(cfg, args, images)
-        if is_main_process()
-    }
-    if is_main_process():
-        draw_maps(maps, images, args.thumbnails).savefig(args.out, dpi=130)
-        print(f'{args.out}: {len(images.paths)} images')
-
 
 if __name__ == '__main__':
     run_main(main)

@@ -1,6 +1,6 @@
 """Exit with 75 at SIGTERM or Ctrl-C while training cannot save yet.
 
-Nothing but Python's own is imported, as the other imports take seconds.
+It listens before the imports that take seconds.
 """
 
 import os
@@ -8,9 +8,7 @@ import signal
 from pathlib import Path
 from types import FrameType
 
-# Those of sce_mm/utils/signals.py, which needs the other imports.
-TRY_AGAIN = 75
-STOPPED_FILE = 'SCE_MM_STOPPED_FILE'
+from .signals import STOPPED_FILE, TRY_AGAIN
 
 MESSAGE = b"""
 Stopped by a signal: no step runs after which to save, or no PreemptionHook.

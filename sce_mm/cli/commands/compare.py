@@ -1,0 +1,334 @@
+r"""Compare detectors or segmentors from SCE and random initialisation.
+
+    python tools/compare.py OUT --images IMAGES \
+        --train train.json --train-images TRAIN \
+        --val val.json --val-images VAL \
+        --detector mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py \
+        --pretraining configs/sce/sce_resnet50_1xb128-amp-coslr-200e_folder.py
+
+or, with folders of masks in place of the files of labels,
+
+    python tools/compare.py OUT --images IMAGES \
+        --train train_masks --train-images TRAIN \
+        --val val_masks --val-images VAL --classes background cell \
+        --segmentor mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py \
+        --pretraining configs/sce/sce_resnet50_1xb128-amp-coslr-200e_folder.py
+
+Pretrains SCE on the unlabelled images, trains the detector or segmentor from
+it, from random initialisation and from other weights if given, with all labels
+and with parts of them, each with the same data, schedule and seeds, and writes
+OUT/report.html with one table. Validation images among the unlabelled ones,
+and near copies of them, are found and left out of the pretraining. The same
+command goes on where it was interrupted.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ... import register
+from ..arguments import (
+    ArgumentParser,
+    Overrides,
+    add_region_size,
+    positive_number,
+    region_sides,
+    seed_number,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def existing_file(text: str) -> Path:
+    """Type of an option that takes a file."""
+    path = Path(text).resolve()
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f'there is no file {path}')
+    return path
+
+
+def suffix(text: str) -> str:
+    """Type of an option that takes the end of the names of files."""
+    if not text or '/' in text:
+        raise argparse.ArgumentTypeError(
+            f'expected the end of a name, such as .png; got {text!r}'
+        )
+    return text
+
+
+def percentage(text: str) -> float:
+    """Type of an option that takes a part of the labels."""
+    value = float(text)
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(
+            f'expected a number above 0 and up to 100, got {text}'
+        )
+    return value
+
+
+def factor(text: str) -> float:
+    """Type of an option that makes something longer."""
+    value = float(text)
+    if not 1 < value < 1000:
+        raise argparse.ArgumentTypeError(
+            f'expected a number above 1, got {text}'
+        )
+    return value
+
+
+def iterations(text: str) -> int | str:
+    """Type of an option that takes a length, or that of all labels."""
+    return text if text == 'all' else positive_number(text)
+
+
+class Variant(NamedTuple):
+    """What another pretraining has in place of the plain one.
+
+    Attributes:
+        config: File, None for that of --pretraining.
+        overrides: ``KEY=VALUE`` words.
+        regions: As of --regions, None for the same.
+    """
+
+    config: Path | None
+    overrides: list[str]
+    regions: tuple[int, int] | str | None
+
+
+# Begins the word of a variant that stands for its --regions.
+REGIONS = 'regions='
+
+
+class Named(argparse.Action):
+    """Collects what each name stands for; ``const`` reads its words."""
+
+    def __call__(  # noqa: D102
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        found = getattr(namespace, self.dest)
+        name, *words = values
+        if name in found:
+            parser.error(f'{option_string} {name}: the name is given twice')
+        try:
+            value = self.const(words)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f'{option_string} {name}: {error}')
+        setattr(namespace, self.dest, found | {name: value})
+
+
+def weights(words: list[str]) -> Path:
+    """Read what stands behind the name of weights: a file."""
+    return existing_file(words[0])
+
+
+def variant(words: list[str]) -> Variant:
+    """Read the words of a variant, which stand behind its name."""
+    config = None
+    if words and '=' not in words[0]:
+        config, words = existing_file(words[0]), words[1:]
+    wrong = [word for word in words if word.find('=') < 1]
+    if wrong or not (config or words):
+        raise argparse.ArgumentTypeError(
+            'expected a name, then a config or KEY=VALUE words or both, the '
+            f'config first; got {" ".join(wrong) or "the name alone"}'
+        )
+    regions = None
+    for word in words:
+        if word.startswith(REGIONS):
+            regions = region_sides(word.removeprefix(REGIONS))
+    words = [word for word in words if not word.startswith(REGIONS)]
+    return Variant(config, words, regions)
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('out', type=Path, help='folder of everything made')
+    data = parser.add_argument_group('data')
+    data.add_argument(
+        '--images', type=Path, nargs='+', required=True, metavar='DIR',
+        help='folder(s) of unlabelled images',
+    )  # fmt: skip
+    for part, what in (('train', 'training'), ('val', 'validation')):
+        data.add_argument(
+            f'--{part}', type=Path, required=True, metavar='LABELS',
+            help=f'{what} labels: a file in COCO format, or a folder of masks',
+        )  # fmt: skip
+        data.add_argument(
+            f'--{part}-images', type=Path, required=True, metavar='DIR',
+            help=f'folder of the {what} images',
+        )  # fmt: skip
+    masks = parser.add_argument_group('masks, with --segmentor')
+    masks.add_argument(
+        '--classes', nargs='+', metavar='NAME',
+        help='names of the classes, in the order of their numbers in the '
+        'masks',
+    )  # fmt: skip
+    masks.add_argument(
+        '--reduce-zero-label', action='store_true',
+        help='0 does not count, and 1 is the first of the classes',
+    )  # fmt: skip
+    for option, what, end in (
+        ('--image-suffix', 'images', '.jpg'),
+        ('--mask-suffix', 'masks', '.png'),
+    ):
+        masks.add_argument(
+            option, type=suffix, default=end, metavar='END',
+            help=f'end of the names of {what}; {end} by default',
+        )  # fmt: skip
+    compared = parser.add_argument_group('what is compared')
+    predictor = compared.add_mutually_exclusive_group(required=True)
+    for option, package in (('--detector', 'mmdet'), ('--segmentor', 'mmseg')):
+        predictor.add_argument(
+            option, metavar='CONFIG',
+            help=f'config of a {option[2:]}: a path, or {package}::name',
+        )  # fmt: skip
+    compared.add_argument(
+        '--pretraining', type=existing_file, required=True, metavar='CONFIG',
+        help='config of SCE',
+    )  # fmt: skip
+    compared.add_argument(
+        '--weights', nargs=2, action=Named, const=weights, default={},
+        metavar=('NAME', 'FILE'),
+        help='another backbone file to start from, such as ImageNet weights '
+        'by extract_backbone.py; repeatable',
+    )  # fmt: skip
+    compared.add_argument(
+        '--variant', nargs='+', action=Named, const=variant, default={},
+        dest='variants',
+        metavar=('NAME', 'CONFIG|KEY=VALUE'),
+        help='another pretraining: its config, by default that of '
+        '--pretraining, and overrides on top of --pretraining-options, such '
+        'as --variant InfoNCE model.head.loss.coeff=1; regions=none or '
+        'regions=SIDE takes the place of --regions; repeatable',
+    )  # fmt: skip
+    add_region_size(
+        compared, 'the boxes of --train at the scale of --detector'
+    )
+    compared.add_argument(
+        '--longer-random', type=factor, metavar='FACTOR',
+        help='also train from random initialisation with a schedule that is '
+        'so many times as long',
+    )  # fmt: skip
+    compared.add_argument(
+        '--init-from', type=existing_file, metavar='FILE',
+        help='pretrain SCE a second time, starting from this checkpoint',
+    )  # fmt: skip
+    compared.add_argument(
+        '--percent', type=percentage, nargs='+', default=[100],
+        help='parts of the labels, such as 10 30 100; 100 by default',
+    )  # fmt: skip
+    compared.add_argument(
+        '--seeds', type=seed_number, nargs='+', default=[0],
+        help='seeds of the repetitions; 0 by default',
+    )  # fmt: skip
+    compared.add_argument(
+        '--pretraining-seeds', type=seed_number, nargs='+', metavar='SEED',
+        help='pretrain with each of these seeds; the trainings take them in '
+        'turn. By default one pretraining, with the seed of its config',
+    )  # fmt: skip
+    how = parser.add_argument_group('how')
+    for part, what_of in (
+        ('pretraining', 'the pretraining'),
+        ('detector', 'every training of the detector'),
+        ('segmentor', 'every training of the segmentor'),
+    ):
+        how.add_argument(
+            f'--{part}-options', nargs='+', default=[], metavar='KEY=VALUE',
+            action=Overrides, help=f'overrides of {what_of}',
+        )  # fmt: skip
+    how.add_argument(
+        '--min-iterations', type=iterations, default=0, metavar='N',
+        help='give trainings more epochs where their part of the labels has '
+        'so few images that they would train for fewer iterations; all for '
+        'as many as with all labels',
+    )  # fmt: skip
+    how.add_argument(
+        '--jobs', type=positive_number, default=1,
+        help='trainings at the same time; 1 by default',
+    )  # fmt: skip
+    how.add_argument(
+        '--threads', type=positive_number,
+        help='processor threads of a training; by default the cores shared '
+        'among the jobs',
+    )  # fmt: skip
+    args = parser.parse_args(argv)
+    args.threads = args.threads or max(1, (os.cpu_count() or 1) // args.jobs)
+    seeds = args.pretraining_seeds = args.pretraining_seeds and list(
+        dict.fromkeys(args.pretraining_seeds)
+    )
+    args.seeds = list(dict.fromkeys(args.seeds))
+    if args.regions_per_image and not args.regions:
+        parser.error(
+            '--regions-per-image goes with --regions, for example '
+            '--regions 128'
+        )
+    if seeds and len(seeds) > len(args.seeds):
+        parser.error(
+            f'--pretraining-seeds: {len(seeds)} pretrainings need as many '
+            f'--seeds or more, got {len(args.seeds)}'
+        )
+    for name in ('out', 'train', 'val', 'train_images', 'val_images'):
+        setattr(args, name, vars(args)[name].resolve())
+    args.images = [folder.resolve() for folder in args.images]
+    args.percent = list(dict.fromkeys(args.percent))
+    args.predictor = 'detector' if args.detector else 'segmentor'
+    if '::' not in (config := vars(args)[args.predictor]):
+        setattr(args, args.predictor, str(Path(config).resolve()))
+    check_labels(parser, args)
+    return args
+
+
+def check_labels(parser: ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse options that do not go with the labels."""
+    other = {'detector': 'segmentor', 'segmentor': 'detector'}[args.predictor]
+    if vars(args)[f'{other}_options']:
+        parser.error(f'--{other}-options goes with --{other}')
+    if args.predictor == 'detector':
+        for name in ('train', 'val'):
+            if not vars(args)[name].is_file():
+                parser.error(f'--{name}: there is no file {vars(args)[name]}')
+        if args.classes or args.reduce_zero_label:
+            parser.error(
+                '--classes and --reduce-zero-label go with --segmentor: '
+                'labels in COCO format name their classes'
+            )
+        return
+    if len(set(args.classes or ())) < max(2, len(args.classes or ())):
+        parser.error(
+            '--segmentor takes --classes: two names or more, each another '
+            'one, in the order of their numbers in the masks; got '
+            f'{" ".join(args.classes or ["none"])}'
+        )
+    regions = [args.regions, *(v.regions for v in args.variants.values())]
+    if 'auto' in regions:
+        parser.error(
+            '--regions auto goes by boxes, which masks do not have: give a '
+            'side, such as --regions 128'
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    # Commands are shown, and run, from the root of the project.
+    os.chdir(ROOT)
+    register()
+    from ...comparison import Task, compare
+
+    task: Task
+    if args.predictor == 'detector':
+        from ...detection.comparison import Detection
+
+        task = Detection(args)
+    else:
+        from ...segmentation.comparison import Segmentation
+
+        task = Segmentation(args)
+    compare(args, task)

@@ -1,0 +1,53 @@
+"""Turn a detector's config into one that uses self-supervised weights rightly.
+
+    python tools/make_detection_config.py MMDET_CONFIG BACKBONE OUT --gpus 8
+
+MMDET_CONFIG is a path, or mmdet::name of a config that comes with mmdet; the
+data set and its classes stay. BACKBONE is a file of extract_backbone.py; the
+backbone of a training checkpoint is extracted beside OUT. OUT inherits
+MMDET_CONFIG and says what differs, with the reasons, and works from any
+folder. What cannot be done rightly is refused.
+"""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+
+from ... import register
+from ..arguments import ArgumentParser
+from ..config_maker import (
+    add_maker_arguments,
+    parse_maker_arguments,
+    print_made,
+)
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = ArgumentParser(__doc__)
+    add_maker_arguments(parser, 'mmdet')
+    parser.add_argument(
+        '--keep-heads', action='store_true',
+        help='leave box, mask and RetinaNet heads as they are: without norms, '
+        'and two layers instead of four convolutions (nine times the work)',
+    )  # fmt: skip
+    return parse_maker_arguments(parser, argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    register()
+    from ...detection.adapt import adapt
+    from ...downstream import make_config
+
+    change = partial(
+        adapt,
+        processes=args.processes,
+        batch=args.batch,
+        keep_heads=args.keep_heads,
+    )
+    made = make_config(
+        args.config, args.checkpoint, args.out, change, args.overwrite
+    )
+    print_made(args, *made)

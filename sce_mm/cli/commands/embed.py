@@ -1,0 +1,52 @@
+r"""Draw a map of the features of a folder of images by t-SNE.
+
+python tools/visualization/embed.py CONFIG CHECKPOINT --random-init \
+    --data path/to/images --out map.png
+
+Sub-folders are classes and give the colours; without classes the images
+themselves are drawn. Needs scikit-learn and matplotlib.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from ... import register
+from ..evaluation_arguments import image_folder_parser, parse_networks
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = image_folder_parser(__doc__, 'map.png', limit=2000)
+    parser.add_argument(
+        '--nearby',
+        type=float,
+        default=30,
+        help='perplexity of t-SNE: about how many neighbours count',
+    )
+    parser.add_argument(
+        '--thumbnails',
+        action='store_true',
+        help='draw images on the points also where there are classes',
+    )
+    return parse_networks(parser, argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    register()
+    from mmengine.dist import is_main_process
+
+    from ...visualization.embedding import draw_maps, project
+    from ..evaluation import folder_networks, open_config, open_folder
+
+    cfg = open_config(args)
+    images = open_folder(args)
+    maps = {
+        name: project(features.numpy(), args.nearby, args.seed)
+        for name, features in folder_networks(cfg, args, images)
+        if is_main_process()
+    }
+    if is_main_process():
+        draw_maps(maps, images, args.thumbnails).savefig(args.out, dpi=130)
+        print(f'{args.out}: {len(images.paths)} images')

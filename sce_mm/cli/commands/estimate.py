@@ -1,0 +1,91 @@
+"""Estimate what a training needs: memory, the largest batch, and hours.
+
+    python tools/analysis_tools/estimate.py CONFIG --data path/to/images
+    python tools/analysis_tools/estimate.py CONFIG --images 1281167
+
+Counts the memory of a process without training, then trains for half a minute
+in a process of its own, which gives the images a second and, to compare, the
+memory that was really taken. Images come from the config's data set if it is
+there, or else are noise in memory, and then the time to load them is in no
+figure. What a GPU needs besides tensors (context, workspaces of convolutions,
+fragmentation) is not counted; a tenth of its memory is left for it.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ... import register
+from ..arguments import (
+    ArgumentParser,
+    add_common_arguments,
+    add_data_argument,
+    add_region_arguments,
+)
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('config', help='config file')
+    add_data_argument(parser)
+    add_region_arguments(parser)
+    parser.add_argument(
+        '--images', type=int, help='number of images, where they are not here'
+    )
+    parser.add_argument(
+        '--device',
+        choices=['cpu', 'cuda'],
+        help='device to try it on; by default a GPU if there is one',
+    )
+    parser.add_argument(
+        '--device-memory',
+        type=float,
+        metavar='GB',
+        help="memory in 2^30 bytes; by default the device's own",
+    )
+    parser.add_argument(
+        '--probe-seconds',
+        type=float,
+        default=30.0,
+        help='seconds of training (default: 30)',
+    )
+    parser.add_argument(
+        '--probe-batch',
+        type=int,
+        help="images of a step of the probe; by default the config's batch",
+    )
+    parser.add_argument('--json', type=Path, help='write the figures here')
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    register()
+    import torch
+
+    from ...analysis.estimate import estimate, estimate_text
+    from ..config_edits import (
+        cut_regions,
+        load_config,
+        set_data,
+    )
+
+    cfg = load_config(args)
+    if args.data:
+        set_data(cfg, args.data)
+    cut_regions(cfg, args)
+    report = estimate(
+        cfg,
+        args.device or ('cuda' if torch.cuda.is_available() else 'cpu'),
+        args.images,
+        args.device_memory,
+        args.probe_seconds,
+        args.probe_batch,
+    )
+    print(estimate_text(report))
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=2) + '\n')

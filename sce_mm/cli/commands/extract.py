@@ -1,0 +1,45 @@
+"""Write the backbone of a checkpoint to a file of its own.
+
+    python tools/model_converters/extract_backbone.py CKPT OUT
+
+Knows checkpoints of this project, of the official SCE code, MoCo v1 to v3,
+mmpretrain, mmselfsup, mmdet, detectron2, torchvision and timm ResNets, and
+safetensors (docs/convert.md). The file has bare names, a block that says what
+the weights expect, loads with weights_only=True, and is the one that
+export_backbone.py writes for mmdet and mmpretrain.
+"""
+
+from collections.abc import Sequence
+
+from ... import register
+from ..arguments import ArgumentParser
+from ..converters import add_arguments, describe, read_backbone
+
+SNIPPET = """\
+In a config of mmdet:
+    model = dict(backbone=dict(frozen_stages=-1, norm_eval=False,
+        init_cfg=dict(type='Pretrained', checkpoint={path!r})))
+    custom_imports = dict(imports=['sce_mm.detection'])
+    default_hooks = dict(verify_transfer=dict(type='VerifyTransferHook'))"""
+
+OTHER = """\
+For a config of mmdet or mmseg with this network:
+    python tools/make_detection_config.py MMDET_CONFIG {path} OUT
+    python tools/make_segmentation_config.py MMSEG_CONFIG {path} OUT"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = ArgumentParser(__doc__)
+    add_arguments(parser)
+    args = parser.parse_args(argv)
+    register()
+    from ...transfer import save_backbone
+    from ...transfer.networks.families import RESNET, naming_of
+
+    backbone = read_backbone(args)
+    save_backbone(args.out, backbone)
+    print(f'{args.out}: {describe(backbone)}')
+    family, _ = naming_of(backbone.weights) or (RESNET, None)
+    snippet = SNIPPET if family is RESNET else OTHER
+    print(snippet.format(path=str(args.out)))

@@ -1,0 +1,150 @@
+r"""Write a list of some training images of ImageNet, with labels.
+
+1 % of every class, the same in every run (the first of the 10 % of a seed):
+
+    python tools/dataset_converters/imagenet_subset.py \
+        data/imagenet/train data/imagenet/meta/train_1percent.txt --share 0.01
+
+The images of a list of bare file names, such as SimCLR's 1percent.txt:
+
+    python tools/dataset_converters/imagenet_subset.py \
+        data/imagenet/train data/imagenet/meta/train_1percent.txt \
+        --names 1percent.txt
+
+All images of some classes, numbered from 0:
+
+    python tools/dataset_converters/imagenet_subset.py \
+        data/imagenet/train data/imagenet/meta/train_in100.txt \
+        --classes imagenet100
+
+In a config, with labels:
+
+    dataset=dict(type='ImageNet1k', data_root='data/imagenet', split='train',
+                 ann_file='meta/train_1percent.txt', ...)
+
+and, from a list written with --bare, without:
+
+    dataset=dict(type='UnlabelledImages', data_root='data/imagenet/train',
+                 ann_file='../meta/names.txt', ...)
+"""
+
+import argparse
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..arguments import ArgumentParser
+
+Samples = dict[str, list[str]]
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('root', type=Path, help='folder of class folders')
+    parser.add_argument('out', type=Path, help='list to write')
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        '--share', type=float, help='share of all images, equally of classes'
+    )
+    which.add_argument(
+        '--names', type=Path, metavar='FILE', help='file names, one a line'
+    )
+    parser.add_argument(
+        '--classes',
+        metavar='FILE',
+        help="ids of classes, one a line, or 'imagenet100'; a label is the "
+        'place in their sorted list (default: all folders)',
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the choice'
+    )
+    parser.add_argument(
+        '--bare', action='store_true', help='leave the labels out'
+    )
+    return parser.parse_args(argv)
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines that are not empty."""
+    lines = path.read_text('utf-8-sig').splitlines()
+    return [line.strip() for line in lines if line.strip()]
+
+
+def keep_classes(found: Samples, which: str) -> Samples:
+    """Only the classes of a list."""
+    from ...datasets import IMAGENET100_IDS
+
+    imagenet100 = which == 'imagenet100'
+    ids = IMAGENET100_IDS if imagenet100 else read_lines(Path(which))
+    if missing := [name for name in ids if name not in found]:
+        raise ValueError(
+            f'{len(missing)} of {len(ids)} classes have no images: '
+            f'{", ".join(missing[:5])}'
+        )
+    return {name: found[name] for name in ids}
+
+
+def choose(found: Samples, count: int, seed: int) -> Samples:
+    """As many images of each class, by the hash of seed and path.
+
+    A smaller choice with the same seed is part of a larger one.
+    """
+    if count < 1:
+        raise ValueError(
+            f'{count} images of each class: ask for a larger share'
+        )
+    for name, files in found.items():
+        if len(files) < count:
+            raise ValueError(
+                f'class {name} has {len(files)} images, {count} are asked for'
+            )
+
+    def draw(file: str) -> bytes:
+        return hashlib.sha256(os.fsencode(f'{seed}/{file}')).digest()
+
+    return {
+        name: sorted(sorted(files, key=draw)[:count])
+        for name, files in found.items()
+    }
+
+
+def look_up(found: Samples, names: list[str]) -> Samples:
+    """The files of these names, in whatever class they lie."""
+    wanted = set(names)
+    chosen = {
+        name: [file for file in files if Path(file).name in wanted]
+        for name, files in found.items()
+    }
+    counts = Counter(Path(f).name for files in chosen.values() for f in files)
+    wrong = [name for name in names if counts[name] != 1]
+    if wrong or len(wanted) < len(names):
+        example = f': {wrong[0]} is there {counts[wrong[0]]} times'
+        raise ValueError(
+            f'{len(names)} names must be different, and each that of one '
+            f'file; {len(wrong)} are not{example if wrong else ""}'
+        )
+    return chosen
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    from ...checkpoints.durable_files import write_durably
+    from ...datasets.labels import class_lists
+
+    found = class_lists.find_classes(args.root)
+    if args.classes is not None:
+        found = keep_classes(found, args.classes)
+    if args.share is not None:
+        if not 0 < args.share <= 1:
+            raise ValueError(f'--share must be in (0, 1], got {args.share}')
+        total = sum(map(len, found.values()))
+        count = round(args.share * total / len(found))
+        found = choose(found, count, args.seed)
+    if args.names is not None:
+        found = look_up(found, read_lines(args.names))
+    write_durably(args.out, class_lists.class_lines(found, args.bare).encode())
+    print(f'{args.out}: {class_lists.count_samples(found)}')

@@ -1,0 +1,62 @@
+r"""Measure the kNN accuracy of frozen features.
+
+python tools/benchmarks/knn.py CONFIG CHECKPOINT --random-init \
+    --bank path/to/train --query path/to/test
+
+Without --bank and --query the labelled images are those of the config's
+OnlineKNNHook, or, of the config of a classifier, its training images (without
+augmentation) and its validation images.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from ... import register
+from ..evaluation_arguments import class_folder_parser, parse_networks
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = class_folder_parser(__doc__)
+    parser.add_argument(
+        '--k',
+        nargs='+',
+        type=int,
+        help='numbers of neighbours; by default those of the hook, else 20, '
+        'or half of a bank of fewer than 40',
+    )
+    parser.add_argument(
+        '--temperature',
+        type=float,
+        help='temperature of the votes; by default that of the hook',
+    )
+    return parse_networks(parser, argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    register()
+    from ...evaluation import knn_accuracy
+    from ...evaluation.loaders import knn_settings
+    from ..evaluation import (
+        labelled_networks,
+        open_config,
+        write_results,
+    )
+
+    cfg = open_config(args)
+    settings = knn_settings(cfg)
+    ks = args.k or settings.get('k', 20)
+    temperature = args.temperature or settings.get('temperature', 0.07)
+    rows = []
+    for name, bank, query in labelled_networks(cfg, args):
+        accuracies = knn_accuracy(bank, query, ks, temperature)
+        columns = {f'knn_top1_k{k}': x for k, x in accuracies.items()}
+        rows.append({'network': name, **columns})
+    write_results(
+        rows,
+        f'kNN top-1 (%): {len(query[1])} images by their neighbours '
+        f'among {len(bank[1])}, temperature {temperature:g}',
+        args.out,
+    )

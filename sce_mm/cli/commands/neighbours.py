@@ -1,0 +1,47 @@
+r"""Write a page of images beside their nearest neighbours.
+
+python tools/visualization/neighbours.py CONFIG CHECKPOINT --random-init \
+    --data path/to/images --out neighbours.html
+
+The queries are images of the folder itself, which are left out of their own
+rows. Below each neighbour stands its cosine similarity; if sub-folders are
+classes, a whole frame is the class of the query and a dashed one another.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ... import register
+from ..evaluation_arguments import image_folder_parser, parse_networks
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = image_folder_parser(__doc__, 'neighbours.html', limit=None)
+    parser.add_argument('--queries', type=int, default=6, help='rows')
+    parser.add_argument('--shown', type=int, default=8, help='columns')
+    return parse_networks(parser, argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    register()
+    from mmengine.dist import is_main_process
+
+    from ...visualization import page
+    from ...visualization.sheets import choose_queries, neighbour_sheet
+    from ..evaluation import folder_networks, open_config, open_folder
+
+    cfg = open_config(args)
+    images = open_folder(args)
+    queries = choose_queries(images, args.queries, args.seed)
+    sheets = [
+        neighbour_sheet(name, images, features, queries, args.shown)
+        for name, features in folder_networks(cfg, args, images)
+    ]
+    if is_main_process():
+        text = page.page('Neighbours', [page.heading('Neighbours'), *sheets])
+        Path(args.out).write_text(text, encoding='utf-8')
+        print(f'{args.out}: {len(queries)} of {len(images.paths)} images')

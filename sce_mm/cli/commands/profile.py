@@ -1,0 +1,86 @@
+"""Show where the time of a training step goes, and what to change.
+
+    python tools/analysis_tools/profile_step.py CONFIG --data path/to/images
+
+Runs some steps of a config without hooks or logs and times each stage: the
+wait for data, the transfer with its normalisation, the forward passes of the
+target and of the online network, the loss, the backward pass, the optimiser,
+the momentum average and the enqueue. Apart from that it times the transforms
+of single images in this process, which says how many images a second the
+workers can bring. On a GPU every stage waits for the one before, so that the
+sum is longer than a step of a real run.
+"""
+
+# Not called profile.py: scripts beside it would then import it in the place
+# of the module of that name in the standard library.
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from ... import register
+from ..arguments import (
+    ArgumentParser,
+    add_common_arguments,
+    add_data_argument,
+    add_region_arguments,
+)
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('config', help='config file')
+    add_data_argument(parser)
+    add_region_arguments(parser)
+    parser.add_argument(
+        '--steps', type=int, default=8, help='steps to time (default: 8)'
+    )
+    parser.add_argument(
+        '--images',
+        type=int,
+        default=32,
+        help='single images to time (default: 32)',
+    )
+    parser.add_argument('--json', type=Path, help='write the figures here')
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    register()
+    from ...analysis.stages import profile
+    from ..config_edits import (
+        cut_regions,
+        load_config,
+        set_data,
+    )
+    from ..runner import build_runner, require_batches
+
+    with tempfile.TemporaryDirectory() as folder:
+        args.work_dir = folder
+        cfg = load_config(args)
+        if args.data:
+            set_data(cfg, args.data)
+        cut_regions(cfg, args)
+        cfg.log_level = 'ERROR'
+        runner = build_runner(cfg)
+        runner._train_loop = runner.build_train_loop(cfg.train_cfg)
+        require_batches(runner)
+        report = profile(runner, args.steps, args.images)
+    total = report['seconds_per_step']
+    for name, seconds in report['stages'].items():
+        print(f'{name:12s} {1e3 * seconds:9.1f} ms {seconds / total:6.1%}')
+    print(
+        f'{"step":12s} {1e3 * total:9.1f} ms   '
+        f'{report["images_per_second"]:.1f} images/s'
+    )
+    for name, seconds in report['transforms'].items():
+        print(f'{name:12s} {1e3 * seconds:9.2f} ms an image')
+    for sentence in report['advice']:
+        print(f'- {sentence}')
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=2) + '\n')

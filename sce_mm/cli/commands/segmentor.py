@@ -1,0 +1,49 @@
+"""Turn a segmentor's config into one that uses our weights rightly.
+
+    python tools/make_segmentation_config.py MMSEG_CONFIG BACKBONE OUT --gpus 4
+
+MMSEG_CONFIG is a path, or mmseg::name of a config that comes with mmseg; the
+data set, its classes, the crop and the head stay. BACKBONE is a file of
+extract_backbone.py; the backbone of a training checkpoint is extracted beside
+OUT. OUT inherits MMSEG_CONFIG and says what differs, with the reasons, and
+works from any folder. What cannot be done rightly is refused.
+"""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+
+from ... import register
+from ..arguments import ArgumentParser
+from ..config_maker import (
+    add_maker_arguments,
+    parse_maker_arguments,
+    print_made,
+)
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = ArgumentParser(__doc__)
+    add_maker_arguments(parser, 'mmseg')
+    return parse_maker_arguments(parser, argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    register()
+    from ...downstream import make_config
+    from ...downstream.schedule import batch_in_name
+    from ...segmentation.segmentor import adapt
+
+    change = partial(
+        adapt,
+        processes=args.processes,
+        batch=args.batch,
+        base_batch=batch_in_name(args.config),
+    )
+    made = make_config(
+        args.config, args.checkpoint, args.out, change, args.overwrite
+    )
+    print_made(args, *made)

@@ -1,0 +1,118 @@
+r"""Pretrain one config under several settings and seeds, and compare.
+
+    python tools/benchmarks/sweep.py CONFIG OUT --seeds 0 1 2 \
+        --setting InfoNCE model.head.loss.coeff=1 \
+        --setting SCE model.head.loss.coeff=0.5
+
+Each run is a training by tools/train.py and an evaluation (kNN and linear
+probe) by tools/benchmarks, on the labelled images of the config's
+OnlineKNNHook; the network before training is evaluated for each seed too.
+What is finished is not done again and what was interrupted is resumed, so the
+same command goes on. OUT gets results.json, results.md and a folder a run.
+"""
+
+import json
+from argparse import Namespace
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, stdev
+
+from ...utils.commands import Command, run_together
+from ..arguments import ArgumentParser, seed_number
+
+RANDOM = 'random initialisation'
+EVALUATIONS = ('knn', 'linear_probe')
+# Accuracies by setting, seed and metric.
+Results = dict[str, dict[int, dict[str, float]]]
+
+
+def parse_args(argv: Sequence[str] | None) -> Namespace:
+    """Parse the command line."""
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('config', type=Path, help='pretraining config')
+    parser.add_argument('out', type=Path, help='folder of the results')
+    parser.add_argument(
+        '--setting',
+        nargs='+',
+        action='append',
+        required=True,
+        metavar='WORD',
+        help='a name, and the overrides (key=value) that make it; repeatable',
+    )
+    parser.add_argument('--seeds', nargs='+', type=seed_number, default=[0])
+    parser.add_argument(
+        '--threads', type=int, default=1, help='processor threads of a run'
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', default=[], help='overrides of every run'
+    )
+    args = parser.parse_args(argv)
+    names = [RANDOM, *(name for name, *_ in args.setting)]
+    if len({folder_name(name) for name in names}) < len(names):
+        parser.error(f'each --setting needs a name of its own, got {names}')
+    return args
+
+
+def folder_name(setting: str) -> str:
+    """Name of a setting as part of a path."""
+    return ''.join(c if c.isalnum() or c in '.-' else '-' for c in setting)
+
+
+def measure(
+    args: Namespace, name: str, words: list[str], seed: int
+) -> dict[str, float]:
+    """Train and evaluate one setting with one seed; its accuracies."""
+    folder = args.out / f'{folder_name(name)}_seed{seed}'
+    options = ['--cfg-options', f'randomness.seed={seed}', *args.cfg_options]
+
+    def start(script: str, *words: object) -> None:
+        command = Command(script, words, threads=args.threads)
+        print(f'[sweep] {command.shown()}', flush=True)
+        run_together([command], folder)
+
+    results = {tool: folder / f'{tool}.json' for tool in EVALUATIONS}
+    missing = [tool for tool in EVALUATIONS if not results[tool].is_file()]
+    source = '--random-init'
+    if missing and name != RANDOM:
+        place = '--work-dir', folder, '--resume'
+        start('tools/train.py', args.config, *place, *options, *words)
+        source = (folder / 'last_checkpoint').read_text().strip()
+    for tool in missing:
+        words = ['--out', results[tool], *options]
+        start(f'tools/benchmarks/{tool}.py', args.config, source, *words)
+    accuracies: dict[str, float] = {}
+    for path in results.values():
+        (row,) = json.loads(path.read_text())
+        accuracies |= {k: v for k, v in row.items() if 'top1' in k}
+    return accuracies
+
+
+def as_table(results: Results) -> str:
+    """Markdown: mean and, of several seeds, standard deviation."""
+    metrics = list(next(iter(next(iter(results.values())).values())))
+    lines = [['setting', *metrics, 'seeds'], ['---'] * (len(metrics) + 2)]
+    for name, by_seed in results.items():
+        cells = []
+        for metric in metrics:
+            values = [row[metric] for row in by_seed.values()]
+            spread = f' ± {stdev(values):.1f}' if len(values) > 1 else ''
+            cells.append(f'{mean(values):.1f}{spread}')
+        lines.append([name, *cells, str(len(by_seed))])
+    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+    settings = {RANDOM: [], **{name: words for name, *words in args.setting}}
+    results: Results = defaultdict(dict)
+    # Seeds outermost: after one round every setting has a first result.
+    for seed in args.seeds:
+        for name, words in settings.items():
+            results[name][seed] = measure(args, name, words, seed)
+            text = json.dumps(results, indent=2) + '\n'
+            (args.out / 'results.json').write_text(text)
+            (args.out / 'results.md').write_text(as_table(results))
+    print(as_table(results), end='')
