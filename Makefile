@@ -9,7 +9,7 @@ PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit integration lint format types doctor \
-        parity evidence benchmarks test-upstream wheel audit lock clean
+        parity evidence benchmarks test-upstream site wheel audit lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -65,6 +65,9 @@ test-upstream: ## unit tests and a pretraining run on upstream OpenMMLab
 	.venv-upstream/bin/python -m pytest -m "not integration and not evidence"
 	.venv-upstream/bin/python -m pytest -m integration \
 	    tests/test_tools/test_train_cli.py
+
+site: setup ## build the site of the documents into build/site
+	$(PY) tools/dev/build_site.py
 
 wheel: setup ## build the wheel into dist/
 	@rm -rf build  # or files deleted since would come along

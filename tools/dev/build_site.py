@@ -80,7 +80,7 @@ def main() -> int:
     command = [sys.executable, '-m', 'mkdocs', 'build', '--strict', '--clean']
     config = ROOT / 'docs' / 'mkdocs.yml'
     # Its advertisement of other programs is not for this output.
-    os.environ["NO_MKDOCS_2_WARNING"] = "1"
+    os.environ['NO_MKDOCS_2_WARNING'] = '1'
     code = subprocess.call([*command, '--config-file', str(config)])
     if code == 0:
         print(f'open {ROOT / "build" / "site" / "index.html"}')

@@ -21,10 +21,10 @@ PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'commands.md'
 HEAD = """\
 # Options of the commands
 
-What `sce COMMAND --help` says, for all commands; `tools/dev/commands_page.py`
-writes this page. `sce COMMAND`, `python -m sce_mm COMMAND` and, in a clone, the
-script under `tools` are the same. Arguments in capitals are yours to fill in;
-those in square brackets may be left out.
+This page is what `sce COMMAND --help` says, for all commands, as written by
+`tools/dev/commands_page.py`. `sce COMMAND`, `python -m sce_mm COMMAND` and, in
+a clone, the script under `tools` are the same. Words in capitals stand for
+values of yours, and what is in square brackets may be left out.
 """
 
 
