@@ -10,11 +10,13 @@ here takes seconds.
 import ast
 import sys
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
 from .cli import commands
 from .cli.exit import run_main
+from .cli.typed import MODULE
 from .utils import early_stop
 from .utils.checks import nearest
 from .version import __version__
@@ -22,7 +24,7 @@ from .version import __version__
 # In the order of the work; what is not named stands at the end.
 GROUPS = {
     'Before': ('doctor', 'data', 'views', 'estimate', 'cache'),
-    'Pretrain': ('train', 'test'),
+    'Pretrain': ('recipes', 'train', 'test'),
     'Look at the features': (
         *('knn', 'linear-probe', 'linear-transfer', 'svm'),
         *('neighbours', 'embed', 'sweep'),
@@ -80,7 +82,8 @@ def main() -> NoReturn:
     if name == 'train':
         early_stop.listen()
     # As if the command were a program of that name.
-    sys.argv = [f'sce {name}', *words]
+    module = ('-m', 'sce_mm') in pairwise(sys.orig_argv)
+    sys.argv = [f'{MODULE if module else "sce"} {name}', *words]
     command = import_module(f'{commands.__name__}.{files[name].stem}')
     run_main(command.main)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from ..utils.errors import UserError
 
 # For advice: other tools do not have all the options of this one.
-EXTRACT = 'tools/model_converters/extract_backbone.py CKPT OUT'
+EXTRACT = 'sce extract CKPT OUT'
 
 
 class CheckpointError(UserError):

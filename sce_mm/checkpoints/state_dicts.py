@@ -150,7 +150,7 @@ def _likely_cause(
         return (
             f'no name is common to both: {theirs!r} in the file, {ours!r} in '
             'the model. Another prefix or another architecture; '
-            'tools/model_converters/extract_backbone.py writes bare names'
+            'sce extract writes bare names'
         )
     stem = 'conv1.weight'
     if stem in expected and stem in found:

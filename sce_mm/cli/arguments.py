@@ -7,10 +7,12 @@ imports everything else in its ``main``, after the arguments are parsed and
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..utils.checks import LARGEST_SEED
+from .typed import as_typed
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -18,13 +20,14 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def __init__(self, description: str | None) -> None:
         super().__init__(
-            description=description,
+            prog=Path(sys.argv[0]).name,
+            description=as_typed(description or ''),
             formatter_class=argparse.RawTextHelpFormatter,
         )
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with 2."""
-        self.exit(2, f'error: {message}; --help lists the options\n')
+        self.exit(2, as_typed(f'error: {message}; --help lists the options\n'))
 
 
 class Overrides(argparse.Action):

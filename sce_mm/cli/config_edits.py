@@ -149,7 +149,7 @@ def set_pretrained(cfg: Config, path: str) -> None:
         parts.append(shared)
     before = ((parts[0] or {}).get('init_cfg') or {}).get('checkpoint')
     segments = cfg.get('default_scope') == 'mmseg'
-    maker = 'segmentation' if segments else 'detection'
+    maker = 'segmentor' if segments else 'detector'
     for part in parts:
         init_cfg = (part or {}).get('init_cfg') or {}
         if init_cfg.get('type') != 'Pretrained':
@@ -157,7 +157,7 @@ def set_pretrained(cfg: Config, path: str) -> None:
                 '--pretrained is for configs that load a backbone, but '
                 f'{(part or {}).get("type")} of this one has init_cfg='
                 f'{init_cfg or None}: make one that does with '
-                f'tools/make_{maker}_config.py'
+                f'sce {maker}'
             )
         init_cfg['checkpoint'] = path
     same = [where for where, value in named_weights(cfg) if value == before]

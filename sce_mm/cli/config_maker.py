@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arguments import ArgumentParser
+from .typed import as_typed
 
 if TYPE_CHECKING:
     from ..downstream import BackboneFile, ConfigEdits
@@ -18,7 +19,10 @@ def add_maker_arguments(parser: ArgumentParser, package: str) -> None:
         parser: Parser of the command.
         package: Package whose configs are named ``package::name``.
     """
-    parser.add_argument('config', help=f'path of a config, or {package}::name')
+    parser.add_argument(
+        'config',
+        help=f'path of a config, {package}::name, or a recipe',
+    )
     parser.add_argument(
         'checkpoint', type=Path, help='backbone file or training checkpoint'
     )
@@ -75,10 +79,12 @@ def print_made(
             print(f'  {note}')
     print(f'\n{args.out}: {len(edits.changes)} lines differ; {rate}')
     print(
-        'To compare weights and settings: tools/verify_transfer.py '
-        f'{args.out} {file.path}'
+        as_typed(
+            'To compare weights and settings: sce verify '
+            f'{args.out} {file.path}'
+        )
     )
-    start = f'python tools/train.py {args.out}'
+    start = f'sce train {args.out}'
     if args.processes > 1:
         start = f'tools/dist_train.sh {args.out} {args.processes}'
-    print(f'Next: {start}')
+    print(as_typed(f'Next: {start}'))

@@ -122,7 +122,7 @@ def plan_text(runner: Runner, timer: StepTimer) -> str:
         getattr(unwrapped(runner.model), name, None)
         for name in ('queue', 'dense_queue')
     )
-    memory = 'no GPU here: tools/analysis_tools/estimate.py estimates it'
+    memory = 'no GPU here: sce estimate estimates it'
     if torch.cuda.is_available():
         peak = torch.cuda.max_memory_allocated() / 2**30
         memory = f'{peak:.1f} GiB at most'

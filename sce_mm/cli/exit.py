@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from ..utils.errors import UserError
 from ..utils.signals import INTERRUPTED
+from .typed import as_typed
 
 # The process number of a job under torchrun, Slurm and MPI.
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
@@ -59,7 +60,7 @@ def run_main(main: Callable[[], object]) -> NoReturn:
             time.sleep(_PATIENCE)
         code = f'error: {message}'
     if code is not None and not isinstance(code, int):
-        print(code, file=sys.stderr)
+        print(as_typed(str(code)), file=sys.stderr)
         code = 1
     # Mistakes may be found before torch is there. Leaving the others of a
     # group waits for them, who may not know yet that it is over.

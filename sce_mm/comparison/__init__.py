@@ -1,6 +1,6 @@
 """Does pretraining on my images help my detector, or my segmentor?
 
-``tools/compare.py`` calls :func:`compare` with a :class:`Task`, which says
+``sce compare`` calls :func:`compare` with a :class:`Task`, which says
 what is trained, on which labels, and how it is measured. Start reading at
 ``stages.py``, which holds all steps in order; the other files are the parts
 of them: ``unlabelled.py`` (the images and their cache), ``task.py`` (what

@@ -142,7 +142,7 @@ class Recipe:
     def train_words(
         self, unlabelled: Unlabelled, seed: int | None
     ) -> list[object]:
-        """Words of ``tools/train.py`` that pretrain on the images.
+        """Words of ``sce train`` that pretrain on the images.
 
         Those of the regions are in :meth:`region_words`.
         """
@@ -155,7 +155,7 @@ class Recipe:
     def region_words(
         self, boxes: Path, predictor: Path, per_image: int | None
     ) -> list[object]:
-        """Words of ``tools/train.py`` that cut the regions."""
+        """Words of ``sce train`` that cut the regions."""
         if self.regions is None:
             return []
         words: list[object] = ['--regions', regions_text(self.regions)]
@@ -236,7 +236,7 @@ def list_starts(args: argparse.Namespace) -> dict[str, list[Start]]:
     only one would be, so that a folder with one pretraining can get more.
 
     Args:
-        args: Arguments of tools/compare.py.
+        args: Arguments of sce compare.
     """
     found = {RANDOM: [Start(RANDOM, in_path(RANDOM))]}
     if factor := args.longer_random:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 RANDOM = 'random initialisation'
 SCE = 'SCE'
 CONTINUED = 'SCE, continued'
-# What tools/test.py found, where a training was killed in its evaluation.
+# What sce test found, where a training was killed in its evaluation.
 TESTED = 'evaluation.json'
 # By source and per cent of the labels, one dict a seed.
 Results = dict[str, dict[float, list[dict[str, Any]]]]
@@ -73,7 +73,7 @@ def was_evaluated(folder: Path) -> bool:
 def last_logged(folder: Path) -> dict[str, float]:
     """What the metric wrote in the last evaluation of a run, by its keys.
 
-    That of ``TESTED`` if the evaluation was made by tools/test.py.
+    That of ``TESTED`` if the evaluation was made by sce test.
     """
     if not was_evaluated(folder):
         found: dict[str, float] = json.loads((folder / TESTED).read_text())

@@ -79,7 +79,7 @@ def compare(args: argparse.Namespace, task: Task) -> None:
     """Run all steps that are not done yet, and write the report.
 
     Args:
-        args: Arguments of tools/compare.py; all paths are absolute.
+        args: Arguments of sce compare; all paths are absolute.
         task: What is trained, on which labels.
 
     Raises:
@@ -389,11 +389,11 @@ class Comparison:
         if recipe.init_from and not list(folder.glob('*.pth')):
             words += ['--init-from', recipe.init_from]
         words = [*words[:1], '--work-dir', folder, *words[1:]]
-        train = self.command('tools/train.py', words)
+        train = self.command('sce train', words)
         if not self.backbone(start).is_file():
             self.await_folder(folder)
             yield train, folder
-            tool = 'tools/model_converters/extract_backbone.py'
+            tool = 'sce extract'
             words = [last_checkpoint(folder), self.backbone(start)]
             yield self.command(tool, words), folder
         write_json(
@@ -428,7 +428,7 @@ class Comparison:
         config = self._config(start.config_key)
         cfg = Config.fromfile(config)
         where, _ = innermost_dataset(cfg)
-        train = self.command('tools/train.py', [
+        train = self.command('sce train', [
             config, '--work-dir', folder, '--resume',
             '--cfg-options', f'randomness.seed={run.seed}',
             f'{where}.ann_file={self.labels(run)}',
@@ -440,7 +440,7 @@ class Comparison:
         yield train, folder
         if not was_evaluated(folder):
             words = ['--cfg-options', *self.task.options]
-            yield self.command('tools/test.py', [
+            yield self.command('sce test', [
                 config, last_checkpoint(folder), '--work-dir', folder,
                 '--out', folder / TESTED, *(words if words[1:] else []),
             ]), folder  # fmt: skip
@@ -465,7 +465,7 @@ class Comparison:
     def circumstances(self, train: Command, folder: Path) -> dict[str, Any]:
         """How a training was run: what repeats it, and what its time means."""
         return {
-            'command': ['python', train.script, *map(str, train.words)],
+            'command': train.typed(),
             'seconds': seconds_of(folder),
             'threads': self.args.threads,
             'jobs': self.args.jobs,
@@ -502,6 +502,6 @@ class Comparison:
             'left out': len(self.unlabelled.copies),
         }
 
-    def command(self, script: str, words: list) -> Command:
+    def command(self, program: str, words: list) -> Command:
         """A command with the threads of this comparison."""
-        return Command(script, words, threads=self.args.threads)
+        return Command(program, words, threads=self.args.threads)

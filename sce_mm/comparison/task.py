@@ -53,7 +53,7 @@ class Task(ABC):
     """What predictors learn from labels, and how that is measured.
 
     Args:
-        args: Arguments of tools/compare.py; all paths are absolute.
+        args: Arguments of sce compare; all paths are absolute.
 
     Attributes:
         predictor: What is trained; also the name of its options.

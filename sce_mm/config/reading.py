@@ -14,11 +14,14 @@ from mmengine.utils import import_modules_from_strings
 
 from ..doctor.version_gate import import_quietly
 from ..utils.checks import nearest
+from ..utils.recipes import find_config
 from .errors import ConfigError
 
 # mmengine looks for the files behind `mmseg::` by the name of upstream's
 # distribution, which the fork does not have. Both have the import name.
 MODULE2PACKAGE['mmseg'] = 'mmseg'
+# So that `sce_mm::sce/NAME.py` may stand in `_base_`.
+MODULE2PACKAGE['sce_mm'] = 'sce_mm'
 
 # Keys that mmengine reads at the top of a config.
 TOP_LEVEL = {
@@ -67,17 +70,15 @@ def walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
 def read_config(path: str | Path) -> Config:
     """Read a config and import the modules that it asks for.
 
+    Args:
+        path: That of the file, or the name of a recipe.
+
     Raises:
         FileNotFoundError: There is no such config.
         ConfigError: It is no valid file of its kind, one of its bases is not
             there, or a module cannot be imported.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'no config at {path}: the recipes are under configs/sce, the '
-            'demo under configs/demo'
-        )
+    path = find_config(path)
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)
     # The file is run as a program: anything can happen.
@@ -88,12 +89,25 @@ def read_config(path: str | Path) -> Config:
         raise ConfigError(
             f'the config {path} cannot be read: {reason}'
         ) from error
+    _forget_scope(cfg)
     if cfg.get('default_scope') == 'mmdet':
         # The checks say what is missing.
         with suppress(ImportError, AssertionError):
             import_quietly('mmdet.datasets')
     _import_custom_modules(cfg)
     return cfg
+
+
+def _forget_scope(cfg: Config) -> None:
+    """Let what is inherited from ``sce_mm::`` have the scope of the config.
+
+    mmengine writes the name before ``::`` into what it inherits, and would
+    look there for all classes. Those of this package are registered where
+    mmpretrain and mmdet have theirs.
+    """
+    for _, node in walk(cfg):
+        if isinstance(node, dict) and node.get('_scope_') == 'sce_mm':
+            node.pop('_scope_')
 
 
 def override(

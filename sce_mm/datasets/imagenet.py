@@ -87,7 +87,7 @@ class ImageNet1k(LabelledImages, ImageNet):
             raise ValueError(
                 f'{self.ann_file}: each line must be a path relative to '
                 f'{self.img_prefix}, a blank and the number of the class. '
-                'tools/dataset_converters/imagenet_subset.py makes such a '
+                'sce imagenet-subset makes such a '
                 'list from bare file names'
             ) from error
         root = fileio.join_path(self.img_prefix, '')

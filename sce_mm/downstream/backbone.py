@@ -43,7 +43,7 @@ def require_metadata(file: BackboneFile) -> None:
     if unknown := [name for name in needed if meta[name] is None]:
         raise AdaptError(
             f'the weights do not say their {", ".join(unknown)}: extract them '
-            'with tools/model_converters/extract_backbone.py and '
+            'with sce extract and '
             + ' '.join(f'--{name.replace("_", "-")}' for name in unknown)
         )
 

@@ -18,6 +18,7 @@ from ..checkpoints.file_kind import TORCH, kind_of
 from ..checkpoints.reading import meta_of, read_checkpoint
 from ..transfer.backbone import FORMAT, extract_backbone, save_backbone
 from ..utils.checks import nearest
+from ..utils.recipes import find_config
 from .backbone import BackboneFile
 from .edits import AdaptError, ConfigEdits
 
@@ -94,7 +95,7 @@ def _read_backbone(
 
 
 def load_source(name: str) -> tuple[Config, str | None]:
-    """Config of a path or of ``package::name``, and what inherits it.
+    """Config of a path, a recipe or ``package::name``, and what inherits it.
 
     The second is what another config names to inherit it, with an absolute
     path; None for configs in pure Python, which text cannot inherit.
@@ -107,12 +108,8 @@ def load_source(name: str) -> tuple[Config, str | None]:
     shipped = '::' in name
     if shipped:
         _require_shipped(*name.split('::', 1))
-    elif not Path(name).is_file():
-        path = Path(name)
-        beside = {other.name for other in path.parent.glob('*.py')}
-        raise FileNotFoundError(
-            f'no config at {name}{nearest(path.name, beside, 3)}'
-        )
+    else:
+        name = str(find_config(name))
     try:
         base = name if shipped else str(Path(name).resolve())
         # Imported classes instead of names; what it dumps has names.

@@ -202,7 +202,7 @@ def load_initial_weights(
             raise CheckpointError(
                 f'{name} is a whole model and another one than this config '
                 f'builds:\n{mismatches}\n  To take its backbone alone, export '
-                'it first: tools/model_converters/extract_backbone.py'
+                'it first: sce extract'
             )
         model.load_state_dict(weights, strict=False)
         return (

@@ -31,25 +31,42 @@ _STEP = re.compile(r'((?:Epoch|Iter)\(train\).*?\])  .*?eta: (.+?)  ')
 
 @dataclass(frozen=True)
 class Command:
-    """A script, its arguments, and how many processor threads it may use.
+    """A program, its arguments, and how many processor threads it may use.
 
-    The working directory is the root of the project, the name is that of the
-    log, by default the script's.
+    Attributes:
+        program: A command of the project such as ``sce train``, or the path
+            of a script.
+        words: The arguments.
+        name: Of the log; by default as the command or script is called.
+        threads: Number of them.
     """
 
-    script: str
+    program: str
     words: Sequence[object]
     name: str = ''
     threads: int = 1
 
     def shown(self) -> str:
         """As a person would type it."""
-        words = [self.script, *map(str, self.words)]
-        return 'python ' + printable(' '.join(map(shlex.quote, words)))
+        return printable(shlex.join(self.typed()))
+
+    def typed(self) -> list[str]:
+        """The words of the command line."""
+        script = [] if self.command else ['python']
+        return [*script, *self.program.split(), *map(str, self.words)]
+
+    @property
+    def command(self) -> str:
+        """Name of a command of the project, empty for a script."""
+        name = self.program.removeprefix('sce ')
+        return name if name != self.program else ''
 
     def log(self, folder: Path) -> Path:
         """Where its output goes."""
-        return folder / f'{self.name or Path(self.script).stem}.log'
+        return (
+            folder
+            / f'{self.name or self.command or Path(self.program).stem}.log'
+        )
 
     def start(self, folder: Path) -> subprocess.Popen:
         """Start it; standard output and errors go to the log.
@@ -62,7 +79,10 @@ class Command:
             'OMP_WAIT_POLICY': 'PASSIVE',
             'PYTHONUNBUFFERED': '1',
         }
-        words = [sys.executable, '-W', 'ignore', self.script]
+        program = [self.program]
+        if self.command:
+            program = ['-m', 'sce_mm', self.command]
+        words = [sys.executable, '-W', 'ignore', *program]
         with self.log(folder).open('w') as file:
             return subprocess.Popen(
                 [*words, *map(str, self.words)],

@@ -38,7 +38,7 @@ def test_options_are_written_into_the_config(tmp_path, capsys):
     with pytest.raises(SystemExit):
         parse(config, '--cfg-options', 'model.depth', '=', '3')
     assert 'takes key=value, without spaces around' in capsys.readouterr().err
-    with pytest.raises(FileNotFoundError, match='recipes are under'):
+    with pytest.raises(FileNotFoundError, match='no config at'):
         load_config(parse(str(tmp_path / 'none.py')))
 
 

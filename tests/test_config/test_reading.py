@@ -1,4 +1,4 @@
-"""A config file that cannot be read is explained."""
+"""A config is read, by its path or its name; what is wrong is explained."""
 
 import gc
 import os
@@ -7,6 +7,8 @@ import warnings
 import pytest
 
 from sce_mm.config import ConfigError, read_config
+
+RECIPE = 'sce_resnet18_1xb64-coslr-200e_folder'
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,34 @@ def test_modules_are_imported(tmp_path, monkeypatch):
     path.write_text("custom_imports = dict(imports=['mine'])\nx = 3\n")
     assert read_config(path).x == 3
     assert os.environ['MINE'] == '1'
+
+
+def test_a_recipe_is_read_by_its_name_and_inherited_from_any_folder(
+    root, tmp_path, monkeypatch
+):
+    expected = read_config(root / 'configs' / 'sce' / f'{RECIPE}.py')
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / 'mine.py'
+    mine.write_text(f"_base_ = 'sce_mm::sce/{RECIPE}.py'\n")
+    for name in (RECIPE, f'{RECIPE}.py', f'sce_mm::sce/{RECIPE}.py', mine):
+        assert read_config(name).to_dict() == expected.to_dict()
+    # A file that is there comes before a recipe of the package.
+    (tmp_path / f'{RECIPE}.py').write_text('found = 1\n')
+    assert read_config(f'{RECIPE}.py').found == 1
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        (
+            f'{RECIPE}er',
+            f"did you mean '{RECIPE}'.*sce recipes",
+        ),
+        (f'configs/{RECIPE}.py', f'without a folder, {RECIPE} names it'),
+        ('sce_mm::sce/none.py', 'no config at sce_mm::sce/none.py'),
+    ],
+)
+def test_a_name_that_is_none(tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=message):
+        read_config(name)

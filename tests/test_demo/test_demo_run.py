@@ -25,7 +25,7 @@ def test_the_whole_story_in_small(tmp_path):
         'box AP',
         'mask AP',
         'mIoU',
-        'tools/train.py',
+        'sce train',
     ):
         assert what in text
     # Words on images are words of the page, and it says how to go on.

@@ -270,7 +270,7 @@ def made_up(parts, starts, seeds=3):
                     'iterations': 40,
                     'epochs': 2.0,
                     'seconds': None if seed else 3600,
-                    'command': ['python', 'tools/train.py', 'a=<b>'],
+                    'command': ['sce', 'train', 'a=<b>'],
                     'machine': 'a machine',
                     'threads': 1,
                     'jobs': 2,

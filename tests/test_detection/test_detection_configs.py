@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from sce_mm.config import read_config
 from sce_mm.config.check import check_config
 from sce_mm.detection import ResLayerExtraNorm
 from sce_mm.transfer.verify.verify import parameter_groups
@@ -46,6 +47,14 @@ def test_every_config_is_found_and_documented(root):
     assert len(DEMO) >= 2
     text = (root / 'docs' / 'detection.md').read_text()
     assert [p.stem for p in PUBLISHED if f'`{p.stem}`' not in text] == []
+
+
+def test_a_published_one_is_inherited_from_any_folder(tmp_path):
+    path = PUBLISHED[0]
+    mine = tmp_path / 'mine.py'
+    name = path.relative_to(CONFIGS).as_posix()
+    mine.write_text(f"_base_ = 'sce_mm::{name}'\n")
+    assert read_config(mine).to_dict() == read_config(path.stem).to_dict()
 
 
 @pytest.mark.parametrize('path', PUBLISHED + DEMO, ids=lambda p: p.stem)

@@ -128,7 +128,7 @@ def test_from_masks_to_one_table(words, run_compare, tmp_path, capsys):
     assert 'detector' not in page.split('<details')[0]
     # What is done is not done again, and other masks are refused.
     run_compare(words)
-    assert 'tools/train.py' not in capsys.readouterr().out
+    assert 'sce train' not in capsys.readouterr().out
     mask = cv2.imread(str(tmp_path / 'val_masks' / '1.png'), 0)
     cv2.imwrite(str(tmp_path / 'val_masks' / '1.png'), mask[::-1])
     with pytest.raises(ConfigError, match='of other --val, --segmentor-o'):

@@ -152,7 +152,7 @@ def test_from_two_folders_to_one_table(
     # What is done is not done again, also without the cache.
     shutil.rmtree(out / 'images')
     run_compare(words)
-    assert 'tools/train.py' not in capsys.readouterr().out
+    assert 'sce train' not in capsys.readouterr().out
     assert 'could not be made' not in (out / 'report.html').read_text()
     assert not (out / 'images').exists()
     # Its results are not those of other labels or options.

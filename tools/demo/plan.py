@@ -85,11 +85,11 @@ class Demo:
         words = [PRETRAINING, self.checkpoint(), '--random-init']
         words += ['--cfg-options', *self.labelled(), '--out']
         return [
-            Command(
-                f'tools/benchmarks/{tool}.py',
-                [*words, self.out / f'{tool}.json'],
+            Command(f'sce {name}', [*words, self.out / file])
+            for name, file in (
+                ('knn', 'knn.json'),
+                ('linear-probe', 'linear_probe.json'),
             )
-            for tool in ('knn', 'linear_probe')
         ]
 
     def checkpoint(self) -> Path:
@@ -98,7 +98,7 @@ class Demo:
 
     def extract(self) -> list[Command]:
         words = [self.checkpoint(), self.backbone, '--overwrite']
-        return [Command('tools/model_converters/extract_backbone.py', words)]
+        return [Command('sce extract', words)]
 
     def detect(self) -> list[Command]:
         labels = f'val_evaluator.ann_file={self.data}/scenes/val.json'
@@ -143,7 +143,7 @@ def training(
     config: Path, work_dir: Path, options: list[str], threads: int
 ) -> Command:
     words = [config, '--work-dir', work_dir, '--cfg-options', *options]
-    return Command('tools/train.py', words, work_dir.name, threads)
+    return Command('sce train', words, work_dir.name, threads)
 
 
 def expectation(bfloat16: bool) -> str:

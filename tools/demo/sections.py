@@ -35,15 +35,13 @@ from sce_mm.visualization.sheets import (
 
 CHANCE = 10.0
 NEXT = """\
-python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \\
+sce train configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \\
     --data path/to/images --work-dir work_dirs/mine
-python tools/model_converters/extract_backbone.py \\
-    work_dirs/mine/epoch_200.pth backbone.pth
-python tools/make_detection_config.py \\
-    path/to/your_config.py backbone.pth my_config.py
-python tools/train.py my_config.py
+sce extract work_dirs/mine/epoch_200.pth backbone.pth
+sce detector path/to/your_config.py backbone.pth my_config.py
+sce train my_config.py
 
-python tools/compare.py work_dirs/compare --images path/to/images \\
+sce compare work_dirs/compare --images path/to/images \\
     --train path/to/train.json --train-images path/to/train \\
     --val path/to/val.json --val-images path/to/val \\
     --detector path/to/your_config.py --percent 10 100 --seeds 0 1 2"""

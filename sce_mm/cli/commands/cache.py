@@ -1,13 +1,13 @@
 """Decode a folder of images once, where decoding is too slow.
 
-    python tools/dataset_converters/cache_images.py DATA OUT --short-side 256
-    python tools/dataset_converters/cache_images.py DATA OUT --full-size
+    sce cache DATA OUT --short-side 256
+    sce cache DATA OUT --full-size
 
 OUT is a folder with one memory-mapped file that all processes share. A config
 uses it by dict(type='LoadCachedImage', cache='OUT') in place of LoadImage;
 everything else of the config stays. Shrink images that are trained on as a
 whole. Keep the full size where regions are cut out of them (--regions of
-tools/train.py): of a large image only those are read. The file takes 3 bytes
+sce train): of a large image only those are read. The file takes 3 bytes
 a pixel.
 """
 

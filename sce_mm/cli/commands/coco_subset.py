@@ -1,13 +1,13 @@
 r"""Write annotation files of COCO that hold a part of the images.
 
-    python tools/dataset_converters/coco_subset.py \
+    sce coco-subset \
         data/coco/annotations/instances_train2017.json
 
 writes subsets/instances_train2017.0@1.json, ...@2, ...@5 and ...@10 (per cent)
 beside it, 0 being the seed. Which images are taken depends on their ids and
 the seed alone, and each subset contains the smaller ones.
 
-    python tools/dataset_converters/coco_subset.py \
+    sce coco-subset \
         data/coco/annotations/instances_train2017.json \
         --percent 100 --classes person car
 

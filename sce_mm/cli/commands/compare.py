@@ -1,6 +1,6 @@
 r"""Compare detectors or segmentors from SCE and random initialisation.
 
-    python tools/compare.py OUT --images IMAGES \
+    sce compare OUT --images IMAGES \
         --train train.json --train-images TRAIN \
         --val val.json --val-images VAL \
         --detector mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py \
@@ -8,7 +8,7 @@ r"""Compare detectors or segmentors from SCE and random initialisation.
 
 or, with folders of masks in place of the files of labels,
 
-    python tools/compare.py OUT --images IMAGES \
+    sce compare OUT --images IMAGES \
         --train train_masks --train-images TRAIN \
         --val val_masks --val-images VAL --classes background cell \
         --segmentor mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py \
@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ... import register
+from ...utils.recipes import find_config
 from ..arguments import (
     ArgumentParser,
     Overrides,
@@ -38,8 +39,6 @@ from ..arguments import (
     seed_number,
 )
 
-ROOT = Path(__file__).resolve().parents[3]
-
 
 def existing_file(text: str) -> Path:
     """Type of an option that takes a file."""
@@ -47,6 +46,14 @@ def existing_file(text: str) -> Path:
     if not path.is_file():
         raise argparse.ArgumentTypeError(f'there is no file {path}')
     return path
+
+
+def config_file(text: str) -> Path:
+    """Type of an option that takes a config: a path or a recipe."""
+    try:
+        return find_config(text).resolve()
+    except FileNotFoundError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def suffix(text: str) -> str:
@@ -131,7 +138,7 @@ def variant(words: list[str]) -> Variant:
     """Read the words of a variant, which stand behind its name."""
     config = None
     if words and '=' not in words[0]:
-        config, words = existing_file(words[0]), words[1:]
+        config, words = config_file(words[0]), words[1:]
     wrong = [word for word in words if word.find('=') < 1]
     if wrong or not (config or words):
         raise argparse.ArgumentTypeError(
@@ -187,17 +194,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     for option, package in (('--detector', 'mmdet'), ('--segmentor', 'mmseg')):
         predictor.add_argument(
             option, metavar='CONFIG',
-            help=f'config of a {option[2:]}: a path, or {package}::name',
+            help=f'config of a {option[2:]}: a path, {package}::name, or a '
+            'recipe',
         )  # fmt: skip
     compared.add_argument(
-        '--pretraining', type=existing_file, required=True, metavar='CONFIG',
-        help='config of SCE',
+        '--pretraining', type=config_file, required=True, metavar='CONFIG',
+        help='config of SCE: a path, or the name of a recipe',
     )  # fmt: skip
     compared.add_argument(
         '--weights', nargs=2, action=Named, const=weights, default={},
         metavar=('NAME', 'FILE'),
         help='another backbone file to start from, such as ImageNet weights '
-        'by extract_backbone.py; repeatable',
+        'by sce extract; repeatable',
     )  # fmt: skip
     compared.add_argument(
         '--variant', nargs='+', action=Named, const=variant, default={},
@@ -280,7 +288,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     args.percent = list(dict.fromkeys(args.percent))
     args.predictor = 'detector' if args.detector else 'segmentor'
     if '::' not in (config := vars(args)[args.predictor]):
-        setattr(args, args.predictor, str(Path(config).resolve()))
+        try:
+            setattr(args, args.predictor, str(config_file(config)))
+        except argparse.ArgumentTypeError as error:
+            parser.error(f'--{args.predictor}: {error}')
     check_labels(parser, args)
     return args
 
@@ -317,8 +328,6 @@ def check_labels(parser: ArgumentParser, args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    # Commands are shown, and run, from the root of the project.
-    os.chdir(ROOT)
     register()
     from ...comparison import Task, compare
 

@@ -1,9 +1,9 @@
 """Turn a detector's config into one that uses self-supervised weights rightly.
 
-    python tools/make_detection_config.py MMDET_CONFIG BACKBONE OUT --gpus 8
+    sce detector MMDET_CONFIG BACKBONE OUT --gpus 8
 
 MMDET_CONFIG is a path, or mmdet::name of a config that comes with mmdet; the
-data set and its classes stay. BACKBONE is a file of extract_backbone.py; the
+data set and its classes stay. BACKBONE is a file of sce extract; the
 backbone of a training checkpoint is extracted beside OUT. OUT inherits
 MMDET_CONFIG and says what differs, with the reasons, and works from any
 folder. What cannot be done rightly is refused.

@@ -1,6 +1,6 @@
 r"""Draw a map of the features of a folder of images by t-SNE.
 
-python tools/visualization/embed.py CONFIG CHECKPOINT --random-init \
+sce embed CONFIG CHECKPOINT --random-init \
     --data path/to/images --out map.png
 
 Sub-folders are classes and give the colours; without classes the images

@@ -1,7 +1,7 @@
 """Estimate what a training needs: memory, the largest batch, and hours.
 
-    python tools/analysis_tools/estimate.py CONFIG --data path/to/images
-    python tools/analysis_tools/estimate.py CONFIG --images 1281167
+    sce estimate CONFIG --data path/to/images
+    sce estimate CONFIG --images 1281167
 
 Counts the memory of a process without training, then trains for half a minute
 in a process of its own, which gives the images a second and, to compare, the
@@ -28,7 +28,7 @@ from ..arguments import (
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='path of a config, or name of a recipe')
     add_data_argument(parser)
     add_region_arguments(parser)
     parser.add_argument(

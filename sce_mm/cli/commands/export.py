@@ -1,6 +1,6 @@
 """Export the backbone of a checkpoint to another library.
 
-    python tools/model_converters/export_backbone.py CKPT OUT --to timm
+    sce export CKPT OUT --to timm
 
 Writes the file, loads it in the target library, compares the features that it
 gives there for a random image with those of this project, and prints how to

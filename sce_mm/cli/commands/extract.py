@@ -1,12 +1,12 @@
 """Write the backbone of a checkpoint to a file of its own.
 
-    python tools/model_converters/extract_backbone.py CKPT OUT
+    sce extract CKPT OUT
 
 Knows checkpoints of this project, of the official SCE code, MoCo v1 to v3,
 mmpretrain, mmselfsup, mmdet, detectron2, torchvision and timm ResNets, and
 safetensors (docs/convert.md). The file has bare names, a block that says what
 the weights expect, loads with weights_only=True, and is the one that
-export_backbone.py writes for mmdet and mmpretrain.
+sce export writes for mmdet and mmpretrain.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from ... import register
 from ..arguments import ArgumentParser
 from ..converters import add_arguments, describe, read_backbone
+from ..typed import as_typed
 
 SNIPPET = """\
 In a config of mmdet:
@@ -24,8 +25,8 @@ In a config of mmdet:
 
 OTHER = """\
 For a config of mmdet or mmseg with this network:
-    python tools/make_detection_config.py MMDET_CONFIG {path} OUT
-    python tools/make_segmentation_config.py MMSEG_CONFIG {path} OUT"""
+    sce detector MMDET_CONFIG {path} OUT
+    sce segmentor MMSEG_CONFIG {path} OUT"""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -42,4 +43,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f'{args.out}: {describe(backbone)}')
     family, _ = naming_of(backbone.weights) or (RESNET, None)
     snippet = SNIPPET if family is RESNET else OTHER
-    print(snippet.format(path=str(args.out)))
+    print(as_typed(snippet.format(path=str(args.out))))

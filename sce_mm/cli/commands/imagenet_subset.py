@@ -2,18 +2,18 @@ r"""Write a list of some training images of ImageNet, with labels.
 
 1 % of every class, the same in every run (the first of the 10 % of a seed):
 
-    python tools/dataset_converters/imagenet_subset.py \
+    sce imagenet-subset \
         data/imagenet/train data/imagenet/meta/train_1percent.txt --share 0.01
 
 The images of a list of bare file names, such as SimCLR's 1percent.txt:
 
-    python tools/dataset_converters/imagenet_subset.py \
+    sce imagenet-subset \
         data/imagenet/train data/imagenet/meta/train_1percent.txt \
         --names 1percent.txt
 
 All images of some classes, numbered from 0:
 
-    python tools/dataset_converters/imagenet_subset.py \
+    sce imagenet-subset \
         data/imagenet/train data/imagenet/meta/train_in100.txt \
         --classes imagenet100
 

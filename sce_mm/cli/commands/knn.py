@@ -1,6 +1,6 @@
 r"""Measure the kNN accuracy of frozen features.
 
-python tools/benchmarks/knn.py CONFIG CHECKPOINT --random-init \
+sce knn CONFIG CHECKPOINT --random-init \
     --bank path/to/train --query path/to/test
 
 Without --bank and --query the labelled images are those of the config's

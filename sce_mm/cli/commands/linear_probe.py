@@ -1,6 +1,6 @@
 r"""Measure a linear classifier on frozen features.
 
-python tools/benchmarks/linear_probe.py CONFIG CHECKPOINT --random-init \
+sce linear-probe CONFIG CHECKPOINT --random-init \
     --bank path/to/train --query path/to/test
 
 Trained on the bank and tested on the query set. Without them, on those of the

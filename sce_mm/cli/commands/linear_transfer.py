@@ -1,6 +1,6 @@
 """Measure linear transfer to eleven data sets, or to your own.
 
-python tools/benchmarks/linear_transfer.py CONFIG CHECKPOINT --data-root data
+sce linear-transfer CONFIG CHECKPOINT --data-root data
 
 Logistic regression by L-BFGS, its penalty chosen on the validation split.
 docs/evaluation.md says where each data set has to be. Needs scikit-learn.

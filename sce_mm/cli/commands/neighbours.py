@@ -1,6 +1,6 @@
 r"""Write a page of images beside their nearest neighbours.
 
-python tools/visualization/neighbours.py CONFIG CHECKPOINT --random-init \
+sce neighbours CONFIG CHECKPOINT --random-init \
     --data path/to/images --out neighbours.html
 
 The queries are images of the folder itself, which are left out of their own

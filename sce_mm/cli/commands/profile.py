@@ -1,6 +1,6 @@
 """Show where the time of a training step goes, and what to change.
 
-    python tools/analysis_tools/profile_step.py CONFIG --data path/to/images
+    sce profile CONFIG --data path/to/images
 
 Runs some steps of a config without hooks or logs and times each stage: the
 wait for data, the transfer with its normalisation, the forward passes of the
@@ -31,7 +31,7 @@ from ..arguments import (
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='path of a config, or name of a recipe')
     add_data_argument(parser)
     add_region_arguments(parser)
     parser.add_argument(

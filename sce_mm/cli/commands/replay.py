@@ -1,6 +1,6 @@
 r"""Repeat the training step whose loss or gradients were not finite.
 
-python tools/analysis_tools/replay_batch.py \
+sce replay \
     work_dirs/run/not_finite/iter_1234_rank_0.pth
 
 NumericalGuardHook writes the file: the model before the step, the batches of

@@ -1,10 +1,10 @@
 """Turn a segmentor's config into one that uses our weights rightly.
 
-    python tools/make_segmentation_config.py MMSEG_CONFIG BACKBONE OUT --gpus 4
+    sce segmentor MMSEG_CONFIG BACKBONE OUT --gpus 4
 
 MMSEG_CONFIG is a path, or mmseg::name of a config that comes with mmseg; the
 data set, its classes, the crop and the head stay. BACKBONE is a file of
-extract_backbone.py; the backbone of a training checkpoint is extracted beside
+sce extract; the backbone of a training checkpoint is extracted beside
 OUT. OUT inherits MMSEG_CONFIG and says what differs, with the reasons, and
 works from any folder. What cannot be done rightly is refused.
 """

@@ -1,6 +1,6 @@
 """Measure linear SVMs on frozen features of VOC 2007, full and low-shot.
 
-python tools/benchmarks/svm.py CONFIG CHECKPOINT --data data/VOCdevkit
+sce svm CONFIG CHECKPOINT --data data/VOCdevkit
 
 The protocol of PCL: trained on trainval, mAP on test. Needs scikit-learn.
 """

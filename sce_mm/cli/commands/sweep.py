@@ -1,11 +1,11 @@
 r"""Pretrain one config under several settings and seeds, and compare.
 
-    python tools/benchmarks/sweep.py CONFIG OUT --seeds 0 1 2 \
+    sce sweep CONFIG OUT --seeds 0 1 2 \
         --setting InfoNCE model.head.loss.coeff=1 \
         --setting SCE model.head.loss.coeff=0.5
 
-Each run is a training by tools/train.py and an evaluation (kNN and linear
-probe) by tools/benchmarks, on the labelled images of the config's
+Each run is a training by sce train and an evaluation (kNN and linear
+probe) by sce knn and sce linear-probe, on the labelled images of the config's
 OnlineKNNHook; the network before training is evaluated for each seed too.
 What is finished is not done again and what was interrupted is resumed, so the
 same command goes on. OUT gets results.json, results.md and a folder a run.
@@ -22,7 +22,7 @@ from ...utils.commands import Command, run_together
 from ..arguments import ArgumentParser, seed_number
 
 RANDOM = 'random initialisation'
-EVALUATIONS = ('knn', 'linear_probe')
+EVALUATIONS = ('knn', 'linear-probe')
 # Accuracies by setting, seed and metric.
 Results = dict[str, dict[int, dict[str, float]]]
 
@@ -66,21 +66,24 @@ def measure(
     folder = args.out / f'{folder_name(name)}_seed{seed}'
     options = ['--cfg-options', f'randomness.seed={seed}', *args.cfg_options]
 
-    def start(script: str, *words: object) -> None:
-        command = Command(script, words, threads=args.threads)
+    def start(program: str, *words: object) -> None:
+        command = Command(program, words, threads=args.threads)
         print(f'[sweep] {command.shown()}', flush=True)
         run_together([command], folder)
 
-    results = {tool: folder / f'{tool}.json' for tool in EVALUATIONS}
-    missing = [tool for tool in EVALUATIONS if not results[tool].is_file()]
+    results = {
+        command: folder / f'{command.replace("-", "_")}.json'
+        for command in EVALUATIONS
+    }
+    missing = [name for name, path in results.items() if not path.is_file()]
     source = '--random-init'
     if missing and name != RANDOM:
         place = '--work-dir', folder, '--resume'
-        start('tools/train.py', args.config, *place, *options, *words)
+        start('sce train', args.config, *place, *options, *words)
         source = (folder / 'last_checkpoint').read_text().strip()
-    for tool in missing:
-        words = ['--out', results[tool], *options]
-        start(f'tools/benchmarks/{tool}.py', args.config, source, *words)
+    for command in missing:
+        words = ['--out', results[command], *options]
+        start(f'sce {command}', args.config, source, *words)
     accuracies: dict[str, float] = {}
     for path in results.values():
         (row,) = json.loads(path.read_text())

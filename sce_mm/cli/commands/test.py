@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='path of a config, or name of a recipe')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', help='write the metrics to this json file')
     add_common_arguments(parser)

@@ -1,6 +1,6 @@
 """Write lists with labels for the unpacked archive of Tiny-ImageNet.
 
-    python tools/dataset_converters/tiny_imagenet.py data/tiny-imagenet-200
+    sce tiny-imagenet data/tiny-imagenet-200
 
 Reads wnids.txt, train/CLASS/images/*.JPEG and val/val_annotations.txt; writes
 meta/train.txt and meta/val.txt with a path and a label a line, a label being

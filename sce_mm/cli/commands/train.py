@@ -1,6 +1,6 @@
 r"""Train a config: SCE pretraining, linear evaluation or a detector.
 
-python tools/train.py configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
+sce train configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
     --data path/to/images
 """
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='path of a config, or name of a recipe')
     add_data_argument(parser)
     add_region_arguments(parser)
     parser.add_argument(
         '--pretrained',
         metavar='FILE',
         help='file of pretrained weights: a detector takes a backbone file of '
-        'extract_backbone.py, a classifier any checkpoint that this script '
+        'sce extract, a classifier any checkpoint that this script '
         'reads',
     )
     parser.add_argument(
@@ -46,7 +46,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--init-from',
         metavar='CKPT',
         help='begin a new run from the weights of a whole model, or of a '
-        'backbone of any format that extract_backbone.py reads',
+        'backbone of any format that sce extract reads',
     )
     parser.add_argument(
         '--continue-for',

@@ -1,13 +1,13 @@
 """Verify that pretrained weights arrive in the model that a config trains.
 
-    python tools/verify_transfer.py DET_CONFIG CKPT
+    sce verify DET_CONFIG CKPT
 
 Builds the model as the Runner would, initialises it, reads `load_from` if the
 config has it, and compares it with CKPT: every tensor, the channel order, mean
 and std of the pixels, where the strides are, what is frozen or has a learning
 rate of zero and what batch norm does. Exits with 0 if all of it holds and with
 1 on any doubt. The config names the file that is loaded; --pretrained names
-another, as for train.py. --expected-missing names tensors that are new on
+another, as for sce train. --expected-missing names tensors that are new on
 purpose.
 """
 
@@ -104,7 +104,7 @@ def initialised_model(cfg: 'Config') -> 'nn.Module':
         if not Path(path).is_file():
             raise FileNotFoundError(
                 f'the config loads {path}, which is not there: name the file '
-                'with --pretrained FILE, here and for tools/train.py'
+                'with --pretrained FILE, here and for sce train'
             )
         runner._init_model_weights()
         runner.load_or_resume()

@@ -1,6 +1,6 @@
 r"""Write labels of Pascal VOC's XML files as one file in COCO format.
 
-    python tools/dataset_converters/voc_to_coco.py \
+    sce voc-to-coco \
         ANNOTATIONS OUT --images IMAGES --names train.txt
 
 ANNOTATIONS is the folder of the XML files, IMAGES that of their images, with

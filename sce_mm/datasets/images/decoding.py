@@ -198,7 +198,7 @@ def _advice(max_pixels: int | str) -> str:
 def cache_advice(options: str) -> str:
     """How images are decoded once, as the end of a message."""
     return (
-        'decode the images once with tools/dataset_converters/cache_images.py '
+        'decode the images once with sce cache '
         f"DATA CACHE {options}, and put dict(type='LoadCachedImage', "
         "cache='CACHE') in place of LoadImage"
     )

@@ -143,8 +143,7 @@ class ImageCache:
         path = self.folder / METADATA
         if not path.is_file():
             raise FileNotFoundError(
-                f'no cache of images in {self.folder}: make one with '
-                'tools/dataset_converters/cache_images.py'
+                f'no cache of images in {self.folder}: make one with sce cache'
             )
         metadata: dict[str, Any] = json.loads(path.read_text())
         if metadata.get('format') != FORMAT:

@@ -137,7 +137,7 @@ class LoadCachedImage(LoadImage):
     no more of a large image than the region.
 
     Args:
-        cache: Folder that tools/dataset_converters/cache_images.py made.
+        cache: Folder that sce cache made.
         source: Where the images of the data set lie now, if not where they
             lay then.
         check_source: Whether to compare all files with the cache at

@@ -43,7 +43,7 @@ class Detection(Task):
 
     predictor = 'detector'
     scope = 'mmdet'
-    maker = 'tools/make_detection_config.py'
+    maker = 'sce detector'
     columns = tuple(METRICS)
     # mmdet rounds AP to three digits: tenths in per cent.
     measure = Measure('box AP', 'detector', learned=1.0, step=0.1)
@@ -138,7 +138,7 @@ class Detection(Task):
         folder = args.out / 'labels'
         name = f'{args.train.stem}.{seed}@{percent:g}.json'
         if not (folder / name).is_file():
-            command = Command('tools/dataset_converters/coco_subset.py', [
+            command = Command('sce coco-subset', [
                 args.train, '--percent',
                 *(f'{p:g}' for p in args.percent if p != 100),
                 '--seed', seed, '--out-dir', folder,

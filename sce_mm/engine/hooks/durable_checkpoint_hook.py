@@ -50,7 +50,7 @@ class DurableCheckpointHook(CheckpointHook):
     Args:
         *args: See mmengine's ``CheckpointHook``.
         extends: Epochs of a finished run that this one goes on from, set by
-            ``tools/train.py --continue-for``.
+            ``sce train --continue-for``.
         **kwargs: See mmengine's ``CheckpointHook``.
 
     Raises:

@@ -27,7 +27,7 @@ class NumericalGuardHook(Hook):
     """Check that loss and gradients are finite before each optimiser step.
 
     If they are not, the weights stay as they are, the batches and the state
-    are saved for ``tools/analysis_tools/replay_batch.py``, the first tensor
+    are saved for ``sce replay``, the first tensor
     that went wrong is named (on several processes by that tool), and the run
     stops with ``NonFiniteError``. No checkpoint is written, so ``--resume``
     goes on before it.
@@ -122,10 +122,7 @@ class NumericalGuardHook(Hook):
     def _stop(self, runner: Runner, what: str) -> None:
         model = unwrapped(runner.model)
         try:
-            look = (
-                'Look at it with python tools/analysis_tools/replay_batch.py '
-                f'{self._save(runner, model)}'
-            )
+            look = f'Look at it with sce replay {self._save(runner, model)}'
         except WriteError as error:
             look = f'Batches and state could not be saved ({error})'
         where = 'the first tensor that went wrong is named by the replay'

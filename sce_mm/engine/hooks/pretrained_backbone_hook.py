@@ -59,7 +59,7 @@ class PretrainedBackboneHook(Hook):
         if not checkpoint:
             raise ValueError(
                 'PretrainedBackboneHook: name the checkpoint, with '
-                '--pretrained of tools/train.py or in the config'
+                '--pretrained of sce train or in the config'
             )
         self.checkpoint = checkpoint
         self.frozen = frozen

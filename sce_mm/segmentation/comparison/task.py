@@ -44,7 +44,7 @@ class Segmentation(Task):
 
     predictor = 'segmentor'
     scope = 'mmseg'
-    maker = 'tools/make_segmentation_config.py'
+    maker = 'sce segmentor'
     columns = ('mIoU', 'mAcc', 'aAcc')
     # No objects are counted in masks.
     objects = 0.0

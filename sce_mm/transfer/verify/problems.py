@@ -93,7 +93,7 @@ def _check_loading(backbone: nn.Module) -> None:
             "(False). Take type='mmpretrain.SwinTransformer' with "
             'arch=dict(embed_dims=..., depths=..., num_heads=...), '
             'pad_small_map=True and out_indices=(0, 1, 2, 3), which computes '
-            'the same; tools/make_detection_config.py does it'
+            'the same; sce detector does it'
         )
 
 
@@ -108,7 +108,7 @@ def read_backbone_file(path: str) -> Backbone:
     if meta_of(checkpoint).get('format') != FORMAT:
         raise CheckpointError(
             f'{path} is not a backbone file: make one with '
-            'tools/model_converters/extract_backbone.py CKPT OUT and '
+            'sce extract CKPT OUT and '
             'name OUT in the config'
         )
     return extract_backbone(checkpoint)
@@ -143,7 +143,7 @@ def tensor_problems(
             names = ' '.join(modules_of(load.missing))
             problem += (
                 f'\n  if they are new on purpose: --expected-missing {names} '
-                'of tools/verify_transfer.py, and expected_missing=(...) of '
+                'of sce verify, and expected_missing=(...) of '
                 'the hook'
             )
         yield problem

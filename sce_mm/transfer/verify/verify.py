@@ -1,6 +1,6 @@
 """Verify a transfer: did the weights arrive, and will they be trained?
 
-``VerifyTransferHook`` and ``tools/verify_transfer.py`` both call
+``VerifyTransferHook`` and ``sce verify`` both call
 :func:`verify_transfer`; the hook raises its problems, the command prints
 them. Nothing of mmdet is needed.
 """

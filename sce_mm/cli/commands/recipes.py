@@ -1,0 +1,31 @@
+"""List the recipes that come with the package.
+
+    sce recipes
+    sce recipes resnet18 folder
+
+Words leave those whose names have them all. A recipe is named wherever a
+command takes a config: sce train sce_resnet18_1xb64-coslr-200e_folder; a
+config of your own inherits one by _base_ = 'sce_mm::sce/NAME.py'. Recipes for
+a folder of your own images end in _folder.
+"""
+
+from collections.abc import Sequence
+
+from ...utils.recipes import headline, recipe_folder, recipes
+from ..arguments import ArgumentParser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('word', nargs='*', help='part of the name')
+    words = parser.parse_args(argv).word
+    folder, last = recipe_folder(), None
+    print(f'in {folder}')
+    for name, path in sorted(recipes().items(), key=lambda pair: pair[1]):
+        if not all(word in name for word in words):
+            continue
+        if path.parent != last:
+            last = path.parent
+            print(f'\n{last.relative_to(folder)}/')
+        print(f'  {name}\n      {headline(path)}')
