@@ -27,7 +27,7 @@ GROUPS = {
     'Pretrain': ('recipes', 'train', 'test'),
     'Look at the features': (
         *('knn', 'linear-probe', 'linear-transfer', 'svm'),
-        *('neighbours', 'embed', 'sweep'),
+        *('features', 'neighbours', 'embed', 'sweep'),
     ),
     'Use the weights': (
         *('extract', 'export', 'detector', 'segmentor', 'verify'),

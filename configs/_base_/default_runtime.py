@@ -18,6 +18,8 @@ default_hooks = dict(
     momentum_update=dict(type='MomentumUpdateHook'),
     # What a detector must know of the weights travels in the checkpoint.
     transfer_meta=dict(type='TransferMetaHook'),
+    # The backbone of the newest checkpoint, for detectors: backbone.pth.
+    backbone_file=dict(type='BackboneFileHook'),
     # On SIGTERM or Ctrl-C: save, exit with 75, see docs/running.md.
     preemption=dict(type='PreemptionHook'),
     # Stops before a step that is not finite; warns of a collapse.

@@ -24,13 +24,10 @@ from ..config.values import COLLATE, PREPROCESSOR
 from ..datasets import LabelledImages
 from ..datasets.labels.coco_labels import read_coco
 from ..downstream import load_source
-from ..evaluation.images import crop_pipeline
+from ..evaluation.images import crop_pipeline, resized_side
 from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
 from .exit import is_first_process
-
-# Images of this many pixels have no border to cut off.
-_SMALL = 96
 
 _ADDED_BY_MMENGINE = {
     'runtime_info',
@@ -210,7 +207,7 @@ def set_knn(
         if not Path(folder).expanduser().is_dir():
             raise FileNotFoundError(f'{name}: there is no folder {folder}')
     crop = crop or image_side(cfg)
-    resize = resize or (crop if crop <= _SMALL else crop * 8 // 7)
+    resize = resize or resized_side(crop)
     pipeline = crop_pipeline(
         resize, crop, apply_orientation=True, stretch=image_stretch(cfg)
     )

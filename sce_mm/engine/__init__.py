@@ -1,5 +1,6 @@
 """How is a model trained? Loops, hooks, optimisers and schedules."""
 
+from .hooks.backbone_file_hook import BackboneFileHook
 from .hooks.best_and_last_hook import BestAndLastHook
 from .hooks.collapse_monitor_hook import CollapseMonitorHook
 from .hooks.deferred_log_hook import DeferredRuntimeInfoHook
@@ -21,6 +22,7 @@ from .schedulers.warmup_cosine import WarmupCosineLR
 
 __all__ = [
     'BF16OptimWrapper',
+    'BackboneFileHook',
     'BestAndLastHook',
     'CollapseMonitorHook',
     'DeferredRuntimeInfoHook',

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -32,7 +32,31 @@ def extract_features(
     labelled: bool = True,
     complete: bool = False,
 ) -> Labelled:
-    """Globally average-pooled last feature map of every image.
+    """Features of every image, see :func:`visit_features`.
+
+    Returns:
+        Features ``[M, D]``, float32, and labels ``[M]``, int64, -1 where
+        the data set has none; both on the CPU.
+    """
+    features, labels = [], []
+
+    def keep(_: Tensor, rows: Tensor, classes: Tensor) -> None:
+        features.append(rows)
+        labels.append(classes)
+
+    visit_features(model, dataloader, keep, branch, labelled, complete)
+    return torch.cat(features), torch.cat(labels)
+
+
+def visit_features(
+    model: nn.Module,
+    dataloader: DataLoader,
+    visit: Callable[[Tensor, Tensor, Tensor], object],
+    branch: str = 'online',
+    labelled: bool = True,
+    complete: bool = False,
+) -> None:
+    """Globally average-pooled last feature map of every image, in turn.
 
     Of the loader only the data set, the batch size and the workers count:
     whatever its sampler, each image is seen once and the rows are in the
@@ -49,14 +73,13 @@ def extract_features(
         model: A model with ``backbone`` and ``data_preprocessor``, wrapped
             for distributed training or not.
         dataloader: One view per image, packed by ``PackInputs``.
+        visit: Called with the numbers ``[m]`` of some images, their features
+            ``[m, D]``, float32, and their labels ``[m]``, int64, -1 where
+            the data set has none; all on the CPU.
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder.
         labelled: Whether to read classes. Without, an image may have several.
         complete: Whether every image is needed. Otherwise an image that
             cannot be read has no row, and a warning names it.
-
-    Returns:
-        Features ``[M, D]``, float32, and labels ``[M]``, int64, -1 where
-        the data set has none; both on the CPU.
 
     Raises:
         ValueError: The data set is empty, no image of it can be read, the
@@ -73,7 +96,7 @@ def extract_features(
         )
     backbone = select_backbone(model, branch)
     preprocess = unwrapped(model).data_preprocessor
-    features, labels = [], []
+    done, unreadable = 0, list[int]()
     with (
         torch.no_grad(),
         preserve_rng(),
@@ -97,13 +120,18 @@ def extract_features(
             inputs = preprocess(data, False)['inputs']
             with torch.autocast(inputs.device.type, enabled=False):
                 pooled = pool(backbone(inputs)).float()
-            features += _gather_rows(pooled, batch_size)
-            labels += _gather_rows(batch_labels, batch_size)
-    # What the last round was filled up with comes after the last image.
-    all_labels = torch.cat(labels)[: len(images)]
-    read = all_labels != UNREADABLE
-    if not read.all():
-        paths = [images.path(i) for i in (~read).nonzero().flatten().tolist()]
+            # What the last round was filled up with comes after the last
+            # image.
+            left = len(images) - done
+            rows = torch.cat(_gather_rows(pooled, batch_size))[:left]
+            labels = torch.cat(_gather_rows(batch_labels, batch_size))[:left]
+            numbers = torch.arange(done, done + len(rows))
+            done += len(rows)
+            read = labels != UNREADABLE
+            unreadable += numbers[~read].tolist()
+            visit(numbers[read], rows[read], labels[read])
+    if unreadable:
+        paths = [images.path(i) for i in unreadable]
         found = f'{len(paths)} of {len(images)} images cannot be read'
         if complete:
             raise RuntimeError(f'{found}; fix or remove them: {listed(paths)}')
@@ -112,7 +140,6 @@ def extract_features(
             logger='current',
             level=logging.WARNING,
         )
-    return torch.cat(features)[: len(images)][read], all_labels[read]
 
 
 def labelled_features(

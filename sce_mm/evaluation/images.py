@@ -41,6 +41,17 @@ def crop_pipeline(
     ]
 
 
+def resized_side(crop: int) -> int:
+    """Shorter side of images of which a square is cut.
+
+    Images of up to 96 pixels have no border to cut off.
+
+    >>> resized_side(224), resized_side(32)
+    (256, 32)
+    """
+    return crop if crop <= 96 else crop * 8 // 7
+
+
 class FolderImages(NamedTuple):
     """One view of each image of a folder, its file, and its class if any.
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..checkpoints.durable_files import replace_durably
 from ..checkpoints.errors import CheckpointError
-from ..checkpoints.reading import META_KEY, meta_of
+from ..checkpoints.reading import META_KEY, meta_of, read_checkpoint
 from ..checkpoints.state_dicts import (
     in_float32,
     shape_mismatches,
@@ -165,15 +165,33 @@ def _is_known(arch: str | None, weights: Mapping[str, Tensor]) -> bool:
 def save_backbone(path: str | Path, backbone: Backbone) -> None:
     """Write a backbone file; a reader never sees half of it.
 
+    It is read back before it takes its name: every tensor and the metadata
+    have to be those that were given.
+
     Raises:
-        WriteError: The disk is full or the folder is read-only.
+        WriteError: The disk is full, the folder is read-only, or the file
+            does not read back as it was written.
     """
     # Clones: a view would drag along the storage it is part of.
     weights = {
         k: v.detach().cpu().clone() for k, v in backbone.weights.items()
     }
     content = {'state_dict': weights, 'meta': dict(backbone.meta)}
-    replace_durably(path, lambda file: torch.save(content, file))
+
+    def verify(temporary: str) -> None:
+        try:
+            found = read_checkpoint(temporary, trust=False)
+        except CheckpointError as error:
+            raise OSError(str(error)) from error
+        read = found['state_dict']
+        if (
+            found['meta'] != content['meta']
+            or read.keys() != weights.keys()
+            or not all(torch.equal(read[k], v) for k, v in weights.items())
+        ):
+            raise OSError('it does not read back as it was written')
+
+    replace_durably(path, lambda file: torch.save(content, file), verify)
 
 
 def load_backbone(module: nn.Module, backbone: Backbone) -> None:

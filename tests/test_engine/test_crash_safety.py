@@ -106,7 +106,7 @@ def test_a_signal_in_the_last_step_lets_the_run_finish(tmp_path):
 
 
 def test_stopping_needs_something_to_save_with(tmp_path):
-    with pytest.raises(ValueError, match='saves through DurableCheckpoint'):
+    with pytest.raises(ValueError, match='preemption=None'):
         run(
             tmp_path,
             more=({'type': 'PreemptionHook'},),

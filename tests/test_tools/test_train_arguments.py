@@ -6,14 +6,17 @@ import pytest
 from image_files import write_noise
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import VISBACKENDS
 from torch import nn
 
+from sce_mm.cli import log_services
 from sce_mm.cli.commands import train
 from sce_mm.cli.config_edits import load_config, set_pretrained
 from sce_mm.cli.exit import message_of
 from sce_mm.config import machine
 from sce_mm.config.parts import find_hook
 from sce_mm.evaluation.loaders import build_labelled_loaders
+from sce_mm.utils.errors import UserError
 
 RECIPES = [
     'sce_resnet18_1xb64-coslr-200e_folder',
@@ -134,6 +137,31 @@ def test_a_warm_up_is_shortened_along_with_the_run(
     changed = warmup not in (3, 5, 10)
     said = capsys.readouterr()
     assert ('warmup_epochs: ' in said.out + said.err) == changed
+
+
+def test_services_that_follow_the_run_are_one_option(applied, monkeypatch):
+    monkeypatch.setattr(log_services, 'find_spec', lambda name: name)
+    there = dict(type='AimVisBackend', init_kwargs=dict(repo='elsewhere'))
+    cfg = applied(RECIPES[0], '--log-to', *log_services.SERVICES)
+    cfg.visualizer.vis_backends.append(there)
+    for backend in cfg.visualizer.vis_backends[:-1]:
+        VISBACKENDS.build({**backend, 'save_dir': 'logs'})
+    # What the config says of a service stays; the others are replaced.
+    log_services.log_to(cfg, ['aim', 'wandb'])
+    local, aim, wandb = cfg.visualizer.vis_backends
+    assert local == dict(type='LocalVisBackend')
+    assert aim == there
+    assert wandb.init_kwargs.name == RECIPES[0]
+    assert (
+        len(applied(RECIPES[0], '--log-to', 'none').visualizer.vis_backends)
+        == 1
+    )
+
+
+def test_a_service_without_its_package_is_one_sentence(applied, monkeypatch):
+    monkeypatch.setattr(log_services, 'find_spec', lambda name: None)
+    with pytest.raises(UserError, match=r'^--log-to dvclive: .*pip install'):
+        applied(RECIPES[0], '--log-to', 'dvclive')
 
 
 def test_views_on_the_device_are_one_option(applied):

@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+
+from sce_mm.transfer import extract_backbone, read_checkpoint
 
 pytestmark = pytest.mark.integration
 
@@ -124,5 +127,14 @@ def test_a_folder_is_enough_and_a_killed_run_goes_on(root, photos, tmp_path):
         assert torch.equal(value, second[name]), name
     # Two checkpoints are kept besides the last.
     names = {path.name for path in killed.glob('*.pth')}
-    assert names == {'iter_7.pth', 'iter_8.pth', 'iter_9.pth'}
+    kept = {'iter_7.pth', 'iter_8.pth', 'iter_9.pth'}
+    assert names == {*kept, 'backbone.pth'}
     assert not list(killed.glob('.*.partial'))
+    # What it hands over: how it was started, the weights, what to type next.
+    starts = (killed / 'commands.txt').read_text().splitlines()[1::2]
+    assert len(starts) == 2
+    assert '--resume' in starts[1]
+    said = resumed.stdout[resumed.stdout.index('backbone: ') :]
+    weights = extract_backbone(read_checkpoint(killed / 'backbone.pth'))
+    assert weights.meta['sha256'][:12] in said
+    assert f'{killed / Path(CONFIG).name} {killed / "backbone.pth"}' in said

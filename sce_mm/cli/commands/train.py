@@ -16,6 +16,7 @@ from ..arguments import (
     add_region_arguments,
 )
 from ..exit import hold_output
+from ..log_services import NONE, SERVICES, log_to
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -87,6 +88,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--no-validate', action='store_true', help='train without evaluation'
     )
     parser.add_argument(
+        '--log-to',
+        nargs='+',
+        choices=[*SERVICES, NONE],
+        metavar='SERVICE',
+        help='where the numbers of the run go besides the files in its work '
+        f'dir: {", ".join(SERVICES)}, several of them, or none; the recipes '
+        'have tensorboard',
+    )
+    parser.add_argument(
         '--dry-run',
         action='store_true',
         help='try everything in a scratch folder for half a minute and print '
@@ -123,6 +133,8 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
         edits.set_knn(cfg, *args.knn)
     if args.no_validate:
         edits.without_evaluation(cfg)
+    if args.log_to:
+        log_to(cfg, args.log_to)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -134,6 +146,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...utils.signals import TRY_AGAIN, was_preempted
     from ..config_edits import load_config
     from ..dry_run import dry_run
+    from ..hand_over import record_command, train_and_hand_over
     from ..resume import refuse_overwriting, restarted, use_free_port
     from ..runner import (
         build_runner,
@@ -157,4 +170,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     runner = build_runner(cfg)
     require_batches(runner, source)
     scale_learning_rate(runner)
-    runner.train()
+    record_command(runner, argv)
+    train_and_hand_over(runner)

@@ -1,5 +1,6 @@
 """Write checkpoints that survive a crash, and resume from them exactly."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ class DurableCheckpointHook(CheckpointHook):
     - Two trainings at a time in one folder are refused.
     - Resuming takes the newest whole file, reports damaged ones, and refuses
       files that hold no run, or one of another model or length.
+    - Hooks with a method ``after_save_checkpoint(runner)`` are called when a
+      file is whole, on every process.
 
     Args:
         *args: See mmengine's ``CheckpointHook``.
@@ -121,7 +124,8 @@ class DurableCheckpointHook(CheckpointHook):
     def before_train(self, runner: Runner) -> None:
         """Prepare the folder; go on where the checkpoint was written."""
         super().before_train(runner)
-        decide_on_main(lambda: remove_partial_files(self.out_dir))
+        for folder in {str(self.out_dir), runner.work_dir}:
+            decide_on_main(partial(remove_partial_files, folder))
         if self._resumed is not None:
             restore_random_state(self._resumed)
             layout = self._resumed.get(KEY, {}).get('layout', {})
@@ -223,6 +227,7 @@ class DurableCheckpointHook(CheckpointHook):
             ) from error
         finally:
             self._run_state = None
+        runner.call_hook('after_save_checkpoint')
 
     def _remove(self, name: str) -> None:
         path = self.file_backend.join_path(self.out_dir, name)
@@ -234,6 +239,29 @@ class DurableCheckpointHook(CheckpointHook):
         if self.out_dir in (None, runner.work_dir):
             return runner.work_dir
         return f'{self.out_dir}/{Path(runner.work_dir).name}'
+
+
+def durable_hook_of(
+    runner: Runner, asking: str, key: str
+) -> DurableCheckpointHook:
+    """The hook that writes the checkpoints of a run.
+
+    Args:
+        runner: Runner with its hooks.
+        asking: Class of the hook that needs it, for the message.
+        key: Name of that one in ``default_hooks``.
+
+    Raises:
+        ValueError: There is none.
+    """
+    for hook in runner.hooks:
+        if isinstance(hook, DurableCheckpointHook):
+            return hook
+    raise ValueError(
+        f'{asking} works with DurableCheckpointHook, which is missing: set '
+        "default_hooks.checkpoint.type='DurableCheckpointHook', or "
+        f'default_hooks.{key}=None'
+    )
 
 
 def _position(runner: Runner) -> dict[str, int]:

@@ -16,7 +16,7 @@ from mmpretrain.registry import HOOKS
 
 from ...utils.signals import INTERRUPTED, TRY_AGAIN, mark_preempted
 from ...utils.workers import ShieldedWorker
-from .durable_checkpoint_hook import DurableCheckpointHook
+from .durable_checkpoint_hook import DurableCheckpointHook, durable_hook_of
 
 _PRESSED = b"""
 Ctrl-C: saving after this step; once more to end at once, without saving.
@@ -59,10 +59,13 @@ class PreemptionHook(Hook):
         self._pressed = 0.0
         self._before: dict[int, Any] = {}
         self._group: Any = None
+        self._checkpoints: DurableCheckpointHook | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Handle signals from now on."""
-        self._checkpoints(runner)
+        self._checkpoints = durable_hook_of(
+            runner, type(self).__name__, 'preemption'
+        )
         self._received, self._pressed = None, 0.0
         for number in self.signals:
             self._before[number] = signal.signal(number, self._note)
@@ -79,7 +82,8 @@ class PreemptionHook(Hook):
             or self.is_last_train_iter(runner)
         ):
             return
-        path = self._checkpoints(runner).save_stopped(runner)
+        assert self._checkpoints is not None
+        path = self._checkpoints.save_stopped(runner)
         self._restore()
         # On every machine, whichever of them got the signal.
         mark_preempted()
@@ -123,13 +127,3 @@ class PreemptionHook(Hook):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
-
-    def _checkpoints(self, runner: Runner) -> DurableCheckpointHook:
-        for hook in runner.hooks:
-            if isinstance(hook, DurableCheckpointHook):
-                return hook
-        raise ValueError(
-            'PreemptionHook saves through DurableCheckpointHook, which is '
-            "missing: set default_hooks.checkpoint.type='DurableCheckpoint"
-            "Hook', or default_hooks.preemption=None"
-        )

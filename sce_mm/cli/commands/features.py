@@ -1,0 +1,127 @@
+r"""Write the features of a folder of images to a table.
+
+    sce features work_dirs/my_run/backbone.pth features.npz --data photos/
+
+BACKBONE is a file of sce extract, the backbone.pth of a run, or any checkpoint
+that sce extract reads; no config is needed. The suffix of OUT says what is
+written: .npz, .csv or .parquet (which needs pyarrow). A row is an image, in
+the order of its path: the path within the folder, its class if the images lie
+in class folders, and the last feature map of the network, averaged over its
+places. Tables may be larger than the memory.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ... import register
+from ..arguments import ArgumentParser, positive_number
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('backbone', type=Path, help='weights of the network')
+    parser.add_argument('out', type=Path, help='table to write')
+    parser.add_argument(
+        '--data', required=True, metavar='DIR', help='folder of images'
+    )
+    parser.add_argument(
+        '--no-labels',
+        action='store_true',
+        help='sub-folders of --data are no classes',
+    )
+    parser.add_argument(
+        '--branch',
+        choices=['online', 'momentum'],
+        default='online',
+        help='whose backbone of a training checkpoint to take',
+    )
+    parser.add_argument(
+        '--crop',
+        type=positive_number,
+        metavar='N',
+        help='central square, pixels; by default what the network is made\n'
+        'for: 224, or 32 with a stem for small images',
+    )
+    parser.add_argument(
+        '--resize',
+        type=positive_number,
+        metavar='N',
+        help='shorter side before that; by default 8/7 of it, or the same up\n'
+        'to 96 pixels',
+    )
+    parser.add_argument(
+        '--device',
+        help='where the network runs; by default a GPU if there is one',
+    )
+    parser.add_argument(
+        '--batch-size',
+        type=positive_number,
+        default=64,
+        metavar='N',
+        help='images at a time',
+    )
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=2,
+        metavar='N',
+        help='processes that load images',
+    )
+    parser.add_argument(
+        '--overwrite', action='store_true', help='replace OUT if it exists'
+    )
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='read a file that could run programs, whose origin you know',
+    )
+    args = parser.parse_args(argv)
+    if args.workers < 0:
+        parser.error(f'--workers must be 0 or more, got {args.workers}')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    register()
+    import torch
+
+    from ...evaluation.feature_files import check_table_name, write_features
+    from ...evaluation.frozen_backbone import FrozenBackbone
+    from ...evaluation.images import crop_pipeline, read_folder, resized_side
+    from ...transfer import extract_backbone, read_checkpoint
+
+    check_table_name(args.out)
+    if args.out.exists() and not args.overwrite:
+        raise FileExistsError(
+            f'{args.out} exists: name another file or add --overwrite'
+        )
+    checkpoint = read_checkpoint(args.backbone, trust=args.trust)
+    backbone = extract_backbone(checkpoint, args.branch)
+    model = FrozenBackbone(backbone)
+    crop = args.crop or model.image_size
+    resize = args.resize or resized_side(crop)
+    images = read_folder(
+        args.data,
+        # Turned by their EXIF tags, as people see them.
+        crop_pipeline(resize, crop, apply_orientation=True),
+        labelled=not args.no_labels,
+    )
+    default = 'cuda' if torch.cuda.is_available() else 'cpu'
+    table = write_features(
+        args.out,
+        model.to(args.device or default),
+        images,
+        args.data,
+        args.batch_size,
+        args.workers,
+    )
+    classes = f', {len(table.classes)} classes' if table.classes else ''
+    count, width = table.features.shape
+    print(
+        f'{args.out}: {count} images of {len(images.paths)}, {width} features '
+        f'each{classes}; weights {backbone.meta["sha256"][:12]}'
+    )

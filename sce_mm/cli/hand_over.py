@@ -1,0 +1,87 @@
+"""What a run leaves to its user: the command, the weights, the next steps."""
+
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.dist import master_only
+from mmengine.runner import Runner
+
+from ..config.parts import find_hook
+from ..engine import BackboneFileHook
+from .typed import as_typed
+
+COMMANDS = 'commands.txt'
+
+
+@master_only
+def record_command(runner: Runner, argv: Sequence[str] | None) -> None:
+    """Add the command that was typed to ``commands.txt`` in the work dir.
+
+    Each start of a run adds two lines: when, on how many processes and in
+    which folder, and the command, which can be typed again.
+
+    Args:
+        runner: Runner that is about to train.
+        argv: Words behind the name of the command, None for those of this
+            process.
+    """
+    program, *words = sys.argv if argv is None else ['sce train', *argv]
+    if program.endswith('.py'):
+        program = f'python {shlex.quote(program)}'
+    when = time.strftime('%Y-%m-%d %H:%M:%S')
+    with (Path(runner.work_dir) / COMMANDS).open('a') as file:
+        file.write(
+            f'# {when}, {runner.world_size} process(es), in {Path.cwd()}\n'
+            f'{program} {shlex.join(words)}\n'
+        )
+
+
+def train_and_hand_over(runner: Runner) -> None:
+    """Train; at the end or a stop, say where the weights are and what next.
+
+    Raises:
+        SystemExit: A signal has stopped the training, which has saved.
+    """
+    try:
+        runner.train()
+    except SystemExit:
+        _print_next_steps(runner)
+        raise
+    _print_next_steps(runner)
+
+
+@master_only
+def _print_next_steps(runner: Runner) -> None:
+    for hook in runner.hooks:
+        if isinstance(hook, BackboneFileHook) and hook.written:
+            print(as_typed(next_steps(runner, hook)), flush=True)
+
+
+def next_steps(runner: Runner, hook: BackboneFileHook) -> str:
+    """The backbone file of a run, and commands that take it.
+
+    Args:
+        runner: Runner that has trained.
+        hook: Its hook that has written the file.
+    """
+    assert hook.written is not None
+    cfg, meta = runner.cfg, hook.written
+    weights = shlex.quote(str(hook.path))
+    config = shlex.quote(str(hook.path.parent / Path(cfg.filename or '').name))
+    labels = (
+        '' if find_hook(cfg, 'OnlineKNNHook') else ' --bank DIR --query DIR'
+    )
+    lines = {
+        'detector': f'sce detector MMDET_CONFIG {weights} detector.py',
+        'kNN': f'sce knn {config} {weights}{labels}',
+        'features': f'sce features {weights} features.npz --data DIR',
+    }
+    return (
+        f'\nbackbone: {hook.path}\n  {meta["arch"]} after epoch '
+        f'{meta["epochs"]}, sha256 of its tensors {meta["sha256"][:12]}\n'
+        'what to do with it:'
+        + ''.join(f'\n  {name:9} {line}' for name, line in lines.items())
+    )
