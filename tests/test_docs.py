@@ -32,8 +32,8 @@ MADE = ('work_dirs/', 'path/to/', 'data/')
 @pytest.mark.parametrize('name', DOCUMENTS)
 def test_paths_exist(root, name):
     text = (root / name).read_text()
-    # Configs of other packages.
-    text = re.sub(r'\bmm\w+::\S+', '', text)
+    # Configs of packages.
+    text = re.sub(r'\b\w+::\S+', '', text)
     inside = re.findall(r'[\w.-]+(?:/[\w.*-]+)+\.(?:py|sh|md|png|yml)', text)
     inside += re.findall(r'\]\((?!http)([^)#]+)', text)
     # Rooms are named without a file.
