@@ -1,5 +1,6 @@
 """What the documents name exists."""
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -142,3 +143,30 @@ def test_python_of_the_page_runs(root, tmp_path, monkeypatch):
         names = {}
         exec(compile(code, 'docs/python.md', 'exec'), names)
     assert len(started) == 1
+
+
+def test_messages_of_the_questions_are_those_of_the_code(root):
+    """What a heading of docs/faq.md quotes is in some string of the code."""
+    strings = []
+    for path in (root / 'sce_mm').rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [getattr(v, 'value', '') for v in node.values]
+                strings.append(''.join(x for x in parts if str(x) == x))
+            elif isinstance(node, ast.Constant):
+                strings.append(str(node.value))
+    # Values that are filled in, such as numbers, do not count.
+    known = squeezed(' '.join(strings))
+    text = (root / 'docs/faq.md').read_text()
+    headings = ' '.join(re.findall(r'^### (.*)', text, flags=re.MULTILINE))
+    # Code is quoted from other packages.
+    headings = re.sub(r'`[^`]*`', '', headings)
+    quoted = re.findall(r'"([^"]+)"', headings)
+    assert len(quoted) > 10
+    foreign = {'The model and loaded state dict do not match exactly'}
+    assert [q for q in set(quoted) - foreign if squeezed(q) not in known] == []
+
+
+def squeezed(text: str) -> str:
+    """Words alone."""
+    return ' '.join(re.sub(r'\b[\d,]+\b|[^\w\s]|\bN\b', ' ', text).split())
