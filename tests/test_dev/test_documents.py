@@ -1,0 +1,37 @@
+"""What is made for the documents: the page of options, and the site."""
+
+import runpy
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+
+def test_the_page_of_options_is_that_of_the_parsers(root):
+    """``python tools/dev/commands_page.py`` renews it."""
+    script = runpy.run_path(str(root / 'tools/dev/commands_page.py'))
+    assert (root / 'docs/commands.md').read_text() == script['page']()
+
+
+def test_linked_files_become_pages(root, tmp_path):
+    script = runpy.run_path(str(root / 'tools/dev/build_site.py'))
+    script['gather_pages'](tmp_path)
+    page = (tmp_path / 'docs/datasets.md').read_text()
+    assert '](../configs/_base_/datasets/folder_sce.py.md)' in page
+    shown = tmp_path / 'configs/_base_/datasets/folder_sce.py.md'
+    assert 'UnlabelledImages' in shown.read_text()
+    # Pages and images keep their places.
+    assert (tmp_path / 'docs/images/demo_scenes.png').exists()
+    assert '](docs/faq.md)' in (tmp_path / 'README.md').read_text()
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(find_spec('material') is None, reason='needs mkdocs')
+def test_the_site_builds_without_a_warning(root):
+    script = root / 'tools/dev/build_site.py'
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert (root / 'build/site/docs/faq.html').exists()

@@ -1,0 +1,153 @@
+"""Write docs/commands.md from the parsers of the commands.
+
+python tools/dev/commands_page.py
+
+A test compares the page with the parsers.
+"""
+
+import argparse
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+from unittest import mock
+
+from sce_mm import __main__ as entry
+from sce_mm.cli import commands
+from sce_mm.cli.arguments import ArgumentParser
+
+PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'commands.md'
+HEAD = """\
+# Options of the commands
+
+This page is what `sce COMMAND --help` says, for all commands, as written by
+`tools/dev/commands_page.py`. `sce COMMAND`, `python -m sce_mm COMMAND` and, in
+a clone, the script under `tools` are the same. Words in capitals stand for
+values of yours, and what is in square brackets may be left out.
+"""
+
+
+class _ParserFound(Exception):  # noqa: N818 (it is not an error)
+    """Carries the parser of a command that was about to use it."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        super().__init__()
+        self.parser = parser
+
+
+def parser_of(name: str, module: str) -> argparse.ArgumentParser:
+    """The parser of a command: what its ``main`` would read arguments with.
+
+    Args:
+        name: Name as it is typed after ``sce``.
+        module: Name of its file in ``sce_mm/cli/commands``.
+    """
+
+    def stop(parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        raise _ParserFound(parser)
+
+    with (
+        mock.patch.object(sys, 'argv', [f'sce {name}']),
+        mock.patch.object(argparse.ArgumentParser, 'parse_args', stop),
+        mock.patch.object(ArgumentParser, 'parse_args', stop),
+    ):
+        try:
+            import_module(f'{commands.__name__}.{module}').main([])
+        except _ParserFound as found:
+            return found.parser
+    raise ValueError(f'the command {name} has read no arguments')
+
+
+def cell(text: str) -> str:
+    """Text that stays in one cell of a table."""
+    return ' '.join(text.split()).replace('|', '\\|').replace('<', '&lt;')
+
+
+def with_code(text: str) -> str:
+    """Text whose options, ``--so``, are code."""
+    return re.sub(r'(?<![\w`-])(--[a-z][\w-]*)', r'`\1`', text)
+
+
+def values(action: argparse.Action) -> str:
+    """What follows an option, such as ``DIR [DIR ...]``."""
+    if action.nargs == 0:
+        return ''
+    if action.choices is not None and action.metavar is None:
+        one = '{' + ','.join(map(str, action.choices)) + '}'
+    else:
+        one = action.metavar or action.dest.upper()
+    if isinstance(one, tuple):
+        return ' '.join(one)
+    if isinstance(action.nargs, int):
+        return ' '.join([one] * action.nargs)
+    forms = {'?': '[{0}]', '*': '[{0} ...]', '+': '{0} [{0} ...]'}
+    return forms.get(action.nargs or '', '{0}').format(one)
+
+
+def row(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
+    """The row of an argument: how it is typed, and what it means."""
+    if action.option_strings:
+        first = action.option_strings[0]
+        typed = f'`{" ".join([first, values(action)]).strip()}`'
+        # -o, --out
+        others = [f'`{name}`' for name in action.option_strings[1:]]
+        typed = ', '.join([*others, typed])
+    else:
+        typed = f'`{action.metavar or action.dest}`'
+    known = vars(action) | {'prog': parser.prog}
+    said = (action.help or '') % known
+    needed = bool(action.option_strings) and action.required
+    said = with_code(cell(said))
+    return f'| {cell(typed)} | {said}{" (required)" * needed} |'
+
+
+def description(parser: argparse.ArgumentParser) -> str:
+    """The description in Markdown: indented or continued lines are code."""
+    blocks = []
+    for block in (parser.description or '').strip().split('\n\n'):
+        lines = block.splitlines()
+        starts = lines[0].lstrip().split(' ')[0]
+        if lines[0].startswith('    ') or starts in ('python', 'sce'):
+            code = '\n'.join(line.strip() for line in lines)
+            blocks.append(f'```bash\n{code}\n```')
+        else:
+            blocks.append(with_code('\n'.join(lines)))
+    return '\n\n'.join(blocks)
+
+
+def section(name: str, parser: argparse.ArgumentParser) -> str:
+    """Heading, description and one table of the arguments of a command."""
+    rows = [
+        row(action, parser)
+        for action in parser._actions
+        if action.help not in (None, argparse.SUPPRESS)
+        and action.dest != 'help'
+    ]
+    table = '\n'.join(['| argument | meaning |', '|---|---|', *rows])
+    parts = [f'## sce {name}', description(parser), *[table] * bool(rows)]
+    return '\n\n'.join(parts) + '\n'
+
+
+def page() -> str:
+    """The text of the page."""
+    files = entry.command_files()
+    order = [name for group in entry.GROUPS.values() for name in group]
+    names = [name for name in order if name in files]
+    names += [name for name in files if name not in order]
+    sections = [
+        section(name, parser_of(name, files[name].stem)) for name in names
+    ]
+    return '\n'.join([HEAD, *sections])
+
+
+def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    ).parse_args()
+    PAGE.write_text(page(), encoding='utf-8')
+    print(f'{PAGE} is written')
+
+
+if __name__ == '__main__':
+    main()
