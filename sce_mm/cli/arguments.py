@@ -31,6 +31,7 @@ class ArgumentParser(argparse.ArgumentParser):
             '--debug',
             action=Debug,
             nargs=0,
+            default=argparse.SUPPRESS,
             help='show the traceback of an error, as SCE_DEBUG=1 does',
         )
 

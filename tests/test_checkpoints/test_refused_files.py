@@ -263,10 +263,7 @@ CONTENTS = {
         changed(MEAN, torch.full((8,), float('nan'))),
         MEAN + ' has values that are not finite',
     ),
-    'half precision': (
-        HALF,
-        'tools/model_converters/extract_backbone.py CKPT OUT --float32',
-    ),
+    'half precision': (HALF, 'sce extract CKPT OUT --float32'),
     'quantised': (
         changed(CONV, WEIGHTS[CONV].to(torch.int8)),
         CONV + ' is int8: expected float32',

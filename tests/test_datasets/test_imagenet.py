@@ -122,7 +122,7 @@ def test_a_broken_image_is_replaced_in_training_alone(tmp_path: Path) -> None:
     [
         ('../val/a.JPEG 0', r'leads out of .*train'),
         # A bare name, as in SimCLR's lists.
-        ('n01440764_1.JPEG', r'a blank and the .*imagenet_subset'),
+        ('n01440764_1.JPEG', 'a blank and the .*imagenet-subset'),
     ],
 )
 def test_lines_that_a_list_cannot_have(

@@ -87,7 +87,7 @@ def test_training_on_slow_images_names_the_cache_once(
         )
     (line,) = warned
     assert '81 x 61 pixels took' in line
-    assert 'cache_images.py DATA CACHE' in line
+    assert 'sce cache DATA CACHE' in line
 
 
 def test_a_stretch_is_that_of_all_images(tmp_path: Path) -> None:

@@ -417,7 +417,9 @@ def test_sweep_does_what_is_missing_and_tabulates_it(
         Path(path).write_text(json.dumps(rows))
 
     monkeypatch.setattr('sce_mm.utils.commands.run_together', pretend)
-    words = ('x.py', tmp_path, '--setting', 'A', 'coeff=1', '--seeds')
+    config = tmp_path / 'x.py'
+    config.touch()
+    words = (config, tmp_path, '--setting', 'A', 'coeff=1', '--seeds')
     for seeds in ((0,), (0, 1)):
         run_tool('benchmarks/sweep', *words, *seeds)
 

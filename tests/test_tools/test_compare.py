@@ -203,7 +203,7 @@ def test_categories_are_those_of_the_training(words, run_compare, tmp_path):
         (['--weights', 'x', 'none.pth'], '--weights x: there is no file'),
         (['--variant', 'x'], '--variant x: expected'),
         (['--variant', 'x', 'seed=1', 'none.py'], 'x: expected a name'),
-        (['--variant', 'x', 'none.py'], '--variant x: there is no file'),
+        (['--variant', 'x', 'none.py'], '--variant x: no config at none.py'),
         (['--pretraining-seeds', '0', '1'], 'need as many --seeds'),
         (['--longer-random', '0.5'], '--longer-random: expected'),
         (['--min-iterations', '-3'], '--min-iterations: expected'),
