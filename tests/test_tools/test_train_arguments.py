@@ -198,7 +198,7 @@ def test_knn_on_two_folders_is_one_option(applied, tmp_path):
     assert query.dataset[0]['inputs'].shape == (3, side['size'], side['size'])
     without = applied(RECIPES[0], *words, '--no-validate')
     assert find_hook(without, 'OnlineKNNHook') is None
-    with pytest.raises(UserError, match='--knn BANK: .* nowhere'):
+    with pytest.raises(UserError, match=r'--knn BANK: .* nowhere'):
         applied(RECIPES[0], '--knn', 'nowhere', words[1])
     linear = 'resnet18_sce-pre_1xb256-linear-steplr-100e_cifar10'
     with pytest.raises(ValueError, match='--knn is for pretraining'):
