@@ -49,7 +49,10 @@ def as_typed(text: str) -> str:
     program = sys.argv[0]
     if program.startswith(f'{MODULE} '):
         return _NAMED.sub(rf'{MODULE} \1', text)
-    if not any(Path(program).match(script) for script in SCRIPTS.values()):
+    # mim runs the scripts that lie in the package.
+    if '.mim' in Path(program).parts or not any(
+        Path(program).match(script) for script in SCRIPTS.values()
+    ):
         return text
     return _NAMED.sub(
         lambda found: (

@@ -87,13 +87,18 @@ def not_finite(cfg: Config) -> Iterator[str]:
             yield f'{path}: must be a finite number, got {value}'
 
 
-def wrong_queue(cfg: Config) -> Iterator[str]:
-    """A queue that does not hold the keys of one step."""
+def queues(cfg: Config) -> Iterator[tuple[str, int, dict[str, int]]]:
+    """Yield the option and length of each queue, and what a step brings.
+
+    That is a product, of factors under the names that a message shows.
+    """
     views = cfg.model.get('num_target_views', 2)
     factors = {
         'images': cfg.train_dataloader.batch_size,
         'processes': processes(cfg),
-        'accumulated': cfg.optim_wrapper.get('accumulative_counts', 1),
+        'accumulated': (cfg.get('optim_wrapper') or {}).get(
+            'accumulative_counts', 1
+        ),
         'target_views': views,
     }
     dense = {
@@ -104,10 +109,15 @@ def wrong_queue(cfg: Config) -> Iterator[str]:
     }
     for name, own in (('queue', {}), ('dense_queue', dense)):
         length = (cfg.model.get(name) or {}).get('length')
-        option = f'model.{name}.length'
+        if length is not None:
+            yield f'model.{name}.length', length, factors | own
+
+
+def wrong_queue(cfg: Config) -> Iterator[str]:
+    """A queue that does not hold the keys of one step."""
+    for option, length, factors in queues(cfg):
         try:
-            if length is not None:
-                check_queue_length(length, option, **(factors | own))
+            check_queue_length(length, option, **factors)
         except ValueError as error:
             yield f'{option}: {error}'
 

@@ -16,7 +16,7 @@ from ..arguments import (
     add_region_arguments,
     positive_number,
 )
-from ..exit import hold_output
+from ..exit import hold_output, is_first_process
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -28,6 +28,20 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('config', help='path of a config, or name of a recipe')
     add_data_argument(parser)
     add_region_arguments(parser)
+    parser.add_argument(
+        '--epochs',
+        type=positive_number,
+        metavar='N',
+        help='train for so many epochs; warm-up, schedule and intervals of '
+        'checkpoints keep their shares',
+    )
+    parser.add_argument(
+        '--batch-size',
+        type=positive_number,
+        metavar='N',
+        help='images that each process takes at a time; learning rate and '
+        'queue follow',
+    )
     parser.add_argument(
         '--pretrained',
         metavar='FILE',
@@ -97,17 +111,22 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
-    """Write what the command line asks for into the config."""
+def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
+    """Write what the command line asks for into the config.
+
+    Returned is what was changed besides what was asked for.
+    """
     from ...config.machine import set_precision
     from .. import config_edits as edits
     from ..resume import choose_start
+    from ..short_options import apply_short_options
 
     if args.data:
         edits.set_data(cfg, args.data)
     edits.cut_regions(cfg, args)
     if args.pretrained:
         edits.set_pretrained(cfg, args.pretrained)
+    followed = apply_short_options(cfg, args)
     choose_start(cfg, args)
     if args.amp:
         set_precision(cfg, args.amp)
@@ -126,6 +145,7 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
         edits.set_knn(cfg, bank, query, options=names)
     if args.no_validate:
         edits.without_evaluation(cfg)
+    return followed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -151,7 +171,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         use_free_port()
     install_safe_loader(args.trust)
     cfg = load_config(args)
-    apply_arguments(cfg, args)
+    followed = apply_arguments(cfg, args)
+    if is_first_process():
+        print(*followed, sep='\n', end='\n' * bool(followed))
     source = '--data' if args.data else 'train_dataloader.dataset'
     if args.dry_run:
         print(dry_run(cfg, source))

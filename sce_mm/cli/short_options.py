@@ -1,0 +1,165 @@
+"""What ``--epochs`` and ``--batch-size`` change in a config, and what follows.
+
+Values that ``--cfg-options`` gives as well stay as they are given.
+"""
+
+import argparse
+import math
+import re
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from mmengine.config import Config
+
+from ..comparison.schedules import Scale, stretch
+from ..config.values import queues
+from ..downstream import ConfigEdits
+from ..utils.errors import UserError
+from .config_edits import enable_lr_scaling
+
+# Steps whose keys a queue holds at least, as in the paper.
+_STEPS = 8
+_RATE = 'optim_wrapper.optimizer.lr'
+
+
+def apply_short_options(cfg: Config, args: argparse.Namespace) -> list[str]:
+    """Write the short options of a command line into a config.
+
+    Returned is a sentence for each on what was changed with it.
+
+    Raises:
+        UserError: The config has nothing of the kind, or the command line
+            says the same twice.
+    """
+    said = []
+    if args.epochs:
+        if args.continue_for:
+            raise UserError(
+                '--epochs is for a new run; --continue-for says by how many '
+                'epochs a finished one becomes longer'
+            )
+        said.append(set_epochs(cfg, args.epochs, args.cfg_options))
+    if args.batch_size:
+        said.append(set_batch_size(cfg, args.batch_size, args.cfg_options))
+    return said
+
+
+def set_epochs(cfg: Config, epochs: int, words: Sequence[str] = ()) -> str:
+    """Train for so many epochs, and let all that goes by epochs follow.
+
+    A warm-up, milestones and ends of schedules and the intervals of
+    checkpoints and evaluations keep their share of the training. A warm-up
+    that is counted in iterations becomes no longer.
+
+    Args:
+        cfg: Config, which is changed.
+        epochs: Number of them.
+        words: ``KEY=VALUE`` words that were given besides.
+
+    Returns:
+        What was changed.
+
+    Raises:
+        UserError: The training is not counted in epochs, or ``words`` give
+            their number too.
+    """
+    key = 'train_cfg.max_epochs'
+    given = _keys(words)
+    _refuse_both('--epochs', key, given)
+    loop: Any = cfg.get('train_cfg') or {}
+    before = loop.get('max_epochs')
+    if type(before) is not int or before < 1:
+        raise UserError(
+            '--epochs is for a config with train_cfg.max_epochs, this one has '
+            f'train_cfg={dict(loop)}: change that by --cfg-options'
+        )
+    if epochs == before:
+        return f'--epochs {epochs}: as in the config'
+    factor = epochs / before
+    edits = ConfigEdits(cfg)
+    scales = {
+        'epochs': Scale(factor, factor),
+        'iterations': Scale(min(1, factor), factor),
+    }
+    stretch(edits, key, epochs, scales)
+    path = 'param_scheduler.warmup_epochs'
+    if warmup := edits.get(path):
+        edits.set(path, warmup * factor, '--epochs')
+    return f'--epochs {epochs}: {_write(cfg, edits, given)}'
+
+
+def set_batch_size(cfg: Config, batch: int, words: Sequence[str] = ()) -> str:
+    """Take so many images at a time, and let rate and queue follow.
+
+    The learning rate is scaled to the images of a step as by
+    ``--auto-scale-lr``, when the number of processes is known. A queue keeps
+    its length, but holds eight steps of keys or more, and no part of a step.
+
+    Args:
+        cfg: Config, which is changed.
+        batch: Images of each process.
+        words: ``KEY=VALUE`` words that were given besides.
+
+    Returns:
+        What was changed.
+
+    Raises:
+        UserError: The config has no training data, does not say which batch
+            its learning rate belongs to, or ``words`` give the batch too.
+    """
+    key = 'train_dataloader.batch_size'
+    given = _keys(words)
+    _refuse_both('--batch-size', key, given)
+    if not isinstance(cfg.get('train_dataloader'), dict):
+        raise UserError('--batch-size: the config has no train_dataloader')
+    edits = ConfigEdits(cfg)
+    edits.set(key, batch, '--batch-size')
+    held = []
+    for option, length, factors in queues(edits.cfg):
+        keys = math.prod(factors.values())
+        if option not in given:
+            length = math.ceil(max(length, _STEPS * keys) / keys) * keys
+            edits.set(option, length, '--batch-size')
+        held.append(f'{option}={length} is {length / keys:g} steps of keys')
+    if _RATE in given:
+        rate = f'{_RATE} is as given'
+    elif 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+        raise UserError(
+            '--batch-size: the config does not say which batch its learning '
+            'rate belongs to: add auto_scale_lr = dict(base_batch_size=...) '
+            f'to it, or give the rate by --cfg-options {_RATE}='
+        )
+    else:
+        rate = 'the learning rate follows, as by --auto-scale-lr'
+    changed = _write(cfg, edits, given)
+    if _RATE not in given:
+        enable_lr_scaling(cfg)
+    return f'--batch-size {batch}: ' + '; '.join([changed, *held, rate])
+
+
+def _keys(words: Sequence[str]) -> set[str]:
+    return {word.partition('=')[0] for word in words}
+
+
+def _refuse_both(option: str, key: str, given: Collection[str]) -> None:
+    if key in given:
+        raise UserError(
+            f'{option} and --cfg-options {key} set the same: give one of them'
+        )
+
+
+def _write(cfg: Config, edits: ConfigEdits, given: Collection[str]) -> str:
+    """Take over what was changed and not given; what that is."""
+    shown = []
+    for change in edits.changes:
+        key = re.sub(r'\[(\d+)\]', r'.\1', change.path)
+        if key in given:
+            continue
+        cfg.merge_from_dict({key: change.new})
+        old = '' if change.old is None else f'{_short(change.old)} -> '
+        shown.append(f'{change.path} {old}{_short(change.new)}')
+    return ', '.join(shown) or 'as in the config'
+
+
+def _short(value: object) -> str:
+    return f'{value:.4g}' if isinstance(value, float) else str(value)

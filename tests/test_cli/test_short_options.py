@@ -1,0 +1,90 @@
+"""What --epochs and --batch-size change, and what follows."""
+
+import pytest
+from mmengine.config import Config
+
+from sce_mm.cli.short_options import set_batch_size, set_epochs
+from sce_mm.config import read_config
+from sce_mm.config.check import check_config
+from sce_mm.utils.errors import UserError
+
+FOLDER = 'sce_resnet18_1xb64-coslr-200e_folder'
+DENSE = 'sce_resnet18_1xb64-dense-coslr-200e_folder'
+
+
+@pytest.mark.parametrize('epochs', [50, 200, 1000])
+def test_what_goes_by_epochs_follows(epochs):
+    cfg = read_config(FOLDER)
+    cfg.default_hooks.checkpoint.interval = 10
+    said = set_epochs(cfg, epochs)
+    assert cfg.train_cfg.max_epochs == epochs
+    assert cfg.param_scheduler.warmup_epochs == pytest.approx(epochs / 40)
+    assert cfg.default_hooks.checkpoint.interval == max(1, round(epochs / 20))
+    assert said.startswith(f'--epochs {epochs}: ')
+    assert ('warmup_epochs 5 -> ' in said) == (epochs != 200)
+    check_config(cfg, training=False)
+
+
+def test_milestones_follow():
+    cfg = read_config('resnet18_sce-pre_1xb256-linear-steplr-100e_cifar10')
+    set_epochs(cfg, 50)
+    assert cfg.param_scheduler.milestones == [30, 40]
+    # As mmdet has it: the warm-up goes by iterations.
+    warmup = dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=500)
+    steps = dict(type='MultiStepLR', milestones=[8, 11], begin=0, end=12)
+    cfg = Config(
+        dict(param_scheduler=[warmup, steps], train_cfg=dict(max_epochs=12))
+    )
+    set_epochs(cfg, 36)
+    assert cfg.param_scheduler[0].end == 500
+    assert cfg.param_scheduler[1].milestones == [24, 33]
+    assert cfg.param_scheduler[1].end == 36
+
+
+@pytest.mark.parametrize('recipe', [FOLDER, DENSE])
+@pytest.mark.parametrize('batch', [2, 48, 64, 512])
+def test_queue_and_rate_follow_the_batch(recipe, batch):
+    cfg = read_config(recipe)
+    before = cfg.model.queue.length
+    set_batch_size(cfg, batch)
+    step = batch * cfg.model.get('num_target_views', 2)
+    length = cfg.model.queue.length
+    assert cfg.train_dataloader.batch_size == batch
+    assert length >= max(before, 8 * step)
+    assert length < max(before, 8 * step) + step
+    assert length % step == 0
+    assert cfg.auto_scale_lr == dict(base_batch_size=64, enable=True)
+    check_config(cfg, training=False)
+
+
+def test_what_is_given_besides_stays():
+    words = ['model.queue.length=1000', 'optim_wrapper.optimizer.lr=0.1']
+    cfg = read_config(FOLDER)
+    cfg.model.queue.length = 1000
+    said = set_batch_size(cfg, 32, words)
+    assert cfg.model.queue.length == 1000
+    assert not cfg.auto_scale_lr.get('enable')
+    assert 'as given' in said
+    cfg.param_scheduler.warmup_epochs = 3
+    set_epochs(cfg, 20, ['param_scheduler.warmup_epochs=3'])
+    assert cfg.param_scheduler.warmup_epochs == 3
+
+
+@pytest.mark.parametrize(
+    ('change', 'cfg', 'words', 'message'),
+    [
+        (set_epochs, dict(max_iters=9), [], '--epochs is for a config with'),
+        (
+            set_epochs,
+            dict(max_epochs=9),
+            ['train_cfg.max_epochs=3'],
+            '--epochs and --cfg-options train_cfg.max_epochs set the same',
+        ),
+        (set_batch_size, {}, [], '--batch-size: .*base_batch_size'),
+    ],
+)
+def test_mistakes(change, cfg, words, message):
+    loader = dict(batch_size=2)
+    cfg = Config(dict(train_cfg=cfg, train_dataloader=loader, model={}))
+    with pytest.raises(UserError, match=message):
+        change(cfg, 4, words)
