@@ -20,6 +20,7 @@ from recipes import TINY_FOLDER, recipe
 from sce_mm.__main__ import command_files
 from sce_mm.cli.exit import exit_code
 from sce_mm.config.reading import override
+from sce_mm.utils.commands import Command
 
 FILES = command_files()
 RECIPE = 'sce_resnet18_1xb64-coslr-200e_folder'
@@ -79,7 +80,11 @@ LINES = {
     'replay': ['{weights}'],
     'cache': ['{photos} {folder} --short-side {count} --workers {count}'],
     'coco-subset': ['{labels} --percent {number} --out-dir {folder}'],
-    'voc-to-coco': ['{absent} made', 'xml {file}', 'xml a --images {absent}'],
+    'voc-to-coco': [
+        '{absent} a.json',
+        'xml {file}',
+        'xml a --images {absent}',
+    ],
     'imagenet-subset': ['{classes} {file} --seed {seed}'],
     'tiny-imagenet': ['{absent}'],
     'compare': [
@@ -145,7 +150,7 @@ def answer(desk, monkeypatch, capfd):
 
     monkeypatch.chdir(desk)
     monkeypatch.setattr(Runner, 'train', work)
-    monkeypatch.setattr(subprocess, 'Popen', work)
+    monkeypatch.setattr(Command, 'start', work)
     # What a command holds, or sets, ends with it.
     monkeypatch.setattr(sys, 'stdout', sys.stdout)
     monkeypatch.setenv('SCE_DEBUG', '0')

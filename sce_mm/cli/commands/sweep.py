@@ -120,12 +120,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     register()
-    from ...config.reading import override, read_config
+    from ...config.reading import override, read_config, require_model
 
     settings = {RANDOM: [], **{name: words for name, *words in args.setting}}
     for name, words in settings.items():
         option = f'--setting {name}' if words else '--cfg-options'
-        override(read_config(args.config), args.cfg_options + words, option)
+        cfg = read_config(args.config)
+        require_model(cfg, args.config)
+        override(cfg, args.cfg_options + words, option)
     args.out.mkdir(parents=True, exist_ok=True)
     results: Results = defaultdict(dict)
     # Seeds outermost: after one round every setting has a first result.
