@@ -34,8 +34,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         type=epochs_number,
         metavar='N',
         help='train for so many epochs; warm-up, schedule and intervals of '
-        'checkpoints keep their shares. auto: as many as make the steps that '
-        'the recipe needs, by the number of images',
+        'checkpoints keep their shares. auto: as many as the steps that the '
+        'recipe needs take with these images',
     )
     parser.add_argument(
         '--batch-size',
