@@ -196,6 +196,20 @@ def _require_writable(folder: Path, text: str) -> None:
         ) from error
 
 
+def epochs_number(text: str) -> int | str:
+    """Read a number of epochs, or ``auto``; the type of an option.
+
+    Raises:
+        ArgumentTypeError: The text is neither.
+    """
+    if text == 'auto':
+        return text
+    try:
+        return positive_number(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f'{error}, nor auto') from error
+
+
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     """Add overrides of the config, the launcher, and whom to trust."""
     parser.add_argument(

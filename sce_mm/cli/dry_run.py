@@ -3,6 +3,7 @@
 import copy
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sized
 from contextlib import suppress
 from math import prod
@@ -182,8 +183,9 @@ def _network(runner: Runner) -> str:
     trained = sum(p.numel() for p in parameters if p.requires_grad)
     parts = [f'{name}, {trained / 1e6:.3g} million parameters trained']
     for _, transform in view_transforms(runner.cfg):
-        sizes = ', '.join(map(str, view_sizes(transform)))
-        parts.append(f'{len(transform["views"])} views of {sizes} px')
+        sizes = Counter(view_sizes(transform))
+        each = (f'{count} of {size} px' for size, count in sizes.items())
+        parts.append(f'views: {" and ".join(each)}')
         break
     return ', '.join(parts)
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..config.values import queues
+from ..config.epochs import auto_epochs, count_samples
+from ..config.values import queues, step_images
 from ..downstream import ConfigEdits
 from ..downstream.stretch import Scale, stretch
 from ..utils.errors import UserError
@@ -32,15 +33,23 @@ def apply_short_options(cfg: Config, args: argparse.Namespace) -> list[str]:
             says the same twice.
     """
     said = []
-    if args.epochs:
+    # The number of epochs that auto stands for depends on the batch.
+    if args.batch_size:
+        said.append(set_batch_size(cfg, args.batch_size, args.cfg_options))
+    if epochs := args.epochs:
         if args.continue_for:
             raise UserError(
                 '--epochs is for a new run; --continue-for says by how many '
                 'epochs a finished one becomes longer'
             )
-        said.append(set_epochs(cfg, args.epochs, args.cfg_options))
-    if args.batch_size:
-        said.append(set_batch_size(cfg, args.batch_size, args.cfg_options))
+        if epochs == 'auto':
+            samples = count_samples(cfg)
+            epochs = auto_epochs(cfg, samples)
+            said.append(
+                f'--epochs auto: {epochs}, of {samples} samples in steps of '
+                f'{step_images(cfg)}'
+            )
+        said.append(set_epochs(cfg, epochs, args.cfg_options))
     return said
 
 

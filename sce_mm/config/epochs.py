@@ -1,4 +1,4 @@
-"""Set the epochs of a config, or choose them by the images (``auto``).
+"""Choose the epochs of a config by its images (``--epochs auto``).
 
 What a recipe needs is a number of optimiser steps: with few images it takes
 more epochs. A recipe says it beside the batch that its learning rate is for:
@@ -19,8 +19,6 @@ from .values import step_images
 
 # No published recipe for SCE has fewer or more.
 LEAST, MOST = 100, 1000
-# Checkpoints of a run, about: an epoch of few images has few steps.
-_CHECKPOINTS = 100
 
 
 def choose_epochs(
@@ -89,29 +87,3 @@ def count_samples(cfg: Config) -> int:
         for key, dataset in innermost_datasets(cfg)
     )
     return images * samples_of_an_image(cfg)
-
-
-def set_epochs(cfg: Config, epochs: int) -> None:
-    """Train for so many epochs.
-
-    A warm-up keeps its share of the training. Checkpoints come less often
-    where there would be more than a hundred.
-
-    Raises:
-        ConfigError: The training is not counted in epochs.
-    """
-    loop: Any = cfg.get('train_cfg') or {}
-    before: Any = loop.get('max_epochs')
-    if type(before) is not int or before < 1:
-        raise ConfigError(
-            '--epochs is for a config with train_cfg.max_epochs; this one '
-            f'has {dict(loop)}'
-        )
-    loop['max_epochs'] = epochs
-    scheduler: Any = cfg.get('param_scheduler')
-    if isinstance(scheduler, dict) and scheduler.get('warmup_epochs'):
-        scheduler['warmup_epochs'] *= epochs / before
-    saving: Any = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
-    interval = saving.get('interval', -1)
-    if saving.get('by_epoch', True) and interval > 0:
-        saving['interval'] = max(interval, epochs // _CHECKPOINTS)

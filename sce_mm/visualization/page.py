@@ -231,8 +231,10 @@ def tiles(
         for tile in row
     )
     kind = 'tiles sharp' if sharp else 'tiles'
-    style = f'--side:{side}px;--columns:{columns}'
-    return f'<div class="{kind}" style="{style}">{inner}</div>'
+    return (
+        f'<div class="{kind}" style="--side:{side}px;--columns:{columns}">'
+        f'{inner}</div>'
+    )
 
 
 def _overlay(boxes: Sequence[Box]) -> str:

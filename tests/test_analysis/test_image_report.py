@@ -10,7 +10,7 @@ from image_files import encode, photo, photographs, png16, write_noise
 from mmengine.config import Config
 
 from sce_mm.cli.commands import data
-from sce_mm.config.epochs import auto_epochs, set_epochs
+from sce_mm.config.epochs import auto_epochs
 from sce_mm.config.errors import ConfigError
 from sce_mm.utils.errors import UserError
 
@@ -111,10 +111,6 @@ def test_epochs_make_the_steps_that_a_recipe_needs(cfg):
     assert auto_epochs(cfg) == 200
     cfg.optim_wrapper.accumulative_counts = 2
     assert auto_epochs(cfg) == 250
-    set_epochs(cfg, 400)
-    assert cfg.train_cfg.max_epochs == 400
-    assert cfg.param_scheduler.warmup_epochs == 10
-    assert cfg.default_hooks.checkpoint.interval == 4
     cfg.auto_epochs = None
     with pytest.raises(ConfigError, match='auto_epochs'):
         auto_epochs(cfg)

@@ -1,9 +1,16 @@
 """What --epochs and --batch-size change, and what follows."""
 
+from argparse import Namespace
+
 import pytest
+from image_files import write_noise
 from mmengine.config import Config
 
-from sce_mm.cli.short_options import set_batch_size, set_epochs
+from sce_mm.cli.short_options import (
+    apply_short_options,
+    set_batch_size,
+    set_epochs,
+)
 from sce_mm.config import read_config
 from sce_mm.config.check import check_config
 from sce_mm.utils.errors import UserError
@@ -23,6 +30,21 @@ def test_what_goes_by_epochs_follows(epochs):
     assert said.startswith(f'--epochs {epochs}: ')
     assert ('warmup_epochs 5 -> ' in said) == (epochs != 200)
     check_config(cfg, training=False)
+
+
+def test_epochs_follow_the_images_and_the_batch(tmp_path):
+    write_noise(tmp_path, 20)
+    cfg = read_config(FOLDER)
+    cfg.train_dataloader.dataset.data_root = str(tmp_path)
+    # 125 steps of 64 images are 2000 of 4, of which an epoch has five.
+    cfg.auto_epochs.steps = 125
+    args = Namespace(
+        epochs='auto', batch_size=4, continue_for=None, cfg_options=[]
+    )
+    said = apply_short_options(cfg, args)
+    assert cfg.train_cfg.max_epochs == 400
+    assert cfg.param_scheduler.warmup_epochs == 10
+    assert '--epochs auto: 400, of 20 samples in steps of 4' in said
 
 
 def test_milestones_follow():

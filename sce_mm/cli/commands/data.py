@@ -23,6 +23,7 @@ from ..arguments import (
     add_region_arguments,
     positive_number,
 )
+from ..typed import as_typed
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -74,11 +75,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...analysis.estimate import estimate, estimate_text
     from ...analysis.image_report import look_at, report_json, report_text
     from ...analysis.training_plan import RECIPES, plan_text, plan_training
-    from ...config.epochs import set_epochs
     from ...config.reading import read_config
     from ...config.regions import TrainingImages
     from ...datasets.images.file_lists import write_image_list
     from ..config_edits import cut_regions, set_data
+    from ..short_options import set_epochs
 
     for file in filter(None, (args.keep, args.json)):
         if file.suffix != '.json' or not file.parent.is_dir():
@@ -99,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     set_data(cfg, args.data)
     cut_regions(cfg, args, TrainingImages(report.paths, report.sizes))
     plan = plan_training(cfg, recipe, report, Path.cwd())
-    print(f'\nWhat follows\n{plan_text(plan)}')
+    print(as_typed(f'\nWhat follows\n{plan_text(plan)}'))
     figures = {'report': report_json(report), 'plan': plan.figures()}
     if args.hours:
         set_epochs(cfg, plan.epochs)
@@ -107,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f'\n{estimate_text(found)}')
         figures['estimate'] = found
     words = [recipe, '--data', *args.data, *_region_words(args), *plan.words]
-    print(f'\nsce train {shlex.join(words)}')
+    print(as_typed(f'\nsce train {shlex.join(words)}'))
     if args.keep:
         kept = report.kept()
         write_image_list(args.keep, [os.path.abspath(path) for path in kept])

@@ -16,6 +16,7 @@ from ..arguments import (
     add_common_arguments,
     add_data_argument,
     add_region_arguments,
+    epochs_number,
     positive_number,
 )
 from ..exit import hold_output, is_first_process
@@ -33,10 +34,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_region_arguments(parser)
     parser.add_argument(
         '--epochs',
-        type=positive_number,
+        type=epochs_number,
         metavar='N',
         help='train for so many epochs; warm-up, schedule and intervals of '
-        'checkpoints keep their shares',
+        'checkpoints keep their shares. auto: as many as the steps that the '
+        'recipe needs take with these images',
     )
     parser.add_argument(
         '--batch-size',
