@@ -147,7 +147,7 @@ def test_a_source_may_have_moved(source: Path, cache: Path) -> None:
 
 
 def test_a_damaged_cache_is_refused(cache: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r'no cache .*cache_images\.'):
+    with pytest.raises(FileNotFoundError, match=r'no cache .*sce cache'):
         ImageCache(tmp_path / 'none')
     with (cache / 'pixels.bin').open('r+b') as file:
         file.truncate(100)
