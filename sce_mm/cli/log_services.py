@@ -26,25 +26,33 @@ class Service(NamedTuple):
     Attributes:
         backend: Class of mmengine.
         modules: What has to be importable; pip has the same names.
-        arguments: Arguments of the backend for a run of this name.
+        arguments: Arguments of the backend for a run with this work dir.
     """
 
     backend: str
     modules: tuple[str, ...]
-    arguments: Callable[[str], dict[str, Any]] = lambda run: {}
+    arguments: Callable[[Path], dict[str, Any]] = lambda work_dir: {}
 
 
-def _mlflow(run: str) -> dict[str, Any]:
-    # mmengine writes to the work dir unless it is told the address.
+def _mlflow(work_dir: Path) -> dict[str, Any]:
+    # mmengine's default is a folder of files, which MLflow 3 refuses.
+    here = work_dir.absolute()
+    own = dict(
+        tracking_uri=f'sqlite:///{here}/mlflow.db',
+        artifact_location=str(here / 'mlruns'),
+    )
     address = os.environ.get('MLFLOW_TRACKING_URI')
-    experiment = os.environ.get('MLFLOW_EXPERIMENT_NAME')
-    return dict(run_name=run, tracking_uri=address, exp_name=experiment)
+    return dict(
+        run_name=work_dir.name,
+        exp_name=os.environ.get('MLFLOW_EXPERIMENT_NAME', 'sce_mm'),
+        **(dict(tracking_uri=address) if address else own),
+    )
 
 
-def _neptune(run: str) -> dict[str, Any]:
+def _neptune(work_dir: Path) -> dict[str, Any]:
     # Without arguments mmengine logs offline.
     known = 'NEPTUNE_PROJECT' in os.environ
-    return dict(init_kwargs=dict(name=run)) if known else {}
+    return dict(init_kwargs=dict(name=work_dir.name)) if known else {}
 
 
 SERVICES = {
@@ -52,20 +60,20 @@ SERVICES = {
     'wandb': Service(
         'WandbVisBackend',
         ('wandb',),
-        lambda run: dict(init_kwargs=dict(name=run)),
+        lambda work_dir: dict(init_kwargs=dict(name=work_dir.name)),
     ),
     'mlflow': Service('MLflowVisBackend', ('mlflow',), _mlflow),
     'clearml': Service(
         'ClearMLVisBackend',
         ('clearml',),
-        lambda run: dict(
-            init_kwargs=dict(project_name='sce_mm', task_name=run)
+        lambda work_dir: dict(
+            init_kwargs=dict(project_name='sce_mm', task_name=work_dir.name)
         ),
     ),
     'aim': Service(
         'AimVisBackend',
         ('aim',),
-        lambda run: dict(init_kwargs=dict(experiment=run)),
+        lambda work_dir: dict(init_kwargs=dict(experiment=work_dir.name)),
     ),
     'neptune': Service('NeptuneVisBackend', ('neptune',), _neptune),
     'dvclive': Service('DVCLiveVisBackend', ('dvclive', 'pygit2')),
@@ -104,7 +112,7 @@ def log_to(cfg: 'Config', names: Sequence[str]) -> None:
                 f'--log-to {name}: {", ".join(missing)} is not installed: '
                 f'pip install {" ".join(missing)}'
             )
-        run = Path(cfg.work_dir).name
-        own = dict(type=service.backend, **service.arguments(run))
+        arguments = service.arguments(Path(cfg.work_dir))
+        own = dict(type=service.backend, **arguments)
         backends.append(there.get(service.backend, own))
     cfg.visualizer = visualizer | dict(vis_backends=backends)
