@@ -46,7 +46,7 @@ def _starts_light() -> bool:
     before.
     """
     modules = {('-m', 'sce_mm'), ('-m', 'sce_mm.doctor')}
-    named = Path(sys.argv[0]).name in ('sce', 'sce.exe')
+    named = Path(*sys.argv[:1]).name in ('sce', 'sce.exe')
     program = sys.modules.get('__main__')
     return (
         named

@@ -11,9 +11,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..comparison.schedules import Scale, stretch
 from ..config.values import queues
 from ..downstream import ConfigEdits
+from ..downstream.stretch import Scale, stretch
 from ..utils.errors import UserError
 from .config_edits import enable_lr_scaling
 

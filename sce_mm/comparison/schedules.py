@@ -13,19 +13,17 @@ iterations than with all labels.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import partial
 from math import ceil
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
 from ..config.errors import ConfigError
-from ..downstream import Change, ConfigEdits, type_name
+from ..downstream import Change, ConfigEdits
+from ..downstream.stretch import Scale, stretch
 
 # As many iterations as with all labels.
 ALL = 'all'
-_REASON = 'a longer training'
 
 
 class Schedule(NamedTuple):
@@ -44,25 +42,6 @@ class Schedule(NamedTuple):
 
     def __str__(self) -> str:
         return f'{self.iterations} iterations, {self.epochs:g} epochs'
-
-
-class Scale(NamedTuple):
-    """By what the times of a schedule, in one unit, are multiplied.
-
-    Attributes:
-        warmup: Those within the warm-up.
-        after: All others.
-    """
-
-    warmup: float
-    after: float
-
-    def moved(self, time: float, warmup: float) -> float:
-        """A time of a schedule whose warm-up ends at ``warmup``."""
-        factor = self.warmup if time <= warmup else self.after
-        if factor == 1 or time == float('inf'):
-            return time
-        return max(1, round(time * factor))
 
 
 def make_schedule(
@@ -115,103 +94,6 @@ def make_schedule(
         stretch(edits, f'train_cfg.{unit}', length, scales)
     words = tuple(map(_as_word, edits.changes))
     return Schedule(length * step, length * step / batches, words)
-
-
-def stretch(
-    edits: ConfigEdits, key: str, length: int, scales: Mapping[str, Scale]
-) -> None:
-    """Make a training longer, and the schedules of its optimiser with it.
-
-    Ends, milestones and periods move with ``after``; a warm-up, and what
-    begins where it ends, with ``warmup``. There are as many evaluations and
-    checkpoints as before.
-
-    Args:
-        edits: Config of the predictor.
-        key: ``train_cfg.max_epochs`` or ``train_cfg.max_iters``.
-        length: New value.
-        scales: Of times in ``'epochs'`` and ``'iterations'``.
-    """
-    factor = length / edits.get(key)
-    edits.set(key, length, _REASON)
-    for path, warmup in _schedulers(edits):
-        scale = scales[_unit(edits.get(path))]
-        _stretch_scheduler(edits, path, scale, warmup)
-    intervals = ['train_cfg.val_interval', 'default_hooks.checkpoint.interval']
-    hooks = edits.get('custom_hooks') or []
-    intervals += [
-        f'custom_hooks[{index}].{name}'
-        for index in range(len(hooks))
-        for name in ('switch_epoch', 'num_last_epochs')
-    ]
-    for path in intervals:
-        value = edits.get(path)
-        if isinstance(value, int) and value > 0:
-            edits.set(path, max(1, round(value * factor)), _REASON)
-    if dynamic := edits.get('train_cfg.dynamic_intervals'):
-        moved = [
-            (round(start * factor), interval) for start, interval in dynamic
-        ]
-        edits.set('train_cfg.dynamic_intervals', moved, _REASON)
-
-
-def _schedulers(edits: ConfigEdits) -> Iterator[tuple[str, float]]:
-    """Path of each scheduler, and where the warm-up ends in its unit."""
-    found = edits.get('param_scheduler') or []
-    paths = ['param_scheduler']
-    if isinstance(found, list | tuple):
-        paths = [f'param_scheduler[{index}]' for index in range(len(found))]
-    ends: dict[str, float] = {'epochs': 0, 'iterations': 0}
-    for path in paths:
-        scheduler = edits.get(path)
-        if _is_warmup(scheduler):
-            unit = _unit(scheduler)
-            ends[unit] = max(ends[unit], scheduler.get('end') or 0)
-    for path in paths:
-        yield path, ends[_unit(edits.get(path))]
-
-
-def _unit(scheduler: Any) -> str:
-    return 'epochs' if scheduler.get('by_epoch', True) else 'iterations'
-
-
-def _is_warmup(scheduler: Any) -> bool:
-    if scheduler.get('begin'):
-        return False
-    name = type_name(scheduler)
-    if name == 'LinearLR':
-        first, last = (
-            scheduler.get('start_factor', 1 / 3),
-            scheduler.get('end_factor', 1),
-        )
-        return first < last
-    return name in ('ConstantLR', 'QuadraticWarmupLR')
-
-
-def _stretch_scheduler(
-    edits: ConfigEdits, path: str, scale: Scale, warmup: float
-) -> None:
-    moved = partial(scale.moved, warmup=warmup)
-    scheduler = edits.get(path)
-    begin, end = scheduler.get('begin') or 0, scheduler.get('end')
-    changed: dict[str, Any] = {}
-    for name in ('begin', 'end'):
-        if value := scheduler.get(name):
-            changed[name] = moved(value)
-    for name in ('T_max', 'step_size', 'total_steps'):
-        if value := scheduler.get(name):
-            changed[name] = round(value * scale.after)
-    if end and end > begin and 'T_max' in changed:
-        # In proportion to what lies between, of which no warm-up is part.
-        own = (moved(end) - moved(begin)) / (end - begin)
-        changed['T_max'] = round(scheduler['T_max'] * own)
-    for name in ('milestones', 'periods'):
-        if values := scheduler.get(name):
-            changed[name] = [moved(value) for value in values]
-    if type_name(scheduler) == 'ExponentialLR':
-        changed['gamma'] = scheduler['gamma'] ** (1 / scale.after)
-    for name, value in changed.items():
-        edits.set(f'{path}.{name}', value, _REASON)
 
 
 def _as_word(change: Change) -> str:

@@ -174,6 +174,21 @@ def test_links_of_the_readme_lead_to_the_repository(checkout, monkeypatch):
     )
 
 
+def test_mim_finds_once_what_it_looks_up():
+    mim = Path(sce_mm.__file__).parent / '.mim'
+    index = yaml.safe_load((mim / 'model-index.yml').read_text())
+    models = [
+        model
+        for path in index['Import']
+        for model in yaml.safe_load((mim / path).read_text())['Models']
+    ]
+    assert len(models) > 10
+    assert all((mim / model['Config']).is_file() for model in models)
+    # It looks for the name of a file in all folders.
+    names = [path.name for path in (mim / 'configs').rglob('*.py')]
+    assert all(names.count(Path(m['Config']).name) == 1 for m in models)
+
+
 def test_the_extras_are_what_the_gate_asks_for():
     extras: dict[str, set[str]] = {}
     for line in requires('sce_mm'):

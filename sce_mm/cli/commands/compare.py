@@ -4,7 +4,7 @@ r"""Compare detectors or segmentors from SCE and random initialisation.
         --train train.json --train-images TRAIN \
         --val val.json --val-images VAL \
         --detector mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py \
-        --pretraining configs/sce/sce_resnet50_1xb128-amp-coslr-200e_folder.py
+        --pretraining sce_resnet50_1xb128-amp-coslr-200e_folder
 
 or, with folders of masks in place of the files of labels,
 
@@ -12,7 +12,7 @@ or, with folders of masks in place of the files of labels,
         --train train_masks --train-images TRAIN \
         --val val_masks --val-images VAL --classes background cell \
         --segmentor mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py \
-        --pretraining configs/sce/sce_resnet50_1xb128-amp-coslr-200e_folder.py
+        --pretraining sce_resnet50_1xb128-amp-coslr-200e_folder
 
 Pretrains SCE on the unlabelled images, trains the detector or segmentor from
 it, from random initialisation and from other weights if given, with all labels

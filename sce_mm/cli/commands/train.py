@@ -1,7 +1,9 @@
-r"""Train a config: SCE pretraining, linear evaluation or a detector.
+"""Train a config: SCE pretraining, linear evaluation or a detector.
 
-sce train configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
-    --data path/to/images
+    sce train sce_resnet18_1xb64-coslr-200e_folder --data path/to/images
+
+sce recipes lists the recipes that are named like this. --epochs and
+--batch-size change what follows from them too, and say how.
 """
 
 import argparse
