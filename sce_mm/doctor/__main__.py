@@ -5,9 +5,8 @@ python -m sce_mm.doctor
 
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from .packages import (
@@ -15,13 +14,21 @@ from .packages import (
     distributions_of,
     family_of,
     found_modules,
+    has_ops,
     installed_distributions,
 )
-from .version_gate import INSTALL_OPS, PRETRAINING, find_problems
+from .version_gate import (
+    INSTALL_OPS,
+    PRETRAINING,
+    find_problems,
+    pip_install,
+)
 
 # Whether something works (None for what merely is so), and the line of the
 # report, with what to do if it does not.
 Finding = tuple[bool | None, str]
+# What pretraining does not need.
+DENSE = {'mmdet': 'detection', 'mmseg': 'segmentation'}
 
 
 def examine() -> Iterator[Finding]:
@@ -32,7 +39,7 @@ def examine() -> Iterator[Finding]:
         absent = 'no distribution' if name in modules else 'not installed'
         owners = ', '.join(distributions_of(name)) or absent
         yield None, f'{name}: {owners}'
-    dense = [name for name in ('mmdet', 'mmseg') if name in modules]
+    dense = [name for name in DENSE if name in modules]
     family = family_of(installed)
     needed = (*PRETRAINING, *dense)
     problems = find_problems(installed, modules, needed)
@@ -51,17 +58,17 @@ def examine() -> Iterator[Finding]:
     )
     if dense:
         yield _try(_ops, 'compiled ops of mmcv', INSTALL_OPS[family])
-    for name, what in (('mmdet', 'detection'), ('mmseg', 'segmentation')):
-        if name not in dense:
-            yield None, f'{what} is not installed: {_comes_with(name, family)}'
+    missing = {n: what for n, what in DENSE.items() if n not in dense}
+    if missing:
+        commands = _additions(missing, family)
+        what = ' and '.join(missing.values())
+        yield None, f'{what} would come with: {commands}'
 
 
-def _comes_with(name: str, family: str) -> str:
+def _additions(names: Iterable[str], family: str) -> str:
     """Commands that add to pretraining what it does not need."""
-    package = PACKAGES[name]
-    owner = package.onedl if family == 'onedl' else package.upstream[-1]
-    commands = [f"pip install '{owner}{package.supported}'"]
-    if find_spec('mmcv._ext') is None:
+    commands = [pip_install(names, family)]
+    if not has_ops():
         commands.insert(0, INSTALL_OPS[family])
     return ' && '.join(commands)
 

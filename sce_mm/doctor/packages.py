@@ -76,6 +76,13 @@ def found_modules() -> dict[str, str | None]:
     return modules
 
 
+def has_ops() -> bool:
+    """Whether the files of mmcv have compiled ops among them."""
+    spec = find_spec('mmcv')
+    origin = spec.origin if spec else None
+    return origin is not None and any(Path(origin).parent.glob('_ext.*'))
+
+
 def distributions_of(module: str) -> list[str]:
     """Distributions that installed files of a top-level module."""
     names = set(_owners().get(module, ()))

@@ -5,6 +5,7 @@ onedl forks. Both work, a mixture does not: pip lays the files of one over
 those of the other.
 """
 
+import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from importlib import import_module
@@ -24,7 +25,10 @@ PRETRAINING = ('mmengine', 'mmcv', 'mmpretrain')
 DETECTION = (*PRETRAINING, 'mmdet')
 SEGMENTATION = (*PRETRAINING, 'mmseg')
 INSTALL_OPS = {
-    'onedl': "pip install 'setuptools>=80,<82' wheel ninja psutil && "
+    # onedl-mmcv 2.3.6 is released for torch up to 2.12. From 2.14 on torch
+    # refuses the C++17 that it asks for.
+    'onedl': "pip install 'torch<2.13' torchvision 'setuptools>=80,<82' wheel "
+    'ninja psutil && '
     'MMCV_WITH_OPS=1 pip install --force-reinstall --no-deps '
     '--no-build-isolation --no-cache-dir onedl-mmcv',
     'upstream': 'pip uninstall -y mmcv mmcv-lite && pip install openmim && '
@@ -55,7 +59,7 @@ def find_problems(
             f'two families of OpenMMLab are installed: {", ".join(onedl)} '
             f'and {", ".join(upstream)}. They own the same files. Remove '
             f'both, then install one: pip uninstall -y {" ".join(present)} '
-            f'&& {_pip_install(names, "onedl")}'
+            f'&& {pip_install(names, "onedl")}'
         ]
     problems, missing = [], []
     for name in needed:
@@ -83,12 +87,13 @@ def find_problems(
                     f"pip install '{owner}{wanted}'"
                 )
     if missing:
-        command = _pip_install(missing, family_of(installed))
+        command = pip_install(missing, family_of(installed))
         problems.append(f'{", ".join(missing)} is missing: {command}')
     return problems
 
 
-def _pip_install(names: Iterable[str], family: str) -> str:
+def pip_install(names: Iterable[str], family: str) -> str:
+    """The command that installs import names of a family."""
     wanted = [PACKAGES[name] for name in names]
     return 'pip install ' + ' '.join(
         f"'{p.onedl if family == 'onedl' else p.upstream[-1]}{p.supported}'"
@@ -97,8 +102,14 @@ def _pip_install(names: Iterable[str], family: str) -> str:
 
 
 def import_quietly(*modules: str) -> None:
-    """Import modules; onedl prints which optional packages it lacks."""
-    with redirect_stdout(StringIO()):
+    """Import modules without the noise of others.
+
+    onedl prints which optional packages it lacks, an mmcv without ops warns
+    of that, and Python of strings in mmpretrain when it compiles them.
+    """
+    with redirect_stdout(StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDef')
+        warnings.filterwarnings('ignore', category=SyntaxWarning)
         for module in modules:
             import_module(module)
 
@@ -160,10 +171,10 @@ def _require(
     ops = INSTALL_OPS[family_of(installed)]
     remedy = f'Install an mmcv that has them: {ops}'
     try:
-        if not problems:
-            import_module('mmcv._ext')
+        import_module('mmcv._ext')
 
-            remedy = f'This mmcv and {modules[0]} do not fit together'
+        remedy = f'This mmcv and {modules[0]} do not fit together'
+        if not problems:
             import_quietly(*modules)
     except (ImportError, AssertionError) as error:
         # Both refuse versions of mmcv by assertion.

@@ -52,11 +52,14 @@ def test_what_does_not_import_is_reported(monkeypatch, report):
 
 @pytest.mark.parametrize(
     ('ops', 'first'),
-    [(None, "pip install 'setuptools>=80,<82'"), (sys, 'pip install ')],
+    [(False, "pip install 'torch<2.13'"), (True, 'pip install ')],
 )
-def test_what_detection_comes_with(monkeypatch, ops, first):
-    monkeypatch.setattr(doctor, 'find_spec', lambda name: ops)
-    commands = doctor._comes_with('mmdet', 'onedl')
+def test_what_detection_additions(monkeypatch, ops, first):
+    monkeypatch.setattr(doctor, 'has_ops', lambda: ops)
+    commands = doctor._additions(['mmdet', 'mmseg'], 'onedl')
     assert commands.startswith(first)
-    assert commands.endswith("pip install 'onedl-mmdetection>=3.2,<4.0'")
-    assert ('MMCV_WITH_OPS=1' in commands) is (ops is None)
+    assert commands.endswith(
+        "pip install 'onedl-mmdetection>=3.2,<4.0' "
+        "'onedl-mmsegmentation>=1.2,<2.0'"
+    )
+    assert ('MMCV_WITH_OPS=1' in commands) is not ops
