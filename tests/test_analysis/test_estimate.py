@@ -122,7 +122,7 @@ def test_memory_is_what_a_training_takes(monkeypatch, stem, batch):
 def test_what_an_estimate_prints(root, tmp_path, monkeypatch, capsys):
     write_noise(tmp_path, 5)
     out = tmp_path / 'estimate.json'
-    arguments = ['--data', str(tmp_path), '--probe-seconds', '0']
+    arguments = ['--data', str(tmp_path), '--probe-seconds', '0.01']
     arguments += ['--device', 'cpu', '--device-memory', '1']
     arguments += ['--json', str(out), '--cfg-options', *TINY_FOLDER]
     config = root / 'configs' / 'sce' / f'{FOLDER}.py'

@@ -141,7 +141,7 @@ def test_source_distribution_has_its_tests_and_is_enough_for_a_wheel(
     assert {name for name in tests if 'cache' not in name} <= names
     assert names >= {
         *('README.md', 'CHANGELOG.md', 'CITATION.cff', 'LICENSE'),
-        *('docs/running.md', 'docs/images/demo_report.png'),
+        *('docs/running.md', 'docs/images/demo_scenes.png'),
         *('Makefile', 'requirements/constraints.txt', '.ci/run'),
     }
     pip('wheel', *OFFLINE, '-w', tmp_path, sdist)

@@ -404,27 +404,27 @@ def test_sweep_does_what_is_missing_and_tabulates_it(
 
     def pretend(commands: list, folder: Path) -> None:
         (command,) = commands
-        begun.append(Path(command.script).stem)
+        begun.append(command.command)
         folder.mkdir(parents=True, exist_ok=True)
         words = list(map(str, command.words))
         if '--work-dir' in words:
             (folder / 'last_checkpoint').write_text('epoch_1.pth')
             assert words[-1] == 'coeff=1'
             return
-        column = {'knn': 'knn_top1_k20', 'linear_probe': 'linear_top1'}
+        column = {'knn': 'knn_top1_k20', 'linear-probe': 'linear_top1'}
         rows = [{'network': words[1], column[begun[-1]]: len(begun)}]
         path = words[words.index('--out') + 1]
         Path(path).write_text(json.dumps(rows))
 
     monkeypatch.setattr('sce_mm.utils.commands.run_together', pretend)
     config = tmp_path / 'x.py'
-    config.touch()
+    config.write_text("model = dict(type='SCE')\ncoeff = 0\n")
     words = (config, tmp_path, '--setting', 'A', 'coeff=1', '--seeds')
     for seeds in ((0,), (0, 1)):
         run_tool('benchmarks/sweep', *words, *seeds)
 
     # Two networks; what the first call measured is not measured again.
-    evaluations = ['knn', 'linear_probe']
+    evaluations = ['knn', 'linear-probe']
     assert begun == [*evaluations, 'train', *evaluations] * 2
     table = capsys.readouterr().out.splitlines()
     assert table[-4:] == [
