@@ -27,8 +27,8 @@ CACHE = CACHE / 'sce_mm'
 STAMP = 'sce_mm-environment'
 # Minor versions of Python 3 for which the pinned packages have wheels.
 PYTHONS = {'default': (11, 12), 'pretrain': (11, 13), 'upstream': (11, 11)}
-# What a first set-up takes, as seen on two cores of an AMD EPYC with a fast
-# line; sizes are those on x86_64.
+# What a first set-up takes. Sizes were measured on x86_64; minutes are rough,
+# for two cores and a fast line.
 TAKES = {
     'default': '10 to 30 minutes, most of them to compile mmcv, 4.3 GB of '
     'downloads and 8 GB of disk',
