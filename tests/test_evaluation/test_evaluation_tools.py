@@ -416,7 +416,7 @@ def test_sweep_does_what_is_missing_and_tabulates_it(
         path = words[words.index('--out') + 1]
         Path(path).write_text(json.dumps(rows))
 
-    monkeypatch.setattr('sce_mm.utils.commands.run_together', pretend)
+    monkeypatch.setattr('sce_mm.cli.commands.sweep.run_together', pretend)
     config = tmp_path / 'x.py'
     config.write_text("model = dict(type='SCE')\ncoeff = 0\n")
     words = (config, tmp_path, '--setting', 'A', 'coeff=1', '--seeds')

@@ -109,9 +109,12 @@ def initialised_model(cfg: 'Config') -> 'nn.Module':
             )
         runner._init_model_weights()
         runner.load_or_resume()
-        # Their files go with the folder.
-        for handler in MMLogger.get_current_instance().handlers:
+        # The log goes with the folder, and models of this process that are
+        # built later may not find its closed file.
+        logger = MMLogger.get_current_instance()
+        for handler in [*logger.handlers]:
             handler.close()
+            logger.removeHandler(handler)
     return runner.model
 
 
