@@ -14,6 +14,7 @@ import pytest
 import torch
 from image_files import write_noise
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 from mmpretrain.registry import MODELS
 from recipes import TINY_FOLDER, recipe
 
@@ -158,11 +159,21 @@ def answer(desk, monkeypatch, capfd):
     def call(command, words):
         main = import_module(f'sce_mm.cli.commands.{FILES[command].stem}').main
         stream = sys.stdout
+        # A process has one Runner; of two within a second the other would
+        # write to the folder of the first.
+        forget(Visualizer)
         code = exit_code(partial(main, words))
         sys.stdout = stream
         return code, *capfd.readouterr()
 
     return call
+
+
+def forget(kind):
+    """Let a kind of mmengine's named objects have none."""
+    kind._instance_dict.clear()
+    for each in kind.__subclasses__():
+        forget(each)
 
 
 def problems(answer, command, words, named):
