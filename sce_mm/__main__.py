@@ -27,7 +27,7 @@ GROUPS = {
     'Pretrain': ('recipes', 'train', 'test'),
     'Look at the features': (
         *('knn', 'linear-probe', 'linear-transfer', 'svm'),
-        *('features', 'neighbours', 'embed', 'sweep'),
+        *('features', 'features', 'neighbours', 'embed', 'sweep'),
     ),
     'Use the weights': (
         *('extract', 'export', 'detector', 'segmentor', 'verify'),

@@ -234,14 +234,16 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the folders of images that a pretraining takes."""
+def add_pretraining_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the config of a pretraining, its images and their regions."""
+    parser.add_argument('config', help='path of a config, or name of a recipe')
     parser.add_argument(
         '--data',
         nargs='+',
         metavar='DIR',
         help="folder(s) of images to train on, instead of the config's",
     )
+    add_region_arguments(parser)
 
 
 def add_region_size(parser: Any, boxes: str) -> None:

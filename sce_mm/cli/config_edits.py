@@ -78,6 +78,13 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+def set_images(cfg: Config, args: argparse.Namespace) -> None:
+    """Take the images of ``--data``, and the regions that were asked for."""
+    if args.data:
+        set_data(cfg, args.data)
+    cut_regions(cfg, args)
+
+
 def set_data(cfg: Config, data: list[str]) -> None:
     """Point the innermost training data set to other folders, or to a list.
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..utils.checks import require_new
 from .arguments import output_file, positive_number
 from .exit import naming
 
@@ -68,13 +69,7 @@ def read_backbone(args: argparse.Namespace) -> Backbone:
     """
     from ..transfer import extract_backbone, read_checkpoint
 
-    if args.out.exists():
-        if args.checkpoint.exists() and args.out.samefile(args.checkpoint):
-            raise FileExistsError('OUT is the checkpoint itself: name another')
-        if not args.overwrite:
-            raise FileExistsError(
-                f'{args.out} exists: name another file or add --overwrite'
-            )
+    require_new(args.out, args.overwrite, args.checkpoint, 'checkpoint')
     with naming(str(args.checkpoint)):
         backbone = extract_backbone(
             read_checkpoint(args.checkpoint, trust=args.trust),

@@ -18,7 +18,7 @@ from ..checkpoints.errors import CheckpointError
 from ..checkpoints.file_kind import TORCH, kind_of
 from ..checkpoints.reading import meta_of, read_checkpoint
 from ..transfer.backbone import FORMAT, extract_backbone, save_backbone
-from ..utils.checks import nearest
+from ..utils.checks import nearest, require_new
 from ..utils.recipes import find_config
 from .backbone import BackboneFile
 from .edits import AdaptError, ConfigEdits
@@ -55,13 +55,7 @@ def make_config(
         FileExistsError: ``out`` exists, or is the config itself.
         FileNotFoundError: There is no such config or checkpoint.
     """
-    if out.exists():
-        if Path(config).exists() and out.samefile(config):
-            raise FileExistsError('OUT is the config itself: name another')
-        if not overwrite:
-            raise FileExistsError(
-                f'{out} exists: name another file or add --overwrite'
-            )
+    require_new(out, overwrite, Path(config), 'config')
     file = _read_backbone(checkpoint, out, overwrite)
     cfg, base = load_source(config)
     edits, rate = adapt(cfg, file)

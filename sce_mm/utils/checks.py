@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TypeGuard
 
 # What generators of random numbers take.
@@ -38,6 +39,30 @@ def check_range(name: str, value: object, high: float = float('inf')) -> None:
         raise ValueError(
             f'{name} must be a pair (low, high) with 0 < low <= high{bound}, '
             f'got {value!r}'
+        )
+
+
+def require_new(
+    out: Path,
+    overwrite: bool,
+    source: Path | None = None,
+    kind: str = 'source',
+) -> None:
+    """Raise ``FileExistsError`` if a file is there that may not be lost.
+
+    Args:
+        out: File to write.
+        overwrite: Whether an old one may be replaced.
+        source: What the file is made from, which is never replaced.
+        kind: What that is, for the message.
+    """
+    if not out.exists():
+        return
+    if source is not None and source.exists() and out.samefile(source):
+        raise FileExistsError(f'OUT is the {kind} itself: name another')
+    if not overwrite:
+        raise FileExistsError(
+            f'{out} exists: name another file or add --overwrite'
         )
 
 

@@ -13,6 +13,8 @@ from importlib.util import find_spec
 import pytest
 import torch
 from image_files import write_noise
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from mmpretrain.registry import MODELS
@@ -161,8 +163,13 @@ def answer(desk, monkeypatch, capfd):
         stream = sys.stdout
         # A process has one Runner; of two within a second the other would
         # write to the folder of the first.
-        forget(Visualizer)
-        code = exit_code(partial(main, words))
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            code = exit_code(partial(main, words))
+        for logger in MMLogger._instance_dict.values():
+            for handler in logger.handlers:
+                handler.close()
+        for kind in (MMLogger, MessageHub, Visualizer):
+            forget(kind)
         sys.stdout = stream
         return code, *capfd.readouterr()
 

@@ -19,8 +19,7 @@ from ... import register
 from ..arguments import (
     ArgumentParser,
     add_common_arguments,
-    add_data_argument,
-    add_region_arguments,
+    add_pretraining_arguments,
     output_file,
     positive_float,
     positive_number,
@@ -30,9 +29,7 @@ from ..arguments import (
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='path of a config, or name of a recipe')
-    add_data_argument(parser)
-    add_region_arguments(parser)
+    add_pretraining_arguments(parser)
     parser.add_argument(
         '--images',
         type=positive_number,
@@ -74,16 +71,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     import torch
 
     from ...analysis.estimate import estimate, estimate_text
-    from ..config_edits import (
-        cut_regions,
-        load_config,
-        set_data,
-    )
+    from ..config_edits import load_config, set_images
 
     cfg = load_config(args)
-    if args.data:
-        set_data(cfg, args.data)
-    cut_regions(cfg, args)
+    set_images(cfg, args)
     report = estimate(
         cfg,
         args.device or ('cuda' if torch.cuda.is_available() else 'cpu'),

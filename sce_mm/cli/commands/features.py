@@ -15,14 +15,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
-from ..arguments import ArgumentParser, positive_number
+from ...utils.checks import require_new
+from ..arguments import (
+    ArgumentParser,
+    natural_number,
+    output_file,
+    positive_number,
+)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument('backbone', type=Path, help='weights of the network')
-    parser.add_argument('out', type=Path, help='table to write')
+    parser.add_argument('out', type=output_file, help='table to write')
     parser.add_argument(
         '--data', required=True, metavar='DIR', help='folder of images'
     )
@@ -64,7 +70,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--workers',
-        type=int,
+        type=natural_number,
         default=2,
         metavar='N',
         help='processes that load images',
@@ -77,10 +83,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         action='store_true',
         help='read a file that could run programs, whose origin you know',
     )
-    args = parser.parse_args(argv)
-    if args.workers < 0:
-        parser.error(f'--workers must be 0 or more, got {args.workers}')
-    return args
+    return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -95,10 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...transfer import extract_backbone, read_checkpoint
 
     check_table_name(args.out)
-    if args.out.exists() and not args.overwrite:
-        raise FileExistsError(
-            f'{args.out} exists: name another file or add --overwrite'
-        )
+    require_new(args.out, args.overwrite)
     checkpoint = read_checkpoint(args.backbone, trust=args.trust)
     backbone = extract_backbone(checkpoint, args.branch)
     model = FrozenBackbone(backbone)

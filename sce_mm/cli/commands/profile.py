@@ -11,8 +11,6 @@ workers can bring. On a GPU every stage waits for the one before, so that the
 sum is longer than a step of a real run.
 """
 
-# Not called profile.py: scripts beside it would then import it in the place
-# of the module of that name in the standard library.
 import argparse
 import json
 import tempfile
@@ -22,8 +20,7 @@ from ... import register
 from ..arguments import (
     ArgumentParser,
     add_common_arguments,
-    add_data_argument,
-    add_region_arguments,
+    add_pretraining_arguments,
     output_file,
     positive_number,
 )
@@ -32,9 +29,7 @@ from ..arguments import (
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='path of a config, or name of a recipe')
-    add_data_argument(parser)
-    add_region_arguments(parser)
+    add_pretraining_arguments(parser)
     parser.add_argument(
         '--steps',
         type=positive_number,
@@ -59,19 +54,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     register()
     from ...analysis.stages import profile
-    from ..config_edits import (
-        cut_regions,
-        load_config,
-        set_data,
-    )
+    from ..config_edits import load_config, set_images
     from ..runner import build_runner, require_batches
 
     with tempfile.TemporaryDirectory() as folder:
         args.work_dir = folder
         cfg = load_config(args)
-        if args.data:
-            set_data(cfg, args.data)
-        cut_regions(cfg, args)
+        set_images(cfg, args)
         cfg.log_level = 'ERROR'
         runner = build_runner(cfg)
         runner._train_loop = runner.build_train_loop(cfg.train_cfg)

@@ -14,8 +14,7 @@ from ... import register
 from ..arguments import (
     ArgumentParser,
     add_common_arguments,
-    add_data_argument,
-    add_region_arguments,
+    add_pretraining_arguments,
     epochs_number,
     positive_number,
 )
@@ -29,9 +28,7 @@ if TYPE_CHECKING:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='path of a config, or name of a recipe')
-    add_data_argument(parser)
-    add_region_arguments(parser)
+    add_pretraining_arguments(parser)
     parser.add_argument(
         '--epochs',
         type=epochs_number,
@@ -135,9 +132,7 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     from ..resume import choose_start
     from ..short_options import apply_short_options
 
-    if args.data:
-        edits.set_data(cfg, args.data)
-    edits.cut_regions(cfg, args)
+    edits.set_images(cfg, args)
     if args.pretrained:
         edits.set_pretrained(cfg, args.pretrained)
     followed = apply_short_options(cfg, args)

@@ -16,8 +16,7 @@ from ...utils.errors import UserError
 from ..arguments import (
     ArgumentParser,
     add_common_arguments,
-    add_data_argument,
-    add_region_arguments,
+    add_pretraining_arguments,
     positive_number,
 )
 
@@ -25,9 +24,7 @@ from ..arguments import (
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='config file')
-    add_data_argument(parser)
-    add_region_arguments(parser)
+    add_pretraining_arguments(parser)
     parser.add_argument(
         '--out',
         type=Path,
@@ -56,12 +53,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     register()
     from ...visualization.regions import views_page
-    from ..config_edits import cut_regions, load_config, set_data
+    from ..config_edits import load_config, set_images
 
     cfg = load_config(args)
-    if args.data:
-        set_data(cfg, args.data)
-    cut_regions(cfg, args)
+    set_images(cfg, args)
     seed = (cfg.get('randomness') or {}).get('seed') or 0
     text = views_page(cfg, Path(args.config).stem, args.count, seed)
     args.out.write_text(text, encoding='utf-8')

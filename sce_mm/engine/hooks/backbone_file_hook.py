@@ -56,6 +56,8 @@ class BackboneFileHook(Hook):
         self, runner: Runner, checkpoint: dict[str, Any]
     ) -> None:
         """Take the backbone out of what is going to be written."""
+        if not is_main_process():
+            return
         try:
             self._waiting = extract_backbone(checkpoint)
         except CheckpointError as error:
@@ -64,7 +66,7 @@ class BackboneFileHook(Hook):
     def after_save_checkpoint(self, runner: Runner) -> None:
         """Write the file."""
         waiting, self._waiting = self._waiting, None
-        if waiting is None or not is_main_process():
+        if waiting is None:
             return
         try:
             save_backbone(self.path, waiting)
