@@ -48,16 +48,20 @@ def command_files() -> dict[str, Path]:
     return {path.stem.replace('_', '-'): path for path in files}
 
 
+def groups() -> dict[str, tuple[str, ...]]:
+    """Names of all commands, by the part of the work."""
+    named = {name for group in GROUPS.values() for name in group}
+    others = tuple(name for name in command_files() if name not in named)
+    return GROUPS | {'Others': others}
+
+
 def overview() -> str:
     """All commands, with the first line of what each says."""
     files = command_files()
-    named = {name for group in GROUPS.values() for name in group}
-    others = {'Others': tuple(name for name in files if name not in named)}
     lines = ['usage: sce COMMAND [options]; sce COMMAND --help lists them']
-    for group, names in (GROUPS | others).items():
-        there = [name for name in names if name in files]
-        lines += ['', f'{group}:'] * bool(there)
-        for name in there:
+    for group, names in groups().items():
+        lines += ['', f'{group}:'] * bool(names)
+        for name in names:
             tree = ast.parse(files[name].read_text(encoding='utf-8'))
             said = (ast.get_docstring(tree) or '').partition('\n')[0]
             lines.append(f'  {name:16s} {said}')

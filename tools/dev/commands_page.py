@@ -132,11 +132,10 @@ def section(name: str, parser: argparse.ArgumentParser) -> str:
 def page() -> str:
     """The text of the page."""
     files = entry.command_files()
-    order = [name for group in entry.GROUPS.values() for name in group]
-    names = [name for name in order if name in files]
-    names += [name for name in files if name not in order]
     sections = [
-        section(name, parser_of(name, files[name].stem)) for name in names
+        section(name, parser_of(name, files[name].stem))
+        for group in entry.groups().values()
+        for name in group
     ]
     return '\n'.join([HEAD, *sections])
 
