@@ -82,6 +82,11 @@ class Command:
         program = [self.program]
         if self.command:
             program = ['-m', 'sce_mm', self.command]
+            if not {'', os.getcwd()} & set(sys.path):
+                # -m would look for modules in the user's folder first, where
+                # the command `sce` does not look: a random.py of his is not
+                # the one of Python.
+                program = ['-P', *program]
         words = [sys.executable, '-W', 'ignore', *program]
         with self.log(folder).open('w') as file:
             return subprocess.Popen(

@@ -57,6 +57,16 @@ def test_failure_names_the_log_and_stops_the_other(tmp_path):
 
 
 @pytest.mark.integration
+def test_modules_of_the_users_folder_are_not_taken_for_others(
+    tmp_path, monkeypatch
+):
+    (tmp_path / 'random.py').write_text('raise SystemExit("not this one")')
+    monkeypatch.chdir(tmp_path)
+    run_together([Command('sce recipes', [])], tmp_path)
+    assert 'sce_resnet50' in (tmp_path / 'recipes.log').read_text()
+
+
+@pytest.mark.integration
 def test_jobs_wait_for_what_they_need_and_share_the_places(tmp_path):
     text = (
         'import pathlib, sys, time\n'
