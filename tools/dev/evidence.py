@@ -1,0 +1,176 @@
+"""Keep what comparisons on real images found, and show it in the docs.
+
+    python tools/dev/evidence.py cells work_dirs/cells
+    python tools/dev/evidence.py
+
+The first keeps OUT/results.json of a comparison as docs/evidence/cells.json,
+without paths of the machine. Both then write the tables of docs/transfer.md
+and the picture docs/images/evidence.png from all files that are kept.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import matplotlib
+
+from sce_mm.cli.exit import run_main
+from sce_mm.comparison.differences import standard_error
+from sce_mm.comparison.report import markdown_table, rows
+from sce_mm.comparison.results import RANDOM, Results
+from sce_mm.comparison.task import Measure
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt
+
+# Of the runs of a comparison, what is kept.
+KEPT = (
+    *('box AP', 'box AP50', 'mask AP', 'classes', 'seed', 'pretraining'),
+    *('iterations', 'epochs', 'seconds', 'threads', 'jobs', 'machine'),
+)
+MEASURE = Measure('box AP', 'detector', learned=1.0, step=0.1)
+COLUMNS = ('box AP', 'mask AP')
+# Of the hours, which are means: runs that waited would tell too much.
+NO_HOURS = -2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('name', nargs='?', help='what the docs call it')
+    parser.add_argument('out', nargs='?', type=Path, help='of sce compare')
+    parser.add_argument('--docs', type=Path, default=Path('docs'))
+    args = parser.parse_args()
+    folder = args.docs / 'evidence'
+    if args.out:
+        found = json.loads((args.out / 'results.json').read_text())
+        text = json.dumps(kept(found), indent=1)
+        (folder / f'{args.name}.json').write_text(f'{text}\n')
+    page = args.docs / 'transfer.md'
+    reports = {
+        path.stem: json.loads(path.read_text())
+        for path in sorted(folder.glob('*.json'))
+    }
+    text = page.read_text()
+    for name, report in reports.items():
+        text = write_table(text, name, report)
+    page.write_text(text)
+    draw(reports, args.docs / 'images' / 'evidence.png')
+
+
+def kept(found: dict[str, Any]) -> dict[str, Any]:
+    """What a comparison found, without the files that it lay in."""
+    results = {
+        start: {
+            percent: [{k: run[k] for k in KEPT if k in run} for run in runs]
+            for percent, runs in parts.items()
+        }
+        for start, parts in found['results'].items()
+    }
+    pretrainings = {
+        key: {k: run[k] for k in KEPT if k in run}
+        for key, run in found['pretrainings'].items()
+    }
+    return {
+        'results': results,
+        'pretrainings': pretrainings,
+        'unlabelled images': found['unlabelled images'],
+        'left out': found['left out'],
+    }
+
+
+def results_of(report: dict[str, Any]) -> Results:
+    """The results with numbers for the parts of the labels."""
+    return {
+        start: {float(percent): runs for percent, runs in parts.items()}
+        for start, parts in report['results'].items()
+    }
+
+
+def write_table(page: str, name: str, report: dict[str, Any]) -> str:
+    """The page with the table of a comparison in its place."""
+    start, end = f'<!-- {name} -->\n', f'\n<!-- end of {name} -->'
+    before, rest = page.split(start)
+    _, after = rest.split(end)
+    results, pretrainings = results_of(report), report['pretrainings']
+    head, lines = rows(MEASURE, COLUMNS, results, pretrainings)
+    table = head[:NO_HOURS], [line[:NO_HOURS] for line in lines]
+    text = markdown_table(table).rstrip('\n')
+    return before + start + text + '\n\n' + minutes(report) + end + after
+
+
+def minutes(report: dict[str, Any]) -> str:
+    """How long the runs took: medians."""
+    runs = [run for _, _, runs in parts_of(results_of(report)) for run in runs]
+    lengths = sorted({run['iterations'] for run in runs})
+    times = [
+        f'{length} iterations of a detector '
+        f'{minutes_of(r for r in runs if r["iterations"] == length):.1f}'
+        for length in lengths
+    ]
+    pretrained = minutes_of(report['pretrainings'].values())
+    return (
+        f'Minutes on one core (medians): a pretraining {pretrained:.1f}, '
+        f'{", ".join(times)}.'
+    )
+
+
+def minutes_of(runs: Any) -> float:
+    return median(run['seconds'] for run in runs) / 60
+
+
+def parts_of(results: Results) -> Iterator[tuple[str, float, list[Any]]]:
+    """Each start with each part of the labels."""
+    for start, parts in results.items():
+        for percent, runs in parts.items():
+            yield start, percent, runs
+
+
+def draw(reports: dict[str, Any], path: Path) -> None:
+    """Box AP of each start: mean and standard error, and each seed."""
+    panels = [
+        (name, percent, results_of(report))
+        for name, report in reports.items()
+        for percent in results_of(report)[RANDOM]
+    ]
+    starts = max((list(results) for *_, results in panels), key=len)
+    figure, axes = plt.subplots(
+        1,
+        len(panels),
+        figsize=(2.2 + 3 * len(panels), 0.7 + 0.42 * len(starts)),
+        sharey=True,
+        squeeze=False,
+        layout='constrained',
+    )
+    for axis, (name, percent, results) in zip(axes[0], panels, strict=True):
+        theirs = mean(MEASURE.of(results, RANDOM, percent))
+        axis.axvline(theirs, color='0.6', linewidth=1, linestyle='--')
+        for start in set(starts) & set(results):
+            runs = results[start][percent]
+            values = MEASURE.of(results, start, percent)
+            error = standard_error(
+                values, [r.get('pretraining') for r in runs]
+            )
+            height = -starts.index(start)
+            axis.plot(
+                values, [height] * len(values), '|', color='0.6', markersize=8
+            )
+            axis.errorbar(
+                mean(values),
+                height,
+                xerr=error or 0,
+                fmt='s' if start.startswith(RANDOM) else 'o',
+                color='0.25' if start.startswith(RANDOM) else 'C0',
+                capsize=3,
+            )
+        axis.set_title(f'{name}, {percent:g} % of the labels', fontsize=10)
+        axis.set_xlabel('box AP')
+        axis.set_yticks([-i for i in range(len(starts))], starts)
+        axis.spines[['top', 'right']].set_visible(False)
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == '__main__':
+    run_main(main)
