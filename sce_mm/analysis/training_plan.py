@@ -248,5 +248,5 @@ def _cache_advice(cfg: Config, report: ImageReport, folder: Path) -> list[str]:
         ]
     return [
         f'{each}, more than making its views: sce cache DIR CACHE {options} '
-        f'keeps the pixels, {size}.'
+        f'keeps the pixels, {size}, for sce train --cache CACHE.'
     ]

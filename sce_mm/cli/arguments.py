@@ -243,6 +243,12 @@ def add_pretraining_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help="folder(s) of images to train on, instead of the config's",
     )
+    parser.add_argument(
+        '--cache',
+        metavar='CACHE',
+        help='read the pixels of these images from this folder, which '
+        'sce cache made of them',
+    )
     add_region_arguments(parser)
 
 

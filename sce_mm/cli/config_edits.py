@@ -17,12 +17,14 @@ from ..config.parts import (
     image_side,
     image_stretch,
     innermost_dataset,
+    innermost_datasets,
     view_transforms,
 )
 from ..config.reading import fit_warmup, override, read_config, require_model
-from ..config.regions import TrainingImages, choose_regions
+from ..config.regions import LOADERS, TrainingImages, choose_regions
 from ..config.values import COLLATE, PREPROCESSOR
 from ..datasets import LabelledImages
+from ..datasets.images.image_cache import ImageCache
 from ..datasets.labels.coco_labels import read_coco
 from ..downstream import load_source
 from ..evaluation.images import crop_pipeline, resized_side
@@ -79,9 +81,11 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def set_images(cfg: Config, args: argparse.Namespace) -> None:
-    """Take the images of ``--data``, and the regions that were asked for."""
+    """Take the images of ``--data`` and ``--cache``, and their regions."""
     if args.data:
         set_data(cfg, args.data)
+    if args.cache:
+        use_cache(cfg, args.cache)
     cut_regions(cfg, args)
 
 
@@ -131,6 +135,29 @@ def _drop_labels(where: str, dataset: ConfigDict) -> None:
     kept = {key: dataset[key] for key in REPLACEMENT if key in dataset}
     dataset.clear()
     dataset.update(type='UnlabelledImages', pipeline=pipeline, **kept)
+
+
+def use_cache(cfg: Config, cache: str) -> None:
+    """Let the training read its images from a cache of them.
+
+    Raises:
+        UserError: There is no such cache, or the config does not begin with
+            loading image files.
+    """
+    with naming('--cache'):
+        # The training compares it with the images, which takes longer.
+        ImageCache(cache, check_source=False)
+    for where, dataset in innermost_datasets(cfg):
+        first = (dataset.get('pipeline') or [{}])[0]
+        if first.get('type') not in LOADERS:
+            raise UserError(
+                '--cache is for data sets of image files, whose pipeline '
+                f'begins with {" or ".join(LOADERS)}; that of {where} begins '
+                f'with {first.get("type")}'
+            )
+        stretch = first.get('stretch')
+        first.clear()
+        first.update(type='LoadCachedImage', cache=cache, stretch=stretch)
 
 
 def cut_regions(

@@ -13,6 +13,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TRANSFORMS
 
+from ..datasets.images.decoding import cache_advice
 from ..datasets.images.image_sizes import image_sizes
 from ..datasets.images.loading import LoadCachedImage, LoadImage
 from ..datasets.images.regions import regions_of
@@ -28,7 +29,9 @@ from .region_size import (
 from .values import processes, step_images
 
 # Transforms behind which regions are cut.
-_LOADERS = ('LoadImage', 'LoadCachedImage')
+LOADERS = ('LoadImage', 'LoadCachedImage')
+# Decoding an image of so many pixels takes longer than its views.
+_SLOW_PIXELS = 4e6
 # Images whose sizes are read.
 _LOOKED_AT = 300
 Sides = tuple[int, int]
@@ -236,11 +239,11 @@ def _without_regions(key: str, dataset: Any) -> tuple[list[Any], int]:
         if transform.get('type') != 'CutRegion'
     ]
     names = [transform.get('type') for transform in pipeline]
-    found = [n for n, name in enumerate(names) if name in _LOADERS]
+    found = [n for n, name in enumerate(names) if name in LOADERS]
     if not found:
         raise UserError(
             '--regions is for data sets of image files, whose pipeline has '
-            f'{" or ".join(_LOADERS)}; {key} is {dataset.get("type")} with '
+            f'{" or ".join(LOADERS)}; {key} is {dataset.get("type")} with '
             f'{", ".join(map(str, names)) or "no pipeline"}'
         )
     return pipeline, found[0]
@@ -341,4 +344,20 @@ def _lines(
             f'{middle} px: these come several times in one batch, as their '
             'own negatives. Take --regions-per-image 1, or a smaller batch'
         )
+    pixels = median(height * width for height, width in images.sizes)
+    if pixels > _SLOW_PIXELS and per_image > 1 and _decodes(cfg):
+        lines.append(
+            f'the median image has {pixels / 1e6:.0f} million pixels, and '
+            'each region decodes its image again: '
+            f'{cache_advice("--full-size")}'
+        )
     return lines
+
+
+def _decodes(cfg: Config) -> bool:
+    """Whether image files are decoded, not read from a cache."""
+    return any(
+        transform.get('type') == 'LoadImage'
+        for _, dataset in innermost_datasets(cfg)
+        for transform in dataset.get('pipeline') or []
+    )

@@ -1,11 +1,13 @@
 """Which recipes --data gives a folder of images to."""
 
+import numpy as np
 import pytest
 from image_files import write_noise
+from mmpretrain.registry import DATASETS
 
-from sce_mm.cli.config_edits import set_data
+from sce_mm.cli.config_edits import set_data, use_cache
 from sce_mm.config.reading import read_config
-from sce_mm.datasets import UnlabelledImages
+from sce_mm.datasets import UnlabelledImages, build_cache
 from sce_mm.utils.errors import UserError
 
 
@@ -41,3 +43,33 @@ def test_a_recipe_for_imagenet_takes_a_folder(recipe, photos):
 def test_arrays_and_classes_are_not_in_a_folder(recipe, photos, name):
     with pytest.raises(UserError, match='--data takes a folder'):
         set_data(recipe(name), [photos])
+
+
+def test_a_cache_takes_the_place_of_the_files(recipe, photos, tmp_path):
+    cfg = recipe('sce_resnet18_1xb64-coslr-200e_folder')
+    set_data(cfg, [photos])
+    dataset = cfg.train_dataloader.dataset
+    # Views are random; what they are made from is not.
+    dataset.pipeline = dataset.pipeline[:1]
+    images = [DATASETS.build(dataset)]
+    cache = tmp_path / 'cache'
+    build_cache(photos, cache, None)
+    use_cache(cfg, str(cache))
+    images.append(DATASETS.build(dataset))
+    files, cached = ([data['img'] for data in part] for part in images)
+    assert len(files) == len(cached) == 6
+    assert all(map(np.array_equal, files, cached))
+
+
+def test_caches_that_cannot_be_read_name_their_option(recipe, tmp_path):
+    with pytest.raises((UserError, OSError), match='--cache'):
+        use_cache(
+            recipe('sce_resnet18_1xb64-coslr-200e_folder'), str(tmp_path)
+        )
+    write_noise(tmp_path, 1)
+    build_cache(str(tmp_path), tmp_path / 'cache', None)
+    with pytest.raises(UserError, match='--cache is for'):
+        use_cache(
+            recipe('sce_resnet18_1xb256-amp-coslr-200e_cifar10'),
+            str(tmp_path / 'cache'),
+        )

@@ -3,12 +3,12 @@
     sce cache DATA OUT --short-side 256
     sce cache DATA OUT --full-size
 
-OUT is a folder with one memory-mapped file that all processes share. A config
-uses it by dict(type='LoadCachedImage', cache='OUT') in place of LoadImage;
-everything else of the config stays. Shrink images that are trained on as a
-whole. Keep the full size where regions are cut out of them (--regions of
-sce train): of a large image only those are read. The file takes 3 bytes
-a pixel.
+OUT is a folder with one memory-mapped file that all processes share. Training
+reads it by sce train --data DATA --cache OUT; in a config
+dict(type='LoadCachedImage', cache='OUT') takes the place of LoadImage. Shrink
+images that are trained on as a whole. Keep the full size where regions are cut
+out of them (--regions of sce train): of a large image only those are read. The
+file takes 3 bytes a pixel.
 """
 
 import os
@@ -72,5 +72,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     megabytes = sum(x.stat().st_size for x in cache.folder.iterdir()) / 1e6
     print(
         f'{args.out}: {len(cache)} images, of which {unreadable} could not '
-        f'be read, {megabytes:.1f} MB'
+        f'be read, {megabytes:.1f} MB\n'
+        f'sce train RECIPE --data {args.data} --cache {args.out}'
     )

@@ -199,8 +199,7 @@ def cache_advice(options: str) -> str:
     """How images are decoded once, as the end of a message."""
     return (
         'decode the images once with sce cache '
-        f"DATA CACHE {options}, and put dict(type='LoadCachedImage', "
-        "cache='CACHE') in place of LoadImage"
+        f'DATA CACHE {options}, and train with --cache CACHE'
     )
 
 

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# One of the comparisons of docs/transfer.md: run.sh cells|nuclei [OPTIONS]
+#
+# Reads data/SET/images, data/SET/train.json and data/SET/val.json, writes
+# work_dirs/SET, and goes on where it was stopped. OPTIONS come last.
+set -eu
+name=$1
+shift
+case $name in
+    cells)
+        detector=configs/demo/faster-rcnn_r18_fpn_small.py
+        regions=(--regions 128)
+        ;;
+    nuclei)
+        detector=configs/demo/mask-rcnn_r18_fpn_small.py
+        regions=(--regions auto --regions-per-image 9)
+        ;;
+    *)
+        echo "expected cells or nuclei, got $name" >&2
+        exit 2
+        ;;
+esac
+data=data/$name
+
+# Half as wide as a ResNet-18, views of 64 pixels, bfloat16 on the processor:
+# about 1,900 steps of 64 pairs for each pretraining.
+narrow=(
+    model.backbone.base_channels=32 model.backbone.stem_channels=32
+    model.neck.in_channels=256 optim_wrapper.type=BF16OptimWrapper
+    train_cfg.max_epochs=28 param_scheduler.warmup_epochs=2
+    train_dataloader.num_workers=1 default_hooks.checkpoint.interval=7
+    train_dataloader.dataset.pipeline.1.views.0.size=64
+    train_dataloader.dataset.pipeline.1.views.1.size=64
+)
+dense=(
+    sce_resnet18_1xb64-dense-coslr-200e_folder
+    'model.backbone.out_indices=(2,3)' model.dense_head.level=0
+    model.dense_neck.in_channels=128 model.dense_neck.hid_channels=128
+    model.dense_neck.out_channels=64
+)
+# Six epochs of all labels, batches of two.
+schedule=(
+    train_cfg.max_epochs=6 train_cfg.val_interval=6 param_scheduler.1.end=6
+    default_hooks.checkpoint.interval=6 train_dataloader.batch_size=2
+)
+
+exec sce compare "work_dirs/$name" --images "$data/images" \
+    --train "$data/train.json" --train-images "$data/images" \
+    --val "$data/val.json" --val-images "$data/images" \
+    --detector "$detector" \
+    --pretraining sce_resnet18_1xb64-coslr-200e_folder "${regions[@]}" \
+    --variant InfoNCE model.head.loss.coeff=1 \
+    --variant 'relations alone' model.head.loss.coeff=0 \
+    --variant 'SCE + dense' "${dense[@]}" \
+    --variant 'SCE, whole images' regions=none \
+    --pretraining-options "${narrow[@]}" \
+    --detector-options "${schedule[@]}" \
+    --longer-random 2 --min-iterations 300 --percent 10 \
+    --seeds 0 1 2 3 4 --pretraining-seeds 0 1 2 --jobs 2 "$@"
