@@ -221,9 +221,14 @@ def narrow_resnet(channels_last: bool) -> BaseModel:
 def check_channels_last(
     device: torch.device | str = 'cpu',
     dtype: torch.dtype = torch.float64,
+    steps: int = 2,
     **tolerances: float,
 ) -> None:
-    """The layout holds in every layer, and two steps are the same with it."""
+    """The layout holds in every layer, and steps are the same with it.
+
+    In float64 the weights too; few images in batch norm make whole digits of
+    the roundings of float32.
+    """
     plain, model = (
         narrow_resnet(channels_last).to(device, dtype)
         for channels_last in (False, True)
@@ -243,17 +248,19 @@ def check_channels_last(
     losses = []
     for each in (plain, model):
         optimizer = torch.optim.SGD(each.parameters(), lr=0.1, momentum=0.9)
-        for _ in range(2):
+        for _ in range(steps):
             loss = each.loss(inputs)['loss']
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             each.after_optimizer_step(0.1)
         losses.append(loss.detach())
-    # 20 convolutions and 20 norms, two branches, two views, two steps.
-    assert len(layouts) == 40 * 2 * 2 * 2
+    # 20 convolutions and 20 norms, two branches, two views.
+    assert len(layouts) == 40 * 2 * 2 * steps
     assert all(layouts)
     torch.testing.assert_close(*losses, **tolerances)
+    if dtype is not torch.float64:
+        return
     for name, value in plain.state_dict().items():
         torch.testing.assert_close(
             model.state_dict()[name], value, msg=name, **tolerances

@@ -94,7 +94,7 @@ def write_places(folder: Path, each: int) -> None:
 def test_the_recipe_for_a_folder_learns(root, tmp_path):
     write_places(tmp_path, each=80)
     cfg = Config.fromfile(root / RECIPE)
-    size, width, epochs = 32, 16, 12
+    size, width, epochs = 32, 16, 40
     cfg.merge_from_dict(
         {
             'train_dataloader.num_workers': 0,

@@ -82,7 +82,7 @@ def test_views_made_there_wait_for_nothing_and_are_the_cpus(device):
 @pytest.mark.usefixtures('no_tf32')
 def test_channels_last_holds_everywhere_and_changes_nothing(device):
     # cuDNN has this layout for float32 and below, not for float64.
-    check_channels_last(device, torch.float32, rtol=2e-2, atol=2e-3)
+    check_channels_last(device, torch.float32, 1, rtol=1e-3, atol=0)
 
 
 @pytest.mark.skipif(
@@ -90,7 +90,12 @@ def test_channels_last_holds_everywhere_and_changes_nothing(device):
     reason='the compiler of torch needs a C compiler',
 )
 @pytest.mark.usefixtures('no_tf32')
-@pytest.mark.parametrize('places', [False, True])
-def test_compiled_training_is_the_same_and_resumes(device, tmp_path, places):
-    backend = 'inductor' if device.type == 'cuda' else 'eager'
+@pytest.mark.parametrize(
+    ('backend', 'places'), [('inductor', False), ('aot_eager', True)]
+)
+def test_compiled_training_is_the_same_and_resumes(
+    device, tmp_path, backend, places
+):
+    if device.type == 'cpu':
+        backend = 'eager'  # Code for a processor takes minutes to make.
     check_compiled_training(tmp_path, backend, places, rtol=1e-3, atol=1e-4)

@@ -40,8 +40,7 @@ def test_a_model_on_it_is_verified_to_the_last_bit(device):
     with torch.no_grad():
         (expected,) = here.eval().backbone(images)
         (features,) = model.eval().backbone(images.to(device))
-        torch.testing.assert_close(
-            features.cpu(), expected, rtol=1e-4, atol=1e-4
-        )
+        apart = (features.cpu() - expected).norm() / expected.norm()
+        assert apart < 1e-4
         model.backbone.bn1.bias[0] += 1e-7
     assert verified().load.mismatched == ('backbone.bn1.bias',)
