@@ -212,7 +212,10 @@ def measure_loader(plan: Plan, clock: Clock) -> Figures:
         )
     ).to(plan.device)
     images, params = batch['inputs']
-    there = {'inputs': [[x.to(plan.device) for x in images], params]}
+    there = {
+        'inputs': [[x.to(plan.device) for x in images], params],
+        'data_samples': None,
+    }
 
     def make() -> None:
         preprocessor(dict(there), True)
