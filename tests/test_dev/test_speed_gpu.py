@@ -120,6 +120,7 @@ def test_without_a_gpu_it_says_so_in_a_line(tool, capsys, monkeypatch):
     assert len(said.err.splitlines()) == 1
 
 
+@pytest.mark.integration
 def test_what_is_measured_is_kept_when_a_section_fails(
     tool, tmp_path, monkeypatch
 ):

@@ -1,6 +1,7 @@
 """Measure medians and peak memory, and describe the machine."""
 
 import ctypes
+import gc
 import json
 import multiprocessing
 import os
@@ -107,10 +108,12 @@ def on_device(
             peak = _device_peak(runs[name], device)
         except torch.cuda.OutOfMemoryError:
             runs.pop(name, None)
-            torch.cuda.empty_cache()
             figures[name] = {'failed': 'out of memory'}
         else:
             figures[name] = {'peak_megabytes': peak}
+        if 'failed' in figures[name]:
+            gc.collect()
+            torch.cuda.empty_cache()
     times: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(repeats):
         if number and clock.left() <= 0:
