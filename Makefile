@@ -9,7 +9,7 @@ PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-pretrain demo test unit integration lint format types doctor \
-        parity evidence benchmarks test-pretrain test-upstream site wheel \
+        parity evidence benchmarks gpu test-pretrain test-upstream site wheel \
         audit lock clean
 
 help: ## list the verbs
@@ -63,6 +63,22 @@ benchmarks: setup ## measure speed again, renew docs/benchmarks.md
 	        --json docs/benchmarks/$$each.json || exit 1; \
 	done
 	$(PY) -W ignore tools/dev/speed/page.py
+
+# On whatever Python has the packages: a machine with a GPU may have no
+# network. Figures are worth having when a test fails, so both are run.
+GPU_PY := $(firstword $(wildcard .venv/bin/python .venv-pretrain/bin/python) \
+    $(PYTHON))
+GPU_REPORT = build/gpu/report.json
+
+gpu: export PYTHONPATH := $(CURDIR)
+gpu: ## test and measure on one GPU, meant for eight minutes of an H100
+	@$(GPU_PY) tools/dev/speed/gpu.py --check
+	@mkdir -p $(dir $(GPU_REPORT))
+	@code=0; \
+	    $(GPU_PY) -m pytest -m gpu --durations 10 || code=$$?; \
+	    $(GPU_PY) -W ignore tools/dev/speed/gpu.py --json $(GPU_REPORT) \
+	        --plot $(GPU_REPORT:.json=.png) || code=$$?; \
+	    exit $$code
 
 # Without mmdet and mmseg: their tests are left out.
 PRETRAINING = -m pytest -m "not integration and not evidence"

@@ -34,6 +34,7 @@ NEEDS = {
     'mmseg': ['test_segmentation'],
     'onnx': ['test_transfer/test_export.py'],
 }
+GPU = 'test_gpu'
 collect_ignore = [
     path
     for package, paths in NEEDS.items()
@@ -42,6 +43,15 @@ collect_ignore = [
 ]
 # The oracles of the method, and what several test files build with.
 sys.path[:0] = [str(ROOT / 'tests' / each) for each in ('oracle', 'helpers')]
+
+
+def pytest_ignore_collect(
+    collection_path: Path, config: pytest.Config
+) -> bool | None:
+    """Of ``-m gpu``, look at the one folder: others need more packages."""
+    beside = collection_path.parent == ROOT / 'tests'
+    alone = config.option.markexpr == 'gpu'
+    return True if alone and beside and collection_path.name != GPU else None
 
 
 @pytest.fixture(autouse=True, scope='session')

@@ -2,12 +2,12 @@
 
 import io
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import skimage
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_image, load_sample_images
@@ -24,7 +24,8 @@ def photo() -> Image.Image:
 @cache
 def photographs() -> dict[str, Array]:
     """Colour photographs [h, w, 3] RGB that ship in wheels."""
-    folder = Path(skimage.__file__).parent / 'data'
+    # Not imported: a machine with a GPU may not have it.
+    folder = Path(find_spec('skimage').origin).parent / 'data'
     files = ('astronaut.png', 'coffee.png', 'chelsea.png', 'rocket.jpg')
     found = {
         Path(file).stem: np.asarray(Image.open(folder / file).convert('RGB'))

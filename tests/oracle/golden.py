@@ -27,7 +27,9 @@ CASES = {
 STEPS = 20
 
 
-def curve(case: str) -> dict[str, list[float]]:
+def curve(
+    case: str, device: torch.device | str = 'cpu'
+) -> dict[str, list[float]]:
     """Loss, entropy of the target and spread at each step."""
     options = dict(CASES[case])
     loss_options = options.pop('loss', {})
@@ -39,11 +41,12 @@ def curve(case: str) -> dict[str, list[float]]:
 
     def uniform(*shape: int) -> torch.Tensor:
         rows = torch.rand(*shape, generator=generator, dtype=torch.float64)
-        return 2 * rows - 1
+        return (2 * rows - 1).to(device)
 
     if model.queue is not None:
         queue = model.queue.features
         queue.copy_(normalize(uniform(*queue.shape), dim=1))
+    model.to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.3, momentum=0.9)
     count = 4 if case == 'multi-crop' else 2
     logged: dict[str, list[float]] = {}

@@ -1,6 +1,5 @@
 """The benchmarks compare equals; their figures are taken elsewhere."""
 
-import importlib
 import json
 import subprocess
 import sys
@@ -14,18 +13,6 @@ import torch
 PEER_WARNS = pytest.mark.filterwarnings(
     "ignore:Only use 'alpha' for pillow backend:UserWarning"
 )
-MODULES = ('loss', 'measuring', 'memory', 'page', 'step', 'views')
-
-
-@pytest.fixture
-def tool(root, monkeypatch):
-    """``tool(name)``: a module of tools/dev/speed, fresh."""
-    monkeypatch.syspath_prepend(str(root / 'tools' / 'dev' / 'speed'))
-    for each in MODULES:
-        monkeypatch.delitem(sys.modules, each, raising=False)
-    yield importlib.import_module
-    for each in MODULES:
-        sys.modules.pop(each, None)
 
 
 def test_losses_and_gradients_agree(tool):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 import torch
+from device_laws import check_no_step_waits
 from dispatch import Watch
-from mmengine.optim import build_optim_wrapper
 from tiny import build, sce_config, views
 from tiny_runner import build_runner
 
@@ -20,16 +20,11 @@ from tiny_runner import build_runner
 )
 @pytest.mark.parametrize('wrapper', ['OptimWrapper', 'BF16OptimWrapper'])
 def test_no_step_waits(optimizer, wrapper):
-    model = build(batch_norm=True, in_batch_keys=True)
-    optim_wrapper = build_optim_wrapper(
-        model, {'type': wrapper, 'optimizer': optimizer}
+    check_no_step_waits(
+        build(batch_norm=True, in_batch_keys=True),
+        views(6, 4),
+        {'type': wrapper, 'optimizer': optimizer},
     )
-    data = {'inputs': views(6, 4), 'data_samples': None}
-    with Watch() as watch:
-        for _ in range(2):
-            model.train_step(data, optim_wrapper)
-            model.after_optimizer_step(0.01)
-    assert watch.reads == []
 
 
 @pytest.mark.integration

@@ -3,9 +3,9 @@
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from deferred_views import STATISTICS, deferred_batch
 from image_files import encode, photographs
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -22,9 +22,6 @@ from sce_mm.config.errors import ConfigError
 from sce_mm.transfer import read_checkpoint
 
 CONFIGS = Path(sce_mm.__file__).parents[1] / 'configs' / 'sce'
-STATISTICS = dict(
-    mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
-)
 
 
 @pytest.fixture(scope='module')
@@ -90,39 +87,12 @@ def test_the_loader_gives_the_views_that_workers_would_have_made(folder):
             assert other.img_path == same.img_path
 
 
-def sample() -> dict:
-    """Two images and parameters in which every operation occurs."""
-    transform = sce_mm.datasets.SCEViews(
-        [
-            dict(
-                augmentation='strong_beta',
-                size=24,
-                jitter_prob=1.0,
-                grey_prob=0.5,
-                blur_prob=1.0,
-                solarise_prob=1.0,
-            ),
-            dict(augmentation='weak', size=12),
-        ],
-        deferred=True,
-    )
-    np.random.seed(0)
-    draw = np.random.default_rng(0)
-    images, params = [], []
-    for size in ((50, 60), (40, 31)):
-        image = draw.integers(0, 256, (*size, 3), dtype=np.uint8)
-        raw, rows = transform(dict(img=image))['img']
-        images.append(torch.from_numpy(raw).permute(2, 0, 1).contiguous())
-        params.append(rows)
-    return {'inputs': [images, params], 'data_samples': None}
-
-
 def test_nothing_of_the_device_is_read(monkeypatch):
     """Tensors of the meta device have no values that could be read."""
     # There is no autocast for it.
     monkeypatch.setattr(torch, 'autocast', lambda *_, **__: nullcontext())
     preprocessor = MODELS.build(dict(type='ViewPreprocessor', **STATISTICS))
-    views = preprocessor.to('meta')(sample(), True)['inputs']
+    views = preprocessor.to('meta')(deferred_batch(), True)['inputs']
     assert [tuple(v.shape) for v in views] == [(2, 3, 24, 24), (2, 3, 12, 12)]
     assert all(v.device.type == 'meta' for v in views)
 
@@ -131,11 +101,11 @@ def test_nothing_of_the_device_is_read(monkeypatch):
 @pytest.mark.filterwarnings('ignore:changing options to `torch.compile')
 def test_autocast_and_the_compiler_change_no_view():
     preprocessor = MODELS.build(dict(type='ViewPreprocessor', **STATISTICS))
-    plain = preprocessor(sample(), True)['inputs']
+    plain = preprocessor(deferred_batch(), True)['inputs']
     with torch.autocast('cpu', torch.bfloat16):
-        cast = preprocessor(sample(), True)['inputs']
+        cast = preprocessor(deferred_batch(), True)['inputs']
     compiled = torch.compile(preprocessor, backend='eager')
-    for others in (cast, compiled(sample(), True)['inputs']):
+    for others in (cast, compiled(deferred_batch(), True)['inputs']):
         for view, other in zip(plain, others, strict=True):
             assert other.dtype == torch.float32
             assert torch.equal(view, other)

@@ -2,54 +2,14 @@
 
 import pytest
 import torch
-from mmengine.model import BaseModel, BaseModule
 from mmpretrain.models import ResNet
 from torch import nn
 from transfer_files import METADATA, trained
+from verified_model import INIT, loaded_model
 
 from sce_mm.transfer import Backbone, extract_backbone
 from sce_mm.transfer.metadata import stride_style
 from sce_mm.transfer.verify.verify import VerifyOptions, verify_transfer
-
-FILE = 'backbone.pth'
-INIT = {'type': 'Pretrained', 'checkpoint': FILE}
-
-
-class Head(BaseModule):
-    """A head that wants the last stage, and a new norm."""
-
-    def __init__(self, init_cfg=None):
-        super().__init__(init_cfg)
-        self.layer4 = ResNet(18, base_channels=8, stem_channels=8).layer4
-        self.norm = nn.BatchNorm2d(64)
-
-
-class Model(BaseModel):
-    """A detector of the C4 kind, as far as weights are concerned."""
-
-    def __init__(self, head_init=INIT):
-        preprocessor = {
-            'type': 'ImgDataPreprocessor',
-            'mean': METADATA['mean'],
-            'std': METADATA['std'],
-            'bgr_to_rgb': True,
-        }
-        super().__init__(preprocessor)
-        self.backbone = ResNet(
-            18,
-            base_channels=8,
-            stem_channels=8,
-            num_stages=3,
-            strides=(1, 2, 2),
-            dilations=(1, 1, 1),
-            out_indices=(2,),
-            init_cfg=INIT,
-        )
-        self.roi_head = nn.Module()
-        self.roi_head.shared_head = Head(head_init)
-
-    def forward(self, inputs):
-        return inputs
 
 
 @pytest.fixture
@@ -60,10 +20,7 @@ def backbone():
 
 @pytest.fixture
 def model(backbone):
-    model = Model()
-    for part in (model.backbone, model.roi_head.shared_head):
-        part.load_state_dict(backbone.weights, strict=False)
-    return model
+    return loaded_model(backbone)
 
 
 def verified(model, backbone, **options):

@@ -1,6 +1,7 @@
 """Measure medians and peak memory, and describe the machine."""
 
 import ctypes
+import gc
 import json
 import multiprocessing
 import os
@@ -58,6 +59,107 @@ def interleaved(
     return {
         name: statistics.median(values[1:]) for name, values in seconds.items()
     }
+
+
+class Clock:
+    """The seconds that a part of the measurements may take.
+
+    Args:
+        seconds: Seconds from now on.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.perf_counter() + seconds
+
+    def left(self) -> float:
+        """Seconds that are left; negative when they are used up."""
+        return self._end - time.perf_counter()
+
+
+def on_device(
+    candidates: Mapping[str, Callable[[], Run]],
+    device: torch.device,
+    clock: Clock,
+    repeats: int = 15,
+) -> dict[str, dict[str, Any]]:
+    """Median milliseconds and peak memory of each candidate on a device.
+
+    Two runs of each warm up. Then one run of each in turn, timed by events of
+    the device, until there are enough or the clock has run out.
+
+    Args:
+        candidates: What makes the inputs of a run, and returns the run.
+        device: The device; on a CPU there is no figure for the memory.
+        clock: Seconds to take; one round is timed at least.
+        repeats: Rounds at most.
+
+    Returns:
+        ``milliseconds``, ``rounds`` and ``peak_megabytes`` above what was
+        there before, and their ratios to the first candidate's; or
+        ``failed``, for a candidate that ran out of memory.
+    """
+    figures: dict[str, dict[str, Any]] = {}
+    runs: dict[str, Run] = {}
+    for name, prepare in candidates.items():
+        try:
+            with device:
+                runs[name] = prepare()
+            runs[name]()
+            peak = _device_peak(runs[name], device)
+        except torch.cuda.OutOfMemoryError:
+            runs.pop(name, None)
+            figures[name] = {'failed': 'out of memory'}
+        else:
+            figures[name] = {'peak_megabytes': peak}
+        if 'failed' in figures[name]:
+            gc.collect()
+            torch.cuda.empty_cache()
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(repeats):
+        if number and clock.left() <= 0:
+            break
+        for name, run in runs.items():
+            times[name].append(milliseconds(run, device))
+    for name, values in times.items():
+        figures[name]['milliseconds'] = statistics.median(values)
+        figures[name]['rounds'] = len(values)
+    add_ratios(figures, 'milliseconds')
+    add_ratios(figures, 'peak_megabytes')
+    return figures
+
+
+def add_ratios(figures: dict[str, dict[str, Any]], unit: str) -> None:
+    """Add to each candidate its figure over that of the first that has one."""
+    present = [value for value in figures.values() if value.get(unit)]
+    for value in present:
+        value[f'{unit}_ratio'] = value[unit] / present[0][unit]
+
+
+def milliseconds(run: Run, device: torch.device) -> float:
+    """Milliseconds of a run on a device, from its start to its last work."""
+    if device.type != 'cuda':
+        start = time.perf_counter()
+        run()
+        return 1e3 * (time.perf_counter() - start)
+    first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize(device)
+    first.record()
+    run()
+    last.record()
+    last.synchronize()
+    return first.elapsed_time(last)
+
+
+def _device_peak(run: Run, device: torch.device) -> float | None:
+    if device.type != 'cuda':
+        run()
+        return None
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    run()
+    torch.cuda.synchronize(device)
+    return (torch.cuda.max_memory_allocated(device) - before) / 1e6
 
 
 def peak_megabytes(prepare: Callable[[], Run]) -> float:

@@ -102,9 +102,12 @@ def draw_bars(
     panels: dict[str, dict[str, float]], unit: str, form: str, path: Path
 ) -> None:
     """Bars of each panel below its title, two panels in a row."""
-    rows = len(panels) // 2
-    figure, axes = plt.subplots(rows, 2, figsize=(9, 2.8 * rows))
-    for axis, (title, values) in zip(axes.flat, panels.items(), strict=True):
+    rows = (len(panels) + 1) // 2
+    size = (9, 2.8 * rows)
+    figure, axes = plt.subplots(rows, 2, figsize=size, squeeze=False)
+    for axis in axes.flat[len(panels) :]:
+        axis.remove()
+    for axis, (title, values) in zip(axes.flat, panels.items(), strict=False):
         bars = axis.barh(list(values), list(values.values()))
         axis.bar_label(bars, fmt=form, padding=2)
         axis.invert_yaxis()

@@ -174,9 +174,18 @@ def sgd(model: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=0.01, momentum=0.9)
 
 
-def bare_network(setting: dict, channels_last: bool) -> Step:
-    """Passes through the networks and nothing else."""
+def bare_network(
+    setting: dict, channels_last: bool, updates: bool = False
+) -> Step:
+    """Passes through the networks and, if asked, optimiser and average."""
     model = laid_out(sce(setting), channels_last)
+    return bare_step(model, sgd(model) if updates else None)
+
+
+def bare_step(
+    model: nn.Module, optimizer: torch.optim.Optimizer | None = None
+) -> Step:
+    """Passes through the networks of a model, without loss and queue."""
 
     def step(views: Views, autocast: Callable) -> None:
         model.zero_grad()
@@ -189,6 +198,9 @@ def bare_network(setting: dict, channels_last: bool) -> Step:
                 for view in views
             ]
         torch.autograd.backward(outputs, [torch.ones_like(x) for x in outputs])
+        if optimizer is not None:
+            optimizer.step()
+            model.momentum_encoder.update(model.averaged_parts, 0.01)
 
     return step
 
@@ -202,7 +214,12 @@ def algorithm_step(
 ) -> Step:
     """An algorithm's step; those of mmpretrain average within the loss."""
     model = laid_out(build(setting), channels_last)
-    optimizer = sgd(model)
+    return whole_step(model, sgd(model))
+
+
+def whole_step(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
+    """The step of a model, with optimiser and whatever it does after it."""
+    after = getattr(model, 'after_optimizer_step', None)
 
     def step(views: Views, autocast: Callable) -> None:
         with autocast():
@@ -210,8 +227,8 @@ def algorithm_step(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if build is sce:
-            model.after_optimizer_step(0.01)
+        if after is not None:
+            after(0.01)
 
     return step
 

@@ -1,0 +1,149 @@
+"""The command for a GPU, up to the GPU: its figures are taken there."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+SMALL = dict(
+    loss_batch=8,
+    queue=512,
+    setting=dict(
+        backbone=dict(
+            type='ResNet', depth=18, base_channels=8, stem_channels=8
+        ),
+        features=64,
+        batch=4,
+        pixels=32,
+    ),
+    batches=(4,),
+    loader_batch=2,
+    workers=0,
+    view_size=32,
+    recipes=(),
+    bank=300,
+    queries=128,
+    width=16,
+)
+
+
+def candidates(*milliseconds):
+    """Made-up figures; None is a candidate that failed."""
+    names = ('first', 'second', 'third')
+    return {
+        name: {'failed': 'out of memory'}
+        if value is None
+        else {
+            'milliseconds': value,
+            'milliseconds_ratio': value / milliseconds[0],
+            'peak_megabytes': 10 * value,
+            'peak_megabytes_ratio': value / milliseconds[0],
+            'rounds': 3,
+        }
+        for name, value in zip(names, milliseconds, strict=True)
+    }
+
+
+@pytest.fixture
+def recorded():
+    """A report of no machine that there is."""
+    machine = dict.fromkeys(
+        ('device', 'cores', 'torch', 'cuda', 'mmpretrain', 'python'), 'made-up'
+    )
+    search = {'queries_measured': 7, 'peak_megabytes': 8.0}
+    sections = {
+        'loss': {'one pair': candidates(2.0, 3.0, 5.0)},
+        'step': {
+            'batch 256': candidates(100.0, 104.0, None),
+            'batch 512': candidates(200.0, 206.0, 300.0),
+        },
+        'loader': {'workers': 16, 'step': 900.0, 'views on the device': 1.0},
+        'memory of recipes': {
+            'sce_a': {
+                'batch': 64,
+                'gigabytes': 11.0,
+                'estimated_gigabytes': 10.0,
+                'ratio': 1.1,
+            },
+            'sce_b': {'failed': 'no time left'},
+        },
+        'kNN of ImageNet': {
+            'sce_mm': {
+                'seconds_for_all': 20.0,
+                'seconds_for_all_ratio': 1.0,
+                **search,
+            }
+        },
+        'compiled step': {'failed': 'RuntimeError: no C compiler'},
+    }
+    for section in sections.values():
+        section['seconds'] = 12.0
+    return {'machine': machine, 'budget_seconds': 99, 'sections': sections}
+
+
+def test_a_recorded_report_is_shown_and_drawn(
+    tool, recorded, tmp_path, capsys, monkeypatch
+):
+    gpu = tool('gpu')
+    assert set(recorded['sections']) == set(gpu.SECTIONS)
+    file, picture = tmp_path / 'gpu.json', tmp_path / 'gpu.png'
+    gpu.write(file, recorded)
+    words = ['gpu.py', '--read', str(file), '--plot', str(picture)]
+    monkeypatch.setattr(sys, 'argv', words)
+    with pytest.raises(SystemExit, match='could not be measured: compiled'):
+        gpu.main()
+    shown = capsys.readouterr().out
+    for row in (
+        '| one pair | third | 5.00 | 2.50 | 50 | 2.50 |',
+        '| batch 256 | second | 104.00 | 1.04 | 1040 | 1.04 |',
+        '| batch 256 | third | out of memory | | | |',
+        '| step | 900 |',
+        '| sce_a | 64 | 11.00 | 10.00 | 1.10 |',
+        '| sce_b | no time left | | | |',
+        '| sce_mm | 20.0 | 1.00 | 7 | 8 |',
+        'failed: RuntimeError: no C compiler',
+    ):
+        assert row in shown.splitlines()
+    assert picture.stat().st_size > 1000
+
+
+def test_without_a_gpu_it_says_so_in_a_line(tool, capsys, monkeypatch):
+    gpu = tool('gpu')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(sys, 'argv', ['gpu.py'])
+    with pytest.raises(SystemExit) as stop:
+        gpu.main()
+    assert stop.value.code == gpu.NO_GPU == 69
+    said = capsys.readouterr()
+    assert said.out == ''
+    assert len(said.err.splitlines()) == 1
+
+
+@pytest.mark.integration
+def test_what_is_measured_is_kept_when_a_section_fails(
+    tool, tmp_path, monkeypatch
+):
+    gpu, sections = tool('gpu'), tool('gpu_sections')
+    monkeypatch.setattr(tool('step'), 'QUEUE', 512)
+    # That of a processor takes minutes.
+    monkeypatch.setattr(torch, 'compile', lambda function: function)
+
+    def fail(plan, clock):
+        raise RuntimeError('on purpose')
+
+    monkeypatch.setattr(sections, 'measure_loss', fail)
+    plan = sections.Plan(torch.device('cpu'), **SMALL)
+    file = tmp_path / 'made' / 'gpu.json'
+    report = gpu.run_sections(plan, 0.1, file)
+    assert json.loads(file.read_text()) == report
+    found = report['sections']
+    assert set(found) == set(gpu.SECTIONS)
+    assert found['loss']['failed'] == 'RuntimeError: on purpose'
+    failed = [name for name, value in found.items() if 'failed' in value]
+    assert failed == ['loss'], found
+    ratio = found['step']['batch 4']['sce_mm']['milliseconds_ratio']
+    assert ratio > 0
+    assert found['loader']['bound, views of device'] > 0
+    assert found['kNN of ImageNet']['sce_mm']['queries_measured'] >= 64
+    assert '| batch 4, compiled | sce_mm |' in gpu.text(report)
