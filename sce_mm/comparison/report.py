@@ -34,6 +34,7 @@ from .summary import (
     facts,
     gap,
     headline,
+    learned,
     other_parts,
     what_next,
 )
@@ -275,15 +276,6 @@ def gain_over_random(
         return f'{found.value:+.1f}', ''
     interval = f'{found.value:+.1f} ({found.bounds})'
     return interval, found.p_text.removeprefix('= ')
-
-
-def learned(measure: Measure, results: Results, percent: float) -> set[str]:
-    """Starts whose predictors have learned something."""
-    return {
-        source
-        for source in results
-        if mean(measure.of(results, source, percent)) >= measure.learned
-    }
 
 
 def class_tables(task: Task, results: Results) -> list[str]:

@@ -72,8 +72,8 @@ def make_schedule(
     planned: Any = loop[unit] if unit else None
     if type(planned) is not int or planned < 1:
         raise ConfigError(
-            'train_cfg of the detector must have max_epochs or max_iters, a '
-            f'positive whole number; got {dict(loop)}'
+            'train_cfg of what is trained must have max_epochs or max_iters, '
+            f'a positive whole number; got {dict(loop)}'
         )
     step = reference = batches if unit == 'max_epochs' else 1
     needed = max(planned, ceil(at_least / step))

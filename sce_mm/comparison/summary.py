@@ -53,6 +53,8 @@ class Facts(NamedTuple):
         steps: Training steps of the pretraining, if they are known.
         seeds: Those of the predictors.
         pretraining_seeds: Those of the pretrainings, if several were made.
+        unlearned: Larger parts of the labels with which neither of both has
+            learned anything.
     """
 
     measure: Measure
@@ -74,6 +76,7 @@ class Facts(NamedTuple):
     steps: int | None
     seeds: Sequence[int]
     pretraining_seeds: Sequence[int]
+    unlearned: Sequence[float] = ()
 
     @property
     def learned(self) -> bool:
@@ -147,7 +150,21 @@ def facts(
         steps,
         [run['seed'] for run in results[RANDOM][smallest]],
         pretraining_seeds,
+        [
+            p
+            for p in larger
+            if not {source, RANDOM} & learned(measure, results, p)
+        ],
     )
+
+
+def learned(measure: Measure, results: Results, percent: float) -> set[str]:
+    """Starts whose predictors have learned something."""
+    return {
+        source
+        for source in results
+        if mean(measure.of(results, source, percent)) >= measure.learned
+    }
 
 
 def shown_starts(f: Facts) -> list[str]:
@@ -200,6 +217,11 @@ def other_parts(f: Facts) -> str:
 
 
 def _other_part(f: Facts, percent: float, g: Gap) -> str:
+    if percent in f.unlearned:
+        return (
+            f'With {percent:g} %, neither {f.measure.predictor} has learned '
+            'anything.'
+        )
     if g.seeds < 2:
         return f'With {percent:g} %: {g}.'
     verdicts = {1: 'better', 0: 'no difference can be seen', -1: 'worse'}

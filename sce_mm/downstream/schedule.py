@@ -1,7 +1,9 @@
 """Scale the learning rate of a config to the batch that there will be."""
 
 import re
-from pathlib import PurePath
+from pathlib import Path
+
+from mmengine.config import Config
 
 from ..config.machine import rate_factor
 from ..config.reading import walk
@@ -49,8 +51,8 @@ def adapt_schedule(
     if base is None:
         raise AdaptError(
             f'the config does not say for what batch its learning rate '
-            f'{rate} is: add auto_scale_lr = dict(base_batch_size=16) with '
-            'that number to it'
+            f'{rate} is: add to it auto_scale_lr = dict(base_batch_size=16), '
+            'with the images of all GPUs together in the place of 16'
         )
     steps = edits.get('optim_wrapper.accumulative_counts') or 1
     total = processes * batch * steps
@@ -79,6 +81,31 @@ def adapt_schedule(
     return f'learning rate {edits.get(RATE)} for {line}'
 
 
+def batch_of_names(config: str, cfg: Config) -> int | None:
+    """Batch of the rate of a config, by its name or those that it inherits.
+
+    Args:
+        config: Path of the config, or ``package::name``.
+        cfg: What it says.
+
+    Returns:
+        The batch in its own name, or in that of a config that it inherits
+        and that has the same rate; None if there is none.
+    """
+    if batch := batch_in_name(config):
+        return batch
+    path = Path(config)
+    if '::' in config or not path.is_file() or Config._is_lazy_import(config):
+        return None
+    rate = ConfigEdits(cfg).get(RATE)
+    for base in Config._get_base_files(config):
+        inherited, _ = Config._get_cfg_path(base, config)
+        other = Config.fromfile(inherited)
+        if ConfigEdits(other).get(RATE) == rate:
+            return batch_of_names(inherited, other)
+    return None
+
+
 def batch_in_name(config: str) -> int | None:
     """Batch in the name of a config, which OpenMMLab writes as ``4xb2``.
 
@@ -86,7 +113,7 @@ def batch_in_name(config: str) -> int | None:
     8
     >>> batch_in_name('my_fcn.py')
     """
-    match = re.search(r'_(\d+)xb(\d+)[-_]', PurePath(config).name)
+    match = re.search(r'_(\d+)xb(\d+)[-_]', Path(config).name)
     return int(match[1]) * int(match[2]) if match else None
 
 

@@ -64,6 +64,13 @@ def test_the_headline_claims_what_was_seen(facts, words):
     assert ('raises' in text) == (facts is FACTS)
 
 
+def test_larger_parts_with_which_nothing_was_learned_are_said():
+    others = {50: Gap(0.0, float('inf'), 1), 100: Gap(0.0, 0.1, 3)}
+    text = other_parts(NOTHING._replace(others=others, unlearned=[50, 100]))
+    assert text.count('neither detector has learned anything') == 2
+    assert 'seed' not in text
+
+
 LONGER = 'random initialisation, 2 x as long'
 CASES = {
     'nothing learned': NOTHING,

@@ -69,6 +69,10 @@ def change(atss, backbone_file):
             {'model.backbone.depth': 34},
             r'is a ResNet-34, .* of a ResNet-18: .* _base_.*depth = 18',
         ),
+        (
+            {'model.backbone.depth': 34, 'model.backbone.base_channels': 64},
+            r'depth = 18 and _base_\.model\.backbone\.base_channels = 16$',
+        ),
         ({'model.backbone.base_channels': 64}, 'the widths differ'),
         ({'model.teacher_ckpt': 'coco.pth'}, 'ATSS learns from a teacher'),
         ({'model.detector': {'type': 'ATSS'}}, 'is inside of a ATSS'),

@@ -5,6 +5,7 @@ import torch
 from mmdet.models.backbones import SwinTransformer as DetSwin
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
+from mmengine.registry import MODELS
 from mmpretrain.models import SwinTransformer
 from networks import (
     CONVNEXT,
@@ -20,6 +21,7 @@ from transfer_files import pretraining, run_tool
 from sce_mm.cli.runner import build_runner
 from sce_mm.detection.adapt import adapt
 from sce_mm.downstream import AdaptError, start_at_random
+from sce_mm.transfer.export.export import export, snippet
 
 pytestmark = [
     pytest.mark.integration,
@@ -140,6 +142,26 @@ def test_a_pretraining_reaches_a_detector_by_the_commands(
     before, after = model.state_dict(), runner.model.backbone.state_dict()
     for tensor in parameters_that_move(model, before):
         assert not torch.equal(after[tensor], before[tensor]), tensor
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_the_snippet_of_an_export_gives_all_maps_and_is_verified(
+    name, root, source, tmp_path, capsys, monkeypatch
+):
+    backbone = network_file(name, tmp_path).backbone
+    path, config = tmp_path / 'exported.pth', tmp_path / 'by_hand.py'
+    assert export('mmdet', path, backbone) <= 1e-5
+    text = snippet('mmdet', path, backbone)
+    config.write_text(f"_base_ = '{source(name)}'\n{text}\n")
+    tool = root / 'tools' / 'verify_transfer.py'
+    code, text = run_tool(tool, capsys, monkeypatch, config, path)
+    assert code == 0, text
+    cfg = Config.fromfile(config)
+    model = MODELS.build(cfg.model.backbone)
+    model.eval()
+    with torch.no_grad():
+        maps = model(torch.zeros(1, 3, 64, 96))
+    assert len(maps) == (1 if name == 'vit' else 4)
 
 
 def test_the_swin_of_mmdet_becomes_one_that_computes_the_same(

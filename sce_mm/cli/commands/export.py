@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from ... import register
 from ..arguments import ArgumentParser
 from ..converters import add_arguments, describe, read_backbone
+from ..typed import as_typed
 
 TARGETS = (
     *('torchvision', 'timm', 'mmpretrain', 'mmdet'),
@@ -45,4 +46,4 @@ def main(argv: Sequence[str] | None = None) -> None:
         f'checked: features of an image in {where} differ by '
         f'{deviation:.1e} of the largest'
     )
-    print(snippet(args.to, args.out, backbone))
+    print(as_typed(snippet(args.to, args.out, backbone)))

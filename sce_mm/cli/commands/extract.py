@@ -3,7 +3,7 @@
     sce extract CKPT OUT
 
 Knows checkpoints of this project, of the official SCE code, MoCo v1 to v3,
-mmpretrain, mmselfsup, mmdet, detectron2, torchvision and timm ResNets, and
+mmpretrain, mmselfsup, mmdet, detectron2, torchvision and timm, and
 safetensors (docs/convert.md). The file has bare names, a block that says what
 the weights expect, loads with weights_only=True, and is the one that
 sce export writes for mmdet and mmpretrain.

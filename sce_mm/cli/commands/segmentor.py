@@ -11,7 +11,7 @@ works from any folder. What cannot be done rightly is refused.
 
 import argparse
 from collections.abc import Sequence
-from functools import partial
+from typing import TYPE_CHECKING
 
 from ... import register
 from ..arguments import ArgumentParser
@@ -20,6 +20,11 @@ from ..config_maker import (
     parse_maker_arguments,
     print_made,
 )
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from ...downstream import BackboneFile, ConfigEdits
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -34,15 +39,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     register()
     from ...downstream import make_config
-    from ...downstream.schedule import batch_in_name
+    from ...downstream.schedule import batch_of_names
     from ...segmentation.segmentor import adapt
 
-    change = partial(
-        adapt,
-        processes=args.processes,
-        batch=args.batch,
-        base_batch=batch_in_name(args.config),
-    )
+    def change(
+        cfg: 'Config', file: 'BackboneFile'
+    ) -> tuple['ConfigEdits', str]:
+        base_batch = batch_of_names(args.config, cfg)
+        return adapt(cfg, file, args.processes, args.batch, base_batch)
+
     made = make_config(
         args.config, args.checkpoint, args.out, change, args.overwrite
     )

@@ -117,14 +117,19 @@ def _replacement(
             # YOLOv3 takes the deepest first.
             new = new[::-1]
         indices = tuple(range(first, STAGES))
-        narrow = f', base_channels={found.width}' if found.width != 64 else ''
-        line = (
-            f"_base_.{BACKBONE} = dict(type='ResNet', depth={found.depth}"
-            f'{narrow}, out_indices={indices})'
-        )
+        width = edits.get(f'{BACKBONE}.base_channels') or 64
         if kind == 'ResNet':
-            line = f'_base_.{BACKBONE}.depth = {found.depth}'
-        if [*channels] == new:
-            return [line]
-        return [line, f'_base_.{where}.in_channels = {new}']
+            lines = [f'_base_.{BACKBONE}.depth = {found.depth}']
+            if found.width != width:
+                lines += [f'_base_.{BACKBONE}.base_channels = {found.width}']
+        else:
+            narrow = f', base_channels={found.width}'
+            lines = [
+                f"_base_.{BACKBONE} = dict(type='ResNet', depth={found.depth}"
+                f'{narrow if found.width != 64 else ""}, '
+                f'out_indices={indices})'
+            ]
+        if [*channels] != new:
+            lines += [f'_base_.{where}.in_channels = {new}']
+        return lines
     return []

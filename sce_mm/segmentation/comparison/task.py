@@ -24,7 +24,7 @@ from ...datasets.labels.mask_labels import (
 )
 from ...datasets.labels.parts import choose_part
 from ...downstream import BackboneFile, ConfigEdits
-from ...downstream.schedule import batch_in_name
+from ...downstream.schedule import batch_of_names
 from ...utils.text import listed
 from ..segmentor import adapt
 from .examples import segmentation_examples
@@ -166,7 +166,7 @@ class Segmentation(Task):
         self, cfg: Config, file: BackboneFile
     ) -> tuple[ConfigEdits, str]:
         """Change a segmentor's config so that it uses a file rightly."""
-        return adapt(cfg, file, base_batch=batch_in_name(self.config))
+        return adapt(cfg, file, base_batch=batch_of_names(self.config, cfg))
 
     def check(self, cfg: Config, labels: Sequence[Path]) -> dict[Path, int]:
         """Use data sets and metric of a segmentor once."""

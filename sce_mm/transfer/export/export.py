@@ -17,7 +17,12 @@ from ...checkpoints.errors import CheckpointError
 from ..backbone import Backbone
 from ..networks.families import last_features
 from ..networks.resnet import ResNetArchitecture
-from .targets import TARGETS, mmdet_config, mmpretrain_config
+from .targets import (
+    TARGETS,
+    mmdet_config,
+    mmpretrain_config,
+    new_in_mmdet,
+)
 
 # Of the largest feature. The same operations in the same order give 0;
 # onnxruntime merges batch norm into convolutions.
@@ -42,7 +47,9 @@ def export(name: str, path: Path, backbone: Backbone) -> float:
             f'{path.name} has to end in {" or ".join(target.suffixes)}: '
             f'{name} tells formats by it'
         )
-    size = backbone.architecture.image_size
+    # Larger than in a pretraining: on a map of one window, a Swin that pads
+    # small maps, as detectors need it, is another network.
+    size = backbone.architecture.image_size * 3 // 2
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(1, 3, size, size, generator=generator)
     expected = last_features(backbone.network(), images)
@@ -69,11 +76,12 @@ def snippet(name: str, path: Path, backbone: Backbone) -> str:
     values: dict[str, Any] = {
         'path': str(path),
         'mmpretrain': _as_text(mmpretrain_config(backbone)),
-        'mmdet': _as_text(mmdet_config(backbone)),
         'order': (meta['channel_order'] or 'unknown').upper(),
         'mean': meta['mean'],
         'std': meta['std'],
     }
+    if name == 'mmdet':
+        values |= _mmdet_values(backbone)
     values['names'] = 'mmpretrain'
     if isinstance(found, ResNetArchitecture):
         res2 = found.width * (4 if found.bottleneck else 1)
@@ -86,6 +94,17 @@ def snippet(name: str, path: Path, backbone: Backbone) -> str:
             'in_1x1': meta['style'] == 'caffe',
         }
     return TARGETS[name].snippet.format(**values)
+
+
+def _mmdet_values(backbone: Backbone) -> dict[str, str]:
+    """The network in a config of mmdet, and what the hook has to expect."""
+    config = mmdet_config(backbone)
+    if config['type'] != 'mmdet.ResNet':
+        # The options of the other backbone would stay beside these.
+        config = {'_delete_': True, **config}
+    new = new_in_mmdet(backbone)
+    expected = f',\n    expected_missing={new!r}' if new else ''
+    return {'mmdet': _as_text(config), 'expected': expected}
 
 
 def _as_text(config: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ...checkpoints.errors import CheckpointError
@@ -25,6 +26,7 @@ from ...utils.errors import import_optional
 from ..backbone import Backbone, extract_backbone, save_backbone
 from ..networks.families import last_features
 from ..networks.resnet import ResNetArchitecture, to_detectron2
+from ..verify.load_report import modules_of
 
 _OTHERS = 'export to mmdet, mmpretrain, safetensors or onnx'
 
@@ -82,16 +84,18 @@ def mmpretrain_config(backbone: Backbone) -> dict[str, Any]:
 
 
 def mmdet_config(backbone: Backbone) -> dict[str, Any]:
-    """Config of the network in mmdet, all of it trained.
+    """Config of the network in mmdet, with all its maps, all of it trained.
 
     The stem for small images and whatever is no ResNet are those of
     mmpretrain there.
     """
-    config = mmpretrain_config(backbone)
+    config = backbone.architecture.dense_config(backbone.meta)
     if not isinstance(backbone.architecture, ResNetArchitecture):
         return config
     if config['type'] == 'mmpretrain.ResNet':
         config['type'] = 'mmdet.ResNet'
+        # Its default. A detector that takes other maps of it says so.
+        del config['out_indices']
     norm = {'type': 'SyncBN', 'requires_grad': True}
     return {
         **config,
@@ -101,11 +105,19 @@ def mmdet_config(backbone: Backbone) -> dict[str, Any]:
     }
 
 
+def new_in_mmdet(backbone: Backbone) -> list[str]:
+    """Modules of the network in mmdet for which the file has no weights."""
+    model = MODELS.build(mmdet_config(backbone))
+    return modules_of(
+        f'backbone.{name}'
+        for name in model.state_dict()
+        if name not in backbone.weights
+    )
+
+
 def _run_registered(
     config: dict[str, Any], path: Path, images: Tensor
 ) -> Tensor:
-    from mmengine.registry import MODELS
-
     init_cfg = {'type': 'Pretrained', 'checkpoint': str(path)}
     model = MODELS.build({**config, 'init_cfg': init_cfg})
     model.init_weights()
@@ -283,12 +295,15 @@ default_hooks = dict(
         save_backbone,
         run_mmdet,
         """\
+# sce detector CONFIG {path} OUT
+# writes a config with this and what else such weights need. By hand:
 model = dict(backbone=dict(
     {mmdet},
     init_cfg=dict(type='Pretrained', checkpoint={path!r})))
 custom_imports = dict(imports=['sce_mm.detection'],
                       allow_failed_imports=False)
-default_hooks = dict(verify_transfer=dict(type='VerifyTransferHook'))""",
+default_hooks = dict(verify_transfer=dict(
+    type='VerifyTransferHook'{expected}))""",
     ),
     'detectron2': Target(
         ('.pkl',),

@@ -40,6 +40,17 @@ class Architecture(ABC):
             CheckpointError: A setting is not known.
         """
 
+    def dense_config(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+        """Config of the network as the necks of dense predictors need it.
+
+        Networks that can give a map of each stage give all of them, of images
+        of any size. Norms of outputs that the weights do not have are new.
+
+        Raises:
+            CheckpointError: A setting is not known.
+        """
+        return self.config(meta)
+
     def build(self, meta: Mapping[str, Any]) -> nn.Module:
         """The network of mmpretrain that takes the tensors.
 

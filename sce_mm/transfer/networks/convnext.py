@@ -66,6 +66,13 @@ class ConvNeXtArchitecture(_Numbers, Architecture):
             'gap_before_final_norm': False,
         }
 
+    def dense_config(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+        """With a map of each stage."""
+        return {
+            **self.config(meta),
+            'out_indices': list(range(len(self.depths))),
+        }
+
 
 def architecture_of(tensors: Mapping[str, Tensor]) -> ConvNeXtArchitecture:
     """Architecture that the tensors imply.

@@ -80,6 +80,11 @@ class ResNetArchitecture(_Numbers, Architecture):
             'style': style or 'pytorch',
         }
 
+    def dense_config(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+        """With a map of each stage."""
+        indices = list(range(len(self.blocks)))
+        return {**self.config(meta), 'out_indices': indices}
+
     def expected(self) -> dict[str, Tensor]:
         """Every tensor, without memory: only names and shapes count."""
         return _expected(self)

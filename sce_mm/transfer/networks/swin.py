@@ -77,6 +77,14 @@ class SwinArchitecture(_Numbers, Architecture):
             'out_indices': list(self.outputs),
         }
 
+    def dense_config(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+        """With a map of each stage; maps smaller than a window are padded."""
+        return {
+            **self.config(meta),
+            'out_indices': list(range(len(self.depths))),
+            'pad_small_map': True,
+        }
+
     def filled(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The tensors and the indices that only mmpretrain's files have."""
         expected = self.expected()
