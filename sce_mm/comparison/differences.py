@@ -224,7 +224,7 @@ def about_the_test(measure: Measure, gaps: Mapping[str, Gap]) -> str:
         f'Pairs of starts are compared over the {seeds} seeds that they '
         'share: runs of one seed, with the same labels and the same order of '
         "images, are subtracted, and Student's t test, two-sided, at the "
-        f'{LEVEL:.0%} level, says whether the mean is noise. '
+        f'{100 * LEVEL:.0f} % level, says whether the mean is noise. '
     )
     if max(made) > 1:
         units = 'pretrainings'

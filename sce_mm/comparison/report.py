@@ -31,11 +31,11 @@ from .results import RANDOM, SCE, Results, longer_random
 from .schedules import Schedule
 from .summary import (
     Facts,
+    each_part,
     facts,
     gap,
     headline,
     learned,
-    other_parts,
     what_next,
 )
 from .task import Measure
@@ -74,12 +74,14 @@ def as_page(comparison: Comparison, results: Results) -> str:
             headline(found),
             f'Does pretraining on my images help my {task.predictor}?',
         ),
-        page.paragraph(other_parts(found), 'soft'),
+        page.paragraph(' '.join(each_part(found))),
         plot(measure, results, images, len(task.val_images())),
         page.heading('What to try next'),
         page.numbered(what_next(found)),
         page.heading('All starts', table_note(results)),
-        page.table(*rows(measure, task.columns, results, pretrainings)),
+        page.table(
+            *rows(measure, task.columns, results, pretrainings), 'All starts'
+        ),
         page.paragraph(about_the_hours(results, pretrainings), 'soft'),
         page.fold(
             'Each pair of starts',
@@ -154,7 +156,7 @@ def regions_and_views(
     cfg = pretraining_config(comparison.out, results, found.source)
     if cfg is None or not found.regions:
         return []
-    return [regions_sheet(cfg)]
+    return [page.heading('What the pretraining sees'), regions_sheet(cfg)]
 
 
 def rows(
@@ -214,7 +216,7 @@ def about_the_hours(
 ) -> str:
     """On what the trainings ran."""
     found = dict.fromkeys(
-        f'{run["machine"]} (--threads {run["threads"]} --jobs {run["jobs"]})'
+        f'{run["machine"]} (`--threads {run["threads"]} --jobs {run["jobs"]}`)'
         for run in [*all_runs(results), *pretrainings.values()]
         if 'machine' in run
     )
@@ -284,10 +286,11 @@ def class_tables(task: Task, results: Results) -> list[str]:
     what = task.class_metric(first)
     return [
         page.fold(
-            f'{what} of each class with {percent:g} % of the labels',
-            [page.table(*class_rows(results, percent))],
+            name,
+            [page.table(*class_rows(results, percent), name)],
         )
         for percent in results[RANDOM]
+        if (name := f'{what} of each class with {percent:g} % of the labels')
     ]
 
 
@@ -460,9 +463,11 @@ def lengths(results: Results) -> list[str]:
 
 def leakage(copies: list[dict]) -> str:
     """Text about validation images among the unlabelled ones."""
-    names = [printable(Path(copy['second']).name) for copy in copies[:5]]
+    names = [printable(Path(copy['second']).name) for copy in copies]
+    shown = f': {", ".join(names[:5])}' if names else ''
+    more = f' and {len(names) - 5} more' if names[5:] else ''
     return (
         f'{len(copies)} of the unlabelled images are validation images or '
-        'near copies of them. They were left out of the pretraining: '
-        f'{", ".join(names) or "none"}{", ..." if copies[5:] else ""}.'
+        f'near copies of them, and were left out of the pretraining{shown}'
+        f'{more}.'
     )

@@ -195,14 +195,14 @@ def headline(f: Facts) -> str:
         )
     if f.gap.seen:
         verb = 'raises' if f.gap.seen > 0 else 'lowers'
-        text = f'{with_part}, {ours} {verb} {change} ({f.gap})'
+        text = f'{with_part}, {ours} {verb} {change}'
     else:
         text = (
-            f'{with_part}, no difference can be seen between {ours} and '
-            f'random initialisation: {name} {f.ours:.1f} and {f.theirs:.1f} '
-            f'({f.gap})'
+            f'{with_part}, no difference can be seen beyond the noise of '
+            f'{f.gap.units} {_units(f.gap)}: {name} is {f.ours:.1f} with '
+            f'{ours}, and {f.theirs:.1f} from {RANDOM}'
         )
-    verdicts = {1: 'which is more', 0: 'no difference that can be seen'}
+    verdicts = {1: 'which is more', 0: 'and the noise hides which is better'}
     for longer, g in _unbeaten(f, f.percent).items():
         text += (
             f'; {_trained(longer)} reaches {f.ours + g.value:.1f}, '
@@ -211,9 +211,15 @@ def headline(f: Facts) -> str:
     return f'{text}.'
 
 
-def other_parts(f: Facts) -> str:
-    """Sentences about the larger parts of the labels, if there are any."""
-    return ' '.join(_other_part(f, p, g) for p, g in f.others.items())
+def each_part(f: Facts) -> list[str]:
+    """A sentence about each part of the labels: verdict, gap and test.
+
+    The headline has the verdict of the smallest part, so its gap is enough.
+    """
+    first = []
+    if f.learned and f.gap.seeds > 1:
+        first = [f'With {f.percent:g} % of the labels: {f.gap}.']
+    return first + [_other_part(f, p, g) for p, g in f.others.items()]
 
 
 def _other_part(f: Facts, percent: float, g: Gap) -> str:
@@ -344,7 +350,7 @@ RULES = (
         lambda f: not f.learned,
         lambda f: (
             f'Train the {f.measure.predictor}s longer first '
-            '(--min-iterations N; the section of the configs says how many '
+            '(`--min-iterations N`; the section of the configs says how many '
             'there were), and check in the examples below that the labels '
             'lie on their objects.'
         ),
@@ -353,7 +359,7 @@ RULES = (
         'few seeds',
         lambda f: f.learned and not f.gap.seen and f.gap.units < MEASURED,
         lambda f: (
-            f'Repeat with {_options(MEASURED, f)}: fewer {_units(f.gap)} do '
+            f'Repeat with `{_options(MEASURED, f)}`: fewer {_units(f.gap)} do '
             'not tell how large the noise is. The same command runs only '
             'what is missing.'
         ),
@@ -393,7 +399,7 @@ RULES = (
         lambda f: (
             'Look at the loss of the pretraining: if it jumps or stays where '
             'it began, take a third of the learning rate '
-            '(--pretraining-options optim_wrapper.optimizer.lr=..., with '
+            '(`--pretraining-options optim_wrapper.optimizer.lr=...`, with '
             'another OUT).'
         ),
     ),
@@ -401,7 +407,7 @@ RULES = (
         'scenes without regions',
         lambda f: _scenes(f) and f.gap.seen <= 0,
         lambda f: (
-            f'Pretrain on regions ({_REGIONS}): your images show '
+            f'Pretrain on regions (`{_REGIONS}`): your images show '
             f'{f.objects:.0f} objects each, and two crops of such a scene '
             'show different ones.'
         ),
@@ -412,7 +418,7 @@ RULES = (
         and f.steps < FEW_STEPS,
         lambda f: (
             f'Pretrain longer: {f.steps} steps are hardly a beginning '
-            '(--pretraining-options train_cfg.max_epochs=..., with another '
+            '(`--pretraining-options train_cfg.max_epochs=...`, with another '
             'OUT).'
         ),
     ),
@@ -423,7 +429,7 @@ RULES = (
             f'A gap of {f.gap.value:+.1f} is within the noise of '
             f'{f.gap.units} {_units(f.gap)}; if the gap is really so large, '
             f'about {f.gap.units_needed} would show it four times out of five '
-            f'({_options(f.gap.units_needed, f)}).'
+            f'(`{_options(f.gap.units_needed, f)}`).'
         ),
     ),
     Rule(
@@ -441,7 +447,7 @@ RULES = (
         lambda f: f.gap.seen > 0 and _last(f).seen < 1 and not _hidden(f),
         lambda f: (
             'The gain is one of few labels: use it where labels are scarce. '
-            'Parts in between (--percent) show up to how many it lasts.'
+            'Parts in between (`--percent`) show up to how many it lasts.'
         ),
     ),
     Rule(
@@ -449,7 +455,7 @@ RULES = (
         lambda f: f.gap.seen > 0 and _hidden(f),
         lambda f: (
             f'With {max(f.others):g} % of the labels the noise hides a gain '
-            'of this size: whether it lasts takes more --seeds.'
+            'of this size: whether it lasts takes more `--seeds`.'
         ),
     ),
     Rule(
@@ -458,8 +464,8 @@ RULES = (
         and _better(f) is None
         and f.percent not in _longer(f, 1),
         lambda f: (
-            f'Use it: {f.maker} makes your config with the '
-            f'backbone file of {f.source}, which lies in backbones beside '
+            f'Use it: `{f.maker}` makes your config with the '
+            f'backbone file of {f.source}, which lies in `backbones` beside '
             'this page.'
         ),
     ),
@@ -470,7 +476,7 @@ RULES = (
             'Pretrain longer, or on more images, with another OUT, and see '
             'whether the gain grows.'
             + (
-                f' Regions ({_REGIONS}) are worth a trial: your images show '
+                f' Regions (`{_REGIONS}`) are worth a trial: your images show '
                 f'{f.objects:.0f} objects each.'
                 if _scenes(f)
                 else ''

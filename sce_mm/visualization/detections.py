@@ -5,6 +5,7 @@ Right, wrong and missed differ in the line around the object: whole, dashed
 and dotted.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -167,6 +168,7 @@ def _tile(
     how = cv2.INTER_AREA if width > WIDTH else cv2.INTER_CUBIC
     canvas = cv2.resize(image, size, interpolation=how)
     boxes, tags = [], []
+    seen: dict[str, Counter[str]] = defaultdict(Counter)
     for instance, kind, word in marked:
         if instance.mask is not None and kind in _TINTS:
             mask = cv2.resize(
@@ -179,9 +181,14 @@ def _tile(
         left, right = np.clip(np.divide(instance.box[::2], width), 0, 1)
         top, bottom = np.clip(np.divide(instance.box[1::2], height), 0, 1)
         words = f'{instance.name}, {kind}'
+        seen[kind][instance.name] += 1
         boxes.append(Box(left, top, right - left, bottom - top, kind, words))
         if word:
             # Above its box, where there is room for it.
             tags.append((float(left), max(0.0, float(top) - TAG), word))
     uri = data_uri(canvas.astype(np.uint8), photo=True)
-    return Tile(uri, caption, tags=tags, boxes=boxes)
+    alt = '; '.join(
+        f'{kind}: {", ".join(f"{n} {name}" for name, n in names.items())}'
+        for kind, names in seen.items()
+    )
+    return Tile(uri, caption, tags=tags, boxes=boxes, alt=alt or 'no boxes')

@@ -81,7 +81,7 @@ def map_row(
         row.append(
             Tile(
                 _drawn(image, labels, counts, classes, wrong),
-                f'{name}: {share:.0%} of the pixels right',
+                f'{name}: {100 * share:.0f} % of the pixels right',
             )
         )
     return tiles(row, side)
@@ -93,10 +93,8 @@ def colour_legend(classes: Sequence[str]) -> str:
     hatched = 'repeating-linear-gradient(45deg,#000 0 2px,#bbb 2px 8px)'
     grounds = [*zip(classes, colours, strict=True), ('wrong class', hatched)]
     inner = ''.join(
-        '<span style="display:inline-block;margin-right:16px">'
-        '<span style="display:inline-block;width:22px;height:14px;'
-        f'border:1px solid #000;vertical-align:-2px;background:{ground}">'
-        f'</span> {escape(name)}</span>'
+        f'<span class="key"><span style="background:{ground}"></span> '
+        f'{escape(name)}</span>'
         for name, ground in grounds
     )
     return f'<p class="soft">{inner}</p>'

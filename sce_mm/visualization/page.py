@@ -1,113 +1,80 @@
 """Write HTML reports: one page with its text, tables and images."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-STYLE = """
-:root { --ink: #1c2127; --soft: #5b6570; --line: #e1e5ea; --accent: #0b6bcb; }
-* { box-sizing: border-box; }
-body { margin: 0; color: var(--ink); background: #f6f7f9;
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 1040px; margin: 0 auto; padding: 40px 28px 80px; }
-h1 { font-size: 28px; font-weight: 650; line-height: 1.25; margin: 0 0 8px; }
-h2 { font-size: 22px; font-weight: 600; margin: 44px 0 8px; }
-h3 { font-size: 16px; font-weight: 600; margin: 18px 0 4px; }
-p { margin: 6px 0 12px; max-width: 74ch; }
-.soft, figcaption { color: var(--soft); font-size: 14px; }
-.answer { font-size: 19px; margin: 18px 0 26px; }
-.cards { display: grid; gap: 14px;
-  grid-template-columns: repeat(auto-fit, minmax(210px, 1fr)); }
-.card { background: #fff; border: 1px solid var(--line); border-radius: 10px;
-  padding: 16px 18px; }
-.card b { display: block; font-size: 36px; font-weight: 600; line-height: 1.2;
-  color: var(--accent); }
-.card .from { color: var(--soft); font-size: 15px; }
-.panel { background: #fff; border: 1px solid var(--line);
-  border-radius: 10px; padding: 16px 18px; margin: 12px 0; overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric:
-  tabular-nums; }
-th, td { text-align: right; padding: 7px 10px;
-  border-bottom: 1px solid var(--line); }
-td { white-space: nowrap; } th { vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; white-space: normal; }
-tr:last-child td { border-bottom: 0; }
-th { color: var(--soft); font-weight: 600; font-size: 14px; }
-figure { margin: 0; } figure img { width: 100%; height: auto; }
-.plot { display: flex; flex-wrap: wrap; gap: 8px 24px; align-items: center; }
-.plot > svg { flex: 3 1 380px; min-width: 0; max-width: 720px; height: auto;
-  stroke-linejoin: round; }
-.plot text { font-family: inherit !important; }
-.legend small { display: block; color: var(--soft); }
-ul.legend { flex: 1 1 200px; list-style: none; margin: 0; padding: 0;
-  font-size: 15px; line-height: 1.3; }
-.legend li { display: flex; align-items: center; gap: 8px; margin: 6px 0; }
-.legend svg { flex: none; width: 48px; height: auto; }
-@media (max-width: 760px) { .plot > svg { flex-basis: 100%; }
-  main { padding: 20px 12px 40px; } h1 { font-size: 24px; }
-  .panel { padding: 12px; } }
-.two { display: grid; gap: 14px;
-  grid-template-columns: repeat(auto-fit, minmax(min(400px, 100%), 1fr)); }
-.tiles { display: flex; flex-wrap: wrap; gap: 8px; margin: 0 0 14px; }
-.tiles figure { width: min(var(--side),
-  calc((100% + 8px) / var(--columns) - 8px)); }
-.sharp img { image-rendering: pixelated; }
-.tiles figcaption { color: var(--ink); font-size: 13px; line-height: 1.3; }
-.image { position: relative; border: 3px solid transparent; }
-.image img { display: block; outline: 1px solid var(--line);
-  outline-offset: -1px; }
-.yes .image { border-color: #0b6bcb; }
-.no .image { border: 3px dashed #b35900; }
-.boxes { position: absolute; inset: 0; width: 100%; height: 100%;
-  fill: none; stroke-linecap: round; overflow: visible; }
-.boxes rect { vector-effect: non-scaling-stroke; stroke: #fff;
-  stroke-width: 4px; }
-.boxes .line { stroke: #0b6bcb; stroke-width: 2px; }
-.boxes .wrong { stroke: #b35900; stroke-dasharray: 7 5; }
-.boxes .missed { stroke: #000; stroke-dasharray: 0 5; stroke-width: 3px; }
-.tag { position: absolute; padding: 0 3px; color: #fff; background: #000b;
-  font: 600 12px/1.25 system-ui, sans-serif; }
-details > summary { cursor: pointer; font-weight: 600; }
-.kicker { color: var(--soft); font-size: 14px; margin: 0 0 6px; }
-ol, ul { padding-left: 22px; max-width: 78ch; }
-li { margin: 6px 0; }
-code, pre { font: 13px/1.5 ui-monospace, "SF Mono", Consolas, monospace; }
-pre { white-space: pre-wrap; word-break: break-all; margin: 0; }
-@media print { body { background: #fff; } main { padding: 0; }
-  .panel, .tiles, tr { break-inside: avoid; }
-  .tag { color: #000; background: #fff; border: 1px solid #000; } }
-"""
+from .style import STYLE
+
+# Numbers stay with their units and signs, which are those of print.
+_PRINTED = (
+    (re.compile(r'(?<=\d) (?=%|px\b)'), '\xa0'),
+    (re.compile(r'(?<=[=±<]) (?=\d)'), '\xa0'),
+    (re.compile(r'(?<=[\dp]) (?=[=±<]\xa0)'), '\xa0'),
+    (re.compile(r'(?<![^\s(])-(?=\d)'), '\N{MINUS SIGN}'),
+)
+_CODE = re.compile(r'`([^`\n]+)`')
 
 
 def page(title: str, body: Sequence[str]) -> str:
     """A whole document."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
         f'<title>{escape(title)}</title><style>{STYLE}</style></head>'
         f'<body><main>{"".join(body)}</main></body></html>\n'
     )
 
 
+def text(words: str) -> str:
+    """Words as a part of a page: `` `code` `` is set as code.
+
+    >>> text('With `--seeds 0`: -3.0 < p')
+    'With <code><span>--seeds</span> <span>0</span></code>: \u22123.0 &lt; p'
+    """
+    # Odd parts are code.
+    parts = _CODE.split(words)
+    parts[::2] = map(_printed, parts[::2])
+    parts = [*map(escape, parts)]
+    # A line does not end within an option.
+    parts[1::2] = (
+        '<code>'
+        + ' '.join(f'<span>{word}</span>' for word in part.split(' '))
+        + '</code>'
+        for part in parts[1::2]
+    )
+    return ''.join(parts)
+
+
+def _printed(words: str) -> str:
+    for pattern, sign in _PRINTED:
+        words = pattern.sub(sign, words)
+    return words
+
+
 def title(answer: str, kicker: str) -> str:
     """The title of a page, below a line that says what it is about."""
-    return f'<p class="kicker">{escape(kicker)}</p><h1>{escape(answer)}</h1>'
+    return f'<p class="kicker">{text(kicker)}</p><h1>{text(answer)}</h1>'
 
 
-def heading(text: str, note: str = '') -> str:
+def heading(words: str, note: str = '') -> str:
     """A section's title and what it shows."""
-    paragraph = f'<p class="soft">{escape(note)}</p>' if note else ''
-    return f'<h2>{escape(text)}</h2>{paragraph}'
+    paragraph = f'<p class="soft">{text(note)}</p>' if note else ''
+    return f'<h2>{text(words)}</h2>{paragraph}'
 
 
-def subheading(text: str) -> str:
+def subheading(words: str) -> str:
     """A title within a section."""
-    return f'<h3>{escape(text)}</h3>'
+    return f'<h3>{text(words)}</h3>'
 
 
-def paragraph(text: str, kind: str = '') -> str:
-    """A paragraph of plain text."""
-    return f'<p class="{escape(kind)}">{escape(text)}</p>'
+def paragraph(words: str, kind: str = '') -> str:
+    """A paragraph; none without words."""
+    if not words:
+        return ''
+    return f'<p class="{escape(kind)}">{text(words)}</p>'
 
 
 def numbered(sentences: Sequence[str]) -> str:
@@ -121,27 +88,45 @@ def listed(sentences: Sequence[str]) -> str:
 
 
 def _items(sentences: Sequence[str]) -> str:
-    return ''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)
+    return ''.join(f'<li>{text(sentence)}</li>' for sentence in sentences)
 
 
 def cards(items: Sequence[tuple[str, str, str]]) -> str:
     """Name, value and comparison, side by side."""
     inner = ''.join(
-        f'<div class="card">{escape(name)}<b>{escape(value)}</b>'
-        f'<span class="from">{escape(note)}</span></div>'
+        f'<div class="card">{text(name)}<b>{text(value)}</b>'
+        f'<span class="from">{text(note)}</span></div>'
         for name, value, note in items
     )
     return f'<div class="cards">{inner}</div>'
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in a panel."""
-    top = ''.join(f'<th>{escape(cell)}</th>' for cell in head)
-    lines = ''.join(
-        '<tr>' + ''.join(f'<td>{escape(cell)}</td>' for cell in row) + '</tr>'
-        for row in rows
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], name: str
+) -> str:
+    """A table in a panel; the first cell of a row is its heading.
+
+    Args:
+        head: Names of the columns; nothing names a column that needs none.
+        rows: Their cells.
+        name: What the table holds, for who cannot see the title above it. On
+            a narrow page the table scrolls, by the keyboard as well.
+    """
+    top = ''.join(
+        f'<th scope="col">{text(cell)}</th>' if cell else '<td></td>'
+        for cell in head
     )
-    return panel([f'<table><tr>{top}</tr>{lines}</table>'])
+    lines = ''.join(
+        f'<tr><th scope="row">{text(first)}</th>'
+        + ''.join(f'<td>{text(cell)}</td>' for cell in cells)
+        + '</tr>'
+        for first, *cells in rows
+    )
+    return (
+        '<div class="panel scroll" role="region" tabindex="0" '
+        f'aria-label="{escape(name)}"><table><thead><tr>{top}</tr></thead>'
+        f'<tbody>{lines}</tbody></table></div>'
+    )
 
 
 class Box(NamedTuple):
@@ -188,11 +173,11 @@ class Tile(NamedTuple):
         caption: Text below it.
         right: Whether it is as it should be; None if that is not asked. The
             frame shows it (whole or dashed), so the caption has to say it too.
-        tags: Words on the image: share of its width from the left, of its
-            height from the top, and the word.
+        tags: Words on the image, for the eye alone: share of its width from
+            the left, of its height from the top, and the word.
         boxes: Rectangles on the image.
         alt: What the image shows, for who cannot see it. Defaults to the
-            caption.
+            caption, which is then heard twice.
     """
 
     source: str
@@ -223,11 +208,12 @@ def tiles(
         f'alt="{escape(tile.alt or tile.caption)}">'
         + _overlay(tile.boxes)
         + ''.join(
-            f'<span class="tag" style="left:{100 * left:.1f}%;'
-            f'top:{100 * top:.1f}%">{escape(word)}</span>'
+            '<span class="tag" aria-hidden="true" style="'
+            f'left:{100 * left:.1f}%;top:{100 * top:.1f}%">'
+            f'{escape(word)}</span>'
             for left, top, word in tile.tags
         )
-        + f'</div><figcaption>{escape(tile.caption)}</figcaption></figure>'
+        + f'</div><figcaption>{text(tile.caption)}</figcaption></figure>'
         for tile in row
     )
     kind = 'tiles sharp' if sharp else 'tiles'
@@ -239,7 +225,9 @@ def tiles(
 
 def _overlay(boxes: Sequence[Box]) -> str:
     drawn = ''.join(box.drawn() for box in boxes)
-    return f'<svg class="boxes">{drawn}</svg>' if boxes else ''
+    return (
+        f'<svg class="boxes" aria-hidden="true">{drawn}</svg>' if boxes else ''
+    )
 
 
 def panel(parts: Sequence[str]) -> str:
@@ -252,19 +240,19 @@ def side_by_side(parts: Sequence[str]) -> str:
     return f'<div class="two">{"".join(parts)}</div>'
 
 
-def listing(text: str) -> str:
+def listing(code: str) -> str:
     """Commands, as they were run."""
-    return panel([f'<pre>{escape(text)}</pre>'])
+    return panel([f'<pre>{escape(code)}</pre>'])
 
 
-def folded(title: str, text: str) -> str:
+def folded(title: str, code: str) -> str:
     """A long text that opens on a click."""
-    return fold(title, [f'<pre>{escape(text)}</pre>'])
+    return fold(title, [f'<pre>{escape(code)}</pre>'])
 
 
 def fold(title: str, parts: Sequence[str]) -> str:
     """A part of the page that opens on a click."""
     return (
-        f'<details class="panel"><summary>{escape(title)}</summary>'
+        f'<details class="panel"><summary>{text(title)}</summary>'
         f'{"".join(parts)}</details>'
     )

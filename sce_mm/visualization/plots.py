@@ -2,7 +2,7 @@
 
 Words of a drawing are text of the page, and names stand beside it in HTML.
 Series differ in marker and dash as well as in colour, so that they can be
-told apart in black and white.
+told apart in black and white. Colours are those of the page, light or dark.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from itertools import pairwise
 from math import log10
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .page import panel
+import numpy as np
+
+from .page import panel, text
+from .style import SERIES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,16 +30,33 @@ class _Look(NamedTuple):
     linestyle: Any
 
 
-_LOOKS = (
-    _Look('#3d4650', 'o', '--'),
-    _Look('#0b6bcb', 's', '-'),
-    _Look('#b35900', '^', '-.'),
-    _Look('#0a7a55', 'D', ':'),
-    _Look('#7b3fa0', 'v', (0, (5, 1, 1, 1, 1, 1))),
-    _Look('#a61e4d', 'P', (0, (8, 2))),
-    _Look('#6b6400', 'X', (0, (2, 1))),
-    _Look('#111111', '*', (0, (1, 3))),
+_DASHES = (
+    '--',
+    '-',
+    '-.',
+    ':',
+    (0, (5, 1, 1, 1, 1, 1)),
+    (0, (8, 2)),
+    (0, (2, 1)),
+    (0, (1, 3)),
 )
+_LOOKS = tuple(
+    _Look(light, marker, dash)
+    for (light, _), marker, dash in zip(
+        SERIES, 'os^DvPX*', _DASHES, strict=True
+    )
+)
+# What matplotlib draws in a colour, and what the page has for it.
+_AXES, _GRID, _FAINT = '#010101', '#020202', '#030303'
+_VARIABLES = {
+    _AXES: 'var(--rule)',
+    _GRID: 'var(--line)',
+    _FAINT: 'var(--soft)',
+    **{
+        look.color: f'var(--series-{number})'
+        for number, look in enumerate(_LOOKS)
+    },
+}
 _BARS: dict[str, Any] = {'elinewidth': 1.2, 'capsize': 3}
 # Points of one x are drawn beside each other. All of them take this share of
 # the way to the next x, and each at most this share of the axis.
@@ -91,7 +111,7 @@ def curves(
         yerr = (spread or {}).get(name)
         axes.errorbar(xs, ys, yerr=yerr, **style, **_BARS)
     for name, level in (levels or {}).items():
-        axes.axhline(level, linestyle='--', color='#888', linewidth=1)
+        axes.axhline(level, linestyle='--', color=_FAINT, linewidth=1)
         axes.annotate(
             name,
             (1, level),
@@ -99,7 +119,7 @@ def curves(
             ha='right',
             va='bottom',
             fontsize=8,
-            color='#555',
+            color=_FAINT,
             parse_math=False,
         )
     if log:
@@ -110,7 +130,10 @@ def curves(
     axes.set(xlabel=xlabel, ylabel=ylabel)
     markers = all(len(points) < _FEW for points in series.values())
     names = list(series) if len(series) > 1 else []
-    words = f'{ylabel} over {xlabel}: {", ".join(series)}'
+    words = f'{ylabel} over {xlabel}: ' + '; '.join(
+        f'{name}, {points[0][1]:.3g} to {points[-1][1]:.3g}'
+        for name, points in series.items()
+    )
     return _drawn(figure, words, caption, _legend(names, markers, notes or {}))
 
 
@@ -119,6 +142,7 @@ def dots(
 ) -> str:
     """A row with a dot and an error bar for each name.
 
+    Names and values are text beside the drawing, which shows nothing else.
     The axis begins at 0 if no value is below.
 
     Args:
@@ -126,33 +150,66 @@ def dots(
         xlabel: Name of the values.
         caption: Text below the drawing.
     """
-    figure = _figure(5.2, 0.6 + 0.36 * len(rows))
-    axes = figure.subplots()
-    for number, (name, (value, half)) in enumerate(rows.items()):
-        style = _style(number, True) | {'linestyle': ''}
-        bar = axes.errorbar([value], [number], xerr=half, **style, **_BARS)
-        # A marker on the edge of the axes is whole.
-        bar.lines[0].set_clip_on(False)
-        text = f'{value:.1f}' if half is None else f'{value:.1f} ± {half:.1f}'
-        for at, words, side in ((0, name, 'left'), (1, text, 'right')):
-            axes.annotate(
-                words,
-                (at, number - 0.2),
-                xycoords=('axes fraction', 'data'),
-                ha=side,
-                va='bottom',
-                fontsize=9,
-                parse_math=False,
-            )
-    axes.set(xlabel=xlabel, ylim=(len(rows) - 0.6, -0.9), yticks=[])
-    axes.spines['left'].set_visible(False)
-    axes.margins(x=0.08)
+    from matplotlib.ticker import MaxNLocator
+
+    ends = [v + sign * (half or 0) for v, half in rows.values()
+            for sign in (-1, 1)]  # fmt: skip
+    low, high = min(0.0, *ends), max(*ends)
     if all(value >= 0 for value, _ in rows.values()):
-        axes.set_xlim(left=0)
-    words = '; '.join(
-        f'{name} {value:.1f}' for name, (value, _) in rows.items()
+        low = 0.0
+    high = low + 1.04 * max(high - low, 1e-9)
+
+    def place(value: float) -> str:
+        return f'{100 * (value - low) / (high - low):.2f}%'
+
+    ticks = [x for x in MaxNLocator(5).tick_values(low, high)
+             if low <= x <= high]  # fmt: skip
+    grid = ''.join(
+        f'<line class="grid" x1="{place(x)}" x2="{place(x)}" y2="100%"/>'
+        for x in ticks
     )
-    return _drawn(figure, f'{xlabel}: {words}', caption, '')
+    lines = ''
+    for number, (name, (value, half)) in enumerate(rows.items()):
+        shown, bar = f'{value:.1f}', ''
+        if half is not None:
+            shown += f' ± {half:.1f}'
+            left, right = place(max(low, value - half)), place(value + half)
+            bar = f'<line x1="{left}" x2="{right}" y1="50%" y2="50%"/>'
+            bar += ''.join(
+                f'<svg x="{x}" y="50%" overflow="visible">'
+                '<line y1="-5" y2="5"/></svg>'
+                for x in (left, right)
+            )
+        colour = f'var(--series-{number % len(SERIES)})'
+        lines += (
+            f'<li><span>{text(name)}</span> '
+            f'<span class="value">{text(shown)}</span>'
+            f'<svg aria-hidden="true">{grid}'
+            f'<g style="stroke:{colour};fill:{colour}">{bar}'
+            f'<svg x="{place(value)}" y="50%" overflow="visible">'
+            f'{_marker(_LOOKS[number % len(_LOOKS)].marker)}</svg></g></svg>'
+            '</li>'
+        )
+    scale = ''.join(
+        f'<span style="left:{place(x)}">{text(f"{x:g}")}</span>' for x in ticks
+    )
+    return panel([
+        f'<figure><ul class="dots" aria-label="{escape(xlabel)}">{lines}'
+        f'<li aria-hidden="true"><div class="axis">{scale}{text(xlabel)}'
+        f'</div></li></ul><figcaption>{text(caption)}</figcaption></figure>'
+    ])  # fmt: skip
+
+
+def _marker(name: str) -> str:
+    """A marker of matplotlib around the origin, as a polygon."""
+    from matplotlib.markers import MarkerStyle
+    from matplotlib.transforms import Affine2D
+
+    style = MarkerStyle(name)
+    way = style.get_transform() + Affine2D().scale(9, -9)
+    corners = style.get_path().to_polygons(way)[0]
+    points = ' '.join(f'{x:.1f},{y:.1f}' for x, y in np.asarray(corners))
+    return f'<polygon points="{points}"/>'
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -183,8 +240,8 @@ def _legend(
         axes.plot([0, 1, 2], [0] * 3, markevery=[1], **_style(number, markers))
         axes.axis('off')
         key = _svg(figure, f'key of {name}', hidden=True)
-        note = f'<small>{escape(notes[name])}</small>' if name in notes else ''
-        entries.append(f'<li>{key}<span>{escape(name)}{note}</span></li>')
+        note = f'<small>{text(notes[name])}</small>' if name in notes else ''
+        entries.append(f'<li>{key}<span>{text(name)}{note}</span></li>')
     return f'<ul class="legend">{"".join(entries)}</ul>' if entries else ''
 
 
@@ -192,8 +249,12 @@ def _drawn(figure: Figure, words: str, caption: str, legend: str) -> str:
     """The panel of a drawing; ``words`` are for who does not see it."""
     for axes in figure.axes:
         axes.spines[['top', 'right']].set_visible(False)
-        axes.grid(alpha=0.25)
-    note = f'<figcaption>{escape(caption)}</figcaption>'
+        axes.spines[['left', 'bottom']].set_color(_AXES)
+        axes.tick_params(color=_AXES)
+        # On a narrow page the words are larger.
+        axes.yaxis.labelpad = 9
+        axes.grid(color=_GRID)
+    note = f'<figcaption>{text(caption)}</figcaption>'
     drawing = f'<div class="plot">{_svg(figure, words)}{legend}</div>'
     return panel([f'<figure>{drawing}{note}</figure>'])
 
@@ -202,11 +263,13 @@ def _svg(figure: Figure, words: str, hidden: bool = False) -> str:
     """A figure as an element of a page."""
     from matplotlib import rc_context
 
-    text = StringIO()
+    drawn = StringIO()
     # Equal drawings have equal text; the salt keeps the ids of two apart.
     with rc_context({'svg.fonttype': 'none', 'svg.hashsalt': words}):
-        figure.savefig(text, format='svg', metadata={'Date': None})
-    svg = text.getvalue()
+        figure.savefig(
+            drawn, format='svg', metadata={'Date': None}, transparent=True
+        )
+    svg = drawn.getvalue()
     # Matplotlib repeats texts in comments and names each group.
     for noise in (
         r'<!--.*?-->',
@@ -215,6 +278,8 @@ def _svg(figure: Figure, words: str, hidden: bool = False) -> str:
         r'(?<=<g) id="[^"]*"',
     ):
         svg = re.sub(noise, '', svg, flags=re.DOTALL)
-    label = f'role="img" aria-label="{escape(words)}"'
-    svg = svg[svg.index('<svg') :]
-    return svg.replace('<svg', f'<svg {"aria-hidden" if hidden else label}', 1)
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(colour, variable)
+    seen = f'role="img" aria-label="{escape(words)}"'
+    label = 'aria-hidden="true"' if hidden else seen
+    return svg[svg.index('<svg') :].replace('<svg', f'<svg {label}', 1)

@@ -38,13 +38,13 @@ _REGIONS_TO_SEE = (
     'Beside each image with its regions of an epoch are some of these, and '
     'their views as the network gets them. A region should show about one '
     'object and a little of what is around it. Choose a smaller size if it '
-    'shows many, a larger one if it shows parts (--regions).'
+    'shows many, a larger one if it shows parts (`--regions`).'
 )
 
 _VIEWS_TO_SEE = (
     'Beside each image are its views in the first epochs, as the network gets '
     'them. Both views should show the same thing: if they often do not, take '
-    'larger crops (scale), or regions of the images (--regions).'
+    'larger crops (scale), or regions of the images (`--regions`).'
 )
 _OPERATIONS = {
     'crop, share': lambda view: '{:g} to {:g}'.format(*view.scale),
@@ -97,12 +97,14 @@ def _views_table(cfg: Config, views: Sequence[Augmentation]) -> str:
         *([name, *map(said, views)] for name, said in _OPERATIONS.items()),
     ]
     return page.table(
-        ['', *(f'view {n + 1}' for n in range(len(views)))], rows
+        ['', *(f'view {n + 1}' for n in range(len(views)))],
+        rows,
+        'What is done to each view',
     )
 
 
 def _chance(probability: float) -> str:
-    return f'{probability:.0%}' if probability else 'never'
+    return f'{100 * probability:.0f} %' if probability else 'never'
 
 
 def regions_sheet(cfg: Config, count: int = 6, seed: int = 0) -> str:

@@ -6,6 +6,7 @@ Images are ``[h, w, 3]`` uint8 BGR, as in OpenCV.
 import base64
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 from ..datasets.images.decoding import decode_image
 from ..evaluation.images import FolderImages
 from ..evaluation.neighbours import nearest
+from ..utils.text import printable
 from .page import Tile, panel, subheading, tiles
 
 # Pixels of the page.
@@ -79,14 +81,18 @@ def neighbour_sheet(
         side: Pixels of the page along a side of an image.
     """
 
-    def tile(index: int, text: str, query: int | None) -> Tile:
+    def tile(index: int, text: str, query: int | None, what: str) -> Tile:
         if picture is None:
             square = centre_square(images.paths[index], side)
         else:
             square = picture(index)
         right, class_name = _relation(images, index, query)
         uri = data_uri(square, photo=picture is not None)
-        return Tile(uri, text + class_name, right)
+        if picture is None:
+            what += f', {printable(Path(images.paths[index]).name)}'
+        if images.labels:
+            what += f', {images.classes[images.labels[index]]}'
+        return Tile(uri, text + class_name, right, alt=what)
 
     # All images count for the title, if there is something to count.
     among = range(len(features)) if images.labels else queries
@@ -99,13 +105,15 @@ def neighbour_sheet(
             f': {100 * share:.0f} % of the {shown} nearest are of the class'
         )
     rows = [subheading(title)]
-    for query in queries:
+    for number, query in enumerate(queries, 1):
         at = among.index(query)
-        row = [tile(query, 'query', None)]
-        for index, similarity in zip(
-            indices[at].tolist(), similarities[at].tolist(), strict=True
+        row = [tile(query, 'query', None, f'query {number}')]
+        for place, (index, similarity) in enumerate(
+            zip(indices[at].tolist(), similarities[at].tolist(), strict=True),
+            1,
         ):
-            row.append(tile(index, f'{similarity:.3f}', query))
+            what = f'neighbour {place} of query {number}'
+            row.append(tile(index, f'{similarity:.3f}', query, what))
         rows.append(tiles(row, side, sharp=picture is None))
     return panel(rows)
 

@@ -53,9 +53,11 @@ def report(out: Path) -> str:
         for name, (ours, other) in measured.items()
     ]
     body = [
-        '<h1>Does pretraining on unlabelled images make a better detector?'
-        '</h1>',
-        page.paragraph(answer(measured), 'answer'),
+        page.title(
+            headline(measured),
+            'Does pretraining on unlabelled images make a better detector?',
+        ),
+        page.paragraph(answer(measured)),
         page.cards(cards),
         page.paragraph(
             'kNN accuracy: digits named rightly by a vote of the most similar '
@@ -93,32 +95,39 @@ def segmentation(out: Path) -> tuple[float, float]:
     return sce, random
 
 
-def answer(measured: dict[str, tuple[float, float]]) -> str:
-    """The result as sentences that follow from the numbers."""
-
-    def change(name: str, margin: float) -> str:
-        ours, other = measured[name]
-        gap = ours - other
-        if abs(gap) < margin:
-            return f'stays about the same ({other:.1f}, then {ours:.1f})'
-        word = 'rises' if gap > 0 else 'falls'
-        return f'{word} from {other:.1f} to {ours:.1f}'
-
+def headline(measured: dict[str, tuple[float, float]]) -> str:
+    """The result for the detector in one sentence."""
     return (
-        'With the same few labels, the same schedule and the same seed, the '
-        f'box AP of Mask R-CNN {change("box AP", 1)} when its backbone comes '
-        'from SCE on unlabelled images instead of random initialisation, and '
-        f'its mask AP {change("mask AP", 1)}. kNN accuracy of the frozen '
-        f'features {change("kNN accuracy", 2)}, linear probe accuracy '
-        f'{change("linear probe", 2)}. '
-        + (
-            f'The mIoU of UPerNet {change("mIoU", 1)}. '
-            if 'mIoU' in measured
-            else ''
-        )
-        + 'This is one run of each; another seed '
-        'moves every number.'
+        f'The box AP of Mask R-CNN {change(measured, "box AP", 1)} when its '
+        'backbone comes from SCE on unlabelled images instead of random '
+        'initialisation.'
     )
+
+
+def answer(measured: dict[str, tuple[float, float]]) -> str:
+    """The other results as sentences that follow from the numbers."""
+    text = (
+        'Both detectors have the same few labels, the same schedule and the '
+        f'same seed. The mask AP {change(measured, "mask AP", 1)}. The kNN '
+        'accuracy of the frozen features '
+        f'{change(measured, "kNN accuracy", 2)}, the linear probe accuracy '
+        f'{change(measured, "linear probe", 2)}. '
+    )
+    if 'mIoU' in measured:
+        text += f'The mIoU of UPerNet {change(measured, "mIoU", 1)}. '
+    return f'{text}This is one run of each; another seed moves every number.'
+
+
+def change(
+    measured: dict[str, tuple[float, float]], name: str, margin: float
+) -> str:
+    """What a value does, as the rest of a sentence."""
+    ours, other = measured[name]
+    gap = ours - other
+    if abs(gap) < margin:
+        return f'stays about the same ({other:.1f}, then {ours:.1f})'
+    word = 'rises' if gap > 0 else 'falls'
+    return f'{word} from {other:.1f} to {ours:.1f}'
 
 
 if __name__ == '__main__':

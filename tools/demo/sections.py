@@ -180,7 +180,7 @@ def detections(out: Path, detection: dict) -> list[str]:
             'found and how closely their boxes or masks fit; AP50 is content '
             'with half an overlap.',
         ),
-        page.table(head, table),
+        page.table(head, table, 'AP of Mask R-CNN'),
         page.paragraph(
             'Some validation scenes, each with its labels and with what was '
             f'found at a score above 50 %. {LEGEND}',
@@ -279,6 +279,6 @@ def how_it_was_run(cfg: Config, metadata: dict) -> list[str]:
     )
     return [
         page.heading('How it was run', machine),
-        page.table(['stage', 'time'], rows),
+        page.table(['stage', 'time'], rows, 'How long each stage took'),
         page.listing('\n\n'.join(commands)),
     ]

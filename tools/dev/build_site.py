@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ('*.md', 'docs/**/*.md', 'configs/sce/README.md')
-ASSETS = ('docs/images/*', 'docs/site.css')
+ASSETS = ('docs/images/*', 'docs/site.css', 'docs/site.js')
 # The target of a link or an image in Markdown that is not an address.
 TARGET = re.compile(r'\]\((?!\w+:|#)([^)#\s]+)')
 

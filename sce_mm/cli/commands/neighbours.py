@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
+from ...utils.text import printable
 from ..arguments import positive_number
 from ..evaluation_arguments import image_folder_parser, parse_networks
 
@@ -27,6 +28,21 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--shown', type=positive_number, default=8, help='columns'
     )
     return parse_networks(parser, argv)
+
+
+def explanation(classes: bool) -> str:
+    """What the page shows, for who did not run the command."""
+    text = (
+        'Each row begins with an image of the folder; those beside it are the '
+        'others that the network finds most like it, with the cosine '
+        'similarity (1 is equal). Similarities of two networks do not compare.'
+    )
+    if classes:
+        text += (
+            ' A whole frame is an image of the same class, a dashed one of '
+            'another.'
+        )
+    return text
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -47,6 +63,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name, features in folder_networks(cfg, args, images)
     ]
     if is_main_process():
-        text = page.page('Neighbours', [page.heading('Neighbours'), *sheets])
+        folder = printable(str(args.data))
+        text = page.page(
+            f'Neighbours in {folder}',
+            [
+                page.title('Which images the network finds alike', folder),
+                page.heading(
+                    'Images and their neighbours',
+                    explanation(bool(images.labels)),
+                ),
+                *sheets,
+            ],
+        )
         Path(args.out).write_text(text, encoding='utf-8')
         print(f'{args.out}: {len(queries)} of {len(images.paths)} images')

@@ -1,0 +1,18 @@
+// Names what the theme leaves without a name, and lets the keyboard scroll
+// tables that are wider than the page. The theme makes these parts late.
+function nameParts() {
+  document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
+  document.querySelectorAll(".md-code__nav").forEach((bar, index) => {
+    bar.setAttribute("aria-label", `Code ${index + 1}`);
+  });
+  document.querySelectorAll(".md-typeset__scrollwrap").forEach((wrap, index) => {
+    wrap.tabIndex = 0;
+    wrap.setAttribute("role", "region");
+    wrap.setAttribute("aria-label", `Table ${index + 1}`);
+  });
+}
+new MutationObserver(nameParts).observe(document.body, {
+  childList: true,
+  subtree: true,
+});
+nameParts();
