@@ -27,6 +27,7 @@ class ArgumentParser(argparse.ArgumentParser):
             description=as_typed(description or ''),
             formatter_class=argparse.RawTextHelpFormatter,
         )
+        self._words: list[str] = []
         self.add_argument(
             '--debug',
             action=Debug,
@@ -37,7 +38,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse the words; a misspelt option counts before a missing one."""
-        words = sys.argv[1:] if args is None else [*args]
+        words = self._words = sys.argv[1:] if args is None else [*args]
         for word in words[: words.index('--') if '--' in words else None]:
             name = word.partition('=')[0]
             known = [*self._option_string_actions]
@@ -49,7 +50,31 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with 2."""
+        if 'arguments are required: ' in message:
+            message += self._greedy_option()
+        if (
+            message.startswith('unrecognized arguments')
+            and '--data' in self._option_string_actions
+        ):
+            message += '; folders of images go behind --data'
         self.exit(2, as_typed(f'error: {message}; --help lists the options\n'))
+
+    def _greedy_option(self) -> str:
+        """The option that may have taken a word that is missing."""
+        option, count = '', 0
+        for word in self._words:
+            if word.startswith('--'):
+                option, count = word, 0
+                continue
+            count += 1
+            action = self._option_string_actions.get(option)
+            least = {'+': 2, '*': 1, '?': 1}.get(str(action and action.nargs))
+            if least and count >= least:
+                return (
+                    f'; {option} takes the words behind it: name what is '
+                    'missing before it'
+                )
+        return ''
 
 
 class Debug(argparse.Action):
@@ -154,6 +179,20 @@ def positive_float(text: str) -> float:
     raise argparse.ArgumentTypeError(f'expected a number above 0, got {text}')
 
 
+def percentage(text: str) -> float:
+    """Read a part of 100; the type of an option.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    with suppress(ValueError):
+        if 0 < float(text) <= 100:
+            return float(text)
+    raise argparse.ArgumentTypeError(
+        f'expected a number above 0 and up to 100, got {text}'
+    )
+
+
 def output_file(text: str) -> Path:
     """Read the path of a file to write; the type of an option.
 
@@ -207,7 +246,10 @@ def epochs_number(text: str) -> int | str:
     try:
         return positive_number(text)
     except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f'{error}, nor auto') from error
+        raise argparse.ArgumentTypeError(
+            'expected a whole number above 0, or auto; got '
+            f'{text or "nothing"}'
+        ) from error
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:

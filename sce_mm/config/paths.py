@@ -87,7 +87,7 @@ def unwritable_work_dir(cfg: Config) -> Iterator[str]:
             pass
     except (OSError, TypeError) as error:
         yield (
-            f'work_dir: cannot write to {work_dir} '
+            f'work_dir: cannot write to {work_dir!r} '
             f'({getattr(error, "strerror", None) or error}); name another one '
             'with --work-dir'
         )

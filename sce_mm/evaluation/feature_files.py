@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from ..checkpoints.durable_files import replace_durably
+from ..utils.durable_files import replace_durably, writing
 from ..utils.errors import UserError, import_optional
 from .features import visit_features
 from .images import FolderImages
@@ -107,7 +107,8 @@ def write_features(
         ValueError: No image can be read.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     loader = DataLoader(
         images.dataset, batch_size, num_workers=workers, collate_fn=collate
     )
@@ -119,10 +120,12 @@ def write_features(
             nonlocal width
             found.append(numbers)
             width = rows.shape[1]
-            file.write(rows.numpy().tobytes())
+            with writing(path):
+                file.write(rows.numpy().tobytes())
 
         visit_features(model, loader, keep, labelled=False)
-        file.flush()
+        with writing(path):
+            file.flush()
         numbers = torch.cat(found).tolist()
         table = FeatureTable(
             np.memmap(file, np.float32, 'r', shape=(len(numbers), width)),

@@ -10,7 +10,6 @@ worth it, and the command. Every image is decoded once; nothing is changed.
 """
 
 import argparse
-import json
 import os
 import shlex
 from collections.abc import Sequence
@@ -78,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...config.reading import read_config
     from ...config.regions import TrainingImages
     from ...datasets.images.file_lists import write_image_list
+    from ...utils.durable_files import write_json
     from ..config_edits import cut_regions, set_data
     from ..short_options import set_epochs
 
@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_image_list(args.keep, [os.path.abspath(path) for path in kept])
         print(f'{args.keep}: {len(kept):,} images, for --data')
     if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + '\n')
+        write_json(args.json, figures)
 
 
 def _region_words(args: argparse.Namespace) -> list[str]:

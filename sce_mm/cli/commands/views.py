@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             'folder that exists'
         )
     register()
+    from ...utils.durable_files import write_durably
     from ...visualization.regions import views_page
     from ..config_edits import load_config, set_images
 
@@ -59,5 +60,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     set_images(cfg, args)
     seed = (cfg.get('randomness') or {}).get('seed') or 0
     text = views_page(cfg, Path(args.config).stem, args.count, seed)
-    args.out.write_text(text, encoding='utf-8')
+    write_durably(args.out, text.encode())
     print(f'{args.out}: open it in a browser')

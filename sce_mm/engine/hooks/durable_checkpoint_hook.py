@@ -9,13 +9,13 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
-from ...checkpoints.durable_files import (
+from ...checkpoints.newest import newest_whole_checkpoint
+from ...utils.distributed import decide_on_main
+from ...utils.durable_files import (
     WriteError,
     remove_partial_files,
     write_durably,
 )
-from ...checkpoints.newest import newest_whole_checkpoint
-from ...utils.distributed import decide_on_main
 from ...utils.folder_lock import FolderLock
 from ..runner.resume import (
     adopt_run_state,
