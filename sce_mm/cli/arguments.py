@@ -7,6 +7,7 @@ imports everything else in its ``main``, after the arguments are parsed and
 """
 
 import argparse
+import re
 import sys
 import tempfile
 from contextlib import suppress
@@ -193,6 +194,31 @@ def percentage(text: str) -> float:
     )
 
 
+def device_name(text: str) -> str:
+    """Read ``cpu``, ``cuda`` or ``cuda:N``; the type of an option.
+
+    Raises:
+        ArgumentTypeError: The text is something else.
+    """
+    if not re.fullmatch(r'cpu|cuda(:\d+)?', text):
+        raise argparse.ArgumentTypeError(
+            f'expected cpu, cuda or cuda:N, got {text}'
+        )
+    return text
+
+
+def work_folder(text: str) -> str:
+    """Read the path of a folder of logs; the type of an option.
+
+    Raises:
+        ArgumentTypeError: It is empty or a file, or cannot be written to.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError('expected a folder, got nothing')
+    _require_writable(Path(text), text)
+    return text
+
+
 def output_file(text: str) -> Path:
     """Read the path of a file to write; the type of an option.
 
@@ -335,6 +361,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that every OpenMMLab tool has."""
     parser.add_argument(
         '--work-dir',
+        type=work_folder,
         help='folder of logs and checkpoints; work_dirs/<name of the config> '
         'by default',
     )

@@ -31,7 +31,7 @@ from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
 from ..utils.text import listed
 from .exit import is_first_process, naming
-from .launchers import require_launched
+from .machine import require_launched
 
 # What a data set says of images that cannot be read.
 REPLACEMENT = ('max_refetch', 'max_unreadable')

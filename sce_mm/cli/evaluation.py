@@ -30,7 +30,7 @@ from ..utils.durable_files import write_json
 from ..utils.random_state import preserve_rng
 from .config_edits import set_knn
 from .exit import naming
-from .launchers import require_launched
+from .machine import choose_device, require_launched
 
 INITIAL = 'random initialisation'
 # Processes wait for each other while one fits a classifier.
@@ -46,6 +46,7 @@ def open_config(args: argparse.Namespace) -> Config:
         ValueError: ``--bank`` is named without ``--query``, or the reverse.
     """
     require_launched(args.launcher)
+    args.device = choose_device(args.device)
     for path in args.checkpoint:
         if not Path(path).is_file():
             raise FileNotFoundError(f'there is no file {path}')
@@ -57,9 +58,6 @@ def open_config(args: argparse.Namespace) -> Config:
     if 'bank' in args:
         _set_class_folders(cfg, args)
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    args.device = args.device or (
-        'cuda' if torch.cuda.is_available() else 'cpu'
-    )
     if args.launcher != 'none':
         backend = 'nccl' if args.device.startswith('cuda') else 'gloo'
         if args.launcher == 'pytorch' and backend == 'gloo':

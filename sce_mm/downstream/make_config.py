@@ -118,9 +118,9 @@ def load_source(name: str) -> tuple[Config, str | None]:
         return Config.fromstring(f'_base_ = {base!r}\n', '.py'), base
     except Exception as error:  # of whatever is written in it
         hint = ': give the path of its file instead' if shipped else ''
+        reason = ' '.join(f'{type(error).__name__}: {error}'.split())
         raise AdaptError(
-            f'mmengine cannot read {name}{hint} ({type(error).__name__}: '
-            f'{error})'
+            f'mmengine cannot read {name}{hint} ({reason})'
         ) from error
 
 

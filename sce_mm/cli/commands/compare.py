@@ -62,6 +62,10 @@ def config_file(text: str) -> Path:
 def existing_folder(text: str) -> Path:
     """Type of an option that takes a folder."""
     path = Path(text).resolve()
+    if path.is_file():
+        raise argparse.ArgumentTypeError(
+            f'{path} is a file, expected a folder'
+        )
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f'there is no folder {path}')
     return path

@@ -20,6 +20,7 @@ from ...utils.errors import UserError
 from ..arguments import (
     ArgumentParser,
     add_region_arguments,
+    output_file,
     positive_number,
 )
 from ..typed import as_typed
@@ -49,12 +50,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--keep',
-        type=Path,
+        type=output_file,
         metavar='FILE.json',
         help='write a list of the images that can be read, are not tiny and '
         'no copies of each other, for --data of sce train',
     )
-    parser.add_argument('--json', type=Path, help='write all of it here')
+    parser.add_argument(
+        '--json', type=output_file, help='write all of it here'
+    )
     parser.add_argument(
         '--workers',
         type=positive_number,
@@ -87,6 +90,9 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f'{file}: expected the name of a .json file in a folder that '
                 'exists'
             )
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    recipe = args.recipe or RECIPES[device]
+    cfg = read_config(recipe)
     report = look_at(_image_paths(args.data), args.workers)
     print(report_text(report))
     if not report.paths:
@@ -94,9 +100,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             f'none of {len(report.unreadable)} images in '
             f'{" ".join(args.data)} can be read'
         )
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    recipe = args.recipe or RECIPES[device]
-    cfg = read_config(recipe)
     set_data(cfg, args.data)
     cut_regions(cfg, args, TrainingImages(report.paths, report.sizes))
     plan = plan_training(cfg, recipe, report, Path.cwd())

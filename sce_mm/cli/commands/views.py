@@ -17,6 +17,7 @@ from ..arguments import (
     ArgumentParser,
     add_common_arguments,
     add_pretraining_arguments,
+    output_file,
     positive_number,
 )
 
@@ -27,7 +28,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_pretraining_arguments(parser)
     parser.add_argument(
         '--out',
-        type=Path,
+        type=output_file,
         default=Path('views.html'),
         metavar='FILE.html',
         help='the page; views.html by default, an old one is replaced',

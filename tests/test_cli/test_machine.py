@@ -1,8 +1,8 @@
-"""A launcher that has not started a process, or wrongly, is named."""
+"""What options ask of a machine that does not have it is named."""
 
 import pytest
 
-from sce_mm.cli.launchers import require_launched
+from sce_mm.cli.machine import choose_device, require_launched
 from sce_mm.utils.errors import UserError
 
 PYTORCH = dict(
@@ -63,3 +63,17 @@ def test_a_process_without_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '1')
     with pytest.raises(UserError, match='process 1 of this machine has no'):
         require_launched('pytorch')
+
+
+def test_a_device_that_is_not_there(monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 0)
+    assert choose_device(None) == choose_device('cpu') == 'cpu'
+    with pytest.raises(UserError, match=r'--device cuda: .* no GPU'):
+        choose_device('cuda')
+    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 1)
+    assert choose_device(None) == 'cuda'
+    assert choose_device('cuda:0') == 'cuda:0'
+    with pytest.raises(UserError, match=r'--device cuda:1: .* 1 GPU'):
+        choose_device('cuda:1')

@@ -1,4 +1,4 @@
-"""Check that the launcher of ``--launcher`` has started this process.
+"""Check that the machine has what ``--launcher`` and ``--device`` ask for.
 
 A launcher tells each process by environment variables which of how many it is
 and where they meet. Of wrong ones torch says little, or waits for processes
@@ -31,6 +31,26 @@ _OTHERS = {
     'slurm': ('SLURM_NODELIST',),
     'mpi': ('MASTER_ADDR',),
 }
+
+
+def choose_device(device: str | None) -> str:
+    """The device of ``--device``; without one a GPU if there is one.
+
+    Raises:
+        UserError: There is no such GPU.
+    """
+    if device is None:
+        return 'cuda' if torch.cuda.is_available() else 'cpu'
+    if device == 'cpu':
+        return device
+    if not torch.cuda.is_available():
+        raise UserError(f'--device {device}: there is no GPU here, use cpu')
+    gpus = torch.cuda.device_count()
+    if int(device.partition(':')[2] or 0) >= gpus:
+        raise UserError(
+            f'--device {device}: there are {gpus} GPU(s), counted from 0'
+        )
+    return device
 
 
 def require_launched(launcher: str) -> None:
