@@ -136,6 +136,8 @@ def override(
         ConfigError: A key starts at nothing that exists, so that nothing
             would read it, or a value cannot be read.
     """
+    if wrong := [word for word in words if word.find('=') < 1]:
+        raise ConfigError(f'{option} takes key=value, got {" ".join(wrong)}')
     parser = argparse.ArgumentParser()
     parser.add_argument('--words', nargs='*', action=DictAction, default={})
     try:

@@ -121,6 +121,10 @@ ADVICE = {
     'cache broken made': 'none of 2 images',
     'cache photos made --stretch 9 3': '--stretch',
     'coco-subset labels.json --percent 10%': 'got 10%',
+    f'train {RECIPE} --data photos --work-dir page.pth': '--work-dir: page',
+    'features weights.pth a.npz --data photos --device gpu': 'cpu, cuda or',
+    f'verify {DETECTOR} weights.pth': 'sce detector',
+    f'sweep {RECIPE} made --setting A queue': '--setting A takes key=value',
     'recipes no-such-recipe': 'sce recipes lists all',
 }
 NEEDS = {

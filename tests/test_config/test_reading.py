@@ -91,6 +91,7 @@ def test_a_name_that_is_none(tmp_path, monkeypatch, name, message):
         ('train_dataloader.dataset.pipeline.9.x=1', "a list of 3, .*got '9'"),
         ('train_dataloader.dataset.pipeline.x=1', "a list of 3, .*got 'x'"),
         ('train_dataloader.dataset.pipeline.1=3', "no attribute 'items'"),
+        ('model.queue.length', 'takes key=value, got model.queue.length'),
         ('modle.queue.length=1', "did you mean 'model'"),
         ('model.queue.length=(1', 'Imbalanced brackets'),
     ],
