@@ -8,7 +8,6 @@ written at once.
 
 import atexit
 import dis
-import errno
 import io
 import logging
 import os
@@ -26,7 +25,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from ..utils.errors import UserError
+from ..utils.errors import UserError, is_full
 from ..utils.signals import INTERRUPTED, TERMINATED
 from .typed import as_typed
 
@@ -41,8 +40,6 @@ _SENT = re.compile(
 # Set by --debug.
 _DEBUG = 'SCE_DEBUG'
 _PACKAGE = Path(__file__).parents[1]
-# Of errors that do not say which file was written.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def run_main(main: Callable[[], object]) -> NoReturn:
@@ -63,6 +60,7 @@ def run_main(main: Callable[[], object]) -> NoReturn:
         end_at_signals()
     # A log that cannot be written would show a traceback for each line.
     logging.raiseExceptions = debugs()
+    threading.excepthook = _end_of_thread
     code = exit_code(main)
     # Mistakes may be found before torch is there. Leaving the others of a
     # group waits for them, who may not know yet that it is over.
@@ -119,6 +117,12 @@ def exit_code(main: Callable[[], object]) -> int:
         return code or 0
     print(as_typed(str(code)), file=sys.stderr)
     return 1
+
+
+def _end_of_thread(end: threading.ExceptHookArgs) -> None:
+    """Say why a thread has ended, if the main one will not say so too."""
+    if debugs() or not is_full(end.exc_value):
+        threading.__excepthook__(end)
 
 
 class _TerminatedError(KeyboardInterrupt):
@@ -241,7 +245,7 @@ def message_of(error: BaseException) -> str | None:
         return message_of(before)
     if isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror}'
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if is_full(error):
         return (
             f'a file could not be written: {error.strerror}. Free space, or '
             'write to another disk; --resume goes on with a training'

@@ -209,7 +209,7 @@ def require_batches(
         if message is None:
             raise
         if isinstance(error, FileNotFoundError) and source != '--data':
-            message += '; --data names others'
+            message += '; --data DIR names another one'
         raise ConfigError(f'{source}: {message}') from error
     batch, processes = loader.batch_sampler.batch_size, runner.world_size
     images = total = len(loader.dataset)

@@ -93,7 +93,7 @@ def test_a_name_that_is_none(tmp_path, monkeypatch, name, message):
         ('train_dataloader.dataset.pipeline.1=3', "no attribute 'items'"),
         ('model.queue.length', 'takes key=value, got model.queue.length'),
         ('modle.queue.length=1', "did you mean 'model'"),
-        ('model.queue.length=(1', 'Imbalanced brackets'),
+        ('model.queue.length=(1,2', 'Imbalanced brackets'),
     ],
 )
 def test_a_key_that_has_no_place_is_named(word, message):

@@ -221,9 +221,12 @@ class DurableCheckpointHook(CheckpointHook):
                     str(self.last_ckpt).encode(),
                 )
         except WriteError as error:
+            last = 'There is no checkpoint before it'
+            if previous:
+                last = f'The last good checkpoint is {previous}'
             raise WriteError(
-                f'{error}. The last good checkpoint is {previous}: free space '
-                'or set default_hooks.checkpoint.out_dir, then --resume'
+                f'{error}. {last}: free space or set '
+                'default_hooks.checkpoint.out_dir, then --resume'
             ) from error
         finally:
             self._run_state = None
