@@ -114,18 +114,17 @@ def write_features(
     )
     found: list[Tensor] = []
     width = 0
-    with tempfile.TemporaryFile(dir=path.parent) as file:
+    # An image that cannot be read is no error here.
+    with writing(path), tempfile.TemporaryFile(dir=path.parent) as file:
 
         def keep(numbers: Tensor, rows: Tensor, _: Tensor) -> None:
             nonlocal width
             found.append(numbers)
             width = rows.shape[1]
-            with writing(path):
-                file.write(rows.numpy().tobytes())
+            file.write(rows.numpy().tobytes())
 
         visit_features(model, loader, keep, labelled=False)
-        with writing(path):
-            file.flush()
+        file.flush()
         numbers = torch.cat(found).tolist()
         table = FeatureTable(
             np.memmap(file, np.float32, 'r', shape=(len(numbers), width)),
