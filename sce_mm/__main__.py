@@ -27,7 +27,7 @@ GROUPS = {
     'Pretrain': ('recipes', 'train', 'test'),
     'Look at the features': (
         *('knn', 'linear-probe', 'linear-transfer', 'svm'),
-        *('features', 'features', 'neighbours', 'embed', 'sweep'),
+        *('features', 'neighbours', 'embed', 'sweep'),
     ),
     'Use the weights': (
         *('extract', 'export', 'detector', 'segmentor', 'verify'),
@@ -88,8 +88,8 @@ def main() -> NoReturn:
     # As if the command were a program of that name.
     module = ('-m', 'sce_mm') in pairwise(sys.orig_argv)
     sys.argv = [f'{MODULE if module else "sce"} {name}', *words]
-    command = import_module(f'{commands.__name__}.{files[name].stem}')
-    run_main(command.main)
+    module_name = f'{commands.__name__}.{files[name].stem}'
+    run_main(lambda: import_module(module_name).main())
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ imports everything else in its ``main``, after the arguments are parsed and
 """
 
 import argparse
+import re
 import sys
 import tempfile
 from contextlib import suppress
@@ -27,6 +28,7 @@ class ArgumentParser(argparse.ArgumentParser):
             description=as_typed(description or ''),
             formatter_class=argparse.RawTextHelpFormatter,
         )
+        self._words: list[str] = []
         self.add_argument(
             '--debug',
             action=Debug,
@@ -37,7 +39,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse the words; a misspelt option counts before a missing one."""
-        words = sys.argv[1:] if args is None else [*args]
+        words = self._words = sys.argv[1:] if args is None else [*args]
         for word in words[: words.index('--') if '--' in words else None]:
             name = word.partition('=')[0]
             known = [*self._option_string_actions]
@@ -49,7 +51,31 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with 2."""
+        if 'arguments are required: ' in message:
+            message += self._greedy_option()
+        if (
+            message.startswith('unrecognized arguments')
+            and '--data' in self._option_string_actions
+        ):
+            message += '; folders of images go behind --data'
         self.exit(2, as_typed(f'error: {message}; --help lists the options\n'))
+
+    def _greedy_option(self) -> str:
+        """The option that may have taken a word that is missing."""
+        option, count = '', 0
+        for word in self._words:
+            if word.startswith('--'):
+                option, count = word, 0
+                continue
+            count += 1
+            action = self._option_string_actions.get(option)
+            least = {'+': 2, '*': 1, '?': 1}.get(str(action and action.nargs))
+            if least and count >= least:
+                return (
+                    f'; {option} takes the words behind it: name what is '
+                    'missing before it'
+                )
+        return ''
 
 
 class Debug(argparse.Action):
@@ -154,6 +180,45 @@ def positive_float(text: str) -> float:
     raise argparse.ArgumentTypeError(f'expected a number above 0, got {text}')
 
 
+def percentage(text: str) -> float:
+    """Read a part of 100; the type of an option.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
+    with suppress(ValueError):
+        if 0 < float(text) <= 100:
+            return float(text)
+    raise argparse.ArgumentTypeError(
+        f'expected a number above 0 and up to 100, got {text}'
+    )
+
+
+def device_name(text: str) -> str:
+    """Read ``cpu``, ``cuda`` or ``cuda:N``; the type of an option.
+
+    Raises:
+        ArgumentTypeError: The text is something else.
+    """
+    if not re.fullmatch(r'cpu|cuda(:\d+)?', text):
+        raise argparse.ArgumentTypeError(
+            f'expected cpu, cuda or cuda:N, got {text}'
+        )
+    return text
+
+
+def work_folder(text: str) -> str:
+    """Read the path of a folder of logs; the type of an option.
+
+    Raises:
+        ArgumentTypeError: It is empty or a file, or cannot be written to.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError('expected a folder, got nothing')
+    _require_writable(Path(text), text)
+    return text
+
+
 def output_file(text: str) -> Path:
     """Read the path of a file to write; the type of an option.
 
@@ -207,7 +272,10 @@ def epochs_number(text: str) -> int | str:
     try:
         return positive_number(text)
     except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f'{error}, nor auto') from error
+        raise argparse.ArgumentTypeError(
+            'expected a whole number above 0, or auto; got '
+            f'{text or "nothing"}'
+        ) from error
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
@@ -299,6 +367,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that every OpenMMLab tool has."""
     parser.add_argument(
         '--work-dir',
+        type=work_folder,
         help='folder of logs and checkpoints; work_dirs/<name of the config> '
         'by default',
     )

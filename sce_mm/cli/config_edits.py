@@ -24,6 +24,7 @@ from ..config.reading import fit_warmup, override, read_config, require_model
 from ..config.regions import LOADERS, TrainingImages, choose_regions
 from ..config.values import COLLATE, PREPROCESSOR
 from ..datasets import LabelledImages
+from ..datasets.images.file_lists import require_folder
 from ..datasets.images.image_cache import ImageCache
 from ..datasets.labels.coco_labels import read_coco
 from ..downstream import load_source
@@ -32,6 +33,7 @@ from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
 from ..utils.text import listed
 from .exit import is_first_process, naming
+from .machine import require_launched
 
 # What a data set says of images that cannot be read.
 REPLACEMENT = ('max_refetch', 'max_unreadable')
@@ -55,16 +57,11 @@ def load_config(args: argparse.Namespace) -> Config:
         FileNotFoundError: There is no such config.
         ConfigError: The config cannot be read, or an override has a key that
             nothing would read.
-        UserError: The launcher that was named has not started this process.
+        UserError: The launcher that was named has not started this process
+            as it should.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    needed = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID'}.get(args.launcher)
-    if needed and needed not in os.environ:
-        raise UserError(
-            f'--launcher {args.launcher}: this process was not started by it '
-            f'({needed} is not set): use tools/dist_train.sh, '
-            'tools/slurm_train.sh, or those of tests'
-        )
+    require_launched(args.launcher)
     cfg = read_config(args.config)
     require_model(cfg, args.config)
     before = copy.deepcopy(cfg)
@@ -98,12 +95,9 @@ def set_data(cfg: Config, data: list[str]) -> None:
         UserError: One is not there, or the config trains on something else.
     """
     is_list = names_list(data)
-    for folder in data:
-        if not is_list and not Path(folder).expanduser().is_dir():
-            raise UserError(
-                f'--data: there is no folder {folder}, and no list of images '
-                '(a .txt or .json file, given alone)'
-            )
+    for folder in data if not is_list else ():
+        with naming('--data'):
+            require_folder(os.path.expanduser(folder))
     where, dataset = innermost_dataset(cfg)
     if dataset.type != 'UnlabelledImages':
         _drop_labels(where, dataset)
@@ -225,6 +219,11 @@ def set_pretrained(cfg: Config, path: str) -> None:
     maker = 'segmentor' if segments else 'detector'
     for part in parts:
         init_cfg = (part or {}).get('init_cfg') or {}
+        if cfg.model.type == 'SCE':
+            raise UserError(
+                '--pretrained is for configs that load a backbone; a '
+                'pretraining begins from weights by --init-from'
+            )
         if init_cfg.get('type') != 'Pretrained':
             raise ValueError(
                 '--pretrained is for configs that load a backbone, but '
@@ -292,6 +291,12 @@ def set_knn(
         raise UserError(
             f'{options[1]}: {query} has folders of classes that {bank} lacks: '
             f'{listed(foreign)}; those of {bank} are {listed(classes[0])}'
+        )
+    if len(classes[0]) < 2:
+        raise UserError(
+            f'{options[0]}: {bank} has the one class {classes[0][0]}, of '
+            'which every image is: expected a folder for each of two classes '
+            'or more'
         )
     crop = crop or image_side(cfg)
     resize = resize or resized_side(crop)

@@ -27,7 +27,7 @@ from ..engine.schedulers.schedules import (
 from ..engine.schedulers.warmup_cosine import WarmupCosineLR
 from ..utils.distributed import unwrapped
 from .config_edits import without_evaluation
-from .exit import is_first_process, no_output
+from .exit import end_at_signals, is_first_process, no_output
 from .runner import build_runner, require_batches, scale_learning_rate
 
 _STEPS = 2
@@ -49,6 +49,8 @@ class _StopHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self.begun = runner.iter
+        # PreemptionHook listens by now, and there is nothing to save.
+        end_at_signals()
 
     def before_train_epoch(self, runner: Runner) -> None:
         self.timer.start()
@@ -83,6 +85,7 @@ def dry_run(
             f'folder, then steps for {seconds:.0f} s',
             file=sys.stderr,
         )
+    end_at_signals()
     with tempfile.TemporaryDirectory() as scratch, no_output():
         first = copy.deepcopy(cfg)
         counts = cfg.optim_wrapper.get('accumulative_counts', 1)

@@ -1,7 +1,6 @@
 """Networks and images of an evaluation, from a parsed command line."""
 
 import argparse
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -27,9 +26,11 @@ from ..transfer import (
     read_checkpoint,
 )
 from ..transfer.initial_weights import find_sources
+from ..utils.durable_files import write_json
 from ..utils.random_state import preserve_rng
 from .config_edits import set_knn
 from .exit import naming
+from .machine import choose_device, require_launched
 
 INITIAL = 'random initialisation'
 # Processes wait for each other while one fits a classifier.
@@ -44,6 +45,8 @@ def open_config(args: argparse.Namespace) -> Config:
         ConfigError: The config cannot be read.
         ValueError: ``--bank`` is named without ``--query``, or the reverse.
     """
+    require_launched(args.launcher)
+    args.device = choose_device(args.device)
     for path in args.checkpoint:
         if not Path(path).is_file():
             raise FileNotFoundError(f'there is no file {path}')
@@ -55,9 +58,6 @@ def open_config(args: argparse.Namespace) -> Config:
     if 'bank' in args:
         _set_class_folders(cfg, args)
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    args.device = args.device or (
-        'cuda' if torch.cuda.is_available() else 'cpu'
-    )
     if args.launcher != 'none':
         backend = 'nccl' if args.device.startswith('cuda') else 'gloo'
         if args.launcher == 'pytorch' and backend == 'gloo':
@@ -166,5 +166,4 @@ def write_results(
         cells = zip(line, widths, strict=True)
         print('  '.join(cell.ljust(width) for cell, width in cells).rstrip())
     if out is not None:
-        Path(out).parent.mkdir(parents=True, exist_ok=True)
-        Path(out).write_text(json.dumps(rows, indent=2) + '\n')
+        write_json(out, rows)

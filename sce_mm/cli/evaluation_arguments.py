@@ -11,6 +11,7 @@ from pathlib import Path
 from .arguments import (
     ArgumentParser,
     add_shared_arguments,
+    device_name,
     natural_number,
     output_file,
     positive_number,
@@ -49,6 +50,7 @@ def evaluation_parser(
     parser.add_argument('--out', type=output_file, help=out)
     parser.add_argument(
         '--device',
+        type=device_name,
         help='where the network runs; by default a GPU if there is one',
     )
     parser.add_argument(

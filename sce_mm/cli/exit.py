@@ -9,6 +9,7 @@ written at once.
 import atexit
 import dis
 import io
+import logging
 import os
 import re
 import signal
@@ -17,13 +18,15 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
-from ..utils.errors import UserError
-from ..utils.signals import INTERRUPTED
+from ..utils.errors import UserError, is_full
+from ..utils.signals import INTERRUPTED, TERMINATED
 from .typed import as_typed
 
 # The process number of a job under torchrun, Slurm and MPI.
@@ -44,11 +47,20 @@ def run_main(main: Callable[[], object]) -> NoReturn:
 
     Errors are shown as by :func:`exit_code`.
 
+    Ctrl-C and SIGTERM end a command by an exception, so that nothing stays
+    half written; the exit codes are 130 and 143.
+
     The interpreter is left without being taken down. A thread of torch that
     asks for it meanwhile would abort the process, and a signal would be
     answered as if Python had no handlers: the launcher would take a finished
     run for a failed one. What is registered for the end is done all the same.
     """
+    # Trainings, which save first, listen already.
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        end_at_signals()
+    # A log that cannot be written would show a traceback for each line.
+    logging.raiseExceptions = debugs()
+    threading.excepthook = _end_of_thread
     code = exit_code(main)
     # Mistakes may be found before torch is there. Leaving the others of a
     # group waits for them, who may not know yet that it is over.
@@ -81,6 +93,9 @@ def exit_code(main: Callable[[], object]) -> int:
         release_output()
     except SystemExit as stop:
         code = stop.code
+    except _TerminatedError:
+        print('terminated', file=sys.stderr)
+        return TERMINATED
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         return INTERRUPTED
@@ -102,6 +117,33 @@ def exit_code(main: Callable[[], object]) -> int:
         return code or 0
     print(as_typed(str(code)), file=sys.stderr)
     return 1
+
+
+def _end_of_thread(end: threading.ExceptHookArgs) -> None:
+    """Say why a thread has ended, if the main one will not say so too."""
+    if debugs() or not is_full(end.exc_value):
+        threading.__excepthook__(end)
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM has come."""
+
+
+def _terminate(process: int, number: int, frame: FrameType | None) -> None:
+    """Let a process clean up what it has half written, as at Ctrl-C.
+
+    Those that are forked from it end at once.
+    """
+    if os.getpid() != process:
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+    raise _TerminatedError
+
+
+def end_at_signals() -> None:
+    """Let Ctrl-C and SIGTERM end this process by an exception from now on."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, partial(_terminate, os.getpid()))
 
 
 class _HeldOutput:
@@ -203,6 +245,11 @@ def message_of(error: BaseException) -> str | None:
         return message_of(before)
     if isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror}'
+    if is_full(error):
+        return (
+            f'a file could not be written: {error.strerror}. Free space, or '
+            'write to another disk; --resume goes on with a training'
+        )
     if type(error).__name__ == 'OutOfMemoryError':
         return (
             f'{str(error).partition(". ")[0]}. Use a smaller batch, or --amp; '
@@ -231,6 +278,25 @@ def naming(option: str) -> Iterator[None]:
             raise
         kind = type(error) if isinstance(error, UserError) else UserError
         raise kind(f'{option}: {message}') from error
+
+
+@contextmanager
+def naming_keys(options: Mapping[str, str]) -> Iterator[None]:
+    """Let messages on keys of a config name the options that set them.
+
+    Args:
+        options: Option by key.
+
+    Raises:
+        UserError: Such an error was raised within.
+    """
+    try:
+        yield
+    except UserError as error:
+        text = str(error)
+        for key, option in options.items():
+            text = text.replace(f'{key}: ', f'{option} ({key}): ')
+        raise type(error)(text) from error
 
 
 def _unexpected(error: Exception) -> str:

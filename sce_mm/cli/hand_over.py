@@ -11,6 +11,8 @@ from mmengine.runner import Runner
 
 from ..config.parts import find_hook
 from ..engine import BackboneFileHook
+from ..utils.durable_files import WriteError
+from ..utils.errors import is_full
 from .typed import as_typed
 
 COMMANDS = 'commands.txt'
@@ -44,12 +46,21 @@ def train_and_hand_over(runner: Runner) -> None:
 
     Raises:
         SystemExit: A signal has stopped the training, which has saved.
+        WriteError: The disk is full.
     """
     try:
         runner.train()
     except SystemExit:
         _print_next_steps(runner)
         raise
+    except OSError as error:
+        if not is_full(error):
+            raise
+        # Of a log: checkpoints say it themselves.
+        raise WriteError(
+            f'cannot write to {runner.work_dir}: {error.strerror}. Free '
+            'space, then --resume goes on with the newest checkpoint'
+        ) from error
     _print_next_steps(runner)
 
 

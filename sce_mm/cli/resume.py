@@ -18,6 +18,7 @@ from ..utils.errors import UserError
 from .exit import naming
 
 AUTO = 'auto'
+_INIT = '--init-from'
 _NAMES = ('epoch_{}.pth', 'iter_{}.pth', STOPPED)
 
 
@@ -34,11 +35,17 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
         # What torchrun started again goes on with what it has written.
         resume = AUTO
     for option, path in (
-        ('--init-from', args.init_from),
+        (_INIT, args.init_from),
         ('--resume', resume),
     ):
-        if path not in (None, AUTO) and not Path(path).is_file():
-            raise FileNotFoundError(f'{option}: no checkpoint at {path}')
+        if path in (None, AUTO) or Path(path).is_file():
+            continue
+        if Path(path).is_dir():
+            hint = ', or --resume alone and --work-dir' * (option != _INIT)
+            raise UserError(
+                f'{option}: {path} is a folder: name a checkpoint in it{hint}'
+            )
+        raise FileNotFoundError(f'{option}: no checkpoint at {path}')
     if resume not in (None, AUTO):
         # Before data and model are built, which the run does first.
         with naming('--resume'):

@@ -34,6 +34,11 @@ from ..utils.random_state import preserve_rng
 from .config_edits import drop_disabled_hooks
 from .exit import message_of, release_output
 
+# Sets a batch, and a queue that fits it.
+SMALLER = (
+    '--cfg-options train_dataloader.batch_size={batch} '
+    'model.queue.length={queue}'
+)
 # Of a name that no registry has, in words of mmengine.
 _UNKNOWN = re.compile(r'(\w+) is not in the (\w+)::([\w ]+) registry')
 ROOTS = {
@@ -179,23 +184,33 @@ def _share_labels(cfg: Config, training: bool) -> None:
 
 
 def require_batches(
-    runner: Runner, source: str = 'train_dataloader.dataset'
+    runner: Runner,
+    source: str = 'train_dataloader.dataset',
+    smaller: str = SMALLER,
 ) -> None:
     """Build the training data and check that an epoch is not empty.
 
-    Messages name the option or key that named the images (``source``).
+    Args:
+        runner: Runner that has not begun.
+        source: Option or key that named the images, for messages.
+        smaller: Words that set a ``{batch}`` and a ``{queue}``, likewise.
 
     Raises:
         ConfigError: There are no images.
-        ValueError: There are fewer images than one batch takes; repetitions
+        UserError: There are fewer images than one batch takes; repetitions
             do not count where no image may be twice in a batch, but regions
             of images do. Or, in pretraining, a batch of one image, or one
             that cannot be prepared.
     """
     try:
         loader = runner.train_dataloader
-    except (FileNotFoundError, UserError) as error:
-        raise ConfigError(f'{source}: {message_of(error)}') from error
+    except (OSError, ValueError) as error:
+        message = message_of(error)
+        if message is None:
+            raise
+        if isinstance(error, FileNotFoundError) and source != '--data':
+            message += '; --data DIR names another one'
+        raise ConfigError(f'{source}: {message}') from error
     batch, processes = loader.batch_sampler.batch_size, runner.world_size
     images = total = len(loader.dataset)
     if isinstance(loader.sampler, SeededSampler):
@@ -206,18 +221,17 @@ def require_batches(
         or images < min(total, batch * processes)
         or (pretrains and images < 2)
     ):
-        fits = max(2, min(16, images // processes))
-        raise ValueError(
-            f'{images} images are not one full batch of {batch} '
-            f'on each of {processes} process(es): use more images, or a '
-            'smaller batch of two or more, for example --cfg-options '
-            f'train_dataloader.batch_size={fits} '
-            f'model.queue.length={16 * fits * processes}'
+        fits = min(16, images // processes)
+        words = smaller.format(batch=fits, queue=16 * fits * processes)
+        advice = f', or a smaller batch, for example {words}' * (fits > 1)
+        raise UserError(
+            f'{source}: {images} image(s) are not one full batch of {batch} '
+            f'on each of {processes} process(es): use more images{advice}'
         )
     if pretrains:
         share = len(loader.sampler)
         if share % batch == 1 and not loader.batch_sampler.drop_last:
-            raise ValueError(
+            raise UserError(
                 f'train_dataloader.batch_size: {share} images in batches of '
                 f'{batch} leave one by itself, which has no batch statistics: '
                 'use another size, or train_dataloader.drop_last=True'

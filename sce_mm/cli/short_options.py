@@ -17,6 +17,7 @@ from ..downstream import ConfigEdits
 from ..downstream.stretch import Scale, stretch
 from ..utils.errors import UserError
 from .config_edits import enable_lr_scaling
+from .runner import SMALLER
 
 # Steps whose keys a queue holds at least, as in the paper.
 _STEPS = 8
@@ -51,6 +52,23 @@ def apply_short_options(cfg: Config, args: argparse.Namespace) -> list[str]:
             )
         said.append(set_epochs(cfg, epochs, args.cfg_options))
     return said
+
+
+def typed_keys(args: argparse.Namespace) -> dict[str, str]:
+    """Keys of the config that short options have set, and these options."""
+    options = {
+        'train_dataloader.batch_size': ('--batch-size', args.batch_size),
+        'train_cfg.max_epochs': ('--epochs', args.epochs),
+        'work_dir': ('--work-dir', args.work_dir is not None),
+    }
+    return {key: option for key, (option, given) in options.items() if given}
+
+
+def smaller_batch(args: argparse.Namespace) -> str:
+    """Words that set another batch, for a message; see ``SMALLER``."""
+    if 'train_dataloader.batch_size' in _keys(args.cfg_options):
+        return SMALLER
+    return '--batch-size {batch}'
 
 
 def set_epochs(cfg: Config, epochs: int, words: Sequence[str] = ()) -> str:

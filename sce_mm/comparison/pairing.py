@@ -11,8 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from ..utils.durable_files import write_json
 from .pretraining import Start
-from .results import write_json
 
 
 def choose_pairs(

@@ -16,6 +16,7 @@ from mmengine.logging import print_log
 
 from ..config.parts import innermost_dataset, samples_of_an_image
 from ..datasets.labels.parts import part_size
+from ..utils.durable_files import write_durably
 from ..utils.text import printable
 from ..visualization import page, plots
 from ..visualization.regions import regions_sheet
@@ -59,7 +60,7 @@ def write_report(comparison: Comparison) -> None:
     texts = answers(task.measure, results)
     print(markdown_table(table), *texts, sep='\n')
     path = comparison.out / 'report.html'
-    path.write_text(as_page(comparison, results), encoding='utf-8')
+    write_durably(path, as_page(comparison, results).encode())
     print(f'[compare] {printable(str(path))}')
 
 

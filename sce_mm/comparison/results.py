@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..checkpoints.durable_files import write_durably
 from ..config.errors import ConfigError
 from ..config.reading import read_config
 from ..config.regions import regions_text
 from ..downstream import load_source
 from ..utils.commands import read_scalars
+from ..utils.durable_files import write_json
 
 if TYPE_CHECKING:
     from .task import Task
@@ -113,11 +113,6 @@ def describe_machine() -> str:
     if torch.cuda.is_available():
         found += f', {torch.cuda.get_device_name()}'
     return found
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a file that is whole or not there, whatever happens."""
-    write_durably(path, json.dumps(content, indent=2).encode() + b'\n')
 
 
 # What the folder was made from if it does not say so.

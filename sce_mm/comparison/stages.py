@@ -30,6 +30,7 @@ from ..utils.commands import (
     run_jobs,
     training_step,
 )
+from ..utils.durable_files import write_json
 from ..utils.errors import UserError
 from ..utils.folder_lock import FolderInUseError, FolderLock
 from ..utils.progress import Progress
@@ -48,7 +49,6 @@ from .results import (
     last_logged,
     seconds_of,
     was_evaluated,
-    write_json,
 )
 from .schedules import ALL, Schedule, make_schedule
 from .task import Task

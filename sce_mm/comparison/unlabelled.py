@@ -29,9 +29,9 @@ from ..datasets.images.image_cache import (
 from ..datasets.images.image_sizes import image_sizes
 from ..datasets.images.loading import LoadCachedImage, LoadImage
 from ..datasets.images.near_duplicates import find_copies
+from ..utils.durable_files import write_json
 from ..utils.errors import UserError
 from ..utils.text import printable
-from .results import write_json
 
 # Of the free disk, what the cache may take.
 _SHARE = 0.5

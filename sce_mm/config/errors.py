@@ -14,8 +14,12 @@ def raise_all(problems: Collection[str], where: str) -> None:
 
     Each is a line that begins with its key; ``where`` completes "2 problems
     ...".
+
+    Raises:
+        ConfigError: There are some.
     """
+    if len(problems) == 1:
+        raise ConfigError(f'1 problem {where}: {next(iter(problems))}')
     if problems:
-        count = f'{len(problems)} problem{"s" if len(problems) > 1 else ""}'
         lines = ''.join(f'\n  - {problem}' for problem in problems)
-        raise ConfigError(f'{count} {where}:{lines}')
+        raise ConfigError(f'{len(problems)} problems {where}:{lines}')

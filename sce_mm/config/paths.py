@@ -43,6 +43,8 @@ def _of_dataset(node: dict, path: str) -> Iterator[str]:
         problem = f'must name a folder, got {root!r}'
         if isinstance(root, str):
             problem = _what_goes_where(node, root)
+            if node['type'] == 'UnlabelledImages':
+                problem += '; --data DIR names another one'
         yield f'{path}.data_root: {problem}'
     # What follows is relative to the one root.
     if wrong or len(roots) > 1:
@@ -87,7 +89,7 @@ def unwritable_work_dir(cfg: Config) -> Iterator[str]:
             pass
     except (OSError, TypeError) as error:
         yield (
-            f'work_dir: cannot write to {work_dir} '
+            f'work_dir: cannot write to {work_dir!r} '
             f'({getattr(error, "strerror", None) or error}); name another one '
             'with --work-dir'
         )

@@ -81,15 +81,17 @@ def read_config(path: str | Path) -> Config:
     path = find_config(path)
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)
-    # The file is run as a program: anything can happen.
+        _forget_scope(cfg)
+    # The file is run as a program: anything can happen, and what it imports
+    # is imported when somebody looks at it.
     except Exception as error:
-        reason = f'{type(error).__name__}: {error}'
+        # Parsers of YAML say in several lines where they are.
+        reason = ' '.join(f'{type(error).__name__}: {error}'.split())
         if isinstance(error, AttributeError) and 'custom_hooks' in reason:
             reason = f'{reason}: {BY_NAME}'
         raise ConfigError(
             f'the config {path} cannot be read: {reason}'
         ) from error
-    _forget_scope(cfg)
     if cfg.get('default_scope') == 'mmdet':
         # The checks say what is missing.
         with suppress(ImportError, AssertionError):
@@ -134,6 +136,8 @@ def override(
         ConfigError: A key starts at nothing that exists, so that nothing
             would read it, or a value cannot be read.
     """
+    if wrong := [word for word in words if word.find('=') < 1]:
+        raise ConfigError(f'{option} takes key=value, got {" ".join(wrong)}')
     parser = argparse.ArgumentParser()
     parser.add_argument('--words', nargs='*', action=DictAction, default={})
     try:
@@ -149,11 +153,38 @@ def override(
             )
         if first == 'custom_hooks' and rest and not cfg.get(first):
             raise ConfigError(f'{option} {key}: {BY_NAME}')
+        if problem := _no_place(cfg, key):
+            raise ConfigError(f'{option} {key}: {problem}')
     try:
         cfg.merge_from_dict(overrides)
-    # An index beyond a list, or a key below a number.
-    except (KeyError, TypeError, IndexError) as error:
-        raise ConfigError(f'{option}: {error.args[0]}') from error
+    # An override that does not fit to another one.
+    except (AttributeError, KeyError, TypeError, IndexError) as error:
+        raise ConfigError(
+            f'{option} {" ".join(words)}: {error.args[0]}'
+        ) from error
+
+
+def _no_place(cfg: Config, key: str) -> str:
+    """Why a config has no place for the value of a key; empty if it has."""
+    node: Any = cfg
+    above: list[str] = []
+    for part in key.split('.'):
+        path = '.'.join(above)
+        if isinstance(node, list | tuple):
+            if not part.isdecimal() or int(part) >= len(node):
+                return (
+                    f'{path} is a list of {len(node)}, whose entries are '
+                    f'named by numbers from 0; got {part!r}'
+                )
+            node = node[int(part)]
+        elif not isinstance(node, Mapping | Config):
+            return f'{path} is {node!r}, which has nothing below it'
+        elif part not in node:
+            return ''
+        else:
+            node = node[part]
+        above.append(part)
+    return ''
 
 
 def fit_warmup(cfg: Config, before: Config) -> str:

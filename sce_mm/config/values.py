@@ -59,6 +59,14 @@ def wrong_numbers(cfg: Config) -> Iterator[str]:
                 f'{key}: must be a whole number, {least} or more, got '
                 f'{value!r}'
             )
+    optimizer = wrapper.get('optimizer') or {}
+    for key in ('lr', 'weight_decay'):
+        value = optimizer.get(key, 0) if isinstance(optimizer, dict) else 0
+        if type(value) not in (int, float) or value < 0:
+            yield (
+                f'optim_wrapper.optimizer.{key}: must be a number, 0 or more, '
+                f'got {value!r}'
+            )
     std = ((cfg.get('model') or {}).get('data_preprocessor') or {}).get('std')
     if not isinstance(std or [], list | tuple) or not all(
         isinstance(x, int | float) and x > 0 for x in std or []

@@ -19,6 +19,7 @@ from ..checkpoints.file_kind import TORCH, kind_of
 from ..checkpoints.reading import meta_of, read_checkpoint
 from ..transfer.backbone import FORMAT, extract_backbone, save_backbone
 from ..utils.checks import nearest, require_new
+from ..utils.durable_files import writing
 from ..utils.recipes import find_config
 from .backbone import BackboneFile
 from .edits import AdaptError, ConfigEdits
@@ -117,9 +118,9 @@ def load_source(name: str) -> tuple[Config, str | None]:
         return Config.fromstring(f'_base_ = {base!r}\n', '.py'), base
     except Exception as error:  # of whatever is written in it
         hint = ': give the path of its file instead' if shipped else ''
+        reason = ' '.join(f'{type(error).__name__}: {error}'.split())
         raise AdaptError(
-            f'mmengine cannot read {name}{hint} ({type(error).__name__}: '
-            f'{error})'
+            f'mmengine cannot read {name}{hint} ({reason})'
         ) from error
 
 
@@ -158,7 +159,8 @@ def write_config(
     Without a base all of the config is written.
     """
     out = out.resolve()
-    out.parent.mkdir(parents=True, exist_ok=True)
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
     # A comment, of which no word of the file or its name can break out.
     lines = [*textwrap.wrap(title, 77, **COMMENT), '']
     if base is None:
@@ -176,8 +178,9 @@ def write_config(
         repr(str(checkpoint)), repr(f'{{{{ fileDirname }}}}/{relative}')
     )
     part = out.with_name(f'{out.stem}_part.py')
-    part.write_text(text)
     try:
+        with writing(out):
+            part.write_text(text)
         written = Config.fromfile(part)._cfg_dict.to_dict()
         wanted = edits.cfg._cfg_dict.to_dict()
         assert _comparable(written) == _comparable(wanted)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from ..checkpoints.durable_files import replace_durably
+from ..utils.durable_files import replace_durably, writing
 from ..utils.errors import UserError, import_optional
 from .features import visit_features
 from .images import FolderImages
@@ -107,13 +107,15 @@ def write_features(
         ValueError: No image can be read.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     loader = DataLoader(
         images.dataset, batch_size, num_workers=workers, collate_fn=collate
     )
     found: list[Tensor] = []
     width = 0
-    with tempfile.TemporaryFile(dir=path.parent) as file:
+    # An image that cannot be read is no error here.
+    with writing(path), tempfile.TemporaryFile(dir=path.parent) as file:
 
         def keep(numbers: Tensor, rows: Tensor, _: Tensor) -> None:
             nonlocal width

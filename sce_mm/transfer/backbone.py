@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..checkpoints.durable_files import replace_durably
 from ..checkpoints.errors import CheckpointError
 from ..checkpoints.reading import META_KEY, meta_of, read_checkpoint
 from ..checkpoints.state_dicts import (
@@ -19,6 +18,7 @@ from ..checkpoints.state_dicts import (
     shape_mismatches,
     state_dict_of,
 )
+from ..utils.durable_files import replace_durably
 from .formats import OWN, select
 from .metadata import (
     FORMAT,

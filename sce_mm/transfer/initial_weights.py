@@ -125,7 +125,8 @@ def load_source(model: nn.Module, source: Source) -> str:
             return load_initial_weights(model, content, source.path)
         return _load_part(model, content, source)
     except (CheckpointError, FileNotFoundError) as error:
-        raise CheckpointError(f'{source.spelling}: {error}') from error
+        name = '' if source.path in str(error) else f' {source.path}:'
+        raise CheckpointError(f'{source.spelling}:{name} {error}') from error
 
 
 def _below(content: Mapping[str, Any], source: Source) -> dict[str, Tensor]:

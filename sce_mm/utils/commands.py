@@ -101,6 +101,12 @@ class Command:
             )
 
 
+def end_with_parent() -> None:
+    """Let Linux end this process, by SIGTERM, when its parent has ended."""
+    if sys.platform == 'linux':
+        _end_with_parent(ctypes.CDLL(None))
+
+
 def _end_with_parent(library: Any) -> None:
     library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

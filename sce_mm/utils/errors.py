@@ -1,7 +1,8 @@
 """Errors that tell the user what to do, and imports that may fail."""
 
+import errno
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeGuard
 
 
 class UserError(ValueError):
@@ -14,6 +15,12 @@ class UserError(ValueError):
 
 class MissingPackageError(UserError, ImportError):
     """A library that only some features need is not installed."""
+
+
+def is_full(error: object) -> TypeGuard[OSError]:
+    """Whether an error of the system says that a disk has no room."""
+    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return isinstance(error, OSError) and error.errno in numbers
 
 
 def import_optional(module: str, package: str, instead: str = '') -> Any:

@@ -64,6 +64,13 @@ def find_config(text: str | Path) -> Path:
     packed = recipe_folder() / word.removeprefix(PACKAGE)
     if word.startswith(PACKAGE) and packed.is_file():
         return packed
+    package, colons, _ = word.partition('::')
+    if colons and not word.startswith(PACKAGE):
+        raise UserError(
+            f'{word}: a config of {package} is taken by sce detector, sce '
+            'segmentor and sce compare, which make one of yours of it; '
+            'expected a path or a recipe'
+        )
     there = recipes()
     name = path.name.removesuffix('.py')
     if path.parent == Path() and name in there:

@@ -7,6 +7,8 @@ from pathlib import Path
 TRY_AGAIN = 75
 # Of a shell for a command that Ctrl-C has ended.
 INTERRUPTED = 130
+# And for one that SIGTERM has ended.
+TERMINATED = 143
 # Names a file that is made when training has saved and stopped, for
 # launchers between which and the training the exit code is lost. Each machine
 # has one of its own.

@@ -39,7 +39,7 @@ def project(features: Floats, perplexity: float = 30, seed: int = 0) -> Floats:
     """
     if not 1 < perplexity < len(features):
         raise ValueError(
-            f'the number of neighbours must be between 1 and the '
+            f'--nearby (perplexity): must be between 1 and the '
             f'{len(features)} images, got {perplexity:g}: take more images '
             'or fewer neighbours'
         )

@@ -1,6 +1,8 @@
 """The end of a process of a command."""
 
+import errno
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +12,21 @@ import torch
 
 from sce_mm.cli import exit as process
 from sce_mm.cli.exit import (
+    exit_code,
     hold_output,
     message_of,
+    naming_keys,
     release_output,
     run_main,
 )
 from sce_mm.config.errors import ConfigError
 from sce_mm.engine import BF16OptimWrapper
 from sce_mm.models import SCELoss
+from sce_mm.utils.durable_files import (
+    WriteError,
+    replace_durably,
+    writing,
+)
 from sce_mm.utils.errors import UserError
 
 # Threads like those of gloo: inside of torch, and back for the interpreter.
@@ -92,6 +101,50 @@ def test_exit_codes_and_messages(monkeypatch, capsys, end, code, written):
         run_main(main)
     assert stop.value.code == code
     assert capsys.readouterr().err == written
+
+
+@pytest.mark.parametrize(
+    ('number', 'code', 'said'),
+    [
+        (signal.SIGINT, 130, 'interrupted\n'),
+        (signal.SIGTERM, 143, 'terminated\n'),
+    ],
+)
+def test_a_signal_leaves_nothing_half_written(
+    tmp_path, capsys, number, code, said
+):
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+
+    def write(file):
+        file.write(b'half')
+        signal.raise_signal(number)
+
+    try:
+        process.end_at_signals()
+        ended = exit_code(lambda: replace_durably(tmp_path / 'a', write))
+    finally:
+        for n, handler in before.items():
+            signal.signal(n, handler)
+    assert (ended, capsys.readouterr().err) == (code, said)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_without_room_is_named_as_such():
+    full = OSError(errno.ENOSPC, 'No space left on device')
+    assert 'Free space' in message_of(full)
+    with (
+        pytest.raises(WriteError, match=r'cannot write a\.npz: No space'),
+        writing('a.npz'),
+    ):
+        raise full
+
+
+def test_keys_are_named_with_the_options_that_set_them():
+    with (
+        pytest.raises(ConfigError, match=r'- --epochs \(train.n\): x'),
+        naming_keys({'train.n': '--epochs'}),
+    ):
+        raise ConfigError('1 problem:\n  - train.n: x')
 
 
 def ours():

@@ -97,6 +97,36 @@ LINES = {
         f'--jobs {{count}} --pretraining-options {TINY}'
     ],
 }
+TRAIN = f'train {RECIPE} --work-dir made --data'
+# What the answer to other mistakes tells to do, or names.
+ADVICE = {
+    f'{TRAIN} videos': 'ffmpeg',
+    f'{TRAIN} photos.zip': 'unpack it',
+    f'{TRAIN} dangling': 'dangling/0.jpg',
+    f'{TRAIN} photos/*.png': 'name the folder',
+    f'{TRAIN} labels.json': '--data: ',
+    f'{TRAIN} photos --batch-size 1': '--batch-size (',
+    f'{TRAIN} photos --batch-size 99': 'for example --batch-size 6',
+    f'{TRAIN} photos --resume photos': 'a folder: name a checkpoint in it',
+    f'{TRAIN} photos --init-from empty.pth': 'empty.pth',
+    f'{TRAIN} photos --pretrained weights.pth': '--init-from',
+    f'{TRAIN} photos --knn classes/a classes/a': '--knn BANK',
+    f'{TRAIN} photos {OVERRIDES} optim_wrapper.optimizer.lr=fast': (
+        'optim_wrapper.optimizer.lr: must be a number'
+    ),
+    f'train --data photos {RECIPE}': '--data takes the words behind it',
+    f'train {RECIPE} photos': 'behind --data',
+    'train imports.py --data photos': 'the config imports.py cannot be read',
+    f'train {RECIPE} --work-dir made': '--data DIR names',
+    'cache broken pixels': 'none of 2 images',
+    'cache photos pixels --stretch 9 3': '--stretch',
+    'coco-subset labels.json --percent 10%': 'got 10%',
+    f'train {RECIPE} --data photos --work-dir page.pth': '--work-dir: page',
+    'features weights.pth a.npz --data photos --device gpu': 'cpu, cuda or',
+    f'verify {DETECTOR} weights.pth': 'sce detector',
+    f'sweep {RECIPE} made --setting A queue': '--setting A takes key=value',
+    'recipes no-such-recipe': 'sce recipes lists all',
+}
 NEEDS = {
     'detector': 'mmdet',
     'compare': 'mmdet',
@@ -108,6 +138,8 @@ NEEDS = {
 def desk(tmp_path_factory):
     """A folder with what words name, good and bad."""
     folder = tmp_path_factory.mktemp('desk')
+    for name in ('videos', 'dangling', 'broken'):
+        (folder / name).mkdir()
     for name in ('photos', 'empty', 'texts', 'tmp', 'classes/a', 'classes/b'):
         (folder / name).mkdir(parents=True)
     for name in ('photos', 'classes/a', 'classes/b'):
@@ -115,6 +147,13 @@ def desk(tmp_path_factory):
     (folder / 'texts' / 'notes.txt').write_text('not an image')
     (folder / 'page.pth').write_text('<!DOCTYPE html><html>404</html>')
     (folder / 'log.pth').write_text('Epoch(train) [1][10/100]\n' * 20)
+    (folder / 'videos' / 'clip.mp4').write_bytes(b'ftyp')
+    (folder / 'photos.zip').write_bytes(b'PK')
+    (folder / 'dangling' / '0.jpg').symlink_to('/nowhere.jpg')
+    for name in ('0.jpg', '1.jpg'):
+        (folder / 'broken' / name).write_bytes(b'')
+    (folder / 'imports.py').write_text('import notthere\nmodel = dict()\n')
+    torch.save({}, folder / 'empty.pth')
     (folder / 'syntax.py').write_text('model = dict(\n')
     (folder / 'a.py').write_text('# no part of a training\n')
     with (folder / 'other.pth').open('wb') as file:
@@ -232,6 +271,13 @@ def test_a_wrong_word_is_answered_by_one_message(answer, command):
         for words, named in mistakes(line)
         for problem in problems(answer, command, words, named)
     ]
+    assert not found, '\n'.join(found)
+
+
+@pytest.mark.parametrize('line', ADVICE)
+def test_a_mistake_is_answered_by_what_to_do(answer, line):
+    command, *words = line.split()
+    found = problems(answer, command, words, [ADVICE[line]])
     assert not found, '\n'.join(found)
 
 

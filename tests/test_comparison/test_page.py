@@ -66,7 +66,8 @@ def test_the_headline_claims_what_was_seen(facts, words):
 
 def test_larger_parts_with_which_nothing_was_learned_are_said():
     others = {50: Gap(0.0, float('inf'), 1), 100: Gap(0.0, 0.1, 3)}
-    text = other_parts(NOTHING._replace(others=others, unlearned=[50, 100]))
+    facts = NOTHING._replace(others=others, unlearned=[50, 100])
+    text = ' '.join(each_part(facts))
     assert text.count('neither detector has learned anything') == 2
     assert 'seed' not in text
 

@@ -130,7 +130,8 @@ PREDICTOR = dict(type='GlobalAveragePooling')
             'momentum_update: .*write 0.01',
         ),
         ('default_hooks.checkpoint.interval', '1', 'checkpoint: .*interval'),
-        ('optim_wrapper.optimizer.lr', -1.0, 'optim_wrapper.optimizer: '),
+        ('optim_wrapper.optimizer.lr', -1.0, r'lr: must be .*got -1.0'),
+        ('optim_wrapper.optimizer.lr', 'fast', r"lr: must be .*got 'fast'"),
         (
             'model.neck.hid_channels',
             'wide',
@@ -415,7 +416,7 @@ def test_a_dry_run_trains_resumes_and_plans(images, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('images_used', 'overrides', 'message'),
     [
-        (1, {}, r'1 images are not one full batch of 4'),
+        (1, {}, r'1 image.s. are not one full batch of 4'),
         (3, {}, r'batch_size=3 model\.queue\.length=48$'),
         (9, {'drop_last': False}, '9 images in batches of 4 leave one by'),
         (

@@ -7,6 +7,7 @@ import warnings
 import pytest
 
 from sce_mm.config import read_config
+from sce_mm.config.reading import override
 from sce_mm.utils.errors import UserError
 
 RECIPE = 'sce_resnet18_1xb64-coslr-200e_folder'
@@ -81,3 +82,20 @@ def test_a_name_that_is_none(tmp_path, monkeypatch, name, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=message):
         read_config(name)
+
+
+@pytest.mark.parametrize(
+    ('word', 'message'),
+    [
+        ('model.queue.length.x=1', 'queue.length is 4096, which has nothing'),
+        ('train_dataloader.dataset.pipeline.9.x=1', "a list of 3, .*got '9'"),
+        ('train_dataloader.dataset.pipeline.x=1', "a list of 3, .*got 'x'"),
+        ('train_dataloader.dataset.pipeline.1=3', "no attribute 'items'"),
+        ('model.queue.length', 'takes key=value, got model.queue.length'),
+        ('modle.queue.length=1', "did you mean 'model'"),
+        ('model.queue.length=(1,2', 'Imbalanced brackets'),
+    ],
+)
+def test_a_key_that_has_no_place_is_named(word, message):
+    with pytest.raises(UserError, match=f'^--cfg-options.*{message}'):
+        override(read_config(RECIPE), [word])

@@ -165,9 +165,9 @@ def test_folders_that_cannot_be_used(folder: Path) -> None:
     (folder / 'full' / 'a.txt').touch()
     for root, error, message in (
         ('nope', FileNotFoundError, 'no folder .*nope.*looked in'),
-        ('notes.txt', NotADirectoryError, 'given as ann_file'),
+        ('notes.txt', NotADirectoryError, 'or a list of them: a .txt'),
         ('empty', FileNotFoundError, 'found no file at all'),
-        ('full', FileNotFoundError, r'found 1 \.txt.*Convert .*\.jpg '),
+        ('full', FileNotFoundError, r'found 1 \.txt. Only .*\.jpg .*convert'),
     ):
         with pytest.raises(error, match=message):
             find_images([str(folder / root)])
@@ -254,3 +254,27 @@ def test_a_json_list_holds_any_name(tmp_path: Path) -> None:
 def test_json_lists_that_are_none(folder: Path, text: str, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         read(folder, text, 'list.json')
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('clips', r'2 \.mov\. Take frames out of videos'),
+        ('raw', r'1 \.heic\. Only .* convert'),
+        ('lost', "1 links or files that cannot be reached, such as '.*a.jpg'"),
+        ('photos.zip', "photos.zip' is a file, .*: unpack it"),
+        ('*.jpg', 'patterns are not taken, name the folder'),
+        ('https://example.org/a.zip', 'is an address'),
+    ],
+)
+def test_what_holds_no_images_is_answered_by_what_to_do(
+    tmp_path, monkeypatch, name, message
+):
+    monkeypatch.chdir(tmp_path)
+    for folder in ('clips', 'raw', 'lost'):
+        (tmp_path / folder).mkdir()
+    for file in ('clips/a.mov', 'clips/b.MOV', 'raw/a.HEIC', 'photos.zip'):
+        (tmp_path / file).write_bytes(b'x')
+    (tmp_path / 'lost' / 'a.jpg').symlink_to('nowhere.jpg')
+    with pytest.raises(OSError, match=message):
+        find_images([name])

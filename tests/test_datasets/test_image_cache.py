@@ -1,7 +1,10 @@
 """The cache of images: its pixels, its refusals, and who may share it."""
 
+import multiprocessing
 import os
 import pickle
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from sce_mm.datasets import (
     build_cache,
 )
 from sce_mm.datasets.images import image_cache, parallel
+from sce_mm.utils.errors import UserError
 
 ODD_NAME = b'odd\xff.png'
 
@@ -176,6 +180,31 @@ def test_it_is_built_in_full_or_not_at_all(
         build_cache(str(source), out, 0)
     with pytest.raises(FileExistsError, match='exists: remove it'):
         build_cache(str(source), source, 90)
+
+
+def test_no_cache_is_made_of_images_that_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / 'source').mkdir()
+    (tmp_path / 'source' / 'a.jpg').write_bytes(b'no image')
+    with pytest.raises(UserError, match='none of 1 images'):
+        build_cache(str(tmp_path / 'source'), tmp_path / 'out', 90)
+    assert [x.name for x in tmp_path.iterdir()] == ['source']
+
+
+def _touch(path: str) -> None:
+    Path(path).touch()
+    time.sleep(0.02)
+
+
+def test_who_stops_waits_neither_for_images_nor_for_processes(
+    tmp_path: Path,
+) -> None:
+    paths = [str(tmp_path / f'{n}') for n in range(400)]
+    with closing(parallel.map_images(_touch, paths, 2, 'x')) as images:
+        next(images)
+    assert not multiprocessing.active_children()
+    assert len(list(tmp_path.iterdir())) < 400
 
 
 def test_a_cache_made_with_another_stretch_is_refused(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from mmengine.hooks import Hook
 from resumable import run
 from resume_worker import SignalHook
 
-from sce_mm.checkpoints import durable_files
-from sce_mm.checkpoints.durable_files import WriteError
 from sce_mm.checkpoints.newest import newest_whole_checkpoint
 from sce_mm.transfer import read_checkpoint
+from sce_mm.utils import durable_files
+from sce_mm.utils.durable_files import WriteError
 from sce_mm.utils.workers import ShieldedWorker
 
 pytestmark = pytest.mark.integration

@@ -15,6 +15,7 @@ import os
 from collections.abc import Sequence
 
 from ..arguments import ArgumentParser, output_folder, positive_number
+from ..exit import naming
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -59,7 +60,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     from ...datasets import ImageCache, build_cache
+    from ...datasets.images.decoding import as_stretch
 
+    with naming('--stretch'):
+        as_stretch(args.stretch)
     unreadable = build_cache(
         args.data,
         args.out,

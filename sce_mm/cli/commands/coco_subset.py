@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ...utils.text import listed
-from ..arguments import ArgumentParser, output_folder, seed_number
+from ..arguments import ArgumentParser, output_folder, percentage, seed_number
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -33,7 +33,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('annotations', type=Path, help='file of COCO format')
     parser.add_argument(
         '--percent',
-        type=float,
+        type=percentage,
         nargs='+',
         default=[1, 2, 5, 10],
         help='parts of the images; 1 2 5 10 by default',
@@ -57,8 +57,6 @@ def subset(
     content: dict[str, Any], percent: float, seed: int
 ) -> dict[str, Any]:
     """Annotations of a part of the images, at least one; all categories."""
-    if not 0 < percent <= 100:
-        raise ValueError(f'--percent must be in (0, 100], got {percent}')
     from ...datasets.labels.parts import choose_part
 
     ids = [image['id'] for image in content['images']]
@@ -93,8 +91,8 @@ def describe(content: dict[str, Any]) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    from ...checkpoints.durable_files import write_durably
     from ...datasets.labels.coco_labels import number_from_one, read_coco
+    from ...utils.durable_files import write_durably
 
     content, problems = read_coco(args.annotations)
     if problems:

@@ -25,6 +25,7 @@ command goes on where it was interrupted.
 import argparse
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +36,7 @@ from ..arguments import (
     Overrides,
     add_region_size,
     output_folder,
+    percentage,
     positive_number,
     region_sides,
     seed_number,
@@ -60,6 +62,10 @@ def config_file(text: str) -> Path:
 def existing_folder(text: str) -> Path:
     """Type of an option that takes a folder."""
     path = Path(text).resolve()
+    if path.is_file():
+        raise argparse.ArgumentTypeError(
+            f'{path} is a file, expected a folder'
+        )
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f'there is no folder {path}')
     return path
@@ -74,24 +80,12 @@ def suffix(text: str) -> str:
     return text
 
 
-def percentage(text: str) -> float:
-    """Type of an option that takes a part of the labels."""
-    value = float(text)
-    if not 0 < value <= 100:
-        raise argparse.ArgumentTypeError(
-            f'expected a number above 0 and up to 100, got {text}'
-        )
-    return value
-
-
 def factor(text: str) -> float:
     """Type of an option that makes something longer."""
-    value = float(text)
-    if not 1 < value < 1000:
-        raise argparse.ArgumentTypeError(
-            f'expected a number above 1, got {text}'
-        )
-    return value
+    with suppress(ValueError):
+        if 1 < float(text) < 1000:
+            return float(text)
+    raise argparse.ArgumentTypeError(f'expected a number above 1, got {text}')
 
 
 def iterations(text: str) -> int | str:

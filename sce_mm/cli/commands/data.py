@@ -10,7 +10,6 @@ worth it, and the command. Every image is decoded once; nothing is changed.
 """
 
 import argparse
-import json
 import os
 import shlex
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from ...utils.errors import UserError
 from ..arguments import (
     ArgumentParser,
     add_region_arguments,
+    output_file,
     positive_number,
 )
 from ..typed import as_typed
@@ -50,12 +50,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--keep',
-        type=Path,
+        type=output_file,
         metavar='FILE.json',
         help='write a list of the images that can be read, are not tiny and '
         'no copies of each other, for --data of sce train',
     )
-    parser.add_argument('--json', type=Path, help='write all of it here')
+    parser.add_argument(
+        '--json', type=output_file, help='write all of it here'
+    )
     parser.add_argument(
         '--workers',
         type=positive_number,
@@ -78,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...config.reading import read_config
     from ...config.regions import TrainingImages
     from ...datasets.images.file_lists import write_image_list
+    from ...utils.durable_files import write_json
     from ..config_edits import cut_regions, set_data
     from ..short_options import set_epochs
 
@@ -87,6 +90,9 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f'{file}: expected the name of a .json file in a folder that '
                 'exists'
             )
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    recipe = args.recipe or RECIPES[device]
+    cfg = read_config(recipe)
     report = look_at(_image_paths(args.data), args.workers)
     print(report_text(report))
     if not report.paths:
@@ -94,9 +100,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             f'none of {len(report.unreadable)} images in '
             f'{" ".join(args.data)} can be read'
         )
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    recipe = args.recipe or RECIPES[device]
-    cfg = read_config(recipe)
     set_data(cfg, args.data)
     cut_regions(cfg, args, TrainingImages(report.paths, report.sizes))
     plan = plan_training(cfg, recipe, report, Path.cwd())
@@ -114,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_image_list(args.keep, [os.path.abspath(path) for path in kept])
         print(f'{args.keep}: {len(kept):,} images, for --data')
     if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + '\n')
+        write_json(args.json, figures)
 
 
 def _region_words(args: argparse.Namespace) -> list[str]:

@@ -9,6 +9,7 @@ themselves are drawn. Needs scikit-learn and matplotlib.
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from ... import register
 from ..arguments import positive_float
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     register()
     from mmengine.dist import is_main_process
 
+    from ...utils.durable_files import replace_durably
     from ...visualization.embedding import draw_maps, project
     from ..evaluation import folder_networks, open_config, open_folder
 
@@ -49,5 +51,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         if is_main_process()
     }
     if is_main_process():
-        draw_maps(maps, images, args.thumbnails).savefig(args.out, dpi=130)
+        figure = draw_maps(maps, images, args.thumbnails)
+        kind = Path(args.out).suffix[1:] or None
+        replace_durably(
+            args.out, lambda out: figure.savefig(out, dpi=130, format=kind)
+        )
         print(f'{args.out}: {len(images.paths)} images')

@@ -12,7 +12,6 @@ fragmentation) is not counted; a tenth of its memory is left for it.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 
 from ... import register
@@ -71,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     import torch
 
     from ...analysis.estimate import estimate, estimate_text
+    from ...utils.durable_files import write_json
     from ..config_edits import load_config, set_images
 
     cfg = load_config(args)
@@ -85,4 +85,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     print(estimate_text(report))
     if args.json:
-        args.json.write_text(json.dumps(report, indent=2) + '\n')
+        write_json(args.json, report)

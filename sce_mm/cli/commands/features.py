@@ -18,6 +18,7 @@ from ... import register
 from ...utils.checks import require_new
 from ..arguments import (
     ArgumentParser,
+    device_name,
     natural_number,
     output_file,
     positive_number,
@@ -59,6 +60,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--device',
+        type=device_name,
         help='where the network runs; by default a GPU if there is one',
     )
     parser.add_argument(
@@ -90,13 +92,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     register()
-    import torch
-
     from ...evaluation.feature_files import check_table_name, write_features
     from ...evaluation.frozen_backbone import FrozenBackbone
     from ...evaluation.images import crop_pipeline, read_folder, resized_side
     from ...transfer import extract_backbone, read_checkpoint
+    from ..machine import choose_device
 
+    device = choose_device(args.device)
     check_table_name(args.out)
     require_new(args.out, args.overwrite)
     checkpoint = read_checkpoint(args.backbone, trust=args.trust)
@@ -110,10 +112,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         crop_pipeline(resize, crop, apply_orientation=True),
         labelled=not args.no_labels,
     )
-    default = 'cuda' if torch.cuda.is_available() else 'cpu'
     table = write_features(
         args.out,
-        model.to(args.device or default),
+        model.to(device),
         images,
         args.data,
         args.batch_size,

@@ -132,8 +132,8 @@ def look_up(found: Samples, names: list[str]) -> Samples:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    from ...checkpoints.durable_files import write_durably
     from ...datasets.labels import class_lists
+    from ...utils.durable_files import write_durably
 
     found = class_lists.find_classes(args.root)
     if args.classes is not None:

@@ -10,7 +10,6 @@ classes, a whole frame is the class of the query and a dashed one another.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from ... import register
 from ...utils.text import printable
@@ -51,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     register()
     from mmengine.dist import is_main_process
 
+    from ...utils.durable_files import write_durably
     from ...visualization import page
     from ...visualization.sheets import choose_queries, neighbour_sheet
     from ..evaluation import folder_networks, open_config, open_folder
@@ -75,5 +75,5 @@ def main(argv: Sequence[str] | None = None) -> None:
                 *sheets,
             ],
         )
-        Path(args.out).write_text(text, encoding='utf-8')
+        write_durably(args.out, text.encode())
         print(f'{args.out}: {len(queries)} of {len(images.paths)} images')

@@ -12,7 +12,6 @@ sum is longer than a step of a real run.
 """
 
 import argparse
-import json
 import tempfile
 from collections.abc import Sequence
 
@@ -54,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     register()
     from ...analysis.stages import profile
+    from ...utils.durable_files import write_json
     from ..config_edits import load_config, set_images
     from ..runner import build_runner, require_batches
 
@@ -78,4 +78,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     for sentence in report['advice']:
         print(f'- {sentence}')
     if args.json:
-        args.json.write_text(json.dumps(report, indent=2) + '\n')
+        write_json(args.json, report)

@@ -11,6 +11,7 @@ a folder of your own images end in _folder.
 
 from collections.abc import Sequence
 
+from ...utils.errors import UserError
 from ...utils.recipes import headline, recipe_folder, recipes
 from ..arguments import ArgumentParser
 
@@ -20,11 +21,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(__doc__)
     parser.add_argument('word', nargs='*', help='part of the name')
     words = parser.parse_args(argv).word
+    found = {
+        name: path
+        for name, path in recipes().items()
+        if all(word in name for word in words)
+    }
+    if not found:
+        raise UserError(
+            f'no recipe has {" and ".join(words)} in its name; sce recipes '
+            'lists all'
+        )
     folder, last = recipe_folder(), None
     print(f'in {folder}')
-    for name, path in sorted(recipes().items(), key=lambda pair: pair[1]):
-        if not all(word in name for word in words):
-            continue
+    for name, path in sorted(found.items(), key=lambda pair: pair[1]):
         if path.parent != last:
             last = path.parent
             print(f'\n{last.relative_to(folder)}/')

@@ -121,6 +121,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     register()
     from ...config.reading import override, read_config, require_model
+    from ...utils.durable_files import write_durably, write_json
 
     settings = {RANDOM: [], **{name: words for name, *words in args.setting}}
     for name, words in settings.items():
@@ -134,7 +135,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     for seed in args.seeds:
         for name, words in settings.items():
             results[name][seed] = measure(args, name, words, seed)
-            text = json.dumps(results, indent=2) + '\n'
-            (args.out / 'results.json').write_text(text)
-            (args.out / 'results.md').write_text(as_table(results))
+            write_json(args.out / 'results.json', results)
+            write_durably(args.out / 'results.md', as_table(results).encode())
     print(as_table(results), end='')

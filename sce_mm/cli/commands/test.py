@@ -77,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmengine.dist import is_main_process
 
     from ...checkpoints.mmengine_loading import install_safe_loader
+    from ...utils.durable_files import write_durably
     from ..config_edits import load_config
     from ..runner import build_runner
 
@@ -87,4 +88,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     metrics = evaluate(build_runner(cfg, training=False))
     print(metrics)
     if args.out and is_main_process():
-        mmengine.dump(metrics, args.out)
+        text = mmengine.dump(metrics, file_format='json')
+        write_durably(args.out, text.encode())

@@ -55,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(__doc__)
     parser.add_argument('root', type=Path, help='the unpacked archive')
     root = parser.parse_args(argv).root
-    from ...checkpoints.durable_files import write_durably
     from ...datasets.labels import class_lists
+    from ...utils.durable_files import write_durably
 
     ids = sorted(filter(None, map(str.strip, read_lines(root / 'wnids.txt'))))
     train = class_lists.find_classes(root / 'train')

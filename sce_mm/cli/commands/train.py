@@ -18,7 +18,7 @@ from ..arguments import (
     epochs_number,
     positive_number,
 )
-from ..exit import hold_output, is_first_process
+from ..exit import hold_output, is_first_process, naming_keys
 from ..log_services import NONE, SERVICES, log_to
 
 if TYPE_CHECKING:
@@ -175,6 +175,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         require_batches,
         scale_learning_rate,
     )
+    from ..short_options import smaller_batch, typed_keys
 
     if restarted():
         if was_preempted():
@@ -188,11 +189,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(*followed, sep='\n', end='\n' * bool(followed))
     source = '--data' if args.data else 'train_dataloader.dataset'
     if args.dry_run:
-        print(dry_run(cfg, source))
+        with naming_keys(typed_keys(args)):
+            print(dry_run(cfg, source))
         return
     refuse_overwriting(cfg)
-    runner = build_runner(cfg)
-    require_batches(runner, source)
+    with naming_keys(typed_keys(args)):
+        runner = build_runner(cfg)
+        require_batches(runner, source, smaller_batch(args))
     scale_learning_rate(runner)
     runner.logger.info(f'log, machine and config: {runner.log_dir}')
     record_command(runner, argv)

@@ -17,6 +17,7 @@ from ..arguments import (
     ArgumentParser,
     add_common_arguments,
     add_pretraining_arguments,
+    output_file,
     positive_number,
 )
 
@@ -27,7 +28,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_pretraining_arguments(parser)
     parser.add_argument(
         '--out',
-        type=Path,
+        type=output_file,
         default=Path('views.html'),
         metavar='FILE.html',
         help='the page; views.html by default, an old one is replaced',
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             'folder that exists'
         )
     register()
+    from ...utils.durable_files import write_durably
     from ...visualization.regions import views_page
     from ..config_edits import load_config, set_images
 
@@ -59,5 +61,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     set_images(cfg, args)
     seed = (cfg.get('randomness') or {}).get('seed') or 0
     text = views_page(cfg, Path(args.config).stem, args.count, seed)
-    args.out.write_text(text, encoding='utf-8')
+    write_durably(args.out, text.encode())
     print(f'{args.out}: open it in a browser')

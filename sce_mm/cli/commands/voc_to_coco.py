@@ -106,8 +106,8 @@ def summary(content: dict[str, Any], repairs: Counter[str]) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    from ...checkpoints.durable_files import write_durably
     from ...datasets.labels import voc_labels
+    from ...utils.durable_files import write_durably
 
     paths = voc_labels.list_files(args.annotations, args.names)
     beside = args.annotations.parent / 'JPEGImages'

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from ...utils.durable_files import write_durably
 from ...utils.text import printable
 
 # All that decode_image reads; of an animation it takes the first frame.
@@ -19,6 +20,13 @@ IMAGE_EXTENSIONS = (
     *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.apng', '.webp', '.gif'),
     *('.bmp', '.tif', '.tiff', '.ppm', '.pgm', '.pbm', '.pnm'),
 )
+_VIDEOS = frozenset(
+    {
+        *('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.wmv'),
+        *('.mpg', '.mpeg', '.mts', '.flv', '.3gp'),
+    }
+)
+_ARCHIVES = ('.zip', '.tar', '.tgz', '.gz', '.bz2', '.xz', '.7z', '.rar')
 # What systems put beside the files of their users, in lower case.
 _SYSTEM_NAMES = frozenset(
     {
@@ -62,16 +70,9 @@ def find_images(
     lost: list[str] = []
     others: Counter[str] = Counter()
     for root in roots:
-        if not os.path.exists(root):
-            looked = f'(looked in {os.getcwd()})'
-            raise FileNotFoundError(f'no folder {root!r} {looked}')
-        if not os.path.isdir(root):
-            raise NotADirectoryError(
-                f'{root!r} is a file, not a folder of images; a text file '
-                'with one path a line is given as ann_file of the data set '
-                '(--cfg-options train_dataloader.dataset.ann_file=FILE)'
-            )
+        require_folder(root)
         found = False
+        unreachable = len(lost)
         kinds: Counter[str] = Counter()
         overlaps = _identity(os.stat(root)) in visited
         for path, status in _walk(root, visited, lost):
@@ -81,18 +82,22 @@ def find_images(
             else:
                 kinds[os.path.splitext(path)[1].lower()] += 1
         if not found and not overlaps:
+            there = [_counted(kinds)] * bool(kinds)
+            if links := lost[unreachable:]:
+                there.append(
+                    f'{len(links)} links or files that cannot be reached, '
+                    f'such as {links[0]!r}'
+                )
             raise FileNotFoundError(
                 f'no image below {root!r}, found '
-                f'{_counted(kinds) or "no file at all but hidden ones"}. '
-                f'Convert images to one of {" ".join(wanted)}, or name other '
-                'extensions'
+                f'{" and ".join(there) or "no file at all but hidden ones"}'
+                f'{_advice(kinds, wanted)}'
             )
         others += kinds
     if others:
         warn(
             f'left out below {printable(", ".join(roots))}: '
-            f'{_counted(others)}. Only {" ".join(wanted)} are taken: convert '
-            'images of other kinds to one of these'
+            f'{_counted(others)}{_advice(others, wanted)}'
         )
     if lost:
         warn(
@@ -100,6 +105,35 @@ def find_images(
             f'for example {printable(lost[0])}'
         )
     return images.once()
+
+
+def require_folder(root: str) -> None:
+    """Refuse what is no folder, and say what may have been meant.
+
+    Raises:
+        FileNotFoundError: There is nothing of this name.
+        NotADirectoryError: It is a file.
+    """
+    if os.path.isdir(root):
+        return
+    if os.path.exists(root):
+        named = 'is a file, expected a folder of images'
+        if root.lower().endswith(_ARCHIVES):
+            raise NotADirectoryError(f'{root!r} {named}: unpack it')
+        raise NotADirectoryError(
+            f'{root!r} {named}, or a list of them: a .txt file with a path a '
+            'line, or a .json file with a list of paths'
+        )
+    if '://' in root:
+        raise FileNotFoundError(
+            f'{root!r} is an address, expected a folder: download the images'
+        )
+    if any(sign in root for sign in '*?['):
+        raise FileNotFoundError(
+            f'no folder {root!r}: patterns are not taken, name the folder, '
+            'in which all images are found'
+        )
+    raise FileNotFoundError(f'no folder {root!r} (looked in {os.getcwd()})')
 
 
 def read_image_list(list_file: str, root: str = '') -> list[str]:
@@ -159,7 +193,7 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
 
 def write_image_list(list_file: Path, paths: Sequence[str]) -> None:
     """Write a ``.json`` list of any names for :func:`read_image_list`."""
-    list_file.write_text(json.dumps(list(paths), indent=0), encoding='utf-8')
+    write_durably(list_file, json.dumps(list(paths), indent=0).encode())
 
 
 def leads_out(entry: str) -> bool:
@@ -304,6 +338,22 @@ def _counted(kinds: Counter[str]) -> str:
         f'{count} {printable(extension) or "without extension"}'
         for extension, count in kinds.most_common(8)
     )
+
+
+def _advice(kinds: Iterable[str], wanted: Sequence[str]) -> str:
+    """What to do with files of these extensions."""
+    text = ''
+    if _VIDEOS.intersection(kinds):
+        text += (
+            '. Take frames out of videos first, for example by ffmpeg -i '
+            'clip.mp4 -vf fps=1 frames/%06d.jpg'
+        )
+    if any(kind not in _VIDEOS for kind in kinds):
+        text += (
+            f'. Only {" ".join(wanted)} are taken: convert images of other '
+            'kinds to one of these'
+        )
+    return text
 
 
 def warn(message: str) -> None:

@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Sequence
+from contextlib import closing
 from multiprocessing import Lock
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -25,6 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...utils.checks import check_integer
+from ...utils.durable_files import writing
+from ...utils.errors import UserError
 from ...utils.text import printable
 from .decoding import (
     LARGEST_PIXELS,
@@ -232,7 +235,9 @@ def build_cache(
     Raises:
         FileExistsError: ``folder`` is there already.
         FileNotFoundError: There is no source, or no image in it.
-        UserError: A process was killed, as happens without enough memory.
+        UserError: No image can be read, or a process was killed, as happens
+            without enough memory.
+        WriteError: The disk is full, or the folder is read-only.
         ValueError: A number is out of range, or ``stretch`` is no range.
     """
     if short_side is not None:
@@ -245,14 +250,22 @@ def build_cache(
         raise FileExistsError(f'{folder} exists: remove it, or name another')
     source = os.path.abspath(os.path.expanduser(source))
     names = sorted(_relative_names(source, paths))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(
-        tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent)
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(
+            tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent)
+        )
+    writer = _Writer(
+        unfinished / PIXELS, folder, short_side, stretch, max_pixels
     )
-    writer = _Writer(unfinished / PIXELS, short_side, stretch, max_pixels)
     try:
         records = _write_pixels(source, names, writer, workers)
-        np.save(unfinished / INDEX, records)
+        unreadable = int((records['height'] == 0).sum())
+        if unreadable == len(records):
+            raise UserError(
+                f'none of {unreadable} images of {source} can be read: no '
+                'cache was made'
+            )
         metadata = {
             'format': FORMAT,
             'source': source,
@@ -262,12 +275,14 @@ def build_cache(
             'images': len(records),
             'bytes': writer.path.stat().st_size,
         }
-        (unfinished / METADATA).write_text(json.dumps(metadata, indent=2))
-        unfinished.chmod(0o755)
-        unfinished.rename(folder)
+        with writing(folder):
+            np.save(unfinished / INDEX, records)
+            (unfinished / METADATA).write_text(json.dumps(metadata, indent=2))
+            unfinished.chmod(0o755)
+            unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return int((records['height'] == 0).sum())
+    return unreadable
 
 
 class _Written(NamedTuple):
@@ -287,15 +302,18 @@ class _Writer:
     def __init__(
         self,
         path: Path,
+        cache: Path,
         short_side: int | None,
         stretch: tuple[float, float] | None,
         max_pixels: int,
     ) -> None:
         self.path = path
+        # As errors name it.
+        self.cache = cache
         self.short_side = short_side
         self.stretch = stretch
         self.max_pixels = max_pixels
-        self.writing, self.large = Lock(), LargeImages()
+        self.turn, self.large = Lock(), LargeImages()
         path.touch()
 
     def __call__(self, path: str) -> _Written:
@@ -308,7 +326,11 @@ class _Writer:
                 image = self._decode(path)
             except (OSError, UnreadableImageError) as error:
                 return _Written(0, 0, 0, *file, str(error))
-            with self.writing, self.path.open('ab') as pixels:
+            with (
+                self.turn,
+                writing(self.cache),
+                self.path.open('ab') as pixels,
+            ):
                 offset = pixels.tell()
                 pixels.write(image.data)
         height, width = image.shape[:2]
@@ -343,21 +365,21 @@ def _write_pixels(
     records['name'] = names
     paths = [os.path.join(source, os.fsdecode(x)) for x in names]
     problems = []
-    written = map_images(writer, paths, workers, 'Images')
-    for record, (*place, problem) in zip(records, written, strict=True):
-        fields = 'height', 'width', 'offset', 'bytes', 'seconds'
-        for field, value in zip(fields, place, strict=True):
-            record[field] = value
-        if problem:
-            path = os.fsdecode(record['name'])
-            problems.append(f'{printable(path)} ({printable(problem)})')
+    with closing(map_images(writer, paths, workers, 'Images')) as written:
+        for record, (*place, problem) in zip(records, written, strict=True):
+            fields = 'height', 'width', 'offset', 'bytes', 'seconds'
+            for field, value in zip(fields, place, strict=True):
+                record[field] = value
+            if problem:
+                path = os.fsdecode(record['name'])
+                problems.append(f'{printable(path)} ({printable(problem)})')
     for problem in problems[:_NAMED]:
         warn(f'cannot read the image {problem}')
     if len(problems) > _NAMED:
         others = len(problems) - _NAMED
         images = 'image' if others == 1 else 'images'
         warn(f'and {others} other {images} cannot be read')
-    with writer.path.open('rb') as file:
+    with writing(writer.cache), writer.path.open('rb') as file:
         os.fsync(file.fileno())
     return records
 

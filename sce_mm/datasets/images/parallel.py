@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import signal
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 import cv2
 
+from ...utils.commands import end_with_parent
 from ...utils.errors import UserError
 from ...utils.progress import track
 from .decoding import count_pixels
@@ -41,7 +43,7 @@ def map_images(
     paths: Sequence[str],
     workers: int,
     description: str,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """What a function returns for each path, in their order.
 
     Args:
@@ -67,6 +69,9 @@ def map_images(
                 'a process that decodes images was killed, as happens when '
                 'the memory is too small: take fewer --workers'
             ) from error
+        finally:
+            # At Ctrl-C or an error nobody waits for the other images.
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 # Of a process of the pool.
@@ -76,6 +81,11 @@ _function: Callable[[str], Any]
 def _start_worker(function: Callable[[str], Any]) -> None:
     global _function
     _function = function
+    # Ctrl-C reaches all processes: this one ends with the one that started
+    # it, and without a word.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with_parent()
     cv2.setNumThreads(0)
 
 

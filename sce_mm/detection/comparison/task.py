@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mmengine.config import Config
 
 from ...comparison import Measure, Task
-from ...comparison.results import Results, hash_of, write_json
+from ...comparison.results import Results, hash_of
 from ...datasets.labels.coco_labels import (
     notes,
     number_from_one,
@@ -20,6 +20,7 @@ from ...datasets.labels.coco_labels import (
 )
 from ...downstream import BackboneFile, ConfigEdits
 from ...utils.commands import Command, run_together
+from ...utils.durable_files import write_json
 from ...utils.text import printable
 from ..adapt import adapt
 from .examples import detection_examples

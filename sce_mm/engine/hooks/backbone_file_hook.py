@@ -8,9 +8,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ...checkpoints.durable_files import WriteError
 from ...checkpoints.errors import CheckpointError
 from ...transfer import Backbone, extract_backbone, save_backbone
+from ...utils.durable_files import WriteError
 from .durable_checkpoint_hook import durable_hook_of
 
 NAME = 'backbone.pth'

@@ -9,6 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
+from ...utils.durable_files import write_json
+
 
 @HOOKS.register_module()
 class BestAndLastHook(Hook):
@@ -76,7 +78,7 @@ class BestAndLastHook(Hook):
                 f'{name}: last {last:.2f} (epoch {last_epoch}), best '
                 f'{best:.2f} (epoch {best_epoch})'
             )
-        self._path(runner).write_text(json.dumps(summary) + '\n')
+        write_json(self._path(runner), summary)
 
     @staticmethod
     def _path(runner: Runner) -> Path:

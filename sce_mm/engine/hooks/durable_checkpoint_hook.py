@@ -9,13 +9,13 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
-from ...checkpoints.durable_files import (
+from ...checkpoints.newest import newest_whole_checkpoint
+from ...utils.distributed import decide_on_main
+from ...utils.durable_files import (
     WriteError,
     remove_partial_files,
     write_durably,
 )
-from ...checkpoints.newest import newest_whole_checkpoint
-from ...utils.distributed import decide_on_main
 from ...utils.folder_lock import FolderLock
 from ..runner.resume import (
     adopt_run_state,
@@ -221,9 +221,12 @@ class DurableCheckpointHook(CheckpointHook):
                     str(self.last_ckpt).encode(),
                 )
         except WriteError as error:
+            last = 'There is no checkpoint before it'
+            if previous:
+                last = f'The last good checkpoint is {previous}'
             raise WriteError(
-                f'{error}. The last good checkpoint is {previous}: free space '
-                'or set default_hooks.checkpoint.out_dir, then --resume'
+                f'{error}. {last}: free space or set '
+                'default_hooks.checkpoint.out_dir, then --resume'
             ) from error
         finally:
             self._run_state = None

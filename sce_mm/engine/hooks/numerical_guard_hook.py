@@ -12,9 +12,9 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import Tensor, nn
 
-from ...checkpoints.durable_files import WriteError, write_durably
 from ...models import SCE
 from ...utils.distributed import unwrapped
+from ...utils.durable_files import WriteError, write_durably
 from ...utils.random_state import get_random_state
 
 

@@ -70,9 +70,10 @@ def adopt_run_state(
         raise ValueError(
             f'the checkpoint is of a run of {old.max_epochs} epochs, and this '
             f'one has {new.max_epochs}; the schedules depend on that. To '
-            f'finish the run: --cfg-options train_cfg.max_epochs='
-            f'{old.max_epochs}; to go on for more epochs when it is finished: '
-            '--continue-for EPOCHS; to begin a new one from its weights: '
+            'finish the run: the same --epochs, or --cfg-options '
+            f'train_cfg.max_epochs={old.max_epochs}; to go on for more epochs '
+            'when it is finished: --continue-for EPOCHS; to begin a new one '
+            'from its weights: '
             '--init-from'
         )
     changes = [

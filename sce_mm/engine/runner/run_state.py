@@ -12,6 +12,7 @@ from mmengine.dist import all_gather_object, get_rank
 from mmengine.runner import Runner
 
 from ...checkpoints.errors import CheckpointError
+from ...checkpoints.state_dicts import state_dict_of
 from ...utils.random_state import get_random_state, set_random_state
 from ..schedulers.schedules import accumulation
 
@@ -58,6 +59,8 @@ def require_resumable(checkpoint: Mapping[str, Any], name: str) -> None:
     meta = checkpoint.get('meta') or ()
     lacking += [f'meta.{key}' for key in ('epoch', 'iter') if key not in meta]
     if lacking:
+        # Says so if there are no weights either.
+        state_dict_of(checkpoint)
         raise CheckpointError(
             f'{name} holds weights but no run to go on with (it lacks '
             f'{", ".join(lacking)}), as exported, published and '

@@ -14,7 +14,6 @@ import numpy as np
 from mmengine.config import Config
 from numpy.typing import NDArray
 
-from ...checkpoints.durable_files import write_durably
 from ...comparison import Measure, Task
 from ...comparison.results import Results, hash_of
 from ...datasets.labels.mask_labels import (
@@ -25,6 +24,7 @@ from ...datasets.labels.mask_labels import (
 from ...datasets.labels.parts import choose_part
 from ...downstream import BackboneFile, ConfigEdits
 from ...downstream.schedule import batch_of_names
+from ...utils.durable_files import write_durably
 from ...utils.text import listed
 from ..segmentor import adapt
 from .examples import segmentation_examples

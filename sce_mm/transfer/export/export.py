@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from ...checkpoints.durable_files import write_durably
 from ...checkpoints.errors import CheckpointError
+from ...utils.durable_files import write_durably
 from ..backbone import Backbone
 from ..networks.families import last_features
 from ..networks.resnet import ResNetArchitecture

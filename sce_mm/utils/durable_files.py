@@ -5,13 +5,15 @@ disk, read back, renamed over the target and made lasting by flushing the
 folder. A reader sees the old file or the new one.
 """
 
+import json
 import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from mmengine.fileio import LocalBackend, register_backend
 
@@ -37,6 +39,11 @@ def write_durably(path: str | Path, data: bytes) -> None:
     replace_durably(path, lambda file: file.write(data), verify)
 
 
+def write_json(path: str | Path, content: Any) -> None:
+    """Write numbers and texts to a file, see :func:`write_durably`."""
+    write_durably(path, json.dumps(content, indent=2).encode() + b'\n')
+
+
 def replace_durably(
     path: str | Path,
     write: Callable[[IO[bytes]], object],
@@ -52,33 +59,53 @@ def replace_durably(
     Raises:
         WriteError: It could not be written.
     """
-    path = Path(path)
+    # What a link leads to is replaced, not the link.
+    target = Path(os.path.realpath(path))
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            prefix=f'.{path.name}.',
-            suffix=_SUFFIX,
-            dir=path.parent,
-            delete=False,
-        ) as file:
-            temporary = file.name
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        verify(temporary)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-        _flush_folder(path.parent)
-    except OSError as error:
-        raise WriteError(
-            f'cannot write {path}: {error.strerror or error} '
-            f'({_free_space(path.parent)}). Files that were there before are '
-            'untouched'
-        ) from error
+        with writing(path):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists() and not target.is_file():
+                # Nothing takes the place of a device such as /dev/stdout.
+                with target.open('wb') as file:
+                    write(file)
+                return
+            with tempfile.NamedTemporaryFile(
+                prefix=f'.{target.name}.',
+                suffix=_SUFFIX,
+                dir=target.parent,
+                delete=False,
+            ) as file:
+                temporary = file.name
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            verify(temporary)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, target)
+            _flush_folder(target.parent)
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Let the errors of the system say which file could not be written.
+
+    Raises:
+        WriteError: Such an error was raised within.
+    """
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        raise WriteError(
+            f'cannot write {path}: {error.strerror or error} '
+            f'({_free_space(Path(path).parent)}). Files that were there '
+            'before are untouched'
+        ) from error
 
 
 def remove_partial_files(folder: str | Path) -> None:
@@ -113,6 +140,8 @@ def _flush_folder(folder: Path) -> None:
 
 def _free_space(folder: Path) -> str:
     try:
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
         return f'{shutil.disk_usage(folder).free / 2**20:.0f} MiB are free'
     except OSError:
         return 'the folder cannot be examined'

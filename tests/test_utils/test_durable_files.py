@@ -10,7 +10,7 @@ import time
 import pytest
 from mmengine.fileio import get_file_backend
 
-from sce_mm.checkpoints.durable_files import (
+from sce_mm.utils.durable_files import (
     WriteError,
     remove_partial_files,
     write_durably,
@@ -61,6 +61,21 @@ def test_a_writer_killed_at_thirty_moments_leaves_a_whole_file(tmp_path):
     # Some of them were killed while they wrote.
     assert partial
     assert os.listdir(tmp_path) == ['file']
+
+
+def test_a_link_stays_and_a_device_is_written_to(tmp_path):
+    target, link = tmp_path / 'file', tmp_path / 'link'
+    link.symlink_to(target)
+    write_durably(link, b'one')
+    assert link.is_symlink()
+    assert target.read_bytes() == b'one'
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_durably(pipe, b'two')
+    assert os.read(reader, 9) == b'two'
+    os.close(reader)
+    assert sorted(os.listdir(tmp_path)) == ['file', 'link', 'pipe']
 
 
 def test_no_room_keeps_the_old_file_and_says_so(tmp_path):
