@@ -54,7 +54,13 @@ def fit_precision(cfg: Config, device: str) -> str:
         'BF16OptimWrapper': 'this processor has no bfloat16 and would crawl',
     }
     narrow = computes_in_bfloat16()
-    if narrow:
+    if narrow and cfg.get('default_scope') in ('mmdet', 'mmseg'):
+        narrow = False
+        reasons['BF16OptimWrapper'] = (
+            'operations of mmcv, such as RoIAlign, have no bfloat16 on '
+            'processors'
+        )
+    elif narrow:
         del reasons['BF16OptimWrapper']
     if device not in ('cpu', 'mps') or name not in reasons:
         return ''

@@ -151,6 +151,8 @@ def test_the_snippet_of_an_export_gives_all_maps_and_is_verified(
     backbone = network_file(name, tmp_path).backbone
     path, config = tmp_path / 'exported.pth', tmp_path / 'by_hand.py'
     assert export('mmdet', path, backbone) <= 1e-5
+    # Not a line for each tensor that is loaded, and none for new norms.
+    assert capsys.readouterr() == ('', '')
     text = snippet('mmdet', path, backbone)
     config.write_text(f"_base_ = '{source(name)}'\n{text}\n")
     tool = root / 'tools' / 'verify_transfer.py'

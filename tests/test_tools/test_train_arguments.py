@@ -116,6 +116,17 @@ def test_the_precision_is_one_that_the_device_has(
         build_optim_wrapper(nn.Linear(2, 2), cfg.optim_wrapper)
 
 
+@pytest.mark.parametrize('scope', ['mmdet', 'mmseg'])
+@pytest.mark.parametrize('wrapper', ['AmpOptimWrapper', 'BF16OptimWrapper'])
+def test_operations_of_mmcv_have_no_bfloat16_on_a_processor(
+    monkeypatch, scope, wrapper
+):
+    monkeypatch.setattr(machine, 'computes_in_bfloat16', lambda: True)
+    cfg = Config({'default_scope': scope, 'optim_wrapper': {'type': wrapper}})
+    assert 'training in float32' in machine.fit_precision(cfg, 'cpu')
+    assert cfg.optim_wrapper.type == 'OptimWrapper'
+
+
 @pytest.mark.parametrize(
     ('recipe', 'options', 'warmup'),
     [

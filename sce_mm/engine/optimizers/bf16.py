@@ -5,10 +5,11 @@ from contextlib import contextmanager
 
 import torch
 from mmengine.optim import OptimWrapper
-from mmpretrain.registry import OPTIM_WRAPPERS
+from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 
 
+# At the root of the registries, so that configs of mmdet and mmseg find it.
 @OPTIM_WRAPPERS.register_module()
 class BF16OptimWrapper(OptimWrapper):
     """Forward passes under bfloat16 autocast, on CPU or GPU.
