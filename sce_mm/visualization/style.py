@@ -132,13 +132,14 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }
   main { padding: 20px 12px 40px; } h1 { font-size: 22px; }
   h2 { margin-top: 32px; } .panel { padding: 12px; }
   .plot > svg { flex-basis: 100%; }
-  .plot text { font-size: 12.5px !important; }
   .dots li { grid-template-columns: minmax(0, 1fr) auto; }
   .dots li > svg, .dots .axis { grid-column: 1 / -1; }
   .dots li > svg { height: 24px; margin-bottom: 6px; }
   .scroll tbody th { position: sticky; left: -12px; padding-left: 12px;
     background: var(--card); min-width: 7.5em; }
   .tag { font-size: 10px; padding: 0 2px; } }
+@media screen and (max-width: 480px) {
+  .plot text { font-size: 12px !important; } }
 @media print { body { background: none; font-size: 11pt; }
   main { max-width: none; padding: 0; } h1 { font-size: 17pt; }
   h2, h3 { break-after: avoid; }
