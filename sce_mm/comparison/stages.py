@@ -3,6 +3,7 @@
 import argparse
 import json
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -93,7 +94,14 @@ def compare(args: argparse.Namespace, task: Task) -> None:
     """
     # Stops the trainings that run, which save where they are, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    Comparison(args, task).run()
+    try:
+        Comparison(args, task).run()
+    except KeyboardInterrupt:
+        print(
+            '[compare] stopped: the same command goes on from here',
+            file=sys.stderr,
+        )
+        raise
 
 
 class Comparison:

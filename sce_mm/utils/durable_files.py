@@ -100,9 +100,13 @@ def writing(path: str | Path) -> Iterator[None]:
         yield
     except WriteError:
         raise
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        # torch.save makes another error of that of the system.
+        reason = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(reason, OSError):
+            raise
         raise WriteError(
-            f'cannot write {path}: {error.strerror or error} '
+            f'cannot write {path}: {reason.strerror or reason} '
             f'({_free_space(Path(path).parent)}). Files that were there '
             'before are untouched'
         ) from error

@@ -6,13 +6,16 @@ import random
 import resource
 import signal
 import time
+from functools import partial
 
 import pytest
+import torch
 from mmengine.fileio import get_file_backend
 
 from sce_mm.utils.durable_files import (
     WriteError,
     remove_partial_files,
+    replace_durably,
     write_durably,
 )
 
@@ -93,6 +96,20 @@ def test_no_room_keeps_the_old_file_and_says_so(tmp_path):
     assert os.waitstatus_to_exitcode(status) == 40
     assert path.read_bytes() == b'old'
     assert os.listdir(tmp_path) == ['file']
+
+
+def test_what_torch_saves_into_a_full_disk_is_not_there(tmp_path):
+    def write_too_much():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        content = {'x': torch.ones(9999)}
+        try:
+            replace_durably(tmp_path / 'file', partial(torch.save, content))
+        except WriteError as error:
+            os._exit(40 if 'File too large' in str(error) else 41)
+
+    _, status = os.waitpid(forked(write_too_much), 0)
+    assert os.waitstatus_to_exitcode(status) == 40
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize('number', [errno.ENOSPC, errno.EROFS])

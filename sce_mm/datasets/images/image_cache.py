@@ -260,12 +260,6 @@ def build_cache(
     )
     try:
         records = _write_pixels(source, names, writer, workers)
-        unreadable = int((records['height'] == 0).sum())
-        if unreadable == len(records):
-            raise UserError(
-                f'none of {unreadable} images of {source} can be read: no '
-                'cache was made'
-            )
         metadata = {
             'format': FORMAT,
             'source': source,
@@ -282,7 +276,7 @@ def build_cache(
             unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return unreadable
+    return int((records['height'] == 0).sum())
 
 
 class _Written(NamedTuple):
@@ -373,6 +367,11 @@ def _write_pixels(
             if problem:
                 path = os.fsdecode(record['name'])
                 problems.append(f'{printable(path)} ({printable(problem)})')
+    if len(problems) == len(names):
+        raise UserError(
+            f'none of {len(names)} images of {source} can be read, for '
+            f'example {problems[0]}: no cache was made'
+        )
     for problem in problems[:_NAMED]:
         warn(f'cannot read the image {problem}')
     if len(problems) > _NAMED:

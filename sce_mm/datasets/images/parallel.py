@@ -70,8 +70,9 @@ def map_images(
                 'the memory is too small: take fewer --workers'
             ) from error
         finally:
-            # At Ctrl-C or an error nobody waits for the other images.
-            pool.shutdown(wait=False, cancel_futures=True)
+            # At Ctrl-C or an error nobody waits for the images whose turn has
+            # not come.
+            pool.shutdown(cancel_futures=True)
 
 
 # Of a process of the pool.
