@@ -27,7 +27,7 @@ GROUPS = {
     'Pretrain': ('recipes', 'train', 'test'),
     'Look at the features': (
         *('knn', 'linear-probe', 'linear-transfer', 'svm'),
-        *('features', 'features', 'neighbours', 'embed', 'sweep'),
+        *('features', 'neighbours', 'embed', 'sweep'),
     ),
     'Use the weights': (
         *('extract', 'export', 'detector', 'segmentor', 'verify'),
@@ -70,6 +70,10 @@ def overview() -> str:
 
 def main() -> NoReturn:
     """Run the command that the first word names, with the other words."""
+    run_main(_command)
+
+
+def _command() -> None:
     name, *words = sys.argv[1:] or ['']
     files = command_files()
     if name in ('--version', '-V'):
@@ -89,7 +93,7 @@ def main() -> NoReturn:
     module = ('-m', 'sce_mm') in pairwise(sys.orig_argv)
     sys.argv = [f'{MODULE if module else "sce"} {name}', *words]
     command = import_module(f'{commands.__name__}.{files[name].stem}')
-    run_main(command.main)
+    command.main()
 
 
 if __name__ == '__main__':

@@ -26,6 +26,7 @@ from ..datasets.samplers import SeededSampler
 from ..engine import InitialWeightsHook
 from ..engine.runner.cpu_ddp import use_gloo
 from ..models import SCE
+from ..models.utils.memory_queue import fitting_length
 from ..transfer.initial_weights import find_sources, load_source
 from ..utils.checks import nearest
 from ..utils.distributed import unwrapped
@@ -36,6 +37,10 @@ from .exit import message_of, release_output
 
 # Of a name that no registry has, in words of mmengine.
 _UNKNOWN = re.compile(r'(\w+) is not in the (\w+)::([\w ]+) registry')
+# What mmengine tells the authors of its own hooks, or says a second time.
+_FOR_AUTHORS = re.compile(
+    '"(FileClient|HardDiskBackend)" |Loads checkpoint by |Exp name: '
+)
 ROOTS = {
     parent.name: parent
     for parent in vars(registry).values()
@@ -69,7 +74,7 @@ class _QuietRunner(Runner):
 def _for_console(record: logging.LogRecord) -> bool:
     """Whether a line of a log is for people who watch a run."""
     described = ('_log_env', '__init__', 'wrap_model')
-    return (
+    return not _FOR_AUTHORS.match(record.getMessage()) and (
         record.levelno > logging.INFO
         or record.module != 'runner'
         or record.funcName not in described
@@ -200,19 +205,23 @@ def require_batches(
     images = total = len(loader.dataset)
     if isinstance(loader.sampler, SeededSampler):
         images = count_distinct(loader.dataset)
-    pretrains = isinstance(unwrapped(runner.model), SCE)
+    model = unwrapped(runner.model)
+    pretrains = isinstance(model, SCE)
     if (
         len(loader) == 0
         or images < min(total, batch * processes)
         or (pretrains and images < 2)
     ):
         fits = max(2, min(16, images // processes))
+        advice = f'--batch-size {fits}'
+        if pretrains:
+            keys = fits * processes * model.num_target_views
+            length = fitting_length(images, keys) or keys
+            advice += f' --cfg-options model.queue.length={length}'
         raise ValueError(
             f'{images} images are not one full batch of {batch} '
             f'on each of {processes} process(es): use more images, or a '
-            'smaller batch of two or more, for example --cfg-options '
-            f'train_dataloader.batch_size={fits} '
-            f'model.queue.length={16 * fits * processes}'
+            f'smaller batch of two or more, for example {advice}'
         )
     if pretrains:
         share = len(loader.sampler)

@@ -10,7 +10,9 @@ a folder of your own images end in _folder.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from ...utils.errors import UserError
 from ...utils.recipes import headline, recipe_folder, recipes
 from ..arguments import ArgumentParser
 
@@ -21,11 +23,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('word', nargs='*', help='part of the name')
     words = parser.parse_args(argv).word
     folder, last = recipe_folder(), None
+    found = {
+        name: path
+        for name, path in recipes().items()
+        if all(word in name for word in words)
+    }
+    if not found:
+        raise UserError(
+            f'no recipe has {" and ".join(words)} in its name; sce recipes '
+            'lists all'
+        )
     print(f'in {folder}')
-    for name, path in sorted(recipes().items(), key=lambda pair: pair[1]):
-        if not all(word in name for word in words):
-            continue
+    for path in sorted(found.values(), key=_place):
         if path.parent != last:
             last = path.parent
             print(f'\n{last.relative_to(folder)}/')
-        print(f'  {name}\n      {headline(path)}')
+        print(f'  {path.stem}\n      {headline(path)}')
+
+
+def _place(recipe: Path) -> tuple:
+    """Pretraining comes first, and of it what takes images of the user."""
+    own = recipe.stem.endswith(('_folder', '_filelist'))
+    return recipe.parent.name != 'sce', recipe.parent, not own, recipe
