@@ -70,6 +70,10 @@ def overview() -> str:
 
 def main() -> NoReturn:
     """Run the command that the first word names, with the other words."""
+    run_main(_command)
+
+
+def _command() -> None:
     name, *words = sys.argv[1:] or ['']
     files = command_files()
     if name in ('--version', '-V'):
@@ -88,8 +92,8 @@ def main() -> NoReturn:
     # As if the command were a program of that name.
     module = ('-m', 'sce_mm') in pairwise(sys.orig_argv)
     sys.argv = [f'{MODULE if module else "sce"} {name}', *words]
-    module_name = f'{commands.__name__}.{files[name].stem}'
-    run_main(lambda: import_module(module_name).main())
+    command = import_module(f'{commands.__name__}.{files[name].stem}')
+    command.main()
 
 
 if __name__ == '__main__':

@@ -1,7 +1,6 @@
 """SCE on CIFAR-10, ResNet-18 for small images, weak view to strong view.
 
-    python tools/train.py \
-        configs/sce/sce_resnet18_1xb256-amp-coslr-200e_cifar10.py
+    sce train sce_resnet18_1xb256-amp-coslr-200e_cifar10
 
 SGD with lr 0.06, weight decay 5e-4 on all parameters, 5 epochs of warm-up,
 cosine to zero; constant decay 0.99 of the momentum encoder; queue 4096;

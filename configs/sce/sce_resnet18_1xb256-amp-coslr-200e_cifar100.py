@@ -1,7 +1,6 @@
 """SCE on CIFAR-100, ResNet-18 for small images, weak view to strong view.
 
-    python tools/train.py \
-        configs/sce/sce_resnet18_1xb256-amp-coslr-200e_cifar100.py
+    sce train sce_resnet18_1xb256-amp-coslr-200e_cifar100
 
 Inferred: the recipe is that of CIFAR-10 with the pixel statistics of
 CIFAR-100. No run config was released.

@@ -1,7 +1,6 @@
 """SCE on Tiny-ImageNet, ResNet-18 for small images, 64 pixels.
 
-    python tools/train.py \
-        configs/sce/sce_resnet18_1xb256-amp-coslr-200e_tinyimagenet.py
+    sce train sce_resnet18_1xb256-amp-coslr-200e_tinyimagenet
 
 No run config was released. Unverified, from memory: views of 64 pixels, lr
 0.06, weight decay 5e-4, constant decay 0.996 of the momentum encoder, queue

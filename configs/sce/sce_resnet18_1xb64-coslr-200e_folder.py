@@ -1,8 +1,6 @@
 """SCE on a folder of images of your own: ResNet-18, a laptop or one GPU.
 
-    python tools/train.py \
-        configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \
-        --data path/to/images --auto-scale-lr
+    sce train sce_resnet18_1xb64-coslr-200e_folder --data path/to/images
 
 The CIFAR-10 recipe of the official code (weak view to the momentum branch,
 strong view to the online branch, SGD, constant momentum) on crops of 128

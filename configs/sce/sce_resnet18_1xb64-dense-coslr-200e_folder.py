@@ -1,8 +1,6 @@
 """SCE on a folder of scenes, between views and between places of them: ours.
 
-    python tools/train.py \
-        configs/sce/sce_resnet18_1xb64-dense-coslr-200e_folder.py \
-        --data path/to/images --auto-scale-lr
+    sce train sce_resnet18_1xb64-dense-coslr-200e_folder --data path/to/images
 
 The recipe for a laptop, with the same loss between places that both views
 show, in the last feature map (4 x 4 cells). For views of 64 pixels take the

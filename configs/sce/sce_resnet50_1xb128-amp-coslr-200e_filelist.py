@@ -1,7 +1,6 @@
 """SCE on the images that a text file names, one path a line.
 
-    python tools/train.py \
-        configs/sce/sce_resnet50_1xb128-amp-coslr-200e_filelist.py \
+    sce train sce_resnet50_1xb128-amp-coslr-200e_filelist \
         --cfg-options train_dataloader.dataset.ann_file=path/to/list.txt \
         --auto-scale-lr
 

@@ -1,8 +1,6 @@
 """SCE on a folder of images of your own: ResNet-50, one GPU.
 
-    python tools/train.py \
-        configs/sce/sce_resnet50_1xb128-amp-coslr-200e_folder.py \
-        --data path/to/images --auto-scale-lr
+    sce train sce_resnet50_1xb128-amp-coslr-200e_folder --data path/to/images
 
 The two-crop ImageNet recipe of the paper with its learning rate scaled from
 4096 to 128 images and a queue of 128 steps. Views 2 x 224, symmetric loss. For

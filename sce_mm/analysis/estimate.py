@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
+from ..config.epochs import count_samples
 from ..config.parts import innermost_dataset
 from .memory import batch_multiple, count_memory
 from .probe import probe
@@ -58,6 +59,12 @@ def estimate(
     if device == 'cuda' and not torch.cuda.is_available():
         raise ValueError('--device cuda: there is no GPU here, use cpu')
     batch = cfg.train_dataloader.batch_size
+    tried = probe_batch or batch
+    if loading and (samples := count_samples(cfg)) < tried:
+        raise ValueError(
+            f'{samples} images are not one batch of {tried} to try: use more '
+            f'images, or a smaller batch, --probe-batch {max(2, samples // 2)}'
+        )
     memory = count_memory(cfg)
     if device_memory:
         device_bytes = GB * device_memory
@@ -65,7 +72,7 @@ def estimate(
         device_bytes = torch.cuda.get_device_properties(0).total_memory
     else:
         device_bytes = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-    tried = cfg.train_dataloader.batch_size = probe_batch or batch
+    cfg.train_dataloader.batch_size = tried
     measured = probe(cfg, device, probe_seconds, loading)
     images = images or measured['images']
     seconds = images * epochs / measured['images_per_second']

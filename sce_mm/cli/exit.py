@@ -12,6 +12,7 @@ import io
 import logging
 import os
 import re
+import select
 import signal
 import sys
 import tempfile
@@ -37,6 +38,8 @@ _PATIENCE = 10
 _SENT = re.compile(
     r'Caught \w+ in DataLoader worker process .*\n[\w.]*Error: (.*)', re.S
 )
+# Exit code of a command that nobody reads any more, as a shell counts SIGPIPE.
+UNREAD = 128 + signal.SIGPIPE
 # Set by --debug.
 _DEBUG = 'SCE_DEBUG'
 _PACKAGE = Path(__file__).parents[1]
@@ -71,7 +74,10 @@ def run_main(main: Callable[[], object]) -> NoReturn:
         if not thread.daemon and thread is not threading.current_thread():
             thread.join()
     atexit._run_exitfuncs()
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = code or UNREAD
     sys.stderr.flush()
     os._exit(code)
 
@@ -82,7 +88,8 @@ def exit_code(main: Callable[[], object]) -> int:
     An error that this project raises on purpose is one message without a
     traceback; of several processes the first one says it. So is any other
     error, but its traceback goes to a file that the message names, or to the
-    console if a training had begun. ``--debug`` shows all tracebacks.
+    console if a training had begun. ``--debug`` shows all tracebacks. Nothing
+    is said when the output goes to a program that has ended, such as ``head``.
 
     Raises:
         Exception: An error whose traceback has to be shown.
@@ -93,13 +100,13 @@ def exit_code(main: Callable[[], object]) -> int:
         release_output()
     except SystemExit as stop:
         code = stop.code
-    except _TerminatedError:
-        print('terminated', file=sys.stderr)
-        return TERMINATED
-    except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        terminated = isinstance(stop, _TerminatedError)
+        print('terminated' if terminated else 'interrupted', file=sys.stderr)
+        return TERMINATED if terminated else INTERRUPTED
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _is_unread():
+            return UNREAD
         message = message_of(error)
         if message is None:
             if debugs() or _was_released():
@@ -144,6 +151,17 @@ def end_at_signals() -> None:
     """Let Ctrl-C and SIGTERM end this process by an exception from now on."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, partial(_terminate, os.getpid()))
+
+
+def _is_unread() -> bool:
+    """Whether standard output is a pipe whose reader has ended."""
+    try:
+        pipe = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return False
+    poll = select.poll()
+    poll.register(pipe, 0)
+    return any(events & select.POLLERR for _, events in poll.poll(0))
 
 
 class _HeldOutput:

@@ -26,6 +26,7 @@ from ..datasets.samplers import SeededSampler
 from ..engine import InitialWeightsHook
 from ..engine.runner.cpu_ddp import use_gloo
 from ..models import SCE
+from ..models.utils.memory_queue import fitting_length
 from ..transfer.initial_weights import find_sources, load_source
 from ..utils.checks import nearest
 from ..utils.distributed import unwrapped
@@ -34,13 +35,14 @@ from ..utils.random_state import preserve_rng
 from .config_edits import drop_disabled_hooks
 from .exit import message_of, release_output
 
-# Sets a batch, and a queue that fits it.
-SMALLER = (
-    '--cfg-options train_dataloader.batch_size={batch} '
-    'model.queue.length={queue}'
-)
+# Sets a batch.
+SMALLER = '--cfg-options train_dataloader.batch_size={batch}'
 # Of a name that no registry has, in words of mmengine.
 _UNKNOWN = re.compile(r'(\w+) is not in the (\w+)::([\w ]+) registry')
+# What mmengine tells the authors of its own hooks, or says a second time.
+_FOR_AUTHORS = re.compile(
+    '"(FileClient|HardDiskBackend)" |Loads checkpoint by |Exp name: '
+)
 ROOTS = {
     parent.name: parent
     for parent in vars(registry).values()
@@ -74,7 +76,7 @@ class _QuietRunner(Runner):
 def _for_console(record: logging.LogRecord) -> bool:
     """Whether a line of a log is for people who watch a run."""
     described = ('_log_env', '__init__', 'wrap_model')
-    return (
+    return not _FOR_AUTHORS.match(record.getMessage()) and (
         record.levelno > logging.INFO
         or record.module != 'runner'
         or record.funcName not in described
@@ -193,7 +195,7 @@ def require_batches(
     Args:
         runner: Runner that has not begun.
         source: Option or key that named the images, for messages.
-        smaller: Words that set a ``{batch}`` and a ``{queue}``, likewise.
+        smaller: Words that set a ``{batch}``, likewise.
 
     Raises:
         ConfigError: There are no images.
@@ -215,14 +217,20 @@ def require_batches(
     images = total = len(loader.dataset)
     if isinstance(loader.sampler, SeededSampler):
         images = count_distinct(loader.dataset)
-    pretrains = isinstance(unwrapped(runner.model), SCE)
+    model = unwrapped(runner.model)
+    pretrains = isinstance(model, SCE)
     if (
         len(loader) == 0
         or images < min(total, batch * processes)
         or (pretrains and images < 2)
     ):
         fits = min(16, images // processes)
-        words = smaller.format(batch=fits, queue=16 * fits * processes)
+        words = smaller.format(batch=fits)
+        if pretrains:
+            keys = fits * processes * model.num_target_views
+            length = fitting_length(images, keys) or keys
+            words += ' --cfg-options' * ('--cfg-options' not in words)
+            words += f' model.queue.length={length}'
         advice = f', or a smaller batch, for example {words}' * (fits > 1)
         raise UserError(
             f'{source}: {images} image(s) are not one full batch of {batch} '

@@ -24,34 +24,50 @@ _STEPS = 8
 _RATE = 'optim_wrapper.optimizer.lr'
 
 
-def apply_short_options(cfg: Config, args: argparse.Namespace) -> list[str]:
-    """Write the short options of a command line into a config.
+def apply_batch_size(cfg: Config, args: argparse.Namespace) -> list[str]:
+    """Write ``--batch-size`` of a command line into a config.
 
-    Returned is a sentence for each on what was changed with it.
+    It comes before all that says or needs how many steps an epoch has: the
+    regions, and ``--epochs auto``.
+
+    Returns:
+        A sentence on what was changed with it, if it was given.
+
+    Raises:
+        UserError: As of :func:`set_batch_size`.
+    """
+    if not args.batch_size:
+        return []
+    return [set_batch_size(cfg, args.batch_size, args.cfg_options)]
+
+
+def apply_epochs(cfg: Config, args: argparse.Namespace) -> list[str]:
+    """Write ``--epochs`` of a command line into a config.
+
+    Returns:
+        A sentence for each on what ``auto`` stands for, and on what was
+        changed.
 
     Raises:
         UserError: The config has nothing of the kind, or the command line
             says the same twice.
     """
-    said = []
-    # The number of epochs that auto stands for depends on the batch.
-    if args.batch_size:
-        said.append(set_batch_size(cfg, args.batch_size, args.cfg_options))
-    if epochs := args.epochs:
-        if args.continue_for:
-            raise UserError(
-                '--epochs is for a new run; --continue-for says by how many '
-                'epochs a finished one becomes longer'
-            )
-        if epochs == 'auto':
-            samples = count_samples(cfg)
-            epochs = auto_epochs(cfg, samples)
-            said.append(
-                f'--epochs auto: {epochs}, of {samples} samples in steps of '
-                f'{step_images(cfg)}'
-            )
-        said.append(set_epochs(cfg, epochs, args.cfg_options))
-    return said
+    epochs, said = args.epochs, list[str]()
+    if not epochs:
+        return said
+    if args.continue_for:
+        raise UserError(
+            '--epochs is for a new run; --continue-for says by how many '
+            'epochs a finished one becomes longer'
+        )
+    if epochs == 'auto':
+        samples = count_samples(cfg)
+        epochs = auto_epochs(cfg, samples)
+        said.append(
+            f'--epochs auto: {epochs}, of {samples} samples in steps of '
+            f'{step_images(cfg)}'
+        )
+    return [*said, set_epochs(cfg, epochs, args.cfg_options)]
 
 
 def typed_keys(args: argparse.Namespace) -> dict[str, str]:

@@ -57,7 +57,7 @@ def examine() -> Iterator[Finding]:
         "pip install 'setuptools<82' if pkg_resources is missing",
     )
     if dense:
-        yield _try(_ops, 'compiled ops of mmcv', INSTALL_OPS[family])
+        yield _try(_ops, 'mmcv with compiled ops', INSTALL_OPS[family])
     missing = {n: what for n, what in DENSE.items() if n not in dense}
     if missing:
         commands = _additions(missing, family)

@@ -15,6 +15,7 @@ from torch import nn
 
 from sce_mm.analysis import memory, probe
 from sce_mm.analysis.estimate import estimate, has_data
+from sce_mm.utils.errors import UserError
 
 CIFAR = 'sce_resnet18_1xb256-amp-coslr-200e_cifar10'
 FOLDER = 'sce_resnet18_1xb64-coslr-200e_folder'
@@ -158,6 +159,16 @@ def test_what_cannot_be_estimated(monkeypatch):
     cfg.train_dataloader.dataset.pipeline.pop(1)
     with pytest.raises(ValueError, match='this config has none'):
         memory.view_sizes(cfg)
+
+
+def test_an_estimate_needs_one_batch_of_the_images_that_are_there(tmp_path):
+    cfg = recipe(FOLDER)
+    cfg.train_dataloader.dataset.data_root = str(tmp_path)
+    with pytest.raises(UserError, match='no image'):
+        estimate(cfg)
+    write_noise(tmp_path, 5)
+    with pytest.raises(ValueError, match=r'^5 images are .* --probe-batch 2$'):
+        estimate(cfg)
 
 
 def test_data_are_there_if_every_folder_is(tmp_path):

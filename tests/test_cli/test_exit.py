@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -74,6 +75,29 @@ def test_threads_do_not_abort_a_process_that_has_ended():
     )
     assert ended.returncode == 75, ended.stderr
     assert ended.stdout.endswith('no newline reported\nexit function\n')
+
+
+@pytest.mark.parametrize('word', ['--help', 'recipes'])
+@pytest.mark.parametrize('buffering', ['', '-u'])
+def test_nothing_is_said_to_a_reader_who_has_left(word, buffering):
+    reading, writing = os.pipe()
+    os.close(reading)
+    options = [buffering] if buffering else []
+    command = [sys.executable, *options, '-m', 'sce_mm', word]
+    ended = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writing)
+    assert ended.stderr == ''
+    assert ended.returncode == 128 + signal.SIGPIPE
+
+
+def test_a_pipe_of_a_command_that_breaks_is_an_error(capfd):
+    def main():
+        raise BrokenPipeError(errno.EPIPE, 'Broken pipe')
+
+    assert process.exit_code(main) == 1
+    assert 'Broken pipe' in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

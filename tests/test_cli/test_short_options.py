@@ -7,7 +7,8 @@ from image_files import write_noise
 from mmengine.config import Config
 
 from sce_mm.cli.short_options import (
-    apply_short_options,
+    apply_batch_size,
+    apply_epochs,
     set_batch_size,
     set_epochs,
 )
@@ -41,7 +42,7 @@ def test_epochs_follow_the_images_and_the_batch(tmp_path):
     args = Namespace(
         epochs='auto', batch_size=4, continue_for=None, cfg_options=[]
     )
-    said = apply_short_options(cfg, args)
+    said = [*apply_batch_size(cfg, args), *apply_epochs(cfg, args)]
     assert cfg.train_cfg.max_epochs == 400
     assert cfg.param_scheduler.warmup_epochs == 10
     assert '--epochs auto: 400, of 20 samples in steps of 4' in said

@@ -417,7 +417,7 @@ def test_a_dry_run_trains_resumes_and_plans(images, tmp_path, capsys):
     ('images_used', 'overrides', 'message'),
     [
         (1, {}, r'1 image.s. are not one full batch of 4'),
-        (3, {}, r'batch_size=3 model\.queue\.length=48$'),
+        (3, {}, r'batch_size=3 model\.queue\.length=3$'),
         (9, {'drop_last': False}, '9 images in batches of 4 leave one by'),
         (
             4,

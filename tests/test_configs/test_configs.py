@@ -112,19 +112,28 @@ def test_name_is_a_contract(name):
     assert ('-noceil-' in stem) == (ours and ceiling == 0)
 
 
+# Of the command at the top of a recipe: what starts it, and the recipe.
+COMMAND = re.compile(
+    r'^    (?:sce train (?P<name>\S+)'
+    r'|(?P<processes>tools/dist_train.sh|GPUS=\d+ \S+ \S+ \S+) \\\n'
+    r'        configs/(?P<path>\S+)(?P<count>(?: \d+)?))',
+    flags=re.MULTILINE,
+)
+
+
 @pytest.mark.parametrize(
-    'name', [name for name in RECIPES if '\\\n' in header(name)]
+    'name',
+    [name for name in RECIPES if re.search('^    ', header(name), re.M)],
 )
 def test_command_in_the_head_runs_the_recipe_on_its_processes(name):
-    command = re.search(
-        r'^    (\S+ tools/train.py|tools/dist_train.sh|GPUS=\d+ \S+ \S+ \S+) '
-        r'\\\n        configs/(\S+)((?: \d+)?)',
-        header(name),
-        flags=re.MULTILINE,
-    )
+    command = COMMAND.search(header(name))
     assert command, 'no command'
-    assert command[2] == name, 'the command runs another config'
-    launched = re.search(r'\d+', command[1] + command[3]) or ['1']
+    named = command['name'] or command['path']
+    assert named in (Path(name).stem, name), 'the command runs another config'
+    if command['name']:
+        launched = ['1']
+    else:
+        launched = re.search(r'\d+', command['processes'] + command['count'])
     assert int(launched[0]) == processes_and_batch(name)[0]
 
 

@@ -218,7 +218,8 @@ def test_progress_of_downloads_and_of_compiling(env):
         ' Downloaded torch',
     ):
         progress.read(line)
-    assert progress.text(start + 8) == '8 s, 508 of 508 MB downloaded'
+    said = '8 s, 508 of 508 MB downloaded, 1 files under way'
+    assert progress.text(start + 8) == said
     progress.read('Prepared 98 packages in 2m 41s')
     assert progress.text(start + 9) == '9 s, prepared 98 packages in 2m 41s'
     compiling = sys.modules['setup_progress'].Progress()

@@ -9,7 +9,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import VISBACKENDS
 from torch import nn
 
-from sce_mm.cli import log_services
+from sce_mm.cli import config_edits, log_services
 from sce_mm.cli.commands import train
 from sce_mm.cli.config_edits import load_config, set_pretrained
 from sce_mm.cli.exit import message_of
@@ -51,8 +51,8 @@ def photos(tmp_path_factory):
         ('--data {tmp}/none', ['--data', '{tmp}/none']),
         ('--data {photos} {photos}/0.png', ['--data', '{photos}/0.png']),
         ('--data {tmp}', ['--data: no image', '{tmp}']),
-        ('--data {photos}', ['6 images', 'train_dataloader.batch_size=']),
-        ('--regions 16', ['36 images', 'train_dataloader.batch_size=']),
+        ('--data {photos}', ['6 images', '--batch-size 6 --cfg-options']),
+        ('--regions 16', ['36 images', '--batch-size 16 ']),
         ('--regions 32 --boxes {tmp}/l.json', ['--boxes', '--regions auto']),
         ('--regions auto --boxes {tmp}/l.json', ['--boxes', '{tmp}/l.json']),
         ('--data {tmp} --regions 32', ['no image', '{tmp}']),
@@ -242,3 +242,15 @@ def test_pretrained_goes_to_all_that_loads_a_backbone(applied, tmp_path):
     assert cfg.default_hooks.pretrained_backbone.checkpoint == str(path)
     with pytest.raises(ValueError, match='ResLayer of this one has init_cfg='):
         set_pretrained(detector(), str(path))
+
+
+def test_regions_count_the_steps_of_the_batch_that_was_asked_for(
+    applied, photos, monkeypatch
+):
+    lines = []
+    monkeypatch.setattr(
+        config_edits, 'print_log', lambda line, **_: lines.append(line)
+    )
+    words = ['--data', str(photos), '--regions', '16', '--batch-size', '4']
+    applied(RECIPES[0], *words)
+    assert lines[0].endswith('an epoch is 36 samples, 9 steps of 4')

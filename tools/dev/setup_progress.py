@@ -87,6 +87,7 @@ class Progress:
         self.start = time.monotonic()
         self.sizes = {}
         self.loaded = 0.0
+        self.coming = set()
         self.compiled = (0, 0)
         self.latest = ''
 
@@ -98,9 +99,11 @@ class Progress:
         if size:
             scale = {'K': 1 / 1024, 'M': 1, 'G': 1024}[size[3]]
             self.sizes[size[1]] = float(size[2]) * scale
+            self.coming.add(size[1])
         whole = re.match(r'\s*Downloaded (\S+)', line)
         if whole:
             self.loaded += self.sizes.get(whole[1], 0)
+            self.coming.discard(whole[1])
         if re.match(r'(Prepared|Installed) \d+ packages', line):
             self.latest = line.strip().lower()
 
@@ -117,6 +120,9 @@ class Progress:
         if self.sizes and not self.latest:
             whole = sum(self.sizes.values())
             parts.append(f'{self.loaded:.0f} of {whole:.0f} MB downloaded')
+            # Only whole files count, and those of torch are large.
+            if self.coming:
+                parts.append(f'{len(self.coming)} files under way')
         if self.latest:
             parts.append(self.latest)
         return ', '.join(parts)

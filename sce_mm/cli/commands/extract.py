@@ -9,6 +9,7 @@ the weights expect, loads with weights_only=True, and is the one that
 sce export writes for mmdet and mmpretrain.
 """
 
+import shlex
 from collections.abc import Sequence
 
 from ... import register
@@ -16,17 +17,18 @@ from ..arguments import ArgumentParser
 from ..converters import add_arguments, describe, read_backbone
 from ..typed import as_typed
 
-SNIPPET = """\
-In a config of mmdet:
+NEXT = """\
+For a config of mmdet or mmseg with this network:
+    sce detector MMDET_CONFIG {path} OUT
+    sce segmentor MMSEG_CONFIG {path} OUT"""
+
+# Of ResNets.
+BY_HAND = """\
+Or by hand, the least that a config of mmdet needs:
     model = dict(backbone=dict(frozen_stages=-1, norm_eval=False,
         init_cfg=dict(type='Pretrained', checkpoint={path!r})))
     custom_imports = dict(imports=['sce_mm.detection'])
     default_hooks = dict(verify_transfer=dict(type='VerifyTransferHook'))"""
-
-OTHER = """\
-For a config of mmdet or mmseg with this network:
-    sce detector MMDET_CONFIG {path} OUT
-    sce segmentor MMSEG_CONFIG {path} OUT"""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -42,5 +44,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     save_backbone(args.out, backbone)
     print(f'{args.out}: {describe(backbone)}')
     family, _ = naming_of(backbone.weights) or (RESNET, None)
-    snippet = SNIPPET if family is RESNET else OTHER
-    print(as_typed(snippet.format(path=str(args.out))))
+    print(as_typed(NEXT.format(path=shlex.quote(str(args.out)))))
+    if family is RESNET:
+        print(BY_HAND.format(path=str(args.out)))

@@ -10,6 +10,7 @@ a folder of your own images end in _folder.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from ...utils.errors import UserError
 from ...utils.recipes import headline, recipe_folder, recipes
@@ -21,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(__doc__)
     parser.add_argument('word', nargs='*', help='part of the name')
     words = parser.parse_args(argv).word
+    folder, last = recipe_folder(), None
     found = {
         name: path
         for name, path in recipes().items()
@@ -31,10 +33,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             f'no recipe has {" and ".join(words)} in its name; sce recipes '
             'lists all'
         )
-    folder, last = recipe_folder(), None
     print(f'in {folder}')
-    for name, path in sorted(found.items(), key=lambda pair: pair[1]):
+    for path in sorted(found.values(), key=_place):
         if path.parent != last:
             last = path.parent
             print(f'\n{last.relative_to(folder)}/')
-        print(f'  {name}\n      {headline(path)}')
+        print(f'  {path.stem}\n      {headline(path)}')
+
+
+def _place(recipe: Path) -> tuple:
+    """Pretraining comes first, and of it what takes images of the user."""
+    own = recipe.stem.endswith(('_folder', '_filelist'))
+    return recipe.parent.name != 'sce', recipe.parent, not own, recipe

@@ -130,12 +130,13 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     from ...config.machine import set_precision
     from .. import config_edits as edits
     from ..resume import choose_start
-    from ..short_options import apply_short_options
+    from ..short_options import apply_batch_size, apply_epochs
 
+    followed = apply_batch_size(cfg, args)
     edits.set_images(cfg, args)
     if args.pretrained:
         edits.set_pretrained(cfg, args.pretrained)
-    followed = apply_short_options(cfg, args)
+    followed += apply_epochs(cfg, args)
     choose_start(cfg, args)
     if args.amp:
         set_precision(cfg, args.amp)
