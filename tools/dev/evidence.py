@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean, median
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -111,9 +112,10 @@ def minutes(report: dict[str, Any]) -> str:
         for length in lengths
     ]
     pretrained = minutes_of(report['pretrainings'].values())
-    return (
+    return fill(
         f'Minutes on one core (medians): a pretraining {pretrained:.1f}, '
-        f'{", ".join(times)}.'
+        f'{", ".join(times)}.',
+        80,
     )
 
 
@@ -129,9 +131,12 @@ def parts_of(results: Results) -> Iterator[tuple[str, float, list[Any]]]:
 
 
 def draw(reports: dict[str, Any], path: Path) -> None:
-    """Box AP of each start: mean and standard error, and each seed."""
+    """Box AP of each start: mean and standard error, and each seed.
+
+    Comparisons of one set, named ``set`` and ``set_what``, have one scale.
+    """
     panels = [
-        (name, percent, results_of(report))
+        (name.partition('_')[0], percent, results_of(report))
         for name, report in reports.items()
         for percent in results_of(report)[RANDOM]
     ]
@@ -139,37 +144,50 @@ def draw(reports: dict[str, Any], path: Path) -> None:
     figure, axes = plt.subplots(
         1,
         len(panels),
-        figsize=(2.2 + 3 * len(panels), 0.7 + 0.42 * len(starts)),
+        figsize=(2.2 + 3 * len(panels), 0.9 + 0.42 * len(starts)),
         sharey=True,
         squeeze=False,
         layout='constrained',
     )
+    scales: dict[str, Any] = {}
     for axis, (name, percent, results) in zip(axes[0], panels, strict=True):
-        theirs = mean(MEASURE.of(results, RANDOM, percent))
-        axis.axvline(theirs, color='0.6', linewidth=1, linestyle='--')
-        for start in set(starts) & set(results):
-            runs = results[start][percent]
-            values = MEASURE.of(results, start, percent)
-            error = standard_error(
-                values, [r.get('pretraining') for r in runs]
-            )
-            height = -starts.index(start)
-            axis.plot(
-                values, [height] * len(values), '|', color='0.6', markersize=8
-            )
-            axis.errorbar(
-                mean(values),
-                height,
-                xerr=error or 0,
-                fmt='s' if start.startswith(RANDOM) else 'o',
-                color='0.25' if start.startswith(RANDOM) else 'C0',
-                capsize=3,
-            )
-        axis.set_title(f'{name}, {percent:g} % of the labels', fontsize=10)
-        axis.set_xlabel('box AP')
-        axis.set_yticks([-i for i in range(len(starts))], starts)
-        axis.spines[['top', 'right']].set_visible(False)
+        if name in scales:
+            axis.sharex(scales[name])
+        scales[name] = axis
+        draw_starts(axis, starts, results, percent)
+        length = results[RANDOM][percent][0]['iterations']
+        axis.set_title(
+            f'{name}: {percent:g} % of the labels,\n{length} iterations',
+            fontsize=10,
+        )
     figure.savefig(path, dpi=110)
+
+
+def draw_starts(
+    axis: Any, starts: list[str], results: Results, percent: float
+) -> None:
+    """One panel: a row for each start."""
+    theirs = mean(MEASURE.of(results, RANDOM, percent))
+    axis.axvline(theirs, color='0.6', linewidth=1, linestyle='--')
+    for row, start in enumerate(starts):
+        if start not in results:
+            continue
+        runs = results[start][percent]
+        values = MEASURE.of(results, start, percent)
+        error = standard_error(values, [r.get('pretraining') for r in runs])
+        axis.plot(values, [-row] * len(values), '|', color='0.6', markersize=8)
+        random = start.startswith(RANDOM)
+        axis.errorbar(
+            mean(values),
+            -row,
+            xerr=error or 0,
+            fmt='s' if random else 'o',
+            color='0.25' if random else 'C0',
+            capsize=3,
+        )
+    axis.set_xlabel('box AP')
+    axis.set_yticks([-row for row in range(len(starts))], starts)
+    axis.spines[['top', 'right']].set_visible(False)
 
 
 if __name__ == '__main__':
