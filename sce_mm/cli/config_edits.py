@@ -211,6 +211,11 @@ def set_pretrained(cfg: Config, path: str) -> None:
     if hook := find_hook(cfg, 'PretrainedBackboneHook'):
         hook['checkpoint'] = path
         return
+    if cfg.model.get('type') == 'SCE':
+        raise UserError(
+            '--pretrained is for configs that load a backbone; a pretraining '
+            'begins from weights by --init-from'
+        )
     parts = [cfg.model.get('backbone')]
     if shared := (cfg.model.get('roi_head') or {}).get('shared_head'):
         parts.append(shared)
@@ -219,11 +224,6 @@ def set_pretrained(cfg: Config, path: str) -> None:
     maker = 'segmentor' if segments else 'detector'
     for part in parts:
         init_cfg = (part or {}).get('init_cfg') or {}
-        if cfg.model.type == 'SCE':
-            raise UserError(
-                '--pretrained is for configs that load a backbone; a '
-                'pretraining begins from weights by --init-from'
-            )
         if init_cfg.get('type') != 'Pretrained':
             raise ValueError(
                 '--pretrained is for configs that load a backbone, but '

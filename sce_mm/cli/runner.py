@@ -233,7 +233,7 @@ def require_batches(
             words += f' model.queue.length={length}'
         advice = f', or a smaller batch, for example {words}' * (fits > 1)
         raise UserError(
-            f'{source}: {images} image(s) are not one full batch of {batch} '
+            f'{source}: {images} images are not one full batch of {batch} '
             f'on each of {processes} process(es): use more images{advice}'
         )
     if pretrains:

@@ -33,7 +33,9 @@ def test_options_are_written_into_the_config(tmp_path, capsys):
     args = parse(config, '--cfg-options', 'model.depth.number=18')
     assert load_config(args).model.depth.number == 18
     args = parse(config, '--cfg-options', 'model.depth.number.more=1')
-    with pytest.raises(ConfigError, match='--cfg-options: number='):
+    with pytest.raises(
+        ConfigError, match=r'depth\.number is 1, which has nothing'
+    ):
         load_config(args)
     with pytest.raises(SystemExit):
         parse(config, '--cfg-options', 'model.depth', '=', '3')
@@ -49,7 +51,7 @@ def test_repetitions_do_not_make_a_batch_of_images(tmp_path):
         data, batch_size=4, drop_last=True, sampler=SeededSampler(data, seed=0)
     )
     runner, _ = build_runner(tmp_path, train_dataloader=loader)
-    with pytest.raises(ValueError, match=r'3 image.s. are not one full batch'):
+    with pytest.raises(ValueError, match=r'3 images are not one full batch'):
         require_batches(runner)
 
 

@@ -90,7 +90,7 @@ def test_classes_that_are_not_those_of_the_labels(
     detector.merge_from_dict(changes)
     with pytest.raises(ConfigError) as error:
         check_config(detector, also=[class_problems])
-    for words in [f'- {where}: ', *said]:
+    for words in [f'{where}: ', *said]:
         assert words in str(error.value)
 
 
@@ -110,5 +110,5 @@ def test_classes_that_are_read_from_a_part_of_the_labels(
         json.dumps({'info': content.pop('info'), **content})
     )
     detector.val_evaluator.ann_file = str(tmp_path / 'other.json')
-    with pytest.raises(ConfigError, match=r'- val_evaluator: .*order'):
+    with pytest.raises(ConfigError, match=r'val_evaluator: .*order'):
         check_config(detector, also=[class_problems])

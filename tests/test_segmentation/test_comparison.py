@@ -120,7 +120,7 @@ def test_from_masks_to_one_table(words, run_compare, tmp_path, capsys):
     assert '<b>jar' not in page
     assert 'could not be made' not in page
     # The examples are all four images, as they were evaluated.
-    shares = re.findall(r'<figcaption>SCE: (\d+)% of the pixels', page)
+    shares = re.findall(r'<figcaption>SCE: (\d+)\s%\sof the pixels', page)
     assert np.mean(list(map(int, shares))) == pytest.approx(
         results['SCE']['50.0'][0]['aAcc'], abs=1
     )

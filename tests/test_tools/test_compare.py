@@ -504,7 +504,7 @@ def test_every_pair_of_starts_is_compared():
     sce = next(a for a in answers if 'SCE' in a and 'ImageNet' in a)
     assert 'no difference found' in sce
     assert sum('better' in a for a in answers) == 2
-    assert '5%' in answers[-1]
+    assert '5 %' in answers[-1]
     assert '3 comparisons' in answers[-1]
 
 

@@ -66,7 +66,6 @@ def photos(tmp_path_factory):
         ('--cfg-options model.head=(1,', ['--cfg-options', '(1,']),
         ('--cfg-options modl.depth=1', ['--cfg-options', "'model'"]),
         ('--cfg-options model.head.loss.lamda=0.5', ["argument 'lamda'"]),
-        ('--work-dir {photos}/2.png/work', ['work_dir', '--work-dir']),
     ],
 )
 def test_a_mistake_is_one_message_that_names_what_was_typed(
