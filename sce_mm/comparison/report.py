@@ -285,14 +285,12 @@ def class_tables(task: Task, results: Results) -> list[str]:
     """The metric of each class, for each part of the labels."""
     first = next(iter(results[RANDOM].values()))[0]
     what = task.class_metric(first)
-    return [
-        page.fold(
-            name,
-            [page.table(*class_rows(results, percent), name)],
-        )
-        for percent in results[RANDOM]
-        if (name := f'{what} of each class with {percent:g} % of the labels')
-    ]
+    tables = []
+    for percent in results[RANDOM]:
+        name = f'{what} of each class with {percent:g} % of the labels'
+        table = page.table(*class_rows(results, percent), name)
+        tables.append(page.fold(name, [table]))
+    return tables
 
 
 def class_rows(results: Results, percent: float) -> Table:

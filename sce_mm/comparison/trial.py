@@ -3,17 +3,16 @@
 import contextlib
 import copy
 import io
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from ..config.errors import ConfigError
 from ..config.parts import innermost_dataset
+from ..utils.progress import errors_alone
 
 
 def try_once(
@@ -38,19 +37,14 @@ def try_once(
     Raises:
         ConfigError: A data set or the metric does not work.
     """
-    logger = MMLogger.get_current_instance()
-    level = logger.level
     # Tables of what has not been trained would only confuse.
-    logger.setLevel(logging.ERROR)
-    found = DefaultScope.overwrite_default_scope(scope)
-    try:
-        with found, contextlib.redirect_stdout(io.StringIO()):
-            batches = {
-                file: _load_one(cfg, file, predictor) for file in labels
-            }
-            evaluate(cfg)
-    finally:
-        logger.setLevel(level)
+    with (
+        errors_alone(),
+        DefaultScope.overwrite_default_scope(scope),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        batches = {file: _load_one(cfg, file, predictor) for file in labels}
+        evaluate(cfg)
     return batches
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from math import ceil
 from statistics import median, median_low
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TRANSFORMS
 
@@ -18,6 +16,7 @@ from ..datasets.images.image_sizes import image_sizes
 from ..datasets.images.loading import LoadCachedImage, LoadImage
 from ..datasets.images.regions import regions_of
 from ..utils.errors import UserError
+from ..utils.progress import errors_alone
 from .parts import image_side, innermost_datasets, view_sizes, view_transforms
 from .region_size import (
     SIDE_OF_BOX,
@@ -224,8 +223,12 @@ def set_regions(
 
 def cuts_regions(cfg: Config) -> bool:
     """Whether samples of a config are regions of its images."""
+    return _has_transform(cfg, 'CutRegion')
+
+
+def _has_transform(cfg: Config, kind: str) -> bool:
     return any(
-        transform.get('type') == 'CutRegion'
+        transform.get('type') == kind
         for _, dataset in innermost_datasets(cfg)
         for transform in dataset.get('pipeline') or []
     )
@@ -257,17 +260,12 @@ def build_images(key: str, dataset: Any) -> Any:
     Raises:
         UserError: There are no such images.
     """
-    logger = MMLogger.get_current_instance()
-    level = logger.level
     # The training builds it again, and says then what is left out.
-    logger.setLevel(logging.ERROR)
-    try:
-        with DefaultScope.overwrite_default_scope('mmpretrain'):
+    with errors_alone(), DefaultScope.overwrite_default_scope('mmpretrain'):
+        try:
             return DATASETS.build({**dataset, 'pipeline': []})
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f'{key}: {error}') from error
-    finally:
-        logger.setLevel(level)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise UserError(f'{key}: {error}') from error
 
 
 def _image_paths(key: str, dataset: Any) -> list[str]:
@@ -345,19 +343,11 @@ def _lines(
             'own negatives. Take --regions-per-image 1, or a smaller batch'
         )
     pixels = median(height * width for height, width in images.sizes)
-    if pixels > _SLOW_PIXELS and per_image > 1 and _decodes(cfg):
+    decodes = _has_transform(cfg, 'LoadImage')
+    if decodes and pixels > _SLOW_PIXELS and per_image > 1:
         lines.append(
             f'the median image has {pixels / 1e6:.0f} million pixels, and '
             'each region decodes its image again: '
             f'{cache_advice("--full-size")}'
         )
     return lines
-
-
-def _decodes(cfg: Config) -> bool:
-    """Whether image files are decoded, not read from a cache."""
-    return any(
-        transform.get('type') == 'LoadImage'
-        for _, dataset in innermost_datasets(cfg)
-        for transform in dataset.get('pipeline') or []
-    )

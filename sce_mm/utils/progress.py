@@ -1,11 +1,14 @@
-"""Show the progress of long work on the console."""
+"""Show the progress of long work on the console, and keep logs short."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import TypeVar
 
 from mmengine.dist import is_main_process
+from mmengine.logging import MMLogger
 from rich import progress as rich
 from rich.console import Console
 from rich.text import Text
@@ -13,6 +16,18 @@ from rich.text import Text
 Item = TypeVar('Item')
 # Seconds between two lines where no bar can move, in a log for example.
 LINE_SECONDS = 30.0
+
+
+@contextmanager
+def errors_alone() -> Iterator[None]:
+    """Let the log of mmengine say nothing but errors within."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class _Note(rich.ProgressColumn):

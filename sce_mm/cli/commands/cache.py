@@ -12,10 +12,12 @@ file takes 3 bytes a pixel.
 """
 
 import os
+import shlex
 from collections.abc import Sequence
 
 from ..arguments import ArgumentParser, output_folder, positive_number
 from ..exit import naming
+from ..typed import as_typed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -76,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     megabytes = sum(x.stat().st_size for x in cache.folder.iterdir()) / 1e6
     print(
         f'{args.out}: {len(cache)} images, of which {unreadable} could not '
-        f'be read, {megabytes:.1f} MB\n'
-        f'sce train RECIPE --data {args.data} --cache {args.out}'
+        f'be read, {megabytes:.1f} MB'
     )
+    words = ['--data', args.data, '--cache', str(args.out)]
+    print(as_typed(f'sce train RECIPE {shlex.join(words)}'))

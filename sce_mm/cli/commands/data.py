@@ -72,8 +72,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     register()
-    import torch
-
     from ...analysis.estimate import estimate, estimate_text
     from ...analysis.image_report import look_at, report_json, report_text
     from ...analysis.training_plan import RECIPES, plan_text, plan_training
@@ -82,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...datasets.images.file_lists import write_image_list
     from ...utils.durable_files import write_json
     from ..config_edits import cut_regions, set_data
+    from ..machine import choose_device
     from ..short_options import set_epochs
 
     for file in filter(None, (args.keep, args.json)):
@@ -90,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f'{file}: expected the name of a .json file in a folder that '
                 'exists'
             )
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    device = choose_device(None)
     recipe = args.recipe or RECIPES[device]
     cfg = read_config(recipe)
     report = look_at(_image_paths(args.data), args.workers)

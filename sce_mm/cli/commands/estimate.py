@@ -67,17 +67,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     register()
-    import torch
-
     from ...analysis.estimate import estimate, estimate_text
     from ...utils.durable_files import write_json
     from ..config_edits import load_config, set_images
+    from ..machine import choose_device
 
     cfg = load_config(args)
     set_images(cfg, args)
     report = estimate(
         cfg,
-        args.device or ('cuda' if torch.cuda.is_available() else 'cpu'),
+        choose_device(args.device),
         args.images,
         args.device_memory,
         args.probe_seconds,

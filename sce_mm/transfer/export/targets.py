@@ -9,7 +9,6 @@ map.
 """
 
 import json
-import logging
 import pickle
 import warnings
 from collections import OrderedDict
@@ -18,13 +17,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from mmengine.logging import MMLogger
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ...checkpoints.errors import CheckpointError
 from ...checkpoints.reading import META_KEY, read_checkpoint
 from ...utils.errors import import_optional
+from ...utils.progress import errors_alone
 from ..backbone import Backbone, extract_backbone, save_backbone
 from ..networks.families import last_features
 from ..networks.resnet import ResNetArchitecture, to_detectron2
@@ -122,14 +121,9 @@ def _run_registered(
 ) -> Tensor:
     init_cfg = {'type': 'Pretrained', 'checkpoint': str(path)}
     model = MODELS.build({**config, 'init_cfg': init_cfg})
-    logger = MMLogger.get_current_instance()
-    level = logger.level
     # It would name each tensor, and the new norms as if they were missing.
-    logger.setLevel(logging.ERROR)
-    try:
+    with errors_alone():
         model.init_weights()
-    finally:
-        logger.setLevel(level)
     return last_features(model, images)
 
 
