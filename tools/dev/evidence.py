@@ -10,7 +10,6 @@ and the picture docs/images/evidence.png from all files that are kept.
 
 import argparse
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean, median
 from textwrap import fill
@@ -20,9 +19,9 @@ import matplotlib
 
 from sce_mm.cli.exit import run_main
 from sce_mm.comparison.differences import standard_error
-from sce_mm.comparison.report import markdown_table, rows
+from sce_mm.comparison.report import all_runs, markdown_table, rows
 from sce_mm.comparison.results import RANDOM, Results
-from sce_mm.comparison.task import Measure
+from sce_mm.detection.comparison.task import Detection
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
@@ -32,7 +31,7 @@ KEPT = (
     *('box AP', 'box AP50', 'mask AP', 'classes', 'seed', 'pretraining'),
     *('iterations', 'epochs', 'seconds', 'threads', 'jobs', 'machine'),
 )
-MEASURE = Measure('box AP', 'detector', learned=1.0, step=0.1)
+MEASURE = Detection.measure
 COLUMNS = ('box AP', 'mask AP')
 # Of the hours, which are means: runs that waited would tell too much.
 NO_HOURS = -2
@@ -104,7 +103,7 @@ def write_table(page: str, name: str, report: dict[str, Any]) -> str:
 
 def minutes(report: dict[str, Any]) -> str:
     """How long the runs took: medians."""
-    runs = [run for _, _, runs in parts_of(results_of(report)) for run in runs]
+    runs = all_runs(results_of(report))
     lengths = sorted({run['iterations'] for run in runs})
     times = [
         f'{length} iterations of a detector '
@@ -121,13 +120,6 @@ def minutes(report: dict[str, Any]) -> str:
 
 def minutes_of(runs: Any) -> float:
     return median(run['seconds'] for run in runs) / 60
-
-
-def parts_of(results: Results) -> Iterator[tuple[str, float, list[Any]]]:
-    """Each start with each part of the labels."""
-    for start, parts in results.items():
-        for percent, runs in parts.items():
-            yield start, percent, runs
 
 
 def draw(reports: dict[str, Any], path: Path) -> None:
