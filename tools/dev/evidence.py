@@ -125,34 +125,70 @@ def minutes_of(runs: Any) -> float:
 def draw(reports: dict[str, Any], path: Path) -> None:
     """Box AP of each start: mean and standard error, and each seed.
 
-    Comparisons of one set, named ``set`` and ``set_what``, have one scale.
+    Comparisons of one set, named ``set`` and ``set_what``, have one scale. One
+    with several parts of the labels is drawn over them.
     """
-    panels = [
-        (name.partition('_')[0], percent, results_of(report))
-        for name, report in reports.items()
-        for percent in results_of(report)[RANDOM]
-    ]
-    starts = max((list(results) for *_, results in panels), key=len)
-    figure, axes = plt.subplots(
-        1,
-        len(panels),
-        figsize=(2.2 + 3 * len(panels), 0.9 + 0.42 * len(starts)),
-        sharey=True,
-        squeeze=False,
+    found = {name: results_of(report) for name, report in reports.items()}
+    panels = [(k, v) for k, v in found.items() if len(v[RANDOM]) == 1]
+    curves = [(k, v) for k, v in found.items() if len(v[RANDOM]) > 1]
+    starts = max((list(results) for _, results in panels), key=len)
+    count = len(panels) + len(curves)
+    figure = plt.figure(
+        figsize=(2.2 + 3 * count, 0.9 + 0.42 * len(starts)),
         layout='constrained',
     )
     scales: dict[str, Any] = {}
-    for axis, (name, percent, results) in zip(axes[0], panels, strict=True):
-        if name in scales:
-            axis.sharex(scales[name])
-        scales[name] = axis
+    for number, (name, results) in enumerate(panels, start=1):
+        title = name.partition('_')[0]
+        axis = figure.add_subplot(1, count, number, sharex=scales.get(title))
+        scales[title] = axis
+        ((percent, runs),) = results[RANDOM].items()
         draw_starts(axis, starts, results, percent)
-        length = results[RANDOM][percent][0]['iterations']
+        if number > 1:
+            axis.tick_params(labelleft=False)
+        length = runs[0]['iterations']
         axis.set_title(
-            f'{name}: {percent:g} % of the labels,\n{length} iterations',
+            f'{title}: {percent:g} % of the labels,\n{length} iterations',
+            fontsize=10,
+        )
+    for number, (name, results) in enumerate(curves, start=len(panels) + 1):
+        axis = figure.add_subplot(1, count, number)
+        draw_labels(axis, results)
+        length = max(run['iterations'] for run in all_runs(results))
+        axis.set_title(
+            f'{name.partition("_")[0]}: parts of the labels,\n'
+            f'{length} iterations',
             fontsize=10,
         )
     figure.savefig(path, dpi=110)
+
+
+def draw_labels(axis: Any, results: Results) -> None:
+    """One panel: box AP over the part of the labels, a line for each start."""
+    for number, (start, parts) in enumerate(results.items()):
+        percents = sorted(parts)
+        runs = [MEASURE.of(results, start, percent) for percent in percents]
+        errors = [
+            standard_error(values, [r.get('pretraining') for r in parts[p]])
+            for values, p in zip(runs, percents, strict=True)
+        ]
+        random = start.startswith(RANDOM)
+        axis.errorbar(
+            percents,
+            [mean(values) for values in runs],
+            yerr=[error or 0 for error in errors],
+            fmt='s--' if random else 'o-',
+            color='0.25' if random else f'C{number - 1}',
+            capsize=3,
+            label=start,
+        )
+    axis.set_xscale('log')
+    axis.set_xticks(percents, [f'{percent:g} %' for percent in percents])
+    axis.minorticks_off()
+    axis.set_xlabel('labels')
+    axis.set_ylabel('box AP')
+    axis.legend(frameon=False, loc='lower right')
+    axis.spines[['top', 'right']].set_visible(False)
 
 
 def draw_starts(
@@ -179,6 +215,7 @@ def draw_starts(
         )
     axis.set_xlabel('box AP')
     axis.set_yticks([-row for row in range(len(starts))], starts)
+    axis.set_ylim(0.4 - len(starts), 0.4)
     axis.spines[['top', 'right']].set_visible(False)
 
 
