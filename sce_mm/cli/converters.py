@@ -12,6 +12,8 @@ from .exit import naming
 
 # What reads checkpoints takes seconds to import, arguments are read before.
 if TYPE_CHECKING:
+    from torch import nn
+
     from ..transfer import Backbone
 
 METADATA = ('arch', 'channel_order', 'mean', 'std', 'style', 'num_heads')
@@ -59,22 +61,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Argument for networks that their tensors do not show."""
+    parser.add_argument(
+        '--network',
+        metavar='CONFIG',
+        help='a config whose model.backbone is the network of CKPT, for\n'
+        'those that are not known by their tensors (docs/convert.md)',
+    )
+
+
+def network_of(args: argparse.Namespace) -> nn.Module | None:
+    """The network of ``--network``, with random weights.
+
+    Raises:
+        ConfigError: The config cannot be read, or builds no backbone.
+        FileNotFoundError: There is no such config.
+    """
+    if getattr(args, 'network', None) is None:
+        return None
+    from ..config.building import build_backbone
+    from ..config.reading import read_config
+
+    with naming('--network'):
+        return build_backbone(read_config(args.network))
+
+
 def read_backbone(args: argparse.Namespace) -> Backbone:
     """Backbone that the arguments ask for.
 
     Raises:
         CheckpointError: The checkpoint or an argument is not as it should be.
+        ConfigError: There is no network in the config of ``--network``.
         FileExistsError: OUT exists, or is the checkpoint itself.
         FileNotFoundError: There is no such checkpoint.
     """
     from ..transfer import extract_backbone, read_checkpoint
 
     require_new(args.out, args.overwrite, args.checkpoint, 'checkpoint')
+    network = network_of(args)
     with naming(str(args.checkpoint)):
         backbone = extract_backbone(
             read_checkpoint(args.checkpoint, trust=args.trust),
             args.branch,
             float32=args.float32,
+            network=network,
         )
     return _with_metadata(backbone, args)
 

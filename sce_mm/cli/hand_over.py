@@ -79,16 +79,21 @@ def next_steps(runner: Runner, hook: BackboneFileHook) -> str:
         hook: Its hook that has written the file.
     """
     assert hook.written is not None
-    cfg, meta = runner.cfg, hook.written
+    cfg, meta = runner.cfg, hook.written.meta
     weights = shlex.quote(str(hook.path))
     config = shlex.quote(str(hook.path.parent / Path(cfg.filename or '').name))
     labels = (
         '' if find_hook(cfg, 'OnlineKNNHook') else ' --bank DIR --query DIR'
     )
+    # Of other networks no command knows what the tensors are.
+    known = hook.written.known_architecture is not None
+    network = '' if known else f' --network {config}'
     lines = {
         'detector': f'sce detector MMDET_CONFIG {weights} detector.py',
         'kNN': f'sce knn {config} {weights}{labels}',
-        'features': f'sce features {weights} features.npz --data DIR',
+        'features': (
+            f'sce features {weights} features.npz --data DIR{network}'
+        ),
     }
     return (
         f'\nbackbone: {hook.path}\n  {meta["arch"]} after epoch '

@@ -4,18 +4,46 @@ The parts that need no runner are built and thrown away.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.registry import DefaultScope
 from mmpretrain.registry import HOOKS, MODELS, OPTIMIZERS, TRANSFORMS
 from torch import Tensor, nn
 
+from .errors import ConfigError
 from .parts import Part, parts, view_sizes, view_transforms
 from .reading import walk
 from .types import is_ours
+
+# Arguments by which backbones load weights themselves.
+LOADERS = ('pretrained', 'checkpoint_path')
+
+
+def build_backbone(cfg: Config) -> nn.Module:
+    """The backbone of a config, with random weights; nothing is loaded.
+
+    Raises:
+        ConfigError: There is none, or it cannot be built.
+    """
+    model: Any = cfg.get('model')
+    part = model.get('backbone') if isinstance(model, Mapping) else None
+    if not isinstance(part, Mapping) or 'type' not in part:
+        raise ConfigError(f'{cfg.filename} has no model.backbone')
+    # Networks of timm would load theirs, which may lie on another machine.
+    part = {**part, 'init_cfg': None}
+    part = {k: v for k, v in part.items() if k not in LOADERS}
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        try:
+            return MODELS.build(part)
+        # Whatever a class raises is for the user's eyes.
+        except Exception as error:
+            raise ConfigError(
+                f'{cfg.filename}: model.backbone: {error}'
+            ) from error
 
 
 def refused_arguments(cfg: Config, known: Iterable[str]) -> Iterator[str]:

@@ -1,16 +1,23 @@
-"""Load a backbone file into a transformer or a ConvNeXt of a config.
+"""Load a backbone file into a network of a config that is no ResNet.
 
 Each kind of network has a function that makes it a backbone which gives maps
-of any size; :data:`KINDS` lists them. Their layer norms need no statistics of
-a batch, so nothing is said of norms; learning rates by layers, which configs
-of such networks have, stay.
+of any size; :data:`KINDS` lists them. The layer norms of transformers and
+ConvNeXts need no statistics of a batch, so nothing is said of norms; learning
+rates by layers, which configs of such networks have, stay. A network of
+another kind goes into the same network, as the config has it.
 """
 
 import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mmpretrain.models import ConvNeXt, SwinTransformer, VisionTransformer
+from mmpretrain.models import (
+    ConvNeXt,
+    ResNet,
+    SwinTransformer,
+    VisionTransformer,
+)
+from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..checkpoints.state_dicts import shape_mismatches
@@ -26,6 +33,7 @@ from .backbone import (
     load_into_resnet,
 )
 from .edits import AdaptError, ConfigEdits, build, class_of, type_name
+from .norms import give_norm, setting_of
 from .replacements import SWIN, VIT, Replacement, replace_network
 
 # Norms of outputs that the pretraining did not have.
@@ -47,7 +55,12 @@ def load_whole(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
 
 def kind_of(file: BackboneFile) -> 'Kind | None':
     """Kind of the network; None for a ResNet and what is built as one."""
-    return KINDS.get(type(file.backbone.known_architecture))
+    known = file.backbone.known_architecture
+    if known is not None:
+        return KINDS.get(type(known))
+    # Any network that mmpretrain has can be trained.
+    cls = MODELS.get(str(file.backbone.meta['arch']).partition('-')[0])
+    return None if cls is None or issubclass(cls, ResNet) else SAME
 
 
 def _load_into_network(
@@ -61,18 +74,25 @@ def _load_into_network(
         if kind.replacement is None or cls.__name__ != kind.network.__name__:
             raise AdaptError(
                 f'{where} is a {cls.__name__}, and the weights are of a '
-                f'{file.backbone.architecture.name}: take a config of the '
+                f'{file.backbone.meta["arch"]}: take a config of the '
                 f'same model with mmpretrain.{kind.network.__name__}'
             )
         replace_network(edits, where, cls, kind.replacement)
-    edits.set(f'{where}.pretrained', None, 'old spelling of init_cfg')
+    for name in ('pretrained', 'checkpoint_path'):
+        if name in edits.get(where):
+            # None or, in a network of timm, False and an empty text.
+            default = setting_of({'type': cls}, name)
+            reason = 'these weights alone, through init_cfg'
+            edits.set(f'{where}.{name}', default, reason)
     init_cfg = {'type': 'Pretrained', 'checkpoint': str(file.path)}
     edits.set(f'{where}.init_cfg', init_cfg, 'these weights')
     frozen = edits.get(f'{where}.frozen_stages')
-    if frozen is not None and frozen > kind.nothing_frozen:
+    # Of some the number of the last frozen stage, of others their count.
+    nothing = setting_of({'type': cls}, 'frozen_stages')
+    if None not in (frozen, nothing) and frozen > nothing:
         edits.set(
             f'{where}.frozen_stages',
-            kind.nothing_frozen,
+            nothing,
             'nothing frozen: early layers of such weights have to move',
         )
     kind.make_dense(edits, where, file)
@@ -122,29 +142,43 @@ def _dense_vit(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
         )
 
 
+def _trained_norms(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
+    """Let the batch norms of any network be trained, where it has options."""
+    part = edits.get(where)
+    if setting_of(part, 'norm_cfg') is not None:
+        give_norm(edits, where, 'norms trained')
+    if setting_of(part, 'norm_eval') is not None:
+        edits.set(
+            f'{where}.norm_eval',
+            False,
+            'stored statistics are those of the pretraining images, and '
+            'features drift from them',
+        )
+
+
 class Kind(NamedTuple):
     """How the weights of a kind of network get into a config.
 
     Attributes:
         network: Class of mmpretrain that they go into.
         make_dense: Makes it give maps of images of any size.
-        nothing_frozen: The ``frozen_stages`` that freezes nothing: a ConvNeXt
-            counts stages, the others have the number of the last.
         replacement: What becomes of a network with the same class name that
             another library has.
     """
 
     network: type[nn.Module]
     make_dense: Callable[[ConfigEdits, str, BackboneFile], None]
-    nothing_frozen: int = -1
     replacement: Replacement | None = None
 
 
 KINDS: dict[type, Kind] = {
     SwinArchitecture: Kind(SwinTransformer, _dense_swin, replacement=SWIN),
-    ConvNeXtArchitecture: Kind(ConvNeXt, _dense_convnext, nothing_frozen=0),
+    ConvNeXtArchitecture: Kind(ConvNeXt, _dense_convnext),
     ViTArchitecture: Kind(VisionTransformer, _dense_vit, replacement=VIT),
 }
+
+# Whatever else was pretrained: the tensors say whether it is the same.
+SAME = Kind(nn.Module, _trained_norms)
 
 
 def _check_tensors(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
@@ -159,7 +193,7 @@ def _check_tensors(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
     expected = {n: t for n, t in tensors.items() if n not in new}
     if difference := shape_mismatches(expected, weights):
         raise AdaptError(
-            f'the weights ({file.backbone.architecture.name}) do not fit '
+            f'the weights ({file.backbone.meta["arch"]}) do not fit '
             f'{where} ({type_name(edits.get(where))}):\n{difference}'
         )
     part = where.removeprefix('model.')

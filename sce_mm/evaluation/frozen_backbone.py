@@ -4,18 +4,18 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..checkpoints.errors import EXTRACT, CheckpointError
-from ..transfer import Backbone
+from ..transfer import Backbone, load_backbone
 from ..transfer.metadata import PIXELS
 
 
 class FrozenBackbone(nn.Module):
     """Backbone with the pixels that it was trained on.
 
-    No config is needed: the architecture follows from the tensors, the rest
-    from the metadata.
+    The architecture follows from the tensors, the rest from the metadata.
 
     Args:
         weights: Backbone of any checkpoint.
+        network: Takes the weights, of whatever architecture it is.
 
     Attributes:
         backbone: Network of mmpretrain, with feature maps as outputs.
@@ -24,11 +24,13 @@ class FrozenBackbone(nn.Module):
         image_size: Side of the images that the network is made for.
 
     Raises:
-        CheckpointError: The network is none that is known, or the file does
-            not say what it needs.
+        CheckpointError: The network is none that is known, is not the one
+            that is given, or the file does not say what it needs.
     """
 
-    def __init__(self, weights: Backbone) -> None:
+    def __init__(
+        self, weights: Backbone, network: nn.Module | None = None
+    ) -> None:
         super().__init__()
         if unknown := [k for k in PIXELS if weights.meta.get(k) is None]:
             raise CheckpointError(
@@ -36,8 +38,13 @@ class FrozenBackbone(nn.Module):
                 f'that its network takes: to {EXTRACT} add --imagenet, or '
                 '--channel-order, --mean and --std'
             )
-        self.image_size = weights.architecture.image_size
-        self.backbone = weights.network()
+        if network is None:
+            self.image_size = weights.architecture.image_size
+            self.backbone = weights.network()
+        else:
+            self.image_size = 224
+            load_backbone(network, weights)
+            self.backbone = network
         self.data_preprocessor = MODELS.build(
             dict(
                 type='mmpretrain.ClsDataPreprocessor',

@@ -19,7 +19,7 @@ from ..checkpoints.state_dicts import (
     state_dict_of,
 )
 from ..utils.durable_files import replace_durably
-from .formats import OWN, select
+from .formats import OWN, Format, select, select_for
 from .metadata import (
     FORMAT,
     PIXELS,
@@ -32,6 +32,7 @@ from .metadata import (
 from .networks.architecture import Architecture
 from .networks.families import (
     architecture_of,
+    check_values,
     complete,
     is_whole,
     naming_of,
@@ -94,18 +95,21 @@ def extract_backbone(
     checkpoint: Mapping[str, Any],
     branch: str = 'online',
     float32: bool = False,
+    network: nn.Module | None = None,
 ) -> Backbone:
     """Backbone of any checkpoint that we know.
 
     Extracting from an extracted file gives the same again. What other code
-    bases made has to be a whole network of a known family; from our own
-    training any architecture is taken.
+    bases made has to be a whole network of a known family, or the one that is
+    given; from our own training any architecture is taken.
 
     Args:
         checkpoint: Returned by :func:`read_checkpoint`.
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder with
             the batch norm statistics of its own forward passes.
         float32: Convert tensors of another precision instead of refusing.
+        network: Network that the tensors belong to, if they are those of no
+            known family.
 
     Raises:
         CheckpointError: No whole backbone, no such branch, statistics of
@@ -118,22 +122,16 @@ def extract_backbone(
             tensors = DETECTRON2.translated(tensors)
         weights = in_float32(tensors, float32)
         return Backbone(weights, checked_metadata(meta, weights, branch))
-    found, weights = select(tensors, branch)
-    weights = in_float32(weights, float32)
-    if branch == 'momentum' and found.mixed:
-        raise CheckpointError(
-            f'the momentum branch of {found.name} has the batch norm '
-            'statistics of the online branch, which do not belong to its '
-            'weights: take the online branch'
-        )
     known = metadata_of(meta.get(META_KEY))
-    assumed = {}
-    if found.name != OWN or _is_known(known['arch'], weights):
-        weights, architecture = complete(weights)
-        assumed['arch'] = architecture.name
-        if architecture.image_size == 224:
-            names = (*PIXELS, *architecture.settings)
-            assumed |= {k: v for k, v in found.metadata.items() if k in names}
+    try:
+        found, weights, assumed = _recognised(tensors, branch, float32, known)
+    except CheckpointError:
+        if network is None:
+            raise
+        found, weights = select_for(network, tensors, branch)
+        weights = in_float32(weights, float32)
+        check_values(weights)
+        assumed = {'arch': describe_backbone(network)['arch']}
     assumed = {k: v for k, v in assumed.items() if known[k] is None}
     meta = {
         'format': FORMAT,
@@ -146,6 +144,29 @@ def extract_backbone(
         'assumed': sorted(set(assumed) - {'arch'}),
     }
     return Backbone(weights, meta)
+
+
+def _recognised(
+    tensors: Mapping[str, Tensor],
+    branch: str,
+    float32: bool,
+    known: Mapping[str, Any],
+) -> tuple[Format, dict[str, Tensor], dict[str, Any]]:
+    """Format, weights and assumed metadata of what shows its network itself.
+
+    Raises:
+        CheckpointError: It is not the whole of a network of a known family.
+    """
+    found, weights = select(tensors, branch)
+    weights = in_float32(weights, float32)
+    assumed: dict[str, Any] = {}
+    if found.name != OWN or _is_known(known['arch'], weights):
+        weights, architecture = complete(weights)
+        assumed['arch'] = architecture.name
+        if architecture.image_size == 224:
+            names = (*PIXELS, *architecture.settings)
+            assumed |= {k: v for k, v in found.metadata.items() if k in names}
+    return found, weights, assumed
 
 
 def _is_known(arch: str | None, weights: Mapping[str, Tensor]) -> bool:

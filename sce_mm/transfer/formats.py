@@ -4,12 +4,15 @@ To read the checkpoints of another code base, add a :class:`Format`; how
 libraries name the tensors of a network is said in ``networks``.
 """
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from torch import Tensor
+from mmengine.logging import print_log
+from torch import Tensor, nn
 
-from ..checkpoints.errors import CheckpointError
+from ..checkpoints.errors import EXTRACT, CheckpointError
+from ..checkpoints.state_dicts import COUNTER, shape_mismatches
 from .networks.architecture import Naming
 from .networks.families import FAMILIES, naming_of
 from .networks.resnet import DETECTRON2
@@ -23,6 +26,9 @@ IMAGENET: Mapping[str, Any] = {
     'std': [58.395, 57.12, 57.375],
     'style': 'pytorch',
 }
+
+# Under what a network keeps the tensors of another library's.
+_INNER = ('', 'timm_model.')
 
 
 class Format(NamedTuple):
@@ -104,7 +110,8 @@ def recognise(names: Iterable[str]) -> Format:
     raise CheckpointError(
         f'no backbone found. The tensors begin with {", ".join(seen[:8])}; '
         f'expected one of {", ".join(prefixes)}, or no prefix, and then the '
-        f'tensors of {families}'
+        f'tensors of {families}. For another network name a config that has '
+        f'it: {EXTRACT} --network CONFIG'
     )
 
 
@@ -122,14 +129,101 @@ def select(
         raise CheckpointError(
             f'a checkpoint of {found.name} has no {branch} branch'
         )
-    backbone = {
+    _require_statistics(found, branch)
+    backbone = _below(tensors, prefix)
+    # Of our own training any network is taken, under its own names.
+    network = None if found.name == OWN else naming_of(backbone)
+    return found, network[1].translated(backbone) if network else backbone
+
+
+def is_whole_pretraining(names: Collection[str]) -> bool:
+    """Whether these are the tensors of both branches of our own training.
+
+    Checkpoints of others have a momentum branch too, under other names.
+    """
+    own = FORMATS[0]
+    return all(
+        any(name.startswith(prefix) for name in names)
+        for prefix in (own.online, str(own.momentum))
+    )
+
+
+def select_for(
+    network: nn.Module, tensors: Mapping[str, Tensor], branch: str
+) -> tuple[Format, dict[str, Tensor]]:
+    """Tensors of one branch that a network has places for, whatever it is.
+
+    All of its tensors have to be there, under their names behind the prefix
+    of a format. A warning names those of the branch that it has no place for,
+    such as those of a classifier.
+
+    Raises:
+        CheckpointError: Tensors of the network are missing or have other
+            shapes.
+    """
+    expected = network.state_dict()
+    best: dict[str, Tensor] = {}
+    for found, branch_tensors in _branches(tensors, branch):
+        for inner in _INNER:
+            inside = {f'{inner}{k}': t for k, t in branch_tensors.items()}
+            weights = {
+                name: inside.get(name, tensor)
+                for name, tensor in expected.items()
+                if name in inside or name.endswith(COUNTER)
+            }
+            if not shape_mismatches(expected, weights):
+                _require_statistics(found, branch)
+                rest = [n for n in branch_tensors if inner + n not in weights]
+                _warn_of(rest)
+                return found, weights
+            best = max(best, weights, key=len)
+    raise CheckpointError(
+        f'the {branch} branch has not all tensors of a '
+        f'{type(network).__name__}:\n{shape_mismatches(expected, best)}'
+    )
+
+
+def _require_statistics(found: Format, branch: str) -> None:
+    if branch == 'momentum' and found.mixed:
+        raise CheckpointError(
+            f'the momentum branch of {found.name} has the batch norm '
+            'statistics of the online branch, which do not belong to its '
+            'weights: take the online branch'
+        )
+
+
+def _branches(
+    tensors: Mapping[str, Tensor], branch: str
+) -> Iterator[tuple[Format, dict[str, Tensor]]]:
+    """Each format that a checkpoint may have, and the tensors of a branch."""
+    for found in FORMATS:
+        if found.naming:
+            continue
+        online = _below(tensors, found.online)
+        other = found.momentum and _below(tensors, found.momentum)
+        inside = online if branch == 'online' else other
+        if online and inside and other != {}:
+            yield found, inside
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Tensors whose names begin with a prefix, without it."""
+    return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
-    # Of our own training any network is taken, under its own names.
-    network = None if found.name == OWN else naming_of(backbone)
-    return found, network[1].translated(backbone) if network else backbone
+
+
+def _warn_of(rest: list[str]) -> None:
+    if rest:
+        modules = dict.fromkeys(n.rpartition('.')[0] or n for n in rest)
+        print_log(
+            f'the network has no place for {len(rest)} tensors of the file, '
+            f'which are left out: {", ".join(modules)}',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def _has(candidate: Format, names: set[str], prefix: str) -> bool:

@@ -18,7 +18,8 @@ from ..checkpoints.state_dicts import (
 )
 from ..models import SCE
 from .backbone import Backbone, extract_backbone, load_backbone
-from .formats import OWN, recognise
+from .formats import is_whole_pretraining
+from .networks.families import is_whole
 
 
 class Source(NamedTuple):
@@ -164,7 +165,7 @@ def _load_part(
     if fitting:
         weights = in_float32(fitting[0], False)
     elif part == 'backbone':
-        weights = extract_backbone(content).weights
+        weights = extract_backbone(content, network=_other(module)).weights
     else:
         weights = inside or tensors
     load_backbone(module, Backbone(weights, {'source': path}))
@@ -194,9 +195,7 @@ def load_initial_weights(
         CheckpointError: A tensor is missing, unexpected or of another shape.
     """
     tensors = state_dict_of(checkpoint)
-    # Of a pretraining of ours; others have a momentum branch too.
-    whole = isinstance(model, SCE) and recognise(tensors)
-    if whole and whole.name == OWN and whole.momentum is not None:
+    if isinstance(model, SCE) and is_whole_pretraining(tensors):
         weights = in_float32(_without_queue(tensors), False)
         ours = _without_queue(model.state_dict())
         if mismatches := shape_mismatches(ours, weights):
@@ -210,9 +209,10 @@ def load_initial_weights(
             f'initialised from {name}: {len(weights)} tensors of the whole '
             'model; the queue starts without keys, step and schedules at 0'
         )
-    weights, meta = extract_backbone(checkpoint)
+    network = model.get_submodule('backbone')
+    weights, meta = extract_backbone(checkpoint, network=_other(network))
     named = Backbone(weights, {**meta, 'source': name})
-    load_backbone(model.get_submodule('backbone'), named)
+    load_backbone(network, named)
     if isinstance(model, SCE):
         load_backbone(model.momentum_encoder.backbone, named)
     return (
@@ -220,6 +220,11 @@ def load_initial_weights(
         f'branch): {len(weights)} tensors of the backbone, of '
         f'{len(tensors)} in the file; everything else starts at random'
     )
+
+
+def _other(network: nn.Module) -> nn.Module | None:
+    """The network, if a file of it does not show that it is one of it."""
+    return None if is_whole(network.state_dict()) else network
 
 
 def _without_queue(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,7 +1,15 @@
-"""Small networks that are no ResNet, for detectors and segmentors."""
+"""Small networks that are no ResNet, for detectors and segmentors.
+
+A MobileNetV2 stands for those that no tensor shows.
+"""
 
 import torch
-from mmpretrain.models import ConvNeXt, SwinTransformer, VisionTransformer
+from mmpretrain.models import (
+    ConvNeXt,
+    MobileNetV2,
+    SwinTransformer,
+    VisionTransformer,
+)
 from transfer_files import METADATA
 
 from sce_mm.downstream import BackboneFile
@@ -14,6 +22,7 @@ MAKE = {
     'swin': lambda: SwinTransformer(SWIN),
     'convnext': lambda: ConvNeXt(CONVNEXT),
     'vit': lambda: VisionTransformer(VIT, img_size=32, patch_size=8),
+    'mobilenet': lambda: MobileNetV2(widen_factor=0.25),
 }
 NEW = 'backbone.norm0., backbone.norm1., backbone.norm2.'
 

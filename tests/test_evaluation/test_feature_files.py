@@ -8,12 +8,18 @@ import pytest
 import torch
 from evaluation_toys import build_model, save_checkpoint
 from image_files import write_noise
+from networks import trained_network
+from transfer_files import pretraining
 
 from sce_mm.cli.commands import features
 from sce_mm.evaluation import feature_files, image_features
 from sce_mm.evaluation.feature_files import check_table_name
 from sce_mm.evaluation.images import crop_pipeline, read_folder
-from sce_mm.transfer import CheckpointError
+from sce_mm.transfer import (
+    CheckpointError,
+    extract_backbone,
+    save_backbone,
+)
 from sce_mm.utils.errors import MissingPackageError, UserError
 
 PIXELS = {
@@ -125,3 +131,20 @@ def test_parquet_has_the_columns_of_the_text(photos, checkpoint, tmp_path):
     assert np.array_equal(
         found, np.array([row[2:] for row in rows]).astype(np.float32)
     )
+
+
+def test_a_network_that_no_tensor_shows_is_that_of_a_config(photos, tmp_path):
+    network = trained_network('mobilenet')
+    path, out = tmp_path / 'backbone.pth', tmp_path / 'features.npz'
+    checkpoint = pretraining(network.state_dict(), arch='MobileNetV2')
+    save_backbone(path, extract_backbone(checkpoint))
+    config = tmp_path / 'config.py'
+    config.write_text(
+        "model = dict(backbone=dict(type='MobileNetV2', widen_factor=0.25))\n"
+        "default_scope = 'mmpretrain'"
+    )
+    words = [str(path), str(out), '--data', str(photos), *SIZES]
+    with pytest.raises(CheckpointError, match='--network CONFIG'):
+        features.main(words)
+    features.main([*words, '--network', str(config)])
+    assert np.load(out)['features'].shape == (9, 1280)

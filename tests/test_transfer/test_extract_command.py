@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from networks import trained_network
 from tiny_runner import build_runner
-from transfer_files import METADATA, run_tool
+from transfer_files import METADATA, prefixed, run_tool
 
 from sce_mm.checkpoints.reading import TYPES_CAN_BE_ALLOWED
 
@@ -78,3 +79,37 @@ def test_metadata_may_be_added_but_not_contradicted(
     assert code == 0, text
     meta = torch.load(out, weights_only=True)['meta']
     assert meta['style'] == 'pytorch'
+
+
+def test_a_network_that_no_tensor_shows_is_that_of_a_config(extract, tmp_path):
+    """A file of mmpretrain with a classifier, and one that lacks a tensor."""
+    weights = trained_network('mobilenet').state_dict()
+    head = {'head.fc.weight': torch.ones(10, 1280)}
+    path, out = tmp_path / 'classifier.pth', tmp_path / 'backbone.pth'
+    torch.save(prefixed('backbone.', weights) | head, path)
+    config = tmp_path / 'config.py'
+    config.write_text(
+        "model = dict(backbone=dict(type='mmpretrain.MobileNetV2',"
+        ' widen_factor=0.25))'
+    )
+    code, text = extract(path, out)
+    assert (code, '--network CONFIG' in text) == (1, True)
+    code, text = extract(path, out, '--network', config, '--imagenet')
+    assert code == 0, text
+    content = torch.load(out, weights_only=True)
+    assert content['state_dict'].keys() == weights.keys()
+    for name, tensor in content['state_dict'].items():
+        assert torch.equal(tensor, weights[name]), name
+    assert content['meta']['arch'] == 'MobileNetV2'
+    assert content['meta']['mean'] == METADATA['mean']
+
+    lacking = dict(weights, surplus=torch.ones(1))
+    del lacking['layer3.0.conv.0.conv.weight']
+    torch.save(lacking, path)
+    words = (path, out, '--network', config, '--overwrite')
+    code, text = extract(*words)
+    assert code == 1
+    assert '1 missing in the file: layer3.0.conv.0.conv.weight' in text
+    torch.save(dict(weights, surplus=torch.ones(1)), path)
+    code, text = extract(*words)
+    assert (code, 'left out: surplus' in text) == (0, True)

@@ -9,12 +9,12 @@ from mmengine.runner import CheckpointLoader
 from mmpretrain.registry import MODELS
 from tiny import build, build_dense
 from tiny_runner import build_runner
-from transfer_files import prefixed
+from transfer_files import prefixed, pretraining
 
 from sce_mm.checkpoints import reading as checkpoint
 from sce_mm.checkpoints.mmengine_loading import install_safe_loader
 from sce_mm.engine import InitialWeightsHook, PretrainedBackboneHook
-from sce_mm.transfer import CheckpointError
+from sce_mm.transfer import CheckpointError, extract_backbone
 from sce_mm.transfer.initial_weights import load_initial_weights
 
 RESNET = {
@@ -67,6 +67,22 @@ def test_a_backbone_comes_to_both_branches_and_nothing_else_changes():
     assert torch.equal(model.neck.fc.weight, neck)
     assert 'bare backbone' in report
     assert f'{len(model.backbone.state_dict())} tensors of the' in report
+
+
+def test_a_backbone_may_be_a_network_that_no_tensor_shows():
+    """Its own file, and that of a classifier of mmpretrain."""
+    mobilenet = {'type': 'MobileNetV2', 'widen_factor': 0.25}
+    neck = NECK | {'in_channels': 1280}
+    other = build(1, backbone=mobilenet, neck=neck)
+    weights = other.backbone.state_dict()
+    metadata = {'arch': 'MobileNetV2'}
+    own = extract_backbone(pretraining(weights, **metadata))
+    for file in (own._asdict(), prefixed('backbone.', weights)):
+        model = build(2, backbone=mobilenet, neck=neck)
+        load_initial_weights(model, file, 'file.pth')
+        for branch in (model.backbone, model.momentum_encoder.backbone):
+            for name, value in branch.state_dict().items():
+                assert torch.equal(value, weights[name])
 
 
 def test_what_does_not_fit_is_refused():

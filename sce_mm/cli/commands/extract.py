@@ -4,9 +4,10 @@
 
 Knows checkpoints of this project, of the official SCE code, MoCo v1 to v3,
 mmpretrain, mmselfsup, mmdet, detectron2, torchvision and timm, and
-safetensors (docs/convert.md). The file has bare names, a block that says what
-the weights expect, loads with weights_only=True, and is the one that
-sce export writes for mmdet and mmpretrain.
+safetensors (docs/convert.md); any other network with --network. The file has
+bare names, a block that says what the weights expect, loads with
+weights_only=True, and is the one that sce export writes for mmdet and
+mmpretrain.
 """
 
 import shlex
@@ -14,7 +15,12 @@ from collections.abc import Sequence
 
 from ... import register
 from ..arguments import ArgumentParser
-from ..converters import add_arguments, describe, read_backbone
+from ..converters import (
+    add_arguments,
+    add_network,
+    describe,
+    read_backbone,
+)
 from ..typed import as_typed
 
 NEXT = """\
@@ -35,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = ArgumentParser(__doc__)
     add_arguments(parser)
+    add_network(parser)
     args = parser.parse_args(argv)
     register()
     from ...transfer import save_backbone
@@ -43,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     backbone = read_backbone(args)
     save_backbone(args.out, backbone)
     print(f'{args.out}: {describe(backbone)}')
-    family, _ = naming_of(backbone.weights) or (RESNET, None)
+    family, _ = naming_of(backbone.weights) or (None, None)
     print(as_typed(NEXT.format(path=shlex.quote(str(args.out)))))
     if family is RESNET:
         print(BY_HAND.format(path=str(args.out)))

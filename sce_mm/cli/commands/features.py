@@ -3,7 +3,8 @@ r"""Write the features of a folder of images to a table.
     sce features work_dirs/my_run/backbone.pth features.npz --data photos/
 
 BACKBONE is a file of sce extract, the backbone.pth of a run, or any checkpoint
-that sce extract reads; no config is needed. The suffix of OUT says what is
+that sce extract reads; no config is needed for the networks that it knows by
+their tensors. The suffix of OUT says what is
 written: .npz, .csv or .parquet (which needs pyarrow). A row is an image, in
 the order of its path: the path within the folder, its class if the images lie
 in class folders, and the last feature map of the network, averaged over its
@@ -23,6 +24,7 @@ from ..arguments import (
     output_file,
     positive_number,
 )
+from ..converters import add_network, network_of
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -33,6 +35,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--data', required=True, metavar='DIR', help='folder of images'
     )
+    add_network(parser)
     parser.add_argument(
         '--no-labels',
         action='store_true',
@@ -102,8 +105,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_table_name(args.out)
     require_new(args.out, args.overwrite)
     checkpoint = read_checkpoint(args.backbone, trust=args.trust)
-    backbone = extract_backbone(checkpoint, args.branch)
-    model = FrozenBackbone(backbone)
+    network = network_of(args)
+    backbone = extract_backbone(checkpoint, args.branch, network=network)
+    model = FrozenBackbone(backbone, network)
     crop = args.crop or model.image_size
     resize = args.resize or resized_side(crop)
     images = read_folder(

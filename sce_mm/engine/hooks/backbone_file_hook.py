@@ -32,8 +32,8 @@ class BackboneFileHook(Hook):
 
     Attributes:
         path: The file.
-        written: Metadata of what it holds; None if this process has written
-            none, or could not write that of the last checkpoint.
+        written: What it holds; None if this process has written none, or
+            could not write that of the last checkpoint.
 
     Raises:
         ValueError: Before training, if there is no ``DurableCheckpointHook``.
@@ -44,7 +44,7 @@ class BackboneFileHook(Hook):
 
     def __init__(self) -> None:
         self.path = Path(NAME)
-        self.written: dict[str, Any] | None = None
+        self.written: Backbone | None = None
         self._waiting: Backbone | None = None
 
     def before_train(self, runner: Runner) -> None:
@@ -73,7 +73,7 @@ class BackboneFileHook(Hook):
         except WriteError as error:
             self._warn(runner, error)
         else:
-            self.written = waiting.meta
+            self.written = waiting
 
     def _warn(self, runner: Runner, error: Exception) -> None:
         self.written = None

@@ -43,7 +43,8 @@ def architecture_of(tensors: Mapping[str, Tensor]) -> Architecture:
         some = ', '.join([*tensors][:3])
         raise CheckpointError(
             f'the tensors ({some}, ...) are those of no network that is known '
-            f'here: {known}'
+            f'here: {known}. sce extract and sce features take others, with '
+            '--network CONFIG'
         )
     return found[0].architecture_of(tensors)
 
@@ -76,26 +77,30 @@ def complete(
         raise CheckpointError(
             f'the tensors are not those of a whole {found.name}:\n{mismatches}'
         )
-    for name, tensor in tensors.items():
-        _check_values(name, tensor)
+    check_values(tensors)
     return dict(tensors), found
 
 
-def _check_values(name: str, tensor: Tensor) -> None:
-    """Refuse values that no training leaves behind."""
-    counted = name.endswith((COUNTER, 'relative_position_index'))
-    if tensor.is_floating_point() == counted:
-        wrong = f'is of type {str(tensor.dtype).removeprefix("torch.")}'
-    elif name.endswith('running_var') and (tensor < 0).any():
-        wrong = 'has negative variances'
-    elif tensor.ndim == 4 and not tensor.any():
-        wrong = 'has nothing but zeros'
-    else:
-        return
-    raise CheckpointError(
-        f'{name} {wrong}, which no training leaves behind: the file is '
-        'damaged, or not what was trained; copy or export it again'
-    )
+def check_values(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse values that no training leaves behind.
+
+    Raises:
+        CheckpointError: There are some.
+    """
+    for name, tensor in tensors.items():
+        counted = name.endswith((COUNTER, 'relative_position_index'))
+        if tensor.is_floating_point() == counted:
+            wrong = f'is of type {str(tensor.dtype).removeprefix("torch.")}'
+        elif name.endswith('running_var') and (tensor < 0).any():
+            wrong = 'has negative variances'
+        elif tensor.ndim == 4 and not tensor.any():
+            wrong = 'has nothing but zeros'
+        else:
+            continue
+        raise CheckpointError(
+            f'{name} {wrong}, which no training leaves behind: the file is '
+            'damaged, or not what was trained; copy or export it again'
+        )
 
 
 @torch.no_grad()
