@@ -78,8 +78,8 @@ def require_own_folder(folder: Path, mark: str, kind: str) -> None:
         return
     for path in sorted(folder.glob('[!.]*')):
         raise FileExistsError(
-            f'{folder} holds {path.name}, and no {kind} that could go on: '
-            'name a new or an empty folder'
+            f'{folder} is no folder of a {kind}, it holds {path.name}: name a '
+            'new one or an empty one'
         )
 
 

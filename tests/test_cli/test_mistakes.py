@@ -122,7 +122,7 @@ ADVICE = {
     'cache broken pixels': 'none of 2 images',
     'cache photos pixels --stretch 9 3': '--stretch must',
     'cache photos pixels --max-pixels 9999999999': '--max-pixels must',
-    f'sweep {RECIPE} photos --setting A': 'photos holds 0',
+    f'sweep {RECIPE} photos --setting A': 'no folder of a sweep',
     'coco-subset labels.json --percent 10%': 'got 10%',
     f'train {RECIPE} --data photos --work-dir page.pth': '--work-dir: page',
     'features weights.pth a.npz --data photos --device gpu': 'cpu, cuda or',
