@@ -59,6 +59,17 @@ def stock_folder(package: str) -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def stock_configs() -> dict[str, Path]:
+    """File of each config of mmdet and mmseg, by its ``package::path``."""
+    folders = {package: stock_folder(package) for package in STOCK}
+    return {
+        f'{package}::{file.relative_to(folder).as_posix()}': file
+        for package, folder in folders.items()
+        if folder
+        for file in sorted(folder.rglob('*.py'))
+    }
+
+
 def stock_name(text: str) -> str | None:
     """``package::path`` of a config of mmdet or mmseg.
 
@@ -69,13 +80,9 @@ def stock_name(text: str) -> str | None:
     if '::' in text:
         return text
     path = Path(text.removesuffix('.py') + '.py')
-    for package in STOCK:
-        folder = stock_folder(package)
-        if folder is None:
-            continue
-        for found in folder.rglob(path.name):
-            if found.parts[-len(path.parts) :] == path.parts:
-                return f'{package}::{found.relative_to(folder).as_posix()}'
+    for name, file in stock_configs().items():
+        if file.parts[-len(path.parts) :] == path.parts:
+            return name
     return None
 
 
@@ -93,6 +100,12 @@ def find_source(text: str) -> str:
         return str(find_config(text).resolve())
     except StockConfigError:
         return stock_name(text) or text
+    except FileNotFoundError:
+        names = {name: name for name in recipes()}
+        names |= {file.stem: name for name, file in stock_configs().items()}
+        if hint := nearest(Path(text).stem, names, 3):
+            raise FileNotFoundError(f'no config at {text}{hint}') from None
+        raise
 
 
 def find_config(text: str | Path) -> Path:

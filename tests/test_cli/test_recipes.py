@@ -49,3 +49,5 @@ def test_a_stock_config_is_found_by_its_name(typed):
     assert found == 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
     with pytest.raises(UserError, match='sce detector'):
         find_config(typed)
+    with pytest.raises(FileNotFoundError, match=found):
+        find_source('faster-rcnn_r50_fpn_1x_cocoo')
