@@ -1,7 +1,6 @@
 """What several test files share."""
 
 import runpy
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -89,17 +88,15 @@ def _scope() -> Iterator[None]:
 @pytest.fixture
 def run_compare(
     root: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[list[str]], None]]:
+) -> Callable[[list[str]], None]:
     """``run_compare(words)``: tools/compare.py in this process."""
     monkeypatch.chdir(root)
-    before = signal.getsignal(signal.SIGTERM)
 
     def call(words: list[str]) -> None:
         monkeypatch.setattr(sys, 'argv', ['compare.py', *words])
         runpy.run_path(str(root / 'tools' / 'compare.py'))['main']()
 
-    yield call
-    signal.signal(signal.SIGTERM, before)
+    return call
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Faster R-CNN for two processor cores, to compare with tools/compare.py.
+"""Faster R-CNN for two processor cores, for sce compare.
 
 Half the width of a ResNet-18, images of 320 pixels, 64 proposals of an image,
 twenty epochs. The numbers are ours; docs/transfer.md says what came out.

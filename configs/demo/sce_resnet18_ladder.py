@@ -1,8 +1,6 @@
 """SCE on small labelled images, to compare settings on a processor.
 
-    python tools/benchmarks/sweep.py \
-        configs/demo/sce_resnet18_ladder.py \
-        work_dirs/ladder --seeds 0 1 2 \
+    sce sweep sce_resnet18_ladder work_dirs/ladder --seeds 0 1 2 \
         --setting InfoNCE model.head.loss.coeff=1 \
         --setting SCE model.head.loss.coeff=0.5
 

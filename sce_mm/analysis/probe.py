@@ -2,6 +2,7 @@
 
 import copy
 import multiprocessing
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +22,7 @@ from torch import nn
 from .. import register
 from ..config.machine import fit_precision
 from ..models.algorithms.sce import SCE
+from ..utils.commands import end_with_parent
 from .memory import view_sizes, whole_views
 from .step_timer import StepTimer
 
@@ -44,15 +46,27 @@ def probe(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
         MemoryError: The system ended the process.
     """
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        task = pool.submit(train, cfg, device, seconds, loading)
+    with ProcessPoolExecutor(
+        1, mp_context=context, initializer=end_with_parent
+    ) as pool:
         try:
+            # Ctrl-C reaches all processes; that one inherits what is blocked
+            # and ends by SIGTERM, without a word.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                task = pool.submit(train, cfg, device, seconds, loading)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
             return task.result()
         except BrokenProcessPool:
             raise MemoryError(
                 'the process of the probe was ended, most likely for want of '
                 'memory: try a smaller batch, --probe-batch'
             ) from None
+        except KeyboardInterrupt:
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
 
 
 def train(cfg: Config, device: str, seconds: float, loading: bool) -> dict:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..utils.checks import LARGEST_SEED, nearest
-from .exit import set_debug
+from .exit import LAUNCHERS, set_debug
 from .typed import as_typed
 
 
@@ -290,7 +290,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        choices=['none', *LAUNCHERS],
         default='none',
         help='what has started the processes of a distributed run',
     )
@@ -358,8 +358,8 @@ def add_region_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--detector',
         metavar='CONFIG',
-        help='config of the detector (a path, or mmdet::name): with --regions '
-        'auto the views show objects as large as it will see them',
+        help='config of the detector, a path or its name in mmdet: with '
+        '--regions auto the views show objects as large as it will see them',
     )
 
 

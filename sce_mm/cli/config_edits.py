@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
@@ -21,7 +22,12 @@ from ..config.parts import (
     view_transforms,
 )
 from ..config.reading import fit_warmup, override, read_config, require_model
-from ..config.regions import LOADERS, TrainingImages, choose_regions
+from ..config.regions import (
+    LOADERS,
+    TrainingImages,
+    choose_regions,
+    require_labels,
+)
 from ..config.values import COLLATE, PREPROCESSOR
 from ..datasets import LabelledImages
 from ..datasets.images.file_lists import require_folder
@@ -32,7 +38,7 @@ from ..evaluation.images import crop_pipeline, resized_side
 from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
 from ..utils.text import listed
-from .exit import is_first_process, naming
+from .exit import is_first_process, naming, naming_options
 from .machine import require_launched
 
 # What a data set says of images that cannot be read.
@@ -83,7 +89,7 @@ def set_images(cfg: Config, args: argparse.Namespace) -> None:
         set_data(cfg, args.data)
     if args.cache:
         use_cache(cfg, args.cache)
-    cut_regions(cfg, args)
+    cut_regions(cfg, args, read_region_sources(args))
 
 
 def set_data(cfg: Config, data: list[str]) -> None:
@@ -154,19 +160,23 @@ def use_cache(cfg: Config, cache: str) -> None:
         first.update(type='LoadCachedImage', cache=cache, stretch=stretch)
 
 
-def cut_regions(
-    cfg: Config,
-    args: argparse.Namespace,
-    images: TrainingImages | None = None,
-) -> None:
-    """Do what the options of regions of a parsed command line ask for.
+class RegionSources(NamedTuple):
+    """What the size of regions follows.
 
-    The first process says what was chosen and what an epoch becomes. The
-    images are those of the config, where somebody has looked at them.
+    Attributes:
+        labels: Content of the file of ``--boxes``.
+        detector: Config of ``--detector``.
+    """
+
+    labels: dict[str, Any] | None = None
+    detector: Config | None = None
+
+
+def read_region_sources(args: argparse.Namespace) -> RegionSources:
+    """Check the options of regions of a parsed command line.
 
     Raises:
-        UserError: The options do not fit together, or the data set has no
-            images of which regions could be cut.
+        UserError: They do not fit together.
     """
     regions = args.regions
     for option, given, needed in (
@@ -179,17 +189,36 @@ def cut_regions(
                 f'{option} goes with --regions, for example --regions '
                 f'{128 if needed is None else "auto"}'
             )
-    if regions is None:
-        return
     labels = detector = None
     if args.boxes:
         labels, problems = read_coco(args.boxes)
         raise_all(problems, 'in --boxes')
+    if regions == 'auto':
+        require_labels(labels)
     if args.detector:
         with naming('--detector'):
             detector, _ = load_source(args.detector)
+    return RegionSources(labels, detector)
+
+
+def cut_regions(
+    cfg: Config,
+    args: argparse.Namespace,
+    sources: RegionSources,
+    images: TrainingImages | None = None,
+) -> None:
+    """Do what the options of regions of a parsed command line ask for.
+
+    The first process says what was chosen and what an epoch becomes. The
+    images are those of the config, where somebody has looked at them.
+
+    Raises:
+        UserError: The data set has no images of which regions could be cut.
+    """
+    if args.regions is None:
+        return
     for line in choose_regions(
-        cfg, regions, args.regions_per_image, labels, detector, images
+        cfg, args.regions, args.regions_per_image, *sources, images
     ):
         if is_first_process():
             print_log(line, logger='current')
@@ -300,9 +329,10 @@ def set_knn(
         )
     crop = crop or image_side(cfg)
     resize = resize or resized_side(crop)
-    pipeline = crop_pipeline(
-        resize, crop, apply_orientation=True, stretch=image_stretch(cfg)
-    )
+    with naming_options('crop', 'resize'):
+        pipeline = crop_pipeline(
+            resize, crop, apply_orientation=True, stretch=image_stretch(cfg)
+        )
 
     def loader(folder: str) -> dict:
         kind = dict(type='mmpretrain.LabelledImages', test_mode=True)

@@ -21,7 +21,8 @@ def add_maker_arguments(parser: ArgumentParser, package: str) -> None:
     """
     parser.add_argument(
         'config',
-        help=f'path of a config, {package}::name, or a recipe',
+        help='path of a config, or the name of a recipe or of one of '
+        f'{package}, with {package}:: before it or without',
     )
     parser.add_argument(
         'checkpoint', type=Path, help='backbone file or training checkpoint'

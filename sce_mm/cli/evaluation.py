@@ -29,7 +29,7 @@ from ..transfer.initial_weights import find_sources
 from ..utils.durable_files import write_json
 from ..utils.random_state import preserve_rng
 from .config_edits import set_knn
-from .exit import naming
+from .exit import naming, naming_options
 from .machine import choose_device, require_launched
 
 INITIAL = 'random initialisation'
@@ -124,7 +124,10 @@ def open_folder(args: argparse.Namespace) -> FolderImages:
     """The images of ``--data``; makes the folder of the output file."""
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     # Turned by their EXIF tags, as they are drawn.
-    pipeline = crop_pipeline(args.resize, args.crop, apply_orientation=True)
+    with naming_options('crop', 'resize'):
+        pipeline = crop_pipeline(
+            args.resize, args.crop, apply_orientation=True
+        )
     with naming('--data'):
         return read_folder(
             args.data, pipeline, args.max_images, not args.no_labels, args.seed

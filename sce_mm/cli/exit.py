@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -30,8 +31,19 @@ from ..utils.errors import UserError, is_full
 from ..utils.signals import INTERRUPTED, TERMINATED
 from .typed import as_typed
 
-# The process number of a job under torchrun, Slurm and MPI.
-_RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
+# By what is said to --launcher: environment variables with the number of a
+# process, of all of them, and of those on its machine.
+LAUNCHERS = {
+    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+    'mpi': (
+        'OMPI_COMM_WORLD_RANK',
+        'OMPI_COMM_WORLD_SIZE',
+        'OMPI_COMM_WORLD_LOCAL_RANK',
+    ),
+}
+# The last is that of other MPIs.
+_RANKS = (*(rank for rank, *_ in LAUNCHERS.values()), 'PMI_RANK')
 # Seconds in which a launcher ends the other processes of a failed one.
 _PATIENCE = 10
 # What torch makes of the error of a process that loads data.
@@ -43,6 +55,9 @@ UNREAD = 128 + signal.SIGPIPE
 # Set by --debug.
 _DEBUG = 'SCE_DEBUG'
 _PACKAGE = Path(__file__).parents[1]
+# How torch begins its warning of more loading processes than cores, which all
+# recipes have on a small machine.
+_MANY_WORKERS = 'This DataLoader will create'
 
 
 def run_main(main: Callable[[], object]) -> NoReturn:
@@ -61,6 +76,9 @@ def run_main(main: Callable[[], object]) -> NoReturn:
     # Trainings, which save first, listen already.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         end_at_signals()
+    warnings.filterwarnings('ignore', _MANY_WORKERS)
+    # Also in processes that are started anew.
+    sys.warnoptions.append(f'ignore:{_MANY_WORKERS}')
     # A log that cannot be written would show a traceback for each line.
     logging.raiseExceptions = debugs()
     threading.excepthook = _end_of_thread
@@ -296,6 +314,27 @@ def naming(option: str) -> Iterator[None]:
             raise
         kind = type(error) if isinstance(error, UserError) else UserError
         raise kind(f'{option}: {message}') from error
+
+
+@contextmanager
+def naming_options(*parameters: str) -> Iterator[None]:
+    """Let messages on parameters of a function name the options of these.
+
+    Those that begin with ``max_pixels must`` then say ``--max-pixels must``.
+
+    Raises:
+        UserError: Such an error was raised within.
+    """
+    names = re.compile(rf'(?<![\w-])({"|".join(parameters)})(?![\w-])')
+    try:
+        yield
+    except ValueError as error:
+        text = message_of(error) or ''
+        found = names.match(text)
+        if found is None or not text.startswith(' must ', found.end()):
+            raise
+        text = names.sub(lambda name: f'--{name[1].replace("_", "-")}', text)
+        raise UserError(text) from error
 
 
 @contextmanager

@@ -10,22 +10,13 @@ import os
 import torch
 
 from ..utils.errors import UserError
+from .exit import LAUNCHERS
 
 _HOW = (
     'use tools/dist_train.sh or torchrun, tools/slurm_train.sh or srun, or '
     'leave --launcher out'
 )
-# Number of a process, of all of them, and of those on its machine; and what
-# else each launcher sets.
-_NUMBERS = {
-    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
-    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
-    'mpi': (
-        'OMPI_COMM_WORLD_RANK',
-        'OMPI_COMM_WORLD_SIZE',
-        'OMPI_COMM_WORLD_LOCAL_RANK',
-    ),
-}
+# What else each launcher sets.
 _OTHERS = {
     'pytorch': ('MASTER_ADDR', 'MASTER_PORT'),
     'slurm': ('SLURM_NODELIST',),
@@ -67,7 +58,7 @@ def require_launched(launcher: str) -> None:
     if launcher == 'none':
         return
     option = f'--launcher {launcher}'
-    number, count, place = _NUMBERS[launcher]
+    number, count, place = LAUNCHERS[launcher]
     for name in (number, count, *_OTHERS[launcher]):
         if name not in os.environ:
             raise UserError(

@@ -31,6 +31,8 @@ SCE = 'SCE'
 CONTINUED = 'SCE, continued'
 # What sce test found, where a training was killed in its evaluation.
 TESTED = 'evaluation.json'
+# What the folder was made from.
+INPUTS = 'inputs.json'
 # By source and per cent of the labels, one dict a seed.
 Results = dict[str, dict[float, list[dict[str, Any]]]]
 
@@ -133,7 +135,7 @@ def check_inputs(args: argparse.Namespace, task: Task) -> dict[str, Any]:
     Raises:
         ConfigError: The folder holds trainings on other inputs.
     """
-    path: Path = args.out / 'inputs.json'
+    path: Path = args.out / INPUTS
     before = json.loads(path.read_text()) if path.is_file() else {}
     now = _inputs(args, task)
     known = _DEFAULTS | before if before else {}

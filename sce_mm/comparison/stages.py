@@ -2,7 +2,7 @@
 
 import argparse
 import json
-import signal
+import shutil
 import sys
 import tempfile
 import time
@@ -25,6 +25,7 @@ from ..downstream import (
     write_config,
 )
 from ..transfer import save_backbone
+from ..utils.checks import require_own_folder
 from ..utils.commands import (
     Command,
     Job,
@@ -40,6 +41,7 @@ from .pairing import choose_pairs
 from .pretraining import Start, list_starts
 from .report import write_report
 from .results import (
+    INPUTS,
     RANDOM,
     TESTED,
     Results,
@@ -91,9 +93,9 @@ def compare(args: argparse.Namespace, task: Task) -> None:
             results in the output folder; the message lists all problems.
         RuntimeError: A command failed; the message has the end of its log.
         UserError: Another comparison writes to the output folder.
+        FileExistsError: The output folder holds something else.
     """
-    # Stops the trainings that run, which save where they are, as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    require_own_folder(args.out, INPUTS, 'comparison')
     try:
         Comparison(args, task).run()
     except KeyboardInterrupt:
@@ -137,6 +139,7 @@ class Comparison:
             ConfigError: The folder holds trainings on other inputs.
             UserError: Another comparison writes to the output folder.
         """
+        new = not self.out.exists()
         try:
             lock = FolderLock(self.out, patience=1)
         except FolderInUseError as error:
@@ -145,17 +148,26 @@ class Comparison:
                 'ended, or name another OUT'
             ) from error
         with closing(lock):
-            self.inputs = check_inputs(self.args, self.task)
-            # Before the predictors are checked, which takes longer.
-            len(self.unlabelled.paths)
-            self.pair_seeds()
-            self.check_start()
+            try:
+                self.check()
+            except Exception:
+                if new:
+                    shutil.rmtree(self.out, ignore_errors=True)
+                raise
             self.keep_pixels()
             self.unlabelled.leave_out(self.task.val_images())
             self.plan_regions()
             self._run_jobs()
             write_json(self.out / 'results.json', self.record())
             write_report(self)
+
+    def check(self) -> None:
+        """Find what is wrong before anything takes long."""
+        self.inputs = check_inputs(self.args, self.task)
+        # Before the predictors are checked, which takes longer.
+        len(self.unlabelled.paths)
+        self.pair_seeds()
+        self.check_start()
 
     def _run_jobs(self) -> None:
         steps = list(dict.fromkeys(self.steps()))

@@ -89,6 +89,19 @@ def check_config(
     raise_all(problems, 'in the config')
 
 
+def require_pretraining(cfg: Config, name: str) -> None:
+    """Refuse a config that trains something else, by its name.
+
+    Raises:
+        ConfigError: Its model is not SCE.
+    """
+    if not _pretrains(cfg):
+        raise ConfigError(
+            f'{name} is the config of {cfg.model.type}: expected a '
+            'pretraining by SCE; sce recipes lists those of sce_mm'
+        )
+
+
 def _pretrains(cfg: Config) -> bool:
     model = cfg.get('model')
     return not isinstance(model, dict) or model.get('type', 'SCE') == 'SCE'

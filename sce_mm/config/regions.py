@@ -137,12 +137,7 @@ def choose_regions(
         return set_regions(cfg, None, per_image, images)
     if not isinstance(regions, str):
         return set_regions(cfg, regions, per_image, images)
-    if labels is None:
-        raise UserError(
-            '--regions auto chooses by the size of your objects: name their '
-            'labels (--boxes FILE, in COCO format), or a side, such as '
-            '--regions 128'
-        )
+    labels = require_labels(labels)
     images = images or training_images(cfg)
     # A cache may have shrunk the images, and with them the objects.
     shrunk = images.short_side / images.source_short_side()
@@ -165,6 +160,21 @@ def choose_regions(
             f'of {side} px, views of {view} px{limit and f" ({limit})"}'
         )
     return [chosen, *set_regions(cfg, (side, side), per_image, images)]
+
+
+def require_labels(labels: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The labels that ``--regions auto`` goes by.
+
+    Raises:
+        UserError: There are none.
+    """
+    if labels is None:
+        raise UserError(
+            '--regions auto chooses by the size of your objects: name their '
+            'labels (--boxes FILE, in COCO format), or a side, such as '
+            '--regions 128'
+        )
+    return labels
 
 
 def regions_text(regions: tuple[int, int] | str | None) -> str | None:

@@ -20,7 +20,7 @@ from ..checkpoints.reading import meta_of, read_checkpoint
 from ..transfer.backbone import FORMAT, extract_backbone, save_backbone
 from ..utils.checks import nearest, require_new
 from ..utils.durable_files import writing
-from ..utils.recipes import find_config
+from ..utils.recipes import find_source, stock_folder
 from .backbone import BackboneFile
 from .edits import AdaptError, ConfigEdits
 
@@ -104,13 +104,11 @@ def load_source(name: str) -> tuple[Config, str | None]:
             this name.
         AdaptError: It is no config.
     """
-    shipped = '::' in name
+    base = find_source(name)
+    shipped = '::' in base
     if shipped:
-        _require_shipped(*name.split('::', 1))
-    else:
-        name = str(find_config(name))
+        _require_shipped(*base.split('::', 1))
     try:
-        base = name if shipped else str(Path(name).resolve())
         # Imported classes instead of names; what it dumps has names.
         if not shipped and Config._is_lazy_import(base):
             text = Config.fromfile(base).pretty_text
@@ -126,16 +124,13 @@ def load_source(name: str) -> tuple[Config, str | None]:
 
 def _require_shipped(package: str, path: str) -> None:
     """Check that a package is installed and has a config."""
-    found = find_spec(package) if package in MODULE2PACKAGE else None
-    if not found:
+    if package not in MODULE2PACKAGE or not find_spec(package):
         raise AdaptError(
             f'no package {package!r} with configs is installed'
             f'{nearest(package, MODULE2PACKAGE.keys() - {package})}'
         )
-    folder = Path((found.submodule_search_locations or ['.'])[0], '.mim')
-    folder /= 'configs'
-    # An editable installation may not have it.
-    if not folder.is_dir() or (folder / path).is_file():
+    folder = stock_folder(package)
+    if folder is None or (folder / path).is_file():
         return
     known = [p.relative_to(folder).as_posix() for p in folder.glob('*/*.py')]
     # Without a folder it is compared with the names of files alone.

@@ -28,8 +28,8 @@ def crop_pipeline(
     """
     if not 0 < crop <= resize:
         raise ValueError(
-            '--crop must be positive and at most the resized side '
-            f'(--resize), got {crop} from {resize}'
+            'crop must be positive and at most the shorter side, which is '
+            f'resize; got {crop} of {resize}'
         )
     load = dict(apply_orientation=apply_orientation, stretch=stretch)
     edge = dict(edge='short', backend='pillow', interpolation=interpolation)

@@ -66,6 +66,23 @@ def require_new(
         )
 
 
+def require_own_folder(folder: Path, mark: str, kind: str) -> None:
+    """Raise ``FileExistsError`` if a folder holds files of something else.
+
+    Args:
+        folder: Folder to write to; a new or an empty one is right too.
+        mark: Name of a file that is in each folder of its kind.
+        kind: What such a folder holds, for the message.
+    """
+    if not folder.is_dir() or (folder / mark).is_file():
+        return
+    for path in sorted(folder.glob('[!.]*')):
+        raise FileExistsError(
+            f'{folder} is no folder of a {kind}, it holds {path.name}: name a '
+            'new one or an empty one'
+        )
+
+
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 

@@ -188,19 +188,34 @@ class Tile(NamedTuple):
     alt: str = ''
 
 
+# Pixels inside a panel of a wide page, and between tiles.
+_PANEL, _GAP = 946, 8
+
+
 def tile_side(count: int) -> int:
-    """Side of tiles of which so many stand in one row of a panel, pixels."""
-    return 920 // count - 12
+    """Side of tiles of which so many stand in one row of a panel, pixels.
+
+    >>> tile_side(7), tile_side(9)
+    (128, 98)
+    """
+    return (_PANEL + _GAP) // count - _GAP
 
 
 def tiles(
-    row: Sequence[Tile], side: int, sharp: bool = False, columns: int = 2
+    row: Sequence[Tile],
+    side: int,
+    sharp: bool = False,
+    columns: int = 2,
+    across: int | None = None,
 ) -> str:
     """Small images beside each other, each ``side`` pixels wide.
 
-    ``sharp`` enlarges them with their pixels visible. On a narrow page they
-    shrink until ``columns`` of them fit into a row.
+    ``sharp`` enlarges them with their pixels visible. They shrink until
+    ``across`` of them fit into a row, by default as many as a panel of a wide
+    page has room for; on a narrow page until ``columns`` of them do.
     """
+    room = (_PANEL + _GAP) // (side + _GAP)
+    across = across or max(columns, min(len(row), room))
     kinds = {True: 'yes', False: 'no', None: ''}
     inner = ''.join(
         f'<figure class="{kinds[tile.right]}"><div class="image">\n'
@@ -218,7 +233,8 @@ def tiles(
     )
     kind = 'tiles sharp' if sharp else 'tiles'
     return (
-        f'<div class="{kind}" style="--side:{side}px;--columns:{columns}">'
+        f'<div class="{kind}" style="--side:{side}px;--across:{across};'
+        f'--columns:{columns}">'
         f'{inner}</div>'
     )
 

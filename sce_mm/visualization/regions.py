@@ -194,7 +194,8 @@ def _row(
             )
             for n, view in enumerate(results['img'], 1)
         ]
-        lines.append(tiles(shown, _VIEW, True, min(len(shown), 3)))
+        columns = min(len(shown), 3)
+        lines.append(tiles(shown, _VIEW, True, columns, columns))
     image = loaded['img']
     text = f'{name}, {_size(image)}'
     boxes: list[Box] = []

@@ -96,7 +96,7 @@ ul.legend { flex: 1 1 200px; font-size: 15px; }
   grid-template-columns: repeat(auto-fit, minmax(min(400px, 100%), 1fr)); }
 .tiles { display: flex; flex-wrap: wrap; gap: 8px; margin: 0 0 14px; }
 .tiles figure { width: min(var(--side),
-  calc((100% + 8px) / var(--columns) - 8px)); }
+  calc((100% + 8px) / var(--across) - 8px)); }
 .sharp img { image-rendering: pixelated; }
 .tiles figcaption { color: var(--ink); font-size: 13px; line-height: 1.3;
   margin: 2px 3px 0; }
@@ -135,6 +135,8 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }
   .dots li { grid-template-columns: minmax(0, 1fr) auto; }
   .dots li > svg, .dots .axis { grid-column: 1 / -1; }
   .dots li > svg { height: 24px; margin-bottom: 6px; }
+  .tiles figure { width: min(var(--side),
+    calc((100% + 8px) / var(--columns) - 8px)); }
   .scroll tbody th { position: sticky; left: -12px; padding-left: 12px;
     background: var(--card); min-width: 7.5em; }
   .tag { font-size: 10px; padding: 0 2px; } }

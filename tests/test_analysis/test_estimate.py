@@ -2,9 +2,13 @@
 
 import json
 import mmap
+import multiprocessing
 import os
 import runpy
+import signal
 import sys
+import threading
+import time
 
 import pytest
 import torch
@@ -117,6 +121,25 @@ def test_memory_is_what_a_training_takes(monkeypatch, stem, batch):
     assert estimated > 90 * MB
     assert measured['peak_bytes'] > 0.95 * estimated
     assert measured['peak_bytes'] < 1.1 * estimated + 30 * MB
+
+
+@pytest.mark.integration
+def test_an_interrupt_leaves_no_process():
+    def interrupt():
+        while not multiprocessing.active_children():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    # Processes in the background ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=interrupt).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            probe.probe(narrow(FOLDER, 4), 'cpu', seconds=600, loading=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not multiprocessing.active_children()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 @pytest.mark.integration

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -119,10 +120,17 @@ ADVICE = {
     'train imports.py --data photos': 'the config imports.py cannot be read',
     f'train {RECIPE} --work-dir made': '--data DIR names',
     'cache broken pixels': 'none of 2 images',
-    'cache photos pixels --stretch 9 3': '--stretch',
+    'cache photos pixels --stretch 9 3': '--stretch must',
+    'cache photos pixels --max-pixels 9999999999': '--max-pixels must',
+    f'sweep {RECIPE} photos --setting A': 'no folder of a sweep',
     'coco-subset labels.json --percent 10%': 'got 10%',
     f'train {RECIPE} --data photos --work-dir page.pth': '--work-dir: page',
     'features weights.pth a.npz --data photos --device gpu': 'cpu, cuda or',
+    f'neighbours {RECIPE} weights.pth --data photos --crop 9 --resize 8': (
+        '--crop must be'
+    ),
+    f'data photos --regions auto --recipe {RECIPE}': '--boxes FILE',
+    'profile faster-rcnn_r18_fpn_small': 'the config of FasterRCNN',
     f'verify {DETECTOR} weights.pth': 'sce detector',
     f'sweep {RECIPE} made --setting A queue': '--setting A takes key=value',
     'recipes no-such-recipe': 'sce recipes lists all',
@@ -224,8 +232,11 @@ def forget(kind):
 
 def problems(answer, command, words, named):
     """What is wrong with the answer to a mistake."""
+    before = {*Path().rglob('*')}
     code, out, err = answer(command, words)
+    left = {*map(str, {*Path().rglob('*')} - before)}
     wrong = {
+        f'left {left}': bool(left),
         f'exit code {code}': code not in (1, 2),
         'output before it': bool(out.strip()),
         'not one message': len(re.findall('^error: ', err, re.M)) != 1

@@ -1,6 +1,7 @@
 """The faster COCO evaluator gives the numbers of pycocotools."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ def samples(truth):
         }
 
 
-def test_every_number_is_that_of_pycocotools(truth, monkeypatch):
+def test_every_number_is_that_of_pycocotools(truth, monkeypatch, capfd):
     made = {'slow': [], 'fast': []}
 
     def recorded(name, evaluator):
@@ -129,6 +130,10 @@ def test_every_number_is_that_of_pycocotools(truth, monkeypatch):
         for sample in samples(truth):
             metric.process({}, [sample])
         found.append(metric.evaluate(IMAGES))
+    # Tables are printed, the steps to them are not.
+    printed = capfd.readouterr().out
+    assert ' Average Precision  (AP) @' in printed
+    assert not re.search('index|done|loading', printed, re.IGNORECASE)
     assert found[0] == found[1]
     assert 0.03 < found[0]['coco/bbox_mAP'] < 0.9
     assert [len(evaluators) for evaluators in made.values()] == [3, 3]

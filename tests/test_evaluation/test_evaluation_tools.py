@@ -317,7 +317,7 @@ def test_mistakes_are_explained(folder, evaluate, tmp_path, capsys):
         evaluate('knn', pixels)
     with pytest.raises(FileNotFoundError, match='no VOC 2007 at'):
         evaluate('svm', '--data', tmp_path)
-    with pytest.raises(ValueError, match='at most the resized side'):
+    with pytest.raises(ValueError, match='crop must be positive and at most'):
         crop_pipeline(100, 200)
 
 

@@ -23,6 +23,7 @@ from mmengine.config import Config
 from PIL import Image
 from recipes import TINY_COMPARISON
 
+from sce_mm.cli.exit import end_at_signals
 from sce_mm.comparison import compare, report, stages, unlabelled
 from sce_mm.comparison.pairing import (
     choose_pairs,
@@ -401,11 +402,28 @@ def test_a_termination_signal_stops_the_training(
         os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(stages, 'Comparison', Training)
+    handlers = {
+        n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)
+    }
+    # As all commands do.
+    end_at_signals()
     threading.Thread(target=terminate).start()
-    with pytest.raises(KeyboardInterrupt):
-        compare(SimpleNamespace(), None)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            compare(SimpleNamespace(out=tmp_path / 'out'), None)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
+
+
+@pytest.mark.parametrize('name', ['epoch_9.pth', 'results.json'])
+def test_a_folder_of_something_else_is_left_alone(tmp_path, name):
+    (tmp_path / name).write_text('{}')
+    with pytest.raises(FileExistsError, match=name):
+        compare(SimpleNamespace(out=tmp_path), None)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 @pytest.mark.parametrize('ended', [True, False])

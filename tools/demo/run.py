@@ -18,9 +18,14 @@ __starts_light__ = True
 
 from plan import Demo, expectation
 
+import sce_mm
 from sce_mm.cli.arguments import ArgumentParser, seed_number
 from sce_mm.cli.exit import run_main
+from sce_mm.utils.checks import require_own_folder
 from sce_mm.utils.commands import run_together, training_step
+
+# In each folder of a demo.
+METADATA = 'metadata.json'
 
 
 def run(demo: Demo) -> None:
@@ -32,6 +37,7 @@ def run(demo: Demo) -> None:
     for name in demo.made:
         shutil.rmtree(demo.out / name, ignore_errors=True)
     metadata = {'stages': [], 'seed': demo.seed}
+    (demo.out / METADATA).write_text(json.dumps(metadata))
     started = time.monotonic()
     if not demo.fast:
         print(f'[demo] {expectation(computes_in_bfloat16())}', flush=True)
@@ -54,9 +60,7 @@ def run(demo: Demo) -> None:
             shown = '\n'.join(command.shown() for command in todo)
             metadata['stages'].append([title, seconds, shown])
             # The last stage reads it.
-            (demo.out / 'metadata.json').write_text(
-                json.dumps(metadata, indent=2)
-            )
+            (demo.out / METADATA).write_text(json.dumps(metadata, indent=2))
             progress.advance()
     minutes = (time.monotonic() - started) / 60
     print(f'[demo] {minutes:.1f} minutes: {demo.out / "report.html"}')
@@ -74,8 +78,11 @@ def main() -> None:
         help='train UPerNet on maps of labels too; mmseg is needed',
     )  # fmt: skip
     args = parser.parse_args()
-    # What follows runs in the root of the project.
     out = args.work_dir.resolve()
+    # Folders in it are removed.
+    require_own_folder(out, METADATA, 'demo')
+    sce_mm.register()
+    # What follows runs in the root of the project.
     os.chdir(Path(__file__).resolve().parents[2])
     out.mkdir(parents=True, exist_ok=True)
     run(Demo(out, args.seed, args.fast, args.segmentation))

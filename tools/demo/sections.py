@@ -35,16 +35,17 @@ from sce_mm.visualization.sheets import (
 
 CHANCE = 10.0
 NEXT = """\
-sce train configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py \\
+sce train sce_resnet18_1xb64-coslr-200e_folder \\
     --data path/to/images --work-dir work_dirs/mine
-sce extract work_dirs/mine/epoch_200.pth backbone.pth
-sce detector path/to/your_config.py backbone.pth my_config.py
+sce detector path/to/your_config.py work_dirs/mine/backbone.pth my_config.py
 sce train my_config.py
 
 sce compare work_dirs/compare --images path/to/images \\
     --train path/to/train.json --train-images path/to/train \\
     --val path/to/val.json --val-images path/to/val \\
-    --detector path/to/your_config.py --percent 10 100 --seeds 0 1 2"""
+    --detector path/to/your_config.py \\
+    --pretraining sce_resnet18_1xb64-coslr-200e_folder \\
+    --percent 10 100 --seeds 0 1 2"""
 
 
 def what_was_done(out: Path, cfg: Config) -> list[str]:
@@ -103,7 +104,7 @@ def views(out: Path, cfg: Config) -> list[str]:
                 page.Tile(data_uri(view), f'pair {number}, {name}')
                 for view, name in zip(pair, ('first', 'second'), strict=True)
             ]
-        rows.append(page.tiles(row, 128, sharp=True))
+        rows.append(page.tiles(row, page.tile_side(7), sharp=True, columns=4))
     return [
         page.heading(
             'What the network sees',
@@ -168,7 +169,7 @@ def detections(out: Path, detection: dict) -> list[str]:
             cv2.imread(str(folder / 'val' / entry['file_name'])),
             instances_of(truth['annotations'], entry['id']),
             {n: instances_of(x, entry['id']) for n, x in found.items()},
-            300,
+            page.tile_side(1 + len(found)),
             [str(category['id']) for category in truth['categories']],
         )
         for entry in truth['images'][:6]

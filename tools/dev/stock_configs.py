@@ -48,9 +48,9 @@ METADATA = {
 }
 HEADER = """# Stock configs
 
-What `tools/make_detection_config.py` does with each config that mmdet comes
-with, and `tools/make_segmentation_config.py` with each of mmseg, as written
-by `tools/dev/stock_configs.py docs/stock_configs.md`.
+What `sce detector` does with each config that mmdet comes with, and
+`sce segmentor` with each of mmseg, as written by
+`tools/dev/stock_configs.py docs/stock_configs.md`.
 
 Each was given a backbone file of a ResNet of its own depth, or of a ResNet-50
 where it has none. *Made and verified* means: the config was written, its

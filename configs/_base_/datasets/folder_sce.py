@@ -1,4 +1,4 @@
-# Any folder of images, no labels: set data_root, or tools/train.py --data.
+# Any folder of images, no labels: set data_root, or sce train --data.
 # A list of files instead of a folder: ann_file='list.txt', one path a line,
 # relative to data_root.
 train_dataloader = dict(

@@ -1,6 +1,6 @@
-# Tiny-ImageNet with labels, 64 pixels, by the lists that
-# tools/dataset_converters/tiny_imagenet.py writes; otherwise as CIFAR-10. As
-# with torchvision, the EXIF tag turns no image.
+# Tiny-ImageNet with labels, 64 pixels, by the lists that sce tiny-imagenet
+# writes; otherwise as CIFAR-10. As with torchvision, the EXIF tag turns no
+# image.
 _base_ = './cifar10_eval.py'
 
 load = dict(type='LoadImage', apply_orientation=False)

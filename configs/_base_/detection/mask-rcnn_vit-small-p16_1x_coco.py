@@ -1,7 +1,6 @@
-# Mask R-CNN on a plain ViT-S/16, for tools/make_detection_config.py: mmdet has
-# no config of one. Pyramid, AdamW, the rate for 64 images and weight decay are
-# those of ViTDet; its attention within windows, rates by layers and large
-# images are left out.
+# Mask R-CNN on a plain ViT-S/16, for sce detector: mmdet has no config of one.
+# Pyramid, AdamW, the rate for 64 images and weight decay are those of ViTDet;
+# its attention within windows, rates by layers and large images are left out.
 _base_ = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'
 
 custom_imports = dict(imports=['sce_mm.detection'], allow_failed_imports=False)

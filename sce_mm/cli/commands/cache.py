@@ -16,7 +16,7 @@ import shlex
 from collections.abc import Sequence
 
 from ..arguments import ArgumentParser, output_folder, positive_number
-from ..exit import naming
+from ..exit import naming_options
 from ..typed import as_typed
 
 
@@ -62,18 +62,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     from ...datasets import ImageCache, build_cache
-    from ...datasets.images.decoding import as_stretch
 
-    with naming('--stretch'):
-        as_stretch(args.stretch)
-    unreadable = build_cache(
-        args.data,
-        args.out,
-        None if args.full_size else args.short_side,
-        args.workers,
-        args.stretch,
-        args.max_pixels,
-    )
+    with naming_options('stretch', 'max_pixels'):
+        unreadable = build_cache(
+            args.data,
+            args.out,
+            None if args.full_size else args.short_side,
+            args.workers,
+            args.stretch,
+            args.max_pixels,
+        )
     cache = ImageCache(args.out)
     megabytes = sum(x.stat().st_size for x in cache.folder.iterdir()) / 1e6
     print(

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ... import register
-from ...utils.recipes import find_config
+from ...utils.recipes import find_config, find_source
 from ..arguments import (
     ArgumentParser,
     Overrides,
@@ -200,8 +200,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     for option, package in (('--detector', 'mmdet'), ('--segmentor', 'mmseg')):
         predictor.add_argument(
             option, metavar='CONFIG',
-            help=f'config of a {option[2:]}: a path, {package}::name, or a '
-            'recipe',
+            help=f'config of a {option[2:]}: a path, or the name of a recipe '
+            f'or of one of {package}',
         )  # fmt: skip
     compared.add_argument(
         '--pretraining', type=config_file, required=True, metavar='CONFIG',
@@ -293,11 +293,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     args.images = [folder.resolve() for folder in args.images]
     args.percent = list(dict.fromkeys(args.percent))
     args.predictor = 'detector' if args.detector else 'segmentor'
-    if '::' not in (config := vars(args)[args.predictor]):
-        try:
-            setattr(args, args.predictor, str(config_file(config)))
-        except argparse.ArgumentTypeError as error:
-            parser.error(f'--{args.predictor}: {error}')
+    try:
+        config = find_source(vars(args)[args.predictor])
+        setattr(args, args.predictor, config)
+    except FileNotFoundError as error:
+        parser.error(f'--{args.predictor}: {error}')
     check_labels(parser, args)
     return args
 

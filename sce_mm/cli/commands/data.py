@@ -75,11 +75,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...analysis.estimate import estimate, estimate_text
     from ...analysis.image_report import look_at, report_json, report_text
     from ...analysis.training_plan import RECIPES, plan_text, plan_training
-    from ...config.reading import read_config
+    from ...config.check import require_pretraining
+    from ...config.reading import read_config, require_model
     from ...config.regions import TrainingImages
     from ...datasets.images.file_lists import write_image_list
     from ...utils.durable_files import write_json
-    from ..config_edits import cut_regions, set_data
+    from ..config_edits import cut_regions, read_region_sources, set_data
     from ..machine import choose_device
     from ..short_options import set_epochs
 
@@ -92,15 +93,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     device = choose_device(None)
     recipe = args.recipe or RECIPES[device]
     cfg = read_config(recipe)
-    report = look_at(_image_paths(args.data), args.workers)
+    require_model(cfg, recipe)
+    require_pretraining(cfg, recipe)
+    sources = read_region_sources(args)
+    paths = _image_paths(args.data)
+    set_data(cfg, args.data)
+    report = look_at(paths, args.workers)
     print(report_text(report))
     if not report.paths:
         raise UserError(
             f'none of {len(report.unreadable)} images in '
             f'{" ".join(args.data)} can be read'
         )
-    set_data(cfg, args.data)
-    cut_regions(cfg, args, TrainingImages(report.paths, report.sizes))
+    images = TrainingImages(report.paths, report.sizes)
+    cut_regions(cfg, args, sources, images)
     plan = plan_training(cfg, recipe, report, Path.cwd())
     print(as_typed(f'\nWhat follows\n{plan_text(plan)}'))
     figures = {'report': report_json(report), 'plan': plan.figures()}

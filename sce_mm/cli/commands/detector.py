@@ -2,7 +2,7 @@
 
     sce detector MMDET_CONFIG BACKBONE OUT --gpus 8
 
-MMDET_CONFIG is a path, or mmdet::name of a config that comes with mmdet; the
+MMDET_CONFIG is a path, or the name of a config that comes with mmdet; the
 data set and its classes stay. BACKBONE is a file of sce extract; the
 backbone of a training checkpoint is extracted beside OUT. OUT inherits
 MMDET_CONFIG and says what differs, with the reasons, and works from any

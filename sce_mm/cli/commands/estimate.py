@@ -23,6 +23,7 @@ from ..arguments import (
     positive_float,
     positive_number,
 )
+from ..exit import hold_output, release_output
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -66,13 +67,16 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    hold_output()
     register()
     from ...analysis.estimate import estimate, estimate_text
+    from ...config.check import require_pretraining
     from ...utils.durable_files import write_json
     from ..config_edits import load_config, set_images
     from ..machine import choose_device
 
     cfg = load_config(args)
+    require_pretraining(cfg, args.config)
     set_images(cfg, args)
     report = estimate(
         cfg,
@@ -82,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.probe_seconds,
         args.probe_batch,
     )
+    release_output()
     print(estimate_text(report))
     if args.json:
         write_json(args.json, report)

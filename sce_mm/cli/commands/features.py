@@ -25,6 +25,7 @@ from ..arguments import (
     positive_number,
 )
 from ..converters import add_network, network_of
+from ..exit import naming_options
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -110,12 +111,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = FrozenBackbone(backbone, network)
     crop = args.crop or model.image_size
     resize = args.resize or resized_side(crop)
-    images = read_folder(
-        args.data,
+    with naming_options('crop', 'resize'):
         # Turned by their EXIF tags, as people see them.
-        crop_pipeline(resize, crop, apply_orientation=True),
-        labelled=not args.no_labels,
-    )
+        pipeline = crop_pipeline(resize, crop, apply_orientation=True)
+    images = read_folder(args.data, pipeline, labelled=not args.no_labels)
     table = write_features(
         args.out,
         model.to(device),

@@ -23,6 +23,7 @@ from ..arguments import (
     output_file,
     positive_number,
 )
+from ..exit import hold_output, release_output
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -51,8 +52,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    hold_output()
     register()
     from ...analysis.stages import profile
+    from ...config.check import require_pretraining
     from ...utils.durable_files import write_json
     from ..config_edits import load_config, set_images
     from ..runner import build_runner, require_batches
@@ -60,11 +63,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         args.work_dir = folder
         cfg = load_config(args)
+        require_pretraining(cfg, args.config)
         set_images(cfg, args)
         cfg.log_level = 'ERROR'
         runner = build_runner(cfg)
         runner._train_loop = runner.build_train_loop(cfg.train_cfg)
         require_batches(runner)
+        release_output()
         report = profile(runner, args.steps, args.images)
     total = report['seconds_per_step']
     for name, seconds in report['stages'].items():

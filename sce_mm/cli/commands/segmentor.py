@@ -2,7 +2,7 @@
 
     sce segmentor MMSEG_CONFIG BACKBONE OUT --gpus 4
 
-MMSEG_CONFIG is a path, or mmseg::name of a config that comes with mmseg; the
+MMSEG_CONFIG is a path, or the name of a config that comes with mmseg; the
 data set, its classes, the crop and the head stay. BACKBONE is a file of
 sce extract; the backbone of a training checkpoint is extracted beside
 OUT. OUT inherits MMSEG_CONFIG and says what differs, with the reasons, and

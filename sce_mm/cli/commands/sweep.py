@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from ... import register
+from ...utils.checks import require_own_folder
 from ...utils.commands import Command, run_together
 from ..arguments import (
     ArgumentParser,
@@ -28,6 +29,7 @@ from ..arguments import (
 )
 
 RANDOM = 'random initialisation'
+TABLE = 'results.md'
 EVALUATIONS = ('knn', 'linear-probe')
 # Accuracies by setting, seed and metric.
 Results = dict[str, dict[int, dict[str, float]]]
@@ -119,6 +121,7 @@ def as_table(results: Results) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    require_own_folder(args.out, TABLE, 'sweep')
     register()
     from ...config.reading import override, read_config, require_model
     from ...utils.durable_files import write_durably, write_json
@@ -130,11 +133,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         require_model(cfg, args.config)
         override(cfg, args.cfg_options + words, option)
     args.out.mkdir(parents=True, exist_ok=True)
+    # Says whose folder it is, before there are results.
+    (args.out / TABLE).touch()
     results: Results = defaultdict(dict)
     # Seeds outermost: after one round every setting has a first result.
     for seed in args.seeds:
         for name, words in settings.items():
             results[name][seed] = measure(args, name, words, seed)
             write_json(args.out / 'results.json', results)
-            write_durably(args.out / 'results.md', as_table(results).encode())
+            write_durably(args.out / TABLE, as_table(results).encode())
     print(as_table(results), end='')

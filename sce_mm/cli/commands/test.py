@@ -79,13 +79,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...checkpoints.mmengine_loading import install_safe_loader
     from ...utils.durable_files import write_durably
     from ..config_edits import load_config
+    from ..refusal import leaving_nothing
     from ..runner import build_runner
 
     install_safe_loader(args.trust)
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     cfg.resume = False
-    metrics = evaluate(build_runner(cfg, training=False))
+    with leaving_nothing(cfg) as hook:
+        runner = build_runner(cfg, training=False)
+        runner.register_hook(hook)
+        metrics = evaluate(runner)
     print(metrics)
     if args.out and is_main_process():
         text = mmengine.dump(metrics, file_format='json')

@@ -170,6 +170,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ..config_edits import load_config
     from ..dry_run import dry_run
     from ..hand_over import record_command, train_and_hand_over
+    from ..refusal import leaving_nothing
     from ..resume import refuse_overwriting, restarted, use_free_port
     from ..runner import (
         build_runner,
@@ -194,10 +195,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(dry_run(cfg, source))
         return
     refuse_overwriting(cfg)
-    with naming_keys(typed_keys(args)):
-        runner = build_runner(cfg)
-        require_batches(runner, source, smaller_batch(args))
-    scale_learning_rate(runner)
-    runner.logger.info(f'log, machine and config: {runner.log_dir}')
-    record_command(runner, argv)
-    train_and_hand_over(runner)
+    with leaving_nothing(cfg) as hook:
+        with naming_keys(typed_keys(args)):
+            runner = build_runner(cfg)
+            require_batches(runner, source, smaller_batch(args))
+        runner.register_hook(hook)
+        scale_learning_rate(runner)
+        runner.logger.info(f'log, machine and config: {runner.log_dir}')
+        record_command(runner, argv)
+        train_and_hand_over(runner)

@@ -20,6 +20,7 @@ from ..arguments import (
     output_file,
     positive_number,
 )
+from ..exit import hold_output, release_output
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -47,19 +48,23 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    hold_output()
     if args.out.suffix != '.html' or not args.out.parent.is_dir():
         raise UserError(
             f'--out {args.out}: expected the name of an .html file in a '
             'folder that exists'
         )
     register()
+    from ...config.check import require_pretraining
     from ...utils.durable_files import write_durably
     from ...visualization.regions import views_page
     from ..config_edits import load_config, set_images
 
     cfg = load_config(args)
+    require_pretraining(cfg, args.config)
     set_images(cfg, args)
     seed = (cfg.get('randomness') or {}).get('seed') or 0
     text = views_page(cfg, Path(args.config).stem, args.count, seed)
     write_durably(args.out, text.encode())
+    release_output()
     print(f'{args.out}: open it in a browser')

@@ -17,7 +17,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
-import mmpretrain
 import torch
 from measuring import command, interleaved, machine, table_text
 from mmcv.transforms import Compose
@@ -123,6 +122,9 @@ def pipelines(views: Views) -> dict[str, Pipeline]:
 
 def mmpretrain_config(views: Sequence[Augmentation]) -> list[dict]:
     """mmpretrain's MoCo v3 pipeline: its first view with other numbers."""
+    # Imported behind sce_mm, it prints nothing.
+    import mmpretrain
+
     folder = Path(mmpretrain.__file__).parent
     recipe = Config.fromfile(folder / _RECIPE).to_dict()
     load, multi_view, pack = recipe['train_pipeline']

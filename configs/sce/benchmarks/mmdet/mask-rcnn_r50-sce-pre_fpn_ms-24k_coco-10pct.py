@@ -1,7 +1,6 @@
 """Mask R-CNN R50-FPN on a tenth of the labels of COCO, 24,000 steps.
 
-    python tools/dataset_converters/coco_subset.py \
-        data/coco/annotations/instances_train2017.json
+    sce coco-subset data/coco/annotations/instances_train2017.json
     tools/benchmarks/mmdet_train.sh CONFIG backbone.pth 8
 
 8 GPUs x 2 images, lr 0.02. The lengths of these schedules are our own, there
