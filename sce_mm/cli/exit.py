@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -37,6 +38,13 @@ _PATIENCE = 10
 # What torch makes of the error of a process that loads data.
 _SENT = re.compile(
     r'Caught \w+ in DataLoader worker process .*\n[\w.]*Error: (.*)', re.S
+)
+# How warnings begin in which packages describe their own code and defaults.
+_OF_OTHERS = (
+    'Default ``avg_non_ignore`` is False',
+    'For binary segmentation, we suggest',
+    'The draw is False, it means that',
+    'torch.meshgrid: in an upcoming release',
 )
 # Exit code of a command that nobody reads any more, as a shell counts SIGPIPE.
 UNREAD = 128 + signal.SIGPIPE
@@ -63,6 +71,9 @@ def run_main(main: Callable[[], object]) -> NoReturn:
         end_at_signals()
     # A log that cannot be written would show a traceback for each line.
     logging.raiseExceptions = debugs()
+    for text in _OF_OTHERS:
+        # At the end: what was typed as -W stands before.
+        warnings.filterwarnings('ignore', text, append=True)
     threading.excepthook = _end_of_thread
     code = exit_code(main)
     # Mistakes may be found before torch is there. Leaving the others of a
