@@ -50,6 +50,11 @@ def change(fcn, backbone_file):
     ('changes', 'message'),
     [
         ({'model.backbone.depth': 34}, 'the depths or the kinds'),
+        # Its deep stem is the least of the differences.
+        (
+            {'model.backbone.type': 'ResNeSt', 'model.backbone.depth': 50},
+            'the depths or the kinds',
+        ),
         (
             {
                 'model.backbone.num_stages': 3,

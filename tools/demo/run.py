@@ -18,6 +18,7 @@ __starts_light__ = True
 
 from plan import Demo, expectation
 
+import sce_mm
 from sce_mm.cli.arguments import ArgumentParser, seed_number
 from sce_mm.cli.exit import run_main
 from sce_mm.utils.commands import run_together, training_step
@@ -25,6 +26,7 @@ from sce_mm.utils.commands import run_together, training_step
 
 def run(demo: Demo) -> None:
     """All stages; a failure names the log and stops."""
+    sce_mm.register()
     from sce_mm.config.machine import computes_in_bfloat16
     from sce_mm.utils.progress import Progress
 
