@@ -46,6 +46,7 @@ _OF_OTHERS = (
     'The draw is False, it means that',
     'torch.meshgrid: in an upcoming release',
     '`reduce_zero_label` will be deprecated',
+    'DeprecationWarning: pretrained is',
 )
 # Exit code of a command that nobody reads any more, as a shell counts SIGPIPE.
 UNREAD = 128 + signal.SIGPIPE
