@@ -153,7 +153,7 @@ def _likely_cause(
             'sce extract writes bare names'
         )
     stem = 'conv1.weight'
-    if 'stem.0.weight' in expected and stem in found:
+    if 'stem.0.weight' in expected and _differ_by_stem(expected, found):
         return (
             'the model has a deep stem of several convolutions (ResNetV1c, '
             "ResNetV1d, deep_stem=True), the file one: take type='ResNet' "
@@ -171,6 +171,21 @@ def _likely_cause(
     if expected.keys() != found.keys():
         return 'the depths or the kinds of blocks differ, or a part is missing'
     return 'the widths differ'
+
+
+def _differ_by_stem(
+    expected: Mapping[str, Tensor], found: Mapping[str, Tensor]
+) -> bool:
+    """Whether the blocks are the same, with the shortcuts of ResNetV1d."""
+
+    def blocks(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+        return {
+            name: tensor.shape
+            for name, tensor in state.items()
+            if name.startswith('layer') and '.downsample.' not in name
+        }
+
+    return blocks(expected) == blocks(found)
 
 
 def _dtype(tensor: Tensor) -> str:

@@ -50,6 +50,15 @@ _PATIENCE = 10
 _SENT = re.compile(
     r'Caught \w+ in DataLoader worker process .*\n[\w.]*Error: (.*)', re.S
 )
+# How warnings begin in which packages describe their own code and defaults.
+_OF_OTHERS = (
+    'Default ``avg_non_ignore`` is False',
+    'For binary segmentation, we suggest',
+    'The draw is False, it means that',
+    'torch.meshgrid: in an upcoming release',
+    '`reduce_zero_label` will be deprecated',
+    'DeprecationWarning: pretrained is',
+)
 # Exit code of a command that nobody reads any more, as a shell counts SIGPIPE.
 UNREAD = 128 + signal.SIGPIPE
 # Set by --debug.
@@ -81,6 +90,9 @@ def run_main(main: Callable[[], object]) -> NoReturn:
     sys.warnoptions.append(f'ignore:{_MANY_WORKERS}')
     # A log that cannot be written would show a traceback for each line.
     logging.raiseExceptions = debugs()
+    for text in _OF_OTHERS:
+        # At the end: what was typed as -W stands before.
+        warnings.filterwarnings('ignore', text, append=True)
     threading.excepthook = _end_of_thread
     code = exit_code(main)
     # Mistakes may be found before torch is there. Leaving the others of a

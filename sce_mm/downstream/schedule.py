@@ -1,6 +1,7 @@
 """Scale the learning rate of a config to the batch that there will be."""
 
 import re
+import tempfile
 from pathlib import Path
 
 from mmengine.config import Config
@@ -98,12 +99,26 @@ def batch_of_names(config: str, cfg: Config) -> int | None:
     if '::' in config or not path.is_file() or Config._is_lazy_import(config):
         return None
     rate = ConfigEdits(cfg).get(RATE)
-    for base in Config._get_base_files(config):
-        inherited, _ = Config._get_cfg_path(base, config)
+    for inherited in _inherited(config):
         other = Config.fromfile(inherited)
         if ConfigEdits(other).get(RATE) == rate:
             return batch_of_names(inherited, other)
     return None
+
+
+def _inherited(config: str) -> list[str]:
+    """Paths of the configs that one names as its ``_base_``.
+
+    Variables such as ``{{ fileDirname }}`` are replaced as mmengine does it
+    before it reads the names.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        replaced = str(Path(folder, Path(config).name))
+        own = str(Path(config).absolute())
+        Config._substitute_predefined_vars(own, replaced)
+        Config._substitute_env_variables(replaced, replaced)
+        names = Config._get_base_files(replaced)
+    return [Config._get_cfg_path(name, config)[0] for name in names]
 
 
 def batch_in_name(config: str) -> int | None:

@@ -4,8 +4,8 @@ Each class has a colour, and each pixel that was given a wrong one is hatched,
 so that right and wrong differ in more than the colour.
 """
 
-import colorsys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from html import escape
 
 import cv2
@@ -32,6 +32,8 @@ _COLOURS = (
     (213, 94, 0),
     (204, 121, 167),
 )
+# Where no label counts.
+_LEFT_OUT = (60, 60, 60)
 LEGEND = (
     'Each class has its colour. Pixels that were given a wrong class are '
     'hatched, and what the labels leave out is dark grey.'
@@ -44,14 +46,31 @@ def palette(count: int) -> list[list[int]]:
     >>> palette(1)
     [[230, 159, 0]]
     """
-    colours = [list(colour) for colour in _COLOURS[:count]]
-    for index in range(len(colours), count):
-        # Steps of the golden angle fill the circle of hues evenly.
-        hue = (0.61803398875 * index) % 1
-        value = (0.95, 0.7, 0.5)[index % 3]
-        rgb = colorsys.hsv_to_rgb(hue, 0.7, value)
-        colours.append([round(255 * c) for c in rgb])
-    return colours
+    return [list(colour) for colour in _colours(count)]
+
+
+@cache
+def _colours(count: int) -> tuple[tuple[int, ...], ...]:
+    """Those of the palette, then each the least like those before it."""
+    levels = np.arange(30, 256, 25)
+    candidates = np.stack(np.meshgrid(levels, levels, levels), -1)
+    candidates = candidates.reshape(-1, 3)
+    places = _lab(candidates)
+    chosen: list[tuple[int, ...]] = [*_COLOURS[:count]]
+    taken = _lab(np.array([*chosen, _LEFT_OUT]))
+    nearest = np.linalg.norm(places[:, None] - taken, axis=-1).min(1)
+    while len(chosen) < count:
+        best = nearest.argmax()
+        chosen.append(tuple(map(int, candidates[best])))
+        distances = np.linalg.norm(places - places[best], axis=-1)
+        nearest = np.minimum(nearest, distances)
+    return tuple(chosen)
+
+
+def _lab(colours: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Colours ``[n, 3]`` where distances are as they are seen (CIELAB)."""
+    rgb = (colours[None] / 255).astype(np.float32)
+    return cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)[0].astype(np.float32)
 
 
 def map_row(
@@ -116,7 +135,7 @@ def _drawn(
         size = (width, height)
         return cv2.resize(whole, size, interpolation=cv2.INTER_NEAREST)
 
-    table = np.full((IGNORED + 1, 3), 60, np.uint8)
+    table = np.full((IGNORED + 1, 3), _LEFT_OUT, np.uint8)
     table[:classes] = np.array(palette(classes))[:, ::-1]
     shown = enlarged(np.where(counts, labels, IGNORED))
     canvas = (1 - _OPACITY) * grey + _OPACITY * table[shown]

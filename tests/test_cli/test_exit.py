@@ -35,6 +35,7 @@ PROCESS = """
 import atexit
 import threading
 import time
+import warnings
 
 import torch
 
@@ -60,6 +61,8 @@ def main():
     for _ in range(4):
         threading.Thread(target=work, daemon=True).start()
     threading.Thread(target=report).start()
+    warnings.warn('torch.meshgrid: in an upcoming release, give indexing')
+    warnings.warn('news')
     print('no newline', end=' ')
     raise SystemExit(75)
 
@@ -75,6 +78,9 @@ def test_threads_do_not_abort_a_process_that_has_ended():
     )
     assert ended.returncode == 75, ended.stderr
     assert ended.stdout.endswith('no newline reported\nexit function\n')
+    # What packages say of their own code is no news.
+    assert 'meshgrid' not in ended.stderr
+    assert 'UserWarning: news' in ended.stderr
 
 
 @pytest.mark.parametrize('word', ['--help', 'recipes'])

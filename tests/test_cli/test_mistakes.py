@@ -317,6 +317,7 @@ def test_processes_say_no_more_than_that(desk):
         ['extract', 'page.pth', 'made.pth'],
         [*knn, '--cfg-options', *TINY_FOLDER],
         ['extract', 'page.pth', 'made.pth', '--debug'],
+        ['voc-to-coco', 'empty', 'made.json'],
     ]
     if find_spec('mmdet'):
         lines.append(['detector', DETECTOR, 'other.pth', 'made.py'])

@@ -16,6 +16,7 @@ def test_the_whole_story_in_small(tmp_path):
     words += ('--work-dir', str(tmp_path))
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith('[demo] make the data')
     metadata = json.loads((tmp_path / 'metadata.json').read_text())
     assert len(metadata['stages']) == 7
     text = (tmp_path / 'report.html').read_text()

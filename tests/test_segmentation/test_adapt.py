@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 
 from sce_mm.downstream import AdaptError, BackboneFile, start_at_random
+from sce_mm.downstream.schedule import batch_of_names
 from sce_mm.segmentation.segmentor import adapt
 from sce_mm.transfer import extract_backbone, read_checkpoint
 
@@ -49,6 +50,11 @@ def change(fcn, backbone_file):
     ('changes', 'message'),
     [
         ({'model.backbone.depth': 34}, 'the depths or the kinds'),
+        # Its deep stem is the least of the differences.
+        (
+            {'model.backbone.type': 'ResNeSt', 'model.backbone.depth': 50},
+            'the depths or the kinds',
+        ),
         (
             {
                 'model.backbone.num_stages': 3,
@@ -97,6 +103,16 @@ def test_the_batch_of_the_rate_must_be_known(change):
     said = {'auto_scale_lr': {'base_batch_size': 8}}
     edits, _ = change(said, processes=1, base=None)
     assert edits.cfg.optim_wrapper.optimizer.lr == 0.005
+
+
+def test_the_batch_is_in_the_name_of_a_base_with_variables(tmp_path):
+    base = tmp_path / 'fcn_4xb2-40k_mine.py'
+    base.write_text('optim_wrapper = dict(optimizer=dict(lr=0.01))')
+    mine = tmp_path / 'mine.py'
+    for folder in ('{{ fileDirname }}', '{{ $NOWHERE:. }}'):
+        mine.write_text(f"_base_ = '{folder}/{base.name}'")
+        cfg = Config.fromfile(mine)
+        assert batch_of_names(str(mine), cfg) == 8
 
 
 def test_stem_loads_rate_and_proof(change, backbone_file):

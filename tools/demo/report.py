@@ -46,8 +46,18 @@ def report(out: Path) -> str:
     }
     # An option of the demo.
     segmented = (out / 'segmentor_sce').exists()
+    explained = (
+        'kNN accuracy: digits named rightly by a vote of the most similar '
+        'labelled tiles. Linear probe: by a linear classifier on the '
+        'frozen features. Box and mask AP: how well Mask R-CNN finds '
+        'digits in scenes, from 0 to 100.'
+    )
     if segmented:
         measured['mIoU'] = segmentation(out)
+        explained += (
+            ' mIoU: how well UPerNet says of each pixel of the same scenes '
+            'which digit it belongs to, from 0 to 100.'
+        )
     cards = [
         (name, f'{ours:.1f}', f'random initialisation {other:.1f}')
         for name, (ours, other) in measured.items()
@@ -59,13 +69,7 @@ def report(out: Path) -> str:
         ),
         page.paragraph(answer(measured)),
         page.cards(cards),
-        page.paragraph(
-            'kNN accuracy: digits named rightly by a vote of the most similar '
-            'labelled tiles. Linear probe: by a linear classifier on the '
-            'frozen features. Box and mask AP: how well Mask R-CNN finds '
-            'digits in scenes, from 0 to 100.',
-            'soft',
-        ),
+        page.paragraph(explained, 'soft'),
         *sections.what_was_done(out, cfg),
         *sections.curves(out, knn[1]),
         *sections.views(out, cfg),

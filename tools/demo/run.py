@@ -30,6 +30,7 @@ METADATA = 'metadata.json'
 
 def run(demo: Demo) -> None:
     """All stages; a failure names the log and stops."""
+    sce_mm.register()
     from sce_mm.config.machine import computes_in_bfloat16
     from sce_mm.utils.progress import Progress
 

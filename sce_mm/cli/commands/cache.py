@@ -15,6 +15,7 @@ import os
 import shlex
 from collections.abc import Sequence
 
+from ... import register
 from ..arguments import ArgumentParser, output_folder, positive_number
 from ..exit import naming_options
 from ..typed import as_typed
@@ -61,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         'bits; LoadCachedImage is given the same: stretch=(LOW, HIGH)',
     )
     args = parser.parse_args(argv)
+    register()
     from ...datasets import ImageCache, build_cache
 
     with naming_options('stretch', 'max_pixels'):

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ... import register
 from ...utils.text import listed
 from ..arguments import ArgumentParser, output_folder, percentage, seed_number
 
@@ -91,6 +92,7 @@ def describe(content: dict[str, Any]) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    register()
     from ...datasets.labels.coco_labels import number_from_one, read_coco
     from ...utils.durable_files import write_durably
 

@@ -35,6 +35,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from ... import register
 from ..arguments import ArgumentParser, output_file, seed_number
 
 Samples = dict[str, list[str]]
@@ -132,6 +133,7 @@ def look_up(found: Samples, names: list[str]) -> Samples:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    register()
     from ...datasets.labels import class_lists
     from ...utils.durable_files import write_durably
 

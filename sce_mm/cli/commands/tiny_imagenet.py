@@ -16,6 +16,7 @@ the folder train.
 from collections.abc import Sequence
 from pathlib import Path
 
+from ... import register
 from ..arguments import ArgumentParser
 
 
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(__doc__)
     parser.add_argument('root', type=Path, help='the unpacked archive')
     root = parser.parse_args(argv).root
+    register()
     from ...datasets.labels import class_lists
     from ...utils.durable_files import write_durably
 

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ... import register
 from ...utils.text import printable
 from ..arguments import ArgumentParser, output_file
 
@@ -106,6 +107,7 @@ def summary(content: dict[str, Any], repairs: Counter[str]) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    register()
     from ...datasets.labels import voc_labels
     from ...utils.durable_files import write_durably
 
