@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import tarfile
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from sce_mm.datasets.images.image_sizes import image_sizes
 from sce_mm.datasets.images.inspection import inspect_images
 from sce_mm.datasets.images.loading import LoadImage
 from sce_mm.datasets.images.shard_writing import pack_shards
-from sce_mm.datasets.images.shards import read_file
+from sce_mm.datasets.images.shards import read_file, shard_index
 from sce_mm.evaluation.images import classes_of
 from sce_mm.utils.durable_files import WriteError
 from sce_mm.utils.errors import UserError
@@ -163,6 +164,25 @@ def test_tars_that_are_not_whole_are_refused(
     shard.write_bytes(whole)
     found = find_images([str(shard.parent)])
     assert list(map(read_file, found)) == list(files.values())
+
+
+def test_memory_does_not_grow_in_an_epoch(tmp_path: Path) -> None:
+    """A name and two numbers a file are all that is kept."""
+    files = {f'n01440764_{n:05}.JPEG': bytes(100) for n in range(2000)}
+    shard = write_tar(tmp_path / 'a.tar', files)
+    index = shard_index(str(shard))
+    assert index.names.nbytes + index.places.nbytes == 2000 * (20 + 16)
+    paths = find_images([str(shard)])
+    read_file(paths[0])
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        assert all(len(read_file(path)) == 100 for path in paths)
+        after, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 5000
+    assert most - before < 300_000
 
 
 def test_sparse_files_are_refused(tmp_path: Path) -> None:

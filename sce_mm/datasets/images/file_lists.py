@@ -419,7 +419,7 @@ def _advice(kinds: Iterable[str], wanted: Sequence[str]) -> str:
         )
     if any(kind in _PACKED for kind in kinds):
         text += f'. Unpack archives{_UNPACK}'
-    if any(kind not in _VIDEOS for kind in kinds):
+    if any(kind not in (*_VIDEOS, *_PACKED, '.tar') for kind in kinds):
         text += (
             f'. Only {" ".join(wanted)} are taken: convert images of other '
             'kinds to one of these'

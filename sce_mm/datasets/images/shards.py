@@ -37,6 +37,8 @@ _COMPRESSED = {
     b'\xfd7zXZ': 'unxz',
     b'\x28\xb5\x2f\xfd': 'unzstd',
 }
+# Of names, which may be any bytes, whatever that of the file system is.
+_ENCODING = 'utf-8', 'surrogateescape'
 # A tar is a sequence of blocks; one of zeros at least stands at its end.
 _BLOCK = 512
 _READ_AT_ONCE = 1 << 20
@@ -96,11 +98,11 @@ class ShardIndex(NamedTuple):
     def in_order(self) -> Iterator[str]:
         """Names in the order of the tar."""
         for place in np.argsort(self.places[:, 0]):
-            yield os.fsdecode(cast(bytes, self.names[place]))
+            yield cast(bytes, self.names[place]).decode(*_ENCODING)
 
     def find(self, shard: str, name: str) -> Member | None:
         """The file of a name, if there is one."""
-        raw = os.fsencode(name)
+        raw = name.encode(*_ENCODING)
         place = int(np.searchsorted(self.names, np.bytes_(raw)))
         if place == len(self.names) or self.names[place] != raw:
             return None
@@ -130,13 +132,23 @@ def find_member(path: str) -> Member | None:
         shard, name = path[: end + len(mark) - 1], path[end + len(mark) :]
         # A folder may be called so too.
         if shard in _indices or os.path.isfile(shard):
-            if shard not in _indices:
-                _load_indices([shard])
-            if member := _indices[shard].find(shard, name):
+            if member := shard_index(shard).find(shard, name):
                 return member
             raise FileNotFoundError(f'{shard} has no file {name!r}')
         end = path.find(mark, end + 1)
     return None
+
+
+def shard_index(shard: str) -> ShardIndex:
+    """The index of a tar, as it was when this process first asked for it.
+
+    Raises:
+        UserError: The tar is compressed, damaged, cut off, or has a sparse
+            file.
+    """
+    if shard not in _indices:
+        _load_indices([shard])
+    return _indices[shard]
 
 
 def is_file(path: str) -> bool:
@@ -265,7 +277,7 @@ def _scan(shard: str) -> ShardIndex:
         _refuse_compressed(shard, file)
         try:
             with tarfile.open(
-                fileobj=file, mode='r:', encoding='utf-8'
+                fileobj=file, mode='r:', encoding=_ENCODING[0]
             ) as tar:
                 for entry in _entries(tar):
                     name = posixpath.normpath(entry.name).lstrip('/')
@@ -276,7 +288,7 @@ def _scan(shard: str) -> ShardIndex:
                         continue
                     if entry.issparse():
                         sparse = entry.name
-                    raw = os.fsencode(name)
+                    raw = name.encode(*_ENCODING)
                     replaced += raw in found
                     found[raw] = entry.offset_data, entry.size
                 end = tar.offset
