@@ -23,7 +23,7 @@ from .version import __version__
 
 # In the order of the work; what is not named stands at the end.
 GROUPS = {
-    'Before': ('doctor', 'data', 'views', 'estimate', 'cache'),
+    'Before': ('doctor', 'data', 'views', 'estimate', 'cache', 'shards'),
     'Pretrain': ('recipes', 'train', 'test'),
     'Look at the features': (
         *('knn', 'linear-probe', 'linear-transfer', 'svm'),

@@ -102,7 +102,7 @@ def has_data(cfg: Config) -> bool:
     roots = [roots] if isinstance(roots, str) else roots
     if not any(roots) and (list_file := dataset.get('ann_file')):
         return Path(list_file).is_file()
-    return bool(roots) and all(Path(root).is_dir() for root in roots)
+    return bool(roots) and all(Path(root).exists() for root in roots)
 
 
 def estimate_text(report: dict) -> str:

@@ -309,7 +309,8 @@ def add_pretraining_arguments(parser: argparse.ArgumentParser) -> None:
         '--data',
         nargs='+',
         metavar='DIR',
-        help="folder(s) of images to train on, instead of the config's",
+        help='folder(s) of images to train on, or of .tar files of images, or '
+        "one list of images, instead of the config's",
     )
     parser.add_argument(
         '--cache',

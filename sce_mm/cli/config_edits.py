@@ -93,7 +93,9 @@ def set_images(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def set_data(cfg: Config, data: list[str]) -> None:
-    """Point the innermost training data set to other folders, or to a list.
+    """Point the innermost training data set to other images.
+
+    These are folders, tar files of images or folders of them, or one list.
 
     A recipe for labelled image files, such as ImageNet's, keeps its pipeline.
 

@@ -1,4 +1,4 @@
-"""Data set of unlabelled images: folders, or a list of files."""
+"""Data set of unlabelled images: folders, tar files, or a list of either."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from .replacement import ReplaceUnreadable
 
 @DATASETS.register_module()
 class UnlabelledImages(ReplaceUnreadable):
-    """Images for pretraining: folders, or a list of files.
+    """Images for pretraining: folders, tar files (shards), or a list.
 
     Args:
-        data_root: A folder, or several, searched with all sub-folders; or
-            the folder that the paths of ``ann_file`` are relative to.
+        data_root: A folder, or several, searched with all sub-folders; a
+            folder of tar files, or some of these, whose images are read
+            where they are (:mod:`.images.shards`); or the folder that the
+            paths of ``ann_file`` are relative to.
         ann_file: Text file with one path a line, or a JSON list of paths,
             which holds names with line breaks too; relative to ``data_root``
-            unless absolute. Defaults to searching the folders.
+            unless absolute. The paths are those of images or of tar files.
+            Defaults to searching the folders.
         extensions: What counts as an image in a folder, in any case.
         **kwargs: Arguments of :class:`ReplaceUnreadable`, such as
             ``pipeline``, which begins with ``dict(type='LoadImage')``.
@@ -29,6 +32,7 @@ class UnlabelledImages(ReplaceUnreadable):
     Raises:
         FileNotFoundError: No folder, list or image where they should be.
         ValueError: Arguments that do not fit together.
+        UserError: A tar file is compressed, damaged or cut off.
         RuntimeError: Later, if too many images cannot be read.
     """
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from mmpretrain.registry import DATASETS
 
+from ..datasets.images.shards import is_shard
+
 
 def crop_pipeline(
     resize: int,
@@ -100,6 +102,8 @@ def classes_of(root: str, paths: Sequence[str]) -> tuple[list[int], list[str]]:
     and no image lies beside them; otherwise there are none.
     """
     parts = [os.path.relpath(path, root).split(os.sep) for path in paths]
+    # A tar among others is no class.
+    parts = [part[is_shard(part[0]) :] for part in parts]
     folders = sorted({part[0] for part in parts})
     if len(folders) < 2 or any(len(part) == 1 for part in parts):
         return [], []

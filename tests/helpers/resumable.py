@@ -9,6 +9,8 @@ from tiny_runner import TinyImages, build_runner
 from torch.utils.data import DataLoader
 
 from sce_mm.datasets import SeededSampler, build_cache
+from sce_mm.datasets.images.file_lists import find_images
+from sce_mm.datasets.images.shard_writing import pack_shards
 
 COSINE = {'kind': 'cosine', 'start': 0.1, 'end': 0.0}
 
@@ -21,14 +23,20 @@ PIXELS = {
 }
 
 
-def regions(folder, cached=False):
-    """Data set of 20 regions of five images, in files or in a cache."""
+def regions(folder, kind='files'):
+    """Data set of 20 regions of five images, in files, shards or a cache."""
     files = folder / 'images'
     if not files.exists():
         files.mkdir()
         write_noise(files, 5)
     load = {'type': 'LoadImage'}
-    if cached:
+    if kind == 'shards':
+        shards = folder / 'shards'
+        if not shards.exists():
+            # Two images a tar.
+            pack_shards(find_images([str(files)]), files, shards, 13_000)
+        files = shards
+    if kind == 'cache':
         cache = folder / 'cache'
         if not cache.exists():
             build_cache(files, cache, short_side=30)

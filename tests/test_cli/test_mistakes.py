@@ -1,10 +1,13 @@
 """Mistakes of users at every command: one message, nothing else."""
 
+import gzip
 import json
+import os
 import pickle
 import re
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
@@ -83,6 +86,7 @@ LINES = {
     'profile': [f'{{config}} --data {{photos}} --steps {{count}} {OVERRIDES}'],
     'replay': ['{weights}'],
     'cache': ['{photos} {folder} --short-side {count} --workers {count}'],
+    'shards': ['{photos} {folder} --shard-size {count}'],
     'coco-subset': ['{labels} --percent {number} --out-dir {folder}'],
     'voc-to-coco': [
         '{absent} a.json',
@@ -103,6 +107,12 @@ TRAIN = f'train {RECIPE} --work-dir made --data'
 ADVICE = {
     f'{TRAIN} videos': 'ffmpeg',
     f'{TRAIN} photos.zip': 'unpack it',
+    f'{TRAIN} photos.tar.gz': 'decompress a tar',
+    f'{TRAIN} packed': 'packed/a.tar is compressed',
+    f'{TRAIN} cut': 'cut/a.tar does not end',
+    f'{TRAIN} cut/{{0..9}}.tar': 'patterns are not taken',
+    f'{TRAIN} cut/b.tar': 'no tar file',
+    'shards photos photos': 'photos is not empty',
     f'{TRAIN} dangling': 'dangling/0.jpg',
     f'{TRAIN} photos/*.png': 'name the folder',
     f'{TRAIN} labels.json': '--data: ',
@@ -157,6 +167,14 @@ def desk(tmp_path_factory):
     (folder / 'log.pth').write_text('Epoch(train) [1][10/100]\n' * 20)
     (folder / 'videos' / 'clip.mp4').write_bytes(b'ftyp')
     (folder / 'photos.zip').write_bytes(b'PK')
+    for name in ('photos.tar.gz', 'packed/a.tar', 'cut/a.tar'):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(gzip.compress(b'x'))
+    with tarfile.open(folder / 'cut' / 'a.tar', 'w') as tar:
+        tar.add(folder / 'photos' / '0.png', '0.png')
+        end = tar.offset
+    # Nothing but the mark of the end is missing.
+    os.truncate(folder / 'cut' / 'a.tar', end)
     (folder / 'dangling' / '0.jpg').symlink_to('/nowhere.jpg')
     for name in ('0.jpg', '1.jpg'):
         (folder / 'broken' / name).write_bytes(b'')

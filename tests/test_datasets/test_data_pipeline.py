@@ -11,6 +11,8 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from sce_mm.datasets import build_cache
+from sce_mm.datasets.images.file_lists import find_images
+from sce_mm.datasets.images.shard_writing import pack_shards
 
 pytestmark = pytest.mark.integration
 
@@ -31,13 +33,20 @@ def loader(
     folder: Path,
     workers: int,
     repeats: int = 1,
-    cached: bool = False,
+    kind: str = 'files',
     **options: Any,
 ) -> DataLoader:
     """With more than one repeat, of regions of 24 to 40 pixels."""
     init_default_scope('mmpretrain')
     load = dict(type='LoadImage')
-    if cached:
+    root = folder
+    if kind == 'shards':
+        root = folder.with_name(f'{folder.name}_shards')
+        if not root.exists():
+            paths = find_images([str(folder)])
+            packed = pack_shards(paths, str(folder), root, 10_000)
+            assert len(packed.shards) > 2
+    if kind == 'cache':
         cache = folder.with_name(f'{folder.name}_cache')
         if not cache.exists():
             build_cache(folder, cache, short_side=1000)
@@ -55,7 +64,7 @@ def loader(
         collate_fn=dict(type='default_collate'),
         dataset=dict(
             type='UnlabelledImages',
-            data_root=str(folder),
+            data_root=str(root),
             pipeline=[
                 load,
                 *cut,
@@ -79,10 +88,11 @@ def epoch(data: DataLoader, number: int) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    ('repeats', 'cached'), [(1, False), (3, False), (3, True)]
+    ('repeats', 'kind'),
+    [(1, 'files'), (3, 'files'), (3, 'cache'), (1, 'shards')],
 )
 def test_views_depend_neither_on_workers_nor_on_where_a_run_began(
-    folder: Path, repeats: int, cached: bool
+    folder: Path, repeats: int, kind: str
 ) -> None:
     plain = loader(folder, 0, repeats)
     expected = [epoch(plain, number) for number in range(3)]
@@ -93,7 +103,7 @@ def test_views_depend_neither_on_workers_nor_on_where_a_run_began(
     assert not torch.equal(expected[0][0], expected[0][1])
     for workers, persistent in ((1, False), (2, True)):
         options = {'persistent_workers': persistent}
-        data = loader(folder, workers, repeats, cached, **options)
+        data = loader(folder, workers, repeats, kind, **options)
         # Epoch 0 is skipped, as in a run that was resumed.
         for number in (1, 2):
             views = epoch(data, number)
@@ -101,9 +111,11 @@ def test_views_depend_neither_on_workers_nor_on_where_a_run_began(
                 assert torch.equal(ours, theirs)
 
 
-@pytest.mark.parametrize('repeats', [1, 3])
+@pytest.mark.parametrize(
+    ('repeats', 'kind'), [(1, 'files'), (3, 'files'), (1, 'shards')]
+)
 def test_batches_of_two_processes_are_those_of_one(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, repeats: int
+    folder: Path, monkeypatch: pytest.MonkeyPatch, repeats: int, kind: str
 ) -> None:
     whole = epoch(loader(folder, 0, repeats), 1)
     shares = []
@@ -112,7 +124,8 @@ def test_batches_of_two_processes_are_those_of_one(
             'mmengine.dataset.sampler.get_dist_info',
             lambda rank=rank: (rank, 2),
         )
-        shares.append(epoch(loader(folder, 0, repeats, batch_size=3), 1))
+        share = loader(folder, 0, repeats, kind, batch_size=3)
+        shares.append(epoch(share, 1))
     for one, first, second in zip(whole, *shares, strict=True):
         assert torch.equal(torch.stack([first, second], 1).flatten(0, 1), one)
 

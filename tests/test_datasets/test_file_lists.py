@@ -165,7 +165,7 @@ def test_folders_that_cannot_be_used(folder: Path) -> None:
     (folder / 'full' / 'a.txt').touch()
     for root, error, message in (
         ('nope', FileNotFoundError, 'no folder .*nope.*looked in'),
-        ('notes.txt', NotADirectoryError, 'or a list of them: a .txt'),
+        ('notes.txt', NotADirectoryError, 'or a list: a .txt'),
         ('empty', FileNotFoundError, 'found no file at all'),
         ('full', FileNotFoundError, r'found 1 \.txt. Only .*\.jpg .*convert'),
     ):

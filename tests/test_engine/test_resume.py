@@ -50,6 +50,7 @@ CASES = {
     },
     'regions, workers': {'regions': 'files', 'data': {'num_workers': 2}},
     'regions of a cache': {'regions': 'cache', 'data': {}},
+    'regions of shards': {'regions': 'shards', 'data': {'num_workers': 2}},
     'places': {
         'model': dense_options(queue_length=48),
         'data': {'boxes': True},
@@ -69,7 +70,7 @@ def test_resumed_anywhere_is_the_run_that_was_not_interrupted(tmp_path, case):
     options = {'model': model, **CASES[case]}
     if kind := options.pop('regions', None):
         model['data_preprocessor'] = PIXELS
-        dataset = regions(tmp_path, cached=kind == 'cache')
+        dataset = regions(tmp_path, kind)
         options['data'] = {**options['data'], 'dataset': dataset}
     draw, again = DrawHook(), DrawHook()
     whole, record = run(tmp_path / 'whole', more=(draw,), **dict(options))

@@ -11,9 +11,9 @@ from resume_worker import worker
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize('cuts', [False, True])
-def test_two_processes_resume_to_the_last_bit(tmp_path, cuts):
-    dataset = regions(tmp_path) if cuts else None
+@pytest.mark.parametrize('kind', [None, 'files', 'shards'])
+def test_two_processes_resume_to_the_last_bit(tmp_path, kind):
+    dataset = kind and regions(tmp_path, kind)
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]

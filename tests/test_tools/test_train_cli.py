@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from sce_mm.cli.commands import shards
 from sce_mm.transfer import extract_backbone, read_checkpoint
 
 pytestmark = pytest.mark.integration
@@ -105,6 +106,12 @@ def test_a_folder_is_enough_and_a_killed_run_goes_on(root, photos, tmp_path):
     expected = logged_losses(work_dir)
     assert len(expected) == 9
     assert list(work_dir.glob('*/vis_data/events*'))
+
+    # Tar files of the same images, broken ones too, are the same training.
+    shards.main([str(photos), str(tmp_path / 'shards')])
+    packed = train(root, tmp_path / 'shards', tmp_path / 'packed')
+    assert packed.returncode == 0, packed.stderr[-3000:]
+    assert logged_losses(tmp_path / 'packed') == expected
 
     killed = tmp_path / 'killed'
     process = subprocess.Popen(

@@ -33,8 +33,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'data',
         nargs='+',
         metavar='DIR',
-        help='folder(s) of images, or one list of them: a text file with a '
-        'path a line, or a .json file with a list of paths',
+        help='folder(s) of images, or of .tar files of images, or one list of '
+        'images: a text file with a path a line, or a .json file with a list '
+        'of paths',
     )
     parser.add_argument(
         '--recipe',

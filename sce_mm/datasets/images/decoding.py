@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from .file_lists import warn
+from .shards import find_member, open_file
 
 # Pillow is asked for these only: some of its readers start other programs.
 PILLOW_FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM')
@@ -74,14 +75,17 @@ def as_stretch(value: Sequence[float] | None) -> tuple[float, float] | None:
 
 def require_plain_file(path: str, max_pixels: int = MAX_PIXELS) -> None:
     """Refuse a local path that makes a reader wait or fills the memory."""
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableImageError('a folder, pipe or device, not a file')
+    if member := find_member(path):
+        size = member.size
+    else:
+        status = os.stat(path)
+        size = status.st_size
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableImageError('a folder, pipe or device, not a file')
     max_bytes = _BYTES_OF_PIXEL * max_pixels
-    if status.st_size > max_bytes:
+    if size > max_bytes:
         raise UnreadableImageError(
-            f'{status.st_size:,} bytes are more than {max_bytes:,}: '
-            f'{_advice("N")}'
+            f'{size:,} bytes are more than {max_bytes:,}: {_advice("N")}'
         )
 
 
@@ -104,7 +108,7 @@ def count_pixels(path: str) -> int:
     with (
         suppress(Exception),
         any_size(),
-        Image.open(path, formats=PILLOW_FORMATS) as image,
+        Image.open(open_file(path), formats=PILLOW_FORMATS) as image,
     ):
         return int(image.width * image.height)
     return 0

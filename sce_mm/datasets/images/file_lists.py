@@ -1,4 +1,4 @@
-"""Find the image files of a folder, or read a list of them."""
+"""Find the images of a folder or of tar files, or read a list of them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mmengine.logging import print_log
 
 from ...utils.durable_files import write_durably
 from ...utils.text import printable
+from .shards import is_file, is_shard, list_members
 
 # All that decode_image reads; of an animation it takes the first frame.
 IMAGE_EXTENSIONS = (
     *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.apng', '.webp', '.gif'),
     *('.bmp', '.tif', '.tiff', '.ppm', '.pgm', '.pbm', '.pnm'),
 )
+# Behind the advice to unpack an archive.
+_UNPACK = ', or only decompress a tar (gunzip): a .tar file is read as it is'
 _VIDEOS = frozenset(
     {
         *('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.wmv'),
         *('.mpg', '.mpeg', '.mts', '.flv', '.3gp'),
     }
 )
-_ARCHIVES = ('.zip', '.tar', '.tgz', '.gz', '.bz2', '.xz', '.7z', '.rar')
+_PACKED = ('.tgz', '.gz', '.bz2', '.xz', '.zst')
+_ARCHIVES = ('.zip', '.7z', '.rar', *_PACKED)
 # What systems put beside the files of their users, in lower case.
 _SYSTEM_NAMES = frozenset(
     {
@@ -54,6 +59,11 @@ def find_images(
 ) -> list[str]:
     """All images below some folders, sorted, without what is hidden.
 
+    A folder that holds tar files, but no folder or image beside them, stands
+    for the images in these, in the order of the tar files; so does a tar file
+    that is named itself. Elsewhere tar files are left out: the images that
+    they were unpacked to may lie there too.
+
     Links are followed, but each folder is read once and each file taken once,
     whatever its names. The log counts what is left out, except for hidden
     files: other kinds, further names of a file, links that lead nowhere,
@@ -62,7 +72,8 @@ def find_images(
     Raises:
         FileNotFoundError: There is no such folder, or no image in it; the
             message counts the files of other kinds.
-        NotADirectoryError: A root is a file.
+        NotADirectoryError: A root is a file, but no tar.
+        UserError: A tar file is compressed, damaged or cut off.
     """
     wanted = tuple(extension.lower() for extension in extensions)
     visited: set[tuple[int, int]] = set()
@@ -75,7 +86,14 @@ def find_images(
         unreachable = len(lost)
         kinds: Counter[str] = Counter()
         overlaps = _identity(os.stat(root)) in visited
-        for path, status in _walk(root, visited, lost):
+        files: Iterable[tuple[str, os.stat_result | None]]
+        if shards := _shards_of(root):
+            # Of a folder it does not matter, it is not walked.
+            overlaps = _identity(os.stat(shards[0])) in visited
+            files = _walk_shards(shards, visited)
+        else:
+            files = _walk(root, visited, lost)
+        for path, status in files:
             if path.lower().endswith(wanted):
                 images.add(path, status)
                 found = True
@@ -108,32 +126,34 @@ def find_images(
 
 
 def require_folder(root: str) -> None:
-    """Refuse what is no folder, and say what may have been meant.
+    """Refuse what is no folder and no tar; say what may have been meant.
 
     Raises:
         FileNotFoundError: There is nothing of this name.
-        NotADirectoryError: It is a file.
+        NotADirectoryError: It is another file.
     """
-    if os.path.isdir(root):
+    if os.path.isdir(root) or (is_shard(root) and os.path.isfile(root)):
         return
     if os.path.exists(root):
         named = 'is a file, expected a folder of images'
         if root.lower().endswith(_ARCHIVES):
-            raise NotADirectoryError(f'{root!r} {named}: unpack it')
+            advice = _UNPACK if root.lower().endswith(_PACKED) else ''
+            raise NotADirectoryError(f'{root!r} {named}: unpack it{advice}')
         raise NotADirectoryError(
-            f'{root!r} {named}, or a list of them: a .txt file with a path a '
-            'line, or a .json file with a list of paths'
+            f'{root!r} {named}, a .tar file of them, or a list: a .txt file '
+            'with a path a line, or a .json file with a list of paths'
         )
     if '://' in root:
         raise FileNotFoundError(
             f'{root!r} is an address, expected a folder: download the images'
         )
-    if any(sign in root for sign in '*?['):
+    if any(sign in root for sign in '*?[{'):
         raise FileNotFoundError(
             f'no folder {root!r}: patterns are not taken, name the folder, '
             'in which all images are found'
         )
-    raise FileNotFoundError(f'no folder {root!r} (looked in {os.getcwd()})')
+    kind = 'tar file' if is_shard(root) else 'folder'
+    raise FileNotFoundError(f'no {kind} {root!r} (looked in {os.getcwd()})')
 
 
 def read_image_list(list_file: str, root: str = '') -> list[str]:
@@ -141,7 +161,9 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
 
     The list is a text file with one path a line, or, if its name ends in
     ``.json``, a JSON list of texts, which holds any name: also one with a
-    line break, or with a space at its end.
+    line break, or with a space at its end. A list of tar files stands for
+    all images in them; an image in a tar may be named by itself
+    (:mod:`.shards`).
 
     As in a folder, hidden files are left out (below what all entries have in
     common), and each file is taken once; the log counts what is left out, and
@@ -151,7 +173,8 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
         FileNotFoundError: There is no such list, nothing in it, or no entry
             exists.
         ValueError: A path leads out of ``root``, or stands there twice, or
-            cannot be a path; or a JSON file is not a list of texts.
+            cannot be a path; or a JSON file is not a list of texts; or tar
+            files stand beside images.
     """
     if not os.path.isfile(list_file):
         raise FileNotFoundError(
@@ -188,6 +211,13 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
         paths.append(path)
     if not paths:
         raise FileNotFoundError(f'the list file {list_file!r} is empty')
+    if any(map(is_shard, paths)):
+        if not all(map(is_shard, paths)):
+            raise ValueError(
+                f'{list_file} names tar files and images: write a list of '
+                'each, or unpack the tar files'
+            )
+        return find_images(paths)
     return _existing(_without_hidden(paths, list_file), list_file)
 
 
@@ -282,6 +312,40 @@ def _walk(
             yield path, status
 
 
+def _shards_of(root: str) -> list[str]:
+    """The tar files that a root stands for; none if it holds images."""
+    if os.path.isfile(root):
+        return [root]
+    shards = []
+    # Of a folder that may not be read, the walk says so.
+    with suppress(PermissionError), os.scandir(root) as entries:
+        for entry in entries:
+            if is_hidden(entry.name):
+                continue
+            if is_shard(entry.name) and entry.is_file():
+                shards.append(entry.path)
+            elif entry.is_dir() or entry.name.lower().endswith(
+                IMAGE_EXTENSIONS
+            ):
+                return []
+    return sorted(shards)
+
+
+def _walk_shards(
+    shards: Sequence[str], visited: set[tuple[int, int]]
+) -> Iterator[tuple[str, None]]:
+    """Path of each file in tar files, each of which is read once."""
+    new = []
+    for shard in shards:
+        identity = _identity(os.stat(shard))
+        if identity not in visited:
+            visited.add(identity)
+            new.append(shard)
+    for shard, name in list_members(new):
+        if not any(map(is_hidden, name.split('/'))):
+            yield f'{shard}/{name}', None
+
+
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
@@ -315,7 +379,7 @@ def _existing(paths: list[str], list_file: str) -> list[str]:
     for path in paths:
         status = os.stat(path) if os.path.isfile(path) else None
         files.add(path, status)
-        if status is None:
+        if status is None and not is_file(path):
             missing.append(path)
     if len(missing) == len(paths):
         raise FileNotFoundError(
@@ -348,7 +412,14 @@ def _advice(kinds: Iterable[str], wanted: Sequence[str]) -> str:
             '. Take frames out of videos first, for example by ffmpeg -i '
             'clip.mp4 -vf fps=1 frames/%06d.jpg'
         )
-    if any(kind not in _VIDEOS for kind in kinds):
+    if '.tar' in kinds:
+        text += (
+            '. Tar files are read where no folder and no image lies beside '
+            'them: name such a folder, or the files'
+        )
+    if any(kind in _PACKED for kind in kinds):
+        text += f'. Unpack archives{_UNPACK}'
+    if any(kind not in (*_VIDEOS, *_PACKED, '.tar') for kind in kinds):
         text += (
             f'. Only {" ".join(wanted)} are taken: convert images of other '
             'kinds to one of these'

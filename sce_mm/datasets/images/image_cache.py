@@ -39,6 +39,7 @@ from .decoding import (
 )
 from .file_lists import find_images, warn
 from .parallel import LargeImages, map_images
+from .shards import is_file, read_file, size_and_time
 
 Image = NDArray[np.uint8]
 FORMAT = 1
@@ -174,7 +175,7 @@ class ImageCache:
         if self._listed:
             # Of a list, other images below the source are none of ours.
             pairs = zip(cached, full, strict=True)
-            paths = {name for name, path in pairs if os.path.exists(path)}
+            paths = {name for name, path in pairs if is_file(path)}
         else:
             paths = set(_relative_names(self.source))
         added, removed = paths - {*cached}, {*cached} - paths
@@ -185,8 +186,7 @@ class ImageCache:
                 f'{self.source} are not in it and {len(removed)} of it are '
                 f'no longer there, for example {example!r}. Build it again'
             )
-        status = map(os.stat, full)
-        now = np.array([[s.st_size, int(s.st_mtime)] for s in status])
+        now = np.array([size_and_time(path) for path in full])
         then = np.stack([self._records['bytes'], self._records['seconds']], 1)
         changed = np.flatnonzero((now != then).any(axis=1))
         if len(changed):
@@ -313,8 +313,7 @@ class _Writer:
     def __call__(self, path: str) -> _Written:
         """Decode the image and append its pixels."""
         # Before the file is read: a later change is one.
-        status = os.stat(path)
-        file = status.st_size, int(status.st_mtime)
+        file = size_and_time(path)
         with self.large.one_at_a_time(path):
             try:
                 image = self._decode(path)
@@ -332,7 +331,7 @@ class _Writer:
 
     def _decode(self, path: str) -> Image:
         require_plain_file(path, self.max_pixels)
-        data = Path(path).read_bytes()
+        data = read_file(path)
         image = decode_image(data, True, self.stretch, self.max_pixels)
         height, width = image.shape[:2]
         scale = (self.short_side or math.inf) / min(height, width)

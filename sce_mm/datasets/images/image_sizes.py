@@ -16,6 +16,7 @@ from .decoding import (
     require_plain_file,
 )
 from .loading import LoadCachedImage, LoadImage
+from .shards import open_file
 
 # EXIF tag of the orientation, and its values that swap height and width.
 _ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)
@@ -56,9 +57,10 @@ def orientation(image: Image.Image) -> int:
 
 
 def _in_header(path: str, load: LoadImage) -> tuple[int, int]:
-    source: str | IO[bytes] = path
+    source: str | IO[bytes]
     if load.backend_args is None and '://' not in path:
         require_plain_file(path)
+        source = open_file(path)
     else:
         source = io.BytesIO(fileio.get(path, backend_args=load.backend_args))
     # Pillow's readers raise nearly anything on damaged input.

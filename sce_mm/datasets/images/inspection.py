@@ -6,7 +6,6 @@ import io
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -25,6 +24,7 @@ from .decoding import (
 from .image_sizes import orientation
 from .near_duplicates import Fingerprint, fingerprint_of
 from .parallel import LargeImages, map_images
+from .shards import read_file
 
 GREY, DEEP, FLAT = 'grey', 'more than 8 bits', 'black or flat'
 CMYK, PALETTE, ALPHA = 'CMYK', 'palette', 'transparent'
@@ -91,7 +91,7 @@ def _inspect(path: str) -> ImageFacts:
     data = b''
     try:
         require_plain_file(path)
-        data = Path(path).read_bytes()
+        data = read_file(path)
         start = time.perf_counter()
         image = decode_image(data)
         seconds = time.perf_counter() - start

@@ -25,6 +25,7 @@ from .decoding import (
 )
 from .file_lists import warn
 from .image_cache import ImageCache, StaleCacheError
+from .shards import read_file
 
 # Images of more pixels are warned of in training.
 _SLOW_PIXELS = 20_000_000
@@ -113,7 +114,9 @@ class LoadImage(BaseTransform):
         start = time.perf_counter()
         if self.backend_args is None and '://' not in path:
             require_plain_file(path)
-        data = fileio.get(path, backend_args=self.backend_args)
+            data = read_file(path)
+        else:
+            data = fileio.get(path, backend_args=self.backend_args)
         image = decode_image(data, self.apply_orientation, self.stretch)
         height, width = image.shape[:2]
         # An evaluation reads each image once; training samples it again.

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ...utils.progress import track
 from .decoding import UnreadableImageError, decode_image
 from .image_cache import ImageCache
+from .shards import read_file
 
 SIDE = 16
 BITS = SIDE * SIDE
@@ -64,7 +65,7 @@ def fingerprint(
     path: str | Path, cache: ImageCache | None = None
 ) -> Fingerprint:
     """Fingerprint of an image file, whose pixels a cache may have."""
-    data = Path(path).read_bytes()
+    data = read_file(str(path))
     try:
         image = cache.read(str(path)) if cache else decode_image(data)
     except UnreadableImageError:

@@ -1,0 +1,55 @@
+"""Pack a folder of images into tar files, where it has too many files.
+
+    sce shards DATA OUT
+    sce shards DATA OUT --shard-size 500
+
+OUT is a folder of 000000.tar, 000001.tar, ... with the images as they are.
+Training reads them there, in the same random order and with the same views as
+from the folder: sce train RECIPE --data OUT. Other tar files of images need no
+conversion.
+"""
+
+import os
+import shlex
+from collections.abc import Sequence
+
+from ..arguments import ArgumentParser, output_folder, positive_number
+from ..typed import as_typed
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = ArgumentParser(__doc__)
+    parser.add_argument(
+        'data',
+        help='folder of images, with sub-folders, or a list of images: a\n'
+        'text file with a path a line, or a .json file with a list of paths',
+    )
+    parser.add_argument(
+        'out', type=output_folder, help='the folder of tar files, made here'
+    )
+    parser.add_argument(
+        '--shard-size',
+        type=positive_number,
+        default=1000,
+        metavar='MB',
+        help='megabytes of images in a tar, 1000 by default',
+    )
+    args = parser.parse_args(argv)
+    from ...datasets.images.file_lists import find_images, read_image_list
+    from ...datasets.images.shard_writing import pack_shards
+    from ..config_edits import names_list
+
+    source = os.path.expanduser(args.data)
+    if names_list([source]):
+        paths = read_image_list(source)
+        source = os.path.commonpath(list(map(os.path.dirname, paths)))
+    else:
+        paths = find_images([source])
+    packed = pack_shards(paths, source, args.out, args.shard_size * 10**6)
+    print(
+        f'{args.out}: {packed.images} images in {len(packed.shards)} tar '
+        f'files, {packed.bytes / 1e6:.1f} MB'
+    )
+    words = ['--data', str(args.out)]
+    print(as_typed(f'sce train RECIPE {shlex.join(words)}'))
