@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,12 @@ from mmengine.utils import import_modules_from_strings
 
 from ..doctor.version_gate import import_quietly
 from ..utils.checks import nearest
-from ..utils.recipes import find_config
+from ..utils.recipes import (
+    find_config,
+    recipe_folder,
+    recipes,
+    stock_name,
+)
 from .errors import ConfigError
 
 # mmengine looks for the files behind `mmseg::` by the name of upstream's
@@ -90,7 +96,7 @@ def read_config(path: str | Path) -> Config:
         if isinstance(error, AttributeError) and 'custom_hooks' in reason:
             reason = f'{reason}: {BY_NAME}'
         raise ConfigError(
-            f'the config {path} cannot be read: {reason}'
+            f'the config {path} cannot be read: {_base_advice(path) or reason}'
         ) from error
     if cfg.get('default_scope') == 'mmdet':
         # The checks say what is missing.
@@ -98,6 +104,25 @@ def read_config(path: str | Path) -> Config:
             import_quietly('mmdet.datasets')
     _import_custom_modules(cfg)
     return cfg
+
+
+def _base_advice(path: Path) -> str:
+    """What a config has to call the packaged bases that it names wrongly.
+
+    mmengine takes them by folder and file alone.
+    """
+    text = path.read_text(encoding='utf-8', errors='replace')
+    for base in re.findall(r'["\'](\w+::[^"\']+)["\']', text):
+        package, _, name = base.partition('::')
+        if package == 'sce_mm':
+            found = recipes().get(Path(name).name.removesuffix('.py'))
+            inside = found and found.relative_to(recipe_folder()).as_posix()
+            right = inside and f'sce_mm::{inside}'
+        else:
+            right = stock_name(name)
+        if right and right != base:
+            return f'there is no {base!r}: its name there is {right!r}'
+    return ''
 
 
 def require_model(cfg: Config, name: str) -> None:

@@ -18,6 +18,12 @@ RECIPE = 'sce_resnet18_1xb64-coslr-200e_folder'
     [
         ('a.py', 'model = dict(\n', 'cannot be read: SyntaxError'),
         ('a.py', "_base_ = 'none.py'\n", r'cannot be read: .*none\.py'),
+        ('a.py', f"_base_ = 'sce_mm::{RECIPE}'", f"'sce_mm::sce/{RECIPE}.py'"),
+        (
+            'a.py',
+            "_base_ = 'mmdet::cascade-rcnn_r50_fpn.py'",
+            '::_base_/models',
+        ),
         ('a.json', '{"model": ', 'cannot be read: JSONDecodeError'),
         ('a.txt', 'model', 'ends in none of .py .yml'),
         (
