@@ -121,8 +121,7 @@ def labelled_networks(
 
 
 def open_folder(args: argparse.Namespace) -> FolderImages:
-    """The images of ``--data``; makes the folder of the output file."""
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    """The images of ``--data``."""
     # Turned by their EXIF tags, as they are drawn.
     with naming_options('crop', 'resize'):
         pipeline = crop_pipeline(

@@ -68,10 +68,12 @@ def leaving_nothing(cfg: Config) -> Iterator[BegunHook]:
 def _remove(
     folders: set[Path], new: set[Path], logs: set[Path], own: set[str]
 ) -> None:
-    for handler in MMLogger.get_current_instance().handlers:
+    logger = MMLogger.get_current_instance()
+    for handler in [*logger.handlers]:
         if isinstance(handler, logging.FileHandler):
             log = Path(handler.baseFilename).parent
             if log.parent in folders and log not in logs:
+                logger.removeHandler(handler)
                 handler.close()
                 shutil.rmtree(log, ignore_errors=True)
     # The innermost first.

@@ -48,7 +48,7 @@ WORDS = {
     'count': ('1', ['0', '-1', 'x', '1.5']),
     'number': ('1', ['0', '-1', 'x']),
     'seed': ('0', ['-1', 'x']),
-    'file': ('made.py', ['page.pth/made.py', '/proc/made.py']),
+    'file': ('new/made.py', ['page.pth/made.py', '/proc/made.py']),
     'folder': ('made', ['page.pth', 'page.pth/made', '/proc/made']),
     'absent': ('absent', ['nowhere', 'empty']),
 }
