@@ -24,8 +24,16 @@ model = dict(
     neck=dict(out_channels=32),
     bbox_head=dict(in_channels=32, feat_channels=32, num_classes=2))
 """,
+    # Its hooks ask the data set to end the mosaics.
     'yolox/yolox_tiny_8xb8-300e_coco': """
-custom_hooks = []
+images = train_dataloader['dataset']
+train_dataloader['dataset'] = dict(
+    type='MultiImageMixDataset',
+    dataset=dict(images, pipeline=images['pipeline'][:2]),
+    pipeline=[
+        dict(type='Mosaic', img_scale=(64, 64)),
+        dict(type='MixUp', img_scale=(64, 64)),
+        *images['pipeline'][2:]])
 model = dict(
     data_preprocessor=dict(batch_augments=None),
     neck=dict(out_channels=32),
@@ -45,7 +53,7 @@ def test_a_network_replaced_as_told_trains(
 ):
     base, mine = tmp_path / 'base.py', tmp_path / 'mine.py'
     boxes = tiny_data.replace("'with_mask': True", "'with_mask': False")
-    base.write_text(f"_base_ = 'mmdet::{name}.py'\n{CONFIGS[name]}{boxes}")
+    base.write_text(f"_base_ = 'mmdet::{name}.py'\n{boxes}{CONFIGS[name]}")
     out = tmp_path / 'made.py'
     with pytest.raises(AdaptError) as error:
         make_config(str(base), backbone_file(16), out, adapt)
