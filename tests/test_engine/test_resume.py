@@ -50,7 +50,7 @@ CASES = {
     },
     'regions, workers': {'regions': 'files', 'data': {'num_workers': 2}},
     'regions of a cache': {'regions': 'cache', 'data': {}},
-    'regions of shards': {'regions': 'shards', 'data': {'num_workers': 2}},
+    'regions of shards': {'regions': 'shards', 'data': {}},
     'places': {
         'model': dense_options(queue_length=48),
         'data': {'boxes': True},
