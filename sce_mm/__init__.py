@@ -24,11 +24,12 @@ def register() -> None:
     Raises:
         ImportError: Something is missing, too old or new, or mixed.
     """
-    from .doctor.version_gate import check_stack, import_quietly
+    from .doctor.version_gate import check_stack, import_quietly, without
 
     check_stack()
     rooms = ('datasets', 'engine', 'evaluation', 'models', 'transfer')
-    import_quietly(*(f'{__name__}.{room}' for room in rooms))
+    with without('mmdet'):
+        import_quietly(*(f'{__name__}.{room}' for room in rooms))
 
 
 def __getattr__(name: str) -> Any:

@@ -126,7 +126,10 @@ def exit_code(main: Callable[[], object]) -> int:
     """
     code: object = None
     try:
-        main()
+        try:
+            main()
+        finally:
+            _wipe_note()
         release_output()
     except SystemExit as stop:
         code = stop.code
@@ -201,9 +204,12 @@ class _HeldOutput:
     good.
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, note: str) -> None:
         self.stream = stream
         self.waiting: list[str] | None = []
+        self.note = note if sys.stderr.isatty() and is_first_process() else ''
+        if self.note:
+            print(self.note, end='', file=sys.stderr, flush=True)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
@@ -218,21 +224,38 @@ class _HeldOutput:
         for line in lines:
             self.write(line)
 
+    def wipe(self) -> None:
+        if self.note:
+            # To the begin of the line, and nothing is left on it.
+            print('\r\x1b[K', end='', file=sys.stderr, flush=True)
+            self.note = ''
+
     def release(self) -> None:
+        self.wipe()
         waiting, self.waiting = self.waiting or [], None
         self.stream.write(''.join(waiting))
         self.stream.flush()
 
 
 def hold_output() -> None:
-    """Hold standard output until it is released."""
-    sys.stdout = _HeldOutput(sys.stdout)
+    """Hold standard output until it is released.
+
+    On a terminal a line says meanwhile that something is being done; it goes
+    when there is something else to read.
+    """
+    name = Path(sys.argv[0]).name
+    sys.stdout = _HeldOutput(sys.stdout, f'{name}: loading and checking ...')
 
 
 def release_output() -> None:
     """Write what was held, and hold no longer."""
     if isinstance(sys.stdout, _HeldOutput):
         sys.stdout.release()
+
+
+def _wipe_note() -> None:
+    if isinstance(sys.stdout, _HeldOutput):
+        sys.stdout.wipe()
 
 
 def _was_released() -> bool:

@@ -14,7 +14,6 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger, print_log
 from mmengine.registry import RUNNERS, Registry
 from mmengine.runner import Runner
-from mmpretrain.registry import MODELS
 
 from ..checkpoints.errors import CheckpointError
 from ..config import ConfigError, check_config
@@ -43,6 +42,8 @@ _UNKNOWN = re.compile(r'(\w+) is not in the (\w+)::([\w ]+) registry')
 _FOR_AUTHORS = re.compile(
     '"(FileClient|HardDiskBackend)" |Loads checkpoint by |Exp name: '
 )
+# Text of the newest config, by its content.
+_LAID_OUT: dict[str, str] = {}
 ROOTS = {
     parent.name: parent
     for parent in vars(registry).values()
@@ -73,6 +74,23 @@ class _QuietRunner(Runner):
         return logger
 
 
+class _LaidOutOnce(Config):
+    """Config whose text is laid out again only after a change.
+
+    A Runner asks for it five times before the first step, and with every
+    checkpoint; laying it out takes a quarter of a second.
+    """
+
+    @property
+    def pretty_text(self) -> str:
+        """The config as the text of a file."""
+        content = repr(self.to_dict())
+        if content not in _LAID_OUT:
+            _LAID_OUT.clear()
+            _LAID_OUT[content] = super().pretty_text
+        return _LAID_OUT[content]
+
+
 def _for_console(record: logging.LogRecord) -> bool:
     """Whether a line of a log is for people who watch a run."""
     described = ('_log_env', '__init__', 'wrap_model')
@@ -95,16 +113,18 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
             training, anything that cannot work.
     """
     note = fit_precision(cfg, get_device()) if training else ''
-    check_config(cfg, training, also=[unfit_weights, wrong_classes])
+    check_config(cfg, training, [wrong_classes], [unfit_weights])
     drop_disabled_hooks(cfg)
     _share_labels(cfg, training)
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         use_gloo(cfg)
+    copied = _LaidOutOnce()
+    copied.__dict__.update(cfg.__dict__)
     if 'runner_type' in cfg:
-        runner = RUNNERS.build(cfg)
+        runner = RUNNERS.build(copied)
     else:
         try:
-            runner = _QuietRunner.from_cfg(cfg)
+            runner = _QuietRunner.from_cfg(copied)
         except (TypeError, KeyError, AttributeError) as error:
             raise ConfigError(
                 f'the config cannot be built: {_reason(error)}'
@@ -134,15 +154,14 @@ def _reason(error: Exception) -> str:
     return f'there is no {kind} {name!r} in {scope}{nearest(name, known)}'
 
 
-def unfit_weights(cfg: Config) -> Iterator[str]:
+def unfit_weights(cfg: Config, model: SCE) -> Iterator[str]:
     """Files that are to give weights to a pretraining and do not fit.
 
     A run that is resumed has its weights in its own checkpoint; if there is
     none, the hook looks again.
     """
-    if cfg.get('resume') or cfg.model.type != 'SCE':
+    if cfg.get('resume'):
         return
-    model = MODELS.build(cfg.model)
     hook = find_hook(cfg, 'InitialWeightsHook') or {}
     try:
         for source in find_sources(

@@ -1,6 +1,7 @@
 """Build the parts of a config to find arguments that their classes refuse.
 
-The parts that need no runner are built and thrown away.
+The parts that need no runner are built and thrown away. A model takes the
+longest, so all checks look at the same one.
 """
 
 import logging
@@ -14,6 +15,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import HOOKS, MODELS, OPTIMIZERS, TRANSFORMS
 from torch import Tensor, nn
 
+from ..models import SCE
 from .errors import ConfigError
 from .parts import Part, parts, view_sizes, view_transforms
 from .reading import walk
@@ -46,36 +48,39 @@ def build_backbone(cfg: Config) -> nn.Module:
             ) from error
 
 
-def refused_arguments(cfg: Config, known: Iterable[str]) -> Iterator[str]:
+def refused_arguments(
+    cfg: Config, known: Iterable[str], models: list[SCE]
+) -> Iterator[str]:
     """One line a part that cannot be built, beginning with its key.
 
     Parts with a key in ``known``, where something wrong was found before, are
-    left out.
+    left out. The model is added to ``models`` if it can be built.
     """
     for part in parts(cfg):
         if any(f'{key}.'.startswith(f'{part.key}.') for key in known):
             continue
         if part.key == 'model':
-            yield from _in_model(part)
+            yield from _in_model(part, models)
         # Some of mmengine's hooks need a runner to be built.
         elif part.registry is TRANSFORMS or (
             part.registry is HOOKS and is_ours(part)
         ):
-            yield from _refusal(part)
+            yield from _build(part)[1]
         elif part.registry is OPTIMIZERS:
-            yield from _refusal(part, params=[nn.Linear(1, 1).weight])
+            yield from _build(part, params=[nn.Linear(1, 1).weight])[1]
 
 
-def shapes(cfg: Config) -> Iterator[str]:
+def shapes(cfg: Config, model: SCE) -> Iterator[str]:
     """Parts of the model that do not take what the part before gives.
 
     One black image goes through the network, of the size of the first view.
-    A map with fewer cells than places is a warning in the log.
+    A map with fewer cells than places is a warning in the log. The model is
+    in evaluation mode afterwards.
     """
     _, transform = next(view_transforms(cfg), ('', None))
     if transform is None:
         return
-    model = MODELS.build(cfg.model).eval()
+    model.eval()
     size = view_sizes(transform)[0]
     image = torch.zeros(1, 3, size, size)
     problem, maps = _through('backbone', model.backbone, image)
@@ -153,10 +158,11 @@ def _through(name: str, stage: nn.Module, value: Any) -> tuple[str, Any]:
         )
 
 
-def _in_model(part: Part) -> Iterable[str]:
+def _in_model(part: Part, models: list[SCE]) -> Iterable[str]:
     """The smallest parts of the model that cannot be built."""
-    whole = _refusal(part)
+    model, whole = _build(part)
     if not whole:
+        models.append(model)
         return []
     found: dict[str, list[str]] = {}
     # From the inside outwards.
@@ -167,17 +173,17 @@ def _in_model(part: Part) -> Iterable[str]:
             # Those of norms and convolutions name no module that stands alone.
             and '_cfg' not in path
             and not any(key.startswith(f'{path}.') for key in found)
-            and (refusal := _refusal(Part(path, MODELS, node)))
+            and (refusal := _build(Part(path, MODELS, node))[1])
         ):
             found[path] = refusal
     return [line for [line] in reversed(found.values())] or whole
 
 
-def _refusal(part: Part, **more: Any) -> list[str]:
-    """What the class of a part says to its arguments; none if it is built."""
+def _build(part: Part, **more: Any) -> tuple[Any, list[str]]:
+    """A part, or None and what its class says to the arguments."""
     options = {k: v for k, v in part.node.items() if k != 'priority'}
     try:
-        part.registry.build({**options, **more})
+        return part.registry.build({**options, **more}), []
     # Whatever a class raises is for the user's eyes.
     except Exception as error:
         reason = f'{type(error).__name__}: {error}'
@@ -188,5 +194,4 @@ def _refusal(part: Part, **more: Any) -> list[str]:
             shown = ', '.join(f'{k}={repr(given[k])[:60]}' for k in given)
             reason = reason.partition('\n')[0]
             reason += f' (of {part.node["type"]} with {shown})'
-        return [f'{part.key}: {reason}']
-    return []
+        return None, [f'{part.key}: {reason}']

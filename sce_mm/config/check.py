@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from ..models import SCE
 from ..utils.random_state import preserve_rng
 from . import types, values
 from .building import refused_arguments, shapes
@@ -18,10 +19,14 @@ from .names import wrong_names
 from .paths import missing_data, missing_paths, unwritable_work_dir
 
 Check = Callable[[Config], Iterable[str]]
+ModelCheck = Callable[[Config, SCE], Iterable[str]]
 
 
 def check_config(
-    cfg: Config, training: bool = True, also: Iterable[Check] = ()
+    cfg: Config,
+    training: bool = True,
+    also: Iterable[Check] = (),
+    of_model: Iterable[ModelCheck] = (),
 ) -> None:
     """Find what cannot work in a config.
 
@@ -34,13 +39,15 @@ def check_config(
         training: Whether the config is to be trained; otherwise only names
             are checked.
         also: Checks of rooms above this one; each yields one line a problem.
-            In pretraining they see only models that can be built.
+        of_model: The same of pretraining, for the model if it can be built.
+            It is in evaluation mode.
 
     Raises:
         ConfigError: Problems were found; the message lists all of them, each
             with its key.
     """
     problems: list[str] = []
+    models: list[SCE] = []
 
     def look(*checks: Check) -> None:
         for check in checks:
@@ -52,7 +59,8 @@ def check_config(
                     raise
 
     def build(cfg: Config) -> Iterator[str]:
-        return refused_arguments(cfg, {p.split(': ')[0] for p in problems})
+        known = {p.split(': ')[0] for p in problems}
+        return refused_arguments(cfg, known, models)
 
     if not training:
         look(wrong_names)
@@ -75,7 +83,8 @@ def check_config(
         with preserve_rng(), scope:
             look(build)
             if not problems:
-                look(shapes, *also)
+                of_built = (_about(models[0], f) for f in (shapes, *of_model))
+                look(*of_built, *also)
         look(
             values.wrong_queue,
             values.wrong_views,
@@ -100,6 +109,10 @@ def require_pretraining(cfg: Config, name: str) -> None:
             f'{name} is the config of {cfg.model.type}: expected a '
             'pretraining by SCE; sce recipes lists those of sce_mm'
         )
+
+
+def _about(model: SCE, check: ModelCheck) -> Check:
+    return lambda cfg: check(cfg, model)
 
 
 def _pretrains(cfg: Config) -> bool:

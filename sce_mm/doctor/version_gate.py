@@ -5,9 +5,10 @@ onedl forks. Both work, a mixture does not: pip lays the files of one over
 those of the other.
 """
 
+import sys
 import warnings
-from collections.abc import Iterable, Mapping
-from contextlib import redirect_stdout
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
 from io import StringIO
@@ -112,6 +113,25 @@ def import_quietly(*modules: str) -> None:
         warnings.filterwarnings('ignore', category=SyntaxWarning)
         for module in modules:
             import_module(module)
+
+
+@contextmanager
+def without(*packages: str) -> Iterator[None]:
+    """Let imports within do without optional packages, as if not installed.
+
+    mmpretrain imports the whole of mmdet, and with it pandas, scikit-learn
+    and matplotlib, for one layer of detectors, if it is there. What has been
+    imported before stays.
+    """
+    absent = [name for name in packages if name not in sys.modules]
+    # How Python is told that there is no such module.
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in absent:
+            if name in sys.modules and sys.modules[name] is None:
+                del sys.modules[name]
 
 
 def check_stack() -> None:

@@ -66,10 +66,11 @@ def nearest(
         )
         for chunk in chunks
     ]
+    starts = range(0, len(bank), BANK_BLOCK)
     steps = (
-        (start, block.double(), i)
+        (start, block, i)
         for start, block in zip(
-            range(0, len(bank), BANK_BLOCK), blocks, strict=True
+            starts, map(Tensor.double, blocks), strict=True
         )
         for i in range(len(chunks))
     )
