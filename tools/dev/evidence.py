@@ -154,10 +154,10 @@ def draw(reports: dict[str, Any], path: Path) -> None:
     for number, (name, results) in enumerate(curves, start=len(panels) + 1):
         axis = figure.add_subplot(1, count, number)
         draw_labels(axis, results)
-        length = max(run['iterations'] for run in all_runs(results))
+        lengths = {run['iterations'] for run in all_runs(results)}
         axis.set_title(
             f'{name.partition("_")[0]}: parts of the labels,\n'
-            f'{length} iterations',
+            f'{" to ".join(map(str, sorted(lengths)))} iterations',
             fontsize=10,
         )
     figure.savefig(path, dpi=110)
