@@ -16,11 +16,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from fresh_names import forget_runners
 from image_files import write_noise
-from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
-from mmengine.visualization import Visualizer
 from mmpretrain.registry import MODELS
 from recipes import TINY_FOLDER, recipe
 
@@ -226,26 +225,13 @@ def answer(desk, monkeypatch, capfd):
     def call(command, words):
         main = import_module(f'sce_mm.cli.commands.{FILES[command].stem}').main
         stream = sys.stdout
-        # A process has one Runner; of two within a second the other would
-        # write to the folder of the first.
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             code = exit_code(partial(main, words))
-        for logger in MMLogger._instance_dict.values():
-            for handler in logger.handlers:
-                handler.close()
-        for kind in (MMLogger, MessageHub, Visualizer):
-            forget(kind)
+        forget_runners()
         sys.stdout = stream
         return code, *capfd.readouterr()
 
     return call
-
-
-def forget(kind):
-    """Let a kind of mmengine's named objects have none."""
-    kind._instance_dict.clear()
-    for each in kind.__subclasses__():
-        forget(each)
 
 
 def problems(answer, command, words, named):

@@ -72,7 +72,7 @@ model = dict(
 # Whose file no command knows by its tensors; with what has to be undone.
 UNKNOWN = {
     'mobilenet': (
-        "'mmdet::_base_/models/mask-rcnn_r50_fpn.py'",
+        "'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'",
         """
 model = dict(
     backbone=dict(

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from functools import partial
 
+import mmpretrain
 import numpy as np
 import pytest
 import torch
@@ -140,7 +141,7 @@ def test_peers_and_views_are_those_of_the_recipes(tool, root):
     views = tool('views')
     build = views.build_augmentation
     numbers = [build(**view) for view in views.VIEWS]
-    folder = views.Path(views.mmpretrain.__file__).parent
+    folder = views.Path(mmpretrain.__file__).parent
     peer = views.Config.fromfile(folder / views._RECIPE).to_dict()
     assert views.mmpretrain_config(numbers[:2]) == peer['train_pipeline']
     path = root / 'configs/_base_/datasets/imagenet_sce_mcrop.py'

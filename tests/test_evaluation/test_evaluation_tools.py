@@ -419,7 +419,8 @@ def test_sweep_does_what_is_missing_and_tabulates_it(
     monkeypatch.setattr('sce_mm.cli.commands.sweep.run_together', pretend)
     config = tmp_path / 'x.py'
     config.write_text("model = dict(type='SCE')\ncoeff = 0\n")
-    words = (config, tmp_path, '--setting', 'A', 'coeff=1', '--seeds')
+    out = tmp_path / 'sweep'
+    words = (config, out, '--setting', 'A', 'coeff=1', '--seeds')
     for seeds in ((0,), (0, 1)):
         run_tool('benchmarks/sweep', *words, *seeds)
 

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from fresh_names import forget_runners
 from image_files import write_noise
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
@@ -83,6 +84,7 @@ def test_a_mistake_is_one_message_that_names_what_was_typed(
     monkeypatch.setattr(sys, 'stdout', sys.stdout)
     with pytest.raises((ValueError, OSError)) as error:
         train.main([str(config), *words])
+    forget_runners()
     message = message_of(error.value)
     assert message, repr(error.value)
     for name in named:
