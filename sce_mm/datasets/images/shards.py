@@ -10,6 +10,7 @@ hidden file beside it.
 from __future__ import annotations
 
 import io
+import logging
 import os
 import posixpath
 import tarfile
@@ -360,4 +361,4 @@ def _require_end(shard: str, file: IO[bytes], end: int) -> None:
 
 
 def _warn(message: str) -> None:
-    print_log(message, logger='current', level=30)
+    print_log(message, logger='current', level=logging.WARNING)
