@@ -154,33 +154,44 @@ def select_for(
     """Tensors of one branch that a network has places for, whatever it is.
 
     All of its tensors have to be there, under their names behind the prefix
-    of a format. A warning names those of the branch that it has no place for,
-    such as those of a classifier.
+    of a format, and its parts may have no others: those would be of a deeper
+    network. A warning names the parts that it has no place for, such as a
+    classifier.
 
     Raises:
-        CheckpointError: Tensors of the network are missing or have other
-            shapes.
+        CheckpointError: Tensors are missing, of another shape, or more than
+            the network has.
     """
     expected = network.state_dict()
+    counters = {n: t for n, t in expected.items() if n.endswith(COUNTER)}
     best: dict[str, Tensor] = {}
-    for found, branch_tensors in _branches(tensors, branch):
+    for found, tensors_there in _branches(tensors, branch):
         for inner in _INNER:
-            inside = {f'{inner}{k}': t for k, t in branch_tensors.items()}
-            weights = {
-                name: inside.get(name, tensor)
-                for name, tensor in expected.items()
-                if name in inside or name.endswith(COUNTER)
+            parts = {
+                _part(name.removeprefix(inner))
+                for name in expected
+                if name.startswith(inner)
             }
+            inside = {
+                f'{inner}{name}': tensor
+                for name, tensor in tensors_there.items()
+                if _part(name) in parts
+            }
+            weights = counters | inside
             if not shape_mismatches(expected, weights):
                 _require_statistics(found, branch)
-                rest = [n for n in branch_tensors if inner + n not in weights]
-                _warn_of(rest)
-                return found, weights
-            best = max(best, weights, key=len)
+                _warn_of(n for n in tensors_there if _part(n) not in parts)
+                return found, {name: weights[name] for name in expected}
+            best = max(best, inside, key=len)
     raise CheckpointError(
-        f'the {branch} branch has not all tensors of a '
+        f'the {branch} branch is not that of this '
         f'{type(network).__name__}:\n{shape_mismatches(expected, best)}'
     )
+
+
+def _part(name: str) -> str:
+    """Part of a network that a tensor is in: what stands before the dot."""
+    return name.partition('.')[0]
 
 
 def _require_statistics(found: Format, branch: str) -> None:
@@ -215,12 +226,11 @@ def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     }
 
 
-def _warn_of(rest: list[str]) -> None:
-    if rest:
-        modules = dict.fromkeys(n.rpartition('.')[0] or n for n in rest)
+def _warn_of(rest: Iterable[str]) -> None:
+    if parts := list(dict.fromkeys(map(_part, rest))):
         print_log(
-            f'the network has no place for {len(rest)} tensors of the file, '
-            f'which are left out: {", ".join(modules)}',
+            'the network has no place for these parts of the file, which are '
+            f'left out: {", ".join(parts)}',
             logger='current',
             level=logging.WARNING,
         )

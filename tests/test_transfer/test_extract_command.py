@@ -118,3 +118,10 @@ def test_a_network_that_no_tensor_shows_is_that_of_a_config(
     monkeypatch.setattr(log, lambda text, **_: said.append(text))
     assert extract(*words)[0] == 0
     assert said[0].endswith('left out: surplus')
+
+    # All tensors of the network, and a block more: of a deeper one.
+    deeper = {'layer3.9.conv.0.conv.weight': torch.ones(1)}
+    torch.save(weights | deeper, path)
+    code, text = extract(*words)
+    assert code == 1
+    assert 'has no place for: layer3.9.conv.0.conv.weight' in text
