@@ -5,6 +5,7 @@ inherits the first one and holds what differs.
 """
 
 import os
+import tempfile
 import textwrap
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -112,14 +113,22 @@ def load_source(name: str) -> tuple[Config, str | None]:
         # Imported classes instead of names; what it dumps has names.
         if not shipped and Config._is_lazy_import(base):
             text = Config.fromfile(base).pretty_text
-            return Config.fromstring(text, '.py'), None
-        return Config.fromstring(f'_base_ = {base!r}\n', '.py'), base
+            return _from_text(text), None
+        return _from_text(f'_base_ = {base!r}\n'), base
     except Exception as error:  # of whatever is written in it
         hint = ': give the path of its file instead' if shipped else ''
         reason = ' '.join(f'{type(error).__name__}: {error}'.split())
         raise AdaptError(
             f'mmengine cannot read {name}{hint} ({reason})'
         ) from error
+
+
+def _from_text(text: str) -> Config:
+    """Config of the text of a file; ``Config.fromstring`` leaves a bad one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, 'config.py')
+        path.write_text(text, encoding='utf-8')
+        return Config.fromfile(path)
 
 
 def _require_shipped(package: str, path: str) -> None:
