@@ -1,36 +1,27 @@
 #!/usr/bin/env bash
-# One of the comparisons of docs/transfer.md: run.sh cells|nuclei [OPTIONS]
+# One of the comparisons of docs/transfer.md:
 #
-# Reads data/SET/images, data/SET/train.json and data/SET/val.json, writes
-# work_dirs/SET, and goes on where it was stopped. OPTIONS come last.
+#     run.sh cells|nuclei|imagenet [OPTIONS]
+#
+# Reads data/SET/images, data/SET/train.json and data/SET/val.json (imagenet:
+# those of cells, and data/imagenet.pth), writes work_dirs/NAME, and goes on
+# where it was stopped. OPTIONS come last.
 set -eu
 name=$1
 shift
-case $name in
-    cells)
-        detector=configs/demo/faster-rcnn_r18_fpn_small.py
-        regions=(--regions 128)
-        ;;
-    nuclei)
-        detector=configs/demo/mask-rcnn_r18_fpn_small.py
-        regions=(--regions auto --regions-per-image 9)
-        ;;
-    *)
-        echo "expected cells or nuclei, got $name" >&2
-        exit 2
-        ;;
-esac
-data=data/$name
 
-# Half as wide as a ResNet-18, views of 64 pixels, bfloat16 on the processor:
-# about 1,900 steps of 64 pairs for each pretraining.
+# A pretraining: views of 64 pixels, and a loader beside each of two jobs.
+pretraining=(
+    train_dataloader.num_workers=1 default_hooks.checkpoint.interval=7
+    train_dataloader.dataset.pipeline.1.views.0.size=64
+    train_dataloader.dataset.pipeline.1.views.1.size=64
+)
+# Half as wide as a ResNet-18, bfloat16 on the processor, about 1,900 steps of
+# 64 pairs.
 narrow=(
     model.backbone.base_channels=32 model.backbone.stem_channels=32
     model.neck.in_channels=256 optim_wrapper.type=BF16OptimWrapper
     train_cfg.max_epochs=28 param_scheduler.warmup_epochs=2
-    train_dataloader.num_workers=1 default_hooks.checkpoint.interval=7
-    train_dataloader.dataset.pipeline.1.views.0.size=64
-    train_dataloader.dataset.pipeline.1.views.1.size=64
 )
 dense=(
     sce_resnet18_1xb64-dense-coslr-200e_folder
@@ -38,6 +29,46 @@ dense=(
     model.dense_neck.in_channels=128 model.dense_neck.hid_channels=128
     model.dense_neck.out_channels=64
 )
+# What is compared, beside random initialisation and SCE.
+starts=(
+    --variant InfoNCE model.head.loss.coeff=1
+    --variant 'relations alone' model.head.loss.coeff=0
+    --variant 'SCE + dense' "${dense[@]}"
+    --variant 'SCE, whole images' regions=none
+    --longer-random 2
+)
+recipe=sce_resnet18_1xb64-coslr-200e_folder
+data=data/$name
+case $name in
+    cells)
+        detector=configs/demo/faster-rcnn_r18_fpn_small.py
+        regions=(--regions 128)
+        pretraining+=("${narrow[@]}")
+        ;;
+    nuclei)
+        detector=configs/demo/mask-rcnn_r18_fpn_small.py
+        regions=(--regions auto --regions-per-image 9)
+        pretraining+=("${narrow[@]}")
+        ;;
+    imagenet)
+        detector=docs/evidence/efficientnet_detector.py
+        recipe=docs/evidence/efficientnet_sce.py
+        regions=(--regions 128)
+        data=data/cells
+        # About 950 steps, pixels as those weights expect them.
+        pretraining+=(
+            train_cfg.max_epochs=14 param_scheduler.warmup_epochs=1
+            'model.data_preprocessor.mean=[127,127,127]'
+            'model.data_preprocessor.std=[128,128,128]'
+        )
+        weights=data/imagenet.pth
+        starts=(--weights ImageNet "$weights" --init-from "$weights")
+        ;;
+    *)
+        echo "expected cells, nuclei or imagenet, got $name" >&2
+        exit 2
+        ;;
+esac
 # Six epochs of all labels, batches of two.
 schedule=(
     train_cfg.max_epochs=6 train_cfg.val_interval=6 param_scheduler.1.end=6
@@ -47,13 +78,7 @@ schedule=(
 exec sce compare "work_dirs/$name" --images "$data/images" \
     --train "$data/train.json" --train-images "$data/images" \
     --val "$data/val.json" --val-images "$data/images" \
-    --detector "$detector" \
-    --pretraining sce_resnet18_1xb64-coslr-200e_folder "${regions[@]}" \
-    --variant InfoNCE model.head.loss.coeff=1 \
-    --variant 'relations alone' model.head.loss.coeff=0 \
-    --variant 'SCE + dense' "${dense[@]}" \
-    --variant 'SCE, whole images' regions=none \
-    --pretraining-options "${narrow[@]}" \
-    --detector-options "${schedule[@]}" \
-    --longer-random 2 --min-iterations 300 --percent 10 \
+    --detector "$detector" --pretraining "$recipe" "${regions[@]}" \
+    "${starts[@]}" --pretraining-options "${pretraining[@]}" \
+    --detector-options "${schedule[@]}" --min-iterations 300 --percent 10 \
     --seeds 0 1 2 3 4 --pretraining-seeds 0 1 2 --jobs 2 "$@"
