@@ -22,7 +22,7 @@ from .reading import walk
 from .types import is_ours
 
 # Arguments by which backbones load weights themselves.
-LOADERS = ('pretrained', 'checkpoint_path')
+OWN_WEIGHTS = ('pretrained', 'checkpoint_path')
 
 
 def build_backbone(cfg: Config) -> nn.Module:
@@ -37,7 +37,7 @@ def build_backbone(cfg: Config) -> nn.Module:
         raise ConfigError(f'{cfg.filename} has no model.backbone')
     # Networks of timm would load theirs, which may lie on another machine.
     part = {**part, 'init_cfg': None}
-    part = {k: v for k, v in part.items() if k not in LOADERS}
+    part = {k: v for k, v in part.items() if k not in OWN_WEIGHTS}
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         try:
             return MODELS.build(part)

@@ -91,16 +91,21 @@ def load_and_train(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
         'batch norm trained, over all GPUs (plain BN where there is one): '
         'frozen, it suits supervised weights alone',
     )
+    use_batch_statistics(edits, where)
+    # Blocks without bottlenecks have but one place for a stride.
+    if style := file.backbone.meta['style']:
+        reason = 'strides where they were in the pretraining'
+        edits.set(f'{where}.style', style, reason)
+
+
+def use_batch_statistics(edits: ConfigEdits, where: str) -> None:
+    """Let the batch norms of a network keep up with its features."""
     edits.set(
         f'{where}.norm_eval',
         False,
         'stored statistics are those of the pretraining images, and features '
         'drift from them',
     )
-    # Blocks without bottlenecks have but one place for a stride.
-    if style := file.backbone.meta['style']:
-        reason = 'strides where they were in the pretraining'
-        edits.set(f'{where}.style', style, reason)
 
 
 def stages_of(edits: ConfigEdits, where: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..checkpoints.state_dicts import shape_mismatches
+from ..config.building import OWN_WEIGHTS
 from ..transfer.metadata import describe_backbone
 from ..transfer.networks.convnext import ConvNeXtArchitecture
 from ..transfer.networks.swin import SwinArchitecture
@@ -31,6 +32,7 @@ from .backbone import (
     BackboneFile,
     check_fit,
     load_into_resnet,
+    use_batch_statistics,
 )
 from .edits import AdaptError, ConfigEdits, build, class_of, type_name
 from .norms import give_norm, setting_of
@@ -78,7 +80,7 @@ def _load_into_network(
                 f'same model with mmpretrain.{kind.network.__name__}'
             )
         replace_network(edits, where, cls, kind.replacement)
-    for name in ('pretrained', 'checkpoint_path'):
+    for name in OWN_WEIGHTS:
         if name in edits.get(where):
             # None or, in a network of timm, False and an empty text.
             default = setting_of({'type': cls}, name)
@@ -148,12 +150,7 @@ def _trained_norms(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
     if setting_of(part, 'norm_cfg') is not None:
         give_norm(edits, where, 'norms trained')
     if setting_of(part, 'norm_eval') is not None:
-        edits.set(
-            f'{where}.norm_eval',
-            False,
-            'stored statistics are those of the pretraining images, and '
-            'features drift from them',
-        )
+        use_batch_statistics(edits, where)
 
 
 class Kind(NamedTuple):

@@ -4,11 +4,11 @@ r"""Write the features of a folder of images to a table.
 
 BACKBONE is a file of sce extract, the backbone.pth of a run, or any checkpoint
 that sce extract reads; no config is needed for the networks that it knows by
-their tensors. The suffix of OUT says what is
-written: .npz, .csv or .parquet (which needs pyarrow). A row is an image, in
-the order of its path: the path within the folder, its class if the images lie
-in class folders, and the last feature map of the network, averaged over its
-places. Tables may be larger than the memory.
+their tensors. The suffix of OUT says what is written: .npz, .csv or .parquet
+(which needs pyarrow). A row is an image, in the order of its path: the path
+within the folder, its class if the images lie in class folders, and the last
+feature map of the network, averaged over its places. Tables may be larger than
+the memory.
 """
 
 import argparse
