@@ -29,9 +29,19 @@ dense=(
     model.dense_neck.in_channels=128 model.dense_neck.hid_channels=128
     model.dense_neck.out_channels=64
 )
+# The pyramid of the detectors.
+pyramid=(
+    sce_resnet18_1xb64-pyramid-coslr-200e_folder
+    'model.pyramid.in_channels=[32,64,128,256]' model.pyramid.out_channels=64
+    model.dense_neck.in_channels=64 model.dense_neck.hid_channels=128
+    model.dense_neck.out_channels=64
+)
 # What is compared, beside random initialisation and SCE.
 starts=(
     --variant InfoNCE model.head.loss.coeff=1
+    --variant 'SCE + pyramid' "${pyramid[@]}"
+)
+more=(
     --variant 'relations alone' model.head.loss.coeff=0
     --variant 'SCE + dense' "${dense[@]}"
     --variant 'SCE, whole images' regions=none
@@ -44,6 +54,7 @@ case $name in
         detector=configs/demo/faster-rcnn_r18_fpn_small.py
         regions=(--regions 128)
         pretraining+=("${narrow[@]}")
+        starts+=("${more[@]}")
         ;;
     nuclei)
         detector=configs/demo/mask-rcnn_r18_fpn_small.py

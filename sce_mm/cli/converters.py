@@ -112,11 +112,19 @@ def read_backbone(args: argparse.Namespace) -> Backbone:
 
 def describe(backbone: Backbone) -> str:
     """Size and metadata, for the console."""
-    weights, meta = backbone
-    count = sum(
-        t.numel() for k, t in weights.items() if k.endswith(('weight', 'bias'))
-    )
-    lines = [f'{len(weights)} tensors, {count:,} parameters']
+    meta, lines = backbone.meta, []
+    for part, tensors in (
+        ('', backbone.weights),
+        ('feature pyramid: ', backbone.pyramid),
+    ):
+        count = sum(
+            tensor.numel()
+            for name, tensor in tensors.items()
+            if name.endswith(('weight', 'bias'))
+        )
+        if tensors:
+            size = f'{len(tensors)} tensors, {count:,} parameters'
+            lines.append(f'  {part}{size}' if part else size)
     no_matter = {'style', 'num_heads'} - {*backbone.settings}
     for name, value in meta.items():
         if value is None and name in no_matter:

@@ -95,8 +95,9 @@ def next_steps(runner: Runner, hook: BackboneFileHook) -> str:
             f'sce features {weights} features.npz --data DIR{network}'
         ),
     }
+    pyramid = ' and its pyramid' if hook.written.pyramid else ''
     return (
-        f'\nbackbone: {hook.path}\n  {meta["arch"]} after epoch '
+        f'\nbackbone: {hook.path}\n  {meta["arch"]}{pyramid} after epoch '
         f'{meta["epochs"]}, sha256 of its tensors {meta["sha256"][:12]}\n'
         'what to do with it:'
         + ''.join(f'\n  {name:9} {line}' for name, line in lines.items())

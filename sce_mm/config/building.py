@@ -91,19 +91,14 @@ def shapes(cfg: Config, model: SCE) -> Iterator[str]:
     chains = [('neck', 'head', maps[-1:] if several else maps)]
     if model.dense_head is not None:
         cells = maps[model.dense_head.level] if several else maps
-        height, width = cells.shape[2:]
-        grid = model.dense_head.grid
-        if min(height, width) < grid:
-            note = (
-                f'model.dense_head.level: views of {size} pixels have a map '
-                f'of {height} x {width} cells there for {grid} x {grid} '
-                'places: use larger views, or an earlier stage, '
-                + _earlier_stage(cfg.model.backbone, image, grid)
-            )
-            if height * width == 1:
-                yield f'{note} (in one cell all places are alike)'
-            else:
-                print_log(note, logger='current', level=logging.WARNING)
+        if model.pyramid is not None:
+            problem, levels = _through('pyramid', model.pyramid, maps)
+            # The largest one.
+            cells = cells if problem else levels[0]
+        problem = problem or _few_cells(cfg, model, cells, image)
+        if problem:
+            yield problem
+            return
         chains.append(('dense_neck', 'dense_head', (cells.flatten(2)[0].T,)))
     for neck, head, value in chains:
         predictor = getattr(getattr(model, head), 'predictor', None)
@@ -114,6 +109,27 @@ def shapes(cfg: Config, model: SCE) -> Iterator[str]:
             if problem:
                 yield problem
                 return
+
+
+def _few_cells(cfg: Config, model: SCE, cells: Tensor, image: Tensor) -> str:
+    """Refuse a map of one cell; one with few is a warning in the log."""
+    assert model.dense_head is not None
+    (height, width), grid = cells.shape[2:], model.dense_head.grid
+    if min(height, width) >= grid:
+        return ''
+    where, other = 'pyramid', ''
+    if model.pyramid is None:
+        stage = _earlier_stage(cfg.model.backbone, image, grid)
+        where, other = 'dense_head.level', f', or an earlier stage, {stage}'
+    note = (
+        f'model.{where}: views of {image.shape[-1]} pixels have a map of '
+        f'{height} x {width} cells there for {grid} x {grid} places: use '
+        f'larger views{other}'
+    )
+    if height * width == 1:
+        return f'{note} (in one cell all places are alike)'
+    print_log(note, logger='current', level=logging.WARNING)
+    return ''
 
 
 @torch.no_grad()

@@ -52,6 +52,9 @@ def wrong_names(cfg: Config) -> Iterator[str]:
             yield from _wrong_scope(node, path)
         if isinstance(node, dict):
             name = str(node.get('type')).removeprefix('mmpretrain.')
+            scope, dot, _ = name.partition('.')
+            if dot and scope in MODULE2PACKAGE:
+                yield from _wrong_scope(scope, f'{path}.type')
             if name in ours:
                 yield from wrong_arguments(node, path, ours[name])
     yield from _left_over(cfg.get('optim_wrapper'))
@@ -79,6 +82,8 @@ def _wrong_scope(scope: Any, path: str) -> Iterator[str]:
         yield f'{path}: must be the name of a package, got {scope!r}'
     elif find_spec(scope) is None:
         hint = nearest(scope, MODULE2PACKAGE.keys())
+        if scope in MODULE2PACKAGE:
+            hint = ': docs/install.md says how it gets there'
         yield f'{path}: no package {scope!r} is installed{hint}'
 
 

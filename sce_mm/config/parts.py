@@ -48,8 +48,11 @@ def parts(cfg: Config) -> list[Part]:
             Part(f'model.{name}', MODELS, value)
             for name, value in items_of(cfg.get('model'))
             if name in ('backbone', 'neck', 'head')
-            # The loss between places is switched off with None.
-            or (name in ('dense_neck', 'dense_head') and value is not None)
+            # What the loss between places needs is left out with None.
+            or (
+                name in ('dense_neck', 'dense_head', 'pyramid')
+                and value is not None
+            )
         ),
         Part('optim_wrapper', OPTIM_WRAPPERS, wrapper, typed=False),
         Part('optim_wrapper.optimizer', OPTIMIZERS, wrapper.get('optimizer')),

@@ -98,7 +98,10 @@ def read_config(path: str | Path) -> Config:
         raise ConfigError(
             f'the config {path} cannot be read: {_base_advice(path) or reason}'
         ) from error
-    if cfg.get('default_scope') == 'mmdet':
+    if cfg.get('default_scope') == 'mmdet' or any(
+        path.endswith('.type') and str(value).startswith('mmdet.')
+        for path, value in walk(cfg)
+    ):
         # The checks say what is missing.
         with suppress(ImportError, AssertionError):
             import_quietly('mmdet.datasets')

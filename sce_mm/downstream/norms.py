@@ -9,22 +9,6 @@ from .edits import ConfigEdits, class_of, type_name
 
 # mmcv's own synchronised norm cannot be built outside of a distributed run.
 BATCH_NORMS = ('BN', 'SyncBN', 'MMSyncBN')
-# With their subclasses.
-PYRAMIDS = ('FPN', 'FPN_CARAFE')
-
-
-def adapt_pyramids(edits: ConfigEdits) -> None:
-    """Give a norm to feature pyramids without one.
-
-    The scale of self-supervised features is not that of supervised ones, for
-    which those parts were tuned; convolutions with random weights need a norm
-    between them. Parts that have a norm, in the config or by default, keep
-    it, and parts of types not named here are left as they are.
-    """
-    for path, neck in parts_at(edits, 'model.neck'):
-        if is_one_of(neck, PYRAMIDS):
-            reason = 'lateral and output convolutions start at random'
-            give_norm(edits, path, reason)
 
 
 def parts_at(edits: ConfigEdits, path: str) -> Iterator[tuple[str, Any]]:

@@ -10,9 +10,10 @@ from mmengine.registry import DefaultScope
 from ..downstream import AdaptError, BackboneFile, ConfigEdits, type_name
 from ..downstream.backbone import BACKBONE, require_metadata
 from ..downstream.networks import load_whole
-from ..downstream.norms import adapt_pyramids, give_norm, parts_at
+from ..downstream.norms import give_norm, parts_at
 from ..downstream.other_weights import adapt_other_loads, note_hidden_loads
 from ..downstream.pixels import adapt_pixels
+from ..downstream.pyramid import adapt_pyramids
 from ..downstream.schedule import adapt_schedule
 from ..downstream.verification import add_verification
 from .classes import class_problems
@@ -80,7 +81,7 @@ def adapt(
         load_whole(edits, BACKBONE, file)
         adapt_other_loads(edits, file)
         adapt_pixels(edits, file.backbone.meta, 'SegDataPreProcessor')
-        adapt_pyramids(edits)
+        adapt_pyramids(edits, file)
         _train_norms_of_heads(edits)
         line = adapt_schedule(edits, processes, batch, base_batch)
         if edits.get('default_scope') is None:

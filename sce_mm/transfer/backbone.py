@@ -19,7 +19,15 @@ from ..checkpoints.state_dicts import (
     state_dict_of,
 )
 from ..utils.durable_files import replace_durably
-from .formats import OWN, Format, select, select_for
+from .formats import (
+    OWN,
+    PYRAMID,
+    Format,
+    below,
+    select,
+    select_for,
+    select_pyramid,
+)
 from .metadata import (
     FORMAT,
     PIXELS,
@@ -41,20 +49,29 @@ from .networks.resnet import CLASSES, DETECTRON2, RESNET
 
 
 class Backbone(NamedTuple):
-    """Weights of a backbone and their metadata.
+    """Weights of a backbone, their metadata, and the pyramid behind it.
 
     Attributes:
         weights: Tensors under bare names, those of mmpretrain.
         meta: ``format``, ``version``, ``source`` (code base), ``branch``,
-            ``sha256`` of the tensors, and ``arch``, ``method``, ``epochs``,
+            ``sha256`` of all tensors, and ``arch``, ``method``, ``epochs``,
             ``channel_order`` (``'rgb'`` or ``'bgr'``), ``mean`` and ``std``
             (of pixels from 0 to 255, in that order), ``style`` and
             ``num_heads``, None where it is not known; ``assumed`` names those
             that the checkpoint does not say but the code base is known for.
+        pyramid: Tensors under bare names of the feature pyramid that was
+            pretrained with it; empty if there was none.
     """
 
     weights: dict[str, Tensor]
     meta: dict[str, Any]
+    pyramid: Mapping[str, Tensor] = {}
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors, those of the pyramid under ``pyramid.``."""
+        inside = {f'{PYRAMID}{k}': v for k, v in self.pyramid.items()}
+        return {**self.weights, **inside}
 
     @property
     def architecture(self) -> Architecture:
@@ -120,8 +137,15 @@ def extract_backbone(
     if meta.get('format') == FORMAT:
         if DETECTRON2.matches(tensors):
             tensors = DETECTRON2.translated(tensors)
-        weights = in_float32(tensors, float32)
-        return Backbone(weights, checked_metadata(meta, weights, branch))
+        tensors = in_float32(tensors, float32)
+        meta = checked_metadata(meta, tensors, branch)
+        pyramid = below(tensors, PYRAMID)
+        weights = {
+            name: tensor
+            for name, tensor in tensors.items()
+            if not name.startswith(PYRAMID)
+        }
+        return Backbone(weights, meta, pyramid)
     known = metadata_of(meta.get(META_KEY))
     try:
         found, weights, assumed = _recognised(tensors, branch, float32, known)
@@ -133,17 +157,19 @@ def extract_backbone(
         check_values(weights)
         assumed = {'arch': describe_backbone(network)['arch']}
     assumed = {k: v for k, v in assumed.items() if known[k] is None}
+    pyramid = in_float32(select_pyramid(found, tensors, branch), float32)
+    backbone = Backbone(weights, {}, pyramid)
     meta = {
         'format': FORMAT,
         'version': VERSION,
         'source': found.name,
         'branch': branch,
-        'sha256': tensor_hash(weights),
+        'sha256': tensor_hash(backbone.tensors),
         **known,
         **assumed,
         'assumed': sorted(set(assumed) - {'arch'}),
     }
-    return Backbone(weights, meta)
+    return backbone._replace(meta=meta)
 
 
 def _recognised(
@@ -195,7 +221,7 @@ def save_backbone(path: str | Path, backbone: Backbone) -> None:
     """
     # Clones: a view would drag along the storage it is part of.
     weights = {
-        k: v.detach().cpu().clone() for k, v in backbone.weights.items()
+        k: v.detach().cpu().clone() for k, v in backbone.tensors.items()
     }
     content = {'state_dict': weights, 'meta': dict(backbone.meta)}
 

@@ -19,6 +19,9 @@ from .networks.resnet import DETECTRON2
 
 OWN = 'sce_mm pretraining'
 
+# Before the names of a feature pyramid, in a training and in a backbone file.
+PYRAMID = 'pyramid.'
+
 # What the code of these projects feeds to networks for 224-pixel images.
 IMAGENET: Mapping[str, Any] = {
     'channel_order': 'rgb',
@@ -130,10 +133,23 @@ def select(
             f'a checkpoint of {found.name} has no {branch} branch'
         )
     _require_statistics(found, branch)
-    backbone = _below(tensors, prefix)
+    backbone = below(tensors, prefix)
     # Of our own training any network is taken, under its own names.
     network = None if found.name == OWN else naming_of(backbone)
     return found, network[1].translated(backbone) if network else backbone
+
+
+def select_pyramid(
+    found: Format, tensors: Mapping[str, Tensor], branch: str
+) -> dict[str, Tensor]:
+    """Pyramid of one branch of our own training under bare names.
+
+    Empty if it had none, and for what others made.
+    """
+    prefix = found.online if branch == 'online' else found.momentum
+    if found.name != OWN or prefix is None:
+        return {}
+    return below(tensors, prefix.replace('backbone.', PYRAMID))
 
 
 def is_whole_pretraining(names: Collection[str]) -> bool:
@@ -210,14 +226,14 @@ def _branches(
     for found in FORMATS:
         if found.naming:
             continue
-        online = _below(tensors, found.online)
-        other = found.momentum and _below(tensors, found.momentum)
+        online = below(tensors, found.online)
+        other = found.momentum and below(tensors, found.momentum)
         inside = online if branch == 'online' else other
         if online and inside and other != {}:
             yield found, inside
 
 
-def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Tensors whose names begin with a prefix, without it."""
     return {
         name.removeprefix(prefix): tensor

@@ -210,15 +210,27 @@ def load_initial_weights(
             'model; the queue starts without keys, step and schedules at 0'
         )
     network = model.get_submodule('backbone')
-    weights, meta = extract_backbone(checkpoint, network=_other(network))
-    named = Backbone(weights, {**meta, 'source': name})
+    backbone = extract_backbone(checkpoint, network=_other(network))
+    meta = backbone.meta
+    named = backbone._replace(meta={**meta, 'source': name})
+    parts = f'{len(backbone.weights)} tensors of the backbone'
+    pyramid = getattr(model, 'pyramid', None) or nn.Identity()
+    taken = backbone.pyramid if pyramid.state_dict() else {}
+    if difference := taken and shape_mismatches(pyramid.state_dict(), taken):
+        raise CheckpointError(
+            f'the pyramid of {name} is not model.pyramid of this config:\n'
+            f'{difference}'
+        )
     load_backbone(network, named)
+    if taken:
+        pyramid.load_state_dict(taken)
+        parts += f' and {len(taken)} of the pyramid'
     if isinstance(model, SCE):
-        load_backbone(model.momentum_encoder.backbone, named)
+        model.momentum_encoder.copy_from(model.averaged_parts)
     return (
         f'initialised from {name} ({meta["source"]}, {meta["branch"]} '
-        f'branch): {len(weights)} tensors of the backbone, of '
-        f'{len(tensors)} in the file; everything else starts at random'
+        f'branch): {parts}, of {len(tensors)} in the file; everything else '
+        'starts at random'
     )
 
 

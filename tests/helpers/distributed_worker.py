@@ -8,7 +8,7 @@ import os
 import torch
 import torch.distributed as dist
 from mmengine.dist import all_reduce
-from tiny import build, build_dense, samples, views
+from tiny import build, build_dense, pyramid_options, samples, views
 from tiny_runner import TinyImages, build_runner
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
@@ -31,8 +31,8 @@ CASES = {
         'num_target_views': 1,
         'dense_queue': {'length': 150},
     },
-    'places, in-batch keys': {
-        'dense_head': {'in_batch_keys': True},
+    'places of a pyramid, in-batch keys': {
+        **pyramid_options(dense_head={'in_batch_keys': True}),
         'queue_length': 80,
         'dense_queue': {'length': 300},
     },

@@ -50,6 +50,20 @@ class TinyMapNet(nn.Module):
 
 
 @MODELS.register_module(force=True)
+class TinyPyramid(nn.Module):
+    """Maps of as many channels each, of those of a TinyMapNet."""
+
+    def __init__(self, in_channels: list[int], out_channels: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(
+            nn.Conv2d(channels, out_channels, 1) for channels in in_channels
+        )
+
+    def forward(self, maps: tuple[Tensor, ...]) -> list[Tensor]:
+        return [f(x) for f, x in zip(self.lateral, maps, strict=True)]
+
+
+@MODELS.register_module(force=True)
 class TinyConvNet(nn.Sequential):
     """A convolution, 2-d batch norm, pooling."""
 
@@ -124,6 +138,18 @@ def dense_options(**options) -> dict:
         'dense_queue': {'length': 140},
         **options,
     }
+
+
+def pyramid_options(**options) -> dict:
+    """Options of a loss between places of a pyramid."""
+    pyramid = {
+        'type': 'TinyPyramid',
+        'in_channels': [6, 8],
+        'out_channels': 6,
+        **options.pop('pyramid', {}),
+    }
+    head = {'level': -1, **options.pop('dense_head', {})}
+    return dense_options(pyramid=pyramid, dense_head=head, **options)
 
 
 def samples(n: int, count: int = 2, seed: int = 0) -> list[DataSample]:

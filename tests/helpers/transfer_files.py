@@ -58,7 +58,7 @@ def backbone_writer(folder):
         if key not in written:
             torch.manual_seed(0)
             net = ResNet(depth, base_channels=channels, stem_channels=channels)
-            backbone, meta = extract_backbone(net.state_dict())
+            backbone, meta, _ = extract_backbone(net.state_dict())
             path = folder / f'{len(written)}.pth'
             meta |= METADATA | metadata
             save_backbone(path, Backbone(backbone, meta))

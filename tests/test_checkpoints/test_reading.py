@@ -66,7 +66,7 @@ def test_arrays_of_every_protocol_are_read(tmp_path, protocol):
     path = tmp_path / 'file.pkl'
     content = {to_detectron2(k): v.numpy() for k, v in WEIGHTS.items()}
     path.write_bytes(pickle.dumps({'model': content}, protocol))
-    again, _ = extract_backbone(read_checkpoint(path))
+    again = extract_backbone(read_checkpoint(path)).weights
     assert all(torch.equal(again[k], v) for k, v in WEIGHTS.items())
 
 
@@ -105,7 +105,7 @@ def test_tensors_are_found_in_each_container(content):
 
 def test_other_precisions_are_converted_if_asked():
     halves = {k: v.half() for k, v in WEIGHTS.items()}
-    backbone, _ = extract_backbone(halves, float32=True)
+    backbone = extract_backbone(halves, float32=True).weights
     for name, tensor in WEIGHTS.items():
         assert backbone[name].dtype == tensor.dtype
         assert torch.equal(backbone[name], tensor.half().to(tensor.dtype))

@@ -217,13 +217,13 @@ def changed(name, tensor):
 
 
 def tampered():
-    weights, meta = extract_backbone(WEIGHTS)
+    weights, meta, _ = extract_backbone(WEIGHTS)
     weights[CONV] = weights[CONV] + 1e-6
     return {'state_dict': weights, 'meta': meta}
 
 
 def of_version(version):
-    weights, meta = extract_backbone(WEIGHTS)
+    weights, meta, _ = extract_backbone(WEIGHTS)
     return {'state_dict': weights, 'meta': meta | {'version': version}}
 
 
@@ -302,7 +302,7 @@ def test_contents_are_refused_by_name(case):
 def test_names_in_a_file_cannot_become_code(text):
     with pytest.raises(CheckpointError, match='which it cannot be'):
         metadata_of({'arch': text})
-    weights, meta = extract_backbone(WEIGHTS)
+    weights, meta, _ = extract_backbone(WEIGHTS)
     content = {'state_dict': weights, 'meta': meta | {'source': text}}
     with pytest.raises(CheckpointError, match='which it cannot be'):
         extract_backbone(content)

@@ -100,7 +100,9 @@ def test_name_is_a_contract(name):
     # One step fits into the queue several times.
     keys = processes * size * model.num_target_views
     assert model.queue.length >= 4 * keys
-    assert ('dense_head' in model) == ('-dense-' in stem)
+    assert ('pyramid' in model) == ('-pyramid-' in stem)
+    dense = re.search('-dense-|-pyramid-', stem) is not None
+    assert ('dense_head' in model) == dense
     if 'dense_head' in model:
         places = MODELS.build(model.dense_head).keys_per_image
         assert model.dense_queue.length >= 4 * keys * places

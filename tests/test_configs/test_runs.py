@@ -73,6 +73,10 @@ def narrow(name: str) -> Config:
     model = cfg.model
     model.neck.in_channels = narrow_backbone(model.backbone, SIZE)
     model.neck.hid_channels = model.neck.out_channels = WIDTH
+    if 'pyramid' in model:
+        last = model.neck.in_channels
+        model.pyramid.in_channels = [last >> stage for stage in (3, 2, 1, 0)]
+        model.pyramid.out_channels = last
     if 'dense_head' in model:
         model.dense_neck.in_channels = model.neck.in_channels
         model.dense_neck.hid_channels = model.dense_neck.out_channels = WIDTH
@@ -154,7 +158,7 @@ def test_runs_two_iterations(name, folder, tmp_path):
     # An old torch cannot be told which types to allow.
     checkpoint = read_checkpoint(tmp_path / 'epoch_1.pth', trust=True)
     backbone = extract_backbone(checkpoint)
-    weights, meta = backbone
+    weights, meta, _ = backbone
     online = model.backbone.state_dict()
     assert weights.keys() == online.keys()
     assert all(torch.equal(weights[key], online[key]) for key in online)

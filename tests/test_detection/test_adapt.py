@@ -21,7 +21,12 @@ from sce_mm.downstream import (
     load_source,
     start_at_random,
 )
-from sce_mm.transfer import extract_backbone, read_checkpoint
+from sce_mm.transfer import (
+    extract_backbone,
+    read_checkpoint,
+    save_backbone,
+    tensor_hash,
+)
 
 pytestmark = [
     pytest.mark.integration,
@@ -123,6 +128,53 @@ def change(atss, backbone_file):
 def test_configs(change, changes, message):
     with pytest.raises(AdaptError, match=message):
         change(changes, batch=2)
+
+
+def pyramid_file(backbone_file, folder, **options):
+    """Backbone file with the pyramid of these options in it."""
+    torch.manual_seed(0)
+    pyramid = FPN([16, 32, 64, 128], 256, **{'num_outs': 4, **options})
+    given = extract_backbone(read_checkpoint(backbone_file(16)))
+    backbone = given._replace(pyramid=pyramid.state_dict())
+    backbone.meta['sha256'] = tensor_hash(backbone.tensors)
+    path = folder / 'backbone.pth'
+    save_backbone(path, backbone)
+    return BackboneFile(path, backbone)
+
+
+NORM = {'type': 'BN', 'requires_grad': True}
+# ATSS leaves the first stage out and makes two more levels.
+OF_ATSS = {'start_level': 1, 'add_extra_convs': 'on_output', 'num_outs': 5}
+
+
+@pytest.mark.parametrize(
+    ('options', 'norm'),
+    [
+        ({'norm_cfg': NORM, **OF_ATSS}, 'SyncBN'),
+        (OF_ATSS, None),
+        ({'norm_cfg': NORM}, 'SyncBN'),
+    ],
+    ids=['the same', 'without norm', 'another'],
+)
+def test_a_pyramid_goes_into_the_same_neck_alone(
+    atss, backbone_file, tmp_path, options, norm
+):
+    file = pyramid_file(backbone_file, tmp_path, **options)
+    edits, _ = adapt(atss, file)
+    neck = edits.get('model.neck')
+    assert (neck.get('norm_cfg') or {}).get('type') == norm
+    if 'start_level' in options:
+        assert neck.init_cfg.prefix == 'pyramid.'
+        assert neck.init_cfg.checkpoint == str(file.path)
+        assert not any('left out' in note for note in edits.notes)
+        # For the comparison with random initialisation.
+        start_at_random(edits)
+        assert edits.get('model.neck.init_cfg.prefix') is None
+    else:
+        assert 'init_cfg' not in neck
+        (note,) = edits.notes
+        assert 'have a feature pyramid, which is left out' in note
+        assert 'fpn_convs' in note
 
 
 def test_files_that_say_too_little(change):

@@ -288,7 +288,7 @@ def test_a_training_checkpoint_is_extracted_beside_the_config(
     _, _, file = make(text, whole, out)
     written = out.with_name('mine_backbone.pth')
     assert file.path == written
-    weights, meta = extract_backbone(read_checkpoint(written))
+    weights, meta, _ = extract_backbone(read_checkpoint(written))
     assert meta['mean'] == content['meta']['mean']
     assert all(
         torch.equal(weights[k], v) for k, v in content['state_dict'].items()

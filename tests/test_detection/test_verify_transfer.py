@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmdet.models import FPN
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmpretrain.models import ResNet
@@ -43,15 +44,17 @@ def resnet(**options):
 
 @pytest.fixture
 def weights(tmp_path):
-    """``weights(change, metadata)`` writes a backbone file."""
+    """``weights(change, pyramid, metadata)`` writes a backbone file."""
 
-    def write(change=None, **metadata):
-        tensors, meta = extract_backbone(resnet())
+    def write(change=None, pyramid=None, **metadata):
+        tensors, meta, _ = extract_backbone(resnet())
         if change:
             change(tensors)
-            meta['sha256'] = tensor_hash(tensors)
+        meta |= METADATA | metadata
+        backbone = Backbone(tensors, meta, pyramid or {})
+        meta['sha256'] = tensor_hash(backbone.tensors)
         path = tmp_path / 'backbone.pth'
-        save_backbone(path, Backbone(tensors, meta | METADATA | metadata))
+        save_backbone(path, backbone)
         return path
 
     return write
@@ -128,6 +131,31 @@ def test_the_right_weights_are_proved_and_trained(run, weights, tmp_path):
     assert 'transfer verified: 120/120 tensors, sha256 ' in log
     assert 'ResNet-18 of SCE, 3 epochs' in log
     assert f'model.neck.init_cfg.checkpoint loads {other}' in log
+
+
+def test_a_pyramid_is_proved_and_trained_too(run, weights):
+    norm = {'type': 'BN', 'requires_grad': True}
+    torch.manual_seed(0)
+    fpn = FPN([8, 16, 32, 64], 16, 4, norm_cfg=norm)
+    path = weights(pyramid=fpn.state_dict())
+    loads = {
+        'type': 'Pretrained',
+        'checkpoint': str(path),
+        'prefix': 'pyramid.',
+    }
+    iterations, log = run(path, **{'model.neck.init_cfg': loads})
+    assert iterations == 2
+    assert f'verified: {120 + 48}/{120 + 48} tensors' in log
+    # mmengine's lines on what the backbone alone does not take.
+    assert 'unexpected key' not in log
+    # Of another width, or not in the file at all.
+    iterations, error = run(
+        weights(pyramid=FPN([8] * 4, 16, 4, norm_cfg=norm).state_dict()),
+        **{'model.neck.init_cfg': loads},
+    )
+    assert (iterations, 'of another shape' in error) == (0, True)
+    iterations, error = run(weights(), **{'model.neck.init_cfg': loads})
+    assert (iterations, 'which has none' in error) == (0, True)
 
 
 REFUSED = {

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from resumable import PIXELS, regions, run
-from tiny import dense_options
+from tiny import dense_options, pyramid_options
 from tiny_runner import Record
 
 from sce_mm.cli.resume import set_continuation
@@ -53,6 +53,10 @@ CASES = {
     'regions of shards': {'regions': 'shards', 'data': {}},
     'places': {
         'model': dense_options(queue_length=48),
+        'data': {'boxes': True},
+    },
+    'places of a pyramid': {
+        'model': pyramid_options(queue_length=48),
         'data': {'boxes': True},
     },
     'lars': {

@@ -26,7 +26,7 @@ def test_a_checkpoint_of_it_is_exported(device, tmp_path):
 
 @pytest.mark.usefixtures('no_tf32')
 def test_a_model_on_it_is_verified_to_the_last_bit(device):
-    weights, meta = extract_backbone(trained(width=8))
+    weights, meta, _ = extract_backbone(trained(width=8))
     backbone = Backbone(weights, meta | METADATA)
     here, model = loaded_model(backbone), loaded_model(backbone).to(device)
 

@@ -6,13 +6,36 @@ import reference
 import torch
 from dispatch import Watch
 from mmengine.optim import build_optim_wrapper
-from tiny import HALF, TinyMapNet, build_dense, dense_options, samples, views
+from tiny import (
+    HALF,
+    TinyMapNet,
+    build,
+    build_dense,
+    dense_options,
+    pyramid_options,
+    samples,
+    views,
+)
 
 from sce_mm.models import SCELoss
 from sce_mm.models.heads.dense_sce_head import spread_step
 from sce_mm.models.utils.correspondence import sample
 
 N, GRID = 5, 3
+
+
+def maps(branch, images, level):
+    """All maps of one branch that places are taken from, ``[C, h, w]``."""
+    outputs = branch.backbone(images)
+    chosen = [outputs[level]]
+    if branch.pyramid is not None:
+        chosen = branch.pyramid(outputs)
+    return [[x.numpy() for x in image] for image in zip(*chosen, strict=True)]
+
+
+def place(levels, y, x):
+    """Mean of all maps of an image at a place."""
+    return np.mean([reference.bilinear(m, y, x) for m in levels], axis=0)
 
 
 def oracle(model, inputs, boxes):
@@ -23,8 +46,8 @@ def oracle(model, inputs, boxes):
     settings = loss.temperature, loss.target_temperature, loss.coeff
     queue = model.dense_queue.features.numpy()
     with torch.no_grad():
-        online = [model.backbone(x)[head.level].numpy() for x in inputs]
-        target = [momentum.backbone(x)[head.level].numpy() for x in inputs]
+        online = [maps(model, x, head.level) for x in inputs]
+        target = [maps(momentum, x, head.level) for x in inputs]
 
         def query(row):
             (row,) = model.dense_neck((torch.as_tensor(row)[None],))
@@ -45,16 +68,20 @@ def oracle(model, inputs, boxes):
                     if v == t:
                         continue
                     for here, there in zip(places[v], places[t], strict=True):
-                        q = query(reference.bilinear(online[v][i], *here))
-                        k = key(reference.bilinear(target[t][i], *there))
+                        q = query(place(online[v][i], *here))
+                        k = key(place(target[t][i], *there))
                         term = reference.sce_loss([q], [k], queue, *settings)
                         terms.append(term if shared else 0.0)
     return float(np.mean(terms)), shared_images / len(boxes)
 
 
-@pytest.mark.parametrize('targets', [1, 2])
-def test_loss_and_gradient_equal_the_loop_oracle(targets):
-    model = build_dense(num_target_views=targets).double()
+@pytest.mark.parametrize(
+    ('targets', 'options'),
+    [(1, {}), (2, {}), (1, pyramid_options()), (2, pyramid_options())],
+    ids=['asymmetric', 'symmetric', 'asymmetric, pyramid', 'pyramid'],
+)
+def test_loss_and_gradient_equal_the_loop_oracle(targets, options):
+    model = build_dense(num_target_views=targets, **options).double()
     inputs = [x.double() for x in views(N)]
     found = samples(N, seed=4)
     boxes = [x.view_boxes for x in found]
@@ -162,6 +189,21 @@ def test_momentum_branch_has_a_copy_that_follows():
     torch.testing.assert_close(own.fc.weight, before + 0.25)
     assert not own.fc.weight.requires_grad
     assert 'dense_queue.features' in model.state_dict()
+
+
+def test_a_pyramid_learns_at_every_level_and_its_copy_follows():
+    model = build_dense(**pyramid_options())
+    own = model.momentum_encoder.pyramid
+    model.loss(views(6), samples(6))['loss'].backward()
+    assert all(p.grad.any() for p in model.pyramid.parameters())
+    assert not any(p.requires_grad for p in own.parameters())
+    before = [p.clone() for p in own.parameters()]
+    with torch.no_grad():
+        for parameter in model.pyramid.parameters():
+            parameter += 1
+    model.after_optimizer_step(0.25)
+    for parameter, old in zip(own.parameters(), before, strict=True):
+        torch.testing.assert_close(parameter, old + 0.25)
 
 
 def test_each_image_keeps_other_points_and_none_twice():
@@ -273,6 +315,29 @@ NECK = dense_options()['dense_neck']
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         build_dense(**options)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (pyramid_options(dense_head={'level': 0}), 'leave one of the two out'),
+        (
+            pyramid_options(pyramid={'in_channels': (6, 9)}),
+            r'pyramid.in_channels is \[6, 9\], but .* set .*=\[6, 8\]',
+        ),
+        (
+            pyramid_options(pyramid={'out_channels': 7}),
+            'dense_neck.in_channels is 6, but the pyramid .* of width 7',
+        ),
+    ],
+    ids=['level', 'stages', 'width'],
+)
+def test_wrong_pyramids_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        build_dense(**options)
+    alone = {'pyramid': options['pyramid']}
+    with pytest.raises(ValueError, match='the loss between places trains the'):
+        build(**alone)
 
 
 @pytest.mark.parametrize('given', [None, [0, 1, 2], samples(3, 1)])

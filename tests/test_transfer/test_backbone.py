@@ -97,7 +97,7 @@ def equal(first, second):
 @pytest.mark.parametrize('source', CHECKPOINTS)
 def test_the_branches_of_each_format(source):
     checkpoint = CHECKPOINTS[source]
-    weights, meta = extract_backbone({'state_dict': checkpoint})
+    weights, meta, _ = extract_backbone({'state_dict': checkpoint})
     assert equal(weights, ONLINE)
     assert (meta['source'], meta['branch']) == (source, 'online')
     assert meta['arch'] == 'ResNet-18'
@@ -109,7 +109,7 @@ def test_the_branches_of_each_format(source):
         assert meta['mean'] is meta['style'] is None
         assert meta['assumed'] == []
     if source in TWO:
-        weights, meta = extract_backbone(checkpoint, 'momentum')
+        weights, meta, _ = extract_backbone(checkpoint, 'momentum')
         assert equal(weights, MOMENTUM)
         assert meta['branch'] == 'momentum'
     elif source in MIXED:
@@ -122,7 +122,7 @@ def test_the_branches_of_each_format(source):
 
 def test_nothing_is_assumed_of_networks_for_small_images():
     small = ResNet_CIFAR(18, base_channels=8, stem_channels=8).state_dict()
-    _, meta = extract_backbone(prefixed('trunk.', small))
+    meta = extract_backbone(prefixed('trunk.', small)).meta
     assert (meta['arch'], meta['mean']) == ('ResNet_CIFAR-18', None)
 
 
@@ -155,7 +155,7 @@ def test_names_of_detectron2():
 
 def test_counters_that_old_files_lack_start_at_zero():
     old = {k: v for k, v in ONLINE.items() if 'num_batches' not in k}
-    weights, _ = extract_backbone(old)
+    weights = extract_backbone(old).weights
     assert set(weights) == set(ONLINE)
     assert weights['bn1.num_batches_tracked'] == 0
 
@@ -190,11 +190,11 @@ def test_metadata_of_the_training_travels_with_the_file(tmp_path):
 
 
 def test_a_backbone_file_has_one_branch_and_may_say_little(tmp_path):
-    weights, meta = extract_backbone(ONLINE)
+    weights, meta, _ = extract_backbone(ONLINE)
     with pytest.raises(CheckpointError, match='holds the online branch alone'):
         extract_backbone({'state_dict': weights, 'meta': meta}, 'momentum')
     least = {k: meta[k] for k in ('format', 'version', 'sha256')}
-    _, meta = extract_backbone({'state_dict': weights, 'meta': least})
+    meta = extract_backbone({'state_dict': weights, 'meta': least}).meta
     assert (meta['source'], meta['mean']) == ('unknown', None)
 
 
@@ -238,3 +238,41 @@ def test_loading_is_strict_and_says_why_it_refuses(weights, message):
     assert equal(module.state_dict(), before)
     load_backbone(module, Backbone(ONLINE, {'source': 'x.pth'}))
     assert equal(module.state_dict(), ONLINE)
+
+
+def test_a_pyramid_travels_with_its_backbone(tmp_path):
+    inside = {'lateral.weight': torch.rand(4, 8), 'norm.bias': torch.rand(4)}
+    other = {name: tensor + 1 for name, tensor in inside.items()}
+    checkpoint = {
+        **branches('backbone.', 'momentum_encoder.backbone.'),
+        **prefixed('pyramid.', inside),
+        **prefixed('momentum_encoder.pyramid.', other),
+    }
+    for branch, pyramid in (('online', inside), ('momentum', other)):
+        backbone = extract_backbone(checkpoint, branch)
+        assert equal(backbone.pyramid, pyramid)
+        path = tmp_path / f'{branch}.pth'
+        save_backbone(path, backbone)
+        again = extract_backbone(read_checkpoint(path))
+        assert equal(again.weights, backbone.weights)
+        assert equal(again.pyramid, pyramid)
+        assert again.meta == backbone.meta
+    # One hash for both parts.
+    content = torch.load(path, weights_only=True)
+    content['state_dict']['pyramid.norm.bias'][0] += 1
+    with pytest.raises(CheckpointError, match='its hash says so'):
+        extract_backbone(content)
+    # Without one, a file is what it was before there were pyramids.
+    plain = extract_backbone(ONLINE)
+    assert plain.tensors.keys() == plain.weights.keys()
+
+
+def test_a_pyramid_in_half_precision_is_converted_with_the_rest():
+    checkpoint = {
+        **branches('backbone.', 'momentum_encoder.backbone.'),
+        'pyramid.weight': torch.ones(2).half(),
+    }
+    with pytest.raises(CheckpointError, match='not in single precision'):
+        extract_backbone(checkpoint)
+    (weight,) = extract_backbone(checkpoint, float32=True).pyramid.values()
+    assert weight.dtype is torch.float32

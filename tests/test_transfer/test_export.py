@@ -45,7 +45,7 @@ def path_for(folder, target):
 
 @pytest.mark.parametrize('depth', [18, 50])
 def test_the_libraries_agree(backbones, tmp_path, depth):
-    weights, meta = backbones[depth]
+    weights, meta, _ = backbones[depth]
     before = {k: v.clone() for k, v in weights.items()}
     for target in TARGETS:
         path = path_for(tmp_path / target, target)
@@ -53,7 +53,7 @@ def test_the_libraries_agree(backbones, tmp_path, depth):
         assert deviation <= (1e-4 if target == 'onnx' else 1e-6), target
         assert list(path.parent.iterdir()) == [path]
         if target != 'onnx':
-            again, said = extract_backbone(read_checkpoint(path))
+            again, said, _ = extract_backbone(read_checkpoint(path))
             assert said == meta
             assert set(again) == set(weights)
             assert all(torch.equal(again[k], weights[k]) for k in weights)

@@ -7,7 +7,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import CheckpointLoader
 from mmpretrain.registry import MODELS
-from tiny import build, build_dense
+from tiny import build, build_dense, pyramid_options
 from tiny_runner import build_runner
 from transfer_files import prefixed, pretraining
 
@@ -91,6 +91,36 @@ def test_what_does_not_fit_is_refused():
     wide = MODELS.build({**RESNET, 'base_channels': 8, 'stem_channels': 8})
     with pytest.raises(CheckpointError, match='the widths differ'):
         load_initial_weights(resnet(0), wide.state_dict(), 'x')
+
+
+def test_a_pyramid_is_taken_over_too():
+    def model(seed, **pyramid):
+        return build_dense(seed, **pyramid_options(pyramid=pyramid))
+
+    trained, after = model(1), model(2)
+    tensors = trained.state_dict()
+    backbone = extract_backbone({'state_dict': tensors})
+    file = {'state_dict': backbone.tensors, 'meta': backbone.meta}
+    report = load_initial_weights(after, file, 'file.pth')
+    assert '4 tensors of the backbone and 4 of the pyramid' in report
+    for name, value in after.state_dict().items():
+        taken = name.removeprefix('momentum_encoder.')
+        if taken.startswith(('backbone.', 'pyramid.')):
+            assert torch.equal(value, tensors[taken])
+    # A model without one takes the backbone alone.
+    plain = build_dense(3)
+    assert '4 tensors of' in load_initial_weights(plain, file, 'file.pth')
+    # One tensor less, and nothing is changed.
+    tensors.pop('pyramid.lateral.1.bias')
+    backbone = extract_backbone({'state_dict': tensors})
+    file = {'state_dict': backbone.tensors, 'meta': backbone.meta}
+    before = {k: v.clone() for k, v in after.state_dict().items()}
+    with pytest.raises(
+        CheckpointError, match=r'is not model\.pyramid of this'
+    ):
+        load_initial_weights(after, file, 'file.pth')
+    for name, value in after.state_dict().items():
+        assert torch.equal(value, before[name])
 
 
 def start(tmp_path, model=None, init_from=None, **options):

@@ -144,7 +144,7 @@ def random_weights(model, seed=0):
 def test_networks_of_other_libraries_compute_the_same(name, tmp_path):
     make, last, arch = NETWORKS[name]
     model = random_weights(make())
-    weights, meta = extract_backbone(model.state_dict())
+    weights, meta, _ = extract_backbone(model.state_dict())
     assert meta['arch'] == arch
     assert meta['mean'] is meta['num_heads'] is None
     # Of the tensors of the file the classifier alone is left out.
@@ -237,7 +237,7 @@ def test_heads_that_moco_v3_has_are_assumed_and_those_of_others_asked():
     large = vision_transformer.VisionTransformer(
         embed_dim=24, depth=1, num_heads=2, num_classes=0
     ).state_dict()
-    _, meta = extract_backbone(prefixed('base_encoder.', large))
+    meta = extract_backbone(prefixed('base_encoder.', large)).meta
     assert meta['num_heads'] == 12
     assert meta['assumed'] == ['channel_order', 'mean', 'num_heads', 'std']
 

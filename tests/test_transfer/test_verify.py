@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.model import BaseModule
 from mmpretrain.models import ResNet
 from torch import nn
 from transfer_files import METADATA, trained
@@ -14,7 +15,7 @@ from sce_mm.transfer.verify.verify import VerifyOptions, verify_transfer
 
 @pytest.fixture
 def backbone():
-    weights, meta = extract_backbone(trained(width=8))
+    weights, meta, _ = extract_backbone(trained(width=8))
     return Backbone(weights, meta | METADATA)
 
 
@@ -68,6 +69,56 @@ def test_a_head_that_loads_another_file_leaves_its_stage_over(model, backbone):
     assert len(result.load.unexpected) == 30
     (problem,) = result.problems
     assert 'model.roi_head.shared_head has a place for these ten' in problem
+
+
+class Neck(BaseModule):
+    """What a pyramid is made of."""
+
+    def __init__(self, init_cfg):
+        super().__init__(init_cfg)
+        self.lateral = nn.Conv2d(8, 4, 1)
+        self.norm = nn.BatchNorm2d(4)
+
+
+# mmengine takes both spellings.
+@pytest.mark.parametrize('prefix', ['pyramid.', 'pyramid'])
+def test_a_pyramid_is_compared_as_the_backbone_is(model, backbone, prefix):
+    model.neck = Neck({**INIT, 'prefix': prefix})
+    backbone = backbone._replace(
+        pyramid={k: v.clone() for k, v in model.neck.state_dict().items()}
+    )
+    result = verified(model, backbone)
+    assert result.problems == result.notes == ()
+    assert result.total == len(result.load.loaded) == 120 + 7
+    assert sum(result.norms.values()) == 22
+    model.neck.norm.weight.requires_grad = False
+    with torch.no_grad():
+        model.neck.lateral.bias[0] += 1e-7
+    mismatched, frozen = verified(model, backbone).problems
+    assert '1 of 127 tensors are not those of the file' in mismatched
+    assert '(neck.lateral.bias)' in mismatched
+    assert '(neck.norm.weight)' in frozen
+    del backbone.pyramid['norm.bias']
+    missing = verified(model, backbone).problems[0]
+    assert '1 missing in the file: pyramid.norm.bias' in missing
+
+
+def test_a_pyramid_that_nothing_loads_is_named(model, backbone):
+    backbone = backbone._replace(pyramid={'lateral.weight': torch.ones(1)})
+    result = verified(model, backbone)
+    assert (result.problems, result.total) == ((), 120)
+    (note,) = result.notes
+    assert "prefix='pyramid.'" in note
+
+
+@pytest.mark.parametrize(
+    ('part', 'prefix'), [('backbone', 'pyramid.'), ('neck', 'neck.')]
+)
+def test_other_prefixes_are_refused(model, backbone, part, prefix):
+    model.neck = Neck(INIT)
+    getattr(model, part).init_cfg = {**INIT, 'prefix': prefix}
+    with pytest.raises(ValueError, match=f'model.{part}.init_cfg has prefix'):
+        verified(model, backbone)
 
 
 @pytest.mark.parametrize('style', ['pytorch', 'caffe'])

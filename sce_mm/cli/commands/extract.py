@@ -32,9 +32,14 @@ For a config of mmdet or mmseg with this network:
 BY_HAND = """\
 Or by hand, the least that a config of mmdet needs:
     model = dict(backbone=dict(frozen_stages=-1, norm_eval=False,
-        init_cfg=dict(type='Pretrained', checkpoint={path!r})))
+        init_cfg=dict(type='Pretrained', checkpoint={path!r})){neck})
     custom_imports = dict(imports=['sce_mm.detection'])
     default_hooks = dict(verify_transfer=dict(type='VerifyTransferHook'))"""
+
+# The neck has to be the same one, with its norm.
+NECK = """,
+        neck=dict(init_cfg=dict(type='Pretrained', checkpoint={path!r},
+            prefix='pyramid.'))"""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,4 +58,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     family, _ = naming_of(backbone.weights) or (None, None)
     print(as_typed(NEXT.format(path=shlex.quote(str(args.out)))))
     if family is RESNET:
-        print(BY_HAND.format(path=str(args.out)))
+        path = str(args.out)
+        neck = NECK.format(path=path) if backbone.pyramid else ''
+        print(BY_HAND.format(path=path, neck=neck))

@@ -79,7 +79,7 @@ def initialised_model(cfg: 'Config') -> 'nn.Module':
     from mmengine.logging import MMLogger
 
     from ...config.parts import find_hook
-    from ...transfer.verify.problems import pretrained_path
+    from ...transfer.verify.problems import pretrained_path, require_pyramid
     from ..runner import build_runner
 
     if cfg.get('resume'):
@@ -107,6 +107,7 @@ def initialised_model(cfg: 'Config') -> 'nn.Module':
                 f'the config loads {path}, which is not there: name the file '
                 'with --pretrained FILE, here and for sce train'
             )
+        require_pyramid(runner.model, path)
         runner._init_model_weights()
         runner.load_or_resume()
         # The log goes with the folder, and models of this process that are
@@ -154,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f'NOT VERIFIED: {Path(args.config).name}{lines}')
     for note in result.notes:
         print(note)
-    total = len(backbone.weights)
+    total = result.total
     print(
         f'VERIFIED: {total}/{total} tensors of {args.checkpoint} '
         f'(sha256 {backbone.meta["sha256"][:16]}) are in the model of '

@@ -8,9 +8,9 @@ from mmengine.registry import DefaultScope
 
 from ...downstream import AdaptError, BackboneFile, ConfigEdits
 from ...downstream.backbone import require_metadata
-from ...downstream.norms import adapt_pyramids
 from ...downstream.other_weights import adapt_other_loads, note_hidden_loads
 from ...downstream.pixels import adapt_pixels
+from ...downstream.pyramid import adapt_pyramids
 from ...downstream.schedule import adapt_schedule
 from ...downstream.verification import add_verification
 from .by_hand import (
@@ -58,7 +58,7 @@ def adapt(
         adapt_other_loads(edits, file)
         require_colours(edits, file)
         adapt_pixels(edits, file.backbone.meta, 'DetDataPreprocessor')
-        adapt_pyramids(edits)
+        adapt_pyramids(edits, file)
         if not keep_heads:
             adapt_heads(edits)
         line = adapt_schedule(edits, processes, batch)

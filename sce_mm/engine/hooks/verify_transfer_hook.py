@@ -8,13 +8,21 @@ from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...transfer import Backbone
-from ...transfer.verify.problems import pretrained_path, read_backbone_file
+from ...transfer.verify.problems import (
+    pretrained_path,
+    read_backbone_file,
+    require_pyramid,
+)
 from ...transfer.verify.verify import (
     EXPECTED_MISSING,
     VerifyOptions,
     verify_transfer,
 )
 from ...utils.distributed import unwrapped
+
+# What mmengine writes before the names of tensors that a part has no place
+# for; names that are missing would follow in another line.
+_LEFT_OVER = 'unexpected key in source state_dict: '
 
 
 @HOOKS.register_module()
@@ -26,10 +34,10 @@ class VerifyTransferHook(Hook):
     initialiser of our own would not do instead: mmpretrain's ResNet starts
     its residual branches at zero after any other type. So this hook reads the
     same file and compares before the first iteration: every tensor of the
-    backbone, and of a shared head that loads the same file, equals that of
-    the file, the pixels arrive with the channel order, mean and std of the
-    pretraining and are normalised once, strides are where they were, nothing
-    is frozen or has a learning rate of zero.
+    backbone, and of a shared head or a neck that loads the same file, equals
+    that of the file, the pixels arrive with the channel order, mean and std of
+    the pretraining and are normalised once, strides are where they were,
+    nothing is frozen or has a learning rate of zero.
 
     What else the model loads from elsewhere is named in the log. A resumed
     training takes its weights from its own checkpoint and is let
@@ -69,9 +77,11 @@ class VerifyTransferHook(Hook):
         # training.
         if isinstance(runner._train_loop, BaseLoop) and not runner._resume:
             self._read(runner)
+            runner.logger.addFilter(self._is_news)
 
     def before_train(self, runner: Runner) -> None:
         """Compare the model with the file."""
+        runner.logger.removeFilter(self._is_news)
         # Resuming is often asked for when there is nothing to resume yet.
         if runner.iter > 0:
             print_log(
@@ -92,7 +102,7 @@ class VerifyTransferHook(Hook):
         if result.problems:
             lines = ''.join(f'\n  - {problem}' for problem in result.problems)
             raise RuntimeError(f'transfer refused:{lines}')
-        total, meta = len(backbone.weights), backbone.meta
+        total, meta = result.total, backbone.meta
         epochs = meta['epochs']
         print_log(
             f'transfer verified: {total}/{total} tensors, '
@@ -104,11 +114,24 @@ class VerifyTransferHook(Hook):
         for note in result.notes:
             print_log(note, logger='current', level=logging.WARNING)
 
+    def _is_news(self, record: logging.LogRecord) -> bool:
+        """Whether a line is not mmengine's on what a part does not take.
+
+        Of a file with a pyramid or for a shared head each part takes its own
+        tensors, and all of them are compared afterwards.
+        """
+        assert self._backbone is not None
+        _, found, names = record.getMessage().partition(_LEFT_OVER)
+        of_the_file = {*names.strip().split(', ')} <= {*self._backbone.tensors}
+        return not (found and of_the_file)
+
     def _read(self, runner: Runner) -> Backbone:
         if self._backbone is None:
             try:
-                path = pretrained_path(unwrapped(runner.model))
+                model = unwrapped(runner.model)
+                path = pretrained_path(model)
                 self._backbone = read_backbone_file(path)
+                require_pyramid(model, path)
             except (ValueError, FileNotFoundError) as error:
                 raise RuntimeError(f'transfer refused: {error}') from error
         return self._backbone

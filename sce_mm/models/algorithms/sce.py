@@ -44,7 +44,9 @@ class SCE(BaseSelfSupervisor):
     With ``dense_neck``, ``dense_head`` and ``dense_queue`` the same loss is
     also taken between places that the first two views both show, in feature
     maps of the same forward passes: see :class:`DenseSCEHead`. The data
-    samples must then carry ``view_boxes``.
+    samples must then carry ``view_boxes``. With ``pyramid`` these maps are
+    those of a feature pyramid, which is trained with the backbone and goes to
+    a detector with it.
 
     After each optimiser step :meth:`after_optimizer_step` must run:
     ``MomentumUpdateHook`` does that. If it does not, the next :meth:`loss`
@@ -69,6 +71,10 @@ class SCE(BaseSelfSupervisor):
             that takes rows ``[N P, C]``; None for the loss of images alone.
         dense_head: Config of their head, ``dict(type='DenseSCEHead', ...)``.
         dense_queue: Like ``queue``, for the keys of places.
+        pyramid: Config of the feature pyramid that places are taken from, as
+            a detector has it behind its backbone: ``dict(type='mmdet.FPN',
+            ...)``; its maps have as many channels each. None for an output
+            of the backbone.
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialisation config.
         momentum: Refused: it is an argument of ``MomentumUpdateHook``.
@@ -77,7 +83,8 @@ class SCE(BaseSelfSupervisor):
         ValueError: ``num_target_views`` is below one, the config of the
             queue is incomplete, there is nothing to compare with, a part is
             not as wide as the one before it, ``shuffle_bn`` does not fit the
-            layers, a dense part is missing, or a momentum is given.
+            layers, a dense part is missing, a pyramid has no dense part
+            that trains it, or a momentum is given.
     """
 
     def __init__(
@@ -92,6 +99,7 @@ class SCE(BaseSelfSupervisor):
         dense_neck: dict | None = None,
         dense_head: dict | None = None,
         dense_queue: dict | None = None,
+        pyramid: dict | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
         momentum: None = None,
@@ -127,11 +135,13 @@ class SCE(BaseSelfSupervisor):
         ):
             raise ValueError(NO_CANDIDATES)
         self._build_dense(dense_neck, dense_head, dense_queue)
+        self.pyramid = self._build_pyramid(pyramid)
         level = None if self.dense_head is None else self.dense_head.level
         self.momentum_encoder = MomentumEncoder(
             self.backbone,
             self.neck,
             self.dense_neck,
+            self.pyramid,
             -1 if level is None else level,
             **(shuffle_bn or {}),
         )
@@ -144,6 +154,7 @@ class SCE(BaseSelfSupervisor):
             'queue': queue or {},
             'dense_neck': dense_neck or {},
             'dense_queue': dense_queue or {},
+            'pyramid': pyramid or {},
         }
         check_widths(self.backbone, self.neck, predictors | others, level)
         # Forward passes whose gradients are summed up in one optimiser step.
@@ -157,7 +168,7 @@ class SCE(BaseSelfSupervisor):
     @property
     def averaged_parts(self) -> list[nn.Module]:
         """Online parts that the momentum encoder follows, in its order."""
-        parts = self.backbone, self.neck, self.dense_neck
+        parts = self.backbone, self.neck, self.dense_neck, self.pyramid
         return [part for part in parts if part is not None]
 
     def init_weights(self) -> None:
@@ -256,6 +267,7 @@ class SCE(BaseSelfSupervisor):
             self.neck,
             images,
             self.dense_neck,
+            self.pyramid,
             self.momentum_encoder.level,
             points,
         )
@@ -327,6 +339,23 @@ class SCE(BaseSelfSupervisor):
         self.dense_queue = _build_queue('dense_queue', queue, neck)
         if queue is None and not built.in_batch_keys:
             raise ValueError(f'dense_queue, dense_head: {NO_CANDIDATES}')
+
+    def _build_pyramid(self, config: dict | None) -> nn.Module | None:
+        if config is None:
+            return None
+        if self.dense_head is None:
+            raise ValueError(
+                'the loss between places trains the pyramid, and there is '
+                'none: give dense_neck and dense_head too, or leave pyramid '
+                'out'
+            )
+        if self.dense_head.level != -1:
+            raise ValueError(
+                f'dense_head.level={self.dense_head.level} is an output of '
+                'the backbone, and places are taken from all levels of the '
+                'pyramid: leave one of the two out'
+            )
+        return MODELS.build(config)
 
     def _check_views(self, inputs: Sequence[Tensor]) -> None:
         needed = max(2, self.num_target_views)

@@ -39,7 +39,7 @@ class DenseSCEHead(SCEHead):
             image too, among the candidates.
         grid: Points along a side of the lattice.
         level: Output of the backbone (of its ``out_indices``) that is
-            sampled; -1 is the last.
+            sampled; -1 is the last. With a pyramid all of its levels are.
         weight: The model minimises the loss of its ``head`` plus this weight
             times the dense one.
         min_overlap: Smallest share of the smaller crop that the intersection

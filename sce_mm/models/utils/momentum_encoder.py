@@ -19,15 +19,17 @@ from .encoding import encode
 
 
 class MomentumEncoder(nn.Module):
-    """Backbone and necks whose parameters follow those of the online branch.
+    """The parts that learn, with parameters that follow the online branch.
 
-    It starts as a copy, takes no gradient and holds no predictor. Only
-    parameters are averaged; the batch norm statistics are its own.
+    It starts as a copy of backbone, necks and pyramid, takes no gradient and
+    holds no predictor. Only parameters are averaged; the batch norm statistics
+    are its own.
 
     Args:
         backbone: The online backbone, which is copied.
         neck: The online neck, which is copied.
         dense_neck: The online projector of places, which is copied; or None.
+        pyramid: The online pyramid, which is copied; or None.
         level: Output of the backbone that places are taken from.
         simulated_devices: Let batch norm see the images in other batches than
             in the online branch: shuffled over the processes if there are
@@ -49,6 +51,7 @@ class MomentumEncoder(nn.Module):
         backbone: nn.Module,
         neck: nn.Module,
         dense_neck: nn.Module | None = None,
+        pyramid: nn.Module | None = None,
         level: int = -1,
         simulated_devices: int | None = None,
     ) -> None:
@@ -56,6 +59,7 @@ class MomentumEncoder(nn.Module):
         self.backbone = deepcopy(backbone)
         self.neck = deepcopy(neck)
         self.dense_neck = deepcopy(dense_neck)
+        self.pyramid = deepcopy(pyramid)
         self.level = level
         self.simulated_devices = simulated_devices
         self.shuffles = False
@@ -87,7 +91,7 @@ class MomentumEncoder(nn.Module):
 
     @torch.no_grad()
     def copy_from(self, online: Sequence[nn.Module]) -> None:
-        """Take over parameters and buffers of backbone and necks."""
+        """Take over parameters and buffers of the online parts."""
         for own, other in zip(self.children(), online, strict=True):
             own.load_state_dict(other.state_dict())
 
@@ -105,6 +109,7 @@ class MomentumEncoder(nn.Module):
             self.neck,
             images,
             self.dense_neck,
+            self.pyramid,
             self.level,
             Lattice(*points) if points else None,
         )

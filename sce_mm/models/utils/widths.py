@@ -18,9 +18,10 @@ def check_widths(
         backbone: The backbone of the model.
         neck: The projector.
         configs: Configs of the ``neck``, the ``head.predictor`` and the
-            ``queue``, and the same of the dense loss, empty if there is none.
-        level: Output of the backbone that ``dense_neck`` gets places of; None
-            without one.
+            ``queue``, the same of the dense loss, and of the ``pyramid``,
+            empty if there is none.
+        level: Output of the backbone that ``dense_neck`` gets places of if
+            there is no pyramid; None without a ``dense_neck``.
 
     Raises:
         ValueError: Parts do not fit, or that output is no feature map.
@@ -29,9 +30,14 @@ def check_widths(
     features = 'the backbone gives features', pooled_width(backbone, pools)
     embedding = 'the neck gives keys', configs['neck'].get('out_channels')
     places = 'dense_neck gives keys', configs['dense_neck'].get('out_channels')
-    channels = None if level is None else map_width(backbone, level)
+    pyramid = configs['pyramid']
+    stages = 'the backbone gives maps', pyramid and stage_widths(backbone)
+    cells = 'the pyramid gives maps', pyramid.get('out_channels')
+    if not pyramid and level is not None:
+        cells = 'the backbone gives a map', map_width(backbone, level)
     for part, option, (before, width) in (
-        ('dense_neck', 'in_channels', ('the backbone gives a map', channels)),
+        ('pyramid', 'in_channels', stages),
+        ('dense_neck', 'in_channels', cells),
         ('dense_head.predictor', 'in_channels', places),
         ('dense_head.predictor', 'out_channels', places),
         ('dense_queue', 'dim', places),
@@ -41,6 +47,7 @@ def check_widths(
         ('queue', 'dim', embedding),
     ):
         key, has = f'{part}.{option}', configs[part].get(option)
+        has = list(has) if isinstance(has, tuple) else has
         if None not in (has, width) and has != width:
             raise ValueError(
                 f'{key} is {has}, but {before} of width {width}: set '
@@ -80,6 +87,12 @@ def map_width(backbone: nn.Module, level: int) -> int | None:
             'the level, or backbone.out_indices'
         )
     return shapes[level][1]
+
+
+def stage_widths(backbone: nn.Module) -> list[int] | None:
+    """Channels of each output; None if it works on real pixels alone."""
+    shapes = output_shapes(backbone)
+    return None if shapes is None else [shape[1] for shape in shapes]
 
 
 @torch.no_grad()

@@ -33,7 +33,7 @@ def parts_that_load(model: nn.Module, path: str) -> dict[str, nn.Module]:
     """The backbone, and what else is initialised from the same file, by names.
 
     The shared head of a C4 detector takes its fifth stage from there, a
-    second backbone all of it.
+    second backbone all of it, a neck the pyramid.
     """
     parts = {'backbone': model.get_submodule('backbone')}
     for name, module in model.named_modules():
@@ -53,6 +53,13 @@ def pretrained_init(module: nn.Module) -> Mapping[str, Any]:
     return {'checkpoint': path} if isinstance(path, str) else {}
 
 
+def prefix_of(module: nn.Module) -> str:
+    """What stands before the names of a module in the file that it loads."""
+    prefix = pretrained_init(module).get('prefix')
+    # mmengine takes it with or without the dot.
+    return f'{prefix.removesuffix(".")}.' if prefix else ''
+
+
 def compare_with_file(
     parts: Mapping[str, nn.Module],
     weights: Mapping[str, Tensor],
@@ -62,16 +69,19 @@ def compare_with_file(
 
     Args:
         parts: Returned by :func:`parts_that_load`.
-        weights: Tensors of the file, under bare names.
+        weights: Tensors of the file that the parts should have.
         expected_missing: Prefixes of names in the model of tensors that no
             file has; ``*`` stands for anything.
     """
     report: dict[str, list[str]] = {kind: [] for kind in LoadReport._fields}
+    taken = set()
     for part, module in parts.items():
+        prefix = prefix_of(module)
         for name, tensor in module.state_dict().items():
-            full = f'{part}.{name}'
-            if name in weights:
-                expected, here = weights[name], tensor.cpu()
+            full, in_file = f'{part}.{name}', f'{prefix}{name}'
+            taken.add(in_file)
+            if in_file in weights:
+                expected, here = weights[in_file], tensor.cpu()
                 equal = here.dtype == expected.dtype and here.equal(expected)
                 kind = 'loaded' if equal else 'mismatched'
             elif any(fnmatchcase(full, f'{x}*') for x in expected_missing):
@@ -79,7 +89,6 @@ def compare_with_file(
             else:
                 kind = 'missing'
             report[kind].append(full)
-    taken = {name for m in parts.values() for name in m.state_dict()}
     report['unexpected'] = [name for name in weights if name not in taken]
     return LoadReport(**{kind: tuple(x) for kind, x in report.items()})
 

@@ -7,13 +7,14 @@ comparison impossible; the others yield what a comparison found.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ...checkpoints.errors import EXTRACT, CheckpointError
 from ...checkpoints.reading import meta_of, read_checkpoint
 from ...checkpoints.state_dicts import shape_mismatches
 from ...utils.text import listed
 from ..backbone import Backbone, extract_backbone
+from ..formats import PYRAMID
 from ..metadata import FORMAT, STORED, describe_backbone, settings_equal
 from ..named_weights import transforms
 from .load_report import (
@@ -21,6 +22,7 @@ from .load_report import (
     module_accepting,
     modules_of,
     parts_that_load,
+    prefix_of,
     pretrained_init,
 )
 
@@ -69,10 +71,12 @@ def pretrained_path(model: nn.Module) -> str:
         )
     _check_loading(backbone)
     for name, part in parts_that_load(model, path).items():
-        if prefix := pretrained_init(part).get('prefix'):
+        prefix = prefix_of(part)
+        if prefix and (part is backbone or prefix != PYRAMID):
             raise ValueError(
                 f'model.{name}.init_cfg has prefix={prefix!r}, but backbone '
-                'files have bare names: remove it'
+                'files have bare names: remove it (those of a pyramid, for '
+                f'a neck, have {PYRAMID!r})'
             )
     return path
 
@@ -114,24 +118,41 @@ def read_backbone_file(path: str) -> Backbone:
     return extract_backbone(checkpoint)
 
 
+def require_pyramid(model: nn.Module, path: str) -> None:
+    """Check that a file has the pyramid that a neck of a model loads.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: It has none, or is no backbone file of ours.
+    """
+    for name, part in parts_that_load(model, path).items():
+        if prefix_of(part) and not read_backbone_file(path).pyramid:
+            raise CheckpointError(
+                f'model.{name} loads the feature pyramid of {path}, which has '
+                'none: make the config anew from this file with sce detector '
+                f'or sce segmentor, or set model.{name}.init_cfg=None'
+            )
+
+
 def tensor_problems(
     model: nn.Module,
     parts: Mapping[str, nn.Module],
     path: str,
-    backbone: Backbone,
+    arch: str | None,
+    tensors: Mapping[str, Tensor],
     load: LoadReport,
 ) -> Iterator[str]:
     """Tensors of a file that did not arrive in the parts that load it."""
     skipped = set(load.expected_missing)
     wanted = {
-        name: tensor
+        f'{prefix_of(module)}{name}': tensor
         for part, module in parts.items()
         for name, tensor in module.state_dict().items()
         if f'{part}.{name}' not in skipped
     }
-    if mismatches := shape_mismatches(wanted, backbone.weights):
+    if mismatches := shape_mismatches(wanted, tensors):
         problem = (
-            f'{path} (arch {backbone.meta["arch"]}) does not fit '
+            f'{path} (arch {arch}) does not fit '
             f'{describe_backbone(parts["backbone"])["arch"]}:\n{mismatches}'
         )
         if place := module_accepting(model, load.unexpected, parts):
@@ -149,7 +170,7 @@ def tensor_problems(
         yield problem
     elif load.mismatched:
         yield (
-            f'{len(load.mismatched)} of {len(backbone.weights)} tensors are '
+            f'{len(load.mismatched)} of {len(tensors)} tensors are '
             f'not those of the file ({listed(load.mismatched)}): '
             'something initialised or loaded over them, or the config names '
             'another file'

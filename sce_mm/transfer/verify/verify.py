@@ -12,6 +12,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
 from ..backbone import Backbone
+from ..formats import PYRAMID
 from ..metadata import (
     PIXELS,
     describe_backbone,
@@ -26,6 +27,7 @@ from .load_report import (
     compare_with_file,
     modules_of,
     parts_that_load,
+    prefix_of,
 )
 from .problems import (
     SETTING,
@@ -71,14 +73,17 @@ class VerificationResult(NamedTuple):
     """Problems and load report of a verification.
 
     Attributes:
+        total: Tensors that the model has to have.
         load: Where each tensor stands.
         settings: Name, what the file asks for, what the model has.
         frozen: Parameters of the parts that are not trained.
         norms: Batch norm layers of the parts by what they do in training.
         problems: Everything that is not as it should be, as text.
-        notes: Lines on what the model loads from other files.
+        notes: Lines on what the model loads from other files, and on what of
+            this file it does not load.
     """
 
+    total: int
     load: LoadReport
     settings: tuple[tuple[str, Any, Any], ...]
     frozen: tuple[str, ...]
@@ -129,7 +134,16 @@ def verify_transfer(
     """
     path = pretrained_path(model)
     parts = parts_that_load(model, path)
-    load = compare_with_file(parts, backbone.weights, options.expected_missing)
+    tensors, notes = backbone.tensors, []
+    if backbone.pyramid and not any(map(prefix_of, parts.values())):
+        tensors = backbone.weights
+        notes.append(
+            f'the file has a feature pyramid too ({len(backbone.pyramid)} '
+            'tensors), which no part of the model loads: for the same neck '
+            f"set model.neck.init_cfg = dict(type='Pretrained', checkpoint="
+            f'{path!r}, prefix={PYRAMID!r})'
+        )
+    load = compare_with_file(parts, tensors, options.expected_missing)
     settings = tuple(_settings(model, parts, backbone))
     frozen = tuple(
         f'{part}.{name}'
@@ -140,7 +154,9 @@ def verify_transfer(
     model.train()
     norms = norm_modes(parts)
     problems = [
-        *tensor_problems(model, parts, path, backbone, load),
+        *tensor_problems(
+            model, parts, path, backbone.meta['arch'], tensors, load
+        ),
         *setting_problems(settings, options.allow_unknown),
         *pipeline_problems(cfg),
     ]
@@ -152,13 +168,19 @@ def verify_transfer(
             f'load_from={cfg.get("load_from")!r} is read after the backbone '
             'file and replaces it: remove one of them'
         )
-    notes = tuple(
+    notes += [
         f'{where} loads {value}, which is not compared with the file'
         for where, value in named_weights(cfg)
         if value != path and where.startswith('model.')
-    )
+    ]
     return VerificationResult(
-        load, settings, frozen, norms, tuple(problems), notes
+        len(tensors),
+        load,
+        settings,
+        frozen,
+        norms,
+        tuple(problems),
+        tuple(notes),
     )
 
 
