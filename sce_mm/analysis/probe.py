@@ -54,6 +54,8 @@ def probe(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
             # and ends by SIGTERM, without a word.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
+                # First, for what a task imports when it arrives is not quiet.
+                pool.submit(register)
                 task = pool.submit(train, cfg, device, seconds, loading)
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -71,8 +73,6 @@ def probe(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
 
 def train(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
     """Train and measure; :func:`probe` runs this in another process."""
-    # The process starts from a script that leaves this to its main function.
-    register()
     init_default_scope('mmpretrain')
     MMLogger.get_current_instance().setLevel('ERROR')
     warm_up(device)
