@@ -129,7 +129,7 @@ def require_pyramid(model: nn.Module, path: str) -> None:
         if prefix_of(part) and not read_backbone_file(path).pyramid:
             raise CheckpointError(
                 f'model.{name} loads the feature pyramid of {path}, which has '
-                'none: make the config anew from this file with sce detector '
+                'none: make the config again from this file with sce detector '
                 f'or sce segmentor, or set model.{name}.init_cfg=None'
             )
 
