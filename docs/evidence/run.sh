@@ -29,7 +29,7 @@ dense=(
     model.dense_neck.in_channels=128 model.dense_neck.hid_channels=128
     model.dense_neck.out_channels=64
 )
-# The pyramid of the detectors.
+# With the pyramid of the detectors.
 pyramid=(
     sce_resnet18_1xb64-pyramid-coslr-200e_folder
     'model.pyramid.in_channels=[32,64,128,256]' model.pyramid.out_channels=64
@@ -37,16 +37,7 @@ pyramid=(
     model.dense_neck.out_channels=64
 )
 # What is compared, beside random initialisation and SCE.
-starts=(
-    --variant InfoNCE model.head.loss.coeff=1
-    --variant 'SCE + pyramid' "${pyramid[@]}"
-)
-more=(
-    --variant 'relations alone' model.head.loss.coeff=0
-    --variant 'SCE + dense' "${dense[@]}"
-    --variant 'SCE, whole images' regions=none
-    --longer-random 2
-)
+starts=(--variant InfoNCE model.head.loss.coeff=1 --longer-random 2)
 recipe=sce_resnet18_1xb64-coslr-200e_folder
 data=data/$name
 case $name in
@@ -54,12 +45,19 @@ case $name in
         detector=configs/demo/faster-rcnn_r18_fpn_small.py
         regions=(--regions 128)
         pretraining+=("${narrow[@]}")
-        starts+=("${more[@]}")
+        starts+=(
+            --variant 'relations alone' model.head.loss.coeff=0
+            --variant 'SCE + dense' "${dense[@]}"
+            --variant 'SCE, whole images' regions=none
+        )
+        seeds=(0 1 2)
         ;;
     nuclei)
         detector=configs/demo/mask-rcnn_r18_fpn_small.py
         regions=(--regions auto --regions-per-image 9)
         pretraining+=("${narrow[@]}")
+        starts+=(--variant 'SCE + pyramid' "${pyramid[@]}")
+        seeds=(0 1 2 3 4)
         ;;
     imagenet)
         detector=docs/evidence/efficientnet_detector.py
@@ -74,6 +72,7 @@ case $name in
         )
         weights=data/imagenet.pth
         starts=(--weights ImageNet "$weights" --init-from "$weights")
+        seeds=(0 1 2)
         ;;
     *)
         echo "expected cells, nuclei or imagenet, got $name" >&2
@@ -92,4 +91,4 @@ exec sce compare "work_dirs/$name" --images "$data/images" \
     --detector "$detector" --pretraining "$recipe" "${regions[@]}" \
     "${starts[@]}" --pretraining-options "${pretraining[@]}" \
     --detector-options "${schedule[@]}" --min-iterations 300 --percent 10 \
-    --seeds 0 1 2 3 4 --pretraining-seeds 0 1 2 --jobs 2 "$@"
+    --seeds 0 1 2 3 4 --pretraining-seeds "${seeds[@]}" --jobs 2 "$@"

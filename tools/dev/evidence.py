@@ -131,7 +131,7 @@ def draw(reports: dict[str, Any], path: Path) -> None:
     found = {name: results_of(report) for name, report in reports.items()}
     panels = [(k, v) for k, v in found.items() if len(v[RANDOM]) == 1]
     curves = [(k, v) for k, v in found.items() if len(v[RANDOM]) > 1]
-    starts = max((list(results) for _, results in panels), key=len)
+    starts = list(dict.fromkeys(s for _, found in panels for s in found))
     count = len(panels) + len(curves)
     figure = plt.figure(
         figsize=(2.2 + 3 * count, 0.9 + 0.42 * len(starts)),
