@@ -1,5 +1,6 @@
 """What is made for the documents: the page of options, and the site."""
 
+import re
 import runpy
 import subprocess
 import sys
@@ -21,6 +22,11 @@ def test_linked_files_become_pages(root, tmp_path):
     assert '](../configs/_base_/datasets/folder_sce.py.md)' in page
     shown = tmp_path / 'configs/_base_/datasets/folder_sce.py.md'
     assert 'UnlabelledImages' in shown.read_text()
+    # A folder becomes a list of its files, which are pages too.
+    folder = (tmp_path / 'docs/evidence.md').read_text()
+    assert '](evidence/cells.json.md)' in folder
+    assert '"seed"' in (tmp_path / 'docs/evidence/cells.json.md').read_text()
+    assert '](evidence.md)' in (tmp_path / 'docs/transfer.md').read_text()
     # Pages and images keep their places.
     assert (tmp_path / 'docs/images/demo_scenes.png').exists()
     assert '](docs/faq.md)' in (tmp_path / 'README.md').read_text()
@@ -34,4 +40,6 @@ def test_the_site_builds_without_a_warning(root):
         [sys.executable, script], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert (root / 'build/site/docs/faq.html').exists()
+    page = (root / 'build/site/docs/faq.html').read_text()
+    # It opens without a network.
+    assert not re.findall(r'(?:src|<link[^>]* href)="(?:https?:)?//', page)

@@ -5,7 +5,8 @@
 mkdocs-material makes it (``pip install 'sce_mm[docs]'``); any warning, such as
 a link that leads nowhere, is an error. Pages keep the paths that they have in
 the repository, so their links lead to the same places in both. A link to
-another file, such as a config, leads to a page with its text.
+another file, such as a config, leads to a page with its text, and a link to a
+folder to a page that lists its files.
 """
 
 import argparse
@@ -19,19 +20,31 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ('*.md', 'docs/**/*.md', 'configs/sce/README.md')
-ASSETS = ('docs/images/*', 'docs/site.css', 'docs/site.js')
+ASSETS = ('docs/images/*', 'docs/*.css', 'docs/*.js')
 # The target of a link or an image in Markdown that is not an address.
 TARGET = re.compile(r'\]\((?!\w+:|#)([^)#\s]+)')
 
 
 def page_of_file(path: Path) -> str:
     """Return the text of a page that shows a file of the repository."""
-    language = {'.py': 'python', '.yml': 'yaml', '.sh': 'bash'}
+    language = {
+        '.json': 'json',
+        '.py': 'python',
+        '.sh': 'bash',
+        '.yml': 'yaml',
+    }
     name = path.relative_to(ROOT).as_posix()
     return (
         f'# `{name}`\n\n```{language.get(path.suffix, "text")}\n'
         f'{path.read_text().rstrip()}\n```\n'
     )
+
+
+def page_of_folder(path: Path) -> str:
+    """Return the text of a page that links the files of a folder."""
+    names = sorted(each.name for each in path.iterdir() if each.is_file())
+    rows = [f'- [`{name}`]({path.name}/{name})' for name in names]
+    return '\n'.join([f'# `{path.relative_to(ROOT).as_posix()}`', '', *rows])
 
 
 def gather_pages(out: Path) -> None:
@@ -46,20 +59,25 @@ def gather_pages(out: Path) -> None:
             target = out / source.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
-    for page in sorted(out.rglob('*.md')):
+    pages = sorted(out.rglob('*.md'))
+    for page in pages:
         folder = (ROOT / page.relative_to(out)).parent
 
         def point_to_page(link: re.Match, folder: Path = folder) -> str:
             source = (folder / link[1]).resolve()
-            if not source.is_file() or not source.is_relative_to(ROOT):
+            if not source.exists() or not source.is_relative_to(ROOT):
                 return link[0]
             target = out / source.relative_to(ROOT)
-            if target.exists():
+            if target.is_file():
                 return link[0]
             shown = target.with_name(f'{target.name}.md')
-            shown.parent.mkdir(parents=True, exist_ok=True)
-            shown.write_text(page_of_file(source))
-            return f'{link[0]}.md'
+            if not shown.exists():
+                shown.parent.mkdir(parents=True, exist_ok=True)
+                make = page_of_folder if source.is_dir() else page_of_file
+                shown.write_text(make(source))
+                # Its links need pages too.
+                pages.extend([shown] * source.is_dir())
+            return f'{link[0].rstrip("/")}.md'
 
         page.write_text(TARGET.sub(point_to_page, page.read_text()))
 

@@ -65,7 +65,8 @@ def cell(text: str) -> str:
 
 
 def with_code(text: str) -> str:
-    """Text whose options, ``--so``, are code."""
+    """Text whose options, ``--so``, and lines of configs are code."""
+    text = re.sub(r"_base_ = '[^']+'", r'`\g<0>`', text)
     return re.sub(r'(?<![\w`-])(--[a-z][\w-]*)', r'`\1`', text)
 
 
@@ -103,12 +104,15 @@ def row(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
 
 
 def description(parser: argparse.ArgumentParser) -> str:
-    """The description in Markdown: indented or continued lines are code."""
+    """The description in Markdown: indented lines and commands are code."""
     blocks = []
     for block in (parser.description or '').strip().split('\n\n'):
         lines = block.splitlines()
-        starts = lines[0].lstrip().split(' ')[0]
-        if lines[0].startswith('    ') or starts in ('python', 'sce'):
+        # A sentence may begin with the name of a command too.
+        command = lines[0].startswith(('python ', 'sce ')) and not block[
+            -1
+        ].endswith(('.', ':'))
+        if lines[0].startswith('    ') or command:
             code = '\n'.join(line.strip() for line in lines)
             blocks.append(f'```bash\n{code}\n```')
         else:
