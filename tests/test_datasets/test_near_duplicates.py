@@ -5,6 +5,7 @@ from skimage import data
 
 from sce_mm.datasets.images import near_duplicates
 from sce_mm.datasets.images.near_duplicates import (
+    Fingerprint,
     find_copies,
     fingerprint,
     group_copies,
@@ -91,6 +92,20 @@ def test_copies_within_a_folder_are_grouped(
         [2, 8],
     ]
     assert group_copies([]) == []
+
+
+def test_few_copies_among_many_images_are_grouped():
+    rng = np.random.default_rng(0)
+    thumbnails = list(rng.integers(0, 256, (200, 16, 17), dtype=np.uint8))
+    # As it is and mirrored, with another brightness; and equal signs without
+    # correlation: all rows climb, from other heights.
+    thumbnails[150] = thumbnails[20] // 2
+    thumbnails[199] = thumbnails[3][:, ::-1] // 2 + 60
+    climbing = np.arange(17, dtype=np.uint8)[None].repeat(16, axis=0)
+    heights = rng.integers(0, 200, (2, 16, 1), dtype=np.uint8)
+    thumbnails[70:72] = climbing + heights
+    prints = [Fingerprint(str(n), x) for n, x in enumerate(thumbnails)]
+    assert group_copies(prints) == [[3, 199], [20, 150]]
 
 
 def test_few_bright_spots_on_black_are_no_copies(tmp_path):

@@ -116,9 +116,10 @@ def find_copies(
         if content in by_content:
             copies.append(Copy(by_content[content], path))
         elif thumbnail is not None and seen:
-            (agreement,) = _agreement(_signatures([thumbnail]), signatures)
-            if agreement.max() > 0:
-                copies.append(Copy(seen[int(agreement.argmax())][0], path))
+            close = _close_pairs(_signatures([thumbnail]), signatures)
+            if len(close.bits):
+                nearest = int(close.columns[close.bits.argmax()])
+                copies.append(Copy(seen[nearest][0], path))
     return copies
 
 
@@ -150,10 +151,12 @@ def group_copies(prints: Sequence[Fingerprint]) -> list[list[int]]:
         own = _signatures(thumbnails[start : start + _BLOCK])
         for other in range(start, len(places), _BLOCK):
             others = _signatures(thumbnails[other : other + _BLOCK])
-            close = _agreement(own, others) > 0
-            for row in np.flatnonzero(close.any(axis=1)):
-                near = other + np.flatnonzero(close[row])
-                groups.join(indices[np.append(near, start + row)])
+            close = _close_pairs(own, others)
+            rows, firsts = np.unique(close.rows, return_index=True)
+            each = np.split(close.columns, firsts[1:])
+            for row, columns in zip(rows, each, strict=False):
+                near = np.append(other + columns, start + row)
+                groups.join(indices[near])
     return groups.listed()
 
 
@@ -181,19 +184,56 @@ def _signatures(thumbnails: Sequence[NDArray[np.uint8]]) -> _Signatures:
     return _Signatures(signs, levels)
 
 
-def _agreement(first: _Signatures, second: _Signatures) -> NDArray[np.float32]:
-    """``[N, M]``: bits of two copies that agree less the others; else 0."""
-    shape = first.signs.shape[1], second.signs.shape[1]
-    best = np.zeros(shape, np.float32)
+class _Close(NamedTuple):
+    """Pairs of copies, ascending by row, then by column.
+
+    A pair that is alike in both ways, as it is and mirrored, is there twice.
+
+    Attributes:
+        rows: Places in the first set.
+        columns: Places in the second set.
+        bits: Bits that agree less those that do not.
+    """
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    bits: NDArray[np.float32]
+
+
+def _close_pairs(first: _Signatures, second: _Signatures) -> _Close:
+    places, bits = [], []
     # Mirroring one of the two is enough.
     for way in range(2):
-        product = first.signs[0] @ second.signs[way].T
-        near = product >= BITS - 2 * MAX_DISTANCE
-        if near.any():
-            correlation = first.levels[0] @ second.levels[way].T
-            near &= correlation >= MIN_CORRELATION
-            best = np.maximum(best, product * near)
-    return best
+        product = (first.signs[0] @ second.signs[way].T).ravel()
+        near = np.flatnonzero(product >= BITS - 2 * MAX_DISTANCE)
+        near = near[_correlations(first, second, way, near) >= MIN_CORRELATION]
+        places.append(near)
+        bits.append(product[near])
+    order = np.argsort(np.concatenate(places), kind='stable')
+    rows, columns = divmod(
+        np.concatenate(places)[order], second.signs.shape[1]
+    )
+    return _Close(rows, columns, np.concatenate(bits)[order])
+
+
+def _correlations(
+    first: _Signatures,
+    second: _Signatures,
+    way: int,
+    places: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Correlations of pairs, by their places in the flat ``[N, M]``."""
+    own, others = first.levels[0], second.levels[way]
+    # Of photographs few pairs are left. Of dark images, whose bits are equal,
+    # nearly all may be: then a product of all is faster and takes less memory.
+    if len(places) > len(own) * len(others) // 128:
+        every: NDArray[np.float32] = (own @ others.T).ravel()[places]
+        return every
+    rows, columns = divmod(places, max(1, len(others)))
+    found: NDArray[np.float32] = np.einsum(
+        'nd,nd->n', own[rows], others[columns]
+    )
+    return found
 
 
 class _Groups:

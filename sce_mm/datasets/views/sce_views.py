@@ -12,6 +12,7 @@ from mmpretrain.registry import TRANSFORMS
 from ..samplers import SampleIndex
 from .augmentations import Augmentation, build_augmentation
 from .batch_views import pack_params
+from .image_ops import channels_apart
 from .view_params import apply_params, draw_params
 
 
@@ -19,10 +20,11 @@ from .view_params import apply_params, draw_params
 class SCEViews(BaseTransform):
     """Several augmented views of one decoded image.
 
-    ``results['img']``, [h, w, 3] uint8 BGR, becomes a list of contiguous
-    [size, size, 3] uint8 BGR arrays, one a view, in the order of ``views``
-    (global views first, then local crops). ``PackInputs`` turns them into
-    the list of tensors that the model takes.
+    ``results['img']``, [h, w, 3] uint8 BGR, becomes a list of [size, size, 3]
+    uint8 BGR arrays, one a view, in the order of ``views`` (global views
+    first, then local crops). In memory their channels lie one behind the
+    other, so that ``PackInputs`` turns them into the list of tensors that the
+    model takes without a copy.
 
     ``results['view_boxes']``, [V, 5], says where each view lies: top, left,
     height and width of its crop in pixels of the image, and 1 if it is
@@ -99,8 +101,11 @@ class SCEViews(BaseTransform):
         sizes = [view.size for view in self.views]
         if self.deferred:
             return {**results, 'img': [image, pack_params(params, sizes)]}
-        each = zip(params, sizes, strict=True)
-        return {**results, 'img': [apply_params(image, *x) for x in each]}
+        made = [
+            channels_apart(apply_params(image, *x))
+            for x in zip(params, sizes, strict=True)
+        ]
+        return {**results, 'img': made}
 
 
 def _build(number: int, view: Mapping[str, Any]) -> Augmentation:
