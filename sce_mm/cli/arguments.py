@@ -234,6 +234,17 @@ def output_file(text: str) -> Path:
     return path
 
 
+def add_output_file(parser: argparse.ArgumentParser, about: str) -> None:
+    """Add ``OUT``, a file that is replaced only with ``--overwrite``.
+
+    Commands call :func:`sce_mm.utils.checks.require_new` before they work.
+    """
+    parser.add_argument('out', type=output_file, help=about)
+    parser.add_argument(
+        '--overwrite', action='store_true', help='replace OUT if it exists'
+    )
+
+
 def output_folder(text: str) -> Path:
     """Read the path of a folder to write to; the type of an option.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..utils.checks import require_new
-from .arguments import output_file, positive_number
+from .arguments import add_output_file, positive_number
 from .exit import naming
 
 # What reads checkpoints takes seconds to import, arguments are read before.
@@ -22,7 +22,7 @@ METADATA = ('arch', 'channel_order', 'mean', 'std', 'style', 'num_heads')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments: checkpoint and output, branch, trust, metadata."""
     parser.add_argument('checkpoint', type=Path)
-    parser.add_argument('out', type=output_file)
+    add_output_file(parser, 'file to write')
     parser.add_argument(
         '--branch', choices=['online', 'momentum'], default='online'
     )
@@ -30,9 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--trust',
         action='store_true',
         help='read a file that could run programs, whose origin you know',
-    )
-    parser.add_argument(
-        '--overwrite', action='store_true', help='replace OUT if it exists'
     )
     parser.add_argument(
         '--float32',

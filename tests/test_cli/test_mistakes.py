@@ -112,6 +112,8 @@ ADVICE = {
     f'{TRAIN} cut/{{0..9}}.tar': 'patterns are not taken',
     f'{TRAIN} cut/b.tar': 'no tar file',
     'shards photos photos': 'photos is not empty',
+    'voc-to-coco xml labels.json': 'labels.json exists: name another file',
+    'imagenet-subset classes labels.json': 'add --overwrite',
     f'{TRAIN} dangling': 'dangling/0.jpg',
     f'{TRAIN} photos/*.png': 'name the folder',
     f'{TRAIN} labels.json': '--data: ',

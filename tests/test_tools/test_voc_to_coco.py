@@ -57,7 +57,8 @@ def put(voc: Path, content: str | bytes, name: str = 'a') -> None:
 
 def convert(voc: Path, *arguments: object) -> tuple[dict[str, Any], str]:
     out = voc / 'out' / 'train.json'
-    printed = run('voc_to_coco', voc / 'Annotations', out, *arguments)
+    words = voc / 'Annotations', out, '--overwrite', *arguments
+    printed = run('voc_to_coco', *words)
     return json.loads(out.read_text()), printed
 
 

@@ -30,7 +30,7 @@ PYTHONS = {'default': (11, 12), 'pretrain': (11, 13), 'upstream': (11, 11)}
 # What a first set-up takes. Sizes were measured on x86_64; minutes are rough,
 # for two cores and a fast line.
 TAKES = {
-    'default': '10 to 30 minutes, most of them to compile mmcv, 4.3 GB of '
+    'default': '7 to 30 minutes, most of them to compile mmcv, 4.3 GB of '
     'downloads and 8 GB of disk',
     'pretrain': '1 to 5 minutes, 2.8 GB of downloads and 5.3 GB of disk',
     'upstream': '1 to 5 minutes, 2.7 GB of downloads and 5.2 GB of disk',

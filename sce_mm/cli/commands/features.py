@@ -19,9 +19,9 @@ from ... import register
 from ...utils.checks import require_new
 from ..arguments import (
     ArgumentParser,
+    add_output_file,
     device_name,
     natural_number,
-    output_file,
     positive_number,
 )
 from ..converters import add_network, network_of
@@ -32,7 +32,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument('backbone', type=Path, help='weights of the network')
-    parser.add_argument('out', type=output_file, help='table to write')
+    add_output_file(parser, 'table to write')
     parser.add_argument(
         '--data', required=True, metavar='DIR', help='folder of images'
     )
@@ -80,9 +80,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         default=2,
         metavar='N',
         help='processes that load images',
-    )
-    parser.add_argument(
-        '--overwrite', action='store_true', help='replace OUT if it exists'
     )
     parser.add_argument(
         '--trust',

@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from ... import register
+from ...utils.checks import require_new
 from ...utils.text import printable
-from ..arguments import ArgumentParser, output_file
+from ..arguments import ArgumentParser, add_output_file
 
 LISTED = 50
 
@@ -37,7 +38,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument('annotations', type=Path, help='folder of XML files')
-    parser.add_argument('out', type=output_file, help='json file to write')
+    add_output_file(parser, 'json file to write')
     parser.add_argument(
         '--images',
         type=Path,
@@ -107,6 +108,7 @@ def summary(content: dict[str, Any], repairs: Counter[str]) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    require_new(args.out, args.overwrite, args.names, 'list of names')
     register()
     from ...datasets.labels import voc_labels
     from ...utils.durable_files import write_durably
