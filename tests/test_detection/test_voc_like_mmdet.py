@@ -59,9 +59,9 @@ def test_corners_count_from_one_as_mmdet_takes_them(voc):
         data_prefix={'sub_data_root': ''}, pipeline=[],
     )  # fmt: skip
     assert objects(ours) == objects(theirs)
-    run('voc_to_coco', voc / 'Annotations', voc / 'out.json', '--zero-based')
+    run('voc_to_coco', voc / 'Annotations', voc / 'zero.json', '--zero-based')
     shifted = CocoDataset(
-        ann_file=str(voc / 'out.json'),
+        ann_file=str(voc / 'zero.json'),
         metainfo=metainfo,
         data_prefix={'img': ''},
         pipeline=[],
