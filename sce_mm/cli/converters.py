@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from .exit import naming
 
 # What reads checkpoints takes seconds to import, arguments are read before.
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from ..transfer import Backbone
 
@@ -109,19 +110,9 @@ def read_backbone(args: argparse.Namespace) -> Backbone:
 
 def describe(backbone: Backbone) -> str:
     """Size and metadata, for the console."""
-    meta, lines = backbone.meta, []
-    for part, tensors in (
-        ('', backbone.weights),
-        ('feature pyramid: ', backbone.pyramid),
-    ):
-        count = sum(
-            tensor.numel()
-            for name, tensor in tensors.items()
-            if name.endswith(('weight', 'bias'))
-        )
-        if tensors:
-            size = f'{len(tensors)} tensors, {count:,} parameters'
-            lines.append(f'  {part}{size}' if part else size)
+    meta, lines = backbone.meta, [_size(backbone.weights)]
+    if backbone.pyramid:
+        lines.append(f'  feature pyramid: {_size(backbone.pyramid)}')
     no_matter = {'style', 'num_heads'} - {*backbone.settings}
     for name, value in meta.items():
         if value is None and name in no_matter:
@@ -132,6 +123,15 @@ def describe(backbone: Backbone) -> str:
         shown = 'unknown' if value is None else value
         lines.append(f'  {name}: {shown}{note}')
     return '\n'.join(lines)
+
+
+def _size(tensors: Mapping[str, Tensor]) -> str:
+    count = sum(
+        tensor.numel()
+        for name, tensor in tensors.items()
+        if name.endswith(('weight', 'bias'))
+    )
+    return f'{len(tensors)} tensors, {count:,} parameters'
 
 
 def _with_metadata(backbone: Backbone, args: argparse.Namespace) -> Backbone:

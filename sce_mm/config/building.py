@@ -91,15 +91,17 @@ def shapes(cfg: Config, model: SCE) -> Iterator[str]:
     chains = [('neck', 'head', maps[-1:] if several else maps)]
     if model.dense_head is not None:
         cells = maps[model.dense_head.level] if several else maps
+        wrong = ''
         if model.pyramid is not None:
-            problem, levels = _through('pyramid', model.pyramid, maps)
+            wrong, levels = _through('pyramid', model.pyramid, maps)
             # The largest one.
-            cells = cells if problem else levels[0]
-        problem = problem or _few_cells(cfg, model, cells, image)
-        if problem:
-            yield problem
-            return
-        chains.append(('dense_neck', 'dense_head', (cells.flatten(2)[0].T,)))
+            cells = cells if wrong else levels[0]
+        wrong = wrong or _few_cells(cfg, model, cells, image)
+        if wrong:
+            yield wrong
+        else:
+            rows = cells.flatten(2)[0].T
+            chains.append(('dense_neck', 'dense_head', (rows,)))
     for neck, head, value in chains:
         predictor = getattr(getattr(model, head), 'predictor', None)
         stages = {neck: getattr(model, neck), f'{head}.predictor': predictor}

@@ -154,6 +154,7 @@ def group_copies(prints: Sequence[Fingerprint]) -> list[list[int]]:
             close = _close_pairs(own, others)
             rows, firsts = np.unique(close.rows, return_index=True)
             each = np.split(close.columns, firsts[1:])
+            # Without pairs there are no rows, and split gives an empty part.
             for row, columns in zip(rows, each, strict=False):
                 near = np.append(other + columns, start + row)
                 groups.join(indices[near])
