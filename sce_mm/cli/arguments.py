@@ -10,11 +10,12 @@ import argparse
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..utils.checks import LARGEST_SEED, nearest
+from ..utils.checks import LARGEST_SEED, nearest, require_new
 from .exit import LAUNCHERS, set_debug
 from .typed import as_typed
 
@@ -37,8 +38,23 @@ class ArgumentParser(argparse.ArgumentParser):
             help='show the traceback of an error, as SCE_DEBUG=1 does',
         )
 
+    def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
+        """Add an argument; a file to write brings ``--overwrite`` with it."""
+        action = super().add_argument(*names, **settings)
+        option = '--overwrite'
+        known = option in self._option_string_actions
+        if settings.get('type') is output_file and not known:
+            about = 'replace files that exist'
+            self.add_argument(option, action='store_true', help=about)
+        return action
+
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse the words; a misspelt option counts before a missing one."""
+        """Parse the words; a misspelt option counts before a missing one.
+
+        Raises:
+            FileExistsError: A file to write exists, without ``--overwrite``,
+                or is another file of the command.
+        """
         words = self._words = sys.argv[1:] if args is None else [*args]
         for word in words[: words.index('--') if '--' in words else None]:
             name = word.partition('=')[0]
@@ -47,7 +63,28 @@ class ArgumentParser(argparse.ArgumentParser):
                 option.startswith(name) for option in known
             ):
                 self.error(f'there is no {name}{nearest(name, known)}')
-        return super().parse_args(args, namespace)
+        parsed = super().parse_args(args, namespace)
+        self._protect_files(parsed)
+        return parsed
+
+    def _protect_files(self, parsed: argparse.Namespace) -> None:
+        """Refuse to write over a file that may not be lost."""
+        named = {
+            action: list(_paths(getattr(parsed, action.dest, None)))
+            for action in self._actions
+            if action.choices is None
+        }
+        for action, outs in named.items():
+            others = [
+                (_typed_name(other), path)
+                for other, paths in named.items()
+                if other is not action
+                for path in paths
+            ]
+            if action.type is output_file:
+                for out in outs:
+                    name = _typed_name(action)
+                    require_new(out, parsed.overwrite, name, others)
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with 2."""
@@ -76,6 +113,18 @@ class ArgumentParser(argparse.ArgumentParser):
                     'missing before it'
                 )
         return ''
+
+
+def _typed_name(action: argparse.Action) -> str:
+    """An argument as the user typed it or its help calls it."""
+    return (action.option_strings or [action.dest.upper()])[0]
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    """What may name files in the value of an argument."""
+    for part in value if isinstance(value, list) else [value]:
+        if part and isinstance(part, (str, Path)):
+            yield Path(part)
 
 
 class Debug(argparse.Action):
@@ -232,17 +281,6 @@ def output_file(text: str) -> Path:
         )
     _require_writable(path.parent, text)
     return path
-
-
-def add_output_file(parser: argparse.ArgumentParser, about: str) -> None:
-    """Add ``OUT``, a file that is replaced only with ``--overwrite``.
-
-    Commands call :func:`sce_mm.utils.checks.require_new` before they work.
-    """
-    parser.add_argument('out', type=output_file, help=about)
-    parser.add_argument(
-        '--overwrite', action='store_true', help='replace OUT if it exists'
-    )
 
 
 def output_folder(text: str) -> Path:

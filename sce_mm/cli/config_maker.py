@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import ArgumentParser, add_output_file, positive_number
+from .arguments import ArgumentParser, output_file, positive_number
 from .typed import as_typed
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def add_maker_arguments(parser: ArgumentParser, package: str) -> None:
     parser.add_argument(
         'checkpoint', type=Path, help='backbone file or training checkpoint'
     )
-    add_output_file(parser, 'config to write, .py')
+    parser.add_argument('out', type=output_file, help='config to write, .py')
     parser.add_argument(
         '--gpus', dest='processes', type=positive_number, default=1,
         metavar='N',

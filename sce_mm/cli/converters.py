@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..utils.checks import require_new
-from .arguments import add_output_file, positive_number
+from .arguments import output_file, positive_number
 from .exit import naming
 
 # What reads checkpoints takes seconds to import, arguments are read before.
@@ -23,7 +22,7 @@ METADATA = ('arch', 'channel_order', 'mean', 'std', 'style', 'num_heads')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments: checkpoint and output, branch, trust, metadata."""
     parser.add_argument('checkpoint', type=Path)
-    add_output_file(parser, 'file to write')
+    parser.add_argument('out', type=output_file, help='file to write')
     parser.add_argument(
         '--branch', choices=['online', 'momentum'], default='online'
     )
@@ -91,12 +90,10 @@ def read_backbone(args: argparse.Namespace) -> Backbone:
     Raises:
         CheckpointError: The checkpoint or an argument is not as it should be.
         ConfigError: There is no network in the config of ``--network``.
-        FileExistsError: OUT exists, or is the checkpoint itself.
         FileNotFoundError: There is no such checkpoint.
     """
     from ..transfer import extract_backbone, read_checkpoint
 
-    require_new(args.out, args.overwrite, args.checkpoint, 'checkpoint')
     network = network_of(args)
     with naming(str(args.checkpoint)):
         backbone = extract_backbone(

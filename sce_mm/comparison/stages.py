@@ -496,7 +496,8 @@ class Comparison:
             words = ['--cfg-options', *self.task.options]
             yield self.command('sce test', [
                 config, last_checkpoint(folder), '--work-dir', folder,
-                '--out', folder / TESTED, *(words if words[1:] else []),
+                '--out', folder / TESTED, '--overwrite',
+                *(words if words[1:] else []),
             ]), folder  # fmt: skip
         found = self.task.metrics(last_logged(folder), cfg)
         found |= {

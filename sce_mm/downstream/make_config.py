@@ -57,7 +57,7 @@ def make_config(
         FileExistsError: ``out`` exists, or is the config itself.
         FileNotFoundError: There is no such config or checkpoint.
     """
-    require_new(out, overwrite, Path(config), 'config')
+    require_new(out, overwrite, others=[('the config', Path(config))])
     file = _read_backbone(checkpoint, out, overwrite)
     cfg, base = load_source(config)
     edits, rate = adapt(cfg, file)

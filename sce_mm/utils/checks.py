@@ -45,24 +45,29 @@ def check_range(name: str, value: object, high: float = float('inf')) -> None:
 def require_new(
     out: Path,
     overwrite: bool,
-    source: Path | None = None,
-    kind: str = 'source',
+    name: str = 'OUT',
+    others: Iterable[tuple[str, Path]] = (),
 ) -> None:
-    """Raise ``FileExistsError`` if a file is there that may not be lost.
+    """Raise ``FileExistsError`` if to write a file would lose another.
 
     Args:
         out: File to write.
         overwrite: Whether an old one may be replaced.
-        source: What the file is made from, which is never replaced.
-        kind: What that is, for the message.
+        name: What the user calls it.
+        others: Names and paths of the other files of the same command, which
+            are never replaced.
     """
-    if not out.exists():
-        return
-    if source is not None and source.exists() and out.samefile(source):
-        raise FileExistsError(f'OUT is the {kind} itself: name another')
-    if not overwrite:
+    for other, path in others:
+        if out.resolve() == path.resolve() or (
+            out.exists() and path.exists() and out.samefile(path)
+        ):
+            raise FileExistsError(
+                f'{name} and {other} are the same file, {out}: name another '
+                f'{name}'
+            )
+    if out.exists() and not overwrite:
         raise FileExistsError(
-            f'{out} exists: name another file or add --overwrite'
+            f'{name}: {out} exists: name another, or add --overwrite'
         )
 
 

@@ -42,6 +42,7 @@ def said(folder, tmp_path, capsys):
     def call(*words, images=folder):
         file = tmp_path / 'all.json'
         words = [str(images), '--workers', '1', '--json', str(file), *words]
+        words += ['--overwrite']
         data.main(words)
         return capsys.readouterr().out, json.loads(file.read_text())
 

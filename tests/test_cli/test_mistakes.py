@@ -47,7 +47,7 @@ WORDS = {
     'count': ('1', ['0', '-1', 'x', '1.5']),
     'number': ('1', ['0', '-1', 'x']),
     'seed': ('0', ['-1', 'x']),
-    'file': ('new/made.py', ['page.pth/made.py', '/proc/made.py']),
+    'file': ('new/made.py', ['page.pth/made.py', '/proc/made.py', 'a.py']),
     'folder': ('made', ['page.pth', 'page.pth/made', '/proc/made']),
     'absent': ('absent', ['nowhere', 'empty']),
 }
@@ -112,7 +112,7 @@ ADVICE = {
     f'{TRAIN} cut/{{0..9}}.tar': 'patterns are not taken',
     f'{TRAIN} cut/b.tar': 'no tar file',
     'shards photos photos': 'photos is not empty',
-    'voc-to-coco xml labels.json': 'labels.json exists: name another file',
+    'voc-to-coco xml labels.json': 'labels.json exists: name another',
     'imagenet-subset classes labels.json': 'add --overwrite',
     f'{TRAIN} dangling': 'dangling/0.jpg',
     f'{TRAIN} photos/*.png': 'name the folder',
@@ -236,11 +236,19 @@ def answer(desk, monkeypatch, capfd):
     return call
 
 
+def dated():
+    """All files and folders here, and when files were last written."""
+    return {
+        (path, path.is_file() and path.stat().st_mtime_ns)
+        for path in Path().rglob('*')
+    }
+
+
 def problems(answer, command, words, named):
     """What is wrong with the answer to a mistake."""
-    before = {*Path().rglob('*')}
+    before = dated()
     code, out, err = answer(command, words)
-    left = {*map(str, {*Path().rglob('*')} - before)}
+    left = {str(path) for path, _ in dated() ^ before}
     wrong = {
         f'left {left}': bool(left),
         f'exit code {code}': code not in (1, 2),

@@ -27,7 +27,7 @@ def labels(tmp_path):
 
 def subset(labels: Path, percent: float, seed: int = 0, *options: str) -> dict:
     words = '--percent', percent, '--seed', seed
-    run('coco_subset', labels, *words, *options)
+    run('coco_subset', labels, *words, *options, '--overwrite')
     name = f'instances.{seed}@{percent:g}.json'
     return json.loads((labels.parent / 'subsets' / name).read_text())
 
@@ -71,6 +71,8 @@ def test_subsets_are_nested_and_depend_on_ids_and_seed_alone(labels):
 
 def test_the_default_subsets(labels):
     printed = run('coco_subset', labels, '--seed', 4)
+    with pytest.raises(RuntimeError, match=r'4@1\.json exists: .*--overwrite'):
+        run('coco_subset', labels, '--seed', 4, '--classes', 'c3')
     names = sorted(p.name for p in (labels.parent / 'subsets').iterdir())
     assert names == [f'instances.4@{p}.json' for p in (1, 10, 2, 5)]
     assert '@1.json: 2 images, 4 annotations; without one: c' in printed

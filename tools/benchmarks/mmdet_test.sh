@@ -20,7 +20,7 @@ shift 3
 hash=$(sha256sum <"$checkpoint" | cut -c1-8)
 source_name=$(basename "${checkpoint%.*}")
 work_dir=$(dirname "$checkpoint")/test-$source_name-$hash
-results=(--work-dir "$work_dir" --out "$work_dir/metrics.json")
+results=(--work-dir "$work_dir" --out "$work_dir/metrics.json" --overwrite)
 
 case ${LAUNCHER:-pytorch} in
 pytorch)

@@ -83,7 +83,7 @@ class Demo:
 
     def measure(self) -> list[Command]:
         words = [PRETRAINING, self.checkpoint(), '--random-init']
-        words += ['--cfg-options', *self.labelled(), '--out']
+        words += ['--cfg-options', *self.labelled(), '--overwrite', '--out']
         return [
             Command(f'sce {name}', [*words, self.out / file])
             for name, file in (

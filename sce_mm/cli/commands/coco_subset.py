@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import register
+from ...utils.checks import require_new
 from ...utils.text import listed
 from ..arguments import ArgumentParser, output_folder, percentage, seed_number
 
@@ -50,6 +51,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--out-dir',
         type=output_folder,
         help='folder; by default subsets/ beside FILE',
+    )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace files that exist',
     )
     return parser.parse_args(argv)
 
@@ -103,8 +109,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.classes:
         content = of_classes(content, args.classes)
     folder = args.out_dir or args.annotations.parent / 'subsets'
-    for percent in args.percent:
+    start = f'{args.annotations.stem}.{args.seed}@'
+    outs = {p: folder / f'{start}{p:g}.json' for p in args.percent}
+    for out in outs.values():
+        require_new(out, args.overwrite, '--out-dir')
+    for percent, out in outs.items():
         part = subset(content, percent, args.seed)
-        name = f'{args.annotations.stem}.{args.seed}@{percent:g}.json'
-        write_durably(folder / name, json.dumps(part).encode())
-        print(f'{folder / name}: {describe(part)}')
+        write_durably(out, json.dumps(part).encode())
+        print(f'{out}: {describe(part)}')

@@ -16,12 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
-from ...utils.checks import require_new
 from ..arguments import (
     ArgumentParser,
-    add_output_file,
     device_name,
     natural_number,
+    output_file,
     positive_number,
 )
 from ..converters import add_network, network_of
@@ -32,7 +31,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument('backbone', type=Path, help='weights of the network')
-    add_output_file(parser, 'table to write')
+    parser.add_argument('out', type=output_file, help='table to write')
     parser.add_argument(
         '--data', required=True, metavar='DIR', help='folder of images'
     )
@@ -101,7 +100,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     device = choose_device(args.device)
     check_table_name(args.out)
-    require_new(args.out, args.overwrite)
     checkpoint = read_checkpoint(args.backbone, trust=args.trust)
     network = network_of(args)
     backbone = extract_backbone(checkpoint, args.branch, network=network)

@@ -36,8 +36,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
-from ...utils.checks import require_new
-from ..arguments import ArgumentParser, add_output_file, seed_number
+from ..arguments import ArgumentParser, output_file, seed_number
 
 Samples = dict[str, list[str]]
 
@@ -46,7 +45,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument('root', type=Path, help='folder of class folders')
-    add_output_file(parser, 'list to write')
+    parser.add_argument('out', type=output_file, help='list to write')
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         '--share', type=float, help='share of all images, equally of classes'
@@ -134,7 +133,6 @@ def look_up(found: Samples, names: list[str]) -> Samples:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    require_new(args.out, args.overwrite, args.names, 'list of names')
     register()
     from ...datasets.labels import class_lists
     from ...utils.durable_files import write_durably

@@ -32,7 +32,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         type=output_file,
         default=Path('views.html'),
         metavar='FILE.html',
-        help='the page; views.html by default, an old one is replaced',
+        help='the page; views.html by default',
     )
     parser.add_argument(
         '--count',

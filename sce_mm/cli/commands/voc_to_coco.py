@@ -27,9 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from ... import register
-from ...utils.checks import require_new
 from ...utils.text import printable
-from ..arguments import ArgumentParser, add_output_file
+from ..arguments import ArgumentParser, output_file
 
 LISTED = 50
 
@@ -38,7 +37,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument('annotations', type=Path, help='folder of XML files')
-    add_output_file(parser, 'json file to write')
+    parser.add_argument('out', type=output_file, help='json file to write')
     parser.add_argument(
         '--images',
         type=Path,
@@ -108,7 +107,6 @@ def summary(content: dict[str, Any], repairs: Counter[str]) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    require_new(args.out, args.overwrite, args.names, 'list of names')
     register()
     from ...datasets.labels import voc_labels
     from ...utils.durable_files import write_durably

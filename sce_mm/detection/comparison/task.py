@@ -142,7 +142,7 @@ class Detection(Task):
             command = Command('sce coco-subset', [
                 args.train, '--percent',
                 *(f'{p:g}' for p in args.percent if p != 100),
-                '--seed', seed, '--out-dir', folder,
+                '--seed', seed, '--out-dir', folder, '--overwrite',
             ], threads=args.threads)  # fmt: skip
             print(f'[compare] {command.shown()}', flush=True)
             run_together([command], folder)
