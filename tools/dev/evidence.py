@@ -10,6 +10,7 @@ and the picture docs/images/evidence.png from all files that are kept.
 
 import argparse
 import json
+from collections import defaultdict
 from pathlib import Path
 from statistics import mean, median
 from textwrap import fill
@@ -125,42 +126,51 @@ def minutes_of(runs: Any) -> float:
 def draw(reports: dict[str, Any], path: Path) -> None:
     """Box AP of each start: mean and standard error, and each seed.
 
-    Comparisons of one set, named ``set`` and ``set_what``, have one scale. One
-    with several parts of the labels is drawn over them.
+    Comparisons of one set, named ``set`` and ``set_what``, stand side by side.
     """
-    found = {name: results_of(report) for name, report in reports.items()}
-    panels = [(k, v) for k, v in found.items() if len(v[RANDOM]) == 1]
-    curves = [(k, v) for k, v in found.items() if len(v[RANDOM]) > 1]
-    starts = list(dict.fromkeys(s for _, found in panels for s in found))
-    count = len(panels) + len(curves)
+    sets: dict[str, list[Results]] = defaultdict(list)
+    for name, report in reports.items():
+        sets[name.partition('_')[0]].append(results_of(report))
+    columns = max(map(len, sets.values()))
+    rows_of = {k: len({s for f in v for s in f}) for k, v in sets.items()}
+    heights = [1.1 + 0.42 * max(5, count) for count in rows_of.values()]
     figure = plt.figure(
-        figsize=(2.2 + 3 * count, 0.9 + 0.42 * len(starts)),
-        layout='constrained',
+        figsize=(2.2 + 3 * columns, sum(heights)), layout='constrained'
     )
-    scales: dict[str, Any] = {}
-    for number, (name, results) in enumerate(panels, start=1):
-        title = name.partition('_')[0]
-        axis = figure.add_subplot(1, count, number, sharex=scales.get(title))
-        scales[title] = axis
-        ((percent, runs),) = results[RANDOM].items()
-        draw_starts(axis, starts, results, percent)
-        if number > 1:
-            axis.tick_params(labelleft=False)
-        length = runs[0]['iterations']
-        axis.set_title(
-            f'{title}: {percent:g} % of the labels,\n{length} iterations',
-            fontsize=10,
-        )
-    for number, (name, results) in enumerate(curves, start=len(panels) + 1):
-        axis = figure.add_subplot(1, count, number)
-        draw_labels(axis, results)
+    parts = figure.subfigures(len(sets), height_ratios=heights, squeeze=False)
+    for part, (title, found) in zip(parts.flat, sets.items(), strict=True):
+        draw_set(part, columns, title, found)
+    figure.savefig(path, dpi=110)
+
+
+def draw_set(
+    figure: Any, columns: int, title: str, found: list[Results]
+) -> None:
+    """The comparisons of one set, all with one scale.
+
+    Those with several parts of the labels come last, drawn over them.
+    """
+    starts = list(dict.fromkeys(s for results in found for s in results))
+    axis: Any = None
+    found = sorted(found, key=lambda results: len(results[RANDOM]))
+    for number, results in enumerate(found, start=1):
         lengths = {run['iterations'] for run in all_runs(results)}
-        axis.set_title(
-            f'{name.partition("_")[0]}: parts of the labels,\n'
+        percents = [*results[RANDOM]]
+        if len(percents) == 1:
+            runs = results[RANDOM][percents[0]]
+            lengths = {runs[0]['iterations']}
+            axis = figure.add_subplot(1, columns, number, sharex=axis)
+            draw_starts(axis, starts, results, percents[0])
+            axis.tick_params(labelleft=number == 1)
+            text = f'{percents[0]:g} % of the labels'
+        else:
+            draw_labels(figure.add_subplot(1, columns, number), results)
+            text = 'parts of the labels'
+        figure.axes[-1].set_title(
+            f'{title}: {text},\n'
             f'{" to ".join(map(str, sorted(lengths)))} iterations',
             fontsize=10,
         )
-    figure.savefig(path, dpi=110)
 
 
 def draw_labels(axis: Any, results: Results) -> None:
