@@ -353,6 +353,7 @@ def draw(folder: Path, tmp_path: Path):
             f'visualization/{tool}', folder / 'toy.py', folder / 'epoch_1.pth',
             '--random-init', '--data', folder / 'folders' / 'train',
             '--resize', 32, '--crop', 32, '--workers', 0, '--out', out, *words,
+            '--overwrite',
         )  # fmt: skip
         return out
 
