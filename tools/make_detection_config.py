@@ -1,4 +1,4 @@
-"""Turn a detector's config into one that uses self-supervised weights rightly.
+"""Adapt a detector's config to self-supervised weights.
 
 The same as ``sce detector``, which says more: ``--help``.
 """

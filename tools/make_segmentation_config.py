@@ -1,4 +1,4 @@
-"""Turn a segmentor's config into one that uses our weights rightly.
+"""Adapt a segmentor's config to self-supervised weights.
 
 The same as ``sce segmentor``, which says more: ``--help``.
 """

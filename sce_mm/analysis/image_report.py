@@ -20,17 +20,17 @@ MOST_COMPARED = 200_000
 # Images, sizes and groups of copies that the text names.
 _NAMED, _GROUPS = 3, 3
 _MEANING = {
-    inspection.GREY: 'without colours: grey, whatever the file could hold',
+    inspection.GREY: 'without colour, whatever the file format',
     inspection.DEEP: 'of more than 8 bits',
-    inspection.FLAT: 'of these with levels so close together that they come '
+    inspection.FLAT: 'of these in so narrow a range of levels that they come '
     'out black or flat',
-    inspection.CMYK: 'in CMYK, the colours of printers: check how they look',
+    inspection.CMYK: 'in CMYK, made for printing: check how they look',
     inspection.PALETTE: 'with a palette',
     inspection.ALPHA: 'with transparency, which becomes white',
     inspection.FRAMES: 'with several frames or pages, of which the first one '
     'is taken',
-    inspection.TURNED: 'turned by an EXIF tag, as viewers show them; boxes of '
-    'a program that ignores it do not fit',
+    inspection.TURNED: 'turned by an EXIF tag, as viewers show them; boxes '
+    'from a program that ignores the tag do not fit',
 }
 
 
@@ -173,15 +173,14 @@ def _size_lines(report: ImageReport) -> list[str]:
     text = _listed(several, len(common), 'sizes')
     return [
         f'{"size":11} {text}',
-        f'{"sides":11} the shorter one {_spread(short)} px, the longer one '
-        f'{_spread(long)} px',
+        f'{"sides":11} shorter {_spread(short)}, longer {_spread(long)}',
     ]
 
 
 def _spread(sides: list[int]) -> str:
     if sides[0] == sides[-1]:
-        return f'{sides[0]}'
-    return f'{sides[0]} to {sides[-1]}, half of them up to {median(sides):.0f}'
+        return f'{sides[0]} px'
+    return f'{sides[0]} to {sides[-1]} px (median {median(sides):.0f})'
 
 
 def _copies_text(report: ImageReport) -> str:

@@ -110,13 +110,13 @@ def plan_text(plan: TrainingPlan) -> str:
     lines = [
         f'{"recipe":11} {plan.recipe}',
         f'{"epochs":11} {plan.epochs} of {steps_of_epoch:,} steps: '
-        f'{plan.steps:,} steps, {seen / 1e6:.3g} million samples',
+        f'{plan.steps:,} steps, {seen:,} samples',
         f'{"batch":11} {plan.batch} images',
     ]
     if plan.queue is not None:
         lines.append(
-            f'{"queue":11} {plan.queue:,} keys of {plan.samples:,} samples '
-            'of an epoch'
+            f'{"queue":11} {plan.queue:,} keys; an epoch has '
+            f'{plan.samples:,} samples'
         )
     return '\n'.join([*lines, *map(_wrapped, plan.advice)])
 
@@ -161,14 +161,14 @@ def _steps_advice(cfg: Config, plan: TrainingPlan) -> list[str]:
     wanted = cfg.auto_epochs.steps
     if plan.epochs == MOST and plan.steps < wanted:
         lines.append(
-            f'{plan.steps:,} steps are fewer than the {wanted:,} that this '
-            f'recipe asks for, as {MOST} epochs are the most that a published '
-            'recipe has.'
+            f'This recipe asks for {wanted:,} steps. {plan.steps:,} is what '
+            f'{MOST} epochs give, and no published recipe has more epochs.'
         )
     if plan.samples < FEW:
         lines.append(
-            f'{plan.samples} samples are few: a gain may be too small to be '
-            'seen. sce compare tells, with weights of ImageNet beside these.'
+            f'{plan.samples} samples are few: a gain may be too small to '
+            'see. sce compare measures it, with ImageNet weights as one more '
+            'start.'
         )
     return lines
 
@@ -178,10 +178,10 @@ def _images_advice(report: ImageReport) -> list[str]:
     count = len(report.paths)
     if report.spare or report.tiny or report.unreadable:
         lines.append(
-            f'{len(report.kept()):,} images are readable, not tiny and no '
-            'copies of each other: --keep FILE.json writes a list of them, '
-            'which sce train takes as --data FILE.json. Two copies are '
-            'negatives of each other, though they show the same.'
+            f'{len(report.kept()):,} images are left without the unreadable '
+            'and tiny ones and the copies: --keep FILE.json lists them, for '
+            "sce train --data FILE.json. Two copies would be each other's "
+            'negatives, though they show the same.'
         )
     if inspection.FLAT in report.kinds:
         lines.append(
@@ -191,8 +191,8 @@ def _images_advice(report: ImageReport) -> list[str]:
         )
     if 2 * len(report.kinds.get(inspection.GREY, [])) > count:
         lines.append(
-            'Most images have no colours: the changes of colours do nothing '
-            'to them, crops, brightness, contrast and blur do.'
+            'Most images have no colour: changes of saturation and hue do '
+            'nothing to them; crops, brightness, contrast and blur do.'
         )
     return lines
 
@@ -203,7 +203,7 @@ def _views_advice(cfg: Config, report: ImageReport) -> list[str]:
     lines = []
     short = median(min(size) for size in report.sizes)
     if cuts_regions(cfg):
-        lines.append(f'{views} views of {view} px of each region.')
+        lines.append(f'Each region gives {views} views of {view} px.')
     elif short < view:
         side = max(32, int(short) // 32 * 32)
         key = next(key for key, _ in view_transforms(cfg))
@@ -214,15 +214,15 @@ def _views_advice(cfg: Config, report: ImageReport) -> list[str]:
             f'the views of {view} px enlarge: --cfg-options {words}'
         )
     else:
-        lines.append(f'{views} views of {view} px of each image.')
+        lines.append(f'Each image gives {views} views of {view} px.')
         if short >= 2 * _REGION:
             each = median(
                 regions_of(*size, (_REGION, _REGION)) for size in report.sizes
             )
             lines.append(
-                'Does an image show many things, as those of a detector do? '
-                f'--regions {_REGION} takes {each:.0f} regions of each '
-                'instead; a region should show about one thing.'
+                'If an image shows many objects, as in detection, '
+                f'--regions {_REGION} takes {each:.0f} regions of it '
+                'instead; a region should show about one object.'
             )
     return lines
 

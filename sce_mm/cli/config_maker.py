@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arguments import ArgumentParser, output_file, positive_number
-from .typed import as_typed
+from .typed import as_typed, from_here
 
 if TYPE_CHECKING:
     from ..downstream import BackboneFile, ConfigEdits
@@ -60,7 +60,7 @@ def print_made(
 
     if file.path != args.checkpoint.resolve():
         print(f'{args.checkpoint} is no backbone file: its backbone is now in')
-        print(f'{file.path}, {describe(file.backbone)}')
+        print(f'{from_here(file.path)}, {describe(file.backbone)}')
     reason = ''
     for change in edits.changes:
         if change.reason != reason:
@@ -76,8 +76,8 @@ def print_made(
     print(f'\n{args.out}: {len(edits.changes)} lines differ; {rate}')
     print(
         as_typed(
-            'To compare weights and settings: sce verify '
-            f'{args.out} {file.path}'
+            'To check weights and settings without training: sce verify '
+            f'{args.out} {from_here(file.path)}'
         )
     )
     start = f'sce train {args.out}'

@@ -163,7 +163,7 @@ def _images(runner: Runner) -> str:
 def _step(runner: Runner) -> str:
     batch = runner.train_dataloader.batch_sampler.batch_size
     factors = {
-        'process(es)': runner.world_size,
+        'processes': runner.world_size,
         'accumulated': accumulation(runner),
     }
     step = batch * prod(factors.values())

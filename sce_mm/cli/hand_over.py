@@ -13,7 +13,8 @@ from ..config.parts import find_hook
 from ..engine import BackboneFileHook
 from ..utils.durable_files import WriteError
 from ..utils.errors import is_full
-from .typed import as_typed
+from ..utils.text import counted
+from .typed import as_typed, from_here
 
 COMMANDS = 'commands.txt'
 
@@ -36,7 +37,8 @@ def record_command(runner: Runner, argv: Sequence[str] | None) -> None:
     when = time.strftime('%Y-%m-%d %H:%M:%S')
     with (Path(runner.work_dir) / COMMANDS).open('a') as file:
         file.write(
-            f'# {when}, {runner.world_size} process(es), in {Path.cwd()}\n'
+            f'# {when}, {counted(runner.world_size, "process", "processes")}, '
+            f'in {Path.cwd()}\n'
             f'{program} {shlex.join(words)}\n'
         )
 
@@ -80,8 +82,9 @@ def next_steps(runner: Runner, hook: BackboneFileHook) -> str:
     """
     assert hook.written is not None
     cfg, meta = runner.cfg, hook.written.meta
-    weights = shlex.quote(str(hook.path))
-    config = shlex.quote(str(hook.path.parent / Path(cfg.filename or '').name))
+    path = from_here(hook.path)
+    weights = shlex.quote(str(path))
+    config = shlex.quote(str(path.parent / Path(cfg.filename or '').name))
     labels = (
         '' if find_hook(cfg, 'OnlineKNNHook') else ' --bank DIR --query DIR'
     )
@@ -97,7 +100,7 @@ def next_steps(runner: Runner, hook: BackboneFileHook) -> str:
     }
     pyramid = ' and its pyramid' if hook.written.pyramid else ''
     return (
-        f'\nbackbone: {hook.path}\n  {meta["arch"]}{pyramid} after epoch '
+        f'\nbackbone: {path}\n  {meta["arch"]}{pyramid} after epoch '
         f'{meta["epochs"]}, sha256 of its tensors {meta["sha256"][:12]}\n'
         'what to do with it:'
         + ''.join(f'\n  {name:9} {line}' for name, line in lines.items())

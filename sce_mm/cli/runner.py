@@ -15,6 +15,7 @@ from mmengine.logging import MMLogger, print_log
 from mmengine.registry import RUNNERS, Registry
 from mmengine.runner import Runner
 
+from ..analysis.training_plan import fitting_batch
 from ..checkpoints.errors import CheckpointError
 from ..config import ConfigError, check_config
 from ..config.machine import fit_precision, rate_factor
@@ -31,6 +32,7 @@ from ..utils.checks import nearest
 from ..utils.distributed import unwrapped
 from ..utils.errors import UserError
 from ..utils.random_state import preserve_rng
+from ..utils.text import counted
 from .config_edits import drop_disabled_hooks
 from .exit import message_of, release_output
 
@@ -243,17 +245,19 @@ def require_batches(
         or images < min(total, batch * processes)
         or (pretrains and images < 2)
     ):
-        fits = min(16, images // processes)
+        fits = images // processes
+        fits = min(fitting_batch(fits, 16), fits)
         words = smaller.format(batch=fits)
         if pretrains:
             keys = fits * processes * model.num_target_views
             length = fitting_length(images, keys) or keys
             words += ' --cfg-options' * ('--cfg-options' not in words)
             words += f' model.queue.length={length}'
+        several = f'{processes} x ' * (processes > 1)
         advice = f', or a smaller batch, for example {words}' * (fits > 1)
         raise UserError(
-            f'{source}: {images} images are not one full batch of {batch} '
-            f'on each of {processes} process(es): use more images{advice}'
+            f'{source}: too few images for one full batch ({images} of '
+            f'{several}{batch}): use more images{advice}'
         )
     if pretrains:
         share = len(loader.sampler)
@@ -295,11 +299,14 @@ def scale_learning_rate(runner: Runner) -> None:
     kind = getattr(optimizer['type'], '__name__', optimizer['type'])
     factor, reason = rate_factor(real / base, kind.rpartition('.')[2])
     optimizer['lr'] = float(f'{old * factor:.10g}')
+    product = ''
+    if real != batch:
+        processes = counted(runner.world_size, 'process', 'processes')
+        product = f' ({processes} x {batch} x {accumulated} accumulated)'
     print_log(
         f'--auto-scale-lr: learning rate {old:g} -> {optimizer["lr"]:g}, '
-        f'{reason}, as the batch is {real} images ({runner.world_size} '
-        f'process(es) x {batch} x {accumulated} accumulated) and that of the '
-        f'config {base}',
+        f'{reason}, as the batch is {counted(real, "image")}{product} and '
+        f'that of the config {base}',
         logger='current',
     )
     runner.optim_wrapper = wrapper

@@ -40,6 +40,19 @@ MODULE = 'python -m sce_mm'
 _NAMED = re.compile(r'(?<![\w/.-])sce (?=[a-z][a-z-]+)([a-z-]+)')
 
 
+def from_here(path: Path) -> Path:
+    """A path relative to the current folder, if it lies there.
+
+    >>> from_here(Path.cwd() / 'work_dirs' / 'run')
+    PosixPath('work_dirs/run')
+    >>> from_here(Path('/elsewhere/run'))
+    PosixPath('/elsewhere/run')
+    """
+    here = Path.cwd()
+    whole = here / path
+    return whole.relative_to(here) if whole.is_relative_to(here) else path
+
+
 def as_typed(text: str) -> str:
     """A text that names commands, for the user of this process.
 

@@ -93,14 +93,13 @@ def region_neighbours(
     what = 'regions' if facts.regions else 'centres of images'
     return [
         page.heading(
-            'What the backbone finds alike',
-            f'Some of {len(regions)} {what}, and those among the others that '
-            'the backbone finds most like them, with the cosine similarity (1 '
-            'is equal). A pretraining that helps brings the same kind of '
-            'thing together, wherever it lies and whatever the light; '
-            'neighbours from the same image are often alike in light and '
-            'ground alone. '
-            'Similarities of two networks do not compare.',
+            'What looks alike to the backbone',
+            f'Some of {len(regions)} {what}, each with those among the others '
+            'that are most similar to it, by cosine similarity (1 is equal). '
+            'A useful pretraining brings the same kind of object together, '
+            'wherever it is and whatever the light; neighbours from the same '
+            'image are often alike only in light and background. '
+            'Similarities of two networks cannot be compared.',
         ),
         page.side_by_side(sheets),
     ]

@@ -237,9 +237,9 @@ def all_runs(results: Results) -> list[dict[str, Any]]:
 def table_note(results: Results) -> str:
     """What the columns of the table are."""
     text = (
-        'Mean ± standard error of the mean over the seeds. Gain: over random '
-        'initialisation with the same seeds; p: how often equal starts differ '
-        "as much (Student's paired t test)."
+        'Mean ± standard error over the seeds. Gain: over random '
+        'initialisation with the same seeds. p: how often starts that are '
+        "equally good would differ this much (Student's paired t test)."
     )
     if any(
         len({run.get('pretraining') for run in runs}) > 1
@@ -247,8 +247,8 @@ def table_note(results: Results) -> str:
         for runs in parts.values()
     ):
         text += (
-            ' Where a start has several pretrainings, the errors and the test '
-            'are over these.'
+            ' If a start has several pretrainings, errors and test are over '
+            'the pretrainings.'
         )
     return text
 
@@ -288,6 +288,7 @@ def class_tables(task: Task, results: Results) -> list[str]:
     tables = []
     for percent in results[RANDOM]:
         name = f'{what} of each class with {percent:g} % of the labels'
+        name = name[0].upper() + name[1:]
         table = page.table(*class_rows(results, percent), name)
         tables.append(page.fold(name, [table]))
     return tables

@@ -191,7 +191,7 @@ def headline(f: Facts) -> str:
         return (
             f'{with_part}, one seed of the {predictor} went from {name} '
             f'{f.theirs:.1f} to {f.ours:.1f} with {ours}: one seed says '
-            'nothing of the noise.'
+            'nothing about the noise.'
         )
     if f.gap.seen:
         verb = 'raises' if f.gap.seen > 0 else 'lowers'
@@ -360,7 +360,7 @@ RULES = (
         lambda f: f.learned and not f.gap.seen and f.gap.units < MEASURED,
         lambda f: (
             f'Repeat with `{_options(MEASURED, f)}`: fewer {_units(f.gap)} do '
-            'not tell how large the noise is. The same command runs only '
+            'not show how large the noise is. The same command runs only '
             'what is missing.'
         ),
     ),
@@ -369,8 +369,8 @@ RULES = (
         lambda f: bool(_longer(f, 1)),
         lambda f: (
             f'Train longer without {f.source} where that is better: with '
-            f'{" and ".join(_longer(f, 1).values())}. The pretraining gives '
-            'nothing there that a longer training of the '
+            f'{" and ".join(_longer(f, 1).values())}. There the pretraining '
+            'gives nothing that a longer training of the '
             f'{f.measure.predictor} does not.'
         ),
     ),
@@ -378,9 +378,9 @@ RULES = (
         'longer training does as well',
         lambda f: bool(_longer(f, 0)),
         lambda f: (
-            f'{f.source} may only save training of the '
-            f'{f.measure.predictor}: no difference can be seen to a longer '
-            'one without it, with '
+            f'{f.source} may only save training time of the '
+            f'{f.measure.predictor}: a longer training without it cannot be '
+            'told from it, with '
             f'{" and ".join(_longer(f, 0).values())}. Compare the hours.'
         ),
     ),
@@ -398,7 +398,7 @@ RULES = (
         lambda f: f.learned and f.gap.seeds > 1 and f.gap.seen < 0,
         lambda f: (
             'Look at the loss of the pretraining: if it jumps or stays where '
-            'it began, take a third of the learning rate '
+            'it started, use a third of the learning rate '
             '(`--pretraining-options optim_wrapper.optimizer.lr=...`, with '
             'another OUT).'
         ),
@@ -417,7 +417,7 @@ RULES = (
         lambda f: f.gap.seen <= 0 and f.steps is not None
         and f.steps < FEW_STEPS,
         lambda f: (
-            f'Pretrain longer: {f.steps} steps are hardly a beginning '
+            f'Pretrain longer: {f.steps} steps are very few '
             '(`--pretraining-options train_cfg.max_epochs=...`, with another '
             'OUT).'
         ),
@@ -427,8 +427,8 @@ RULES = (
         lambda f: _unseen(f) and _enough(f),
         lambda f: (
             f'A gap of {f.gap.value:+.1f} is within the noise of '
-            f'{f.gap.units} {_units(f.gap)}; if the gap is really so large, '
-            f'about {f.gap.units_needed} would show it four times out of five '
+            f'{f.gap.units} {_units(f.gap)}. If it is real, about '
+            f'{f.gap.units_needed} would show it four times out of five '
             f'(`{_options(f.gap.units_needed, f)}`).'
         ),
     ),
@@ -446,8 +446,8 @@ RULES = (
         'gain with few labels only',
         lambda f: f.gap.seen > 0 and _last(f).seen < 1 and not _hidden(f),
         lambda f: (
-            'The gain is one of few labels: use it where labels are scarce. '
-            'Parts in between (`--percent`) show up to how many it lasts.'
+            'There is a gain with few labels only: use it where labels are '
+            'scarce. Parts in between (`--percent`) show how far it reaches.'
         ),
     ),
     Rule(
@@ -455,7 +455,7 @@ RULES = (
         lambda f: f.gap.seen > 0 and _hidden(f),
         lambda f: (
             f'With {max(f.others):g} % of the labels the noise hides a gain '
-            'of this size: whether it lasts takes more `--seeds`.'
+            'of this size: it takes more `--seeds` to see whether it lasts.'
         ),
     ),
     Rule(
@@ -476,7 +476,7 @@ RULES = (
             'Pretrain longer, or on more images, with another OUT, and see '
             'whether the gain grows.'
             + (
-                f' Regions (`{_REGIONS}`) are worth a trial: your images show '
+                f' Regions (`{_REGIONS}`) are worth trying: your images show '
                 f'{f.objects:.0f} objects each.'
                 if _scenes(f)
                 else ''

@@ -65,8 +65,8 @@ def load_into_resnet(
     edits.set(
         f'{where}.frozen_stages',
         -1,
-        'nothing frozen: 0 would still freeze the stem, and early layers '
-        'of such weights have to move',
+        'freeze nothing (0 would still freeze the stem): the early layers of '
+        'self-supervised weights have to be trained too',
     )
 
 
@@ -88,8 +88,8 @@ def load_and_train(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
     edits.set(
         f'{where}.norm_cfg',
         SYNC_BN,
-        'batch norm trained, over all GPUs (plain BN where there is one): '
-        'frozen, it suits supervised weights alone',
+        'train batch norm, over all GPUs (plain BN on a single one): frozen, '
+        'it suits supervised weights only',
     )
     use_batch_statistics(edits, where)
     # Blocks without bottlenecks have but one place for a stride.
@@ -103,8 +103,8 @@ def use_batch_statistics(edits: ConfigEdits, where: str) -> None:
     edits.set(
         f'{where}.norm_eval',
         False,
-        'stored statistics are those of the pretraining images, and features '
-        'drift from them',
+        'normalise with the statistics of the batch: the stored ones are of '
+        'the pretraining images, and the features move away from them',
     )
 
 

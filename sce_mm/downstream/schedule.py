@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from ..config.machine import rate_factor
 from ..config.reading import walk
+from ..utils.text import counted
 from .edits import AdaptError, ConfigEdits, type_name
 
 OPTIMIZER = 'optim_wrapper.optimizer'
@@ -59,10 +60,14 @@ def adapt_schedule(
     total = processes * batch * steps
     optimizer = type_name(edits.get(OPTIMIZER))
     scale, law = rate_factor(total / base, optimizer)
-    line = f'{processes} process(es) x {batch} images'
+    line = f'{counted(processes, "process", "processes")} x '
+    line += counted(batch, 'image')
     line += f' x {steps} accumulated' if steps > 1 else ''
     if scale != 1:
-        reason = f'for {line}; the {rate} of the config is for {base}; {law}'
+        reason = (
+            f'for a batch of {total} ({line}): the {rate} of the config is '
+            f'for {base}; {law}'
+        )
         _scale(edits, RATE, scale, reason)
         edits.set(
             'auto_scale_lr',

@@ -11,9 +11,9 @@ from types import FrameType
 from .signals import STOPPED_FILE, TRY_AGAIN
 
 MESSAGE = b"""
-Stopped by a signal, nothing saved: no step was running, or the config has no
-PreemptionHook. Exit code 75; --resume goes on with the newest checkpoint, if
-there is one.
+Stopped by a signal. Nothing was saved: no step was running, or the config has
+no PreemptionHook. Exit code 75: --resume goes on from the newest checkpoint,
+if there is one.
 """
 
 

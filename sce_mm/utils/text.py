@@ -1,4 +1,4 @@
-"""Show paths and lists of names in messages, as plain text in one line."""
+"""Show paths, counts and lists of names in messages, in one line."""
 
 from collections.abc import Sequence
 
@@ -17,6 +17,15 @@ def printable(path: str) -> str:
         else sign.encode('unicode_escape', 'backslashreplace').decode()
         for sign in path
     )
+
+
+def counted(number: int, noun: str, plural: str = '') -> str:
+    """A number and its noun.
+
+    >>> counted(1, 'process', 'processes'), counted(3, 'image')
+    ('1 process', '3 images')
+    """
+    return f'{number:,} {noun if number == 1 else plural or noun + "s"}'
 
 
 def listed(names: Sequence[str]) -> str:

@@ -28,9 +28,9 @@ TAG = 0.07
 _FEW = 8
 _TINTS = {'right': (203, 107, 11), 'wrong': (0, 89, 179)}
 LEGEND = (
-    'A whole line is right: the class of the object and at least half an '
-    'overlap with it. A dashed line and ✗ is wrong, a dotted line and ? is an '
-    'object that was missed.'
+    'Solid lines are correct: the class of the object, and an overlap of at '
+    'least a half. Dashed lines with ✗ are wrong; dotted lines with ? are '
+    'objects that were missed.'
 )
 
 

@@ -35,15 +35,16 @@ _SHOWN, _DRAWN = 3, 100
 # BGR: regions that are shown, other regions, and the edge of both.
 _CHOSEN, _OTHER, _EDGE = (203, 107, 11), (255, 255, 255), (0, 0, 0)
 _REGIONS_TO_SEE = (
-    'Beside each image with its regions of an epoch are some of these, and '
-    'their views as the network gets them. A region should show about one '
-    'object and a little of what is around it. Choose a smaller size if it '
-    'shows many, a larger one if it shows parts (`--regions`).'
+    'Each image has the frames of its regions of one epoch. Beside it are '
+    'some of these regions and their views, as the network sees them. A '
+    'region should show about one object and a little of its surroundings: '
+    'choose a smaller size if regions show several objects, a larger one if '
+    'they show parts (`--regions`).'
 )
 
 _VIEWS_TO_SEE = (
-    'Beside each image are its views in the first epochs, as the network gets '
-    'them. Both views should show the same thing: if they often do not, take '
+    'Beside each image are its views in the first epochs, as the network sees '
+    'them. Both views should show the same thing: if they often do not, use '
     'larger crops (scale), or regions of the images (`--regions`).'
 )
 _OPERATIONS = {
@@ -202,7 +203,7 @@ def _row(
     if cuts:
         cut = transforms[cut_at]
         boxes = [cut({**loaded, 'sample_idx': s})['region'] for s in samples]
-        text += f', {times} regions an epoch'
+        text += f', {times} regions per epoch'
         text += f', {_DRAWN} of them drawn' * (times > _DRAWN)
     height, width = image.shape[:2]
     tags = [

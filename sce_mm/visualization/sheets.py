@@ -21,6 +21,8 @@ from .page import Tile, panel, subheading, tiles
 
 # Pixels of the page.
 SIDE = 98
+# Images that lie in one row on a narrow page too.
+_SHORT = 6
 
 
 def data_uri(image: np.ndarray, photo: bool = False) -> str:
@@ -114,7 +116,9 @@ def neighbour_sheet(
         ):
             what = f'neighbour {place} of query {number}'
             row.append(tile(index, f'{similarity:.3f}', query, what))
-        rows.append(tiles(row, side, sharp=picture is None))
+        # A short row stays a row on a phone.
+        columns = len(row) if len(row) <= _SHORT else 2
+        rows.append(tiles(row, side, picture is None, columns))
     return panel(rows)
 
 

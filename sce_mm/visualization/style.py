@@ -139,7 +139,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }
     calc((100% + 8px) / var(--columns) - 8px)); }
   .scroll tbody th { position: sticky; left: -12px; padding-left: 12px;
     background: var(--card); min-width: 7.5em; }
-  .tag { font-size: 10px; padding: 0 2px; } }
+  .tag { font-size: 11px; padding: 0 2px; } }
 @media screen and (max-width: 480px) {
   .plot text { font-size: 12px !important; } }
 @media print { body { background: none; font-size: 11pt; }

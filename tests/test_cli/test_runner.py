@@ -51,7 +51,7 @@ def test_repetitions_do_not_make_a_batch_of_images(tmp_path):
         data, batch_size=4, drop_last=True, sampler=SeededSampler(data, seed=0)
     )
     runner, _ = build_runner(tmp_path, train_dataloader=loader)
-    with pytest.raises(ValueError, match=r'3 images are not one full batch'):
+    with pytest.raises(ValueError, match=r'full batch \(3 of '):
         require_batches(runner)
 
 

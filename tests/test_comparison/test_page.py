@@ -54,7 +54,7 @@ ONE_SEED = FACTS._replace(gap=Gap(4.6, float('inf'), 1))
         (WORSE, 'lowers box AP from 17.5 to 12.0'),
         (UNSEEN, 'no difference can be seen beyond the noise of 5 seeds'),
         (NOTHING, 'neither detector has learned anything'),
-        (ONE_SEED, 'one seed says nothing of the noise'),
+        (ONE_SEED, 'one seed says nothing about the noise'),
     ],
 )
 def test_the_headline_claims_what_was_seen(facts, words):
@@ -152,7 +152,7 @@ def test_more_pretrainings_are_asked_for_where_these_are_what_varies():
     assert '--seeds 0 1 2 3 4 5 6 7 8 9 --pre' in text
     assert 'noise of' not in text
     text = '\n'.join(what_next(few._replace(gap=Gap(0.9, 0.36, 10, 5))))
-    assert 'noise of 5 pretrainings; if the gap is really so large' in text
+    assert 'noise of 5 pretrainings. If it is real' in text
 
 
 def test_a_rival_is_taken_that_holds_for_all_of_them_and_beats_random():

@@ -416,7 +416,7 @@ def test_a_dry_run_trains_resumes_and_plans(images, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('images_used', 'overrides', 'message'),
     [
-        (1, {}, r'1 images are not one full batch of 4'),
+        (1, {}, r'full batch \(1 of 4\)'),
         (3, {}, r'batch_size=3 model\.queue\.length=3$'),
         (9, {'drop_last': False}, '9 images in batches of 4 leave one by'),
         (

@@ -126,7 +126,7 @@ def test_stem_loads_rate_and_proof(change, backbone_file):
     assert cfg.optim_wrapper.optimizer.lr == 0.005
     assert cfg.param_scheduler[0].eta_min == 5e-5
     assert cfg.auto_scale_lr == {'enable': False, 'base_batch_size': 8}
-    assert 'rate 0.005 for 1 process(es) x 8 images' in line
+    assert 'rate 0.005 for 1 process x 8 images' in line
     # The schedule stays; how much less it sees is said.
     assert cfg.train_cfg.max_iters == 20000
     (note,) = edits.notes

@@ -68,7 +68,7 @@ def test_views_are_those_of_the_first_epochs(cfg, sides):
             regions.append(pixels.shape)
         else:
             names.append(caption.split(',')[0])
-            assert ('6 regions an epoch' in caption) == bool(sides)
+            assert ('6 regions per epoch' in caption) == bool(sides)
     # Three regions of the first epoch, or the image in three epochs.
     expected = samples(cfg, seed=5, epochs=1 if sides else 3)
     assert len(set(names)) == 2
@@ -100,7 +100,7 @@ def test_the_command_writes_a_page(cfg, root, tmp_path, capsys):
     words = [str(recipe), '--data', str(tmp_path), '--out', str(out)]
     views.main([*words, '--count', '1', '--regions', '16'])
     captions = [caption for _, caption in shown(out.read_text())]
-    assert captions[0].endswith('50 x 40 px, 6 regions an epoch')
+    assert captions[0].endswith('50 x 40 px, 6 regions per epoch')
     assert [c.split(',')[0].split(' of ')[0] for c in captions[1:4]] == [
         'region 1', 'view 1', 'view 2',
     ]  # fmt: skip

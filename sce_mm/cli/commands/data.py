@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     images = TrainingImages(report.paths, report.sizes)
     cut_regions(cfg, args, sources, images)
     plan = plan_training(cfg, recipe, report, Path.cwd())
-    print(as_typed(f'\nWhat follows\n{plan_text(plan)}'))
+    print(as_typed(f'\nSuggested training\n{plan_text(plan)}'))
     figures = {'report': report_json(report), 'plan': plan.figures()}
     if args.hours:
         set_epochs(cfg, plan.epochs)

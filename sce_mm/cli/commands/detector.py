@@ -1,12 +1,12 @@
-"""Turn a detector's config into one that uses self-supervised weights rightly.
+"""Adapt a detector's config to self-supervised weights.
 
     sce detector MMDET_CONFIG BACKBONE OUT --gpus 8
 
 MMDET_CONFIG is a path, or the name of a config that comes with mmdet; the
 data set and its classes stay. BACKBONE is a file of sce extract; the
 backbone of a training checkpoint is extracted beside OUT. OUT inherits
-MMDET_CONFIG and says what differs, with the reasons, and works from any
-folder. What cannot be done rightly is refused.
+MMDET_CONFIG, gives the reason for each line that it changes, and works from
+any folder. A config that cannot be adapted is refused, with the reason.
 """
 
 import argparse

@@ -32,9 +32,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def explanation(classes: bool) -> str:
     """What the page shows, for who did not run the command."""
     text = (
-        'Each row begins with an image of the folder; those beside it are the '
-        'others that the network finds most like it, with the cosine '
-        'similarity (1 is equal). Similarities of two networks do not compare.'
+        'Each row begins with an image of the folder; beside it are the '
+        'others that are most similar to the network, by cosine similarity (1 '
+        'is equal). Similarities of two networks cannot be compared.'
     )
     if classes:
         text += (

@@ -1,12 +1,13 @@
-"""Turn a segmentor's config into one that uses our weights rightly.
+"""Adapt a segmentor's config to self-supervised weights.
 
     sce segmentor MMSEG_CONFIG BACKBONE OUT --gpus 4
 
 MMSEG_CONFIG is a path, or the name of a config that comes with mmseg; the
 data set, its classes, the crop and the head stay. BACKBONE is a file of
 sce extract; the backbone of a training checkpoint is extracted beside
-OUT. OUT inherits MMSEG_CONFIG and says what differs, with the reasons, and
-works from any folder. What cannot be done rightly is refused.
+OUT. OUT inherits MMSEG_CONFIG, gives the reason for each line that it
+changes, and works from any folder. A config that cannot be adapted is
+refused, with the reason.
 """
 
 import argparse

@@ -39,8 +39,7 @@ def evaluate(runner: 'Runner') -> dict:
             'the config has neither a test_dataloader nor an OnlineKNNHook: '
             'there is nothing to evaluate on'
         )
-    # Weights that do not fit must not be measured as if they did.
-    checkpoint = runner.load_checkpoint(runner._load_from, strict=True)
+    checkpoint = load_weights(runner)
     if runner._test_dataloader is not None:
         require_classes(runner, checkpoint.get('meta') or {})
         return runner.test()
@@ -49,6 +48,31 @@ def evaluate(runner: 'Runner') -> dict:
         for hook in hooks
         for name, value in hook.evaluate(runner).items()
     }
+
+
+def load_weights(runner: 'Runner') -> dict:
+    """Load the checkpoint; weights that do not fit must not be measured."""
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    from ...checkpoints.errors import CheckpointError
+    from ...checkpoints.state_dicts import shape_mismatches
+    from ...utils.distributed import unwrapped
+
+    path = runner._load_from
+    try:
+        return runner.load_checkpoint(path, strict=True)
+    except RuntimeError as error:
+        if 'do not match exactly' not in str(error):
+            raise
+        found = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+        difference = shape_mismatches(
+            unwrapped(runner.model).state_dict(),
+            found.get('state_dict', found),
+        )
+        raise CheckpointError(
+            f'{path} is no checkpoint of the model of this config:\n'
+            f'{difference}'
+        ) from error
 
 
 def require_classes(runner: 'Runner', meta: dict) -> None:

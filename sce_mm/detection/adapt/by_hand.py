@@ -75,7 +75,11 @@ def require_architecture(edits: ConfigEdits, file: BackboneFile) -> None:
     found = file.backbone.architecture
     assert isinstance(found, ResNetArchitecture)
     if lines := _replacement(edits, found, kind):
-        message += f', or inherit this one with {" and ".join(lines)}'
+        some = 'the line' if len(lines) == 1 else 'the lines'
+        message += (
+            f', or write a config that inherits this one and has {some} '
+            + ' and '.join(lines)
+        )
     raise AdaptError(message)
 
 

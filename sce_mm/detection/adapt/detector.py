@@ -75,10 +75,13 @@ def _check_classes(edits: ConfigEdits) -> None:
     """Compare the classes with those of the labels that are there."""
     if problems := list(class_problems(edits.cfg)):
         raise AdaptError('\n'.join(problems))
+    noted = set()
     for labels in read_labels(edits.cfg):
         others = [n for n in labels.categories if n not in labels.classes]
-        if others:
+        # A metric reads the file of its data set once more.
+        if others and labels.file not in noted:
+            noted.add(labels.file)
             edits.notes.append(
                 f'{labels.where}: objects of {names(others)} in {labels.file} '
-                'are of no class and left out'
+                'belong to no class of the config and are left out'
             )

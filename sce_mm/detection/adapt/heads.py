@@ -107,8 +107,8 @@ def _convolve(edits: ConfigEdits, path: str) -> None:
         f'{path}.type',
         'Shared4Conv1FCBBoxHead',
         'two fully connected layers have no place for a norm; four '
-        'convolutions and one layer do, as in the published comparisons. They '
-        "cost 9.2 times the arithmetic of the head at mmdet's sizes: 128 "
+        'convolutions and one layer do, as in the published comparisons. At '
+        "mmdet's sizes that is 9.2 times the arithmetic of the head: 128 "
         'instead of 14 million multiplications a region. --keep-heads leaves '
         'all heads as they are',
     )

@@ -82,10 +82,10 @@ def detection_examples(
     return [
         page.heading(
             'What the detectors find',
-            f'Validation images, drawn by lot, and the detectors of '
-            f'{facts.percent:g} % of the labels and seed '
-            f'{runs[RANDOM]["seed"]}. Each shows its surest boxes, as many as '
-            f'there are labelled objects. {LEGEND}'
+            f'Validation images drawn at random, and the detectors trained '
+            f'with {facts.percent:g} % of the labels and seed '
+            f'{runs[RANDOM]["seed"]}. Each shows as many boxes as there are '
+            f'labelled objects, those with the highest scores. {LEGEND}'
             + (f' Letters are classes: {letters}.' if letters else ''),
         ),
         page.panel(rows),

@@ -67,8 +67,8 @@ def segmentation_examples(
     return [
         page.heading(
             'What the segmentors predict',
-            f'Validation images, drawn by lot, and the segmentors of '
-            f'{facts.percent:g} % of the labels and seed '
+            f'Validation images drawn at random, and the segmentors trained '
+            f'with {facts.percent:g} % of the labels and seed '
             f'{runs[RANDOM]["seed"]}. {LEGEND}',
         ),
         page.panel([colour_legend(task.classes), *rows]),
