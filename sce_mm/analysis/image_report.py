@@ -11,7 +11,7 @@ from typing import Any
 
 from ..datasets.images import inspection
 from ..datasets.images.near_duplicates import Fingerprint, group_copies
-from ..utils.text import printable
+from ..utils.text import counted, printable
 
 # Shorter sides, in pixels, of which no crop shows anything.
 TINY = 32
@@ -167,7 +167,7 @@ def _size_lines(report: ImageReport) -> list[str]:
     )
     common = Counter(report.sizes).most_common()
     several = [
-        f'{width} x {height} ({number:,} images)'
+        f'{width} x {height} ({counted(number, "image")})'
         for (height, width), number in common[:_NAMED]
     ]
     text = _listed(several, len(common), 'sizes')
