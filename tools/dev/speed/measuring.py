@@ -43,19 +43,27 @@ def command(
 
 
 def interleaved(
-    candidates: Mapping[str, Run], repeats: int
+    candidates: Mapping[str, Run],
+    repeats: int,
+    now: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
     """Median seconds of each candidate.
 
     One run of each in turn, so that other load on the machine falls on all of
     them alike; the first round warms up and does not count.
+
+    Args:
+        candidates: What is run, by name.
+        repeats: Rounds that count.
+        now: The clock, in seconds. On one thread the processor's,
+            ``time.process_time``, leaves out other work on the machine.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(repeats + 1):
         for name, run in candidates.items():
-            start = time.perf_counter()
+            start = now()
             run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(now() - start)
     return {
         name: statistics.median(values[1:]) for name, values in seconds.items()
     }
