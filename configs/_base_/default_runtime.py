@@ -28,10 +28,12 @@ default_hooks = dict(
 )
 
 visualizer = dict(
+    # matplotlib is imported when something is drawn.
+    type='DeferredVisualizer',
     vis_backends=[
         dict(type='LocalVisBackend'),
         dict(type='TensorboardVisBackend'),
-    ]
+    ],
 )
 
 randomness = dict(seed=42)

@@ -17,6 +17,7 @@ from .hooks.verify_transfer_hook import VerifyTransferHook
 from .optimizers.bf16 import BF16OptimWrapper
 from .optimizers.lars import LARSMoCoV3
 from .optimizers.trained_only import TrainedOnlyConstructor
+from .runner.deferred_visualizer import DeferredVisualizer
 from .runner.loops import ResumableTrainLoop
 from .schedulers.warmup_cosine import WarmupCosineLR
 
@@ -26,6 +27,7 @@ __all__ = [
     'BestAndLastHook',
     'CollapseMonitorHook',
     'DeferredRuntimeInfoHook',
+    'DeferredVisualizer',
     'DurableCheckpointHook',
     'InitialWeightsHook',
     'LARSMoCoV3',

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from functools import partial
 
 import mmpretrain
@@ -164,4 +165,23 @@ def test_the_command_line_measures_and_writes(tool, monkeypatch, tmp_path):
     reports = json.loads(file.read_text())
     assert [len(report['sizes']) for report in reports] == [2, 6]
     rows = sum(len(report['images_per_second']) for report in reports)
-    assert len(views.table(reports).splitlines()) == 4 + rows
+    assert len(views.table_of_rates(reports).splitlines()) == 4 + rows
+    stages = views.table_of_stages(reports).splitlines()
+    # Header, line, decoding, the rest and the sum.
+    assert len(stages) == 5 + len(views.STAGES)
+
+
+def test_every_stage_of_a_view_is_timed_and_makes_the_same(tool, tmp_path):
+    views = tool('views')
+    files = 40 * views.photographs(tmp_path, 60, 45)
+    small = [{**view, 'size': 20} for view in views.VIEWS[:2]]
+    stages = views.split(small, files)
+    assert {'decoding', 'the rest', *views.STAGES} == {*stages}
+    assert all(seconds > 0 for seconds in stages.values()), stages
+    pipeline = views.pipelines(small)['sce_mm']
+    made = []
+    for watch in (None, views.Stopwatch()):
+        np.random.seed(0)
+        with views.stages_timed(watch) if watch else nullcontext():
+            made += [torch.stack(images_of(pipeline(x))) for x in files[:9]]
+    assert torch.equal(torch.stack(made[:9]), torch.stack(made[9:]))

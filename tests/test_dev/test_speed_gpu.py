@@ -2,6 +2,7 @@
 
 import json
 import sys
+import weakref
 
 import pytest
 import torch
@@ -147,3 +148,59 @@ def test_what_is_measured_is_kept_when_a_section_fails(
     assert found['loader']['bound, views of device'] > 0
     assert found['kNN of ImageNet']['sce_mm']['queries_measured'] >= 64
     assert '| batch 4, compiled | sce_mm |' in gpu.text(report)
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        torch.cuda.OutOfMemoryError('CUDA out of memory. Tried to allocate'),
+        RuntimeError('cuDNN error: CUDNN_STATUS_ALLOC_FAILED'),
+        RuntimeError('CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling'),
+    ],
+)
+@pytest.mark.parametrize('fails_at', [1, 2, 3, 4])
+def test_a_candidate_without_memory_leaves_the_others(
+    tool, monkeypatch, error, fails_at
+):
+    measuring = tool('measuring')
+    calls, made = [], []
+
+    def large():
+        tensor = torch.zeros(10)
+        made.append(weakref.ref(tensor))
+        calls.append(1)
+        if len(calls) == fails_at:
+            raise error
+
+    free, freed = measuring.free_memory, []
+
+    def free_memory():
+        free()
+        freed.append([ref() for ref in made] == [None] * fails_at)
+
+    monkeypatch.setattr(measuring, 'free_memory', free_memory)
+
+    figures = measuring.on_device(
+        {'small': lambda: lambda: None, 'large': lambda: large},
+        torch.device('cpu'),
+        measuring.Clock(60),
+        repeats=3,
+    )
+    assert figures['large'] == {'failed': 'out of memory'}
+    assert freed == [True]
+    assert figures['small']['rounds'] == 3
+    assert figures['small']['milliseconds_ratio'] == 1
+
+
+def test_other_errors_of_a_candidate_are_not_hidden(tool):
+    measuring = tool('measuring')
+
+    def wrong():
+        raise RuntimeError('mat1 and mat2 shapes cannot be multiplied')
+
+    with pytest.raises(RuntimeError, match='mat1'):
+        measuring.on_device(
+            {'wrong': lambda: wrong},
+            torch.device('cpu'),
+            measuring.Clock(60),
+        )

@@ -102,7 +102,7 @@ def output_shapes(backbone: nn.Module) -> list[torch.Size] | None:
     height, width = (size, size) if isinstance(size, int) else size
     try:
         image = torch.empty(1, 3, height, width, device='meta')
-        shapes = deepcopy(backbone).to('meta')
+        shapes = _on_meta(backbone)
         # That of some backbones returns nothing.
         shapes.eval()
         out = shapes(image)
@@ -110,3 +110,17 @@ def output_shapes(backbone: nn.Module) -> list[torch.Size] | None:
     # Whatever a custom backbone does with pixels that are not there.
     except Exception:
         return None
+
+
+def _on_meta(module: nn.Module) -> nn.Module:
+    """A copy whose tensors have shapes, but no values; none is read."""
+    tensors = [*module.parameters(), *module.buffers()]
+    # To deepcopy these are the copies that it has made already.
+    copies = {id(tensor): _without_values(tensor) for tensor in tensors}
+    return deepcopy(module, copies).to('meta')
+
+
+def _without_values(tensor: Tensor) -> Tensor:
+    empty = torch.empty_like(tensor, device='meta')
+    is_parameter = isinstance(tensor, nn.Parameter)
+    return nn.Parameter(empty, tensor.requires_grad) if is_parameter else empty

@@ -60,6 +60,11 @@ class Section(NamedTuple):
 
 def main() -> None:
     args = parse_args()
+    # Large and small batches follow one another. Set before torch is there.
+    # torch 2.9 calls the name old, but ignores the new one on CUDA.
+    os.environ.setdefault(
+        'PYTORCH_CUDA_ALLOC_CONF', 'expandable_segments:True'
+    )
     if args.check or not args.read:
         require_gpu()
     if args.check:
@@ -114,10 +119,6 @@ def require_gpu() -> None:
 
 def measure(seconds: float, file: Path | None) -> Report:
     """Figures of all sections."""
-    # Large and small batches follow one another.
-    os.environ.setdefault(
-        'PYTORCH_CUDA_ALLOC_CONF', 'expandable_segments:True'
-    )
     import torch
 
     from sce_mm import register
@@ -132,8 +133,7 @@ def measure(seconds: float, file: Path | None) -> Report:
 def run_sections(plan: Any, seconds: float, file: Path | None) -> Report:
     """Measure section after section and write the file after each."""
     import gpu_sections
-    import torch
-    from measuring import Clock
+    from measuring import Clock, free_memory
 
     report: Report = {
         'machine': machine(plan.device),
@@ -151,8 +151,8 @@ def run_sections(plan: Any, seconds: float, file: Path | None) -> Report:
         except Exception as error:
             # The others are worth having still.
             figures = {'failed': f'{type(error).__name__}: {error}'[:500]}
-        if plan.device.type == 'cuda':
-            torch.cuda.empty_cache()
+        # A section that failed has left its tensors in the error.
+        free_memory()
         took = time.perf_counter() - start
         report['sections'][name] = {'seconds': took, **figures}
         if file:

@@ -19,7 +19,15 @@ import loss
 import step
 import torch
 import views
-from measuring import Clock, Run, add_ratios, milliseconds, on_device
+from measuring import (
+    Clock,
+    Run,
+    add_ratios,
+    free_memory,
+    milliseconds,
+    on_device,
+    ran_out,
+)
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -304,7 +312,9 @@ def measure_memory(plan: Plan, clock: Clock) -> Figures:
         estimated = memory.total(batch) / 1e9
         try:
             measured = train(cfg, plan.device.type, 1.0, loading=False)
-        except torch.cuda.OutOfMemoryError:
+        except RuntimeError as error:
+            if not ran_out(error):
+                raise
             found[name] = {
                 'batch': batch,
                 'estimated_gigabytes': estimated,
@@ -319,8 +329,8 @@ def measure_memory(plan: Plan, clock: Clock) -> Figures:
                 'ratio': peak / estimated,
                 'images_per_second': measured['images_per_second'],
             }
-        if plan.device.type == 'cuda':
-            torch.cuda.empty_cache()
+        # What is left of a recipe would count as memory of the next one.
+        free_memory()
     return found
 
 

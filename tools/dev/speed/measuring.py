@@ -8,7 +8,9 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,19 +45,27 @@ def command(
 
 
 def interleaved(
-    candidates: Mapping[str, Run], repeats: int
+    candidates: Mapping[str, Run],
+    repeats: int,
+    now: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
     """Median seconds of each candidate.
 
     One run of each in turn, so that other load on the machine falls on all of
     them alike; the first round warms up and does not count.
+
+    Args:
+        candidates: What is run, by name.
+        repeats: Rounds that count.
+        now: The clock, in seconds. On one thread the processor's,
+            ``time.process_time``, leaves out other work on the machine.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(repeats + 1):
         for name, run in candidates.items():
-            start = time.perf_counter()
+            start = now()
             run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(now() - start)
     return {
         name: statistics.median(values[1:]) for name, values in seconds.items()
     }
@@ -101,31 +111,59 @@ def on_device(
     figures: dict[str, dict[str, Any]] = {}
     runs: dict[str, Run] = {}
     for name, prepare in candidates.items():
-        try:
+        with _without_what_is_too_large(name, figures, runs):
             with device:
                 runs[name] = prepare()
             runs[name]()
             peak = _device_peak(runs[name], device)
-        except torch.cuda.OutOfMemoryError:
-            runs.pop(name, None)
-            figures[name] = {'failed': 'out of memory'}
-        else:
             figures[name] = {'peak_megabytes': peak}
-        if 'failed' in figures[name]:
-            gc.collect()
-            torch.cuda.empty_cache()
     times: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(repeats):
         if number and clock.left() <= 0:
             break
-        for name, run in runs.items():
-            times[name].append(milliseconds(run, device))
-    for name, values in times.items():
-        figures[name]['milliseconds'] = statistics.median(values)
-        figures[name]['rounds'] = len(values)
+        for name in [*runs]:
+            # Beside the others, which were made after it.
+            with _without_what_is_too_large(name, figures, runs):
+                times[name].append(milliseconds(runs[name], device))
+    for name in runs:
+        figures[name]['milliseconds'] = statistics.median(times[name])
+        figures[name]['rounds'] = len(times[name])
     add_ratios(figures, 'milliseconds')
     add_ratios(figures, 'peak_megabytes')
     return figures
+
+
+@contextmanager
+def _without_what_is_too_large(
+    name: str, figures: dict[str, dict[str, Any]], runs: dict[str, Run]
+) -> Iterator[None]:
+    """Take a candidate out that runs out of memory, and say so."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not ran_out(error):
+            raise
+        runs.pop(name, None)
+        figures[name] = {'failed': 'out of memory'}
+        # They hold the tensors that were made.
+        traceback.clear_frames(error.__traceback__)
+        free_memory()
+
+
+def ran_out(error: RuntimeError) -> bool:
+    """Whether the device had too little memory.
+
+    cuDNN and cuBLAS say it in words of their own.
+    """
+    return isinstance(
+        error, torch.cuda.OutOfMemoryError
+    ) or 'STATUS_ALLOC_FAILED' in str(error)
+
+
+def free_memory() -> None:
+    """Free the memory of what is not used any more, cycles too."""
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 def add_ratios(figures: dict[str, dict[str, Any]], unit: str) -> None:

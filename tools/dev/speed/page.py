@@ -92,7 +92,12 @@ def draw_steps(reports: list[dict], path: Path) -> None:
 def draw_views(reports: list[dict], path: Path) -> None:
     """Images per second of each pipeline."""
     panels = {
-        f'{len(report["sizes"])} views': report['images_per_second']
+        f'{len(report["sizes"])} views': {
+            name: rate
+            for name, rate in report['images_per_second'].items()
+            # Beside its bar the others would be hard to tell apart.
+            if name != views.DECODING
+        }
         for report in reports
     }
     draw_bars(panels, 'images per second and core', '%.0f', path)

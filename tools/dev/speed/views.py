@@ -6,15 +6,24 @@ Each pipeline reads the same JPEG files and makes the two 224-pixel views of
 the ImageNet recipe, or the 2 + 4 views of its multi-crop, as uint8 tensors, on
 one core. The peers are built from the same numbers, each in its fastest form;
 lightly, whose transforms are torchvision's on PIL images with Pillow's blur,
-is among them where it is installed.
+is among them where it is installed. Decoding alone is the upper bound of all
+that decode with OpenCV.
+
+Then the time of a view is split into its stages. All figures are processor
+time: other work on the machine hardly changes it.
 """
 
 import copy
+import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import cv2
 import torch
@@ -30,6 +39,7 @@ from torchvision.transforms import v2
 
 from sce_mm.cli.exit import run_main
 from sce_mm.datasets import Augmentation, build_augmentation
+from sce_mm.datasets.views import image_ops, sce_views
 
 Pipeline = Callable[[str], object]
 Views = Sequence[dict]
@@ -44,30 +54,63 @@ VIEWS = [
     dict(augmentation='strong_gamma', size=128, scale=(0.114, 0.571)),
     dict(augmentation='strong_gamma', size=96, scale=(0.086, 0.429)),
 ]
+DECODING = 'decoding alone'
+# Functions of each stage, by the module and the name that they are called by.
+STAGES = {
+    'random numbers': ((sce_views, 'draw_params'),),
+    'crop and resize': ((image_ops, 'resized_crop'),),
+    'brightness, contrast, saturation, grey': (
+        (image_ops.JITTER, 'brightness'),
+        (image_ops.JITTER, 'contrast'),
+        (image_ops.JITTER, 'saturation'),
+        (image_ops, 'to_grey'),
+    ),
+    'hue': ((image_ops.JITTER, 'hue'),),
+    'blur': ((image_ops, 'gaussian_blur'),),
+    'solarise and flip': (
+        (image_ops, 'solarise'),
+        (image_ops, 'horizontal_flip'),
+    ),
+    'packing': ((sce_views, 'channels_apart'),),
+}
 
 
 def measure(images: int, repeats: int, width: int, height: int) -> list[dict]:
     """Figures of the two views and of all six, on one core."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    reports = []
-    for views in (VIEWS[:2], VIEWS):
-        before = machine() | {'opencv': cv2.__version__}
-        with tempfile.TemporaryDirectory() as folder:
-            files = photographs(Path(folder), width, height)
-            files = [files[i % len(files)] for i in range(images)]
-            runs = {
-                name: partial(read_all, pipeline, files)
-                for name, pipeline in pipelines(views).items()
-            }
-            seconds = interleaved(runs, repeats)
-        report = {'machine': before, 'photographs': [width, height]}
-        report['sizes'] = [view['size'] for view in views]
-        report['images_per_second'] = {
-            name: images / value for name, value in seconds.items()
+    sizes = images, repeats, width, height
+    return [compare(views, *sizes) for views in (VIEWS[:2], VIEWS)]
+
+
+def compare(
+    views: Views, images: int, repeats: int, width: int, height: int
+) -> dict:
+    """Images per second of all pipelines, and the stages of the own one."""
+    before = machine() | {'opencv': cv2.__version__}
+    rounds: list[dict[str, float]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        files = photographs(Path(folder), width, height)
+        files = [files[i % len(files)] for i in range(images)]
+        candidates = pipelines(views)
+        candidates[DECODING] = _mm_pipeline(own_pipeline(views)[:1])
+        runs = {
+            name: partial(read_all, pipeline, files)
+            for name, pipeline in candidates.items()
         }
-        reports.append(report)
-    return reports
+        # In the same rounds, so that its figures belong to theirs.
+        stages = {'stages': lambda: rounds.append(split(views, files))}
+        seconds = interleaved(runs | stages, repeats, time.process_time)
+    return {
+        'machine': before,
+        'photographs': [width, height],
+        'sizes': [view['size'] for view in views],
+        'images_per_second': {name: images / seconds[name] for name in runs},
+        'microseconds': {
+            name: 1e6 / images * statistics.median(x[name] for x in rounds[1:])
+            for name in rounds[0]
+        },
+    }
 
 
 def read_all(pipeline: Pipeline, files: Sequence[str]) -> None:
@@ -75,7 +118,85 @@ def read_all(pipeline: Pipeline, files: Sequence[str]) -> None:
         pipeline(file)
 
 
+class Stopwatch:
+    """Processor seconds within functions, by name.
+
+    What a timed function calls counts as part of it.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._busy = False
+
+    def timed(self, name: str, function: Callable) -> Callable:
+        """The function, whose time is added under the name."""
+        self.seconds[name] = 0.0
+
+        def run(*args: Any) -> Any:
+            if self._busy:
+                return function(*args)
+            self._busy = True
+            start = time.process_time()
+            try:
+                return function(*args)
+            finally:
+                self.seconds[name] += time.process_time() - start
+                self._busy = False
+
+        return run
+
+
+@contextmanager
+def stages_timed(watch: Stopwatch) -> Iterator[None]:
+    """Let the functions of STAGES add their time to a watch."""
+    with ExitStack() as patches:
+        for stage, places in STAGES.items():
+            for owner, name in places:
+                if isinstance(owner, dict):
+                    timed = watch.timed(stage, owner[name])
+                    patches.enter_context(patch.dict(owner, {name: timed}))
+                else:
+                    timed = watch.timed(stage, getattr(owner, name))
+                    patches.enter_context(patch.object(owner, name, timed))
+        yield
+
+
+def split(views: Views, files: Sequence[str]) -> dict[str, float]:
+    """Processor seconds of each stage of sce_mm for all files."""
+    load, make, pack = (TRANSFORMS.build(x) for x in own_pipeline(views))
+    watch = Stopwatch()
+    load_timed = watch.timed('decoding', load)
+    with stages_timed(watch):
+        pack_timed = watch.timed('packing', pack)
+        start = time.process_time()
+        for file in files:
+            pack_timed(make(load_timed(dict(img_path=file))))
+        whole = time.process_time() - start
+    return {**watch.seconds, 'the rest': whole - sum(watch.seconds.values())}
+
+
 def table(reports: list[dict]) -> str:
+    """Images per second of each pipeline, then the stages of the own one."""
+    return f'{table_of_rates(reports)}\n\n{table_of_stages(reports)}'
+
+
+def table_of_stages(reports: list[dict]) -> str:
+    """Microseconds of each stage, and its share of an image."""
+    columns = []
+    for report in reports:
+        parts = report['microseconds']
+        whole = sum(parts.values())
+        columns.append(
+            [f'µs an image, {len(report["sizes"])} views', '---']
+            + [f'{part:.0f} ({part / whole:.0%})' for part in parts.values()]
+            + [f'{whole:.0f}']
+        )
+    names = ['stage', '---', *reports[0]['microseconds'], 'all']
+    lines = zip(names, *columns, strict=True)
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def table_of_rates(reports: list[dict]) -> str:
     """Images per second of each pipeline, and how far behind it is."""
     rows = [
         f'| {" + ".join(map(str, report["sizes"]))} | {name} | {rate:.0f} '
@@ -101,13 +222,8 @@ def pipelines(views: Views) -> dict[str, Pipeline]:
     """Each pipeline under the name that tables give it."""
     init_default_scope('mmpretrain')
     numbers = [build_augmentation(**view) for view in views]
-    own = [
-        dict(type='LoadImage'),
-        dict(type='SCEViews', views=list(views)),
-        dict(type='PackInputs'),
-    ]
     made = {
-        'sce_mm': _mm_pipeline(own),
+        'sce_mm': _mm_pipeline(own_pipeline(views)),
         'mmpretrain': _mm_pipeline(mmpretrain_config(numbers)),
         'torchvision, PIL': torchvision_views(transforms, numbers),
         'torchvision v2, PIL': torchvision_views(v2, numbers),
@@ -118,6 +234,15 @@ def pipelines(views: Views) -> dict[str, Pipeline]:
     else:
         print('lightly is not among the peers, for it is not installed')
     return made
+
+
+def own_pipeline(views: Views) -> list[dict]:
+    """The pipeline of the recipes."""
+    return [
+        dict(type='LoadImage'),
+        dict(type='SCEViews', views=list(views)),
+        dict(type='PackInputs'),
+    ]
 
 
 def mmpretrain_config(views: Sequence[Augmentation]) -> list[dict]:
