@@ -7,9 +7,11 @@ imports everything else in its ``main``, after the arguments are parsed and
 """
 
 import argparse
+import os
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,6 +19,16 @@ from typing import Any, NoReturn
 from ..utils.checks import LARGEST_SEED, nearest
 from .exit import LAUNCHERS, set_debug
 from .typed import as_typed
+
+
+# What counters of torch and NumPy hold everywhere.
+_LARGEST = 2**31 - 1
+# More processes than these make a machine stand still.
+_MOST_WORKERS = 1024
+# A batch of larger crops fits into no memory.
+_LARGEST_SIDE = 8192
+# A word that begins with ~ or $, perhaps behind --option= or key=.
+_FILLED_IN = re.compile(r'((?:[\w.-]+=)?)((~|\$\w+|\$\{\w+\})(?:/.*)?)')
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -39,7 +51,9 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse the words; a misspelt option counts before a missing one."""
-        words = self._words = sys.argv[1:] if args is None else [*args]
+        words = self._words = self._filled_in(
+            sys.argv[1:] if args is None else args
+        )
         for word in words[: words.index('--') if '--' in words else None]:
             name = word.partition('=')[0]
             known = [*self._option_string_actions]
@@ -47,7 +61,29 @@ class ArgumentParser(argparse.ArgumentParser):
                 option.startswith(name) for option in known
             ):
                 self.error(f'there is no {name}{nearest(name, known)}')
-        return super().parse_args(args, namespace)
+        return super().parse_args(words, namespace)
+
+    def _filled_in(self, words: Sequence[str]) -> list[str]:
+        """Words with ~ and variables filled in, and none that is empty.
+
+        Shells leave them as they are in quotes, and ~ behind ``--option=``.
+        """
+        filled = []
+        for number, word in enumerate(words):
+            if not word or word.endswith('=') and word.startswith('--'):
+                before = [w for w in words[: number + 1] if w[:2] == '--']
+                option = before[-1].rstrip('=') if before else 'one word'
+                self.error(
+                    f'{option} is empty, perhaps by a variable of the shell '
+                    'that is not set'
+                )
+            if found := _FILLED_IN.fullmatch(word):
+                key, path, name = found.groups()
+                word = key + os.path.expandvars(os.path.expanduser(path))
+                if word == found[0] and not os.path.lexists(path):
+                    self.error(f'{word}: the variable {name} is not set')
+            filled.append(word)
+        return filled
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with 2."""
@@ -148,9 +184,18 @@ def positive_number(text: str) -> int:
     Raises:
         ArgumentTypeError: The text is none.
     """
-    if not text.isdecimal() or not int(text):
+    return _whole_number(text, 1, 'above 0')
+
+
+def _whole_number(text: str, least: int, bound: str) -> int:
+    # Python reads no number of thousands of digits.
+    if not text.isdecimal() or not text.strip('0') and least:
         raise argparse.ArgumentTypeError(
-            f'expected a whole number above 0, got {text}'
+            f'expected a whole number {bound}, got {text}'
+        )
+    if len(text) > 10 or int(text) > _LARGEST:
+        raise argparse.ArgumentTypeError(
+            f'expected a whole number up to {_LARGEST}, got {text}'
         )
     return int(text)
 
@@ -161,11 +206,44 @@ def natural_number(text: str) -> int:
     Raises:
         ArgumentTypeError: The text is none.
     """
-    if not text.isdecimal():
+    return _whole_number(text, 0, 'from 0 on')
+
+
+def worker_number(text: str) -> int:
+    """Read a number of processes, or 0; the type of an option.
+
+    Raises:
+        ArgumentTypeError: The text is none, or far too many.
+    """
+    if (count := natural_number(text)) > _MOST_WORKERS:
         raise argparse.ArgumentTypeError(
-            f'expected a whole number from 0 on, got {text}'
+            f'expected at most {_MOST_WORKERS} processes, got {text}; this '
+            f'machine has {os.cpu_count()} cores'
         )
-    return int(text)
+    return count
+
+
+def decoder_number(text: str) -> int:
+    """Read a number of processes above 0; the type of an option.
+
+    Raises:
+        ArgumentTypeError: The text is none, or far too many.
+    """
+    positive_number(text)
+    return worker_number(text)
+
+
+def image_side(text: str) -> int:
+    """Read a side of images in pixels; the type of an option.
+
+    Raises:
+        ArgumentTypeError: The text is none, or too large for any memory.
+    """
+    if (side := positive_number(text)) > _LARGEST_SIDE:
+        raise argparse.ArgumentTypeError(
+            f'expected a side of up to {_LARGEST_SIDE} pixels, got {text}'
+        )
+    return side
 
 
 def positive_float(text: str) -> float:
@@ -260,8 +338,9 @@ def _require_writable(folder: Path, text: str) -> None:
     """Refuse a folder to which nothing can be written."""
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not there.is_dir():
+        inside = f'{text}: ' * (folder != there)
         raise argparse.ArgumentTypeError(
-            f'{text}: {there.name} is a file, expected a folder to write to'
+            f'{inside}{there.name} is a file, expected a folder to write to'
         )
     try:
         with tempfile.TemporaryFile(dir=there):

@@ -12,10 +12,11 @@ from .arguments import (
     ArgumentParser,
     add_shared_arguments,
     device_name,
-    natural_number,
+    image_side,
     output_file,
     positive_number,
     seed_number,
+    worker_number,
 )
 
 
@@ -61,7 +62,7 @@ def evaluation_parser(
     )
     parser.add_argument(
         '--workers',
-        type=natural_number,
+        type=worker_number,
         default=2,
         help='processes that load images',
     )
@@ -85,13 +86,13 @@ def class_folder_parser(description: str | None) -> ArgumentParser:
     )
     parser.add_argument(
         '--crop',
-        type=positive_number,
+        type=image_side,
         help='central square of these images, pixels; by default the size of '
         'the images that the config trains on',
     )
     parser.add_argument(
         '--resize',
-        type=positive_number,
+        type=image_side,
         help='shorter side before that; by default 8/7 of it, or the same up '
         'to 96 pixels',
     )
@@ -104,7 +105,7 @@ def image_folder_parser(
     """Parser of networks, images (``limit`` at most), and an output file."""
     parser = evaluation_parser(description, out='file to write')
     parser.set_defaults(out=Path(out))
-    parser.add_argument('--data', required=True, help='folder of images')
+    parser.add_argument('--data', required=True, help='folder or list of images')
     parser.add_argument(
         '--no-labels',
         action='store_true',
@@ -118,13 +119,13 @@ def image_folder_parser(
     )
     parser.add_argument(
         '--resize',
-        type=positive_number,
+        type=image_side,
         default=256,
         help='shorter side, pixels',
     )
     parser.add_argument(
         '--crop',
-        type=positive_number,
+        type=image_side,
         default=224,
         help='central square of it, pixels',
     )

@@ -21,8 +21,9 @@ from ..arguments import (
     ArgumentParser,
     add_output_file,
     device_name,
-    natural_number,
+    image_side,
     positive_number,
+    worker_number,
 )
 from ..converters import add_network, network_of
 from ..exit import naming_options
@@ -34,7 +35,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('backbone', type=Path, help='weights of the network')
     add_output_file(parser, 'table to write')
     parser.add_argument(
-        '--data', required=True, metavar='DIR', help='folder of images'
+        '--data', required=True, metavar='DIR', help='folder or list of images'
     )
     add_network(parser)
     parser.add_argument(
@@ -50,14 +51,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--crop',
-        type=positive_number,
+        type=image_side,
         metavar='N',
         help='central square, pixels; by default what the network is made\n'
         'for: 224, or 32 with a stem for small images',
     )
     parser.add_argument(
         '--resize',
-        type=positive_number,
+        type=image_side,
         metavar='N',
         help='shorter side before that; by default 8/7 of it, or the same up\n'
         'to 96 pixels',
@@ -76,7 +77,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--workers',
-        type=natural_number,
+        type=worker_number,
         default=2,
         metavar='N',
         help='processes that load images',
@@ -97,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...evaluation.frozen_backbone import FrozenBackbone
     from ...evaluation.images import crop_pipeline, read_folder, resized_side
     from ...transfer import extract_backbone, read_checkpoint
+    from ..config_edits import names_list
     from ..machine import choose_device
 
     device = choose_device(args.device)
@@ -116,7 +118,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.out,
         model.to(device),
         images,
-        args.data,
+        # Paths of a list begin where the command is called.
+        '.' if names_list([args.data]) else args.data,
         args.batch_size,
         args.workers,
     )

@@ -33,6 +33,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ... import register
@@ -49,7 +50,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_output_file(parser, 'list to write')
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        '--share', type=float, help='share of all images, equally of classes'
+        '--share', type=share, help='share of all images, equally of classes'
     )
     which.add_argument(
         '--names', type=Path, metavar='FILE', help='file names, one a line'
@@ -67,6 +68,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--bare', action='store_true', help='leave the labels out'
     )
     return parser.parse_args(argv)
+
+
+def share(text: str) -> float:
+    """Type of an option that takes a part of one."""
+    with suppress(ValueError):
+        if 0 < float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(
+        f'expected a number above 0 and up to 1, such as 0.1 for 10 %; '
+        f'got {text}'
+    )
 
 
 def read_lines(path: Path) -> list[str]:
@@ -143,8 +155,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.classes is not None:
         found = keep_classes(found, args.classes)
     if args.share is not None:
-        if not 0 < args.share <= 1:
-            raise ValueError(f'--share must be in (0, 1], got {args.share}')
         total = sum(map(len, found.values()))
         count = round(args.share * total / len(found))
         found = choose(found, count, args.seed)

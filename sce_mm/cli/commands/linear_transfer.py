@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
-from ..arguments import positive_number
+from ..arguments import image_side
 from ..evaluation_arguments import evaluation_parser, parse_networks
 
 
@@ -34,7 +34,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='metric of data sets that are not in the table',
     )
     parser.add_argument(
-        '--size', type=positive_number, default=224, help='side of images'
+        '--size', type=image_side, default=224, help='side of images'
     )
     return parse_networks(parser, argv)
 
