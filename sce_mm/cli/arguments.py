@@ -20,7 +20,6 @@ from ..utils.checks import LARGEST_SEED, nearest
 from .exit import LAUNCHERS, set_debug
 from .typed import as_typed
 
-
 # What counters of torch and NumPy hold everywhere.
 _LARGEST = 2**31 - 1
 # More processes than these make a machine stand still.
@@ -70,7 +69,7 @@ class ArgumentParser(argparse.ArgumentParser):
         """
         filled = []
         for number, word in enumerate(words):
-            if not word or word.endswith('=') and word.startswith('--'):
+            if not word or (word.endswith('=') and word.startswith('--')):
                 before = [w for w in words[: number + 1] if w[:2] == '--']
                 option = before[-1].rstrip('=') if before else 'one word'
                 self.error(
@@ -189,7 +188,7 @@ def positive_number(text: str) -> int:
 
 def _whole_number(text: str, least: int, bound: str) -> int:
     # Python reads no number of thousands of digits.
-    if not text.isdecimal() or not text.strip('0') and least:
+    if not text.isdecimal() or (not text.strip('0') and least):
         raise argparse.ArgumentTypeError(
             f'expected a whole number {bound}, got {text}'
         )

@@ -105,7 +105,9 @@ def image_folder_parser(
     """Parser of networks, images (``limit`` at most), and an output file."""
     parser = evaluation_parser(description, out='file to write')
     parser.set_defaults(out=Path(out))
-    parser.add_argument('--data', required=True, help='folder or list of images')
+    parser.add_argument(
+        '--data', required=True, help='folder or list of images'
+    )
     parser.add_argument(
         '--no-labels',
         action='store_true',

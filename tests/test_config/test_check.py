@@ -401,7 +401,7 @@ def test_a_dry_run_trains_resumes_and_plans(images, tmp_path, capsys):
         'rate 0, 0.03 at step 1, ',
         'network  ResNet 18, ',
         'cost     ',
-        f'result   {tmp_path}. All parts work',
+        f'result   in {tmp_path}; all parts work',
     )
     for line, begin in zip(lines, said, strict=True):
         assert line.startswith(begin), plan

@@ -42,13 +42,16 @@ from ..arguments import (
     region_sides,
     seed_number,
 )
+from ..exit import hold_output, release_output
 
 
 def existing_file(text: str) -> Path:
     """Type of an option that takes a file."""
     path = Path(text).resolve()
     if path.is_dir():
-        raise argparse.ArgumentTypeError(f'{text} is a folder, expected a file')
+        raise argparse.ArgumentTypeError(
+            f'{text} is a folder, expected a file'
+        )
     if not path.is_file():
         raise argparse.ArgumentTypeError(f'there is no file {text}')
     return path
@@ -343,6 +346,7 @@ def check_labels(parser: ArgumentParser, args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    hold_output()
     register()
     from ...comparison import Task, compare
 
@@ -355,4 +359,4 @@ def main(argv: Sequence[str] | None = None) -> None:
         from ...segmentation.comparison import Segmentation
 
         task = Segmentation(args)
-    compare(args, task)
+    compare(args, task, release_output)

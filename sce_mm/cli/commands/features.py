@@ -26,7 +26,7 @@ from ..arguments import (
     worker_number,
 )
 from ..converters import add_network, network_of
-from ..exit import naming_options
+from ..exit import naming, naming_options
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -104,16 +104,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     device = choose_device(args.device)
     check_table_name(args.out)
     require_new(args.out, args.overwrite)
-    checkpoint = read_checkpoint(args.backbone, trust=args.trust)
     network = network_of(args)
-    backbone = extract_backbone(checkpoint, args.branch, network=network)
-    model = FrozenBackbone(backbone, network)
+    with naming(str(args.backbone)):
+        checkpoint = read_checkpoint(args.backbone, trust=args.trust)
+        backbone = extract_backbone(checkpoint, args.branch, network=network)
+        model = FrozenBackbone(backbone, network)
     crop = args.crop or model.image_size
     resize = args.resize or resized_side(crop)
     with naming_options('crop', 'resize'):
         # Turned by their EXIF tags, as people see them.
         pipeline = crop_pipeline(resize, crop, apply_orientation=True)
-    images = read_folder(args.data, pipeline, labelled=not args.no_labels)
+    with naming('--data'):
+        images = read_folder(args.data, pipeline, labelled=not args.no_labels)
     table = write_features(
         args.out,
         model.to(device),

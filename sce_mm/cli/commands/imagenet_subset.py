@@ -38,6 +38,8 @@ from pathlib import Path
 
 from ... import register
 from ...utils.checks import require_new
+from ...utils.errors import UserError
+from ...utils.text import listed, read_lines
 from ..arguments import ArgumentParser, add_output_file, seed_number
 
 Samples = dict[str, list[str]]
@@ -81,22 +83,21 @@ def share(text: str) -> float:
     )
 
 
-def read_lines(path: Path) -> list[str]:
-    """Lines that are not empty."""
-    lines = path.read_text('utf-8-sig').splitlines()
-    return [line.strip() for line in lines if line.strip()]
-
-
 def keep_classes(found: Samples, which: str) -> Samples:
     """Only the classes of a list."""
     from ...datasets import IMAGENET100_IDS
 
     imagenet100 = which == 'imagenet100'
+    if not imagenet100 and not Path(which).is_file():
+        raise UserError(
+            f'--classes: there is no file {which}; expected one with an id a '
+            'line, or imagenet100'
+        )
     ids = IMAGENET100_IDS if imagenet100 else read_lines(Path(which))
     if missing := [name for name in ids if name not in found]:
         raise ValueError(
-            f'{len(missing)} of {len(ids)} classes have no images: '
-            f'{", ".join(missing[:5])}'
+            f'--classes: {len(missing)} of {len(ids)} classes have no folder '
+            f'with images: {listed(missing)}'
         )
     return {name: found[name] for name in ids}
 
@@ -108,7 +109,7 @@ def choose(found: Samples, count: int, seed: int) -> Samples:
     """
     if count < 1:
         raise ValueError(
-            f'{count} images of each class: ask for a larger share'
+            f'--share: {count} images of each class: ask for a larger share'
         )
     for name, files in found.items():
         if len(files) < count:
@@ -127,6 +128,8 @@ def choose(found: Samples, count: int, seed: int) -> Samples:
 
 def look_up(found: Samples, names: list[str]) -> Samples:
     """The files of these names, in whatever class they lie."""
+    if not names:
+        raise UserError('--names: there is no name in the file')
     wanted = set(names)
     chosen = {
         name: [file for file in files if Path(file).name in wanted]
@@ -137,7 +140,8 @@ def look_up(found: Samples, names: list[str]) -> Samples:
     if wrong or len(wanted) < len(names):
         example = f': {wrong[0]} is there {counts[wrong[0]]} times'
         raise ValueError(
-            f'{len(names)} names must be different, and each that of one '
+            f'--names: {len(names)} names must be different, and each that '
+            'of one '
             f'file; {len(wrong)} are not{example if wrong else ""}'
         )
     return chosen
@@ -159,6 +163,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         count = round(args.share * total / len(found))
         found = choose(found, count, args.seed)
     if args.names is not None:
+        if not args.names.is_file():
+            raise UserError(f'--names: there is no file {args.names}')
         found = look_up(found, read_lines(args.names))
     write_durably(args.out, class_lists.class_lines(found, args.bare).encode())
     print(f'{args.out}: {class_lists.count_samples(found)}')

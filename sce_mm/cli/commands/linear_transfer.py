@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
+from ...utils.errors import UserError
 from ..arguments import image_side
 from ..evaluation_arguments import evaluation_parser, parse_networks
 
@@ -42,6 +43,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    if not args.data_root.is_dir():
+        raise UserError(
+            f'--data-root: there is no folder {args.data_root}, expected that '
+            'of all data sets'
+        )
     register()
     from ...evaluation.protocols.linear_transfer import evaluate_transfer
     from ...evaluation.protocols.linear_transfer_data import TransferData

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import register
+from ...utils.errors import UserError
 from ..arguments import ArgumentParser, add_common_arguments, output_file
 from ..exit import hold_output
 
@@ -37,10 +38,10 @@ def evaluate(runner: 'Runner') -> dict:
     if runner._test_dataloader is None and not hooks:
         raise ValueError(
             'the config has neither a test_dataloader nor an OnlineKNNHook: '
-            'there is nothing to evaluate on'
+            'there is nothing to evaluate on; sce knn CONFIG CKPT takes '
+            'folders of labelled images, --bank and --query'
         )
-    # Weights that do not fit must not be measured as if they did.
-    checkpoint = runner.load_checkpoint(runner._load_from, strict=True)
+    checkpoint = load_whole(runner, runner._load_from)
     if runner._test_dataloader is not None:
         require_classes(runner, checkpoint.get('meta') or {})
         return runner.test()
@@ -49,6 +50,28 @@ def evaluate(runner: 'Runner') -> dict:
         for hook in hooks
         for name, value in hook.evaluate(runner).items()
     }
+
+
+def load_whole(runner: 'Runner', path: str) -> dict:
+    """Load a checkpoint whose tensors are all those of the model.
+
+    Weights that do not fit must not be measured as if they did.
+    """
+    from ...checkpoints.reading import read_checkpoint
+    from ...checkpoints.state_dicts import shape_mismatches, state_dict_of
+    from ...utils.distributed import unwrapped
+
+    try:
+        return runner.load_checkpoint(path, strict=True)
+    except RuntimeError as error:
+        found = state_dict_of(read_checkpoint(path))
+        expected = unwrapped(runner.model).state_dict()
+        if differences := shape_mismatches(expected, found):
+            raise UserError(
+                f'{path} is no checkpoint of the model of this config:\n'
+                f'{differences}'
+            ) from error
+        raise
 
 
 def require_classes(runner: 'Runner', meta: dict) -> None:
@@ -69,6 +92,10 @@ def require_classes(runner: 'Runner', meta: dict) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    if Path(args.checkpoint).is_dir():
+        raise UserError(
+            f'{args.checkpoint} is a folder: name a checkpoint in it'
+        )
     if not Path(args.checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint at {args.checkpoint}')
     hold_output()

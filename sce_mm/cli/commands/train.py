@@ -190,11 +190,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if is_first_process():
         print(*followed, sep='\n', end='\n' * bool(followed))
     source = '--data' if args.data else 'train_dataloader.dataset'
+    refuse_overwriting(cfg)
     if args.dry_run:
         with naming_keys(typed_keys(args)):
             print(dry_run(cfg, source))
         return
-    refuse_overwriting(cfg)
     with leaving_nothing(cfg) as hook:
         with naming_keys(typed_keys(args)):
             runner = build_runner(cfg)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import register
+from ...utils.errors import UserError
 from ..arguments import ArgumentParser, add_common_arguments
 from ..exit import naming
 
@@ -139,7 +140,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         content = read_checkpoint(args.checkpoint, args.trust)
         backbone = extract_backbone(content)
     cfg = load_config(args)
+    if cfg.model.get('type') == 'SCE':
+        raise UserError(
+            f'{args.config} is a pretraining, expected the config of a '
+            'detector, segmentor or classifier that begins from the weights; '
+            'sce detector and sce segmentor make one'
+        )
     if args.pretrained:
+        with naming('--pretrained'):
+            read_checkpoint(args.pretrained, args.trust)
         set_pretrained(cfg, args.pretrained)
     model = initialised_model(cfg)
     groups = parameter_groups(model, cfg.get('optim_wrapper'))

@@ -28,6 +28,7 @@ from typing import Any
 
 from ... import register
 from ...utils.checks import require_new
+from ...utils.errors import UserError
 from ...utils.text import printable
 from ..arguments import ArgumentParser, add_output_file
 
@@ -130,7 +131,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         lines = [f'  {printable(text)}' for text in problems[:LISTED]]
         if rest := len(problems[LISTED:]):
             lines.append(f'  and {rest} more')
-        raise ValueError(
+        if len(lines) == 1:
+            raise UserError(f'nothing was written: {lines[0].strip()}')
+        raise UserError(
             f'{len(problems)} problems, nothing was written:\n'
             + '\n'.join(lines)
         )

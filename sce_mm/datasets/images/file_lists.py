@@ -266,7 +266,9 @@ def _entries(list_file: str, is_json: bool) -> Iterable[str]:
         # Any bytes can be a file name; some editors begin with a byte order
         # mark.
         if Path(list_file).read_bytes()[:2] in (b'\xff\xfe', b'\xfe\xff'):
-            raise ValueError(f'{list_file} is text in UTF-16: save it as UTF-8')
+            raise ValueError(
+                f'{list_file} is text in UTF-16: save it as UTF-8'
+            )
         text = Path(list_file).read_text('utf-8-sig', 'surrogateescape')
         return [line.strip() for line in text.split('\n')]
     try:
