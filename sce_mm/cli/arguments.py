@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from ..utils.checks import LARGEST_SEED, nearest
 from .exit import LAUNCHERS, set_debug
+from .inputs import config_name, image_folder, label_file, source_name
 from .typed import as_typed
 
 # What counters of torch and NumPy hold everywhere.
@@ -93,7 +94,13 @@ class ArgumentParser(argparse.ArgumentParser):
             and '--data' in self._option_string_actions
         ):
             message += '; folders of images go behind --data'
-        self.exit(2, as_typed(f'error: {message}; --help lists the options\n'))
+        advice = '; --help lists the options'
+        if found := re.match(r'argument (\S+): ', message):
+            # A wrong value: what is right stands in the message.
+            name, message = found[1], message[found.end() :]
+            advice, option = '', f'{name}: ' * name.startswith('-')
+            message = option + message
+        self.exit(2, as_typed(f'error: {message}{advice}\n'))
 
     def _greedy_option(self) -> str:
         """The option that may have taken a word that is missing."""
@@ -393,10 +400,15 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_pretraining_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the config of a pretraining, its images and their regions."""
-    parser.add_argument('config', help='path of a config, or name of a recipe')
+    parser.add_argument(
+        'config',
+        type=config_name,
+        help='path of a config, or name of a recipe',
+    )
     parser.add_argument(
         '--data',
         nargs='+',
+        type=image_folder,
         metavar='DIR',
         help='folder(s) of images to train on, or of .tar files of images, or '
         "one list of images, instead of the config's",
@@ -440,13 +452,14 @@ def add_region_arguments(parser: argparse.ArgumentParser) -> None:
     add_region_size(parser, '--boxes')
     parser.add_argument(
         '--boxes',
-        type=Path,
+        type=label_file,
         metavar='JSON',
         help='labels of the user in COCO format: with --regions auto a '
         'region is as large as 1.3 of the median box',
     )
     parser.add_argument(
         '--detector',
+        type=source_name,
         metavar='CONFIG',
         help='config of the detector, a path or its name in mmdet: with '
         '--regions auto the views show objects as large as it will see them',

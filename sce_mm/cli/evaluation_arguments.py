@@ -18,6 +18,7 @@ from .arguments import (
     seed_number,
     worker_number,
 )
+from .inputs import checkpoint_file, class_folder, config_name, image_folder
 
 
 def evaluation_parser(
@@ -27,6 +28,7 @@ def evaluation_parser(
     parser = ArgumentParser(description)
     parser.add_argument(
         'config',
+        type=config_name,
         help='config of the network; for kNN and the linear probe it can '
         'name the labelled images too, in an OnlineKNNHook or as the training '
         'and validation data of a classifier',
@@ -34,6 +36,7 @@ def evaluation_parser(
     parser.add_argument(
         'checkpoint',
         nargs='*',
+        type=checkpoint_file,
         help='checkpoint(s) of SCE, of other code that the transfer reader '
         'knows, or backbones exported from them',
     )
@@ -75,12 +78,14 @@ def class_folder_parser(description: str | None) -> ArgumentParser:
     parser = evaluation_parser(description)
     parser.add_argument(
         '--bank',
+        type=class_folder,
         metavar='DIR',
         help='labelled images to compare with or to train on, one folder for '
         "each class, instead of the config's",
     )
     parser.add_argument(
         '--query',
+        type=class_folder,
         metavar='DIR',
         help='labelled images to classify, in folders of the same names',
     )
@@ -106,7 +111,10 @@ def image_folder_parser(
     parser = evaluation_parser(description, out='file to write')
     parser.set_defaults(out=Path(out))
     parser.add_argument(
-        '--data', required=True, help='folder or list of images'
+        '--data',
+        required=True,
+        type=image_folder,
+        help='folder or list of images',
     )
     parser.add_argument(
         '--no-labels',

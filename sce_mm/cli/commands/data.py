@@ -23,6 +23,7 @@ from ..arguments import (
     decoder_number,
     output_file,
 )
+from ..inputs import config_name, image_folder
 from ..typed import as_typed
 
 
@@ -32,6 +33,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         'data',
         nargs='+',
+        type=image_folder,
         metavar='DIR',
         help='folder(s) of images, or of .tar files of images, or one list of '
         'images: a text file with a path a line, or a .json file with a list '
@@ -39,6 +41,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--recipe',
+        type=config_name,
         metavar='CONFIG',
         help='config to plan with; by default one for a folder of images '
         'that suits the device',

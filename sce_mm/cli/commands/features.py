@@ -27,6 +27,7 @@ from ..arguments import (
 )
 from ..converters import add_network, network_of
 from ..exit import naming, naming_options
+from ..inputs import image_folder
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -35,7 +36,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('backbone', type=Path, help='weights of the network')
     add_output_file(parser, 'table to write')
     parser.add_argument(
-        '--data', required=True, metavar='DIR', help='folder or list of images'
+        '--data',
+        required=True,
+        type=image_folder,
+        metavar='DIR',
+        help='folder or list of images',
     )
     add_network(parser)
     parser.add_argument(

@@ -6,13 +6,13 @@ pretraining config with an online kNN evaluation runs that evaluation.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import register
 from ...utils.errors import UserError
 from ..arguments import ArgumentParser, add_common_arguments, output_file
 from ..exit import hold_output
+from ..inputs import checkpoint_file, config_name
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner
@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='path of a config, or name of a recipe')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        'config',
+        type=config_name,
+        help='path of a config, or name of a recipe',
+    )
+    parser.add_argument(
+        'checkpoint', type=checkpoint_file, help='checkpoint file'
+    )
     parser.add_argument(
         '--out', type=output_file, help='write the metrics to this json file'
     )
@@ -92,12 +98,6 @@ def require_classes(runner: 'Runner', meta: dict) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    if Path(args.checkpoint).is_dir():
-        raise UserError(
-            f'{args.checkpoint} is a folder: name a checkpoint in it'
-        )
-    if not Path(args.checkpoint).is_file():
-        raise FileNotFoundError(f'no checkpoint at {args.checkpoint}')
     hold_output()
     register()
     import mmengine

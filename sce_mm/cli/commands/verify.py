@@ -23,6 +23,7 @@ from ... import register
 from ...utils.errors import UserError
 from ..arguments import ArgumentParser, add_common_arguments
 from ..exit import naming
+from ..inputs import checkpoint_file, config_name
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -42,10 +43,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument(
-        'config', help='config of a detector, segmentor or classifier'
+        'config',
+        type=config_name,
+        help='config of a detector, segmentor or classifier',
     )
     parser.add_argument(
-        'checkpoint', help='backbone file, or the checkpoint it was made of'
+        'checkpoint',
+        type=checkpoint_file,
+        help='backbone file, or the checkpoint it was made of',
     )
     parser.add_argument(
         '--allow-frozen',
@@ -68,6 +73,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--pretrained',
+        type=checkpoint_file,
         metavar='FILE',
         help='backbone file that the model is to load',
     )
