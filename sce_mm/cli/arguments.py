@@ -344,7 +344,7 @@ def _require_writable(folder: Path, text: str) -> None:
     """Refuse a folder to which nothing can be written."""
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not there.is_dir():
-        inside = f'{text}: ' * (folder != there)
+        inside = f'{text}: ' * (text != str(there))
         raise argparse.ArgumentTypeError(
             f'{inside}{there.name} is a file, expected a folder to write to'
         )

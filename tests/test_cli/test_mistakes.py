@@ -48,6 +48,7 @@ WORDS = {
     'number': ('1', ['0', '-1', 'x']),
     'seed': ('0', ['-1', 'x']),
     'file': ('new/made.py', ['page.pth/made.py', '/proc/made.py']),
+    'page': ('new/made.html', ['page.pth/made.html', '/proc/made.html']),
     'folder': ('made', ['page.pth', 'page.pth/made', '/proc/made']),
     'absent': ('absent', ['nowhere', 'empty']),
 }
@@ -68,9 +69,14 @@ LINES = {
     'test': ['{config} weights.pth --out {file}'],
     'knn': [f'{CLASSES} --k {{count}} --temperature {{number}} {OVERRIDES}'],
     'linear-probe': [f'{RECIPE} --random-init --costs {{number}}'],
-    'linear-transfer': ['{config} weights.pth --data-root {absent}'],
+    'linear-transfer': [
+        '{config} weights.pth --data-root photos',
+        f'{RECIPE} weights.pth --data-root {{absent}}',
+    ],
     'svm': ['{config} weights.pth --data {absent}'],
-    'neighbours': [f'{IMAGES} --queries {{count}} {OVERRIDES}'],
+    'neighbours': [
+        f'{IMAGES} --queries {{count}} {OVERRIDES}'.replace('file', 'page')
+    ],
     'embed': [f'{RECIPE} --random-init --data photos --nearby {{number}}'],
     'sweep': ['{config} {folder} --setting A --threads {count}'],
     'extract': ['{weights} {file}'],

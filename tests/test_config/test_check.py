@@ -85,7 +85,7 @@ def test_everything_is_found_in_one_message(images, tmp_path):
     assert message.startswith('5 problems in the config:')
     for part in (
         "train_dataloader.dataset.data_root: no folder 'no/such/folder'",
-        'model.head.loss: ValueError: coeff must be in [0, 1], got 1.5',
+        'model.head.loss: coeff must be in [0, 1], got 1.5',
         "optim_wraper: nothing reads it (did you mean 'optim_wrapper'?)",
         'custom_hooks[0]: must be a dict with a type',
         'work_dir: cannot write to',

@@ -12,6 +12,7 @@ conversion.
 import shlex
 from collections.abc import Sequence
 
+from ... import register
 from ..arguments import ArgumentParser, output_folder, positive_number
 from ..typed import as_typed
 
@@ -36,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help='megabytes of images in a tar, 1000 by default',
     )
     args = parser.parse_args(argv)
+    register()
     from ...datasets.images.shard_writing import pack_shards
     from ..config_edits import image_source
 
