@@ -10,6 +10,8 @@ from image_files import write_noise
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
+from sce_mm.utils.errors import UserError
+
 pytestmark = pytest.mark.integration
 
 RECIPE = 'configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py'
@@ -69,7 +71,7 @@ def test_weights_that_do_not_fit_are_not_measured(evaluate, setting, tmp_path):
     wrong = {k.replace('backbone', 'encoder'): v for k, v in state.items()}
     path = tmp_path / 'wrong.pth'
     torch.save({'state_dict': wrong}, path)
-    with pytest.raises(RuntimeError, match=r'backbone\.conv1\.weight'):
+    with pytest.raises(UserError, match=r'backbone\.conv1\.weight'):
         evaluate(config, path)
 
 
