@@ -17,6 +17,11 @@ _OTHERS = {
     'git lfs pull fetches it',
     b'\x1f\x8b': 'compressed by gzip: unpack it',
     b'\xfd7zXZ': 'compressed by xz: unpack it',
+    **dict.fromkeys(
+        (b'\x89PNG', b'\xff\xd8\xff', b'GIF8', b'II*\0', b'MM\0*', b'RIFF'),
+        'an image, expected a checkpoint',
+    ),
+    b'%PDF': 'a PDF document, expected a checkpoint',
     b'\x89HDF': 'an HDF5 file, as Keras writes it, not one of torch',
     b'\x93NUMPY': 'a single NumPy array, not a checkpoint',
 }
@@ -34,6 +39,10 @@ def kind_of(path: Path) -> str:
     if path.is_dir():
         raise CheckpointError(
             f'{path} is a folder: name a checkpoint file in it'
+        )
+    if path.suffix == '.py' or (not path.is_file() and '::' in str(path)):
+        raise CheckpointError(
+            f'{path} has the name of a config, expected a checkpoint'
         )
     if not path.is_file():
         raise FileNotFoundError(f'no checkpoint at {path}')

@@ -7,17 +7,28 @@ imports everything else in its ``main``, after the arguments are parsed and
 """
 
 import argparse
+import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..utils.checks import LARGEST_SEED, nearest, require_new
 from .exit import LAUNCHERS, set_debug
+from .inputs import config_name, image_folder, label_file, source_name
 from .typed import as_typed
+
+# What counters of torch and NumPy hold everywhere.
+_LARGEST = 2**31 - 1
+# More processes than these make a machine stand still.
+_MOST_WORKERS = 1024
+# A batch of larger crops fits into no memory.
+_LARGEST_SIDE = 8192
+# A word that begins with ~ or $, perhaps behind --option= or key=.
+_FILLED_IN = re.compile(r'((?:[\w.-]+=)?)((~|\$\w+|\$\{\w+\})(?:/.*)?)')
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -55,7 +66,9 @@ class ArgumentParser(argparse.ArgumentParser):
             FileExistsError: A file to write exists, without ``--overwrite``,
                 or is another file of the command.
         """
-        words = self._words = sys.argv[1:] if args is None else [*args]
+        words = self._words = self._filled_in(
+            sys.argv[1:] if args is None else args
+        )
         for word in words[: words.index('--') if '--' in words else None]:
             name = word.partition('=')[0]
             known = [*self._option_string_actions]
@@ -63,7 +76,7 @@ class ArgumentParser(argparse.ArgumentParser):
                 option.startswith(name) for option in known
             ):
                 self.error(f'there is no {name}{nearest(name, known)}')
-        parsed = super().parse_args(args, namespace)
+        parsed = super().parse_args(words, namespace)
         self._protect_files(parsed)
         return parsed
 
@@ -72,7 +85,7 @@ class ArgumentParser(argparse.ArgumentParser):
         named = {
             action: list(_paths(getattr(parsed, action.dest, None)))
             for action in self._actions
-            if action.choices is None
+            if not (action.choices or isinstance(action, Overrides))
         }
         for action, outs in named.items():
             others = [
@@ -86,6 +99,28 @@ class ArgumentParser(argparse.ArgumentParser):
                     name = _typed_name(action)
                     require_new(out, parsed.overwrite, name, others)
 
+    def _filled_in(self, words: Sequence[str]) -> list[str]:
+        """Words with ~ and variables filled in, and none that is empty.
+
+        Shells leave them as they are in quotes, and ~ behind ``--option=``.
+        """
+        filled = []
+        for number, word in enumerate(words):
+            if not word or (word.endswith('=') and word.startswith('--')):
+                before = [w for w in words[: number + 1] if w[:2] == '--']
+                option = before[-1].rstrip('=') if before else 'one word'
+                self.error(
+                    f'{option} is empty, perhaps by a variable of the shell '
+                    'that is not set'
+                )
+            if found := _FILLED_IN.fullmatch(word):
+                key, path, name = found.groups()
+                word = key + os.path.expandvars(os.path.expanduser(path))
+                if word == found[0] and not os.path.lexists(path):
+                    self.error(f'{word}: the variable {name} is not set')
+            filled.append(word)
+        return filled
+
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with 2."""
         if 'arguments are required: ' in message:
@@ -95,7 +130,13 @@ class ArgumentParser(argparse.ArgumentParser):
             and '--data' in self._option_string_actions
         ):
             message += '; folders of images go behind --data'
-        self.exit(2, as_typed(f'error: {message}; --help lists the options\n'))
+        advice = '; --help lists the options'
+        if found := re.match(r'argument (\S+): ', message):
+            # A wrong value: what is right stands in the message.
+            name, message = found[1], message[found.end() :]
+            advice, option = '', f'{name}: ' * name.startswith('-')
+            message = option + message
+        self.exit(2, as_typed(f'error: {message}{advice}\n'))
 
     def _greedy_option(self) -> str:
         """The option that may have taken a word that is missing."""
@@ -197,9 +238,18 @@ def positive_number(text: str) -> int:
     Raises:
         ArgumentTypeError: The text is none.
     """
-    if not text.isdecimal() or not int(text):
+    return _whole_number(text, 1, 'above 0')
+
+
+def _whole_number(text: str, least: int, bound: str) -> int:
+    # Python reads no number of thousands of digits.
+    if not text.isdecimal() or (not text.strip('0') and least):
         raise argparse.ArgumentTypeError(
-            f'expected a whole number above 0, got {text}'
+            f'expected a whole number {bound}, got {text}'
+        )
+    if len(text) > 10 or int(text) > _LARGEST:
+        raise argparse.ArgumentTypeError(
+            f'expected a whole number up to {_LARGEST}, got {text}'
         )
     return int(text)
 
@@ -210,11 +260,44 @@ def natural_number(text: str) -> int:
     Raises:
         ArgumentTypeError: The text is none.
     """
-    if not text.isdecimal():
+    return _whole_number(text, 0, 'from 0 on')
+
+
+def worker_number(text: str) -> int:
+    """Read a number of processes, or 0; the type of an option.
+
+    Raises:
+        ArgumentTypeError: The text is none, or far too many.
+    """
+    if (count := natural_number(text)) > _MOST_WORKERS:
         raise argparse.ArgumentTypeError(
-            f'expected a whole number from 0 on, got {text}'
+            f'expected at most {_MOST_WORKERS} processes, got {text}; this '
+            f'machine has {os.cpu_count()} cores'
         )
-    return int(text)
+    return count
+
+
+def decoder_number(text: str) -> int:
+    """Read a number of processes above 0; the type of an option.
+
+    Raises:
+        ArgumentTypeError: The text is none, or far too many.
+    """
+    positive_number(text)
+    return worker_number(text)
+
+
+def image_side(text: str) -> int:
+    """Read a side of images in pixels; the type of an option.
+
+    Raises:
+        ArgumentTypeError: The text is none, or too large for any memory.
+    """
+    if (side := positive_number(text)) > _LARGEST_SIDE:
+        raise argparse.ArgumentTypeError(
+            f'expected a side of up to {_LARGEST_SIDE} pixels, got {text}'
+        )
+    return side
 
 
 def positive_float(text: str) -> float:
@@ -298,8 +381,9 @@ def _require_writable(folder: Path, text: str) -> None:
     """Refuse a folder to which nothing can be written."""
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not there.is_dir():
+        inside = f'{text}: ' * (text != str(there))
         raise argparse.ArgumentTypeError(
-            f'{text}: {there.name} is a file, expected a folder to write to'
+            f'{inside}{there.name} is a file, expected a folder to write to'
         )
     try:
         with tempfile.TemporaryFile(dir=there):
@@ -353,10 +437,15 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_pretraining_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the config of a pretraining, its images and their regions."""
-    parser.add_argument('config', help='path of a config, or name of a recipe')
+    parser.add_argument(
+        'config',
+        type=config_name,
+        help='path of a config, or name of a recipe',
+    )
     parser.add_argument(
         '--data',
         nargs='+',
+        type=image_folder,
         metavar='DIR',
         help='folder(s) of images to train on, or of .tar files of images, or '
         "one list of images, instead of the config's",
@@ -400,13 +489,14 @@ def add_region_arguments(parser: argparse.ArgumentParser) -> None:
     add_region_size(parser, '--boxes')
     parser.add_argument(
         '--boxes',
-        type=Path,
+        type=label_file,
         metavar='JSON',
         help='labels of the user in COCO format: with --regions auto a '
         'region is as large as 1.3 of the median box',
     )
     parser.add_argument(
         '--detector',
+        type=source_name,
         metavar='CONFIG',
         help='config of the detector, a path or its name in mmdet: with '
         '--regions auto the views show objects as large as it will see them',

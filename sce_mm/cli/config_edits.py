@@ -5,7 +5,8 @@ import copy
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +31,11 @@ from ..config.regions import (
 )
 from ..config.values import COLLATE, PREPROCESSOR
 from ..datasets import LabelledImages
-from ..datasets.images.file_lists import require_folder
+from ..datasets.images.file_lists import (
+    find_images,
+    read_image_list,
+    require_folder,
+)
 from ..datasets.images.image_cache import ImageCache
 from ..datasets.labels.coco_labels import read_coco
 from ..downstream import load_source
@@ -38,7 +43,7 @@ from ..evaluation.images import crop_pipeline, resized_side
 from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
 from ..utils.text import listed
-from .exit import is_first_process, naming, naming_options
+from .exit import is_first_process, message_of, naming, naming_options
 from .machine import require_launched
 
 # What a data set says of images that cannot be read.
@@ -92,6 +97,22 @@ def set_images(cfg: Config, args: argparse.Namespace) -> None:
     cut_regions(cfg, args, read_region_sources(args))
 
 
+@contextmanager
+def naming_images(args: argparse.Namespace) -> Iterator[None]:
+    """Let messages on the images name ``--data``, or advise it.
+
+    Raises:
+        UserError: Such an error was raised within.
+    """
+    try:
+        with naming('--data') if args.data else nullcontext():
+            yield
+    except FileNotFoundError as error:
+        if (message := message_of(error)) is None:
+            raise
+        raise UserError(f'{message}; --data DIR names another one') from error
+
+
 def set_data(cfg: Config, data: list[str]) -> None:
     """Point the innermost training data set to other images.
 
@@ -121,6 +142,26 @@ def names_list(data: Sequence[str]) -> bool:
     path = Path(data[0]).expanduser()
     is_list = path.suffix.lower() in ('.txt', '.json')
     return len(data) == 1 and is_list and path.is_file()
+
+
+def image_source(data: Sequence[str]) -> tuple[str, list[str]]:
+    """Find the images that words of ``--data`` name.
+
+    Returns:
+        A folder that holds all of them, and their paths.
+
+    Raises:
+        OSError: One is not there, or has no image.
+        ValueError: A list cannot be read.
+    """
+    roots = [os.path.expanduser(name) for name in data]
+    is_list = names_list(data)
+    paths = read_image_list(roots[0]) if is_list else find_images(roots)
+    if is_list:
+        roots = [*map(os.path.dirname, paths)]
+    if len(roots) == 1:
+        return roots[0], paths
+    return os.path.commonpath([*map(os.path.abspath, roots)]), paths
 
 
 def _drop_labels(where: str, dataset: ConfigDict) -> None:

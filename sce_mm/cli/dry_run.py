@@ -79,18 +79,17 @@ def dry_run(
     Raises:
         ValueError: Whatever would have stopped the training at its start.
     """
-    if is_first_process():
-        print(
-            'dry run: two steps, a checkpoint and a resume in a scratch '
-            f'folder, then steps for {seconds:.0f} s',
-            file=sys.stderr,
-        )
     end_at_signals()
+    note = (
+        'dry run: two steps, a checkpoint and a resume in a scratch folder, '
+        f'then steps for {seconds:.0f} s'
+    )
     with tempfile.TemporaryDirectory() as scratch, no_output():
         first = copy.deepcopy(cfg)
         counts = cfg.optim_wrapper.get('accumulative_counts', 1)
         first.default_hooks.checkpoint.update(by_epoch=False, interval=counts)
-        runner = _run(first, scratch, source, _StopHook(_STEPS * counts))
+        stop = _StopHook(_STEPS * counts)
+        runner = _run(first, scratch, source, stop, note=note)
         # Neither evaluations nor checkpoints are part of a step.
         second = copy.deepcopy(cfg)
         without_evaluation(second)
@@ -109,9 +108,17 @@ def dry_run(
 
 
 def _run(
-    cfg: Config, scratch: str, source: str, hook: Hook, resume: bool = False
+    cfg: Config,
+    scratch: str,
+    source: str,
+    hook: Hook,
+    resume: bool = False,
+    note: str = '',
 ) -> Runner:
-    """Train in the scratch folder until the hook ends it."""
+    """Train in the scratch folder until the hook ends it.
+
+    The note says so, once nothing is found to be wrong.
+    """
     cfg.work_dir = scratch
     cfg.default_hooks.checkpoint.pop('out_dir', None)
     cfg.experiment_name = f'dry_run_{Path(scratch).name}_{resume}'
@@ -122,6 +129,8 @@ def _run(
     require_batches(runner, source)
     scale_learning_rate(runner)
     runner.register_hook(hook)
+    if note and is_first_process():
+        print(note, file=sys.stderr)
     with suppress(_EnoughError):
         runner.train()
     return runner
@@ -143,7 +152,7 @@ def plan_text(
         'step': _step(runner),
         'network': _network(runner),
         'cost': f'{_time(runner, timer)}; {memory}',
-        'result': f'{work_dir}. All parts work: the same '
+        'result': f'in {Path(work_dir).absolute()}; all parts work: the same '
         'command without --dry-run trains',
     }
     return '\n'.join(f'{name:8} {text}' for name, text in lines.items())

@@ -1,7 +1,7 @@
 """Networks and images of an evaluation, from a parsed command line."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from ..config.reading import override, read_config, require_model
 from ..evaluation.features import Labelled, image_features, labelled_features
@@ -27,6 +28,7 @@ from ..transfer import (
 )
 from ..transfer.initial_weights import find_sources
 from ..utils.durable_files import write_json
+from ..utils.errors import UserError
 from ..utils.random_state import preserve_rng
 from .config_edits import set_knn
 from .exit import naming, naming_options
@@ -48,6 +50,8 @@ def open_config(args: argparse.Namespace) -> Config:
     require_launched(args.launcher)
     args.device = choose_device(args.device)
     for path in args.checkpoint:
+        if Path(path).is_dir():
+            raise UserError(f'{path} is a folder: name a checkpoint in it')
         if not Path(path).is_file():
             raise FileNotFoundError(f'there is no file {path}')
     # Otherwise each initialised parameter is a line on the screen.
@@ -72,17 +76,23 @@ def open_config(args: argparse.Namespace) -> Config:
 def networks(
     cfg: Config, args: argparse.Namespace
 ) -> Iterator[tuple[str, nn.Module]]:
-    """Models to be evaluated on their online branch, by name."""
+    """Models to be evaluated on their online branch, by name.
+
+    All files are read before the first model is handed out, so that none is
+    refused after hours of work.
+    """
+    models = {}
     if args.random_init:
-        yield INITIAL, initial_model(cfg).to(args.device)
+        models[INITIAL] = initial_model(cfg)
     for path in args.checkpoint:
-        model = initial_model(cfg)
+        model = models[path] = initial_model(cfg)
         with naming(path):
             checkpoint = read_checkpoint(path, args.trust)
             backbone = extract_backbone(checkpoint, args.branch)
             check_pixels(backbone.meta, model.data_preprocessor, path)
             load_backbone(model.backbone, backbone)
-        yield path, model.to(args.device)
+    for name in [*models]:
+        yield name, models.pop(name).to(args.device)
 
 
 def initial_model(cfg: Config) -> Any:
@@ -108,10 +118,16 @@ def _set_class_folders(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def labelled_networks(
-    cfg: Config, args: argparse.Namespace
+    cfg: Config,
+    args: argparse.Namespace,
+    check: Callable[[DataLoader], object],
 ) -> Iterator[tuple[str, Labelled, Labelled]]:
-    """Each network's name, and its features of the bank and the query set."""
+    """Each network's name, and its features of the bank and the query set.
+
+    ``check`` looks at the bank before there is any work.
+    """
     bank, query = labelled_loaders(cfg)
+    check(bank)
     for name, model in networks(cfg, args):
         yield (
             name,
@@ -138,12 +154,11 @@ def folder_networks(
 ) -> Iterator[tuple[str, Tensor]]:
     """Each network's short name, and its features of a folder's images."""
     for name, model in networks(cfg, args):
-        yield (
-            '/'.join(Path(name).parts[-2:]),
-            image_features(
+        with naming('--data'):
+            features = image_features(
                 model, images.dataset, args.batch_size, args.workers
-            ),
-        )
+            )
+        yield '/'.join(Path(name).parts[-2:]), features
 
 
 def write_results(

@@ -12,11 +12,13 @@ from .arguments import (
     ArgumentParser,
     add_shared_arguments,
     device_name,
-    natural_number,
+    image_side,
     output_file,
     positive_number,
     seed_number,
+    worker_number,
 )
+from .inputs import checkpoint_file, class_folder, config_name, image_folder
 
 
 def evaluation_parser(
@@ -26,6 +28,7 @@ def evaluation_parser(
     parser = ArgumentParser(description)
     parser.add_argument(
         'config',
+        type=config_name,
         help='config of the network; for kNN and the linear probe it can '
         'name the labelled images too, in an OnlineKNNHook or as the training '
         'and validation data of a classifier',
@@ -33,6 +36,7 @@ def evaluation_parser(
     parser.add_argument(
         'checkpoint',
         nargs='*',
+        type=checkpoint_file,
         help='checkpoint(s) of SCE, of other code that the transfer reader '
         'knows, or backbones exported from them',
     )
@@ -61,7 +65,7 @@ def evaluation_parser(
     )
     parser.add_argument(
         '--workers',
-        type=natural_number,
+        type=worker_number,
         default=2,
         help='processes that load images',
     )
@@ -74,24 +78,26 @@ def class_folder_parser(description: str | None) -> ArgumentParser:
     parser = evaluation_parser(description)
     parser.add_argument(
         '--bank',
+        type=class_folder,
         metavar='DIR',
         help='labelled images to compare with or to train on, one folder for '
         "each class, instead of the config's",
     )
     parser.add_argument(
         '--query',
+        type=class_folder,
         metavar='DIR',
         help='labelled images to classify, in folders of the same names',
     )
     parser.add_argument(
         '--crop',
-        type=positive_number,
+        type=image_side,
         help='central square of these images, pixels; by default the size of '
         'the images that the config trains on',
     )
     parser.add_argument(
         '--resize',
-        type=positive_number,
+        type=image_side,
         help='shorter side before that; by default 8/7 of it, or the same up '
         'to 96 pixels',
     )
@@ -104,7 +110,12 @@ def image_folder_parser(
     """Parser of networks, images (``limit`` at most), and an output file."""
     parser = evaluation_parser(description, out='file to write')
     parser.set_defaults(out=Path(out))
-    parser.add_argument('--data', required=True, help='folder of images')
+    parser.add_argument(
+        '--data',
+        required=True,
+        type=image_folder,
+        help='folder or list of images',
+    )
     parser.add_argument(
         '--no-labels',
         action='store_true',
@@ -118,13 +129,13 @@ def image_folder_parser(
     )
     parser.add_argument(
         '--resize',
-        type=positive_number,
+        type=image_side,
         default=256,
         help='shorter side, pixels',
     )
     parser.add_argument(
         '--crop',
-        type=positive_number,
+        type=image_side,
         default=224,
         help='central square of it, pixels',
     )

@@ -48,7 +48,7 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
         raise FileNotFoundError(f'{option}: no checkpoint at {path}')
     if resume not in (None, AUTO):
         # Before data and model are built, which the run does first.
-        with naming('--resume'):
+        with naming('--resume'), naming(resume):
             require_resumable(read_resumable(resume), resume)
     if args.init_from:
         if args.continue_for is not None:

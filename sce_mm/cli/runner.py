@@ -34,7 +34,7 @@ from ..utils.errors import UserError
 from ..utils.random_state import preserve_rng
 from ..utils.text import counted
 from .config_edits import drop_disabled_hooks
-from .exit import message_of, release_output
+from .exit import message_of, naming, release_output
 
 # Sets a batch.
 SMALLER = '--cfg-options train_dataloader.batch_size={batch}'
@@ -268,7 +268,7 @@ def require_batches(
                 'use another size, or train_dataloader.drop_last=True'
             )
         # Here, as an error of a worker is hard to read.
-        with preserve_rng():
+        with preserve_rng(), naming(source):
             try:
                 loader.dataset[0]
             except (KeyError, TypeError, AttributeError, AssertionError) as e:

@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..config.epochs import auto_epochs, count_samples
-from ..config.values import queues, step_images
+from ..config.values import queues, step_images, too_long
 from ..downstream import ConfigEdits
 from ..downstream.stretch import Scale, stretch
 from ..utils.errors import UserError
@@ -162,6 +162,11 @@ def set_batch_size(cfg: Config, batch: int, words: Sequence[str] = ()) -> str:
         keys = math.prod(factors.values())
         if option not in given:
             length = math.ceil(max(length, _STEPS * keys) / keys) * keys
+            if problem := too_long(length):
+                raise UserError(
+                    f'--batch-size {batch}: {problem}; it holds {_STEPS} '
+                    'steps of keys'
+                )
             edits.set(option, length, '--batch-size')
         held.append(f'{option}={length} is {length / keys:g} steps of keys')
     if _RATE in given:

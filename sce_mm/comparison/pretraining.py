@@ -16,7 +16,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
 from ..checkpoints.reading import META_KEY, read_checkpoint
-from ..config.check import check_config
+from ..config.check import check_config, require_pretraining
 from ..config.errors import ConfigError
 from ..config.parts import innermost_dataset
 from ..config.reading import (
@@ -34,6 +34,7 @@ from ..datasets.images.decoding import as_stretch
 from ..transfer import Backbone, extract_backbone
 from ..transfer.initial_weights import load_initial_weights
 from ..transfer.metadata import describe_model
+from ..utils.errors import UserError
 from .results import CONTINUED, RANDOM, SCE, in_path
 from .unlabelled import Unlabelled
 
@@ -82,6 +83,7 @@ class Recipe:
         """
         cfg = read_config(self.config)
         require_model(cfg, str(self.config))
+        require_pretraining(cfg, str(self.config))
         before = copy.deepcopy(cfg)
         for option, words in self.overrides:
             override(cfg, words, option)
@@ -199,14 +201,17 @@ class Recipe:
             check_config(cfg)
         except ConfigError as error:
             raise ConfigError(
-                f'{error}\n(in the pretraining of {self.source})'
+                f'{error} (in the pretraining of {self.source})'
             ) from error
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             model: Any = MODELS.build(cfg.model)
         meta = {META_KEY: describe_model(model, 0)}
         state = {k: v.clone() for k, v in model.state_dict().items()}
         if given := self.init_from:
-            load_initial_weights(model, read_checkpoint(given), str(given))
+            try:
+                load_initial_weights(model, read_checkpoint(given), str(given))
+            except UserError as error:
+                raise type(error)(f'--init-from: {error}') from error
         return extract_backbone({'state_dict': state, 'meta': meta})
 
 

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import product
 from pathlib import Path
@@ -18,6 +18,7 @@ from ..config.errors import raise_all
 from ..config.parts import innermost_dataset, samples_of_an_image
 from ..config.reading import override
 from ..downstream import (
+    AdaptError,
     ConfigEdits,
     load_source,
     make_config,
@@ -81,12 +82,17 @@ class Run(NamedTuple):
         )
 
 
-def compare(args: argparse.Namespace, task: Task) -> None:
+def compare(
+    args: argparse.Namespace,
+    task: Task,
+    checked: Callable[[], object] = lambda: None,
+) -> None:
     """Run all steps that are not done yet, and write the report.
 
     Args:
         args: Arguments of sce compare; all paths are absolute.
         task: What is trained, on which labels.
+        checked: Called when nothing was found to be wrong.
 
     Raises:
         ConfigError: Labels are wrong, or inputs differ from those of the
@@ -97,7 +103,7 @@ def compare(args: argparse.Namespace, task: Task) -> None:
     """
     require_own_folder(args.out, INPUTS, 'comparison')
     try:
-        Comparison(args, task).run()
+        Comparison(args, task).run(checked)
     except KeyboardInterrupt:
         print(
             '[compare] stopped: the same command goes on from here',
@@ -132,8 +138,11 @@ class Comparison:
         # Logs of what runs.
         self.logs: dict[str, Path] = {}
 
-    def run(self) -> None:
+    def run(self, checked: Callable[[], object] = lambda: None) -> None:
         """Make all steps that are not done yet, and write the report.
+
+        Args:
+            checked: Called when nothing was found to be wrong.
 
         Raises:
             ConfigError: The folder holds trainings on other inputs.
@@ -154,8 +163,14 @@ class Comparison:
                 if new:
                     shutil.rmtree(self.out, ignore_errors=True)
                 raise
+            checked()
             self.keep_pixels()
-            self.unlabelled.leave_out(self.task.val_images())
+            try:
+                self.unlabelled.leave_out(self.task.val_images())
+            except UserError:
+                if new:
+                    shutil.rmtree(self.out, ignore_errors=True)
+                raise
             self.plan_regions()
             self._run_jobs()
             write_json(self.out / 'results.json', self.record())
@@ -314,13 +329,20 @@ class Comparison:
         initial = self.out / 'backbones' / 'initial.pth'
         cfg, base = load_source(self.task.config)
         edits = ConfigEdits(cfg)
-        self.task.use_labels(edits)
+        try:
+            self.task.use_labels(edits)
+        except AdaptError as error:
+            raise AdaptError(f'--{name}: {error}') from error
         title = f'The {name} on the labels of this comparison.'
         write_config(edits, base, initial, self._config('data'), title)
 
         self.check_pretraining(initial)
         for name in self.args.weights:
-            self.make_config(self.starts[name][0])
+            try:
+                self.make_config(self.starts[name][0])
+            except UserError as error:
+                message = f'--weights {name}: {error}'
+                raise type(error)(message) from error
         cfg, base = load_source(str(self._config('initial')))
         edits = ConfigEdits(cfg)
         start_at_random(edits)

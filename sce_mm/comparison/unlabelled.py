@@ -179,7 +179,7 @@ class Unlabelled:
             kept = [path for path in self.paths if path not in leaked]
             if not kept:
                 raise UserError(
-                    f'all {len(leaked)} unlabelled images are validation '
+                    f'--images: all {len(leaked)} are copies of validation '
                     'images: nothing is left to pretrain on'
                 )
             write_image_list(self.list_file, kept)

@@ -63,7 +63,8 @@ def refused_arguments(
             yield from _in_model(part, models)
         # Some of mmengine's hooks need a runner to be built.
         elif part.registry is TRANSFORMS or (
-            part.registry is HOOKS and is_ours(part)
+            part.registry is HOOKS
+            and (is_ours(part) or part.node['type'] == 'LoggerHook')
         ):
             yield from _build(part)[1]
         elif part.registry is OPTIMIZERS:
@@ -205,6 +206,11 @@ def _build(part: Part, **more: Any) -> tuple[Any, list[str]]:
     # Whatever a class raises is for the user's eyes.
     except Exception as error:
         reason = f'{type(error).__name__}: {error}'
+        if isinstance(error, ValueError):
+            reason = str(error)
+        elif isinstance(error, KeyError) and error.args:
+            # Its text has quotes around it.
+            reason = str(error.args[0])
         given = {k: v for k, v in options.items() if k[0] != '_'}
         given.pop('type', None)
         # Errors from deep inside do not say which argument it was.

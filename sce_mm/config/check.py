@@ -78,6 +78,7 @@ def check_config(
             values.wrong_seed,
             values.wrong_numbers,
             values.not_finite,
+            values.huge_queues,
         )
         scope = DefaultScope.overwrite_default_scope('mmpretrain')
         with preserve_rng(), scope:

@@ -19,7 +19,10 @@ def raise_all(problems: Collection[str], where: str) -> None:
         ConfigError: There are some.
     """
     if len(problems) == 1:
-        raise ConfigError(f'1 problem {where}: {next(iter(problems))}')
+        (problem,) = problems
+        # What was typed stands in no config.
+        typed = problem.startswith('--')
+        raise ConfigError(f'1 problem {where}: ' * (not typed) + problem)
     if problems:
         lines = ''.join(f'\n  - {problem}' for problem in problems)
         raise ConfigError(f'{len(problems)} problems {where}:{lines}')

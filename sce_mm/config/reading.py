@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from ..utils.recipes import (
     find_config,
     recipe_folder,
     recipes,
+    stock_folder,
     stock_name,
 )
 from .errors import ConfigError
@@ -91,12 +93,8 @@ def read_config(path: str | Path) -> Config:
     # The file is run as a program: anything can happen, and what it imports
     # is imported when somebody looks at it.
     except Exception as error:
-        # Parsers of YAML say in several lines where they are.
-        reason = ' '.join(f'{type(error).__name__}: {error}'.split())
-        if isinstance(error, AttributeError) and 'custom_hooks' in reason:
-            reason = f'{reason}: {BY_NAME}'
         raise ConfigError(
-            f'the config {path} cannot be read: {_base_advice(path) or reason}'
+            f'the config {path} cannot be read: {unread_reason(path, error)}'
         ) from error
     if cfg.get('default_scope') == 'mmdet' or any(
         path.endswith('.type') and str(value).startswith('mmdet.')
@@ -109,11 +107,36 @@ def read_config(path: str | Path) -> Config:
     return cfg
 
 
+def unread_reason(path: str | Path, error: Exception) -> str:
+    """Why mmengine cannot read a config, by the error that it raised."""
+    path = Path(path)
+    if advice := _base_advice(path):
+        return advice
+    if isinstance(error, SyntaxError):
+        return f'SyntaxError: {error.msg} (line {error.lineno})'
+    if isinstance(error, UnicodeDecodeError):
+        return 'it is no text in UTF-8'
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return (
+            f'there is no {os.path.normpath(error.filename)}, which it names '
+            'in _base_'
+        )
+    if isinstance(error, AttributeError) and path.suffix != '.py':
+        return 'it holds no keys and values'
+    # Parsers of YAML say in several lines where they are.
+    reason = ' '.join(f'{type(error).__name__}: {error}'.split())
+    if isinstance(error, AttributeError) and 'custom_hooks' in reason:
+        reason = f'{reason}: {BY_NAME}'
+    return reason
+
+
 def _base_advice(path: Path) -> str:
     """What a config has to call the packaged bases that it names wrongly.
 
     mmengine takes them by folder and file alone.
     """
+    if path.suffix != '.py' or not path.is_file():
+        return ''
     text = path.read_text(encoding='utf-8', errors='replace')
     for base in re.findall(r'["\'](\w+::[^"\']+)["\']', text):
         package, _, name = base.partition('::')
@@ -125,6 +148,15 @@ def _base_advice(path: Path) -> str:
             right = stock_name(name)
         if right and right != base:
             return f'there is no {base!r}: its name there is {right!r}'
+        folder = stock_folder(package)
+        if package == 'sce_mm':
+            folder = recipe_folder()
+        if folder and not (folder / name).is_file():
+            near = {
+                f.stem: f'{package}::{f.relative_to(folder).as_posix()}'
+                for f in folder.rglob('*.py')
+            }
+            return f'there is no {base!r}{nearest(Path(name).stem, near)}'
     return ''
 
 
@@ -177,7 +209,8 @@ def override(
         first, _, rest = key.partition('.')
         if first not in known:
             raise ConfigError(
-                f'{option}: the config has no {key}{nearest(first, known)}'
+                f'{option}: the config has no {key}'
+                f'{_full_names(cfg, key) or nearest(first, known)}'
             )
         if first == 'custom_hooks' and rest and not cfg.get(first):
             raise ConfigError(f'{option} {key}: {BY_NAME}')
@@ -190,6 +223,13 @@ def override(
         raise ConfigError(
             f'{option} {" ".join(words)}: {error.args[0]}'
         ) from error
+
+
+def _full_names(cfg: Config, key: str) -> str:
+    """Ask for one of the keys that end as a key without what is above it."""
+    paths = (re.sub(r'\[(\d+)\]', r'.\1', path) for path, _ in walk(cfg))
+    ends = [path for path in paths if path.endswith(f'.{key}')][:3]
+    return f' (did you mean {" or ".join(ends)}?)' if ends else ''
 
 
 def _no_place(cfg: Config, key: str) -> str:

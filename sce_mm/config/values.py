@@ -121,6 +121,25 @@ def queues(cfg: Config) -> Iterator[tuple[str, int, dict[str, int]]]:
             yield f'model.{name}.length', length, factors | own
 
 
+def huge_queues(cfg: Config) -> Iterator[str]:
+    """A queue that no memory holds, before somebody builds it."""
+    for option, length, _ in queues(cfg):
+        if type(length) is int and (problem := too_long(length)):
+            yield f'{option}: {problem}'
+
+
+def too_long(length: int) -> str:
+    """Why the memory of this machine holds no queue of so many keys."""
+    memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    # Of the narrowest keys that are of use.
+    if length * 4 * 32 <= memory:
+        return ''
+    return (
+        f'a queue of {length} keys does not fit into the '
+        f'{memory / 2**30:.0f} GiB of this machine'
+    )
+
+
 def wrong_queue(cfg: Config) -> Iterator[str]:
     """A queue that does not hold the keys of one step."""
     for option, length, factors in queues(cfg):

@@ -19,7 +19,7 @@ _UNTRIED, _READ, _UNREADABLE = 0, 1, 2
 _REPLACEMENT_STREAM = 1 << 32
 # Below this many unreadable files the share says nothing yet.
 _MIN_UNREADABLE = 16
-_LISTED = 10
+_LISTED = 3
 
 
 class ReplaceUnreadable(BaseDataset):
@@ -125,17 +125,19 @@ class ReplaceUnreadable(BaseDataset):
         tried = int((self._status != _UNTRIED).sum())
         enough = min(_MIN_UNREADABLE, len(self))
         if bad >= enough and bad > self.max_unreadable * tried:
-            raise RuntimeError(
-                f'{bad} of {tried} images tried cannot be read, more than '
-                f'max_unreadable={self.max_unreadable}. '
-                f'{self._unreadable_list()}'
-            )
+            found = f'none of {tried} images tried can be read'
+            if bad < tried:
+                found = (
+                    f'{bad} of {tried} images tried cannot be read, more than '
+                    f'max_unreadable={self.max_unreadable}'
+                )
+            raise RuntimeError(f'{found}. {self._unreadable_list()}')
 
     def _unreadable_list(self) -> str:
         bad = torch.nonzero(self._status == _UNREADABLE).flatten().tolist()
-        paths = '\n  '.join(map(self._described, bad[:_LISTED]))
-        more = f'\n  and {len(bad) - _LISTED} more' if bad[_LISTED:] else ''
-        return f'Repair or remove these files:\n  {paths}{more}'
+        paths = ', '.join(map(self._described, bad[:_LISTED]))
+        more = f' and {len(bad) - _LISTED} more' if bad[_LISTED:] else ''
+        return f'Repair or remove them: {paths}{more}'
 
     def _described(self, idx: int) -> str:
         """Path of a bad file, and what is wrong with it."""

@@ -18,6 +18,7 @@ from mmengine.config.utils import MODULE2PACKAGE
 from ..checkpoints.errors import CheckpointError
 from ..checkpoints.file_kind import TORCH, kind_of
 from ..checkpoints.reading import meta_of, read_checkpoint
+from ..config.reading import unread_reason
 from ..transfer.backbone import FORMAT, extract_backbone, save_backbone
 from ..utils.checks import nearest, require_new
 from ..utils.durable_files import writing
@@ -77,8 +78,8 @@ def _read_backbone(
     checkpoint: Path, out: Path, overwrite: bool
 ) -> BackboneFile:
     """The backbone, with another path if it cannot be loaded from this one."""
+    content = read_checkpoint(checkpoint)
     path = checkpoint.resolve()
-    content = read_checkpoint(path)
     try:
         backbone = extract_backbone(content)
     except CheckpointError as error:
@@ -117,10 +118,8 @@ def load_source(name: str) -> tuple[Config, str | None]:
         return _from_text(f'_base_ = {base!r}\n'), base
     except Exception as error:  # of whatever is written in it
         hint = ': give the path of its file instead' if shipped else ''
-        reason = ' '.join(f'{type(error).__name__}: {error}'.split())
-        raise AdaptError(
-            f'mmengine cannot read {name}{hint} ({reason})'
-        ) from error
+        reason = unread_reason(base, error)
+        raise AdaptError(f'cannot read {name}{hint}: {reason}') from error
 
 
 def _from_text(text: str) -> Config:

@@ -73,7 +73,7 @@ def read_folder(
     labelled: bool = True,
     seed: int = 0,
 ) -> FolderImages:
-    """Images of a folder with all sub-folders.
+    """Images of a folder with all sub-folders, or of a list.
 
     Of more than ``limit`` images that many are taken at random, in the order
     of the folder. ``labelled`` makes classes, see :func:`classes_of`.
@@ -85,6 +85,10 @@ def read_folder(
     if limit is not None and limit < 1:
         raise ValueError(f'at least one image is needed, got {limit}')
     config = dict(type='UnlabelledImages', data_root=root, pipeline=pipeline)
+    if root.lower().endswith(('.txt', '.json')) and os.path.isfile(root):
+        config |= dict(data_root='', ann_file=root)
+        # Folders of a list are no classes.
+        labelled = False
     # In test mode an unreadable image raises instead of being replaced.
     dataset = DATASETS.build(config | dict(test_mode=True))
     if limit is not None and limit < len(dataset):

@@ -8,6 +8,7 @@ from mmengine.dataset import BaseDataset, ConcatDataset
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from ..utils.progress import errors_alone
 from ..utils.text import printable
 
 NO_LABEL = -1
@@ -53,9 +54,11 @@ class NoReplacement(Dataset):
         Raises:
             NoImageError: There is none; the message has ``name``.
         """
-        for sample in map(self.__getitem__, range(len(self))):
-            if sample is not None:
-                return sample
+        # The message says so, if none can be read.
+        with errors_alone():
+            for sample in map(self.__getitem__, range(len(self))):
+                if sample is not None:
+                    return sample
         raise NoImageError(
             f'none of the {len(self)} images of the {name} can be read, for '
             f'example {self.path(0)}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -59,7 +60,7 @@ def require_new(
     """
     for other, path in others:
         if out.resolve() == path.resolve() or (
-            out.exists() and path.exists() and out.samefile(path)
+            out.exists() and os.path.exists(path) and out.samefile(path)
         ):
             raise FileExistsError(
                 f'{name} and {other} are the same file, {out}: name another '

@@ -1,8 +1,26 @@
 """Show paths, counts and lists of names in messages, in one line."""
 
 from collections.abc import Sequence
+from pathlib import Path
+
+from .errors import UserError
 
 _LISTED = 10
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines of a text file that are not empty, without blanks around them.
+
+    Raises:
+        UserError: It is no text.
+    """
+    try:
+        lines = path.read_text('utf-8-sig').splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f'{path} is no text in UTF-8: expected one name a line'
+        ) from error
+    return [line.strip() for line in lines if line.strip()]
 
 
 def printable(path: str) -> str:

@@ -37,12 +37,7 @@ def project(features: Floats, perplexity: float = 30, seed: int = 0) -> Floats:
         ValueError: There are too few images for so many neighbours.
         MissingPackageError: scikit-learn is not there.
     """
-    if not 1 < perplexity < len(features):
-        raise ValueError(
-            f'--nearby (perplexity): must be between 1 and the '
-            f'{len(features)} images, got {perplexity:g}: take more images '
-            'or fewer neighbours'
-        )
+    check_perplexity(perplexity, len(features))
     norms = np.linalg.norm(features, axis=1, keepdims=True)
     # On unit vectors Euclidean distances rank as cosine distances do.
     unit = features / np.maximum(norms, 1e-12)
@@ -50,6 +45,15 @@ def project(features: Floats, perplexity: float = 30, seed: int = 0) -> Floats:
         perplexity=perplexity, init='pca', random_state=seed
     )
     return np.asarray(tsne.fit_transform(unit), dtype=np.float64)
+
+
+def check_perplexity(perplexity: float, images: int) -> None:
+    """Raise ``ValueError`` if there are too few images for it."""
+    if not 1 < perplexity < images:
+        raise ValueError(
+            f'--nearby (perplexity): must be between 1 and the {images} '
+            f'images, got {perplexity:g}: take more images or fewer neighbours'
+        )
 
 
 def spread_out(points: Floats, gap: float) -> list[int]:

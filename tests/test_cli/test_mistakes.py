@@ -48,6 +48,7 @@ WORDS = {
     'number': ('1', ['0', '-1', 'x']),
     'seed': ('0', ['-1', 'x']),
     'file': ('new/made.py', ['page.pth/made.py', '/proc/made.py', 'a.py']),
+    'page': ('new/made.html', ['page.pth/made.html', '/proc/made.html']),
     'folder': ('made', ['page.pth', 'page.pth/made', '/proc/made']),
     'absent': ('absent', ['nowhere', 'empty']),
 }
@@ -68,9 +69,14 @@ LINES = {
     'test': ['{config} weights.pth --out {file}'],
     'knn': [f'{CLASSES} --k {{count}} --temperature {{number}} {OVERRIDES}'],
     'linear-probe': [f'{RECIPE} --random-init --costs {{number}}'],
-    'linear-transfer': ['{config} weights.pth --data-root {absent}'],
+    'linear-transfer': [
+        '{config} weights.pth --data-root photos',
+        f'{RECIPE} weights.pth --data-root {{absent}}',
+    ],
     'svm': ['{config} weights.pth --data {absent}'],
-    'neighbours': [f'{IMAGES} --queries {{count}} {OVERRIDES}'],
+    'neighbours': [
+        f'{IMAGES} --queries {{count}} {OVERRIDES}'.replace('file', 'page')
+    ],
     'embed': [f'{RECIPE} --random-init --data photos --nearby {{number}}'],
     'sweep': ['{config} {folder} --setting A --threads {count}'],
     'extract': ['{weights} {file}'],
@@ -102,6 +108,8 @@ LINES = {
     ],
 }
 TRAIN = f'train {RECIPE} --work-dir made --data'
+PROBED = f'{RECIPE} weights.pth --query classes {OVERRIDES} --bank'
+SHOWN = f'{RECIPE} weights.pth --data photos --out'
 # What the answer to other mistakes tells to do, or names.
 ADVICE = {
     f'{TRAIN} videos': 'ffmpeg',
@@ -130,9 +138,45 @@ ADVICE = {
     f'train {RECIPE} photos': 'behind --data',
     'train imports.py --data photos': 'the config imports.py cannot be read',
     f'train {RECIPE} --work-dir made': '--data DIR names',
-    'cache broken pixels': 'none of 2 images',
+    f'{TRAIN} $NOWHERE/photos': '$NOWHERE is not set',
+    f'{TRAIN} ~/nowhere': f"--data: no folder '{Path.home()}/nowhere'",
+    f'{TRAIN} photos --work-dir=': '--work-dir is empty',
+    f'{TRAIN} photos --epochs {10**30}': '--epochs: expected',
+    f'{TRAIN} photos --batch-size {10**10}': 'up to 2147483647',
+    f'{TRAIN} photos --batch-size {10**9}': f'--batch-size {10**9}: a queue',
+    f'{TRAIN} broken {OVERRIDES}': '--data: none of 4 images',
+    f'{TRAIN} empty --dry-run {OVERRIDES}': '--data: no image',
+    f'{TRAIN} windows.txt': 'write / between folders',
+    f'{TRAIN} labelled.txt': 'no label',
+    f'{TRAIN} utf16.txt': 'save it as UTF-8',
+    f'{TRAIN} photos --init-from photos/0.png': 'is an image',
+    f'{TRAIN} photos --cfg-options lr=1': 'optim_wrapper.optimizer.lr?',
+    f'{TRAIN} photos {OVERRIDES} default_hooks.logger.interval=0': (
+        'default_hooks.logger: '
+    ),
+    'train inherits.py --data photos': 'nowhere.py, which it names in _base_',
+    'cache photos pixels --workers 99999': '--workers: expected at most',
+    f'views {RECIPE} --data empty': '--data: no image',
+    f'views {RECIPE}': '--data DIR names another',
+    'data broken': 'broken/0.jpg (the file is empty)',
+    'data photos --keep a.json --json a.json': 'the same file',
+    'extract imports.py made.pth': 'the name of a config',
+    f'verify {RECIPE} weights.pth': 'sce detector',
+    f'test {RECIPE} weights.pth': 'sce knn',
+    f'knn {PROBED} classes --k 99': '--k: ',
+    f'knn {PROBED} classes --crop 999999': '--crop: expected',
+    f'linear-probe {PROBED} single': '--bank: of 2 classes',
+    f'linear-transfer {RECIPE} weights.pth': '--data-root: ',
+    f'neighbours {SHOWN} made.png': '--out is a page',
+    f'neighbours {SHOWN} made.html --shown 6': '--shown 6: each of 6',
+    f'embed {SHOWN} made.txt': '--out is a picture',
+    f'embed {SHOWN} made.png {OVERRIDES}': '--nearby',
+    'imagenet-subset classes made --names photos/0.png': 'no text in UTF-8',
+    'imagenet-subset classes made --share 10%': '--share: expected',
+    'coco-subset labels.json --classes Thing': "did you mean 'thing'",
+    'cache broken pixels': 'none of 4 images',
     'cache photos pixels --stretch 9 3': '--stretch must',
-    'cache photos pixels --max-pixels 9999999999': '--max-pixels must',
+    'cache photos pixels --max-pixels 1999999999': '--max-pixels must',
     f'sweep {RECIPE} photos --setting A': 'no folder of a sweep',
     'coco-subset labels.json --percent 10%': 'got 10%',
     f'train {RECIPE} --data photos --work-dir page.pth': '--work-dir: page',
@@ -163,6 +207,18 @@ def desk(tmp_path_factory):
         (folder / name).mkdir(parents=True)
     for name in ('photos', 'classes/a', 'classes/b'):
         write_noise(folder / name, 6)
+    for name in ('single/a', 'single/b'):
+        (folder / name).mkdir(parents=True)
+        write_noise(folder / name, 1)
+    paths = [f'photos/{n}.png' for n in range(6)]
+    lists = {
+        'windows.txt': '\r\n'.join(paths).replace('/', '\\').encode(),
+        'labelled.txt': ' 0\n'.join([*paths, '']).encode(),
+        'utf16.txt': '\n'.join(paths).encode('utf-16'),
+    }
+    for name, text in lists.items():
+        (folder / name).write_bytes(text)
+    (folder / 'inherits.py').write_text("_base_ = './nowhere.py'\n")
     (folder / 'texts' / 'notes.txt').write_text('not an image')
     (folder / 'page.pth').write_text('<!DOCTYPE html><html>404</html>')
     (folder / 'log.pth').write_text('Epoch(train) [1][10/100]\n' * 20)
@@ -177,8 +233,8 @@ def desk(tmp_path_factory):
     # Nothing but the mark of the end is missing.
     os.truncate(folder / 'cut' / 'a.tar', end)
     (folder / 'dangling' / '0.jpg').symlink_to('/nowhere.jpg')
-    for name in ('0.jpg', '1.jpg'):
-        (folder / 'broken' / name).write_bytes(b'')
+    for number in range(4):
+        (folder / 'broken' / f'{number}.jpg').write_bytes(b'')
     (folder / 'imports.py').write_text('import notthere\nmodel = dict()\n')
     torch.save({}, folder / 'empty.pth')
     (folder / 'syntax.py').write_text('model = dict(\n')
@@ -318,6 +374,24 @@ def test_a_wrong_option_is_answered_by_one_message(answer, command):
     for wrong, named in wrong_ones.items():
         found = problems(answer, command, ['nowhere', wrong], [named])
         assert not found, found
+
+
+@pytest.mark.integration
+def test_a_wrong_path_is_answered_at_once(desk):
+    """Before anything is imported that takes seconds."""
+    lines = [
+        'train nowhere --data photos',
+        f'train {RECIPE} --data nowhere',
+        f'estimate {RECIPE} --data nowhere',
+        f'knn {RECIPE} nowhere.pth',
+        f'train {RECIPE} --init-from nowhere.pth',
+    ]
+    importing = [sys.executable, '-X', 'importtime', '-m', 'sce_mm']
+    for line in lines:
+        words = [*importing, *line.split()]
+        done = subprocess.run(words, cwd=desk, capture_output=True, text=True)
+        assert done.returncode == 2, line
+        assert not re.search(r'\| +(torch|mmengine)$', done.stderr, re.M), line
 
 
 @pytest.mark.integration

@@ -85,7 +85,7 @@ def test_everything_is_found_in_one_message(images, tmp_path):
     assert message.startswith('5 problems in the config:')
     for part in (
         "train_dataloader.dataset.data_root: no folder 'no/such/folder'",
-        'model.head.loss: ValueError: coeff must be in [0, 1], got 1.5',
+        'model.head.loss: coeff must be in [0, 1], got 1.5',
         "optim_wraper: nothing reads it (did you mean 'optim_wrapper'?)",
         'custom_hooks[0]: must be a dict with a type',
         'work_dir: cannot write to',
@@ -401,7 +401,7 @@ def test_a_dry_run_trains_resumes_and_plans(images, tmp_path, capsys):
         'rate 0, 0.03 at step 1, ',
         'network  ResNet 18, ',
         'cost     ',
-        f'result   {tmp_path}. All parts work',
+        f'result   in {tmp_path}; all parts work',
     )
     for line, begin in zip(lines, said, strict=True):
         assert line.startswith(begin), plan

@@ -196,7 +196,7 @@ def test_the_file_of_the_config_is_the_one_that_counts(
     code, text = verify(C4, 'backbone.pth', file, '--pretrained', str(file))
     assert code == 0, text
     code, text = verify(C4, file, tmp_path / 'none.pth')
-    assert (code, 'no checkpoint at' in text) == (1, True)
+    assert (code, 'no checkpoint at' in text) == (2, True)
 
 
 def test_a_linear_evaluation_may_freeze(verify, backbone_file):

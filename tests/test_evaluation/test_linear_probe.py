@@ -61,7 +61,7 @@ def test_c_is_the_smallest_of_the_best_and_the_test_set_has_no_say():
     [
         (blobs(20, 0.1, 0), dict(costs=[0]), r'positive numbers, got \[0\]'),
         (blobs(9, 0.1, 0, classes=1), {}, 'at least 2 classes, got 1'),
-        (blobs(1, 0.1, 0), {}, r'classes \[0, 1, 2\] have one training im'),
+        (blobs(1, 0.1, 0), {}, r'one training image only \(0, 1, 2\)'),
         (blobs(2, 0.1, 0), {}, 'holding out 0.2 of 6 images leaves less'),
     ],
 )

@@ -10,7 +10,7 @@ from image_files import write_noise
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
-from sce_mm.checkpoints.errors import CheckpointError
+from sce_mm.utils.errors import UserError
 
 pytestmark = pytest.mark.integration
 
@@ -72,7 +72,7 @@ def test_weights_that_do_not_fit_are_not_measured(evaluate, setting, tmp_path):
     path = tmp_path / 'wrong.pth'
     torch.save({'state_dict': wrong}, path)
     with pytest.raises(
-        CheckpointError,
+        UserError,
         match=r'no checkpoint of (.|\n)*backbone\.conv1\.weight',
     ):
         evaluate(config, path)

@@ -16,7 +16,12 @@ import shlex
 from collections.abc import Sequence
 
 from ... import register
-from ..arguments import ArgumentParser, output_folder, positive_number
+from ..arguments import (
+    ArgumentParser,
+    decoder_number,
+    output_folder,
+    positive_number,
+)
 from ..exit import naming_options
 from ..typed import as_typed
 
@@ -24,7 +29,12 @@ from ..typed import as_typed
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('data', help='folder of images, with sub-folders')
+    parser.add_argument(
+        'data',
+        nargs='+',
+        help='folder(s) of images, with sub-folders, or one list of images:\n'
+        'a text file with a path a line, or a .json file with a list of paths',
+    )
     parser.add_argument('out', type=output_folder, help='the cache, made here')
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
@@ -49,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument(
         '--workers',
-        type=positive_number,
+        type=decoder_number,
         default=os.cpu_count(),
         help='that decode',
     )
@@ -64,15 +74,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     register()
     from ...datasets import ImageCache, build_cache
+    from ..config_edits import image_source, names_list
 
+    source, paths = args.data[0], None
+    if len(args.data) > 1 or names_list(args.data):
+        source, paths = image_source(args.data)
     with naming_options('stretch', 'max_pixels'):
         unreadable = build_cache(
-            args.data,
+            source,
             args.out,
             None if args.full_size else args.short_side,
             args.workers,
             args.stretch,
             args.max_pixels,
+            paths,
         )
     cache = ImageCache(args.out)
     megabytes = sum(x.stat().st_size for x in cache.folder.iterdir()) / 1e6
@@ -80,5 +95,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         f'{args.out}: {len(cache)} images, of which {unreadable} could not '
         f'be read, {megabytes:.1f} MB'
     )
-    words = ['--data', args.data, '--cache', str(args.out)]
+    words = ['--data', *args.data, '--cache', str(args.out)]
     print(as_typed(f'sce train RECIPE {shlex.join(words)}'))

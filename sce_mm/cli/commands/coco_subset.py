@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import register
-from ...utils.checks import require_new
+from ...utils.checks import nearest, require_new
 from ...utils.text import listed
 from ..arguments import ArgumentParser, output_folder, percentage, seed_number
 
@@ -78,8 +78,8 @@ def of_classes(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
     known = [category['name'] for category in content['categories']]
     if unknown := [name for name in names if name not in known]:
         raise ValueError(
-            f'no category is called {", ".join(unknown)}; there are '
-            f'{", ".join(known)}'
+            f'--classes: no category is called {", ".join(unknown)}'
+            f'{nearest(unknown[0], known)}; there are {listed(known)}'
         )
     kept = [c for c in content['categories'] if c['name'] in names]
     ids = {category['id'] for category in kept}

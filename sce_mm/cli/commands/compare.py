@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ... import register
+from ...utils.errors import UserError
 from ...utils.recipes import find_config, find_source
 from ..arguments import (
     ArgumentParser,
@@ -41,13 +42,18 @@ from ..arguments import (
     region_sides,
     seed_number,
 )
+from ..exit import hold_output, release_output
 
 
 def existing_file(text: str) -> Path:
     """Type of an option that takes a file."""
     path = Path(text).resolve()
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(
+            f'{text} is a folder, expected a file'
+        )
     if not path.is_file():
-        raise argparse.ArgumentTypeError(f'there is no file {path}')
+        raise argparse.ArgumentTypeError(f'there is no file {text}')
     return path
 
 
@@ -55,7 +61,7 @@ def config_file(text: str) -> Path:
     """Type of an option that takes a config: a path or a recipe."""
     try:
         return find_config(text).resolve()
-    except FileNotFoundError as error:
+    except (FileNotFoundError, UserError) as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
@@ -64,10 +70,10 @@ def existing_folder(text: str) -> Path:
     path = Path(text).resolve()
     if path.is_file():
         raise argparse.ArgumentTypeError(
-            f'{path} is a file, expected a folder'
+            f'{text} is a file, expected a folder'
         )
     if not path.is_dir():
-        raise argparse.ArgumentTypeError(f'there is no folder {path}')
+        raise argparse.ArgumentTypeError(f'there is no folder {text}')
     return path
 
 
@@ -288,17 +294,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
             f'--pretraining-seeds: {len(seeds)} pretrainings need as many '
             f'--seeds or more, got {len(args.seeds)}'
         )
+    args.predictor = 'detector' if args.detector else 'segmentor'
+    check_labels(parser, args)
     for name in ('out', 'train', 'val', 'train_images', 'val_images'):
         setattr(args, name, vars(args)[name].resolve())
     args.images = [folder.resolve() for folder in args.images]
     args.percent = list(dict.fromkeys(args.percent))
-    args.predictor = 'detector' if args.detector else 'segmentor'
     try:
         config = find_source(vars(args)[args.predictor])
         setattr(args, args.predictor, config)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, UserError) as error:
         parser.error(f'--{args.predictor}: {error}')
-    check_labels(parser, args)
     return args
 
 
@@ -309,8 +315,14 @@ def check_labels(parser: ArgumentParser, args: argparse.Namespace) -> None:
         parser.error(f'--{other}-options goes with --{other}')
     if args.predictor == 'detector':
         for name in ('train', 'val'):
-            if not vars(args)[name].is_file():
-                parser.error(f'--{name}: there is no file {vars(args)[name]}')
+            if (path := vars(args)[name]).is_dir():
+                parser.error(
+                    f'--{name}: {path} is a folder, and --detector takes '
+                    'labels in COCO format, one file; folders of masks go '
+                    'with --segmentor'
+                )
+            if not path.is_file():
+                parser.error(f'--{name}: there is no file {path}')
         if args.classes or args.reduce_zero_label:
             parser.error(
                 '--classes and --reduce-zero-label go with --segmentor: '
@@ -334,6 +346,7 @@ def check_labels(parser: ArgumentParser, args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    hold_output()
     register()
     from ...comparison import Task, compare
 
@@ -346,4 +359,4 @@ def main(argv: Sequence[str] | None = None) -> None:
         from ...segmentation.comparison import Segmentation
 
         task = Segmentation(args)
-    compare(args, task)
+    compare(args, task, release_output)

@@ -20,9 +20,10 @@ from ...utils.errors import UserError
 from ..arguments import (
     ArgumentParser,
     add_region_arguments,
+    decoder_number,
     output_file,
-    positive_number,
 )
+from ..inputs import config_name, image_folder
 from ..typed import as_typed
 
 
@@ -32,6 +33,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         'data',
         nargs='+',
+        type=image_folder,
         metavar='DIR',
         help='folder(s) of images, or of .tar files of images, or one list of '
         'images: a text file with a path a line, or a .json file with a list '
@@ -39,6 +41,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--recipe',
+        type=config_name,
         metavar='CONFIG',
         help='config to plan with; by default one for a folder of images '
         'that suits the device',
@@ -61,7 +64,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--workers',
-        type=positive_number,
+        type=decoder_number,
         default=os.cpu_count() or 1,
         metavar='N',
         help='processes that decode; by default one for each core',
@@ -72,6 +75,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    for option, file in (('--keep', args.keep), ('--json', args.json)):
+        if file and (file.suffix != '.json' or not file.parent.is_dir()):
+            raise UserError(
+                f'{option} {file}: expected the name of a .json file in a '
+                'folder that exists'
+            )
+    if args.keep and args.keep == args.json:
+        raise UserError(f'--keep and --json name the same file, {args.keep}')
     register()
     from ...analysis.estimate import estimate, estimate_text
     from ...analysis.image_report import look_at, report_json, report_text
@@ -81,31 +92,31 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...config.regions import TrainingImages
     from ...datasets.images.file_lists import write_image_list
     from ...utils.durable_files import write_json
-    from ..config_edits import cut_regions, read_region_sources, set_data
+    from ..config_edits import (
+        cut_regions,
+        image_source,
+        read_region_sources,
+        set_data,
+    )
     from ..machine import choose_device
     from ..short_options import set_epochs
 
-    for file in filter(None, (args.keep, args.json)):
-        if file.suffix != '.json' or not file.parent.is_dir():
-            raise UserError(
-                f'{file}: expected the name of a .json file in a folder that '
-                'exists'
-            )
     device = choose_device(None)
     recipe = args.recipe or RECIPES[device]
     cfg = read_config(recipe)
     require_model(cfg, recipe)
     require_pretraining(cfg, recipe)
     sources = read_region_sources(args)
-    paths = _image_paths(args.data)
+    _, paths = image_source(args.data)
     set_data(cfg, args.data)
     report = look_at(paths, args.workers)
-    print(report_text(report))
     if not report.paths:
+        path, reason = next(iter(report.unreadable.items()))
         raise UserError(
             f'none of {len(report.unreadable)} images in '
-            f'{" ".join(args.data)} can be read'
+            f'{" ".join(args.data)} can be read, for example {path} ({reason})'
         )
+    print(report_text(report))
     images = TrainingImages(report.paths, report.sizes)
     cut_regions(cfg, args, sources, images)
     plan = plan_training(cfg, recipe, report, Path.cwd())
@@ -142,12 +153,3 @@ def _region_words(args: argparse.Namespace) -> list[str]:
         if value is not None
         for word in (option, value)
     ]
-
-
-def _image_paths(data: list[str]) -> list[str]:
-    """Paths of the images of folders, or of a list."""
-    from ...datasets.images.file_lists import find_images, read_image_list
-    from ..config_edits import names_list
-
-    data = [os.path.expanduser(name) for name in data]
-    return read_image_list(data[0]) if names_list(data) else find_images(data)

@@ -15,6 +15,9 @@ from ... import register
 from ..arguments import positive_float
 from ..evaluation_arguments import image_folder_parser, parse_networks
 
+# Of those that matplotlib writes.
+FORMATS = ('.png', '.pdf', '.svg', '.jpg', '.jpeg', '.webp', '.tif', '.eps')
+
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
@@ -30,7 +33,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         action='store_true',
         help='draw images on the points also where there are classes',
     )
-    return parse_networks(parser, argv)
+    args = parse_networks(parser, argv)
+    if Path(args.out).suffix.lower() not in FORMATS:
+        parser.error(
+            f'--out is a picture, its name ends in {" ".join(FORMATS)}; got '
+            f'{args.out}'
+        )
+    return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -40,11 +49,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmengine.dist import is_main_process
 
     from ...utils.durable_files import replace_durably
-    from ...visualization.embedding import draw_maps, project
+    from ...visualization.embedding import (
+        check_perplexity,
+        draw_maps,
+        project,
+    )
     from ..evaluation import folder_networks, open_config, open_folder
 
     cfg = open_config(args)
     images = open_folder(args)
+    check_perplexity(args.nearby, len(images.paths))
     maps = {
         name: project(features.numpy(), args.nearby, args.seed)
         for name, features in folder_networks(cfg, args, images)
@@ -52,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     if is_main_process():
         figure = draw_maps(maps, images, args.thumbnails)
-        kind = Path(args.out).suffix[1:] or None
+        kind = Path(args.out).suffix[1:]
         replace_durably(
             args.out, lambda out: figure.savefig(out, dpi=130, format=kind)
         )

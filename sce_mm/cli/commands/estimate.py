@@ -23,7 +23,7 @@ from ..arguments import (
     positive_float,
     positive_number,
 )
-from ..exit import hold_output, release_output
+from ..exit import hold_output, naming_keys, release_output
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -78,14 +78,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = load_config(args)
     require_pretraining(cfg, args.config)
     set_images(cfg, args)
-    report = estimate(
-        cfg,
-        choose_device(args.device),
-        args.images,
-        args.device_memory,
-        args.probe_seconds,
-        args.probe_batch,
-    )
+    device = choose_device(args.device)
+    keys = {'train_dataloader.dataset': '--data'} if args.data else {}
+    with naming_keys(keys):
+        report = estimate(
+            cfg,
+            device,
+            args.images,
+            args.device_memory,
+            args.probe_seconds,
+            args.probe_batch,
+        )
     release_output()
     print(estimate_text(report))
     if args.json:

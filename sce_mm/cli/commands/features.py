@@ -19,12 +19,14 @@ from ... import register
 from ..arguments import (
     ArgumentParser,
     device_name,
-    natural_number,
+    image_side,
     output_file,
     positive_number,
+    worker_number,
 )
 from ..converters import add_network, network_of
-from ..exit import naming_options
+from ..exit import naming, naming_options
+from ..inputs import image_folder
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -33,7 +35,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('backbone', type=Path, help='weights of the network')
     parser.add_argument('out', type=output_file, help='table to write')
     parser.add_argument(
-        '--data', required=True, metavar='DIR', help='folder of images'
+        '--data',
+        required=True,
+        type=image_folder,
+        metavar='DIR',
+        help='folder or list of images',
     )
     add_network(parser)
     parser.add_argument(
@@ -49,14 +55,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--crop',
-        type=positive_number,
+        type=image_side,
         metavar='N',
         help='central square, pixels; by default what the network is made\n'
         'for: 224, or 32 with a stem for small images',
     )
     parser.add_argument(
         '--resize',
-        type=positive_number,
+        type=image_side,
         metavar='N',
         help='shorter side before that; by default 8/7 of it, or the same up\n'
         'to 96 pixels',
@@ -75,7 +81,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--workers',
-        type=natural_number,
+        type=worker_number,
         default=2,
         metavar='N',
         help='processes that load images',
@@ -96,25 +102,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...evaluation.frozen_backbone import FrozenBackbone
     from ...evaluation.images import crop_pipeline, read_folder, resized_side
     from ...transfer import extract_backbone, read_checkpoint
+    from ..config_edits import names_list
     from ..machine import choose_device
 
     device = choose_device(args.device)
     check_table_name(args.out)
-    checkpoint = read_checkpoint(args.backbone, trust=args.trust)
     network = network_of(args)
-    backbone = extract_backbone(checkpoint, args.branch, network=network)
-    model = FrozenBackbone(backbone, network)
+    with naming(str(args.backbone)):
+        checkpoint = read_checkpoint(args.backbone, trust=args.trust)
+        backbone = extract_backbone(checkpoint, args.branch, network=network)
+        model = FrozenBackbone(backbone, network)
     crop = args.crop or model.image_size
     resize = args.resize or resized_side(crop)
     with naming_options('crop', 'resize'):
         # Turned by their EXIF tags, as people see them.
         pipeline = crop_pipeline(resize, crop, apply_orientation=True)
-    images = read_folder(args.data, pipeline, labelled=not args.no_labels)
+    with naming('--data'):
+        images = read_folder(args.data, pipeline, labelled=not args.no_labels)
     table = write_features(
         args.out,
         model.to(device),
         images,
-        args.data,
+        # Paths of a list begin where the command is called.
+        '.' if names_list([args.data]) else args.data,
         args.batch_size,
         args.workers,
     )

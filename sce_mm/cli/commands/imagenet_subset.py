@@ -33,9 +33,12 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ... import register
+from ...utils.errors import UserError
+from ...utils.text import listed, read_lines
 from ..arguments import ArgumentParser, output_file, seed_number
 
 Samples = dict[str, list[str]]
@@ -48,7 +51,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('out', type=output_file, help='list to write')
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        '--share', type=float, help='share of all images, equally of classes'
+        '--share', type=share, help='share of all images, equally of classes'
     )
     which.add_argument(
         '--names', type=Path, metavar='FILE', help='file names, one a line'
@@ -68,10 +71,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read_lines(path: Path) -> list[str]:
-    """Lines that are not empty."""
-    lines = path.read_text('utf-8-sig').splitlines()
-    return [line.strip() for line in lines if line.strip()]
+def share(text: str) -> float:
+    """Type of an option that takes a part of one."""
+    with suppress(ValueError):
+        if 0 < float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(
+        f'expected a number above 0 and up to 1, such as 0.1 for 10 %; '
+        f'got {text}'
+    )
 
 
 def keep_classes(found: Samples, which: str) -> Samples:
@@ -79,11 +87,16 @@ def keep_classes(found: Samples, which: str) -> Samples:
     from ...datasets import IMAGENET100_IDS
 
     imagenet100 = which == 'imagenet100'
+    if not imagenet100 and not Path(which).is_file():
+        raise UserError(
+            f'--classes: there is no file {which}; expected one with an id a '
+            'line, or imagenet100'
+        )
     ids = IMAGENET100_IDS if imagenet100 else read_lines(Path(which))
     if missing := [name for name in ids if name not in found]:
         raise ValueError(
-            f'{len(missing)} of {len(ids)} classes have no images: '
-            f'{", ".join(missing[:5])}'
+            f'--classes: {len(missing)} of {len(ids)} classes have no folder '
+            f'with images: {listed(missing)}'
         )
     return {name: found[name] for name in ids}
 
@@ -95,7 +108,7 @@ def choose(found: Samples, count: int, seed: int) -> Samples:
     """
     if count < 1:
         raise ValueError(
-            f'{count} images of each class: ask for a larger share'
+            f'--share: {count} images of each class: ask for a larger share'
         )
     for name, files in found.items():
         if len(files) < count:
@@ -114,6 +127,8 @@ def choose(found: Samples, count: int, seed: int) -> Samples:
 
 def look_up(found: Samples, names: list[str]) -> Samples:
     """The files of these names, in whatever class they lie."""
+    if not names:
+        raise UserError('--names: there is no name in the file')
     wanted = set(names)
     chosen = {
         name: [file for file in files if Path(file).name in wanted]
@@ -124,7 +139,8 @@ def look_up(found: Samples, names: list[str]) -> Samples:
     if wrong or len(wanted) < len(names):
         example = f': {wrong[0]} is there {counts[wrong[0]]} times'
         raise ValueError(
-            f'{len(names)} names must be different, and each that of one '
+            f'--names: {len(names)} names must be different, and each that '
+            'of one '
             f'file; {len(wrong)} are not{example if wrong else ""}'
         )
     return chosen
@@ -141,12 +157,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.classes is not None:
         found = keep_classes(found, args.classes)
     if args.share is not None:
-        if not 0 < args.share <= 1:
-            raise ValueError(f'--share must be in (0, 1], got {args.share}')
         total = sum(map(len, found.values()))
         count = round(args.share * total / len(found))
         found = choose(found, count, args.seed)
     if args.names is not None:
+        if not args.names.is_file():
+            raise UserError(f'--names: there is no file {args.names}')
         found = look_up(found, read_lines(args.names))
     write_durably(args.out, class_lists.class_lines(found, args.bare).encode())
     print(f'{args.out}: {class_lists.count_samples(found)}')

@@ -10,10 +10,15 @@ augmentation) and its validation images.
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ... import register
 from ..arguments import positive_float, positive_number
 from ..evaluation_arguments import class_folder_parser, parse_networks
+from ..exit import naming
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -39,7 +44,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     register()
     from ...evaluation import knn_accuracy
+    from ...evaluation.knn import check_ks
     from ...evaluation.loaders import knn_settings
+    from ...evaluation.neighbours import check_bank_size
+    from ...evaluation.samples import num_images
     from ..evaluation import (
         labelled_networks,
         open_config,
@@ -50,8 +58,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = knn_settings(cfg)
     ks = args.k or settings.get('k', 20)
     temperature = args.temperature or settings.get('temperature', 0.07)
+
+    def enough(bank: 'DataLoader') -> None:
+        with naming('--k'):
+            check_bank_size(num_images(bank), max(check_ks(ks)))
+
     rows = []
-    for name, bank, query in labelled_networks(cfg, args):
+    for name, bank, query in labelled_networks(cfg, args, enough):
         accuracies = knn_accuracy(bank, query, ks, temperature)
         columns = {f'knn_top1_k{k}': x for k, x in accuracies.items()}
         rows.append({'network': name, **columns})

@@ -10,10 +10,16 @@ of a classifier. Needs scikit-learn.
 
 import argparse
 from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 from ... import register
 from ..arguments import positive_float
 from ..evaluation_arguments import class_folder_parser, parse_networks
+from ..exit import naming
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -34,7 +40,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     register()
     from mmengine.dist import is_main_process
 
-    from ...evaluation.protocols.linear_probe import COSTS, linear_probe
+    from ...evaluation.protocols.linear_probe import (
+        COSTS,
+        check_classes,
+        linear_probe,
+    )
     from ..evaluation import (
         labelled_networks,
         open_config,
@@ -42,8 +52,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
     cfg = open_config(args)
+
+    def enough(bank: 'DataLoader') -> None:
+        dataset: Any = bank.dataset
+        if hasattr(dataset, 'get_gt_labels'):
+            with naming('--bank') if args.bank else nullcontext():
+                names = dataset.metainfo.get('classes') or ()
+                check_classes(dataset.get_gt_labels(), names)
+
     rows = []
-    for name, bank, query in labelled_networks(cfg, args):
+    for name, bank, query in labelled_networks(cfg, args, enough):
         # Features are on all processes; one fits the classifier.
         if is_main_process():
             probe = linear_probe(*bank, *query, args.costs or COSTS)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
-from ..arguments import positive_number
+from ...utils.errors import UserError
+from ..arguments import image_side
 from ..evaluation_arguments import evaluation_parser, parse_networks
 
 
@@ -34,7 +35,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='metric of data sets that are not in the table',
     )
     parser.add_argument(
-        '--size', type=positive_number, default=224, help='side of images'
+        '--size', type=image_side, default=224, help='side of images'
     )
     return parse_networks(parser, argv)
 
@@ -42,6 +43,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    if not args.data_root.is_dir():
+        raise UserError(
+            f'--data-root: there is no folder {args.data_root}, expected that '
+            'of all data sets'
+        )
     register()
     from ...evaluation.protocols.linear_transfer import evaluate_transfer
     from ...evaluation.protocols.linear_transfer_data import TransferData

@@ -10,8 +10,10 @@ classes, a whole frame is the class of the query and a dashed one another.
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from ... import register
+from ...utils.errors import UserError
 from ...utils.text import printable
 from ..arguments import positive_number
 from ..evaluation_arguments import image_folder_parser, parse_networks
@@ -24,9 +26,25 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--queries', type=positive_number, default=6, help='rows'
     )
     parser.add_argument(
-        '--shown', type=positive_number, default=8, help='columns'
+        '--shown', type=positive_number, help='columns, 8 by default'
     )
-    return parse_networks(parser, argv)
+    args = parse_networks(parser, argv)
+    if Path(args.out).suffix.lower() not in ('.html', '.htm'):
+        parser.error(
+            f'--out is a page, its name ends in .html; got {args.out}'
+        )
+    return args
+
+
+def columns(asked: int | None, images: int) -> int:
+    """Number of neighbours to show of each image."""
+    if images < 2:
+        raise UserError('--data: expected two images or more, got one')
+    if asked and asked >= images:
+        raise UserError(
+            f'--shown {asked}: each of {images} images has {images - 1} others'
+        )
+    return asked or min(8, images - 1)
 
 
 def explanation(classes: bool) -> str:
@@ -57,9 +75,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     cfg = open_config(args)
     images = open_folder(args)
+    shown = columns(args.shown, len(images.paths))
     queries = choose_queries(images, args.queries, args.seed)
     sheets = [
-        neighbour_sheet(name, images, features, queries, args.shown)
+        neighbour_sheet(name, images, features, queries, shown)
         for name, features in folder_networks(cfg, args, images)
     ]
     if is_main_process():

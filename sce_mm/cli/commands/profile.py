@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...analysis.stages import profile
     from ...config.check import require_pretraining
     from ...utils.durable_files import write_json
-    from ..config_edits import load_config, set_images
+    from ..config_edits import load_config, naming_images, set_images
     from ..runner import build_runner, require_batches
 
     with tempfile.TemporaryDirectory() as folder:
@@ -66,9 +66,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         require_pretraining(cfg, args.config)
         set_images(cfg, args)
         cfg.log_level = 'ERROR'
+        source = '--data' if args.data else 'train_dataloader.dataset'
         runner = build_runner(cfg)
-        runner._train_loop = runner.build_train_loop(cfg.train_cfg)
-        require_batches(runner)
+        with naming_images(args):
+            runner._train_loop = runner.build_train_loop(cfg.train_cfg)
+            require_batches(runner, source)
         release_output()
         report = profile(runner, args.steps, args.images)
     total = report['seconds_per_step']

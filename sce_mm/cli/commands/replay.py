@@ -15,14 +15,19 @@ from pathlib import Path
 
 from ... import register
 from ..arguments import ArgumentParser
+from ..inputs import checkpoint_file, config_name
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('file', help='written by NumericalGuardHook')
     parser.add_argument(
-        '--config', help='config of the run; by default the newest beside it'
+        'file', type=checkpoint_file, help='written by NumericalGuardHook'
+    )
+    parser.add_argument(
+        '--config',
+        type=config_name,
+        help='config of the run; by default the newest beside it',
     )
     parser.add_argument(
         '--float64', action='store_true', help='compute in double precision'

@@ -9,10 +9,10 @@ from the folder: sce train RECIPE --data OUT. Other tar files of images need no
 conversion.
 """
 
-import os
 import shlex
 from collections.abc import Sequence
 
+from ... import register
 from ..arguments import ArgumentParser, output_folder, positive_number
 from ..typed import as_typed
 
@@ -22,8 +22,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(__doc__)
     parser.add_argument(
         'data',
-        help='folder of images, with sub-folders, or a list of images: a\n'
-        'text file with a path a line, or a .json file with a list of paths',
+        nargs='+',
+        help='folder(s) of images, with sub-folders, or one list of images:\n'
+        'a text file with a path a line, or a .json file with a list of paths',
     )
     parser.add_argument(
         'out', type=output_folder, help='the folder of tar files, made here'
@@ -36,16 +37,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         help='megabytes of images in a tar, 1000 by default',
     )
     args = parser.parse_args(argv)
-    from ...datasets.images.file_lists import find_images, read_image_list
+    register()
     from ...datasets.images.shard_writing import pack_shards
-    from ..config_edits import names_list
+    from ..config_edits import image_source
 
-    source = os.path.expanduser(args.data)
-    if names_list([source]):
-        paths = read_image_list(source)
-        source = os.path.commonpath(list(map(os.path.dirname, paths)))
-    else:
-        paths = find_images([source])
+    source, paths = image_source(args.data)
     packed = pack_shards(paths, source, args.out, args.shard_size * 10**6)
     print(
         f'{args.out}: {packed.images} images in {len(packed.shards)} tar '

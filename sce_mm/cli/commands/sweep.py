@@ -15,7 +15,6 @@ import json
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import mean, stdev
 
 from ... import register
@@ -27,6 +26,7 @@ from ..arguments import (
     positive_number,
     seed_number,
 )
+from ..inputs import config_name
 
 RANDOM = 'random initialisation'
 TABLE = 'results.md'
@@ -38,7 +38,7 @@ Results = dict[str, dict[int, dict[str, float]]]
 def parse_args(argv: Sequence[str] | None) -> Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', type=Path, help='pretraining config')
+    parser.add_argument('config', type=config_name, help='pretraining config')
     parser.add_argument(
         'out', type=output_folder, help='folder of the results'
     )

@@ -6,12 +6,13 @@ pretraining config with an online kNN evaluation runs that evaluation.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import register
+from ...utils.errors import UserError
 from ..arguments import ArgumentParser, add_common_arguments, output_file
 from ..exit import hold_output
+from ..inputs import checkpoint_file, config_name
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner
@@ -20,8 +21,14 @@ if TYPE_CHECKING:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument('config', help='path of a config, or name of a recipe')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        'config',
+        type=config_name,
+        help='path of a config, or name of a recipe',
+    )
+    parser.add_argument(
+        'checkpoint', type=checkpoint_file, help='checkpoint file'
+    )
     parser.add_argument(
         '--out', type=output_file, help='write the metrics to this json file'
     )
@@ -37,9 +44,10 @@ def evaluate(runner: 'Runner') -> dict:
     if runner._test_dataloader is None and not hooks:
         raise ValueError(
             'the config has neither a test_dataloader nor an OnlineKNNHook: '
-            'there is nothing to evaluate on'
+            'there is nothing to evaluate on; sce knn CONFIG CKPT takes '
+            'folders of labelled images, --bank and --query'
         )
-    checkpoint = load_weights(runner)
+    checkpoint = load_whole(runner, runner._load_from)
     if runner._test_dataloader is not None:
         require_classes(runner, checkpoint.get('meta') or {})
         return runner.test()
@@ -50,29 +58,26 @@ def evaluate(runner: 'Runner') -> dict:
     }
 
 
-def load_weights(runner: 'Runner') -> dict:
-    """Load the checkpoint; weights that do not fit must not be measured."""
-    from mmengine.runner.checkpoint import CheckpointLoader
+def load_whole(runner: 'Runner', path: str) -> dict:
+    """Load a checkpoint whose tensors are all those of the model.
 
-    from ...checkpoints.errors import CheckpointError
-    from ...checkpoints.state_dicts import shape_mismatches
+    Weights that do not fit must not be measured as if they did.
+    """
+    from ...checkpoints.reading import read_checkpoint
+    from ...checkpoints.state_dicts import shape_mismatches, state_dict_of
     from ...utils.distributed import unwrapped
 
-    path = runner._load_from
     try:
         return runner.load_checkpoint(path, strict=True)
     except RuntimeError as error:
-        if 'do not match exactly' not in str(error):
-            raise
-        found = CheckpointLoader.load_checkpoint(path, map_location='cpu')
-        difference = shape_mismatches(
-            unwrapped(runner.model).state_dict(),
-            found.get('state_dict', found),
-        )
-        raise CheckpointError(
-            f'{path} is no checkpoint of the model of this config:\n'
-            f'{difference}'
-        ) from error
+        found = state_dict_of(read_checkpoint(path))
+        expected = unwrapped(runner.model).state_dict()
+        if differences := shape_mismatches(expected, found):
+            raise UserError(
+                f'{path} is no checkpoint of the model of this config:\n'
+                f'{differences}'
+            ) from error
+        raise
 
 
 def require_classes(runner: 'Runner', meta: dict) -> None:
@@ -93,8 +98,6 @@ def require_classes(runner: 'Runner', meta: dict) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    if not Path(args.checkpoint).is_file():
-        raise FileNotFoundError(f'no checkpoint at {args.checkpoint}')
     hold_output()
     register()
     import mmengine

@@ -19,6 +19,7 @@ from ..arguments import (
     positive_number,
 )
 from ..exit import hold_output, is_first_process, naming_keys
+from ..inputs import checkpoint_file, class_folder
 from ..log_services import NONE, SERVICES, log_to
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--pretrained',
+        type=checkpoint_file,
         metavar='FILE',
         help='file of pretrained weights: a detector takes a backbone file of '
         'sce extract, a classifier any checkpoint that this script '
@@ -61,6 +63,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--init-from',
+        type=checkpoint_file,
         metavar='CKPT',
         help='begin a new run from the weights of a whole model, or of a '
         'backbone of any format that sce extract reads',
@@ -96,6 +99,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--knn',
         nargs=2,
+        type=class_folder,
         metavar=('BANK', 'QUERY'),
         help='measure the kNN accuracy during pretraining, on the images of '
         'QUERY by those of BANK: two folders of class folders',
@@ -190,11 +194,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if is_first_process():
         print(*followed, sep='\n', end='\n' * bool(followed))
     source = '--data' if args.data else 'train_dataloader.dataset'
+    refuse_overwriting(cfg)
     if args.dry_run:
         with naming_keys(typed_keys(args)):
             print(dry_run(cfg, source))
         return
-    refuse_overwriting(cfg)
     with leaving_nothing(cfg) as hook:
         with naming_keys(typed_keys(args)):
             runner = build_runner(cfg)

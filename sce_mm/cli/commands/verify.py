@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import register
+from ...utils.errors import UserError
 from ..arguments import ArgumentParser, add_common_arguments
 from ..exit import naming
+from ..inputs import checkpoint_file, config_name
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -41,10 +43,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument(
-        'config', help='config of a detector, segmentor or classifier'
+        'config',
+        type=config_name,
+        help='config of a detector, segmentor or classifier',
     )
     parser.add_argument(
-        'checkpoint', help='backbone file, or the checkpoint it was made of'
+        'checkpoint',
+        type=checkpoint_file,
+        help='backbone file, or the checkpoint it was made of',
     )
     parser.add_argument(
         '--allow-frozen',
@@ -67,6 +73,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--pretrained',
+        type=checkpoint_file,
         metavar='FILE',
         help='backbone file that the model is to load',
     )
@@ -139,7 +146,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         content = read_checkpoint(args.checkpoint, args.trust)
         backbone = extract_backbone(content)
     cfg = load_config(args)
+    if cfg.model.get('type') == 'SCE':
+        raise UserError(
+            f'{args.config} is a pretraining, expected the config of a '
+            'detector, segmentor or classifier that begins from the weights; '
+            'sce detector and sce segmentor make one'
+        )
     if args.pretrained:
+        with naming('--pretrained'):
+            read_checkpoint(args.pretrained, args.trust)
         set_pretrained(cfg, args.pretrained)
     model = initialised_model(cfg)
     groups = parameter_groups(model, cfg.get('optim_wrapper'))

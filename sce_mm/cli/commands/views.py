@@ -58,13 +58,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...config.check import require_pretraining
     from ...utils.durable_files import write_durably
     from ...visualization.regions import views_page
-    from ..config_edits import load_config, set_images
+    from ..config_edits import load_config, naming_images, set_images
 
     cfg = load_config(args)
     require_pretraining(cfg, args.config)
     set_images(cfg, args)
     seed = (cfg.get('randomness') or {}).get('seed') or 0
-    text = views_page(cfg, Path(args.config).stem, args.count, seed)
+    with naming_images(args):
+        text = views_page(cfg, Path(args.config).stem, args.count, seed)
     write_durably(args.out, text.encode())
     release_output()
     print(f'{args.out}: open it in a browser')

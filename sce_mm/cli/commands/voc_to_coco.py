@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import register
+from ...utils.errors import UserError
 from ...utils.text import printable
 from ..arguments import ArgumentParser, output_file
 
@@ -128,7 +129,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         lines = [f'  {printable(text)}' for text in problems[:LISTED]]
         if rest := len(problems[LISTED:]):
             lines.append(f'  and {rest} more')
-        raise ValueError(
+        if len(lines) == 1:
+            raise UserError(f'nothing was written: {lines[0].strip()}')
+        raise UserError(
             f'{len(problems)} problems, nothing was written:\n'
             + '\n'.join(lines)
         )

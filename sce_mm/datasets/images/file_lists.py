@@ -218,7 +218,7 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
                 'each, or unpack the tar files'
             )
         return find_images(paths)
-    return _existing(_without_hidden(paths, list_file), list_file)
+    return _existing(_without_hidden(paths, list_file), list_file, root)
 
 
 def write_image_list(list_file: Path, paths: Sequence[str]) -> None:
@@ -265,11 +265,18 @@ def _entries(list_file: str, is_json: bool) -> Iterable[str]:
     if not is_json:
         # Any bytes can be a file name; some editors begin with a byte order
         # mark.
+        if Path(list_file).read_bytes()[:2] in (b'\xff\xfe', b'\xfe\xff'):
+            raise ValueError(
+                f'{list_file} is text in UTF-16: save it as UTF-8'
+            )
         text = Path(list_file).read_text('utf-8-sig', 'surrogateescape')
         return [line.strip() for line in text.split('\n')]
     try:
-        content = json.loads(Path(list_file).read_text('utf-8'))
-    # Neither JSON nor UTF-8.
+        content = json.loads(Path(list_file).read_text('utf-8-sig'))
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f'{list_file} is no text in UTF-8: save it as such'
+        ) from error
     except ValueError as error:
         raise ValueError(f'{list_file} is not JSON: {error}') from error
     if not isinstance(content, list) or not all(
@@ -372,7 +379,7 @@ def _without_hidden(paths: list[str], list_file: str) -> list[str]:
     return shown
 
 
-def _existing(paths: list[str], list_file: str) -> list[str]:
+def _existing(paths: list[str], list_file: str, root: str) -> list[str]:
     """Each file once; missing ones stay, as they will be replaced."""
     files = _Files()
     missing = []
@@ -384,8 +391,7 @@ def _existing(paths: list[str], list_file: str) -> list[str]:
     if len(missing) == len(paths):
         raise FileNotFoundError(
             f'none of {len(paths)} entries of {list_file!r} is a file, '
-            f'for example {paths[0]!r}: check data_root, and that each line '
-            'holds a path and nothing else (no label)'
+            f'for example {paths[0]!r}: {_misread(paths[0], root)}'
         )
     if missing:
         warn(
@@ -394,6 +400,19 @@ def _existing(paths: list[str], list_file: str) -> list[str]:
             f'{printable(missing[0])}; other images will take their place'
         )
     return files.once()
+
+
+def _misread(path: str, root: str) -> str:
+    """What to do where a path of a list is no file."""
+    if os.path.isdir(path):
+        return 'that is a folder, and a list is of images'
+    if '\\' in path and os.path.isfile(path.replace('\\', '/')):
+        return 'write / between folders, not \\ as Windows does'
+    for sign in (',', ';', '\t', ' '):
+        if os.path.isfile(path.rpartition(sign)[0]):
+            return 'a line holds a path and nothing else, no label'
+    base = 'check data_root' if root else f'paths begin in {os.getcwd()}'
+    return f'{base}, and a line holds a path and nothing else, no label'
 
 
 def _counted(kinds: Counter[str]) -> str:

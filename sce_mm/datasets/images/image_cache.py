@@ -248,8 +248,10 @@ def build_cache(
     folder = Path(folder).expanduser()
     if folder.exists():
         raise FileExistsError(f'{folder} exists: remove it, or name another')
-    source = os.path.abspath(os.path.expanduser(source))
+    source = os.path.expanduser(source)
+    # Messages name the folder as it was given.
     names = sorted(_relative_names(source, paths))
+    source = os.path.abspath(source)
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(

@@ -97,7 +97,8 @@ def _inspect(path: str) -> ImageFacts:
         seconds = time.perf_counter() - start
     except (OSError, UnreadableImageError) as error:
         print_ = fingerprint_of(data, None)
-        return ImageFacts(path, 0, 0, (), len(data), 0, print_, str(error))
+        reason = getattr(error, 'strerror', None) or str(error)
+        return ImageFacts(path, 0, 0, (), len(data), 0, print_, reason)
     height, width = image.shape[:2]
     kinds = tuple(_kinds(data, image))
     print_ = fingerprint_of(data, image)

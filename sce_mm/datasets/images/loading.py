@@ -105,7 +105,9 @@ class LoadImage(BaseTransform):
         """Why an image cannot be read, which is tried; empty if it can."""
         try:
             self._read(results)
-        except (OSError, UnreadableImageError) as error:
+        except OSError as error:
+            return printable(error.strerror or str(error))
+        except UnreadableImageError as error:
             return printable(str(error))
         return ''
 

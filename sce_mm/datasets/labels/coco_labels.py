@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,9 +54,15 @@ def read_coco(
         content = json.loads(path.read_text('utf-8'))
     except OSError as error:
         return {}, [f'{path}: cannot be read ({error.strerror})']
-    # No JSON, no UTF-8, or nested without end.
+    except UnicodeDecodeError:
+        return {}, [f'{path}: is no text in UTF-8, expected JSON in it']
+    # No JSON, or nested without end.
     except (ValueError, RecursionError) as error:
-        return {}, [f'{path}: is not JSON in UTF-8 ({error})']
+        if path.read_bytes().startswith(BOM_UTF8):
+            # Which pycocotools does not read.
+            problem = 'begins with a byte order mark: save it without'
+            return {}, [f'{path}: {problem}']
+        return {}, [f'{path}: is not JSON ({error})']
     problems = _problems(content, images)
     return content, [f'{path}: {problem}' for problem in problems]
 

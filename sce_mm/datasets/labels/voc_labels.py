@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
+from ...utils.errors import UserError
 from ...utils.progress import track
+from ...utils.text import read_lines
 from ..images.decoding import UnreadableImageError, decode_image
 from ..images.file_lists import IMAGE_EXTENSIONS, find_images, is_hidden
 
@@ -46,12 +48,16 @@ class Voc(NamedTuple):
 
 def list_files(folder: Path, names: Path | None) -> list[Path]:
     """XML files of a folder, or those of a list of names."""
+    if not folder.is_dir():
+        what = 'a file' if folder.exists() else 'not there'
+        raise UserError(f'{folder} is {what}, expected a folder of XML files')
     if names is None:
         shown = (x for x in folder.iterdir() if not is_hidden(x.name))
         paths = sorted(x for x in shown if x.suffix.lower() == '.xml')
     else:
-        lines = names.read_text('utf-8-sig').splitlines()
-        stems = [_stem(line.strip()) for line in lines if line.strip()]
+        if not names.is_file():
+            raise UserError(f'--names: there is no file {names}')
+        stems = map(_stem, read_lines(names))
         paths = [folder / f'{stem}.xml' for stem in dict.fromkeys(stems)]
     if not paths:
         raise FileNotFoundError(

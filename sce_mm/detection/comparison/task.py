@@ -81,15 +81,18 @@ class Detection(Task):
         args = self.args
         self.train, problems = read_coco(args.train, args.train_images)
         self.val, more = read_coco(args.val, args.val_images)
-        if problems := problems + more:
-            return problems
+        if problems or more:
+            train = [f'--train: {problem}' for problem in problems]
+            return train + [f'--val: {problem}' for problem in more]
         given = self.val
         try:
             self.val = number_from_one(
                 take_categories(given, self.train['categories'])
             )
         except ValueError as error:
-            return [f'{args.val}: {error}, which are those of {args.train}']
+            return [
+                f'--val: {args.val}: {error}, which are those of {args.train}'
+            ]
         if self.val is not given:
             self.val_labels = args.out / 'labels' / f'{args.val.stem}.json'
         self.classes = [c['name'] for c in self.train['categories']]

@@ -70,7 +70,9 @@ class DurableCheckpointHook(CheckpointHook):
                 f'{self.out_dir}; mmengine writes to remote ones with '
                 "default_hooks.checkpoint.type='CheckpointHook'"
             )
-        if not isinstance(self.interval, int) or self.interval < -1:
+        if type(self.interval) is not int or not (
+            self.interval == -1 or self.interval > 0
+        ):
             raise ValueError(
                 'DurableCheckpointHook: interval must be a whole number of '
                 'epochs or iterations, or -1 for no regular checkpoints, got '

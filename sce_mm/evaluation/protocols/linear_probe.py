@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from ...utils.progress import track
+from ...utils.text import listed
 
 # Inverse strength of the L2 penalty on standardised features.
 COSTS = tuple(10.0**exponent for exponent in range(-5, 3))
@@ -57,7 +58,7 @@ def linear_probe(
     if not candidates or candidates[0] <= 0:
         raise ValueError(f'costs must be positive numbers, got {costs!r}')
     x, y = features.numpy(), labels.numpy()
-    _check_classes(y)
+    check_classes(y)
     fit_x, held_x, fit_y, held_y = train_test_split(
         x, y, test_size=HELD_OUT, stratify=y, random_state=0
     )
@@ -77,17 +78,27 @@ def linear_probe(
     )
 
 
-def _check_classes(labels: np.ndarray) -> None:
+def check_classes(labels: np.ndarray, names: Sequence[str] = ()) -> None:
+    """Check that a part of the training images can be held out.
+
+    Args:
+        labels: Classes ``[M]``.
+        names: Those of the classes, for the message.
+
+    Raises:
+        ValueError: A class has too few images.
+    """
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
         raise ValueError(
             f'a classifier needs at least 2 classes, got {len(classes)}'
         )
     if counts.min() < 2:
-        rare = classes[counts < 2].tolist()
+        rare = [names[c] if names else str(c) for c in classes[counts < 2]]
         raise ValueError(
-            f'classes {rare[:5]} have one training image only: at least 2 '
-            'are needed, one of them to be held out'
+            f'of {len(rare)} classes there is one training image only '
+            f'({listed(rare)}): at least 2 are needed, one of them to be held '
+            'out'
         )
     if HELD_OUT * len(labels) < len(classes):
         raise ValueError(

@@ -116,7 +116,7 @@ class Segmentation(Task):
             )
             if not self.pixels[part] and not _images(given):
                 found = [f'{line} (--image-suffix)' for line in found]
-            problems += found
+            problems += [f'--{part}: {line}' for line in found]
             if odd := [n for n in self.pixels[part] if not _fits_a_line(n)]:
                 problems.append(
                     f'{given.images}: expected names in UTF-8 that begin and '
