@@ -65,14 +65,14 @@ def adapt_schedule(
     line += f' x {steps} accumulated' if steps > 1 else ''
     if scale != 1:
         reason = (
-            f'for a batch of {total} ({line}): the {rate} of the config is '
-            f'for {base}; {law}'
+            f'for a batch of {total} ({line}): {rate} is for {base}, scaled '
+            f'{law}'
         )
         _scale(edits, RATE, scale, reason)
         edits.set(
             'auto_scale_lr',
             {'enable': False, 'base_batch_size': total},
-            'the batch that this rate is for; not to be scaled again',
+            f'the rate is now for a batch of {total}: not to be scaled again',
         )
         _scale_bounds(edits, scale)
     iterations = edits.get('train_cfg.max_iters')
@@ -147,7 +147,7 @@ def _scale_bounds(edits: ConfigEdits, scale: float) -> None:
     schedulers = edits.get('param_scheduler')
     for path, value in list(walk(schedulers, 'param_scheduler')):
         if path.endswith(('.eta_min', '.eta_max')) and value:
-            _scale(edits, path, scale, 'scaled as the rate it is a bound of')
+            _scale(edits, path, scale, 'scaled like the rate that it bounds')
 
 
 def _check_groups(edits: ConfigEdits) -> None:

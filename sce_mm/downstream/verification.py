@@ -16,7 +16,7 @@ def add_verification(edits: ConfigEdits, package: str) -> None:
     add_import(
         edits,
         package,
-        'registers the hook; recorded in every dump of the config',
+        'registers the hook below, also when the config is loaded later',
     )
     if find_hook(edits.cfg, HOOK['type']) is None:
         reason = (

@@ -24,7 +24,7 @@ def test_a_training_that_only_begins(root, tmp_path):
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 75, said
-    assert 'nothing saved' in said
+    assert 'Nothing was saved' in said
     assert told.exists()
 
 

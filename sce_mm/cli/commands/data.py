@@ -1,12 +1,12 @@
-"""Look at a folder of images before hours are spent on it.
+"""Look at a folder of images before you train on it for hours.
 
     sce data DIR
     sce data DIR DIR --regions 128 --keep good.json
 
 Says how many images there are and how large, which cannot be read, are tiny,
 grey, of 16 bits or turned by an EXIF tag, and which are copies of each other.
-Then what follows: recipe, epochs, batch, queue, views, whether a cache is
-worth it, and the command. Every image is decoded once; nothing is changed.
+Then suggests a training: recipe, epochs, batch, queue, views, whether a cache
+is worth it, and the command. Every image is decoded once; nothing is changed.
 """
 
 import argparse
@@ -56,8 +56,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--keep',
         type=output_file,
         metavar='FILE.json',
-        help='write a list of the images that can be read, are not tiny and '
-        'no copies of each other, for --data of sce train',
+        help='write a list of the images without unreadable and tiny ones and '
+        'copies, for --data of sce train',
     )
     parser.add_argument(
         '--json', type=output_file, help='write all of it here'

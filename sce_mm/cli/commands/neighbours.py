@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         text = page.page(
             f'Neighbours in {folder}',
             [
-                page.title('Which images the network finds alike', folder),
+                page.title('Which images look alike to the network', folder),
                 page.heading(
                     'Images and their neighbours',
                     explanation(bool(images.labels)),
