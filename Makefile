@@ -58,7 +58,7 @@ evidence: setup ## long runs on real data, not part of the gate
 	$(PYTEST) -m evidence
 
 benchmarks: setup ## measure speed again, renew docs/benchmarks.md
-	for each in loss memory step views; do \
+	for each in loss memory step views start scale; do \
 	    $(PY) -W ignore tools/dev/speed/$$each.py \
 	        --json docs/benchmarks/$$each.json || exit 1; \
 	done

@@ -12,6 +12,9 @@ MODULES = (
     'measuring',
     'memory',
     'page',
+    'scale',
+    'shards',
+    'start',
     'step',
     'views',
 )

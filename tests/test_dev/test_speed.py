@@ -185,3 +185,26 @@ def test_every_stage_of_a_view_is_timed_and_makes_the_same(tool, tmp_path):
         with views.stages_timed(watch) if watch else nullcontext():
             made += [torch.stack(images_of(pipeline(x))) for x in files[:9]]
     assert torch.equal(torch.stack(made[:9]), torch.stack(made[9:]))
+
+
+def test_the_cost_of_a_process_counts_those_that_it_starts(tool, tmp_path):
+    scale = tool('scale')
+    idle = scale.cost(['-c', 'pass'], tmp_path)
+    busy = """
+import subprocess, sys
+work = 'len(b"1" * 2 * 10**8); sum(range(2 * 10**7))'
+subprocess.run([sys.executable, '-c', work])
+"""
+    found = scale.cost(['-c', busy], tmp_path)
+    assert found['seconds'] > idle['seconds'] + 0.1
+    # Not those of this process, which is large.
+    assert idle['megabytes'] < 100
+    assert found['megabytes'] > idle['megabytes'] + 150
+    with pytest.raises(RuntimeError, match='exit code 3'):
+        scale.cost(['-c', 'raise SystemExit(3)'], tmp_path)
+
+
+def test_no_two_images_of_a_scale_are_alike(tool, tmp_path):
+    tool('scale').write_images(tmp_path / 'images', 30)
+    files = [*tmp_path.rglob('*.jpg')]
+    assert len({file.read_bytes() for file in files}) == 30

@@ -13,6 +13,8 @@ from pathlib import Path
 import loss
 import matplotlib
 import memory
+import scale
+import start
 import step
 import views
 
@@ -21,7 +23,14 @@ from sce_mm.cli.exit import run_main
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
 
-BENCHMARKS = {'loss': loss, 'memory': memory, 'step': step, 'views': views}
+BENCHMARKS = {
+    'loss': loss,
+    'memory': memory,
+    'step': step,
+    'views': views,
+    'start': start,
+    'scale': scale,
+}
 AXES = {'batch': 'batch (queue 65 536)', 'queue': 'queue (batch 256)'}
 
 
@@ -50,10 +59,10 @@ def read(folder: Path) -> dict:
 def write_tables(page: str, reports: dict) -> str:
     """The page with the tables of these reports in their places."""
     for name, benchmark in BENCHMARKS.items():
-        start, end = f'<!-- {name} -->\n', f'\n<!-- end of {name} -->'
-        before, rest = page.split(start)
-        _, after = rest.split(end)
-        page = before + start + benchmark.table(reports[name]) + end + after
+        first, last = f'<!-- {name} -->\n', f'\n<!-- end of {name} -->'
+        before, rest = page.split(first)
+        _, after = rest.split(last)
+        page = before + first + benchmark.table(reports[name]) + last + after
     return page
 
 
