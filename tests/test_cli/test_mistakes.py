@@ -178,6 +178,8 @@ ADVICE = {
     'cache photos pixels --stretch 9 3': '--stretch must',
     'cache photos pixels --max-pixels 1999999999': '--max-pixels must',
     f'sweep {RECIPE} photos --setting A': 'no folder of a sweep',
+    f'sweep {RECIPE} made --setting A': 'data_root: no folder',
+    'sweep faster-rcnn_r18_fpn_small made --setting A': 'FasterRCNN',
     'coco-subset labels.json --percent 10%': 'got 10%',
     f'train {RECIPE} --data photos --work-dir page.pth': '--work-dir: page',
     'features weights.pth a.npz --data photos --device gpu': 'cpu, cuda or',

@@ -193,7 +193,6 @@ def test_linear_transfer_of_folders(folders, run):
     [
         (('--bank', 'test', '--query', 'train'), ('query', 'a', 'b, c')),
         (('--bank', 'train'), ('--query',)),
-        (('--bank', 'train', '--query', 'nowhere'), ('query', 'nowhere')),
         (('--bank', 'test/b', '--query', 'test'), ('no image in class',)),
     ],
 )

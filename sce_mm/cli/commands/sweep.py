@@ -20,6 +20,7 @@ from statistics import mean, stdev
 from ... import register
 from ...utils.checks import require_own_folder
 from ...utils.commands import Command, run_together
+from ...utils.errors import UserError
 from ..arguments import (
     ArgumentParser,
     output_folder,
@@ -123,15 +124,33 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     require_own_folder(args.out, TABLE, 'sweep')
     register()
+    from ...config.check import check_config, require_pretraining
     from ...config.reading import override, read_config, require_model
+    from ...evaluation.loaders import knn_settings
     from ...utils.durable_files import write_durably, write_json
 
     settings = {RANDOM: [], **{name: words for name, *words in args.setting}}
+    configs = {}
     for name, words in settings.items():
         option = f'--setting {name}' if words else '--cfg-options'
-        cfg = read_config(args.config)
+        cfg = configs[option] = read_config(args.config)
         require_model(cfg, args.config)
+        require_pretraining(cfg, args.config)
         override(cfg, args.cfg_options + words, option)
+    for option, cfg in configs.items():
+        # The first training would find it out after an evaluation.
+        try:
+            # Without it, the trainings have to be there already.
+            if cfg.get('train_cfg'):
+                check_config(cfg)
+                knn_settings(cfg)
+        except ValueError as error:
+            text = str(error).replace(
+                '--data DIR',
+                '--cfg-options train_dataloader.dataset.data_root=DIR',
+            )
+            typed = option != '--cfg-options' or args.cfg_options
+            raise UserError(f'{option}: {text}' if typed else text) from error
     args.out.mkdir(parents=True, exist_ok=True)
     # Says whose folder it is, before there are results.
     (args.out / TABLE).touch()
