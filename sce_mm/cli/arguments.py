@@ -16,7 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..utils.checks import LARGEST_SEED, nearest, require_new
+from ..utils.checks import (
+    LARGEST_SEED,
+    nearest,
+    require_different,
+    require_new,
+)
 from .exit import LAUNCHERS, set_debug
 from .inputs import config_name, image_folder, label_file, source_name
 from .typed import as_typed
@@ -64,7 +69,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
         Raises:
             FileExistsError: A file to write exists, without ``--overwrite``,
-                or is another file of the command.
+                or what is written is another file or folder of the command.
         """
         words = self._words = self._filled_in(
             sys.argv[1:] if args is None else args
@@ -81,7 +86,7 @@ class ArgumentParser(argparse.ArgumentParser):
         return parsed
 
     def _protect_files(self, parsed: argparse.Namespace) -> None:
-        """Refuse to write over a file that may not be lost."""
+        """Refuse to write over what may not be lost."""
         named = {
             action: list(_paths(getattr(parsed, action.dest, None)))
             for action in self._actions
@@ -94,10 +99,12 @@ class ArgumentParser(argparse.ArgumentParser):
                 if other is not action
                 for path in paths
             ]
-            if action.type is output_file:
-                for out in outs:
-                    name = _typed_name(action)
+            name = _typed_name(action)
+            for out in outs:
+                if action.type is output_file:
                     require_new(out, parsed.overwrite, name, others)
+                elif action.type is output_folder:
+                    require_different(out, name, others)
 
     def _filled_in(self, words: Sequence[str]) -> list[str]:
         """Words with ~ and variables filled in, and none that is empty.

@@ -43,6 +43,25 @@ def check_range(name: str, value: object, high: float = float('inf')) -> None:
         )
 
 
+def require_different(
+    out: Path, name: str, others: Iterable[tuple[str, Path]]
+) -> None:
+    """Raise ``FileExistsError`` if what is written is what is read.
+
+    Args:
+        out: File or folder to write.
+        name: What the user calls it.
+        others: Names and paths of the other ones of the same command.
+    """
+    for other, path in others:
+        if out.resolve() == path.resolve() or (
+            out.exists() and os.path.exists(path) and out.samefile(path)
+        ):
+            raise FileExistsError(
+                f'{name} and {other} are the same, {out}: name another {name}'
+            )
+
+
 def require_new(
     out: Path,
     overwrite: bool,
@@ -58,14 +77,7 @@ def require_new(
         others: Names and paths of the other files of the same command, which
             are never replaced.
     """
-    for other, path in others:
-        if out.resolve() == path.resolve() or (
-            out.exists() and os.path.exists(path) and out.samefile(path)
-        ):
-            raise FileExistsError(
-                f'{name} and {other} are the same file, {out}: name another '
-                f'{name}'
-            )
+    require_different(out, name, others)
     if out.exists() and not overwrite:
         raise FileExistsError(
             f'{name}: {out} exists: name another, or add --overwrite'

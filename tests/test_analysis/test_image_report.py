@@ -10,6 +10,7 @@ from image_files import encode, photo, photographs, png16, write_noise
 from mmengine.config import Config
 
 from sce_mm.cli.commands import data
+from sce_mm.cli.exit import message_of
 from sce_mm.config.epochs import auto_epochs
 from sce_mm.config.errors import ConfigError
 from sce_mm.utils.errors import UserError
@@ -126,10 +127,11 @@ def test_epochs_make_the_steps_that_a_recipe_needs(cfg):
         (['{tmp}', '--json', 'none/a.json'], 'none/a.json'),
     ],
 )
-def test_mistakes_name_what_was_typed(tmp_path, words, named):
-    with pytest.raises((UserError, OSError)) as error:
+def test_mistakes_name_what_was_typed(tmp_path, capsys, words, named):
+    with pytest.raises((UserError, OSError, SystemExit)) as error:
         data.main([word.format(tmp=tmp_path) for word in words])
-    assert named.format(tmp=tmp_path) in str(error.value)
+    text = message_of(error.value) or capsys.readouterr().err
+    assert named.format(tmp=tmp_path) in text
 
 
 def test_only_broken_images(tmp_path):

@@ -352,7 +352,7 @@ MISTAKES = [
     (['--gpus', '0'], '--gpus: expected a whole number above 0'),
     (['{folder}/new.txt'], 'its name ends in .py'),
     (['{folder}/out.py'], 'add --overwrite'),
-    (['{folder}/base.py', '--overwrite'], 'OUT and CONFIG are the same file'),
+    (['{folder}/base.py', '--overwrite'], 'OUT and CONFIG are the same'),
     # Nobody knows what pixels these weights are for.
     (['{folder}/epoch_1.pth', '{folder}/out.py', '--overwrite'], '--chann'),
 ]

@@ -64,7 +64,7 @@ def test_existing_files_are_not_touched_unasked(extract, checkpoint, tmp_path):
     assert (code, 'add --overwrite' in text) == (1, True)
     assert out.read_text() == 'mine'
     _, text = extract(checkpoint, checkpoint, '--overwrite')
-    assert 'OUT and CHECKPOINT are the same file' in text
+    assert 'OUT and CHECKPOINT are the same' in text
     assert extract(checkpoint, out, '--overwrite')[0] == 0
 
 

@@ -81,8 +81,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f'{option} {file}: expected the name of a .json file in a '
                 'folder that exists'
             )
-    if args.keep and args.keep == args.json:
-        raise UserError(f'--keep and --json name the same file, {args.keep}')
     register()
     from ...analysis.estimate import estimate, estimate_text
     from ...analysis.image_report import look_at, report_json, report_text
