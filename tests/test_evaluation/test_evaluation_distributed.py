@@ -25,6 +25,8 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from torch import multiprocessing
 
+from sce_mm.utils.errors import UserError
+
 pytestmark = pytest.mark.integration
 
 COUNT = itertools.count()
@@ -137,5 +139,5 @@ def test_classifier_of_other_classes_or_weights_is_not_measured(
 
     with pytest.raises(ValueError, match=r'classes first, second, .* has 0'):
         run_test(config, other, '--work-dir', tmp_path)
-    with pytest.raises(RuntimeError, match=r'head\.fc\.bias'):
+    with pytest.raises(UserError, match=r'head\.fc\.bias'):
         run_test(config, wrong, '--work-dir', tmp_path)

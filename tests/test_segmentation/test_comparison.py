@@ -162,7 +162,7 @@ def test_all_that_is_wrong_with_masks_is_said_at_once(
         (['--variant', 'x', 'regions=auto'], '--regions auto goes by boxes'),
         (['--detector-options', 'a=1'], '--detector-options goes with'),
         (['--detector', 'x.py'], 'not allowed with argument --segmentor'),
-        (['--mask-suffix', ''], '--mask-suffix: expected the end'),
+        (['--mask-suffix', ''], '--mask-suffix is empty'),
     ],
 )
 def test_wrong_options_are_named(words, run_compare, more, named, capsys):

@@ -393,7 +393,8 @@ def test_a_termination_signal_stops_the_training(
         def __init__(self, args, task):
             pass
 
-        def run(self):
+        def run(self, checked):
+            checked()
             run_together([Command(str(script), [])], tmp_path / 'logs')
 
     def terminate():

@@ -79,7 +79,7 @@ def existing_folder(text: str) -> Path:
 
 def suffix(text: str) -> str:
     """Type of an option that takes the end of the names of files."""
-    if not text or '/' in text:
+    if '/' in text:
         raise argparse.ArgumentTypeError(
             f'expected the end of a name, such as .png; got {text!r}'
         )
