@@ -5,6 +5,7 @@ A wrong path is answered before anything is imported that takes seconds.
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from ..utils.errors import UserError
@@ -17,11 +18,7 @@ def config_name(text: str) -> str:
     Raises:
         ArgumentTypeError: It is neither.
     """
-    try:
-        find_config(text)
-    except (FileNotFoundError, UserError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return text
+    return _found_by(find_config, text)
 
 
 def source_name(text: str) -> str:
@@ -30,8 +27,12 @@ def source_name(text: str) -> str:
     Raises:
         ArgumentTypeError: There is none.
     """
+    return _found_by(find_source, text)
+
+
+def _found_by(find: Callable[[str], object], text: str) -> str:
     try:
-        find_source(text)
+        find(text)
     except (FileNotFoundError, UserError) as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return text
