@@ -47,8 +47,8 @@ def report(out: Path) -> str:
     # An option of the demo.
     segmented = (out / 'segmentor_sce').exists()
     explained = (
-        'kNN accuracy: digits named rightly by a vote of the most similar '
-        'labelled tiles. Linear probe: by a linear classifier on the '
+        'kNN accuracy: digits classified correctly by a vote of the most '
+        'similar labelled tiles. Linear probe: by a linear classifier on the '
         'frozen features. Box and mask AP: how well Mask R-CNN finds '
         'digits in scenes, from 0 to 100.'
     )

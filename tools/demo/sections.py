@@ -83,9 +83,9 @@ def curves(out: Path, before: float) -> list[str]:
         {'kNN': series['knn_top1_k20']},
         'epoch',
         'accuracy, %',
-        'Digits named rightly by the most similar labelled tiles, measured '
-        'while the network is pretrained. Labels serve this measurement '
-        'alone.',
+        'Digits classified correctly by the most similar labelled tiles, '
+        'measured while the network is pretrained. Labels serve this '
+        'measurement alone.',
         {'before pretraining': before, 'chance': CHANCE},
     )
     return [page.heading('Pretraining'), page.side_by_side([loss, knn])]
