@@ -28,7 +28,6 @@ from ..transfer import (
 )
 from ..transfer.initial_weights import find_sources
 from ..utils.durable_files import write_json
-from ..utils.errors import UserError
 from ..utils.random_state import preserve_rng
 from .config_edits import set_knn
 from .exit import naming, naming_options
@@ -43,17 +42,12 @@ def open_config(args: argparse.Namespace) -> Config:
     """Config of a parsed command line; connects the processes.
 
     Raises:
-        FileNotFoundError: There is no such config, checkpoint or folder.
+        FileNotFoundError: There is no such config or folder.
         ConfigError: The config cannot be read.
         ValueError: ``--bank`` is named without ``--query``, or the reverse.
     """
     require_launched(args.launcher)
     args.device = choose_device(args.device)
-    for path in args.checkpoint:
-        if Path(path).is_dir():
-            raise UserError(f'{path} is a folder: name a checkpoint in it')
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'there is no file {path}')
     # Otherwise each initialised parameter is a line on the screen.
     MMLogger.get_instance('evaluation').setLevel('WARNING')
     cfg = read_config(args.config)

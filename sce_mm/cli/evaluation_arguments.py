@@ -18,7 +18,12 @@ from .arguments import (
     seed_number,
     worker_number,
 )
-from .inputs import checkpoint_file, class_folder, config_name, image_folder
+from .inputs import (
+    checkpoint_file,
+    config_name,
+    existing_folder,
+    image_folder,
+)
 
 
 def evaluation_parser(
@@ -78,14 +83,14 @@ def class_folder_parser(description: str | None) -> ArgumentParser:
     parser = evaluation_parser(description)
     parser.add_argument(
         '--bank',
-        type=class_folder,
+        type=existing_folder,
         metavar='DIR',
         help='labelled images to compare with or to train on, one folder for '
         "each class, instead of the config's",
     )
     parser.add_argument(
         '--query',
-        type=class_folder,
+        type=existing_folder,
         metavar='DIR',
         help='labelled images to classify, in folders of the same names',
     )

@@ -72,8 +72,8 @@ def image_folder(text: str) -> str:
     return text
 
 
-def class_folder(text: str) -> str:
-    """Read a folder of class folders.
+def existing_folder(text: str) -> str:
+    """Read the path of a folder.
 
     Raises:
         ArgumentTypeError: There is no such folder.

@@ -43,6 +43,7 @@ from ..arguments import (
     seed_number,
 )
 from ..exit import hold_output, release_output
+from ..inputs import existing_folder
 
 
 def existing_file(text: str) -> Path:
@@ -65,16 +66,9 @@ def config_file(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def existing_folder(text: str) -> Path:
-    """Type of an option that takes a folder."""
-    path = Path(text).resolve()
-    if path.is_file():
-        raise argparse.ArgumentTypeError(
-            f'{text} is a file, expected a folder'
-        )
-    if not path.is_dir():
-        raise argparse.ArgumentTypeError(f'there is no folder {text}')
-    return path
+def absolute_folder(text: str) -> Path:
+    """Type of an option that takes a folder; its path is absolute."""
+    return Path(existing_folder(text)).resolve()
 
 
 def suffix(text: str) -> str:
@@ -170,7 +164,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     data = parser.add_argument_group('data')
     data.add_argument(
-        '--images', type=existing_folder, nargs='+', required=True,
+        '--images', type=absolute_folder, nargs='+', required=True,
         metavar='DIR',
         help='folder(s) of unlabelled images',
     )  # fmt: skip
@@ -180,7 +174,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
             help=f'{what} labels: a file in COCO format, or a folder of masks',
         )  # fmt: skip
         data.add_argument(
-            f'--{part}-images', type=existing_folder, required=True,
+            f'--{part}-images', type=absolute_folder, required=True,
             metavar='DIR', help=f'folder of the {what} images',
         )  # fmt: skip
     masks = parser.add_argument_group('masks, with --segmentor')

@@ -19,7 +19,7 @@ from ..arguments import (
     positive_number,
 )
 from ..exit import hold_output, is_first_process, naming_keys
-from ..inputs import checkpoint_file, class_folder
+from ..inputs import checkpoint_file, existing_folder
 from ..log_services import NONE, SERVICES, log_to
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--knn',
         nargs=2,
-        type=class_folder,
+        type=existing_folder,
         metavar=('BANK', 'QUERY'),
         help='measure the kNN accuracy during pretraining, on the images of '
         'QUERY by those of BANK: two folders of class folders',
