@@ -3,6 +3,7 @@
 import copy
 import logging
 import re
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from mmengine import registry
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.hooks import Hook
+from mmengine.hooks import Hook, LoggerHook
 from mmengine.logging import MMLogger, print_log
 from mmengine.registry import RUNNERS, Registry
 from mmengine.runner import Runner
@@ -31,6 +32,7 @@ from ..transfer.initial_weights import find_sources, load_source
 from ..utils.checks import nearest
 from ..utils.distributed import unwrapped
 from ..utils.errors import UserError
+from ..utils.progress import LINE_SECONDS, clock
 from ..utils.random_state import preserve_rng
 from ..utils.text import counted
 from .config_edits import drop_disabled_hooks
@@ -53,15 +55,49 @@ ROOTS = {
 }
 
 
-class _ReleaseOutputHook(Hook):
-    """Ends the silence before the first step or evaluation."""
+class FirstWordsHook(Hook):
+    """Ends the silence before the first step or evaluation.
+
+    Where half a minute of steps is not enough for a line of the log, it says
+    once how fast they are and when the log begins.
+    """
 
     priority = 'HIGH'
 
     def before_train(self, runner: Runner) -> None:
+        """Release what the command says, and look at the clock."""
+        release_output()
+        self.begun: float | None = time.monotonic()
+        self.done = 0
+        self.interval = min(
+            (h.interval for h in runner.hooks if isinstance(h, LoggerHook)),
+            default=0,
+        )
+
+    def before_val(self, runner: Runner) -> None:
+        """Release what the command says."""
         release_output()
 
-    before_val = before_test = before_train
+    before_test = before_val
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, *args: Any, **kwargs: Any
+    ) -> None:
+        """Say how long the rest takes, unless the log is about to."""
+        if self.begun is None:
+            return
+        self.done += 1
+        seconds = time.monotonic() - self.begun
+        if self.done < self.interval and seconds < LINE_SECONDS:
+            return
+        self.begun = None
+        if self.done < self.interval:
+            now, last = runner.iter + 1, runner.max_iters
+            runner.logger.info(
+                f'iteration {now} of {last}, '
+                f'{clock(seconds / self.done * (last - now))} left; the log '
+                f'has a line every {self.interval} iterations'
+            )
 
 
 class _QuietRunner(Runner):
@@ -131,7 +167,7 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
             raise ConfigError(
                 f'the config cannot be built: {_reason(error)}'
             ) from error
-    runner.register_hook(_ReleaseOutputHook())
+    runner.register_hook(FirstWordsHook())
     if isinstance(unwrapped(runner.model), SCE) and not any(
         isinstance(hook, InitialWeightsHook) for hook in runner.hooks
     ):

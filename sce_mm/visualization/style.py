@@ -146,6 +146,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }
   main { max-width: none; padding: 0; } h1 { font-size: 17pt; }
   h2, h3 { break-after: avoid; }
   .panel { padding: 8px; } .scroll { overflow: visible; }
+  details::details-content { content-visibility: visible; }
   table { font-size: 9pt; } th, td { padding: 4px 5px; }
   thead th { font-size: 8pt; }
   figure, .tiles, tr, .dots { break-inside: avoid; }

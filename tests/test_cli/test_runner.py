@@ -10,7 +10,11 @@ import sce_mm.cli.runner
 from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
 from sce_mm.cli.config_edits import load_config
 from sce_mm.cli.resume import refuse_overwriting
-from sce_mm.cli.runner import require_batches, scale_learning_rate
+from sce_mm.cli.runner import (
+    FirstWordsHook,
+    require_batches,
+    scale_learning_rate,
+)
 from sce_mm.config import ConfigError
 from sce_mm.datasets import SeededSampler
 from sce_mm.utils.errors import UserError
@@ -79,6 +83,30 @@ def test_the_learning_rate_follows_the_real_batch(
     for part in (f'learning rate 0.3 -> {rate:g}', reason, '12 images'):
         assert part in lines[0]
     assert runner.optim_wrapper['optimizer']['lr'] == pytest.approx(rate)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ('interval', 'seconds', 'said'),
+    [(5, 0, 1), (1, 0, 0), (5, float('inf'), 0)],
+)
+def test_slow_steps_are_told_of_once_before_the_log_begins(
+    tmp_path, monkeypatch, interval, seconds, said
+):
+    monkeypatch.setattr(sce_mm.cli.runner, 'LINE_SECONDS', seconds)
+    runner, _ = build_runner(
+        tmp_path,
+        log_level='INFO',
+        default_hooks={'logger': {'type': 'LoggerHook', 'interval': interval}},
+    )
+    runner.register_hook(FirstWordsHook())
+    lines = []
+    monkeypatch.setattr(runner.logger, 'info', lines.append)
+    runner.train()
+    told = [line for line in lines if line.startswith('iteration 1 of 8, ')]
+    assert len(told) == said
+    if said:
+        assert told[0].endswith('the log has a line every 5 iterations')
 
 
 @pytest.mark.parametrize(
