@@ -232,9 +232,16 @@ class _HeldOutput:
 
     def release(self) -> None:
         self.wipe()
-        waiting, self.waiting = self.waiting or [], None
+        if self.waiting is None:
+            return
+        waiting, self.waiting = self.waiting, None
         self.stream.write(''.join(waiting))
         self.stream.flush()
+
+
+# What holds standard output. Services that follow runs put streams of their
+# own before it.
+_held: _HeldOutput | None = None
 
 
 def hold_output() -> None:
@@ -243,24 +250,26 @@ def hold_output() -> None:
     On a terminal a line says meanwhile that something is being done; it goes
     when there is something else to read.
     """
+    global _held
     name = Path(sys.argv[0]).name
-    sys.stdout = _HeldOutput(sys.stdout, f'{name}: loading and checking ...')
+    _held = _HeldOutput(sys.stdout, f'{name}: loading and checking ...')
+    sys.stdout = _held
 
 
 def release_output() -> None:
     """Write what was held, and hold no longer."""
-    if isinstance(sys.stdout, _HeldOutput):
-        sys.stdout.release()
+    if _held and not isinstance(sys.stdout, _Nowhere):
+        _held.release()
 
 
 def _wipe_note() -> None:
-    if isinstance(sys.stdout, _HeldOutput):
-        sys.stdout.wipe()
+    if _held:
+        _held.wipe()
 
 
 def _was_released() -> bool:
     """Whether output was held, and is not any longer: work has begun."""
-    return isinstance(sys.stdout, _HeldOutput) and sys.stdout.waiting is None
+    return _held is not None and _held.waiting is None
 
 
 def set_debug() -> None:

@@ -67,12 +67,12 @@ class FirstWordsHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Release what the command says, and look at the clock."""
         release_output()
-        self.begun: float | None = time.monotonic()
         self.done = 0
         self.interval = min(
             (h.interval for h in runner.hooks if isinstance(h, LoggerHook)),
             default=0,
         )
+        self.begun = time.monotonic() if self.interval else None
 
     def before_val(self, runner: Runner) -> None:
         """Release what the command says."""
@@ -88,10 +88,13 @@ class FirstWordsHook(Hook):
             return
         self.done += 1
         seconds = time.monotonic() - self.begun
-        if self.done < self.interval and seconds < LINE_SECONDS:
+        logged = self.every_n_inner_iters(
+            batch_idx, self.interval
+        ) or self.end_of_epoch(runner.train_dataloader, batch_idx)
+        if not logged and seconds < LINE_SECONDS:
             return
         self.begun = None
-        if self.done < self.interval:
+        if not logged:
             now, last = runner.iter + 1, runner.max_iters
             runner.logger.info(
                 f'iteration {now} of {last}, '

@@ -234,3 +234,27 @@ def test_output_waits_for_its_release(capsys, monkeypatch):
     release_output()
     print('third')
     assert capsys.readouterr().out == 'first\nsecond\nthird\n'
+
+
+class Wrapped:
+    """A stream before another one, as services put it that follow a run."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def write(self, text):
+        return self.stream.write(text)
+
+
+def test_output_is_released_though_a_service_has_wrapped_it(
+    capsys, monkeypatch
+):
+    monkeypatch.setattr(sys, 'stdout', sys.stdout)
+    hold_output()
+    print('first')
+    sys.stdout = Wrapped(sys.stdout)
+    print('second')
+    assert capsys.readouterr().out == ''
+    release_output()
+    print('third')
+    assert capsys.readouterr().out == 'first\nsecond\nthird\n'
