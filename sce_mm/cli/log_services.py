@@ -12,10 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..utils.errors import MissingPackageError
+from ..utils.errors import MissingPackageError, UserError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from mmengine.visualization import Visualizer
 
 NONE = 'none'
 
@@ -116,3 +117,30 @@ def log_to(cfg: 'Config', names: Sequence[str]) -> None:
         own = dict(type=service.backend, **arguments)
         backends.append(there.get(service.backend, own))
     cfg.visualizer = visualizer | dict(vis_backends=backends)
+
+
+def begin_services(visualizer: 'Visualizer') -> None:
+    """Begin a run with each service, on the main process.
+
+    mmengine would do so when it writes the config, with the error of the
+    service, for example of an account that is missing.
+
+    Raises:
+        UserError: A service does not begin.
+    """
+    from mmengine.dist import is_main_process
+
+    if not is_main_process():
+        return
+    names = {service.backend: name for name, service in SERVICES.items()}
+    for backend in visualizer._vis_backends.values():
+        kind = type(backend).__name__
+        try:
+            backend.experiment  # noqa: B018
+        except Exception as error:
+            lines = str(error).strip().splitlines() or ['']
+            reason = f'{type(error).__name__}: {lines[0].rstrip(".!")}'
+            raise UserError(
+                f'{names.get(kind, kind)} cannot begin: {reason}. '
+                '--log-to none trains without it'
+            ) from error

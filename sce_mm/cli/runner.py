@@ -15,6 +15,7 @@ from mmengine.hooks import Hook, LoggerHook
 from mmengine.logging import MMLogger, print_log
 from mmengine.registry import RUNNERS, Registry
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 
 from ..analysis.training_plan import fitting_batch
 from ..checkpoints.errors import CheckpointError
@@ -37,6 +38,7 @@ from ..utils.random_state import preserve_rng
 from ..utils.text import counted
 from .config_edits import drop_disabled_hooks
 from .exit import message_of, naming, release_output
+from .log_services import begin_services
 
 # Sets a batch.
 SMALLER = '--cfg-options train_dataloader.batch_size={batch}'
@@ -104,7 +106,10 @@ class FirstWordsHook(Hook):
 
 
 class _QuietRunner(Runner):
-    """Describes machine, config and hooks in the log file alone."""
+    """Describes machine, config and hooks in the log file alone.
+
+    Services that follow the run begin, or say why not, in our words.
+    """
 
     def build_logger(self, *words: Any, **options: Any) -> MMLogger:
         """Build the logger of a run."""
@@ -113,6 +118,12 @@ class _QuietRunner(Runner):
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(_for_console)
         return logger
+
+    def build_visualizer(self, *words: Any, **options: Any) -> Visualizer:
+        """Build what sends the numbers of a run to services."""
+        visualizer = super().build_visualizer(*words, **options)
+        begin_services(visualizer)
+        return visualizer
 
 
 class _LaidOutOnce(Config):

@@ -8,6 +8,7 @@ from image_files import write_noise
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import VISBACKENDS
+from mmengine.visualization import Visualizer
 from torch import nn
 
 from sce_mm.cli import config_edits, log_services
@@ -180,6 +181,18 @@ def test_a_service_without_its_package_is_one_sentence(applied, monkeypatch):
     monkeypatch.setattr(log_services, 'find_spec', lambda name: None)
     with pytest.raises(UserError, match=r'^--log-to dvclive: .*pip install'):
         applied(RECIPES[0], '--log-to', 'dvclive')
+
+
+def test_a_service_that_cannot_begin_is_one_sentence():
+    class ClearMLVisBackend:
+        @property
+        def experiment(self):
+            raise RuntimeError('no account\nand more')
+
+    visualizer = Visualizer()
+    visualizer._vis_backends = {'clearml': ClearMLVisBackend()}
+    with pytest.raises(UserError, match=r'^clearml cannot .*: no account\. -'):
+        log_services.begin_services(visualizer)
 
 
 def test_views_on_the_device_are_one_option(applied):
