@@ -10,28 +10,26 @@ import argparse
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..utils.checks import (
-    LARGEST_SEED,
-    nearest,
-    require_different,
-    require_new,
+from ..utils.checks import nearest, require_different, require_new
+from .argument_types import (
+    config_name,
+    image_folder,
+    label_file,
+    output_file,
+    output_folder,
+    positive_number,
+    region_sides,
+    source_name,
+    work_folder,
 )
-from .exit import LAUNCHERS, set_debug
-from .inputs import config_name, image_folder, label_file, source_name
+from .console import LAUNCHERS
+from .exit import set_debug
 from .typed import as_typed
 
-# What counters of torch and NumPy hold everywhere.
-_LARGEST = 2**31 - 1
-# More processes than these make a machine stand still.
-_MOST_WORKERS = 1024
-# A batch of larger crops fits into no memory.
-_LARGEST_SIDE = 8192
 # A word that begins with ~ or $, perhaps behind --option= or key=.
 _FILLED_IN = re.compile(r'((?:[\w.-]+=)?)((~|\$\w+|\$\{\w+\})(?:/.*)?)')
 
@@ -202,220 +200,6 @@ class Overrides(argparse.Action):
                 f'sign; got {" ".join(wrong)}'
             )
         setattr(namespace, self.dest, getattr(namespace, self.dest) + values)
-
-
-def seed_number(text: str) -> int:
-    """Read a seed of random generators; the type of an option.
-
-    Raises:
-        ArgumentTypeError: The text is no seed.
-    """
-    if not text.isdecimal() or int(text) > LARGEST_SEED:
-        raise argparse.ArgumentTypeError(
-            f'a seed is a whole number from 0 to {LARGEST_SEED}, got {text}'
-        )
-    return int(text)
-
-
-def region_sides(text: str) -> tuple[int, int] | str:
-    """Read the size of regions; the type of an option.
-
-    >>> region_sides('128'), region_sides('96-160'), region_sides('auto')
-    ((128, 128), (96, 160), 'auto')
-
-    Raises:
-        ArgumentTypeError: The text is no side, no range, nor ``auto`` or
-            ``none``.
-    """
-    if text in ('auto', 'none'):
-        return text
-    low, _, high = text.partition('-')
-    sides = [int(n) for n in (low, high or low) if n.isdecimal()]
-    if len(sides) != 2 or not 8 <= sides[0] <= sides[1] or text[-1] == '-':
-        raise argparse.ArgumentTypeError(
-            'expected a side in pixels from 8 on, such as 128, a range such '
-            f'as 96-160, auto or none; got {text}'
-        )
-    return sides[0], sides[1]
-
-
-def positive_number(text: str) -> int:
-    """Read a whole number above 0; the type of an option.
-
-    Raises:
-        ArgumentTypeError: The text is none.
-    """
-    return _whole_number(text, 1, 'above 0')
-
-
-def _whole_number(text: str, least: int, bound: str) -> int:
-    # Python reads no number of thousands of digits.
-    if not text.isdecimal() or (not text.strip('0') and least):
-        raise argparse.ArgumentTypeError(
-            f'expected a whole number {bound}, got {text}'
-        )
-    if len(text) > 10 or int(text) > _LARGEST:
-        raise argparse.ArgumentTypeError(
-            f'expected a whole number up to {_LARGEST}, got {text}'
-        )
-    return int(text)
-
-
-def natural_number(text: str) -> int:
-    """Read a whole number from 0 on; the type of an option.
-
-    Raises:
-        ArgumentTypeError: The text is none.
-    """
-    return _whole_number(text, 0, 'from 0 on')
-
-
-def worker_number(text: str) -> int:
-    """Read a number of processes, or 0; the type of an option.
-
-    Raises:
-        ArgumentTypeError: The text is none, or far too many.
-    """
-    if (count := natural_number(text)) > _MOST_WORKERS:
-        raise argparse.ArgumentTypeError(
-            f'expected at most {_MOST_WORKERS} processes, got {text}; this '
-            f'machine has {os.cpu_count()} cores'
-        )
-    return count
-
-
-def decoder_number(text: str) -> int:
-    """Read a number of processes above 0; the type of an option.
-
-    Raises:
-        ArgumentTypeError: The text is none, or far too many.
-    """
-    positive_number(text)
-    return worker_number(text)
-
-
-def image_side(text: str) -> int:
-    """Read a side of images in pixels; the type of an option.
-
-    Raises:
-        ArgumentTypeError: The text is none, or too large for any memory.
-    """
-    if (side := positive_number(text)) > _LARGEST_SIDE:
-        raise argparse.ArgumentTypeError(
-            f'expected a side of up to {_LARGEST_SIDE} pixels, got {text}'
-        )
-    return side
-
-
-def positive_float(text: str) -> float:
-    """Read a finite number above 0; the type of an option.
-
-    Raises:
-        ArgumentTypeError: The text is none.
-    """
-    with suppress(ValueError):
-        if 0 < float(text) < float('inf'):
-            return float(text)
-    raise argparse.ArgumentTypeError(f'expected a number above 0, got {text}')
-
-
-def percentage(text: str) -> float:
-    """Read a part of 100; the type of an option.
-
-    Raises:
-        ArgumentTypeError: The text is none.
-    """
-    with suppress(ValueError):
-        if 0 < float(text) <= 100:
-            return float(text)
-    raise argparse.ArgumentTypeError(
-        f'expected a number above 0 and up to 100, got {text}'
-    )
-
-
-def device_name(text: str) -> str:
-    """Read ``cpu``, ``cuda`` or ``cuda:N``; the type of an option.
-
-    Raises:
-        ArgumentTypeError: The text is something else.
-    """
-    if not re.fullmatch(r'cpu|cuda(:\d+)?', text):
-        raise argparse.ArgumentTypeError(
-            f'expected cpu, cuda or cuda:N, got {text}'
-        )
-    return text
-
-
-def work_folder(text: str) -> str:
-    """Read the path of a folder of logs; the type of an option.
-
-    Raises:
-        ArgumentTypeError: It is empty or a file, or cannot be written to.
-    """
-    if not text:
-        raise argparse.ArgumentTypeError('expected a folder, got nothing')
-    _require_writable(Path(text), text)
-    return text
-
-
-def output_file(text: str) -> Path:
-    """Read the path of a file to write; the type of an option.
-
-    Raises:
-        ArgumentTypeError: It is a folder, or no file can be written there.
-    """
-    path = Path(text)
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(
-            f'{text} is a folder, expected the name of a file to write'
-        )
-    _require_writable(path.parent, text)
-    return path
-
-
-def output_folder(text: str) -> Path:
-    """Read the path of a folder to write to; the type of an option.
-
-    Raises:
-        ArgumentTypeError: It is a file, or cannot be made or written to.
-    """
-    path = Path(text)
-    _require_writable(path, text)
-    return path
-
-
-def _require_writable(folder: Path, text: str) -> None:
-    """Refuse a folder to which nothing can be written."""
-    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not there.is_dir():
-        inside = f'{text}: ' * (text != str(there))
-        raise argparse.ArgumentTypeError(
-            f'{inside}{there.name} is a file, expected a folder to write to'
-        )
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise argparse.ArgumentTypeError(
-            f'{text}: nothing can be written to {there} ({error.strerror})'
-        ) from error
-
-
-def epochs_number(text: str) -> int | str:
-    """Read a number of epochs, or ``auto``; the type of an option.
-
-    Raises:
-        ArgumentTypeError: The text is neither.
-    """
-    if text == 'auto':
-        return text
-    try:
-        return positive_number(text)
-    except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(
-            'expected a whole number above 0, or auto; got '
-            f'{text or "nothing"}'
-        ) from error
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:

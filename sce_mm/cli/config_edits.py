@@ -43,7 +43,8 @@ from ..evaluation.images import crop_pipeline, resized_side
 from ..transfer.named_weights import named_weights
 from ..utils.errors import UserError
 from ..utils.text import listed
-from .exit import is_first_process, message_of, naming, naming_options
+from .console import is_first_process
+from .exit import message_of, naming, naming_options
 from .machine import require_launched
 
 # What a data set says of images that cannot be read.

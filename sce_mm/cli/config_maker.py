@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import ArgumentParser, output_file, positive_number
+from .argument_types import output_file, positive_number
+from .arguments import ArgumentParser
 from .typed import as_typed, from_here
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import output_file, positive_number
+from .argument_types import output_file, positive_number
 from .exit import naming
 
 # What reads checkpoints takes seconds to import, arguments are read before.

@@ -27,7 +27,8 @@ from ..engine.schedulers.schedules import (
 from ..engine.schedulers.warmup_cosine import WarmupCosineLR
 from ..utils.distributed import unwrapped
 from .config_edits import without_evaluation
-from .exit import end_at_signals, is_first_process, no_output
+from .console import is_first_process, no_output
+from .exit import end_at_signals
 from .runner import build_runner, require_batches, scale_learning_rate
 
 _STEPS = 2

@@ -8,22 +8,19 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from .arguments import (
-    ArgumentParser,
-    add_shared_arguments,
+from .argument_types import (
+    checkpoint_file,
+    config_name,
     device_name,
+    existing_folder,
+    image_folder,
     image_side,
     output_file,
     positive_number,
     seed_number,
     worker_number,
 )
-from .inputs import (
-    checkpoint_file,
-    config_name,
-    existing_folder,
-    image_folder,
-)
+from .arguments import ArgumentParser, add_shared_arguments
 
 
 def evaluation_parser(

@@ -1,14 +1,7 @@
-"""Run a command: its output, its error messages and its exit code.
-
-mmengine describes machine and config in some three hundred lines before it
-finds out that a folder is empty. A command may hold its output until there is
-work to do, so that a mistake is answered by its message alone. Log files are
-written at once.
-"""
+"""Run a command: its error messages and its exit code."""
 
 import atexit
 import dis
-import io
 import logging
 import os
 import re
@@ -20,30 +13,18 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ..utils.errors import UserError, is_full
 from ..utils.signals import INTERRUPTED, TERMINATED
+from .console import is_first_process, release_output, was_released, wipe_note
 from .typed import as_typed
 
-# By what is said to --launcher: environment variables with the number of a
-# process, of all of them, and of those on its machine.
-LAUNCHERS = {
-    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
-    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
-    'mpi': (
-        'OMPI_COMM_WORLD_RANK',
-        'OMPI_COMM_WORLD_SIZE',
-        'OMPI_COMM_WORLD_LOCAL_RANK',
-    ),
-}
-# The last is that of other MPIs.
-_RANKS = (*(rank for rank, *_ in LAUNCHERS.values()), 'PMI_RANK')
 # Seconds in which a launcher ends the other processes of a failed one.
 _PATIENCE = 10
 # What torch makes of the error of a process that loads data.
@@ -129,7 +110,7 @@ def exit_code(main: Callable[[], object]) -> int:
         try:
             main()
         finally:
-            _wipe_note()
+            wipe_note()
         release_output()
     except SystemExit as stop:
         code = stop.code
@@ -142,7 +123,7 @@ def exit_code(main: Callable[[], object]) -> int:
             return UNREAD
         message = message_of(error)
         if message is None:
-            if debugs() or _was_released():
+            if debugs() or was_released():
                 release_output()
                 raise
             message = _unexpected(error)
@@ -197,81 +178,6 @@ def _is_unread() -> bool:
     return any(events & select.POLLERR for _, events in poll.poll(0))
 
 
-class _HeldOutput:
-    """Keeps what is written until it is released, then passes it on.
-
-    Loggers hold on to the stream that they began with, so it is this one for
-    good.
-    """
-
-    def __init__(self, stream: Any, note: str) -> None:
-        self.stream = stream
-        self.waiting: list[str] | None = []
-        self.note = note if sys.stderr.isatty() and is_first_process() else ''
-        if self.note:
-            print(self.note, end='', file=sys.stderr, flush=True)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stream, name)
-
-    def write(self, text: str) -> int:
-        if self.waiting is None:
-            return self.stream.write(text)
-        self.waiting.append(text)
-        return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.write(line)
-
-    def wipe(self) -> None:
-        if self.note:
-            # To the begin of the line, and nothing is left on it.
-            print('\r\x1b[K', end='', file=sys.stderr, flush=True)
-            self.note = ''
-
-    def release(self) -> None:
-        self.wipe()
-        if self.waiting is None:
-            return
-        waiting, self.waiting = self.waiting, None
-        self.stream.write(''.join(waiting))
-        self.stream.flush()
-
-
-# What holds standard output. Services that follow runs put streams of their
-# own before it.
-_held: _HeldOutput | None = None
-
-
-def hold_output() -> None:
-    """Hold standard output until it is released.
-
-    On a terminal a line says meanwhile that something is being done; it goes
-    when there is something else to read.
-    """
-    global _held
-    name = Path(sys.argv[0]).name
-    _held = _HeldOutput(sys.stdout, f'{name}: loading and checking ...')
-    sys.stdout = _held
-
-
-def release_output() -> None:
-    """Write what was held, and hold no longer."""
-    if _held and not isinstance(sys.stdout, _Nowhere):
-        _held.release()
-
-
-def _wipe_note() -> None:
-    if _held:
-        _held.wipe()
-
-
-def _was_released() -> bool:
-    """Whether output was held, and is not any longer: work has begun."""
-    return _held is not None and _held.waiting is None
-
-
 def set_debug() -> None:
     """Show tracebacks from now on, also those of commands started here."""
     os.environ[_DEBUG] = '1'
@@ -280,32 +186,6 @@ def set_debug() -> None:
 def debugs() -> bool:
     """Whether errors are to be shown with their traceback."""
     return os.environ.get(_DEBUG, '0') not in ('', '0')
-
-
-class _Nowhere(io.TextIOBase):
-    """A stream that forgets what is written."""
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-
-@contextmanager
-def no_output() -> Iterator[None]:
-    """Keep what is written to standard output meanwhile to itself.
-
-    Loggers that begin here say nothing afterwards either: they hold on to
-    the stream that they began with.
-    """
-    stream, sys.stdout = sys.stdout, _Nowhere()
-    try:
-        yield
-    finally:
-        sys.stdout = stream
-
-
-def is_first_process() -> bool:
-    """Whether this is the process of its job that prints for all."""
-    return all(os.environ.get(name, '0') == '0' for name in _RANKS)
 
 
 def message_of(error: BaseException) -> str | None:

@@ -10,7 +10,7 @@ import os
 import torch
 
 from ..utils.errors import UserError
-from .exit import LAUNCHERS
+from .console import LAUNCHERS
 
 _HOW = (
     'use tools/dist_train.sh or torchrun, tools/slurm_train.sh or srun, or '

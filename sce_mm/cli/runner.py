@@ -37,7 +37,8 @@ from ..utils.progress import LINE_SECONDS, clock
 from ..utils.random_state import preserve_rng
 from ..utils.text import counted
 from .config_edits import drop_disabled_hooks
-from .exit import message_of, naming, release_output
+from .console import release_output
+from .exit import message_of, naming
 from .log_services import begin_services
 
 # Sets a batch.

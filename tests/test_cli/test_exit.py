@@ -12,14 +12,8 @@ import pytest
 import torch
 
 from sce_mm.cli import exit as process
-from sce_mm.cli.exit import (
-    exit_code,
-    hold_output,
-    message_of,
-    naming_keys,
-    release_output,
-    run_main,
-)
+from sce_mm.cli.console import hold_output, release_output
+from sce_mm.cli.exit import exit_code, message_of, naming_keys, run_main
 from sce_mm.config.errors import ConfigError
 from sce_mm.engine import BF16OptimWrapper
 from sce_mm.models import SCELoss

@@ -19,7 +19,8 @@ __starts_light__ = True
 from plan import Demo, expectation
 
 import sce_mm
-from sce_mm.cli.arguments import ArgumentParser, seed_number
+from sce_mm.cli.argument_types import seed_number
+from sce_mm.cli.arguments import ArgumentParser
 from sce_mm.cli.exit import run_main
 from sce_mm.utils.checks import require_own_folder
 from sce_mm.utils.commands import run_together, training_step

@@ -16,12 +16,8 @@ import shlex
 from collections.abc import Sequence
 
 from ... import register
-from ..arguments import (
-    ArgumentParser,
-    decoder_number,
-    output_folder,
-    positive_number,
-)
+from ..argument_types import decoder_number, output_folder, positive_number
+from ..arguments import ArgumentParser
 from ..exit import naming_options
 from ..typed import as_typed
 

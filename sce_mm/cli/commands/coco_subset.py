@@ -26,7 +26,8 @@ from typing import Any
 from ... import register
 from ...utils.checks import nearest, require_new
 from ...utils.text import listed
-from ..arguments import ArgumentParser, output_folder, percentage, seed_number
+from ..argument_types import output_folder, percentage, seed_number
+from ..arguments import ArgumentParser
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -32,18 +32,16 @@ from typing import Any, NamedTuple
 from ... import register
 from ...utils.errors import UserError
 from ...utils.recipes import find_config, find_source
-from ..arguments import (
-    ArgumentParser,
-    Overrides,
-    add_region_size,
+from ..argument_types import (
+    existing_folder,
     output_folder,
     percentage,
     positive_number,
     region_sides,
     seed_number,
 )
-from ..exit import hold_output, release_output
-from ..inputs import existing_folder
+from ..arguments import ArgumentParser, Overrides, add_region_size
+from ..console import hold_output, release_output
 
 
 def existing_file(text: str) -> Path:

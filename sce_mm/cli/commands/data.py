@@ -17,13 +17,13 @@ from pathlib import Path
 
 from ... import register
 from ...utils.errors import UserError
-from ..arguments import (
-    ArgumentParser,
-    add_region_arguments,
+from ..argument_types import (
+    config_name,
     decoder_number,
+    image_folder,
     output_file,
 )
-from ..inputs import config_name, image_folder
+from ..arguments import ArgumentParser, add_region_arguments
 from ..typed import as_typed
 
 

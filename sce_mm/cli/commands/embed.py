@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
-from ..arguments import positive_float
+from ..argument_types import positive_float
 from ..evaluation_arguments import image_folder_parser, parse_networks
 
 # Of those that matplotlib writes.

@@ -15,15 +15,14 @@ import argparse
 from collections.abc import Sequence
 
 from ... import register
+from ..argument_types import output_file, positive_float, positive_number
 from ..arguments import (
     ArgumentParser,
     add_common_arguments,
     add_pretraining_arguments,
-    output_file,
-    positive_float,
-    positive_number,
 )
-from ..exit import hold_output, naming_keys, release_output
+from ..console import hold_output, release_output
+from ..exit import naming_keys
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

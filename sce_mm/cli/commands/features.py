@@ -16,17 +16,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
-from ..arguments import (
-    ArgumentParser,
+from ..argument_types import (
     device_name,
+    image_folder,
     image_side,
     output_file,
     positive_number,
     worker_number,
 )
+from ..arguments import ArgumentParser
 from ..converters import add_network, network_of
 from ..exit import naming, naming_options
-from ..inputs import image_folder
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

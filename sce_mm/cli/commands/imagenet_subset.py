@@ -39,7 +39,8 @@ from pathlib import Path
 from ... import register
 from ...utils.errors import UserError
 from ...utils.text import listed, read_lines
-from ..arguments import ArgumentParser, output_file, seed_number
+from ..argument_types import output_file, seed_number
+from ..arguments import ArgumentParser
 
 Samples = dict[str, list[str]]
 

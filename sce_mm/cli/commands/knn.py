@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ... import register
-from ..arguments import positive_float, positive_number
+from ..argument_types import positive_float, positive_number
 from ..evaluation_arguments import class_folder_parser, parse_networks
 from ..exit import naming
 

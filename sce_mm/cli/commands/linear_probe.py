@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ... import register
-from ..arguments import positive_float
+from ..argument_types import positive_float
 from ..evaluation_arguments import class_folder_parser, parse_networks
 from ..exit import naming
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ... import register
 from ...utils.errors import UserError
-from ..arguments import image_side
+from ..argument_types import image_side
 from ..evaluation_arguments import evaluation_parser, parse_networks
 
 

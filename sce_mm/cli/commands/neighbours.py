@@ -15,7 +15,7 @@ from pathlib import Path
 from ... import register
 from ...utils.errors import UserError
 from ...utils.text import printable
-from ..arguments import positive_number
+from ..argument_types import positive_number
 from ..evaluation_arguments import image_folder_parser, parse_networks
 
 

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
+from ..argument_types import checkpoint_file, config_name
 from ..arguments import ArgumentParser
-from ..inputs import checkpoint_file, config_name
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -13,7 +13,8 @@ import shlex
 from collections.abc import Sequence
 
 from ... import register
-from ..arguments import ArgumentParser, output_folder, positive_number
+from ..argument_types import output_folder, positive_number
+from ..arguments import ArgumentParser
 from ..typed import as_typed
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
-from ..arguments import positive_float, positive_number
+from ..argument_types import positive_float, positive_number
 from ..evaluation_arguments import evaluation_parser, parse_networks
 
 

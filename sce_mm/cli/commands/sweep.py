@@ -21,13 +21,13 @@ from ... import register
 from ...utils.checks import require_own_folder
 from ...utils.commands import Command, run_together
 from ...utils.errors import UserError
-from ..arguments import (
-    ArgumentParser,
+from ..argument_types import (
+    config_name,
     output_folder,
     positive_number,
     seed_number,
 )
-from ..inputs import config_name
+from ..arguments import ArgumentParser
 
 RANDOM = 'random initialisation'
 TABLE = 'results.md'

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from ... import register
 from ...utils.errors import UserError
-from ..arguments import ArgumentParser, add_common_arguments, output_file
-from ..exit import hold_output
-from ..inputs import checkpoint_file, config_name
+from ..argument_types import checkpoint_file, config_name, output_file
+from ..arguments import ArgumentParser, add_common_arguments
+from ..console import hold_output
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner

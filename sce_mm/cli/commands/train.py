@@ -11,15 +11,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ... import register
+from ..argument_types import (
+    checkpoint_file,
+    epochs_number,
+    existing_folder,
+    positive_number,
+)
 from ..arguments import (
     ArgumentParser,
     add_common_arguments,
     add_pretraining_arguments,
-    epochs_number,
-    positive_number,
 )
-from ..exit import hold_output, is_first_process, naming_keys
-from ..inputs import checkpoint_file, existing_folder
+from ..console import hold_output, is_first_process
+from ..exit import naming_keys
 from ..log_services import NONE, SERVICES, log_to
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 
 from ... import register
 from ...utils.errors import UserError
+from ..argument_types import checkpoint_file, config_name
 from ..arguments import ArgumentParser, add_common_arguments
 from ..exit import naming
-from ..inputs import checkpoint_file, config_name
 
 if TYPE_CHECKING:
     from mmengine.config import Config

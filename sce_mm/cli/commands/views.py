@@ -13,14 +13,13 @@ from pathlib import Path
 
 from ... import register
 from ...utils.errors import UserError
+from ..argument_types import output_file, positive_number
 from ..arguments import (
     ArgumentParser,
     add_common_arguments,
     add_pretraining_arguments,
-    output_file,
-    positive_number,
 )
-from ..exit import hold_output, release_output
+from ..console import hold_output, release_output
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -29,7 +29,8 @@ from typing import Any
 from ... import register
 from ...utils.errors import UserError
 from ...utils.text import printable
-from ..arguments import ArgumentParser, output_file
+from ..argument_types import output_file
+from ..arguments import ArgumentParser
 
 LISTED = 50
 

@@ -34,7 +34,8 @@ from typing import Any, NamedTuple
 
 __starts_light__ = True  # Registers what it needs once it has a GPU.
 
-from sce_mm.cli.arguments import ArgumentParser, positive_float
+from sce_mm.cli.argument_types import positive_float
+from sce_mm.cli.arguments import ArgumentParser
 from sce_mm.cli.exit import run_main
 
 # EX_UNAVAILABLE of sysexits.h: neither success nor the failure of anything.
