@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One of the comparisons of docs/transfer.md:
 #
-#     run.sh cells|nuclei|imagenet [OPTIONS]
+#     run.sh cells|nuclei|persons|imagenet [OPTIONS]
 #
 # Reads data/SET/images, data/SET/train.json and data/SET/val.json (imagenet:
 # those of cells, and data/imagenet.pth), writes work_dirs/NAME, and goes on
@@ -40,6 +40,8 @@ pyramid=(
 starts=(--variant InfoNCE model.head.loss.coeff=1 --longer-random 2)
 recipe=sce_resnet18_1xb64-coslr-200e_folder
 data=data/$name
+percent=10
+iterations=300
 case $name in
     cells)
         detector=configs/demo/faster-rcnn_r18_fpn_small.py
@@ -59,6 +61,15 @@ case $name in
         starts+=(--variant 'SCE + pyramid' "${pyramid[@]}")
         seeds=(0 1 2 3 4)
         ;;
+    persons)
+        detector=configs/demo/faster-rcnn_r18_fpn_small.py
+        regions=(--regions auto --regions-per-image 47)
+        pretraining+=("${narrow[@]}")
+        starts=()
+        percent=100
+        iterations=600
+        seeds=(0 1 2)
+        ;;
     imagenet)
         detector=docs/evidence/efficientnet_detector.py
         recipe=docs/evidence/efficientnet_sce.py
@@ -75,7 +86,7 @@ case $name in
         seeds=(0 1 2)
         ;;
     *)
-        echo "expected cells, nuclei or imagenet, got $name" >&2
+        echo "expected cells, nuclei, persons or imagenet, got $name" >&2
         exit 2
         ;;
 esac
@@ -90,5 +101,6 @@ exec sce compare "work_dirs/$name" --images "$data/images" \
     --val "$data/val.json" --val-images "$data/images" \
     --detector "$detector" --pretraining "$recipe" "${regions[@]}" \
     "${starts[@]}" --pretraining-options "${pretraining[@]}" \
-    --detector-options "${schedule[@]}" --min-iterations 300 --percent 10 \
+    --detector-options "${schedule[@]}" --min-iterations "$iterations" \
+    --percent "$percent" \
     --seeds 0 1 2 3 4 --pretraining-seeds "${seeds[@]}" --jobs 2 "$@"
