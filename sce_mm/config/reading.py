@@ -190,7 +190,8 @@ def override(
 ) -> None:
     """Write ``key=value`` words into a config.
 
-    Messages name the option that the words were given to.
+    Messages name the option that the words were given to. Without processes
+    that load (``num_workers=0``) none of them persist either.
 
     Raises:
         ConfigError: A key starts at nothing that exists, so that nothing
@@ -216,6 +217,10 @@ def override(
             raise ConfigError(f'{option} {key}: {BY_NAME}')
         if problem := _no_place(cfg, key):
             raise ConfigError(f'{option} {key}: {problem}')
+    for key in [key for key in overrides if overrides[key] == 0]:
+        if key.endswith('.num_workers'):
+            loader = key.removesuffix('.num_workers')
+            overrides.setdefault(f'{loader}.persistent_workers', False)
     try:
         cfg.merge_from_dict(overrides)
     # An override that does not fit to another one.

@@ -105,3 +105,11 @@ def test_a_name_that_is_none(tmp_path, monkeypatch, name, message):
 def test_a_key_that_has_no_place_is_named(word, message):
     with pytest.raises(UserError, match=f'^--cfg-options.*{message}'):
         override(read_config(RECIPE), [word])
+
+
+def test_without_processes_that_load_none_persist():
+    cfg = read_config(RECIPE)
+    override(cfg, ['train_dataloader.num_workers=3'])
+    assert cfg.train_dataloader.persistent_workers
+    override(cfg, ['train_dataloader.num_workers=0'])
+    assert not cfg.train_dataloader.persistent_workers
