@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..config import parts
 from ..models.algorithms.sce import SCE
+from ..models.utils.memory_queue import QUEUES
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def state_bytes(model: nn.Module, optimizer: ConfigDict) -> dict[str, int]:
     moments = 2 if adam else int(optimizer.get('momentum', 0) > 0)
     momentum, *queues = (
         _bytes(getattr(model, name, None))
-        for name in ('momentum_encoder', 'queue', 'dense_queue')
+        for name in ('momentum_encoder', *QUEUES)
     )
     queue = sum(queues)
     return {

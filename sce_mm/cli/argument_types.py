@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ..utils.checks import LARGEST_SEED
+from ..utils.checks import LARGEST_SEED, LEAST_SIDE
 from ..utils.errors import UserError
 from ..utils.recipes import find_config, find_source, recipes
 
@@ -194,10 +194,14 @@ def region_sides(text: str) -> tuple[int, int] | str:
         return text
     low, _, high = text.partition('-')
     sides = [int(n) for n in (low, high or low) if n.isdecimal()]
-    if len(sides) != 2 or not 8 <= sides[0] <= sides[1] or text[-1] == '-':
+    if (
+        len(sides) != 2
+        or not LEAST_SIDE <= sides[0] <= sides[1]
+        or text[-1] == '-'
+    ):
         raise argparse.ArgumentTypeError(
-            'expected a side in pixels from 8 on, such as 128, a range such '
-            f'as 96-160, auto or none; got {text}'
+            f'expected a side in pixels from {LEAST_SIDE} on, such as 128, a '
+            f'range such as 96-160, auto or none; got {text}'
         )
     return sides[0], sides[1]
 

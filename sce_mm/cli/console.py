@@ -93,6 +93,12 @@ def hold_output() -> None:
     sys.stdout = _held
 
 
+def forget_held() -> None:
+    """Leave alone what another command of this process held."""
+    global _held
+    _held = None
+
+
 def release_output() -> None:
     """Write what was held, and hold no longer."""
     if _held and not isinstance(sys.stdout, _Nowhere):

@@ -25,6 +25,7 @@ from ..engine.schedulers.schedules import (
     total_steps,
 )
 from ..engine.schedulers.warmup_cosine import WarmupCosineLR
+from ..models.utils.memory_queue import QUEUES
 from ..utils.distributed import unwrapped
 from .config_edits import without_evaluation
 from .console import is_first_process, no_output
@@ -181,7 +182,7 @@ def _step(runner: Runner) -> str:
     if step > batch:
         several = (f'{n} {name}' for name, n in factors.items() if n > 1)
         parts[0] += f' ({batch} x {" x ".join(several)})'
-    for name in ('queue', 'dense_queue'):
+    for name in QUEUES:
         if queue := getattr(unwrapped(runner.model), name, None):
             parts.append(f'{name.replace("_", " ")} of {queue.length:,} keys')
     return ', '.join([*parts, _rates(runner, total_steps(runner))])

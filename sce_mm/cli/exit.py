@@ -22,7 +22,13 @@ from typing import NoReturn
 
 from ..utils.errors import UserError, is_full
 from ..utils.signals import INTERRUPTED, TERMINATED
-from .console import is_first_process, release_output, was_released, wipe_note
+from .console import (
+    forget_held,
+    is_first_process,
+    release_output,
+    was_released,
+    wipe_note,
+)
 from .typed import as_typed
 
 # Seconds in which a launcher ends the other processes of a failed one.
@@ -106,6 +112,7 @@ def exit_code(main: Callable[[], object]) -> int:
         Exception: An error whose traceback has to be shown.
     """
     code: object = None
+    forget_held()
     try:
         try:
             main()

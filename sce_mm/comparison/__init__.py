@@ -8,7 +8,7 @@ differs between detectors and segmentors), ``results.py`` (what the folder
 holds), ``differences.py`` (more than noise?) and ``report.py`` (the page).
 """
 
-from .stages import Comparison, compare
+from .comparison import Comparison, compare
 from .task import Measure, Task
 
 __all__ = ['Comparison', 'Measure', 'Task', 'compare']

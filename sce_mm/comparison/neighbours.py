@@ -23,7 +23,7 @@ from .results import Results
 from .summary import Facts
 
 if TYPE_CHECKING:
-    from .stages import Comparison
+    from .comparison import Comparison
 
 REGIONS = 240
 # Of one image: more would find each other.

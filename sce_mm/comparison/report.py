@@ -42,7 +42,7 @@ from .summary import (
 from .task import Measure
 
 if TYPE_CHECKING:
-    from .stages import Comparison
+    from .comparison import Comparison
     from .task import Task
 
 # Head and lines.

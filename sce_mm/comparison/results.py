@@ -121,8 +121,10 @@ def describe_machine() -> str:
 _DEFAULTS = {'--regions': None, '--regions-per-image': None}
 
 
-def check_inputs(args: argparse.Namespace, task: Task) -> dict[str, Any]:
-    """Compare the inputs with those that the output folder was made from.
+def adopt_inputs(args: argparse.Namespace, task: Task) -> dict[str, Any]:
+    """Compare the inputs with those of the output folder; remember them.
+
+    If nothing was trained yet, labels and copies of other inputs are removed.
 
     Labels, weights and configs are known by their content, images by their
     folders. Starts can be added, and are compared by name. Seeds, parts of the

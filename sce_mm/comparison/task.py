@@ -23,7 +23,7 @@ from ..downstream import BackboneFile, ConfigEdits
 from .results import Results
 
 if TYPE_CHECKING:
-    from .stages import Comparison
+    from .comparison import Comparison
     from .summary import Facts
 
 

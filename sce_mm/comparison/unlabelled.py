@@ -70,6 +70,14 @@ class Unlabelled:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise UserError(f'--images: {error}') from error
 
+    def require_images(self) -> None:
+        """Find out that there are some.
+
+        Raises:
+            UserError: The folders have none.
+        """
+        self.paths  # noqa: B018
+
     def images(self) -> TrainingImages:
         """The images and how large some are, looked at once.
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from ..datasets.images.regions import LEAST_SIDE
+from ..utils.checks import LEAST_SIDE
 from ..utils.errors import UserError
 
 # Sides of a region in sides of the median box: some of what is around it.

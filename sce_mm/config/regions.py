@@ -96,8 +96,8 @@ def training_images(cfg: Config) -> TrainingImages:
     ]
     if not sizes:
         raise UserError(
-            f'{key}: none of the {len(paths)} images can be read, {paths[0]} '
-            'for one'
+            f'train_dataloader.dataset: none of the {len(paths)} images can '
+            f'be read, {paths[0]} for one'
         )
     shrunk = any(
         isinstance(load, LoadCachedImage) and load.cache.short_side
@@ -218,8 +218,8 @@ def set_regions(
     images = images or training_images(cfg)
     cut = []
     if sides:
-        size = sides[0] if sides[0] == sides[1] else list(sides)
-        cut = [dict(type='CutRegion', size=size)]
+        side = sides[0] if sides[0] == sides[1] else list(sides)
+        cut = [dict(type='CutRegion', size=side)]
         per_image = per_image or median_low(
             regions_of(*size, sides) for size in images.sizes
         )

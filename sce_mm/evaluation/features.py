@@ -154,7 +154,7 @@ def labelled_features(
     if missing := int((labels < 0).sum()):
         raise ValueError(
             f'{missing} of {len(labels)} images of the {name} have no '
-            "label: it must be a labelled data set (such as 'CustomDataset' "
+            "label: it must be a labelled data set (such as 'LabelledImages' "
             'with one folder per class) whose pipeline ends with '
             "dict(type='PackInputs')"
         )

@@ -45,7 +45,7 @@ def build_labelled_loaders(
     )
     if known and asked and known != asked:
         raise ValueError(
-            'the classes of the bank and of the query set of the kNN '
+            'the classes of the bank and of the query set of the '
             f'evaluation differ: {listed(known)} against {listed(asked)}'
         )
     return loaders
@@ -56,7 +56,7 @@ def _build(config: dict, name: str, seed: int) -> DataLoader:
     with preserve_rng():
         try:
             loader = Runner.build_dataloader({**defaults, **config}, seed)
-            what = f'{name} of the kNN evaluation'
+            what = f'{name} of the evaluation'
             first = NoReplacement(loader.dataset).first(what)
         except NoImageError:
             raise
@@ -67,15 +67,15 @@ def _build(config: dict, name: str, seed: int) -> DataLoader:
         _, labels = collate([first])
     if labels.item() == NO_LABEL:
         raise ValueError(
-            f'the images of the kNN {name} have no labels: name a labelled '
-            "data set (such as 'LabelledImages' with one folder per class), "
-            'or remove the OnlineKNNHook'
+            f'the images of the {name} have no labels: name a labelled data '
+            "set (such as 'LabelledImages' with one folder per class), or "
+            'remove the OnlineKNNHook if the config has one'
         )
     return loader
 
 
 def _not_loaded(name: str, config: dict, error: Exception) -> ValueError:
-    what = f'the {name} of the kNN evaluation cannot be loaded'
+    what = f'the {name} of the evaluation cannot be loaded'
     # Those of data sets say what is wrong with which folder.
     if isinstance(error, (OSError, ValueError)):
         return ValueError(f'{what}: {error}')

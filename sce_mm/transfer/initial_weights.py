@@ -17,6 +17,7 @@ from ..checkpoints.state_dicts import (
     state_dict_of,
 )
 from ..models import SCE
+from ..models.utils.memory_queue import QUEUES
 from .backbone import Backbone, extract_backbone, load_backbone
 from .formats import is_whole_pretraining
 from .networks.families import is_whole
@@ -240,5 +241,8 @@ def _other(network: nn.Module) -> nn.Module | None:
 
 
 def _without_queue(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    queues = 'queue.', 'dense_queue.'
-    return {k: v for k, v in tensors.items() if not k.startswith(queues)}
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name.partition('.')[0] not in QUEUES
+    }

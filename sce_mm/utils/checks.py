@@ -10,6 +10,8 @@ from typing import TypeGuard
 
 # What generators of random numbers take.
 LARGEST_SEED = 2**32 - 1
+# Smallest side of a region of an image, pixels.
+LEAST_SIDE = 8
 
 
 def check_integer(

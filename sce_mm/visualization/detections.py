@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torchvision.ops import box_iou  # type: ignore[import-untyped]
 
+from ..utils.text import counted
 from .page import Box, Tile, tiles
 from .sheets import data_uri
 
@@ -116,7 +117,7 @@ def detection_row(
     """
     short = short_names(set(classes))
     marked = [(x, 'right', short[x.name]) for x in truth]
-    row = [_tile(image, marked, f'Labels: {counted(len(truth))}')]
+    row = [_tile(image, marked, f'Labels: {counted(len(truth), "object")}')]
     for name, instances in found.items():
         objects = match(truth, instances)
         missed = set(range(len(truth))) - set(objects)
@@ -133,11 +134,6 @@ def detection_row(
         caption = f'{name}: {right} of {len(truth)} found, {wrong} wrong'
         row.append(_tile(image, marked, caption))
     return tiles(row, side)
-
-
-def counted(count: int) -> str:
-    """A number of objects as text."""
-    return f'{count} object{"s" * (count != 1)}'
 
 
 def short_names(names: set[str]) -> dict[str, str]:

@@ -76,7 +76,7 @@ def saved_scalars(runner: Runner) -> list[dict]:
         (
             dict(query=loader_config(labelled=False)),
             ValueError,
-            'the images of the kNN query set have no labels: name a labelled',
+            'the images of the query set have no labels: name a labelled',
         ),
     ],
 )

@@ -150,6 +150,16 @@ def test_what_would_not_be_the_same_run_is_refused(
         run(tmp_path, folder / 'iter_8.pth', **options)
 
 
+def test_queues_of_another_length_go_on(tmp_path):
+    data = {'boxes': True}
+    run(tmp_path / 'long', data=data, model=dense_options(queue_length=48))
+    shorter = dense_options(queue_length=32, dense_queue={'length': 120})
+    _, record = run(
+        tmp_path / 'short', tmp_path / 'long/iter_8.pth', data, model=shorter
+    )
+    assert len(record.losses) == 15 - 8
+
+
 def test_a_stripped_file_is_no_run(finished, tmp_path):
     content = read_checkpoint(finished[0] / 'iter_8.pth')
     path = tmp_path / 'stripped.pth'

@@ -11,9 +11,9 @@ from mmengine.optim import build_optim_wrapper
 from recipes import TINY_FOLDER
 from tiny import build, views
 
-from sce_mm.analysis import stages
+from sce_mm.analysis import step_profile
 
-QUIET = dict.fromkeys(stages.STAGES, 0.01)
+QUIET = dict.fromkeys(step_profile.STAGES, 0.01)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ QUIET = dict.fromkeys(stages.STAGES, 0.01)
 )
 def test_each_stage_has_its_advice(change, words):
     transforms = {'LoadImage': 0.004, 'SCEViews': 0.006}
-    advice = stages.advise(
+    advice = step_profile.advise(
         QUIET | {'backward': 1.0} | change, transforms, batch=200, workers=1
     )
     assert words in advice[0]
@@ -43,15 +43,17 @@ def test_every_stage_is_timed_once_and_numbers_stay():
         optim_wrapper = build_optim_wrapper(
             model, {'optimizer': {'type': 'SGD', 'lr': 0.1}}
         )
-        clock = stages.StageClock()
+        clock = step_profile.StageClock()
         if timed:
-            stages.time_stages(model, optim_wrapper, clock)
-        stages.take_steps(model, optim_wrapper, iter([data] * 3), clock, 3)
+            step_profile.time_stages(model, optim_wrapper, clock)
+        step_profile.take_steps(
+            model, optim_wrapper, iter([data] * 3), clock, 3
+        )
         states.append(model.state_dict())
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]), name
     medians = clock.medians(skip=1)
-    assert tuple(medians) == stages.STAGES
+    assert tuple(medians) == step_profile.STAGES
     assert all(seconds > 0 for seconds in medians.values())
 
 

@@ -288,9 +288,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         )
     args.predictor = 'detector' if args.detector else 'segmentor'
     check_labels(parser, args)
-    for name in ('out', 'train', 'val', 'train_images', 'val_images'):
+    for name in ('out', 'train', 'val'):
         setattr(args, name, vars(args)[name].resolve())
-    args.images = [folder.resolve() for folder in args.images]
     args.percent = list(dict.fromkeys(args.percent))
     try:
         config = find_source(vars(args)[args.predictor])

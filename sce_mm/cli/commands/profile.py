@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     hold_output()
     register()
-    from ...analysis.stages import profile
+    from ...analysis.step_profile import profile
     from ...config.check import require_pretraining
     from ...utils.durable_files import write_json
     from ..config_edits import load_config, naming_images, set_images

@@ -15,14 +15,13 @@ from mmcv.transforms import BaseTransform
 from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmpretrain.registry import TRANSFORMS
 
+from ...utils.checks import LEAST_SIDE
 from ..samplers import SampleIndex
 
 # Generators of the grids of an image; those of its views count up from 0.
 _GRID_STREAM = 1 << 33
 # Grids of different sizes that are gone through one by one.
 _GRIDS = 64
-# Smallest side of a region, pixels.
-LEAST_SIDE = 8
 
 
 @TRANSFORMS.register_module()

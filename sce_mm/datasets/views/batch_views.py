@@ -17,22 +17,25 @@ import torch
 from torch import Tensor
 
 from . import batch_ops
+from .image_ops import JITTER
 from .view_params import ViewParams
 
 _STEPS = ('nothing', *batch_ops.OPERATIONS)
 # Columns: the size, the box, then pairs of operation and value.
 _BOX = slice(1, 5)
 _FIRST_STEP = 5
-_ROW = _FIRST_STEP + 2 * 8
+# Those of the jitter, then grey, blur, solarise and flip.
+_STEPS_OF_A_VIEW = len(JITTER) + 4
+_ROW = _FIRST_STEP + 2 * _STEPS_OF_A_VIEW
 
 
 def pack_params(params: Sequence[ViewParams], sizes: Sequence[int]) -> Tensor:
-    """Rows ``[V, 21]``, float64, of V views of one image and their sizes."""
+    """Rows ``[V, R]``, float64, of V views of one image and their sizes."""
     rows = []
     for view, size in zip(params, sizes, strict=True):
         steps: list[tuple[str, float | None]] = [
             *view.jitter,
-            *(4 - len(view.jitter)) * [('nothing', None)],
+            *(len(JITTER) - len(view.jitter)) * [('nothing', None)],
             ('grey', 0.0 if view.grey else None),
             ('blur', view.blur_sigma),
             ('solarise', view.solarise_threshold),
@@ -59,7 +62,7 @@ def make_views(
     Args:
         images: N images [3, h, w] uint8 BGR on the device that makes the
             views.
-        params: Rows [V, 21] of :func:`pack_params` of each image, on the
+        params: Rows [V, R] of :func:`pack_params` of each image, on the
             host.
 
     Returns:

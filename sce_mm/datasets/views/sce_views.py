@@ -43,7 +43,7 @@ class SCEViews(BaseTransform):
         deferred: Draw the same numbers, but leave it to
             :class:`ViewPreprocessor` to make the views of them on the
             model's device. ``results['img']`` then becomes the image and the
-            parameters [V, 21] of :func:`pack_params`.
+            parameters [V, R] of :func:`pack_params`.
 
     Raises:
         ValueError: No view, an unknown name or key, or a value out of range.

@@ -22,7 +22,11 @@ _ORDERS = tuple(itertools.permutations(image_ops.JITTER))
 # Every view takes the same count of numbers, in the same places, whatever
 # happens: changing one probability leaves all other draws as they were.
 _CROP_DRAWS = 2 * _CROP_TRIES + 2
-_DRAWS = _CROP_DRAWS + 11
+# Whether, in which order, and how strong each of the four is.
+_JITTER_DRAWS = 2 + len(image_ops.JITTER)
+# Grey, blur and its sigma, solarise, flip.
+_OTHER_DRAWS = 5
+_DRAWS = _CROP_DRAWS + _JITTER_DRAWS + _OTHER_DRAWS
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,8 @@ def draw_params(
     """
     aug = augmentation
     draws: list[float] = rng.random(_DRAWS).tolist()
-    jitter, order, *strengths, hue = draws[_CROP_DRAWS : _CROP_DRAWS + 6]
-    grey, blur, sigma, solarise, flip = draws[_CROP_DRAWS + 6 :]
+    jitter, order, *strengths, hue = draws[_CROP_DRAWS:-_OTHER_DRAWS]
+    grey, blur, sigma, solarise, flip = draws[-_OTHER_DRAWS:]
     factors: dict[str, float] = {}
     if jitter < aug.jitter_prob:
         scaled = ('brightness', 'contrast', 'saturation')

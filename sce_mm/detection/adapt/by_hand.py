@@ -1,7 +1,8 @@
 """Refuse configs that the tool cannot change rightly; say what to do by hand.
 
-That are a network of another architecture than the weights, a detector that
-is a part of another model, and a detector that learns from a teacher.
+Refused are a network of another architecture than the weights, a detector that
+is a part of another model, one that learns from a teacher, and one that
+compares colours of RGB pixels but gets weights for BGR.
 """
 
 import re

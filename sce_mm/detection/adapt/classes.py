@@ -4,7 +4,7 @@ import copy
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from mmengine.registry import DefaultScope
 
 from ...config.reading import walk
 from ...downstream import type_name
+from ...utils.text import listed
 
 COCO_METRICS = ('CocoMetric', 'FastCocoMetric')
 
@@ -79,7 +80,7 @@ def class_problems(cfg: Config) -> Iterator[str]:
         found = [name for name in categories if name in classes]
         reason = ''
         if missing:
-            reason = f'{names(missing)} not in the file'
+            reason = f'{quoted(missing)} not in the file'
         elif found != list(classes):
             reason = 'another order, or a name twice'
         if reason:
@@ -88,8 +89,8 @@ def class_problems(cfg: Config) -> Iterator[str]:
             literal = ', '.join(repr(name) for name in shown)
             yield (
                 f'{where}: its {len(classes)} classes are '
-                f'{names(classes)}{origin}; those of {file} are '
-                f'{names(categories)} ({reason}). Set metainfo = '
+                f'{quoted(classes)}{origin}; those of {file} are '
+                f'{quoted(categories)} ({reason}). Set metainfo = '
                 f'dict(classes=({literal},)) in the data sets and num_classes '
                 f'= {len(categories)} in the heads'
             )
@@ -97,15 +98,13 @@ def class_problems(cfg: Config) -> Iterator[str]:
             if isinstance(size, int) and size < len(classes):
                 yield (
                     f'{head}: {size}, but {where} has {len(classes)} classes: '
-                    f'{names(classes)}'
+                    f'{quoted(classes)}'
                 )
 
 
-def names(items: Any) -> str:
-    """The first ten names, for a message."""
-    more = len(items) - 10
-    text = ', '.join(repr(item) for item in items[:10])
-    return text + (f' and {more} more' if more > 0 else '')
+def quoted(names: Iterable[Any]) -> str:
+    """The first ten names, as they are written in a config."""
+    return listed([repr(name) for name in names])
 
 
 def _dataset(node: Any) -> type[CocoDataset] | None:

@@ -18,7 +18,7 @@ from .by_hand import (
     require_colours,
     require_detector,
 )
-from .classes import class_problems, names, read_labels
+from .classes import class_problems, quoted, read_labels
 from .heads import adapt_heads, note_missing_norms
 from .shared_head import adapt_backbone
 
@@ -82,6 +82,7 @@ def _check_classes(edits: ConfigEdits) -> None:
         if others and labels.file not in noted:
             noted.add(labels.file)
             edits.notes.append(
-                f'{labels.where}: objects of {names(others)} in {labels.file} '
-                'belong to no class of the config and are left out'
+                f'{labels.where}: objects of {quoted(others)} in '
+                f'{labels.file} belong to no class of the config and are '
+                'left out'
             )

@@ -15,7 +15,7 @@ from .momentum_update_hook import unwrap_sce
 _NO_SPREAD = (
     'collapse: embedding_std is {:.3f} (1 over the sphere, 0 on one point), '
     'all images look alike to the network. Lower the learning rate, lengthen '
-    'the warm-up, look whether the neck has batch norm and the momentum is '
+    'the warm-up, check that the neck has batch norm and that the momentum is '
     'small'
 )
 _FEW_DIRECTIONS = (
@@ -23,7 +23,7 @@ _FEW_DIRECTIONS = (
     'augmentation and a larger queue help against it'
 )
 _EMPTY_TARGETS = (
-    'empty targets: {:.0%} of all candidates count as neighbours, so '
+    'empty targets: the neighbours are {:.0%} of the length of the queue, so '
     'relations say nothing. Lower target_temperature'
 )
 
@@ -141,11 +141,11 @@ class CollapseMonitorHook(Hook):
         std = mean('embedding_std', self.interval)
         symptoms = {_NO_SPREAD: std} if std < self.min_std else {}
         if queue is not None:
-            candidates, dim = queue.features.shape
+            length, dim = queue.features.shape
             rank = mean('effective_rank', 1) / dim
             if rank < self.min_rank:
                 symptoms[_FEW_DIRECTIONS] = rank
-            share = mean('neighbours', self.interval) / candidates
+            share = mean('neighbours', self.interval) / length
             if share > self.max_neighbours:
                 symptoms[_EMPTY_TARGETS] = share
         return symptoms

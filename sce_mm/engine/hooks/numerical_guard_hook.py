@@ -187,7 +187,7 @@ def first_non_finite(model: BaseModel, batches: Iterable[dict]) -> str:
             return f'{name} (a weight or buffer) is not finite'
     if isinstance(model, SCE):
         # The failed step has left its keys behind.
-        model._pending.clear()
+        model.discard_keys()
     model.train()
     model.zero_grad()
     for batch in batches:

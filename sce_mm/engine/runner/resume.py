@@ -11,6 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ...checkpoints.errors import CheckpointError
 from ...checkpoints.state_dicts import shape_mismatches
+from ...models.utils.memory_queue import QUEUES
 from ...utils.distributed import unwrapped
 from ..schedulers.warmup_cosine import WarmupCosineLR
 from .loops import ResumableTrainLoop
@@ -20,12 +21,12 @@ from .run_state import KEY, Layout, layout_of
 def require_same_model(runner: Runner, checkpoint: dict[str, Any]) -> None:
     """Refuse to resume with tensors missing, left over or of another shape.
 
-    The queue may be of another length.
+    Queues may be of another length.
     """
     ours = unwrapped(runner.model).state_dict()
     theirs = dict(checkpoint['state_dict'])
     if ours.keys() == theirs.keys():
-        for name in [n for n in ours if n.startswith('queue.')]:
+        for name in [n for n in ours if n.partition('.')[0] in QUEUES]:
             del ours[name], theirs[name]
     if difference := shape_mismatches(ours, theirs):
         raise CheckpointError(

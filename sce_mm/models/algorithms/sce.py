@@ -306,9 +306,13 @@ class SCE(BaseSelfSupervisor):
             views = zip(*self._pending_dense, strict=True)
             kept = [self.dense_head.keys_to_keep(v) for v in views]
             self.dense_queue.enqueue(torch.cat(kept))
+        self.discard_keys()
+        self.momentum_encoder.update(self.averaged_parts, momentum)
+
+    def discard_keys(self) -> None:
+        """Forget the keys of a step that were not enqueued."""
         self._pending.clear()
         self._pending_dense.clear()
-        self.momentum_encoder.update(self.averaged_parts, momentum)
 
     def _build_dense(
         self, neck: dict | None, head: dict | None, queue: dict | None
@@ -378,7 +382,7 @@ def _compare(
     queries: Sequence[Tensor | None],
     keys: Sequence[Tensor],
     queue: MemoryQueue | None,
-    **options: Any,
+    weights: Tensor | None = None,
 ) -> tuple[dict[str, Tensor], list[Tensor]]:
     """Values of a head, and the keys of all processes for each target view.
 
@@ -387,7 +391,7 @@ def _compare(
     ranks = all_gather(torch.stack(list(keys)))
     batch_keys = list(torch.cat(ranks, dim=1))
     rows = None if queue is None else queue.features
-    losses = head.loss(queries, keys, batch_keys, rows, **options)
+    losses = head.loss(queries, keys, batch_keys, rows, weights)
     if queue is not None:
         losses['queue_filled'] = queue.filled_share()
     return losses, batch_keys

@@ -1,7 +1,6 @@
 """The SCE head: predictor, normalisation, and which pairs of views count."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from mmengine.dist import all_gather, get_rank
@@ -59,7 +58,7 @@ class SCEHead(BaseModule):
         keys: Sequence[Tensor],
         batch_keys: Sequence[Tensor],
         queue: Tensor | None,
-        **options: Any,
+        weights: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Mean over all pairs of a query and the key of another view.
 
@@ -74,7 +73,8 @@ class SCEHead(BaseModule):
             batch_keys: Keys ``[M, D]`` of all processes in rank order, for
                 each target view.
             queue: ``[K, D]`` or None.
-            **options: More arguments of the loss.
+            weights: Factors ``[N]`` of the rows in the mean; None for equal
+                ones.
 
         Returns:
             The dict of :meth:`SCELoss.forward`, and ``embedding_std``: the
@@ -97,7 +97,7 @@ class SCEHead(BaseModule):
             queue=queue,
             batch_keys=batch_keys if self.in_batch_keys else None,
             first_row=get_rank() * len(keys[0]),
-            **options,
+            weights=weights,
         )
         losses['embedding_std'] = spread(present)
         return losses

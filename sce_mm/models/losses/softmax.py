@@ -51,7 +51,7 @@ class Softmax(NamedTuple):
     centroid: Tensor
 
 
-def similarities(
+def _similarities(
     rows: Tensor, candidates: Tensor, own: Tensor | None = None
 ) -> Tensor:
     """Dot products ``[N, C]``, each row's ``own`` column at minus infinity."""
@@ -72,7 +72,7 @@ def attend(
     """Softmax of each key over the candidates but its positive ``own``."""
     keys = at_least_float32(keys)
     if chunk_size is None:
-        logits = similarities(keys, candidates, own) / target_temperature
+        logits = _similarities(keys, candidates, own) / target_temperature
         log_z = logits.logsumexp(dim=1)
         weights = torch.exp(logits - log_z[:, None])
         return Softmax(log_z, weights @ at_least_float32(candidates))
@@ -99,7 +99,7 @@ def log_partition(
     With a gradient to the queries; in chunks, to nothing else.
     """
     if chunk_size is None:
-        logits = similarities(queries, candidates, own) / temperature
+        logits = _similarities(queries, candidates, own) / temperature
         return logits.logsumexp(dim=1)
     queries = at_least_float32(queries)
     return _LogPartition.apply(

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+# Attributes of an SCE that are queues.
+QUEUES = ('queue', 'dense_queue')
+
 
 def check_queue_length(
     length: int, option: str = 'model.queue.length', /, **factors: int

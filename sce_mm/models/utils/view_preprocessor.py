@@ -24,7 +24,7 @@ class ViewPreprocessor(SelfSupDataPreprocessor):
 
         Args:
             data: ``inputs`` are N images [3, h, w] uint8 BGR and N parameter
-                tensors [V, 21], or whatever the base class takes.
+                tensors [V, R], or whatever the base class takes.
             training: See the base class.
         """
         inputs = data['inputs']

@@ -1,7 +1,8 @@
 """Libraries that a backbone is exported to: write, run, and how to load.
 
-To add one, add an entry to :data:`TARGETS`. Each ``write_...`` takes a path
-and a backbone; each file but ONNX is read again by
+To add one, add an entry to :data:`TARGETS`, and its name to the ``TARGETS`` of
+``sce export``, which lists them without importing torch. Each ``write_...``
+takes a path and a backbone; each file but ONNX is read again by
 :func:`sce_mm.transfer.read_checkpoint`. Each ``run_...`` takes the path, the
 backbone that the file was made of and images ``[N, 3, h, w]``, builds the
 network in the way that the printed snippet does, and returns its last feature

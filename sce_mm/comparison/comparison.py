@@ -46,7 +46,7 @@ from .results import (
     RANDOM,
     TESTED,
     Results,
-    check_inputs,
+    adopt_inputs,
     describe_machine,
     in_path,
     last_checkpoint,
@@ -137,6 +137,14 @@ class Comparison:
         self.machine = describe_machine()
         # Logs of what runs.
         self.logs: dict[str, Path] = {}
+        # By prepare: inputs by option, the pretraining of each seed, the
+        # config of the predictor and the batches of an epoch with its labels.
+        self.inputs: dict[str, Any]
+        self.pairs: dict[int, int]
+        self.predictor_config: Config
+        self.batches: dict[Path, int]
+        # By plan_regions: samples of an image in each pretraining.
+        self.per_image: int | None = args.regions_per_image
 
     def run(self, checked: Callable[[], object] = lambda: None) -> None:
         """Make all steps that are not done yet, and write the report.
@@ -158,7 +166,7 @@ class Comparison:
             ) from error
         with closing(lock):
             try:
-                self.check()
+                self.prepare()
             except Exception:
                 if new:
                     shutil.rmtree(self.out, ignore_errors=True)
@@ -176,13 +184,13 @@ class Comparison:
             write_json(self.out / 'results.json', self.record())
             write_report(self)
 
-    def check(self) -> None:
-        """Find what is wrong before anything takes long."""
-        self.inputs = check_inputs(self.args, self.task)
+    def prepare(self) -> None:
+        """Make what the trainings start from; find what is wrong."""
+        self.inputs = adopt_inputs(self.args, self.task)
         # Before the predictors are checked, which takes longer.
-        len(self.unlabelled.paths)
+        self.unlabelled.require_images()
         self.pair_seeds()
-        self.check_start()
+        self.prepare_configs()
 
     def _run_jobs(self) -> None:
         steps = list(dict.fromkeys(self.steps()))
@@ -201,7 +209,9 @@ class Comparison:
                 jobs.append(Job(str(step), self.pretrain(step)))
             else:
                 after = names & {str(step.start)}
-                jobs.append(Job(str(step), self.measure(step), [*after]))
+                jobs.append(
+                    Job(str(step), self.train_predictor(step), [*after])
+                )
 
         def starting(job: Job, command: Command, log: Path) -> None:
             self.logs[job.name] = log
@@ -318,8 +328,8 @@ class Comparison:
         """Config of the predictor on the labels, with all overrides."""
         return self.out / f'{self.task.predictor}.py'
 
-    def check_start(self) -> None:
-        """Find what does not fit before the hours of pretraining.
+    def prepare_configs(self) -> None:
+        """Write the configs; find what does not fit before the hours.
 
         The networks before their pretraining go the way that the pretrained
         ones will go, weights that are given become configs, and data sets and
@@ -336,7 +346,7 @@ class Comparison:
         title = f'The {name} on the labels of this comparison.'
         write_config(edits, base, initial, self._config('data'), title)
 
-        self.check_pretraining(initial)
+        self.prepare_pretrainings(initial)
         for name in self.args.weights:
             try:
                 self.make_config(self.starts[name][0])
@@ -356,11 +366,11 @@ class Comparison:
             labels[self.task.labels(100, 0)] = None
         cfg = Config.fromfile(self._config(in_path(RANDOM)))
         self.batches = self.task.check(cfg, list(labels))
-        # It has the overrides now.
-        self.predictor = cfg
+        # task.check has written the overrides into it.
+        self.predictor_config = cfg
         self.print_lengths()
 
-    def check_pretraining(self, initial: Path) -> None:
+    def prepare_pretrainings(self, initial: Path) -> None:
         """Let each network go through the transfer before it is trained."""
         data = str(self._config('data'))
         predictor = Config.fromfile(data)
@@ -413,9 +423,9 @@ class Comparison:
         batches = self.batches[self.labels(run)]
         of_all = self.batches.get(self.task.labels(100, 0), batches)
         if wanted == ALL:
-            wanted = make_schedule(self.predictor, of_all).iterations
+            wanted = make_schedule(self.predictor_config, of_all).iterations
         return make_schedule(
-            self.predictor, batches, wanted, run.start.factor, of_all
+            self.predictor_config, batches, wanted, run.start.factor, of_all
         )
 
     def keep_pixels(self) -> None:
@@ -437,7 +447,6 @@ class Comparison:
         first, so that none is trained for longer.
         """
         predictor = Config.fromfile(self.overridden)
-        self.per_image: int | None = self.args.regions_per_image
         for start, *_ in self.starts.values():
             if start.recipe is None:
                 continue
@@ -488,7 +497,7 @@ class Comparison:
         """File of the labels of a run."""
         return self.task.labels(run.percent, run.seed)
 
-    def measure(self, run: Run) -> Commands:
+    def train_predictor(self, run: Run) -> Commands:
         """Train and evaluate one predictor; write its ``result.json``.
 
         That has metrics in per cent, ``classes`` with one of each class,
