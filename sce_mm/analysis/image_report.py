@@ -39,7 +39,7 @@ class ImageReport:
     """What some images are.
 
     Attributes:
-        paths: Those that can be read, in their order.
+        paths: Images that can be read, in their order.
         sizes: Their heights and widths.
         unreadable: Paths of the others, and why.
         kinds: By constant of :mod:`~sce_mm.datasets.images.inspection` the

@@ -26,11 +26,11 @@ class Memory:
     """Bytes of a process.
 
     Args:
-        state: Of each part that does not depend on the batch.
-        kept: Of the backward pass whatever the batch, such as weights in
-            another precision.
-        kept_per_image: Of the backward pass for each image of the batch.
-        views_per_image: Of the views of an image, loaded and normalised.
+        state: Bytes of each part that does not depend on the batch.
+        kept: What the backward pass needs whatever the batch, such as weights
+            in another precision.
+        kept_per_image: What it needs for each image of the batch.
+        views_per_image: The views of an image, loaded and normalised.
     """
 
     state: dict[str, int]

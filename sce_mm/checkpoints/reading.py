@@ -17,7 +17,7 @@ from .array_pickle import read_array_pickle, to_tensors
 from .errors import CheckpointError, needs_trust
 from .file_kind import PICKLE, SAFETENSORS, TORCH, kind_of
 
-# Under this name our meta block travels in the files of others.
+# Name of our meta block in the files of other programs.
 META_KEY = 'sce_mm'
 TYPES_CAN_BE_ALLOWED = hasattr(
     torch.serialization, 'get_unsafe_globals_in_checkpoint'

@@ -144,7 +144,7 @@ def plan_text(
     """Five lines that say what a run is going to do, of one that was begun.
 
     Args:
-        runner: Of the run.
+        runner: Runner of the run.
         work_dir: Where it will write.
         timer: Has timed its iterations.
         memory: What it takes, as text.

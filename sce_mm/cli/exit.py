@@ -37,7 +37,7 @@ _PATIENCE = 10
 _SENT = re.compile(
     r'Caught \w+ in DataLoader worker process .*\n[\w.]*Error: (.*)', re.S
 )
-# How warnings begin in which packages describe their own code and defaults.
+# Beginnings of warnings in which packages describe their own code.
 _OF_OTHERS = (
     'Default ``avg_non_ignore`` is False',
     'For binary segmentation, we suggest',
@@ -73,7 +73,7 @@ def run_main(main: Callable[[], object]) -> NoReturn:
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         end_at_signals()
     warnings.filterwarnings('ignore', _MANY_WORKERS)
-    # Also in processes that are started anew.
+    # Also in processes that are started from here.
     sys.warnoptions.append(f'ignore:{_MANY_WORKERS}')
     # A log that cannot be written would show a traceback for each line.
     logging.raiseExceptions = debugs()

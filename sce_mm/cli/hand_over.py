@@ -58,7 +58,7 @@ def train_and_hand_over(runner: Runner) -> None:
     except OSError as error:
         if not is_full(error):
             raise
-        # Of a log: checkpoints say it themselves.
+        # A log could not be written: checkpoints say it themselves.
         raise WriteError(
             f'cannot write to {runner.work_dir}: {error.strerror}. Free '
             'space, then --resume goes on with the newest checkpoint'
@@ -88,7 +88,7 @@ def next_steps(runner: Runner, hook: BackboneFileHook) -> str:
     labels = (
         '' if find_hook(cfg, 'OnlineKNNHook') else ' --bank DIR --query DIR'
     )
-    # Of other networks no command knows what the tensors are.
+    # No command knows the tensors of other networks.
     known = hook.written.known_architecture is not None
     network = '' if known else f' --network {config}'
     lines = {

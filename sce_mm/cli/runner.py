@@ -43,7 +43,7 @@ from .log_services import begin_services
 
 # Sets a batch.
 SMALLER = '--cfg-options train_dataloader.batch_size={batch}'
-# Of a name that no registry has, in words of mmengine.
+# How mmengine names what no registry has.
 _UNKNOWN = re.compile(r'(\w+) is not in the (\w+)::([\w ]+) registry')
 # What mmengine tells the authors of its own hooks, or says a second time.
 _FOR_AUTHORS = re.compile(

@@ -47,7 +47,7 @@ class Gap(NamedTuple):
 
     @property
     def half_width(self) -> float:
-        """Of the confidence interval at ``1 - LEVEL``."""
+        """Half the width of the confidence interval at ``1 - LEVEL``."""
         if not self.df:
             return inf
         return self.error * float(student.ppf(1 - LEVEL / 2, self.df))
@@ -154,7 +154,7 @@ def difference(
 
     Args:
         ours: Measured of each seed, in per cent.
-        theirs: Those of the other start, with the same seeds.
+        theirs: The same of the other start, with the same seeds.
         pretrainings: What the predictors of each seed come from; without it
             each seed counts for itself.
         step: What the values are rounded to. With two or three seeds equal

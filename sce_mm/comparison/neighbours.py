@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .comparison import Comparison
 
 REGIONS = 240
-# Of one image: more would find each other.
+# Regions of one image: more would find each other.
 PER_IMAGE = 4
 QUERIES = 6
 SHOWN = 5

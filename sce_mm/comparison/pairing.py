@@ -25,7 +25,7 @@ def choose_pairs(
 
     Args:
         out: Output folder of the comparison.
-        seeds: Those of the predictors.
+        seeds: Seeds of the predictors.
         pretrainings: Seeds of the pretrainings of each start.
         starts: What is compared, by source.
 
@@ -68,7 +68,7 @@ def pair_seeds(
     {0: 0, 1: 1, 2: 0, 3: 1, 4: 0}
 
     Args:
-        seeds: Those of the predictors.
+        seeds: Seeds of the predictors.
         pretrainings: How many there are.
         known: By seed, numbers of pretrainings that it has, the best first.
     """

@@ -44,7 +44,7 @@ class Loading(NamedTuple):
 
     Attributes:
         place: Index of ``LoadImage`` in the pipeline.
-        stretch: That of it.
+        stretch: Levels that become black and white; see ``LoadImage``.
     """
 
     place: int

@@ -171,7 +171,7 @@ def rows(
     Args:
         measure: The value that is compared.
         columns: All values, where runs have them.
-        results: Those of the predictors.
+        results: Results of the predictors.
         pretrainings: How each was run, by the key that results name.
     """
     first = next(iter(next(iter(results.values())).values()))
@@ -446,7 +446,7 @@ def lengths(results: Results) -> list[str]:
     """How long the predictors train with each part of the labels."""
     texts = []
     for percent in results[RANDOM]:
-        # Those who train equally long, together.
+        # Starts that train equally long, together.
         found: dict[str, dict[str, None]] = {}
         for source, parts in results.items():
             for run in parts[percent]:

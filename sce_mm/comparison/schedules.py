@@ -59,8 +59,8 @@ def make_schedule(
     Args:
         cfg: Config of the predictor, with all overrides.
         batches: Batches of an epoch over the images of the part.
-        at_least: Iterations.
-        factor: Of random initialisation that trains longer.
+        at_least: Least number of iterations; 0 for no limit.
+        factor: How many times as long random initialisation trains.
         all_batches: Batches of an epoch over the images of all labels. By
             default the part is all.
 
@@ -83,7 +83,7 @@ def make_schedule(
     length = round(needed * factor)
     edits = ConfigEdits(cfg)
     if length != planned:
-        # Of the iterations with all labels.
+        # Iterations here over those with all labels.
         share = needed * step / (planned * reference)
         scales = {
             'epochs': Scale(

@@ -51,8 +51,8 @@ class Facts(NamedTuple):
         regions: Whether the pretraining cuts regions out of the images.
         tried: Whether any start is pretrained on regions.
         steps: Training steps of the pretraining, if they are known.
-        seeds: Those of the predictors.
-        pretraining_seeds: Those of the pretrainings, if several were made.
+        seeds: Seeds of the predictors.
+        pretraining_seeds: Seeds of the pretrainings, if there are several.
         unlearned: Larger parts of the labels with which neither of both has
             learned anything.
     """

@@ -61,7 +61,7 @@ class Task(ABC):
         maker: The tool that makes its config.
         columns: Values of the table of the page, where runs have them.
         args: The arguments.
-        config: That of the predictor: a path, or ``package::name``.
+        config: Config of the predictor: a path, or ``package::name``.
         options: Overrides of every training, ``KEY=VALUE``.
         classes: Names of the classes, once :meth:`read` was called.
     """
@@ -81,7 +81,7 @@ class Task(ABC):
         """A trained predictor for predictions, on the CPU.
 
         Args:
-            config: That of its training, without the overrides.
+            config: Config of its training, without the overrides.
             checkpoint: Its weights.
 
         Returns:

@@ -28,7 +28,7 @@ def try_once(
         cfg: Config of the predictor on the user's labels.
         labels: Files of the labels of the trainings.
         predictor: What it is, for messages.
-        scope: That of its names.
+        scope: Registry scope of its names.
         evaluate: Lets the metric of a config evaluate something.
 
     Returns:

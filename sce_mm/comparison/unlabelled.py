@@ -33,7 +33,7 @@ from ..utils.durable_files import write_json
 from ..utils.errors import UserError
 from ..utils.text import printable
 
-# Of the free disk, what the cache may take.
+# Share of the free disk that the cache may take.
 _SHARE = 0.5
 
 
@@ -117,7 +117,7 @@ class Unlabelled:
         if self.cache:
             return
         folder, count = self.cache_folder, len(self.paths)
-        # Of a comparison that was killed; no other writes to the folder.
+        # What a comparison left that was killed; no other writes here.
         for unfinished in folder.parent.glob(f'.{folder.name}.*'):
             shutil.rmtree(unfinished)
         pixels = mean(h * w for h, w in self.images().sizes)
@@ -178,7 +178,7 @@ class Unlabelled:
             UserError: Nothing is left.
         """
         if not self._copies_file.is_file():
-            # Those of the validation are decoded without a stretch.
+            # Validation images are decoded without a stretch.
             alike = self.cache and self.cache.stretch is None
             copies = find_copies(
                 names, self.paths, self.cache if alike else None

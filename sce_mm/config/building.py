@@ -142,7 +142,7 @@ def _earlier_stage(backbone: dict, image: Tensor, grid: int) -> str:
         last = MODELS.build(backbone).out_indices[-1]
         stages = tuple(range(last + 1))
         built = MODELS.build({**backbone, 'out_indices': stages})
-        # That of some backbones returns nothing.
+        # eval() of some backbones returns None: it is not chained.
         built.eval()
         stage, cells = [
             (stage, cells)
@@ -189,7 +189,7 @@ def _in_model(part: Part, models: list[SCE]) -> Iterable[str]:
         if (
             isinstance(node, dict)
             and 'type' in node
-            # Those of norms and convolutions name no module that stands alone.
+            # norm_cfg and conv_cfg name no module that stands alone.
             and '_cfg' not in path
             and not any(key.startswith(f'{path}.') for key in found)
             and (refusal := _build(Part(path, MODELS, node))[1])

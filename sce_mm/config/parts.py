@@ -199,7 +199,7 @@ def view_sizes(transform: Any) -> list[int]:
 
 def image_side(cfg: Config) -> int:
     """Pixels along a side of the largest images that a config trains on."""
-    # Of classifiers; pretraining has views.
+    # Crops of classifiers; pretraining has views.
     crops = {'RandomResizedCrop': 'scale', 'RandomCrop': 'crop_size'}
     for transform in _pipeline(cfg):
         if transform['type'] == 'SCEViews':

@@ -79,7 +79,7 @@ def read_config(path: str | Path) -> Config:
     """Read a config and import the modules that it asks for.
 
     Args:
-        path: That of the file, or the name of a recipe.
+        path: Path of the file, or the name of a recipe.
 
     Raises:
         FileNotFoundError: There is no such config.

@@ -125,7 +125,7 @@ def choose_regions(
         labels: Content of a file in COCO format with the user's boxes.
         detector: Config of mmdet, at whose scale the views are to show the
             objects. Without, the views stay as large as they are.
-        images: Those of the config, where somebody has looked at them.
+        images: Images of the config, if they were looked at already.
 
     Returns:
         Lines for the user: what was chosen and why, what an epoch is.

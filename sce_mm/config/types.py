@@ -90,7 +90,7 @@ def unknown_types(cfg: Config) -> Iterator[str]:
 
 
 def _names(member: Registry) -> set[str]:
-    """Of the classes in a registry and those above it, of pretraining."""
+    """Names of classes of pretraining, in a registry and those above it."""
     names = _names(member.parent) if member.parent else set()
     if member.scope in ('mmengine', 'mmpretrain'):
         member.import_from_location()

@@ -131,8 +131,8 @@ def huge_queues(cfg: Config) -> Iterator[str]:
 def too_long(length: int) -> str:
     """Why the memory of this machine holds no queue of so many keys."""
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-    # Of the narrowest keys that are of use.
-    if length * 4 * 32 <= memory:
+    # Bytes of the narrowest keys that are of use, 32 numbers of float32.
+    if length * 32 * 4 <= memory:
         return ''
     return (
         f'a queue of {length} keys does not fit into the '

@@ -106,7 +106,7 @@ class SampleIndex(int):
         size = int(other)
         places = [i % size for i in (int(self), *self.fallback_indices)]
         moved = self.moved(places[0], places[1:])
-        # Of the origin: what an outer repetition took off counts as well.
+        # By the origin: what an outer repetition took off counts as well.
         moved.repetition = (self.origin - self.offset) // size
         return moved
 

@@ -89,7 +89,8 @@ def _load_into_network(
     init_cfg = {'type': 'Pretrained', 'checkpoint': str(file.path)}
     edits.set(f'{where}.init_cfg', init_cfg, 'these weights')
     frozen = edits.get(f'{where}.frozen_stages')
-    # Of some the number of the last frozen stage, of others their count.
+    # In some classes the number of the last frozen stage, in others how
+    # many are frozen.
     nothing = setting_of({'type': cls}, 'frozen_stages')
     if None not in (frozen, nothing) and frozen > nothing:
         edits.set(

@@ -83,7 +83,7 @@ def start_at_random(edits: ConfigEdits) -> None:
         for where, value in list(named_weights(edits.cfg)):
             if value == path:
                 init_cfg = where.removesuffix('.checkpoint')
-                # That of the class when a config gives it none.
+                # What the class has when a config gives it none.
                 kind = edits.get(f'{init_cfg.rpartition(".")[0]}.type')
                 own = setting_of({'type': kind}, 'init_cfg')
                 edits.set(init_cfg, own, reason)

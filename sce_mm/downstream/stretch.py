@@ -10,11 +10,11 @@ _REASON = 'the length of the training'
 
 
 class Scale(NamedTuple):
-    """By what the times of a schedule, in one unit, are multiplied.
+    """Factors of the times of a schedule, in one unit.
 
     Attributes:
-        warmup: Those within the warm-up.
-        after: All others.
+        warmup: Factor of times within the warm-up.
+        after: Factor of all other times.
     """
 
     warmup: float
@@ -41,7 +41,7 @@ def stretch(
         edits: Config.
         key: ``train_cfg.max_epochs`` or ``train_cfg.max_iters``.
         length: New value.
-        scales: Of times in ``'epochs'`` and ``'iterations'``.
+        scales: Factors of times in ``'epochs'`` and ``'iterations'``.
     """
     factor = length / edits.get(key)
     edits.set(key, length, _REASON)

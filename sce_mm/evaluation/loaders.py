@@ -76,7 +76,7 @@ def _build(config: dict, name: str, seed: int) -> DataLoader:
 
 def _not_loaded(name: str, config: dict, error: Exception) -> ValueError:
     what = f'the {name} of the evaluation cannot be loaded'
-    # Those of data sets say what is wrong with which folder.
+    # Errors of data sets say what is wrong with which folder.
     if isinstance(error, (OSError, ValueError)):
         return ValueError(f'{what}: {error}')
     return ValueError(

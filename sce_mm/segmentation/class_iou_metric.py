@@ -26,7 +26,7 @@ class ClassIoUMetric(IoUMetric):
         """Compute the metrics of all images.
 
         Args:
-            results: Of each image the areas of intersection, union,
+            results: For each image the areas of intersection, union,
                 prediction and label, each ``[number of classes]``.
 
         Returns:

@@ -30,7 +30,7 @@ IMAGENET: Mapping[str, Any] = {
     'style': 'pytorch',
 }
 
-# Under what a network keeps the tensors of another library's.
+# Prefixes of the tensors of a network that holds another library's.
 _INNER = ('', 'timm_model.')
 
 
@@ -134,7 +134,7 @@ def select(
         )
     _require_statistics(found, branch)
     backbone = below(tensors, prefix)
-    # Of our own training any network is taken, under its own names.
+    # Our own files may be of any network, under its own names.
     network = None if found.name == OWN else naming_of(backbone)
     return found, network[1].translated(backbone) if network else backbone
 

@@ -23,9 +23,10 @@ from typing import Any
 
 from .text import printable
 
-# Of Linux's prctl: the signal that a process gets when its parent ends.
+# Option of Linux's prctl: the signal that a process gets when its parent
+# ends.
 _PR_SET_PDEATHSIG = 1
-# Of a line of a training in mmengine's log: where it is, and the time left.
+# Line of a training in mmengine's log: where it is, and the time left.
 _STEP = re.compile(r'((?:Epoch|Iter)\(train\).*?\])  .*?eta: (.+?)  ')
 
 
@@ -37,8 +38,8 @@ class Command:
         program: A command of the project such as ``sce train``, or the path
             of a script.
         words: The arguments.
-        name: Of the log; by default as the command or script is called.
-        threads: Number of them.
+        name: Name of the log; by default that of the command or script.
+        threads: Number of processor threads.
     """
 
     program: str

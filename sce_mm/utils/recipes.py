@@ -15,7 +15,7 @@ from .errors import UserError
 PACKAGE = 'sce_mm::'
 # Packages whose configs are turned into one of the user's.
 STOCK = ('mmdet', 'mmseg')
-# Of files that mmengine reads.
+# Suffixes of files that mmengine reads.
 SUFFIXES = ('.py', '.yml', '.yaml', '.json')
 
 

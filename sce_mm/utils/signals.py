@@ -5,9 +5,9 @@ from pathlib import Path
 
 # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again later.
 TRY_AGAIN = 75
-# Of a shell for a command that Ctrl-C has ended.
+# Exit code after Ctrl-C, as a shell counts it.
 INTERRUPTED = 130
-# And for one that SIGTERM has ended.
+# And after SIGTERM.
 TERMINATED = 143
 # Names a file that is made when training has saved and stopped, for
 # launchers between which and the training the exit code is lost. Each machine

@@ -41,7 +41,7 @@ class Instance(NamedTuple):
     Attributes:
         box: Left, top, right and bottom in pixels.
         name: Its class.
-        score: Of a detection, 0 to 1.
+        score: Score of a detection, 0 to 1.
         mask: ``[h, w]``, not zero inside, if there is one.
     """
 

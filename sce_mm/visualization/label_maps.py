@@ -18,7 +18,7 @@ from .sheets import data_uri
 IGNORED = 255
 # Pixels of an embedded image along its width: twice those of the page.
 WIDTH = 480
-# Of the colour of a class on an image; the rest is the image, in grey.
+# Share of the colour of a class on an image; the rest is the grey image.
 _OPACITY = 0.65
 # Pixels from one line of a hatching to the next, and of a line.
 _PERIOD, _LINE = 12, 3
@@ -51,7 +51,7 @@ def palette(count: int) -> list[list[int]]:
 
 @cache
 def _colours(count: int) -> tuple[tuple[int, ...], ...]:
-    """Those of the palette, then each the least like those before it."""
+    """Colours of the palette, then each the least like those before it."""
     levels = np.arange(30, 256, 25)
     candidates = np.stack(np.meshgrid(levels, levels, levels), -1)
     candidates = candidates.reshape(-1, 3)

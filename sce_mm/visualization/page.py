@@ -133,10 +133,10 @@ class Box(NamedTuple):
     """A rectangle on an image, in shares of its width and height.
 
     Attributes:
-        left: Of its left edge.
-        top: Of its upper edge.
-        width: Its width.
-        height: Its height.
+        left: Left edge.
+        top: Upper edge.
+        width: Width.
+        height: Height.
         kind: ``'right'`` is a whole line, ``'wrong'`` a dashed and
             ``'missed'`` a dotted one.
         words: What the pointer shows.

@@ -63,7 +63,7 @@ _BARS: dict[str, Any] = {'elinewidth': 1.2, 'capsize': 3}
 _SPREAD, _APART = 0.5, 0.035
 # A line of more points hides none without markers.
 _FEW = 12
-# Of an axis that spans this factor the parts of a decade count alike.
+# Steps that span this factor are shown on a logarithmic axis.
 DECADE = 5
 
 

@@ -64,9 +64,9 @@ def views_page(cfg: Config, name: str, count: int = 6, seed: int = 0) -> str:
 
     Args:
         cfg: Config of a pretraining on image files.
-        name: Of the config.
+        name: Name of the config.
         count: Number of images.
-        seed: Of the training.
+        seed: Seed of the training.
 
     Raises:
         UserError: The config makes no views, or no image can be read.
@@ -221,7 +221,7 @@ def _framed(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
     drawn = cv2.resize(image, size, interpolation=how)
-    # Those that are shown come last, above their neighbours.
+    # Boxes that are shown come last, above their neighbours.
     for number, box in reversed([*enumerate(boxes)]):
         top, left, height, width = (round(x * scale) for x in box)
         corners = (left, top), (left + width - 1, top + height - 1)

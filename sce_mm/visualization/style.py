@@ -5,7 +5,7 @@ drawings follow. Text has a contrast of 4.5 to its ground at least, lines and
 markers of 3, in both.
 """
 
-# Of the series of a plot, on a light and on a dark ground.
+# Colours of the series of a plot, on a light and on a dark ground.
 SERIES = (
     ('#3d4650', '#c6ced6'),
     ('#0b6bcb', '#6cb2ff'),

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         '--workers',
         type=decoder_number,
         default=os.cpu_count(),
-        help='that decode',
+        help='processes that decode images',
     )
     parser.add_argument(
         '--stretch',

@@ -15,7 +15,7 @@ from ... import register
 from ..argument_types import positive_float
 from ..evaluation_arguments import image_folder_parser, parse_networks
 
-# Of those that matplotlib writes.
+# Some of the formats that matplotlib writes.
 FORMATS = ('.png', '.pdf', '.svg', '.jpg', '.jpeg', '.webp', '.tif', '.eps')
 
 

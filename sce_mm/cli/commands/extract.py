@@ -28,7 +28,7 @@ For a config of mmdet or mmseg with this network:
     sce detector MMDET_CONFIG {path} OUT
     sce segmentor MMSEG_CONFIG {path} OUT"""
 
-# Of ResNets.
+# Lines of a config, for ResNets.
 BY_HAND = """\
 Or by hand, the least that a config of mmdet needs:
     model = dict(backbone=dict(frozen_stages=-1, norm_eval=False,

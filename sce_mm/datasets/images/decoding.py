@@ -37,7 +37,8 @@ _PNG, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
 _GAP = rb'(?:\s|#[^\n]*\n)+'
 # A colour PPM: width, height and highest level, between gaps and comments.
 _PPM = re.compile(rb'P[36]' + 3 * (_GAP + rb'(\d+)'))
-# Of one image: 537 MB when decoded. A few kB of file can claim any size.
+# Pixels of one image, 537 MB when decoded: a file of a few kB can claim any
+# size.
 MAX_PIXELS = 178_956_970
 # OpenCV decodes no more.
 LARGEST_PIXELS = 1 << 30
@@ -235,7 +236,7 @@ def _decode_with_pillow(
             # Odd metadata are no reason to speak up.
             warnings.simplefilter('ignore')
             _refuse_bomb(image.size, max_pixels)
-            # Of a TIFF Pillow asks again; others need not wait for a lock.
+            # Pillow asks a TIFF again; others need not wait for a lock.
             is_large = image.width * image.height > MAX_PIXELS
             with any_size() if is_large else nullcontext():
                 image.load()
@@ -305,7 +306,7 @@ def _deep_levels(image: Image.Image, data: bytes) -> NDArray[Any] | None:
         return None
     if max(_bits(image, data)) != 16:
         return None
-    # Of transparent colours and animations Pillow's upper 8 bits will do.
+    # Pillow's upper 8 bits will do for transparent colours and animations.
     if 'transparency' in image.info or b'acTL' in data[:4096]:
         return None
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION

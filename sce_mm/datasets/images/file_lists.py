@@ -88,7 +88,7 @@ def find_images(
         overlaps = _identity(os.stat(root)) in visited
         files: Iterable[tuple[str, os.stat_result | None]]
         if shards := _shards_of(root):
-            # Of a folder it does not matter, it is not walked.
+            # The folder is not walked, so that it may overlap with others.
             overlaps = _identity(os.stat(shards[0])) in visited
             files = _walk_shards(shards, visited)
         else:
@@ -324,7 +324,7 @@ def _shards_of(root: str) -> list[str]:
     if os.path.isfile(root):
         return [root]
     shards = []
-    # Of a folder that may not be read, the walk says so.
+    # The walk says if the folder may not be read.
     with suppress(PermissionError), os.scandir(root) as entries:
         for entry in entries:
             if is_hidden(entry.name):

@@ -113,7 +113,7 @@ class ImageCache:
         return int(record['height']), int(record['width'])
 
     def missing(self, paths: Sequence[str]) -> list[str]:
-        """Those of some paths that are not in the cache."""
+        """The paths that are not in the cache."""
         cached = {*cast(list[bytes], self._names.tolist())}
         return [path for path in paths if self._name(path) not in cached]
 
@@ -173,7 +173,7 @@ class ImageCache:
         cached = cast(list[bytes], self._names.tolist())
         full = [os.path.join(self.source, os.fsdecode(x)) for x in cached]
         if self._listed:
-            # Of a list, other images below the source are none of ours.
+            # Other images below the source are not in the list.
             pairs = zip(cached, full, strict=True)
             paths = {name for name, path in pairs if is_file(path)}
         else:

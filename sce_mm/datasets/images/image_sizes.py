@@ -52,7 +52,7 @@ def image_sizes(
 
 def orientation(image: Image.Image) -> int:
     """How the EXIF tag of an open image turns it; 1 if it does not."""
-    # That of PNG files decodes an image for a tag behind its pixels.
+    # getexif of a PNG decodes it for a tag that lies behind its pixels.
     return Image.Image.getexif(image).get(_ORIENTATION) or 1
 
 

@@ -33,7 +33,7 @@ FRAMES, TURNED = 'several frames or pages', 'turned by EXIF'
 _GREY_LEVELS = 8
 # Levels of 16 bits that span less than a quarter come out so.
 _FLAT_LEVELS = 64
-# Of a large image every so many pixels are looked at for colours.
+# Colours are looked for in so many rows and columns of a large image.
 _LOOKED_AT = 256
 
 

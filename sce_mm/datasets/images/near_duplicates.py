@@ -225,8 +225,9 @@ def _correlations(
 ) -> NDArray[np.float32]:
     """Correlations of pairs, by their places in the flat ``[N, M]``."""
     own, others = first.levels[0], second.levels[way]
-    # Of photographs few pairs are left. Of dark images, whose bits are equal,
-    # nearly all may be: then a product of all is faster and takes less memory.
+    # Few pairs of photographs are left. Nearly all of dark images may be, as
+    # their bits are equal: a product of all is faster then and takes less
+    # memory.
     if len(places) > len(own) * len(others) // 128:
         every: NDArray[np.float32] = (own @ others.T).ravel()[places]
         return every

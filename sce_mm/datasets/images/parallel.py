@@ -75,7 +75,7 @@ def map_images(
             pool.shutdown(cancel_futures=True)
 
 
-# Of a process of the pool.
+# What a process of the pool calls.
 _function: Callable[[str], Any]
 
 

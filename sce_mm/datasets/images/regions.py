@@ -65,7 +65,7 @@ class CutRegion(BaseTransform):
         height, width = image.shape[:2]
         index = results.get('sample_idx')
         if isinstance(index, SampleIndex):
-            # Of the image, whichever of its regions this is.
+            # The index of the image, whichever of its regions this is.
             image_index = SampleIndex(index.image, index.epoch, index.seed)
             box = region_box(
                 height,
@@ -101,8 +101,8 @@ def region_box(
     as one of the largest side has: the cost does not grow with ``number``.
 
     Args:
-        height: Of the image.
-        width: Of the image.
+        height: Height of the image, pixels.
+        width: Width of the image, pixels.
         sides: Smallest and largest side of a region.
         number: Counts the regions of the image from 0.
         generator_of: Gives the random generator of each grid.

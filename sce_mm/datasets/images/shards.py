@@ -30,7 +30,7 @@ from ...utils.progress import track
 from ...utils.text import printable
 
 EXTENSION = '.tar'
-# Of the file with the index.
+# Version of the file with the index.
 _FORMAT = 1
 _COMPRESSED = {
     b'\x1f\x8b': 'gunzip',
@@ -38,7 +38,7 @@ _COMPRESSED = {
     b'\xfd7zXZ': 'unxz',
     b'\x28\xb5\x2f\xfd': 'unzstd',
 }
-# Of names, which may be any bytes, whatever that of the file system is.
+# Encoding of names: any bytes, whatever the file system has.
 _ENCODING = 'utf-8', 'surrogateescape'
 # A tar is a sequence of blocks; one of zeros at least stands at its end.
 _BLOCK = 512
@@ -111,12 +111,13 @@ class ShardIndex(NamedTuple):
         return Member(shard, offset, size, self.seconds)
 
 
-# Of this process, by path; workers that are forked share the memory.
+# Indices that this process has read, by path; workers that are forked share
+# the memory.
 _indices: dict[str, ShardIndex] = {}
 
 
 def is_shard(path: str) -> bool:
-    """Whether a path ends as that of a tar."""
+    """Whether a path has the suffix of a tar file."""
     return path.endswith(EXTENSION)
 
 
@@ -242,7 +243,7 @@ def _index_file(shard: str) -> str:
 
 
 def _read_index(shard: str) -> ShardIndex | None:
-    """The index that lies beside a tar, if it is of the tar as it is."""
+    """The index beside a tar; None if the tar has changed since."""
     status = os.stat(shard)
     try:
         with open(_index_file(shard), 'rb') as raw, np.load(raw) as file:

@@ -122,7 +122,7 @@ def take_categories(
 
     Args:
         content: Labels without problems.
-        categories: Those of the other labels, a superset.
+        categories: Categories of the other labels, a superset.
 
     Raises:
         ValueError: A category has a name that is not among ``categories``.

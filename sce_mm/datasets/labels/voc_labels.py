@@ -79,7 +79,7 @@ class Images:
                 self._places[key].append(name)
 
     def called(self, name: str) -> list[str]:
-        """Those of this path, or name, in any case, with any extension."""
+        """Files of this path, or name, in any case, with any extension."""
         found = map(self._places.get, enumerate(_keys(name)))
         return next(filter(None, found), [])
 

@@ -24,7 +24,7 @@ _STEPS = ('nothing', *batch_ops.OPERATIONS)
 # Columns: the size, the box, then pairs of operation and value.
 _BOX = slice(1, 5)
 _FIRST_STEP = 5
-# Those of the jitter, then grey, blur, solarise and flip.
+# The steps of the jitter, then grey, blur, solarise and flip.
 _STEPS_OF_A_VIEW = len(JITTER) + 4
 _ROW = _FIRST_STEP + 2 * _STEPS_OF_A_VIEW
 

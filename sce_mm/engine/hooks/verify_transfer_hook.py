@@ -93,7 +93,7 @@ class VerifyTransferHook(Hook):
         backbone = self._read(runner)
         groups = runner.optim_wrapper.param_groups
         if isinstance(groups, dict):
-            # Those of several optimisers.
+            # Several optimisers, by name.
             groups = [g for several in groups.values() for g in several]
         model = unwrapped(runner.model)
         result = verify_transfer(

@@ -7,7 +7,7 @@ from typing import Any
 from mmpretrain.registry import VISUALIZERS
 from mmpretrain.visualization import UniversalVisualizer
 
-# That of matplotlib, unless the config says something else.
+# matplotlib's own, unless the config says something else.
 _DPI = 100
 
 

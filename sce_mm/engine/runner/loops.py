@@ -81,5 +81,5 @@ class _Rest:
         return islice(iter(self.sampler), self.start, None)
 
     def __len__(self) -> int:
-        # Of the whole epoch: mmengine derives epochs from iterations by it.
+        # The whole epoch: mmengine derives epochs from iterations by it.
         return len(self.sampler)

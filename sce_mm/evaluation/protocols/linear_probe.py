@@ -83,7 +83,7 @@ def check_classes(labels: np.ndarray, names: Sequence[str] = ()) -> None:
 
     Args:
         labels: Classes ``[M]``.
-        names: Those of the classes, for the message.
+        names: Names of the classes, for the message.
 
     Raises:
         ValueError: A class has too few images.

@@ -26,7 +26,7 @@ from .linear_transfer_data import Split, TransferData
 from .linear_transfer_sets import MAP, METRICS, TOP1, TransferSet
 
 PENALTIES = tuple(np.logspace(-6, 5, 45).tolist())
-# Of the training images where no validation split is given.
+# Share of the training images where no validation split is given.
 HELD_OUT = 0.2
 
 

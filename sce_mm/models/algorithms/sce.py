@@ -186,8 +186,8 @@ class SCE(BaseSelfSupervisor):
 
         Args:
             inputs: V views ``[N, 3, h, w]``, targets first.
-            data_samples: Of the N images; ``view_boxes`` [V, 5] of each are
-                read if there is a ``dense_head``, and nothing else.
+            data_samples: Data samples of the N images. Their ``view_boxes``
+                [V, 5] are read if there is a ``dense_head``, nothing else is.
             **kwargs: Ignored.
 
         Returns:

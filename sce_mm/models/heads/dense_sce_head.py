@@ -92,7 +92,7 @@ class DenseSCEHead(SCEHead):
         return [one, other], shared.repeat_interleave(self.grid**2)
 
     def keys_to_keep(self, batches: Sequence[Tensor]) -> Tensor:
-        """Those of the keys of one target view that the queue keeps.
+        """Choose the keys of one target view that the queue keeps.
 
         Image i of a step gives ``keys_per_image`` of its P points, spread
         over the lattice and other ones than image i + 1. Images are counted

@@ -110,7 +110,7 @@ def sample(features: Tensor, points: Lattice) -> Tensor:
 
     Args:
         features: ``[N, C, h, w]``, with gradient.
-        points: Of the same N views.
+        points: Points in the same N views.
     """
     # In half precision the weights would be off by up to 4e-3.
     with torch.autocast(features.device.type, enabled=False):

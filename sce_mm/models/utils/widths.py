@@ -103,7 +103,7 @@ def output_shapes(backbone: nn.Module) -> list[torch.Size] | None:
     try:
         image = torch.empty(1, 3, height, width, device='meta')
         shapes = _on_meta(backbone)
-        # That of some backbones returns nothing.
+        # eval() of some backbones returns None: it is not chained.
         shapes.eval()
         out = shapes(image)
         return [x.shape for x in ([out] if isinstance(out, Tensor) else out)]

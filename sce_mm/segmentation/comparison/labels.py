@@ -31,7 +31,7 @@ def use_labels(
 
     Args:
         edits: The config.
-        folders: Those of ``train`` and ``val``.
+        folders: Folders of ``train`` and ``val``.
         classes: Names of the classes in the order of their numbers.
 
     Raises:

@@ -44,7 +44,7 @@ class Segmentation(Task):
 
     Attributes:
         folders: Where images and masks of ``train`` and ``val`` lie.
-        pixels: Those of each class by the name of the image, in each of them.
+        pixels: Pixels of each class, by the name of the image, in both.
         seen: What need not be read again when the command goes on.
     """
 
@@ -237,7 +237,7 @@ def constant_miou(pixels: NDArray[np.int64]) -> float:
     40.0
 
     Args:
-        pixels: Those of each class in the labels, :math:`n_c`.
+        pixels: Pixels of each class in the labels, :math:`n_c`.
     """
     return float(100 * pixels.max() / pixels.sum() / np.count_nonzero(pixels))
 

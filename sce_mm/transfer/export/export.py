@@ -24,8 +24,8 @@ from .targets import (
     new_in_mmdet,
 )
 
-# Of the largest feature. The same operations in the same order give 0;
-# onnxruntime merges batch norm into convolutions.
+# As a share of the largest feature. The same operations in the same order
+# give 0; onnxruntime merges batch norm into convolutions.
 TOLERANCE = 1e-4
 
 

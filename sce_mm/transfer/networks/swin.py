@@ -115,7 +115,7 @@ def architecture_of(tensors: Mapping[str, Tensor]) -> SwinArchitecture:
     return SwinArchitecture(
         width,
         patch,
-        # Of (2 window - 1)^2 differences of position.
+        # The table has (2 window - 1)^2 differences of position.
         (round(tables[0][0] ** 0.5) + 1) // 2,
         depths,
         tuple(heads for _, heads in tables),
