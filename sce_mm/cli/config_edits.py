@@ -40,7 +40,7 @@ from ..datasets.images.image_cache import ImageCache
 from ..datasets.labels.coco_labels import read_coco
 from ..downstream import load_source
 from ..evaluation.images import crop_pipeline, resized_side
-from ..transfer.named_weights import named_weights
+from ..transfer.named_weights import is_pretrained, named_weights
 from ..utils.errors import UserError
 from ..utils.text import listed
 from .exit import is_first_process, message_of, naming, naming_options
@@ -296,7 +296,7 @@ def set_pretrained(cfg: Config, path: str) -> None:
     maker = 'segmentor' if segments else 'detector'
     for part in parts:
         init_cfg = (part or {}).get('init_cfg') or {}
-        if init_cfg.get('type') != 'Pretrained':
+        if not is_pretrained(init_cfg):
             raise ValueError(
                 '--pretrained is for configs that load a backbone, but '
                 f'{(part or {}).get("type")} of this one has init_cfg='
