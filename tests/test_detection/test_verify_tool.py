@@ -152,7 +152,7 @@ REFUSED = {
         'val_dataloader = dict(dataset=dict(pipeline=[dict('
         "type='mmcv.Normalize', mean=[0], std=[1])]))",
         [],
-        'val_dataloader has Normalize in its pipeline',
+        'val_dataloader has Normalize: it normalises pixels',
     ),
     'another stem': (
         'model.backbone.deep_stem = True',
