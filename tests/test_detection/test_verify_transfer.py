@@ -356,3 +356,43 @@ def test_what_no_gradient_reaches_is_named(
     assert iterations == 2
     assert words in log
     assert 'no gradient reaches them' in log
+
+
+def without_hook(cfg):
+    del cfg.default_hooks.verify_transfer
+    cfg.model.data_preprocessor.bgr_to_rgb = False
+
+
+def load_whole(cfg):
+    del cfg.default_hooks.verify_transfer
+    cfg.load_from = cfg.model.backbone.init_cfg.checkpoint
+    cfg.model.backbone.init_cfg = None
+
+
+def test_a_config_by_hand_is_verified_too(run, weights):
+    path = weights()
+    iterations, error = run(path, change=without_hook)
+    assert iterations == 0
+    assert 'channel_order is bgr here and was rgb' in error
+    iterations, error = run(path, change=load_whole)
+    assert (iterations, 'does not load anything' in error) == (0, True)
+    # Unless it is switched off by name.
+    off = {'default_hooks.verify_transfer': None}
+    iterations, log = run(path, **off)
+    assert iterations == 2
+    assert 'transfer verified' not in log
+
+
+def test_what_is_not_compared_is_named(run, weights):
+    path = weights()
+    pyramid = {'type': 'Pretrained', 'checkpoint': str(path)}
+
+    def change(cfg):
+        del cfg.default_hooks.verify_transfer
+        cfg.model.backbone.init_cfg = None
+        cfg.model.neck.init_cfg = pyramid
+
+    iterations, log = run(path, change=change)
+    assert iterations == 2
+    assert 'model.neck loads ' in log
+    assert 'nothing compares the two' in log
