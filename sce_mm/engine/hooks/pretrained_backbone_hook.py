@@ -22,7 +22,7 @@ from ...transfer.verify.pipelines import (
     level_problems,
     pipeline_problems,
 )
-from ...utils.distributed import unwrapped
+from ...utils.distributed import require_equal, unwrapped
 from ...utils.text import listed
 from .first_step import FirstStepHook
 
@@ -90,6 +90,7 @@ class PretrainedBackboneHook(Hook):
         if runner.iter == 0:
             backbone = self._read(runner)
             load_backbone(module, backbone)
+            require_equal(backbone.meta['sha256'], self.checkpoint)
             print_log(
                 f'backbone loaded from {self.checkpoint}: '
                 f'{len(backbone.weights)} tensors, sha256 '
