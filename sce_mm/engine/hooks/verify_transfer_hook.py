@@ -35,7 +35,7 @@ from .first_step import FirstStepHook
 _LEFT_OVER = 'unexpected key in source state_dict: '
 # Under this name the meta of a checkpoint says what its run began from.
 _BEGAN_FROM = 'sce_mm_transfer'
-# Of the run, after which an optimiser is expected to have made one.
+# Times the batches of a step: the optimiser is expected to have made one.
 _MOST_STEPS = 100
 
 
@@ -185,8 +185,12 @@ class VerifyTransferHook(Hook):
         Returns:
             Whether that is known.
         """
+        wrapper = runner.optim_wrapper
+        most = _MOST_STEPS * getattr(wrapper, '_accumulative_counts', 1)
         still = {n for n, v in _versions(runner) if v == self._versions[n]}
-        known = len(still) < len(self._versions) or steps == _MOST_STEPS
+        known = len(still) < len(self._versions) or (
+            steps == min(most, runner.max_iters)
+        )
         if known and not self.options.allow_frozen:
             weights = self._read(runner).weights
             backbone = unwrapped(runner.model).backbone
