@@ -20,6 +20,7 @@ from ..config.parts import (
     image_stretch,
     innermost_dataset,
     innermost_datasets,
+    is_of_type,
     view_transforms,
 )
 from ..config.reading import fit_warmup, override, read_config, require_model
@@ -313,10 +314,10 @@ def set_pretrained(cfg: Config, path: str) -> None:
 def remove_hooks(cfg: Config, kind: str) -> None:
     """Take the hooks of a type out."""
     for name, hook in list((cfg.get('default_hooks') or {}).items()):
-        if hook and hook['type'] == kind:
+        if is_of_type(hook, kind):
             del cfg.default_hooks[name]
     if hooks := cfg.get('custom_hooks'):
-        cfg.custom_hooks = [hook for hook in hooks if hook['type'] != kind]
+        cfg.custom_hooks = [h for h in hooks if not is_of_type(h, kind)]
 
 
 def drop_disabled_hooks(cfg: Config) -> None:

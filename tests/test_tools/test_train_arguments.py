@@ -18,6 +18,7 @@ from sce_mm.cli.exit import message_of
 from sce_mm.cli.resume import choose_start
 from sce_mm.config import machine
 from sce_mm.config.parts import find_hook
+from sce_mm.engine import PretrainedBackboneHook
 from sce_mm.evaluation.loaders import build_labelled_loaders
 from sce_mm.utils.errors import UserError
 
@@ -103,6 +104,11 @@ def test_a_mistake_is_one_message_that_names_what_was_typed(
         ({'default_scope': 'mmdet'}, '--init-from is for pretrainings'),
         (
             {'custom_hooks': [{'type': 'PretrainedBackboneHook'}]},
+            '--init-from would load over it',
+        ),
+        # In configs in pure Python.
+        (
+            {'default_hooks': {'mine': {'type': PretrainedBackboneHook}}},
             '--init-from would load over it',
         ),
     ],
