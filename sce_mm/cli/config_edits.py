@@ -20,6 +20,7 @@ from ..config.parts import (
     image_stretch,
     innermost_dataset,
     innermost_datasets,
+    is_of_type,
     view_transforms,
 )
 from ..config.reading import fit_warmup, override, read_config, require_model
@@ -40,7 +41,7 @@ from ..datasets.images.image_cache import ImageCache
 from ..datasets.labels.coco_labels import read_coco
 from ..downstream import load_source
 from ..evaluation.images import crop_pipeline, resized_side
-from ..transfer.named_weights import named_weights
+from ..transfer.named_weights import is_pretrained, named_weights
 from ..utils.errors import UserError
 from ..utils.text import listed
 from .console import is_first_process
@@ -297,7 +298,7 @@ def set_pretrained(cfg: Config, path: str) -> None:
     maker = 'segmentor' if segments else 'detector'
     for part in parts:
         init_cfg = (part or {}).get('init_cfg') or {}
-        if init_cfg.get('type') != 'Pretrained':
+        if not is_pretrained(init_cfg):
             raise ValueError(
                 '--pretrained is for configs that load a backbone, but '
                 f'{(part or {}).get("type")} of this one has init_cfg='
@@ -314,10 +315,10 @@ def set_pretrained(cfg: Config, path: str) -> None:
 def remove_hooks(cfg: Config, kind: str) -> None:
     """Take the hooks of a type out."""
     for name, hook in list((cfg.get('default_hooks') or {}).items()):
-        if hook and hook['type'] == kind:
+        if is_of_type(hook, kind):
             del cfg.default_hooks[name]
     if hooks := cfg.get('custom_hooks'):
-        cfg.custom_hooks = [hook for hook in hooks if hook['type'] != kind]
+        cfg.custom_hooks = [h for h in hooks if not is_of_type(h, kind)]
 
 
 def drop_disabled_hooks(cfg: Config) -> None:

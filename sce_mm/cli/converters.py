@@ -110,7 +110,7 @@ def describe(backbone: Backbone) -> str:
     meta, lines = backbone.meta, [_size(backbone.weights)]
     if backbone.pyramid:
         lines.append(f'  feature pyramid: {_size(backbone.pyramid)}')
-    no_matter = {'style', 'num_heads'} - {*backbone.settings}
+    no_matter = {'style', 'num_heads', 'stretch'} - {*backbone.settings}
     for name, value in meta.items():
         if value is None and name in no_matter:
             continue

@@ -23,15 +23,19 @@ from .resume import checkpoint_folder
 
 
 class BegunHook(Hook):
-    """Knows whether a first batch has come."""
+    """Knows whether a first step was made, or a first batch evaluated.
 
+    Before it a hook may still refuse the run.
+    """
+
+    priority = 'VERY_HIGH'
     begun = False
 
-    def before_train_iter(self, *found: Any, **more: Any) -> None:
+    def after_train_iter(self, *found: Any, **more: Any) -> None:
         """Note it."""
         self.begun = True
 
-    before_val_iter = before_test_iter = before_train_iter
+    before_val_iter = before_test_iter = after_train_iter
 
 
 @contextmanager

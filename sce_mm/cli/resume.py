@@ -12,6 +12,7 @@ from mmengine.config import Config
 
 from ..checkpoints.mmengine_loading import read_resumable
 from ..checkpoints.newest import checkpoints_in, newest_whole_checkpoint
+from ..config.parts import find_hook
 from ..engine.hooks.durable_checkpoint_hook import STOPPED
 from ..engine.runner.run_state import KEY, require_resumable
 from ..utils.errors import UserError
@@ -56,6 +57,7 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
                 '--init-from begins a new run and --continue-for goes on with '
                 'a finished one: give one of them'
             )
+        _require_whole_start(cfg)
         hook = dict(type='InitialWeightsHook', checkpoint=args.init_from)
         cfg.merge_from_dict({'default_hooks.initial_weights': hook})
     if args.continue_for is not None:
@@ -63,6 +65,26 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
     elif resume is not None:
         cfg.resume = True
         cfg.load_from = None if resume == AUTO else resume
+
+
+def _require_whole_start(cfg: Config) -> None:
+    """Check that nothing but ``--init-from`` gives a model its weights.
+
+    Raises:
+        UserError: The config takes a backbone in another way.
+    """
+    if cfg.get('default_scope') in ('mmdet', 'mmseg'):
+        raise UserError(
+            '--init-from is for pretrainings and classifiers. A detector or '
+            'segmentor takes a backbone by --pretrained, in a config of sce '
+            'detector or sce segmentor, and a whole model by --cfg-options '
+            'load_from=FILE'
+        )
+    if find_hook(cfg, 'PretrainedBackboneHook'):
+        raise UserError(
+            'the config takes its backbone by --pretrained, and --init-from '
+            'would load over it: give --pretrained alone'
+        )
 
 
 def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:

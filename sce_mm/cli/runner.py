@@ -25,17 +25,24 @@ from ..config.parts import find_hook
 from ..datasets.images.regions import count_distinct
 from ..datasets.labelled_images import share_labels
 from ..datasets.samplers import SeededSampler
-from ..engine import InitialWeightsHook
+from ..engine import (
+    InitialWeightsHook,
+    PretrainedBackboneHook,
+    VerifyTransferHook,
+)
 from ..engine.runner.cpu_ddp import use_gloo
 from ..models import SCE
 from ..models.utils.memory_queue import fitting_length
 from ..transfer.initial_weights import find_sources, load_source
+from ..transfer.verify.load_report import pretrained_init
+from ..transfer.verify.pipelines import pipeline_problems
+from ..transfer.verify.problems import is_of_pretraining
 from ..utils.checks import nearest
 from ..utils.distributed import unwrapped
 from ..utils.errors import UserError
 from ..utils.progress import LINE_SECONDS, clock
 from ..utils.random_state import preserve_rng
-from ..utils.text import counted
+from ..utils.text import counted, listed
 from .config_edits import drop_disabled_hooks
 from .console import release_output
 from .exit import message_of, naming
@@ -166,7 +173,11 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
             training, anything that cannot work.
     """
     note = fit_precision(cfg, get_device()) if training else ''
-    check_config(cfg, training, [wrong_classes], [unfit_weights])
+    hooks = cfg.get('default_hooks') or {}
+    unverified = hooks.get('verify_transfer', cfg) is None
+    check_config(
+        cfg, training, [wrong_classes, twice_normalised], [unfit_weights]
+    )
     drop_disabled_hooks(cfg)
     _share_labels(cfg, training)
     if cfg.launcher != 'none' and not torch.cuda.is_available():
@@ -183,14 +194,56 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
                 f'the config cannot be built: {_reason(error)}'
             ) from error
     runner.register_hook(FirstWordsHook())
-    if isinstance(unwrapped(runner.model), SCE) and not any(
-        isinstance(hook, InitialWeightsHook) for hook in runner.hooks
-    ):
+    if isinstance(unwrapped(runner.model), SCE):
         # Configs with hooks of their own: nothing loads loosely in these too.
-        runner.register_hook(InitialWeightsHook())
+        if not _has_hook(runner, InitialWeightsHook):
+            runner.register_hook(InitialWeightsHook())
+    elif training and not unverified:
+        _verify_backbone_file(runner)
     if note:
         runner.logger.warning(note)
     return runner
+
+
+def _verify_backbone_file(runner: Runner) -> None:
+    """Let a config that names a file of a pretraining compare it.
+
+    mmengine drops what does not fit, and mmdet's own settings freeze layers
+    and turn channels without a word. ``default_hooks.verify_transfer=None``
+    trains without it.
+    """
+    if _has_hook(runner, VerifyTransferHook, PretrainedBackboneHook):
+        return
+    model = unwrapped(runner.model)
+    named = {
+        name: path
+        for name, module in model.named_modules()
+        if (path := pretrained_init(module).get('checkpoint'))
+    }
+    if runner._load_from and not runner._resume:
+        named['load_from'] = runner._load_from
+    ours = {path for path in {*named.values()} if is_of_pretraining(path)}
+    if not ours:
+        return
+    if ours & {named.get('backbone'), named.get('load_from')}:
+        runner.register_hook(VerifyTransferHook())
+        runner.logger.info(
+            f'{listed(sorted(ours))} is of a pretraining: before the first '
+            'iteration the model is compared with it. '
+            'default_hooks.verify_transfer=None trains without that'
+        )
+    else:
+        places = [name for name, path in named.items() if path in ours]
+        runner.logger.warning(
+            f'model.{listed(places)} loads {listed(sorted(ours))}, of a '
+            'pretraining, and nothing compares the two, which is done for '
+            'model.backbone only: look at what mmengine says of missing and '
+            'unexpected keys, at data_preprocessor, frozen_stages, norm_eval'
+        )
+
+
+def _has_hook(runner: Runner, *kinds: type[Hook]) -> bool:
+    return any(isinstance(hook, kinds) for hook in runner.hooks)
 
 
 def _reason(error: Exception) -> str:
@@ -223,6 +276,17 @@ def unfit_weights(cfg: Config, model: SCE) -> Iterator[str]:
             load_source(model, source)
     except CheckpointError as error:
         yield str(error)
+
+
+def twice_normalised(cfg: Config) -> Iterator[str]:
+    """Pixels of a pretraining that its files would not be right about.
+
+    They say what the data preprocessor does, which a detector then has to do.
+    """
+    model = cfg.get('model') or {}
+    preprocessor = model.get('data_preprocessor') or {}
+    if model.get('type') == 'SCE' and preprocessor.get('mean') is not None:
+        yield from pipeline_problems(cfg)
 
 
 def wrong_classes(cfg: Config) -> Iterable[str]:

@@ -79,10 +79,21 @@ def hooks_of(cfg: Config) -> Iterator[tuple[str, Any]]:
 
 def find_hook(cfg: Config, kind: str) -> Any:
     """The first hook of a type, or None."""
-    for _, hook in hooks_of(cfg):
-        if isinstance(hook, dict) and hook.get('type') == kind:
-            return hook
-    return None
+    return next((h for _, h in hooks_of(cfg) if is_of_type(h, kind)), None)
+
+
+def is_of_type(node: Any, name: str) -> bool:
+    """Whether a part is of a class, which it names in whatever way.
+
+    A class itself stands in configs in pure Python, and the module of it in
+    what they are written out to.
+
+    >>> is_of_type({'type': 'mmpretrain.SCE'}, 'SCE')
+    True
+    """
+    kind = node.get('type') if isinstance(node, dict) else None
+    kind = str(getattr(kind, '__name__', kind))
+    return kind.rpartition('.')[2] == name
 
 
 def loaders(cfg: Config) -> Iterator[tuple[str, dict]]:

@@ -4,26 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..transfer.named_weights import transforms
+from ..transfer.verify.pipelines import stretch_note, transform_problem
 from .edits import AdaptError, ConfigEdits, type_name
 from .norms import is_one_of
 
 PREPROCESSOR = 'model.data_preprocessor'
-# Transforms after which a data preprocessor does not have the last word.
-REFUSED = {
-    'Normalize': 'it normalises pixels that the data preprocessor normalises '
-    'as well: take it out of the pipeline',
-    'LoadMultiChannelImageFromFiles': 'it stacks channels from several files',
-    **dict.fromkeys(
-        (
-            'LoadSingleRSImageFromFile',
-            'LoadMultipleRSImageFromFile',
-            'LoadBiomedicalImageFromFile',
-            'LoadBiomedicalData',
-        ),
-        'its channels are not the blue, green and red of OpenCV',
-    ),
-}
-COLOURED = ('color', 'color_ignore_orientation')
 
 
 def adapt_pixels(
@@ -51,7 +36,10 @@ def adapt_pixels(
             f'normalises channels is not known: expected {preprocessor}'
         )
     for transform in transforms(edits.cfg._cfg_dict):
-        _check(transform)
+        if problem := transform_problem(transform):
+            raise AdaptError(f'a pipeline has {problem}')
+    if note := stretch_note(meta.get('stretch'), edits.cfg):
+        edits.notes.append(note)
     order = meta['channel_order']
     reason = f'the weights were pretrained on {order.upper()} pixels'
     edits.set(f'{PREPROCESSOR}.bgr_to_rgb', order == 'rgb', reason)
@@ -60,15 +48,3 @@ def adapt_pixels(
     for name in ('mean', 'std'):
         reason = f'{name} of the pretraining, in {order.upper()} order'
         edits.set(f'{PREPROCESSOR}.{name}', list(meta[name]), reason)
-
-
-def _check(transform: dict[str, Any]) -> None:
-    name = type_name(transform)
-    if name in REFUSED:
-        raise AdaptError(f'a pipeline has {name}: {REFUSED[name]}')
-    colour = transform.get('color_type', 'color')
-    if name == 'LoadImageFromFile' and colour not in COLOURED:
-        raise AdaptError(
-            f'a pipeline loads images with color_type={colour!r}: the '
-            f'weights expect three colours, color_type in {COLOURED}'
-        )

@@ -1,6 +1,6 @@
 """Let a training compare its model with the backbone file before it starts."""
 
-from ..config.parts import find_hook, hooks_of
+from ..config.parts import find_hook, hooks_of, is_of_type
 from .edits import ConfigEdits
 
 HOOK = {'type': 'VerifyTransferHook'}
@@ -28,7 +28,7 @@ def add_verification(edits: ConfigEdits, package: str) -> None:
         else:
             edits.set('default_hooks.verify_transfer', HOOK, reason)
     for where, hook in list(hooks_of(edits.cfg)):
-        if edits.new and hook['type'] == HOOK['type']:
+        if edits.new and is_of_type(hook, HOOK['type']):
             edits.set(
                 f'{where}.expected_missing',
                 edits.new,
@@ -51,9 +51,11 @@ def add_import(edits: ConfigEdits, package: str, reason: str) -> None:
 def remove_verification(edits: ConfigEdits, reason: str) -> None:
     """Remove the hook, wherever it is."""
     for where, hook in list(hooks_of(edits.cfg)):
-        if hook['type'] == HOOK['type'] and where.startswith('default_hooks'):
+        if is_of_type(hook, HOOK['type']) and where.startswith(
+            'default_hooks'
+        ):
             edits.set(where, None, reason)
     custom = edits.get('custom_hooks') or []
-    others = [hook for hook in custom if hook['type'] != HOOK['type']]
+    others = [hook for hook in custom if not is_of_type(hook, HOOK['type'])]
     if others != custom:
         edits.set('custom_hooks', others, reason)

@@ -35,6 +35,7 @@ from .metadata import (
     checked_metadata,
     describe_backbone,
     metadata_of,
+    stride_style,
     tensor_hash,
 )
 from .networks.architecture import Architecture
@@ -246,12 +247,19 @@ def load_backbone(module: nn.Module, backbone: Backbone) -> None:
 
     Raises:
         CheckpointError: A tensor is missing, unexpected or of another shape,
-            or the attention heads are not as many.
+            strides are elsewhere, or the attention heads are not as many.
     """
     if mismatches := shape_mismatches(module.state_dict(), backbone.weights):
         raise CheckpointError(
             f'the backbone from {backbone.meta["source"]} does not fit '
             f'{type(module).__name__}:\n{mismatches}'
+        )
+    style, trained = stride_style({'': module}), backbone.meta.get('style')
+    if None not in (style, trained) and style != trained:
+        raise CheckpointError(
+            f'the backbone from {backbone.meta["source"]} was trained with '
+            f'its strides where style={trained!r} puts them, and the config '
+            f'has {style!r}: change model.backbone.style'
         )
     heads = describe_backbone(module)['num_heads']
     trained = backbone.meta.get('num_heads')

@@ -9,7 +9,7 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from ..checkpoints.errors import CheckpointError
-from ..checkpoints.reading import read_checkpoint
+from ..checkpoints.reading import META_KEY, meta_of, read_checkpoint
 from ..checkpoints.state_dicts import (
     WRAPPER,
     in_float32,
@@ -20,6 +20,14 @@ from ..models import SCE
 from ..models.utils.memory_queue import QUEUES
 from .backbone import Backbone, extract_backbone, load_backbone
 from .formats import is_whole_pretraining
+from .metadata import (
+    FORMAT,
+    describe_input,
+    metadata_of,
+    settings_equal,
+    stride_style,
+)
+from .named_weights import is_pretrained
 from .networks.families import is_whole
 
 
@@ -85,10 +93,7 @@ def _take_files(name: str, module: nn.Module) -> list[Source]:
     spelling = '.'.join(filter(None, ['model', name, 'init_cfg']))
     sources, others = [], []
     for init in several:
-        kind = init.get('type')
-        # A class, or a name such as mmengine.Pretrained.
-        kind = str(getattr(kind, '__name__', kind)).split('.')[-1]
-        if kind in ('Pretrained', 'PretrainedInit'):
+        if is_pretrained(init):
             if not init.get('checkpoint'):
                 raise CheckpointError(f'{spelling}: names no checkpoint')
             path, prefix = init['checkpoint'], init.get('prefix') or ''
@@ -169,10 +174,21 @@ def _load_part(
         weights = extract_backbone(content, network=_other(module)).weights
     else:
         weights = inside or tensors
-    load_backbone(module, Backbone(weights, {'source': path}))
+    trained, other = {}, ''
+    if part == 'backbone':
+        trained = _said(content)
+        other = _other_input(model, trained, path)
+    load_backbone(module, Backbone(weights, {**trained, 'source': path}))
     if isinstance(model, SCE):
         model.momentum_encoder.copy_from(model.averaged_parts)
-    return f'{part} initialised from {path}: {len(weights)} tensors'
+    return f'{part} initialised from {path}: {len(weights)} tensors{other}'
+
+
+def _said(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata that a checkpoint has, of a training or of a backbone file."""
+    meta = meta_of(content)
+    exported = meta.get('format') == FORMAT
+    return metadata_of(meta if exported else meta.get(META_KEY))
 
 
 def load_initial_weights(
@@ -205,14 +221,17 @@ def load_initial_weights(
                 f'builds:\n{mismatches}\n  To take its backbone alone, export '
                 'it first: sce extract'
             )
+        other = _other_input(model, _said(checkpoint), name)
         model.load_state_dict(weights, strict=False)
         return (
             f'initialised from {name}: {len(weights)} tensors of the whole '
             'model; the queue starts without keys, step and schedules at 0'
+            + other
         )
     network = model.get_submodule('backbone')
     backbone = extract_backbone(checkpoint, network=_other(network))
     meta = backbone.meta
+    other = _other_input(model, meta, name)
     named = backbone._replace(meta={**meta, 'source': name})
     parts = f'{len(backbone.weights)} tensors of the backbone'
     pyramid = getattr(model, 'pyramid', None) or nn.Identity()
@@ -231,8 +250,43 @@ def load_initial_weights(
     return (
         f'initialised from {name} ({meta["source"]}, {meta["branch"]} '
         f'branch): {parts}, of {len(tensors)} in the file; everything else '
-        'starts at random'
+        f'starts at random{other}'
     )
+
+
+def _other_input(model: Any, meta: Mapping[str, Any], name: str) -> str:
+    """Compare what a network is given with what a file was trained on.
+
+    Another mean or std may be meant, as those of other images.
+
+    Args:
+        model: Model that is going to be trained.
+        meta: Metadata of the file; what it does not know is not compared.
+        name: Name of the file.
+
+    Returns:
+        What of it may be meant, as the end of a sentence.
+
+    Raises:
+        CheckpointError: The channels have another order, or the strides
+            another place.
+    """
+    preprocessor = getattr(model, 'data_preprocessor', nn.Identity())
+    here = describe_input(preprocessor)
+    here['style'] = stride_style({'backbone': model.backbone})
+    different = [
+        key
+        for key, value in here.items()
+        if None not in (value, meta.get(key))
+        and not settings_equal(value, meta[key])
+    ]
+    texts = [f'{k} was {meta[k]} and is {here[k]} here' for k in different]
+    if {'channel_order', 'style'} & {*different}:
+        raise CheckpointError(
+            f'{name} was trained otherwise: {", ".join(texts)}: change '
+            'model.data_preprocessor, or model.backbone.style'
+        )
+    return ''.join(f'; {text}' for text in texts)
 
 
 def _other(network: nn.Module) -> nn.Module | None:

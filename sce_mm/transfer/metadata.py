@@ -21,7 +21,11 @@ VERSION = 1
 
 # What a training stores. Each may be unknown in checkpoints of others.
 PIXELS = ('channel_order', 'mean', 'std')
-KEYS = ('arch', 'method', 'epochs', *PIXELS, 'style', 'num_heads')
+KEYS = (
+    *('arch', 'method', 'epochs', *PIXELS, 'style', 'num_heads'),
+    # Levels of images of more than 8 bits that became black and white.
+    'stretch',
+)
 _CHOICES = {'channel_order': ('rgb', 'bgr'), 'style': ('pytorch', 'caffe')}
 # These are written into configs and logs: no quotes, no line breaks.
 _NAME = re.compile(r'[\w .,:+()/@-]{1,100}', re.ASCII)
@@ -54,14 +58,34 @@ def describe_backbone(backbone: nn.Module) -> dict[str, Any]:
     """
     depth = getattr(backbone, 'depth', None)
     name = type(backbone).__name__
-    numbers = getattr(backbone, 'arch_settings', None)
-    heads = numbers.get('num_heads') if isinstance(numbers, Mapping) else None
+    heads = attention_heads(backbone)
     return {
         'arch': f'{name}-{depth}' if isinstance(depth, int) else name,
         'style': getattr(backbone, 'style', None),
-        # A Swin has several numbers, which its tables of positions show.
-        'num_heads': heads if isinstance(heads, int) else None,
+        'num_heads': heads[0] if len(heads) == 1 else None,
     }
+
+
+def attention_heads(backbone: nn.Module) -> list[int]:
+    """Attention heads of the layers of a Vision Transformer, each number once.
+
+    Those that its layers really have; where they do not say, that of the
+    architecture that the config names. A Swin has several numbers, which its
+    tables of positions show; it is not asked. Of networks without attention
+    there are none.
+    """
+    layers = getattr(backbone, 'layers', None)
+    layers = layers if isinstance(layers, nn.ModuleList) else []
+    attentions = [getattr(layer, 'attn', None) for layer in layers]
+    found = {getattr(attention, 'num_heads', None) for attention in attentions}
+    if found <= {None}:
+        numbers = getattr(backbone, 'arch_settings', None)
+        found = (
+            {numbers.get('num_heads')}
+            if isinstance(numbers, Mapping)
+            else set()
+        )
+    return sorted(heads for heads in found if isinstance(heads, int))
 
 
 def describe_input(preprocessor: nn.Module) -> dict[str, Any]:
@@ -125,15 +149,19 @@ def check_pixels(
     Args:
         meta: Meta block of a :class:`~sce_mm.transfer.Backbone`; what it does
             not know is not compared.
-        preprocessor: Data preprocessor of the config.
+        preprocessor: Data preprocessor of the config. One that has no say in
+            pixels at all is not compared.
         path: File of the weights, for the message.
 
     Raises:
         ValueError: Order of channels, mean or std differ.
     """
-    for name, value in describe_input(preprocessor).items():
+    here = describe_input(preprocessor)
+    for name, value in here.items():
         trained = meta.get(name)
-        if None not in (value, trained) and not settings_equal(value, trained):
+        if None in (trained, here['channel_order']):
+            continue
+        if not settings_equal(value, trained):
             raise ValueError(
                 f'{path} was trained with {name} = {trained}, but the '
                 f'config has {value}: change model.data_preprocessor'
@@ -215,6 +243,9 @@ def tensor_hash(tensors: Mapping[str, Tensor]) -> str:
 def _checked(key: str, value: Any) -> Any:
     if key in ('mean', 'std'):
         right = isinstance(value, list) and len(value) == 3
+        right = right and all(isinstance(v, int | float) for v in value)
+    elif key == 'stretch':
+        right = isinstance(value, list) and len(value) == 2
         right = right and all(isinstance(v, int | float) for v in value)
     elif key in ('epochs', 'num_heads'):
         right = isinstance(value, int)

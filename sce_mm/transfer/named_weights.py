@@ -44,6 +44,20 @@ def named_weights(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield path, 'the weights of its library'
 
 
+def is_pretrained(init_cfg: Any) -> bool:
+    """Whether an ``init_cfg`` loads a file, in any spelling of its type.
+
+    >>> is_pretrained({'type': 'Pretrained', 'checkpoint': 'backbone.pth'})
+    True
+    """
+    if not isinstance(init_cfg, Mapping):
+        return False
+    # A class, as in configs in pure Python, or a name with its scope.
+    kind = init_cfg.get('type')
+    name = str(getattr(kind, '__name__', kind)).rpartition('.')[2]
+    return name in ('Pretrained', 'PretrainedInit')
+
+
 def transforms(node: Any) -> Iterator[dict[str, Any]]:
     """Every dict of a config that names a class, at whatever depth."""
     for _, value in walk({'': node}):

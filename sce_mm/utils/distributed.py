@@ -12,7 +12,9 @@ from mmengine.dist import (
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from .errors import UserError
 from .progress import track
+from .text import counted, listed
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
@@ -33,6 +35,27 @@ def decide_on_main(function: Callable[[], Result]) -> Result:
     if outcome[1] is not None:
         raise outcome[1]
     return outcome[0]
+
+
+def require_equal(value: Any, what: str) -> None:
+    """Check that all processes have the same value; all of them raise.
+
+    Args:
+        value: Value that can be pickled.
+        what: What it is, for the message.
+
+    Raises:
+        UserError: Processes have others, as on machines whose file systems
+            differ.
+    """
+    values = all_gather_object(value)
+    if other := [str(n) for n, v in enumerate(values) if v != values[0]]:
+        raise UserError(
+            f'{what} is not the same on all processes: that of '
+            f'{counted(len(other), "process", "processes")} (rank '
+            f'{listed(other)}) is another one than that of the first. Give '
+            'all machines the same file'
+        )
 
 
 def map_distributed(

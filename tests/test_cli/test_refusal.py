@@ -24,7 +24,7 @@ def run(folder, error, begins=False):
         # Another logger each time, as of another process.
         MMLogger.get_instance(f'{log} {monotonic_ns()}', log_file=str(log))
         if begins:
-            hook.before_train_iter(None, 0)
+            hook.after_train_iter(None, 0)
         raise error
 
 

@@ -152,7 +152,7 @@ REFUSED = {
         'val_dataloader = dict(dataset=dict(pipeline=[dict('
         "type='mmcv.Normalize', mean=[0], std=[1])]))",
         [],
-        'val_dataloader has Normalize in its pipeline',
+        'val_dataloader has Normalize: it normalises pixels',
     ),
     'another stem': (
         'model.backbone.deep_stem = True',
@@ -201,8 +201,15 @@ def test_the_file_of_the_config_is_the_one_that_counts(
 
 def test_a_linear_evaluation_may_freeze(verify, backbone_file):
     file = backbone_file(16)
-    code, text = verify(CLASSIFIER, file, file, '--allow-frozen')
+    others = (
+        "custom_hooks = [dict(type='EMAHook')]\n"
+        "optim_wrapper = dict(backbone=dict(type='OptimWrapper'))\n"
+    )
+    code, text = verify(CLASSIFIER + others, file, file, '--allow-frozen')
     assert code == 0, text
+    # What it cannot try is named.
+    assert 'custom_hooks (EMAHook) are not run here' in text
+    assert 'rates of several optimisers are compared by the' in text
     code, text = verify(CLASSIFIER, file, file)
     assert (code, 'pretrained parameters are frozen' in text) == (1, True)
     hook = "custom_hooks = [dict(type='PretrainedBackboneHook')]\n"

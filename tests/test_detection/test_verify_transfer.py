@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmdet.models import FPN
+from mmcv.transforms import BaseTransform
+from mmdet.models import FPN, MaskRCNN
+from mmdet.models import ResNet as DetResNet
+from mmdet.registry import MODELS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmpretrain.models import ResNet
@@ -100,20 +103,23 @@ launcher = 'none'
     path = tmp_path / 'config.py'
     path.write_text(config)
 
-    def train(weights, **overrides):
+    def train(weights, hooks=(), change=None, **overrides):
         cfg = Config.fromfile(path)
         cfg.model.backbone.init_cfg.checkpoint = str(weights)
         cfg.merge_from_dict(overrides)
+        if change:
+            change(cfg)
         cfg.experiment_name = f'{tmp_path.name}-{next(COUNT)}'
         cfg.visualizer.name = cfg.experiment_name
         runner = build_runner(cfg)
         count = Count()
-        runner.register_hook(count)
+        for hook in (*hooks, count):
+            runner.register_hook(hook)
         try:
             runner.train()
         except RuntimeError as error:
             return count.iterations, str(error)
-        (log,) = Path(cfg.work_dir).glob('*/*.log')
+        log = max(Path(cfg.work_dir).glob('*/*.log'))
         return count.iterations, log.read_text()
 
     return train
@@ -234,3 +240,155 @@ def test_a_resumed_training_is_let_through(run, weights, tmp_path):
     )
     assert iterations == 2
     assert 'transfer not verified: the training is resumed' in log
+
+
+def test_a_run_that_began_from_another_file_is_told_of(run, weights, tmp_path):
+    again = {'resume': True, 'train_cfg.max_epochs': 2}
+    run(weights())
+    path = weights(lambda tensors: tensors['bn1.bias'].add_(1))
+    # Both in one second would be one folder of logs.
+    again['work_dir'] = str(tmp_path / 'again')
+    again['load_from'] = str(tmp_path / 'work' / 'epoch_1.pth')
+    iterations, log = run(path, **again)
+    assert iterations == 2
+    assert 'began from other weights (sha256 ' in log
+    # What it began from is handed on.
+    again['load_from'] = str(tmp_path / 'again' / 'epoch_2.pth')
+    again['work_dir'] = str(tmp_path / 'more')
+    again['train_cfg.max_epochs'] = 3
+    assert 'began from other weights' in run(path, **again)[1]
+    again['work_dir'] = str(tmp_path / 'same')
+    assert 'of the run that is resumed' not in run(weights(), **again)[1]
+    again['work_dir'] = str(tmp_path / 'pixels')
+    again['model.data_preprocessor.bgr_to_rgb'] = False
+    iterations, log = run(weights(), **again)
+    assert iterations == 2
+    assert 'of the run that is resumed:\n  - channel_order is bgr' in log
+
+
+def initialise(runner):
+    runner.model.backbone.conv1.reset_parameters()
+
+
+def freeze(runner):
+    runner.model.backbone.layer1.requires_grad_(False)
+
+
+def stop_statistics(runner):
+    runner.model.backbone.eval()
+
+
+class Late(Hook):
+    """Changes the model after it was verified."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, point, change):
+        setattr(self, point, lambda runner, **more: change(runner))
+
+
+@pytest.mark.parametrize(
+    ('point', 'change', 'message'),
+    [
+        ('before_train', initialise, '1 of 120 tensors are not those'),
+        ('before_train_epoch', freeze, '12 pretrained parameters are frozen'),
+        ('before_train_iter', stop_statistics, '20 batch norm layers would'),
+    ],
+)
+def test_no_hook_changes_anything_unseen(run, weights, point, change, message):
+    iterations, error = run(weights(), [Late(point, change)])
+    assert iterations == 0
+    assert 'otherwise at its first step' in error
+    assert message in error
+
+
+@TRANSFORMS.register_module()
+class Divide(BaseTransform):
+    def transform(self, results):
+        results['img'] = results['img'] / 255
+        return results
+
+
+def divide(cfg):
+    cfg.train_dataloader.dataset.pipeline.insert(3, {'type': 'Divide'})
+
+
+def test_levels_that_a_transform_divides_are_seen(run, weights):
+    iterations, error = run(weights(), change=divide)
+    assert iterations == 0
+    assert 'pixels of the first batch are from 0 to 0.7' in error
+
+
+@MODELS.register_module()
+class WithoutGradients(MaskRCNN):
+    def extract_feat(self, images):
+        with torch.no_grad():
+            features = self.backbone(images)
+        return self.neck(features)
+
+
+@MODELS.register_module()
+class WithoutStem(DetResNet):
+    def forward(self, images):
+        self.conv1.weight.requires_grad = False
+        outputs = super().forward(images)
+        self.conv1.weight.requires_grad = True
+        return outputs
+
+
+@pytest.mark.parametrize(
+    ('key', 'name', 'words'),
+    [
+        ('model.type', 'WithoutGradients', '60 of 60 parameters'),
+        (
+            'model.backbone.type',
+            'WithoutStem',
+            '1 of 60 parameters of the backbone (conv1.weight) are still',
+        ),
+    ],
+)
+def test_what_no_gradient_reaches_is_named(run, weights, key, name, words):
+    iterations, log = run(weights(), **{key: name})
+    assert iterations == 2
+    assert words in log
+    assert 'no gradient reaches them' in log
+
+
+def without_hook(cfg):
+    del cfg.default_hooks.verify_transfer
+    cfg.model.data_preprocessor.bgr_to_rgb = False
+
+
+def load_whole(cfg):
+    del cfg.default_hooks.verify_transfer
+    cfg.load_from = cfg.model.backbone.init_cfg.checkpoint
+    cfg.model.backbone.init_cfg = None
+
+
+def test_a_config_by_hand_is_verified_too(run, weights):
+    path = weights()
+    iterations, error = run(path, change=without_hook)
+    assert iterations == 0
+    assert 'channel_order is bgr here and was rgb' in error
+    iterations, error = run(path, change=load_whole)
+    assert (iterations, 'does not load anything' in error) == (0, True)
+    # Unless it is switched off by name.
+    off = {'default_hooks.verify_transfer': None}
+    iterations, log = run(path, **off)
+    assert iterations == 2
+    assert 'transfer verified' not in log
+
+
+def test_what_is_not_compared_is_named(run, weights):
+    path = weights()
+    pyramid = {'type': 'Pretrained', 'checkpoint': str(path)}
+
+    def change(cfg):
+        del cfg.default_hooks.verify_transfer
+        cfg.model.backbone.init_cfg = None
+        cfg.model.neck.init_cfg = pyramid
+
+    iterations, log = run(path, change=change)
+    assert iterations == 2
+    assert 'model.neck loads ' in log
+    assert 'nothing compares the two' in log

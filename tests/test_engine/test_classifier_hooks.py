@@ -43,6 +43,7 @@ def build_runner(
     hooks: list[Hook | dict],
     epochs: int = 2,
     backbone: dict | None = None,
+    pixels: dict | None = None,
     **options: Any,
 ) -> Runner:
     """A linear classifier on the frozen toy backbone."""
@@ -52,7 +53,7 @@ def build_runner(
     frozen = dict(frozen_stages=4, norm_eval=True)
     model = dict(
         type='ImageClassifier',
-        data_preprocessor=preprocessor,
+        data_preprocessor=preprocessor if pixels is None else pixels,
         backbone=toy['backbone'] | frozen | (backbone or {}),
         neck=dict(type='GlobalAveragePooling'),
         head=dict(
@@ -179,6 +180,30 @@ def test_weights_that_do_not_fit_stop_the_run_before_it_starts(
     assert watch.initial is None
     with pytest.raises(ValueError, match='name the checkpoint'):
         PretrainedBackboneHook('')
+
+
+def test_pixels_that_nothing_normalises_stop_the_run(tmp_path, checkpoint):
+    hook = PretrainedBackboneHook(str(checkpoint))
+    runner = build_runner(tmp_path, [hook], pixels=dict(to_rgb=True))
+    with pytest.raises(
+        ValueError, match=r'mean = .*, but the config has None'
+    ):
+        runner.train()
+
+
+class Initialise(Hook):
+    priority = 'LOWEST'
+
+    def before_train_epoch(self, runner):
+        runner.model.backbone.conv1.reset_parameters()
+
+
+def test_no_hook_initialises_over_the_backbone(tmp_path, checkpoint):
+    load, watch = PretrainedBackboneHook(str(checkpoint)), Watch()
+    runner = build_runner(tmp_path, [load, watch, Initialise()], backbone=FREE)
+    with pytest.raises(RuntimeError, match=r'1 tensors .*conv1.weight\) are'):
+        runner.train()
+    assert not hasattr(watch, 'last')
 
 
 class Meddle(Hook):

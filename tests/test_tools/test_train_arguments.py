@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+import torch
 from fresh_names import forget_runners
 from image_files import write_noise
 from mmengine.config import Config
@@ -15,8 +16,10 @@ from sce_mm.cli import config_edits, log_services
 from sce_mm.cli.commands import train
 from sce_mm.cli.config_edits import load_config, set_pretrained
 from sce_mm.cli.exit import message_of
+from sce_mm.cli.resume import choose_start
 from sce_mm.config import machine
 from sce_mm.config.parts import find_hook
+from sce_mm.engine import PretrainedBackboneHook
 from sce_mm.evaluation.loaders import build_labelled_loaders
 from sce_mm.utils.errors import UserError
 
@@ -94,6 +97,30 @@ def test_a_mistake_is_one_message_that_names_what_was_typed(
     for name in named:
         assert name.format(tmp=tmp_path, photos=photos) in message
     assert out == ''
+
+
+@pytest.mark.parametrize(
+    ('config', 'words'),
+    [
+        ({'default_scope': 'mmdet'}, '--init-from is for pretrainings'),
+        (
+            {'custom_hooks': [{'type': 'PretrainedBackboneHook'}]},
+            '--init-from would load over it',
+        ),
+        # In configs in pure Python.
+        (
+            {'default_hooks': {'mine': {'type': PretrainedBackboneHook}}},
+            '--init-from would load over it',
+        ),
+    ],
+)
+def test_a_backbone_comes_in_one_way(tmp_path, config, words):
+    path = tmp_path / 'a.pth'
+    torch.save({}, path)
+    args = train.parse_args([RECIPES[0], '--init-from', str(path)])
+    cfg = Config({'work_dir': str(tmp_path), **config})
+    with pytest.raises(UserError, match=words):
+        choose_start(cfg, args)
 
 
 @pytest.mark.parametrize(

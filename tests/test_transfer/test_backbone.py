@@ -276,3 +276,13 @@ def test_a_pyramid_in_half_precision_is_converted_with_the_rest():
         extract_backbone(checkpoint)
     (weight,) = extract_backbone(checkpoint, float32=True).pyramid.values()
     assert weight.dtype is torch.float32
+
+
+def test_a_network_with_its_strides_elsewhere_is_not_loaded():
+    weights = resnet(50).state_dict()
+    backbone = Backbone(weights, {'source': 'x.pth', 'style': 'pytorch'})
+    net = resnet(50, style='caffe', seed=1)
+    before = net.conv1.weight.clone()
+    with pytest.raises(CheckpointError, match=r"'pytorch' puts .* 'caffe'"):
+        load_backbone(net, backbone)
+    assert net.conv1.weight.equal(before)

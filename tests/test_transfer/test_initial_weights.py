@@ -15,7 +15,11 @@ from sce_mm.checkpoints import reading as checkpoint
 from sce_mm.checkpoints.mmengine_loading import install_safe_loader
 from sce_mm.engine import InitialWeightsHook, PretrainedBackboneHook
 from sce_mm.transfer import CheckpointError, extract_backbone
-from sce_mm.transfer.initial_weights import load_initial_weights
+from sce_mm.transfer.initial_weights import (
+    Source,
+    load_initial_weights,
+    load_source,
+)
 
 RESNET = {
     'type': 'ResNet',
@@ -91,6 +95,35 @@ def test_what_does_not_fit_is_refused():
     wide = MODELS.build({**RESNET, 'base_channels': 8, 'stem_channels': 8})
     with pytest.raises(CheckpointError, match='the widths differ'):
         load_initial_weights(resnet(0), wide.state_dict(), 'x')
+
+
+@pytest.mark.parametrize('part', ['', 'backbone'])
+@pytest.mark.parametrize('whole', [True, False])
+def test_channels_in_another_order_are_refused_and_other_levels_named(
+    tmp_path, part, whole
+):
+    model, other = resnet(2), resnet(1)
+    model.data_preprocessor = MODELS.build(
+        {
+            'type': 'SelfSupDataPreprocessor',
+            'mean': [127.5] * 3,
+            'std': [50.0] * 3,
+            'to_rgb': True,
+        }
+    )
+    path = str(tmp_path / 'file.pth')
+    source = Source('load_from', path, part)
+    tensors = (other if whole else other.backbone).state_dict()
+    torch.save({**pretraining({}), 'state_dict': tensors}, path)
+    report = load_source(model, source)
+    assert 'std was [58.395, 57.12, 57.375] and is [50.0, 50' in report
+    content = {**pretraining({}, channel_order='bgr'), 'state_dict': tensors}
+    torch.save(content, path)
+    before = model.backbone.conv1.weight.add(1).clone()
+    model.backbone.conv1.weight.data = before.clone()
+    with pytest.raises(CheckpointError, match='was bgr and is rgb here'):
+        load_source(model, source)
+    assert model.backbone.conv1.weight.equal(before)
 
 
 def test_a_pyramid_is_taken_over_too():
@@ -324,4 +357,4 @@ def test_trust_of_the_command_line_reaches_what_a_config_names(
     install_safe_loader(trust=True)
     assert_loaded(start(tmp_path, load_from=str(path)))
     hook = PretrainedBackboneHook(str(path))
-    hook._read(SimpleNamespace(model=resnet(2)))
+    hook._read(SimpleNamespace(model=resnet(2), cfg={}))

@@ -1,15 +1,29 @@
 """What a verification finds in a model, without any mmdet."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
-from mmengine.model import BaseModule
-from mmpretrain.models import ResNet
+from mmengine.config import Config
+from mmengine.model import BaseModule, PretrainedInit
+from mmpretrain.models import ResNet, VisionTransformer
 from torch import nn
 from transfer_files import METADATA, trained
 from verified_model import INIT, loaded_model
 
+from sce_mm.engine import TransferMetaHook
 from sce_mm.transfer import Backbone, extract_backbone
-from sce_mm.transfer.metadata import stride_style
+from sce_mm.transfer.metadata import (
+    attention_heads,
+    describe_backbone,
+    stride_style,
+)
+from sce_mm.transfer.verify.pipelines import (
+    images_of,
+    level_notes,
+    level_problems,
+    pipeline_problems,
+)
 from sce_mm.transfer.verify.verify import VerifyOptions, verify_transfer
 
 
@@ -121,6 +135,49 @@ def test_other_prefixes_are_refused(model, backbone, part, prefix):
         verified(model, backbone)
 
 
+@pytest.mark.parametrize(
+    'kind', ['Pretrained', 'm.Pretrained', PretrainedInit]
+)
+def test_a_part_loads_the_file_however_its_config_says_so(
+    model, backbone, kind, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'link.pth').symlink_to(INIT['checkpoint'])
+    head = model.roi_head.shared_head
+    for path in (INIT['checkpoint'], tmp_path / 'x/../link.pth'):
+        head.init_cfg = {'type': kind, 'checkpoint': str(path)}
+        result = verified(model, backbone)
+        assert (result.problems, result.notes) == ((), ())
+    with torch.no_grad():
+        head.layer4[1].bn2.bias += 1
+    (problem,) = verified(model, backbone).problems
+    assert '1 of 120 tensors are not those of the file' in problem
+
+
+def test_what_a_hook_loads_is_named(model, backbone):
+    hook = {'type': 'TheirHook', 'checkpoint': 'theirs.pth'}
+    cfg = {'custom_hooks': [hook], 'default_hooks': {'theirs': hook}}
+    result = verify_transfer(model, backbone, cfg, [], VerifyOptions())
+    named, listed = result.notes
+    assert named.startswith('default_hooks.theirs.checkpoint loads theirs.pth')
+    assert listed.startswith('custom_hooks[0].checkpoint loads theirs.pth')
+
+
+def test_a_data_preprocessor_that_nobody_knows_is_named(model, backbone):
+    class Darker(type(model.data_preprocessor)):
+        pass
+
+    model.data_preprocessor.__class__ = Darker
+    (note,) = verified(model, backbone).notes
+    assert 'model.data_preprocessor is a Darker' in note
+
+
+def test_another_eps_of_batch_norms_is_named(model, backbone):
+    model.backbone.layer1[0].bn1.eps = 1e-3
+    (note,) = verified(model, backbone).notes
+    assert 'batch norms have eps=0.001, those of nearly all' in note
+
+
 @pytest.mark.parametrize('style', ['pytorch', 'caffe'])
 def test_strides_are_looked_up_in_the_blocks(style):
     def deep(style):
@@ -139,3 +196,108 @@ def test_strides_are_looked_up_in_the_blocks(style):
 def test_models_without_a_backbone_are_refused(backbone):
     with pytest.raises(ValueError, match=r'Linear has no model\.backbone'):
         verified(nn.Linear(2, 2), backbone)
+
+
+def test_attention_heads_are_those_of_the_layers():
+    options = {'arch': 'deit-t', 'img_size': 32}
+    net = VisionTransformer(**options)
+    assert attention_heads(net) == [3]
+    assert describe_backbone(net)['num_heads'] == 3
+    net = VisionTransformer(**options, layer_cfgs={'num_heads': 6})
+    assert describe_backbone(net)['num_heads'] == 6
+    net.layers[0].attn.num_heads = 3
+    assert attention_heads(net) == [3, 6]
+    assert attention_heads(nn.Linear(2, 2)) == []
+
+
+@pytest.mark.parametrize(
+    ('transform', 'problem'),
+    [
+        ({'type': 'LoadImageFromFile', 'imdecode_backend': 'cv2'}, ''),
+        ({'type': 'LoadImageFromFile', 'imdecode_backend': 'tifffile'}, 'red'),
+        ({'type': 'mmdet.LoadImageFromFile', 'color_type': 'grayscale'}, 'gr'),
+        ({'type': 'mmcv.Normalize'}, 'normalises pixels that'),
+        ({'type': 'torchvision/Normalize'}, 'normalises pixels that'),
+        ({'type': 'Albu', 'transforms': [{'type': 'Normalize'}]}, 'pixels'),
+        ({'type': 'Albu', 'transforms': [{'type': 'ToFloat'}]}, 'divides'),
+        ({'type': 'torchvision/ToTensor'}, 'divides'),
+        ({'type': 'ToTensor', 'keys': ['img']}, ''),
+        ({'type': nn.Linear}, ''),
+    ],
+)
+@pytest.mark.parametrize('place', ['val_dataloader', 'custom_hooks'])
+def test_transforms_that_change_what_pixels_are(transform, problem, place):
+    found = list(pipeline_problems({place: [{'a_pipeline': [transform]}]}))
+    assert len(found) == bool(problem)
+    assert all(f'{place} has ' in text and problem in text for text in found)
+
+
+def test_a_checkpoint_says_the_range_of_its_levels(model):
+    load = {'type': 'LoadImage', 'stretch': (0, 4095)}
+    dataset = {'type': 'Photos', 'pipeline': [load]}
+    cfg = Config({'train_dataloader': {'dataset': dataset}})
+    checkpoint = {'meta': {}, 'state_dict': trained(width=8)}
+    runner = SimpleNamespace(model=model, cfg=cfg)
+    TransferMetaHook().before_save_checkpoint(runner, checkpoint)
+    assert extract_backbone(checkpoint).meta['stretch'] == [0, 4095]
+
+
+def test_weights_that_were_not_trained_are_named(model, backbone):
+    backbone.meta['epochs'] = 0
+    (note,) = verified(model, backbone).notes
+    assert 'a network that was not trained' in note
+    backbone.meta['epochs'] = None
+    assert verified(model, backbone).notes == ()
+    for name, tensor in backbone.weights.items():
+        if name.endswith(('running_mean', 'running_var')):
+            tensor.fill_(name.endswith('var'))
+    (note,) = verified(loaded_model(backbone), backbone).notes
+    assert 'a network that was not trained' in note
+
+
+def test_a_range_of_levels_that_a_detector_lacks_is_named(model, backbone):
+    backbone.meta['stretch'] = [0, 4095]
+
+    def notes(**loader):
+        pipeline = [{'type': 'PackInputs'}, loader]
+        cfg = {'train_dataloader': {'dataset': {'pipeline': pipeline}}}
+        return verify_transfer(model, backbone, cfg, [], VerifyOptions()).notes
+
+    (note,) = notes(type='LoadImageFromFile')
+    assert '0 as black and 4095 as white, and LoadImageFromFile' in note
+    assert len(notes(type='mmpretrain.LoadImage', stretch=(0, 255))) == 1
+    assert notes(type='mmpretrain.LoadImage', stretch=(0, 4095)) == ()
+    backbone.meta['stretch'] = None
+    assert notes(type='LoadImageFromFile') == ()
+
+
+def test_levels_of_a_batch():
+    ramp = torch.arange(3 * 16 * 16).reshape(3, 16, 16) % 256
+    for right in (
+        ramp.byte(),
+        ramp.float() * 1.5 - 40,
+        torch.zeros_like(ramp),
+    ):
+        assert [*level_problems([right])] == []
+    # A black image and floating-point levels are no problem by themselves.
+    assert [*level_problems([ramp / 255, ramp.float()])] == []
+    for wrong in (ramp / 255, (ramp - 124.0) / 58):
+        (problem,) = level_problems([wrong, wrong])
+        assert 'a transform divides or normalises' in problem
+    (problem,) = level_problems([ramp.byte(), ramp.float() * 257])
+    assert 'up to 65535' in problem
+    assert [*level_problems([])] == [*level_notes([])] == []
+    # 12 bits, of which OpenCV keeps the upper four.
+    (note,) = level_notes([ramp.byte() >> 4])
+    assert 'is 15 of 255' in note
+    assert [*level_notes([ramp.byte()])] == []
+
+
+def test_images_of_batches():
+    image = torch.zeros(3, 4, 4)
+    batches = {'inputs': [image, image], 'data_samples': [image]}
+    assert len(images_of(batches)) == 2
+    assert len(images_of({'inputs': image[None]})) == 1
+    branches = {'inputs': {'sup': [image], 'unsup_teacher': [image]}}
+    assert len(images_of(branches)) == 2
+    assert images_of([image]) == images_of({'inputs': None}) == []

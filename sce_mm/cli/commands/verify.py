@@ -15,12 +15,13 @@ import argparse
 import copy
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import register
 from ...utils.errors import UserError
+from ...utils.text import listed
 from ..argument_types import checkpoint_file, config_name
 from ..arguments import ArgumentParser, add_common_arguments
 from ..exit import naming
@@ -126,6 +127,21 @@ def initialised_model(cfg: 'Config') -> 'nn.Module':
     return runner.model
 
 
+def not_tried(cfg: 'Config') -> Iterator[str]:
+    """What of a config only the training itself can compare."""
+    if hooks := cfg.get('custom_hooks'):
+        kinds = [getattr(h['type'], '__name__', str(h['type'])) for h in hooks]
+        yield (
+            f'custom_hooks ({listed(kinds)}) are not run here: the '
+            'VerifyTransferHook of a training compares again behind them'
+        )
+    if 'optimizer' not in (cfg.get('optim_wrapper') or {'optimizer': None}):
+        yield (
+            'learning rates of several optimisers are compared by the '
+            'VerifyTransferHook of a training alone'
+        )
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
@@ -168,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if result.problems:
         lines = ''.join(f'\n  - {problem}' for problem in result.problems)
         sys.exit(f'NOT VERIFIED: {Path(args.config).name}{lines}')
-    for note in result.notes:
+    for note in (*result.notes, *not_tried(cfg)):
         print(note)
     total = result.total
     print(

@@ -5,7 +5,9 @@ from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...transfer.initial_weights import Source, find_sources, load_source
-from ...utils.distributed import unwrapped
+from ...transfer.metadata import tensor_hash
+from ...utils.distributed import require_equal, unwrapped
+from ...utils.text import listed
 
 
 @HOOKS.register_module()
@@ -27,6 +29,8 @@ class InitialWeightsHook(Hook):
         CheckpointError: Before training, if there is no such file, it is
             damaged or does not fit the model, or two files fill the same
             part.
+        UserError: Processes have read other weights, from the file systems of
+            their machines.
     """
 
     priority = 'VERY_HIGH'
@@ -53,5 +57,11 @@ class InitialWeightsHook(Hook):
         """Load the weights, after everything that initialises."""
         if runner.iter > 0:
             return
+        model = unwrapped(runner.model)
         for source in self._sources:
-            runner.logger.info(load_source(unwrapped(runner.model), source))
+            runner.logger.info(load_source(model, source))
+        if self._sources and runner.world_size > 1:
+            # Each process has read its own file.
+            weights = dict(model.named_parameters())
+            names = listed([source.path for source in self._sources])
+            require_equal(tensor_hash(weights), f'what {names} holds')

@@ -1,5 +1,7 @@
 """Start a classifier from a pretrained backbone (``--pretrained``)."""
 
+from typing import Any
+
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -15,7 +17,14 @@ from ...transfer import (
     load_backbone,
     read_checkpoint,
 )
-from ...utils.distributed import unwrapped
+from ...transfer.verify.pipelines import (
+    images_of,
+    level_problems,
+    pipeline_problems,
+)
+from ...utils.distributed import require_equal, unwrapped
+from ...utils.text import listed
+from .first_step import FirstStepHook
 
 _FREEZE = (
     'set model.backbone.frozen_stages to the number of stages and '
@@ -28,9 +37,10 @@ class PretrainedBackboneHook(Hook):
     """Load the backbone of any checkpoint that the transfer reader knows.
 
     Every tensor on both sides has to match, and the images must come with the
-    channel order, mean and std of the pretraining, or the run stops before
-    its first iteration. The weights are loaded last, after everything that
-    initialises::
+    channel order, mean and std of the pretraining and be normalised once, or
+    the run stops before its first iteration. The weights are loaded last,
+    after everything that initialises, and compared once more when all other
+    hooks have run and the first batch is there::
 
         dict(type='PretrainedBackboneHook', checkpoint='epoch_200.pth')
 
@@ -80,12 +90,14 @@ class PretrainedBackboneHook(Hook):
         if runner.iter == 0:
             backbone = self._read(runner)
             load_backbone(module, backbone)
+            require_equal(backbone.meta['sha256'], self.checkpoint)
             print_log(
                 f'backbone loaded from {self.checkpoint}: '
                 f'{len(backbone.weights)} tensors, sha256 '
                 f'{backbone.meta["sha256"][:16]}, {backbone.meta["source"]}',
                 logger='current',
             )
+            runner.register_hook(FirstStepHook(self._compare_again))
         if self.frozen:
             require_frozen(module)
             self._require_unchanged(runner)
@@ -101,13 +113,30 @@ class PretrainedBackboneHook(Hook):
             self._backbone = extract_backbone(checkpoint, self.branch)
             preprocessor = unwrapped(runner.model).data_preprocessor
             check_pixels(self._backbone.meta, preprocessor, self.checkpoint)
+            if problems := list(pipeline_problems(runner.cfg)):
+                raise ValueError('\n'.join(problems))
         return self._backbone
+
+    def _compare_again(self, runner: Runner, batch: Any) -> None:
+        """Compare what the first step is made with."""
+        if moved := self._moved(runner):
+            raise RuntimeError(
+                f'{len(moved)} tensors of the backbone ({listed(moved)}) are '
+                f'not those of {self.checkpoint} before the first step: '
+                'another hook initialises or loads over them'
+            )
+        if problems := list(level_problems(images_of(batch))):
+            raise RuntimeError('\n'.join(problems))
+
+    def _moved(self, runner: Runner) -> list[str]:
+        """Tensors that are not those of the file."""
+        weights = self._read(runner).weights
+        ours = unwrapped(runner.model).backbone.state_dict()
+        return [n for n in ours if not torch.equal(ours[n].cpu(), weights[n])]
 
     def _require_unchanged(self, runner: Runner) -> None:
         weights = self._read(runner).weights
-        ours = unwrapped(runner.model).backbone.state_dict()
-        moved = [n for n in ours if not torch.equal(ours[n].cpu(), weights[n])]
-        if moved:
+        if moved := self._moved(runner):
             raise RuntimeError(
                 f'{len(moved)} of {len(weights)} tensors of the frozen '
                 f'backbone are not those of {self.checkpoint} '

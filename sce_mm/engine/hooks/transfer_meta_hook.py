@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...checkpoints.reading import META_KEY
+from ...config.parts import image_stretch
 from ...transfer.metadata import describe_model
 from ...utils.distributed import unwrapped
 
@@ -15,8 +16,9 @@ from ...utils.distributed import unwrapped
 class TransferMetaHook(Hook):
     """Write architecture and pixel statistics into the checkpoint's meta.
 
-    They are plain values under ``meta.sce_mm``, so that nobody has to run the
-    config that is stored beside them to find out.
+    The levels that a ``stretch`` of the pipeline made black and white are
+    there too. They are plain values under ``meta.sce_mm``, so that nobody has
+    to run the config that is stored beside them to find out.
     """
 
     def before_save_checkpoint(
@@ -24,6 +26,8 @@ class TransferMetaHook(Hook):
     ) -> None:
         """Add the block."""
         meta = checkpoint['meta']
-        meta[META_KEY] = describe_model(
-            unwrapped(runner.model), meta.get('epoch')
-        )
+        stretch = image_stretch(runner.cfg)
+        meta[META_KEY] = {
+            **describe_model(unwrapped(runner.model), meta.get('epoch')),
+            'stretch': stretch and list(stretch),
+        }

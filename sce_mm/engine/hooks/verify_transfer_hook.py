@@ -1,6 +1,8 @@
 """Stop a training whose pretrained weights did not arrive."""
 
 import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -8,6 +10,11 @@ from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...transfer import Backbone
+from ...transfer.verify.pipelines import (
+    images_of,
+    level_notes,
+    level_problems,
+)
 from ...transfer.verify.problems import (
     pretrained_path,
     read_backbone_file,
@@ -15,14 +22,21 @@ from ...transfer.verify.problems import (
 )
 from ...transfer.verify.verify import (
     EXPECTED_MISSING,
+    VerificationResult,
     VerifyOptions,
     verify_transfer,
 )
 from ...utils.distributed import unwrapped
+from ...utils.text import counted, listed
+from .first_step import FirstStepHook
 
 # What mmengine writes before the names of tensors that a part has no place
 # for; names that are missing would follow in another line.
 _LEFT_OVER = 'unexpected key in source state_dict: '
+# Name in the meta of a checkpoint of what its run began from.
+_BEGAN_FROM = 'sce_mm_transfer'
+# Times the batches of a step: the optimiser is expected to have made one.
+_MOST_STEPS = 100
 
 
 @HOOKS.register_module()
@@ -37,11 +51,17 @@ class VerifyTransferHook(Hook):
     backbone, and of a shared head or a neck that loads the same file, equals
     that of the file, the pixels arrive with the channel order, mean and std of
     the pretraining and are normalised once, strides are where they were,
-    nothing is frozen or has a learning rate of zero.
+    nothing is frozen or has a learning rate of zero. After all other hooks,
+    when the first batch is there, it compares again, so that none of them can
+    initialise or freeze anything unseen, and looks at the levels of the
+    images. A warning names parameters of the backbone that the first step of
+    the optimiser leaves as they are.
 
-    What else the model loads from elsewhere is named in the log. A resumed
-    training takes its weights from its own checkpoint and is let
-    through. Known to mmpretrain, and to mmdet and mmseg after
+    What else the model or a hook loads is named in the log. A resumed training
+    takes its weights from its own checkpoint and is let through; there is a
+    warning if it began from another file than the one that is there now, or
+    if pixels, strides, frozen layers or norms are not as they were.
+    Known to mmpretrain, and to mmdet and mmseg after
     ``custom_imports = dict(imports=['sce_mm.detection'])``, or
     ``'sce_mm.segmentation'``.
 
@@ -70,6 +90,8 @@ class VerifyTransferHook(Hook):
             allow_frozen, allow_unknown, tuple(expected_missing)
         )
         self._backbone: Backbone | None = None
+        self._began_from: str | None = None
+        self._versions: dict[str, int] = {}
 
     def before_run(self, runner: Runner) -> None:
         """Read the file with our reader before mmengine unpickles it."""
@@ -78,6 +100,21 @@ class VerifyTransferHook(Hook):
         if isinstance(runner._train_loop, BaseLoop) and not runner._resume:
             self._read(runner)
             runner.logger.addFilter(self._is_news)
+
+    def after_load_checkpoint(
+        self, runner: Runner, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note what a run that is resumed began from."""
+        if runner._resume:
+            meta = checkpoint.get('meta') or {}
+            self._began_from = meta.get(_BEGAN_FROM)
+
+    def before_save_checkpoint(
+        self, runner: Runner, checkpoint: dict[str, Any]
+    ) -> None:
+        """Say in a checkpoint what its run began from."""
+        if self._began_from:
+            checkpoint['meta'][_BEGAN_FROM] = self._began_from
 
     def before_train(self, runner: Runner) -> None:
         """Compare the model with the file."""
@@ -89,19 +126,12 @@ class VerifyTransferHook(Hook):
                 'come from its own checkpoint',
                 logger='current',
             )
+            self._compare_with_beginning(runner)
             return
         backbone = self._read(runner)
-        groups = runner.optim_wrapper.param_groups
-        if isinstance(groups, dict):
-            # Several optimisers, by name.
-            groups = [g for several in groups.values() for g in several]
-        model = unwrapped(runner.model)
-        result = verify_transfer(
-            model, backbone, runner.cfg, groups, self.options
-        )
+        result = self._verify(runner)
         if result.problems:
-            lines = ''.join(f'\n  - {problem}' for problem in result.problems)
-            raise RuntimeError(f'transfer refused:{lines}')
+            raise RuntimeError(f'transfer refused:{_lines(result.problems)}')
         total, meta = result.total, backbone.meta
         epochs = meta['epochs']
         print_log(
@@ -113,6 +143,120 @@ class VerifyTransferHook(Hook):
         )
         for note in result.notes:
             print_log(note, logger='current', level=logging.WARNING)
+        self._began_from = meta['sha256']
+        runner.register_hook(
+            FirstStepHook(self._compare_again, self._look_at_step)
+        )
+
+    def _compare_again(self, runner: Runner, batch: Any) -> None:
+        """Compare again what the first step is made with.
+
+        Args:
+            runner: Runner, after all hooks but the last.
+            batch: First batch of the data loader.
+
+        Raises:
+            RuntimeError: Something has changed since, or the images of the
+                batch are not as the data preprocessor expects them.
+        """
+        images = images_of(batch)
+        problems = [
+            *self._verify(runner, in_training=True).problems,
+            *level_problems(images),
+        ]
+        if problems:
+            raise RuntimeError(
+                'transfer refused: what was verified before the training is '
+                'otherwise at its first step, so a hook or a transform of the '
+                f'config has done it:{_lines(problems)}'
+            )
+        for note in level_notes(images):
+            print_log(note, logger='current', level=logging.WARNING)
+        self._versions = dict(_versions(runner))
+
+    def _look_at_step(self, runner: Runner, steps: int) -> bool:
+        """Look which pretrained parameters the optimiser has changed.
+
+        Args:
+            runner: Runner, after a step.
+            steps: Steps so far. Several make one of the optimiser if it
+                accumulates gradients, and mixed precision skips some.
+
+        Returns:
+            Whether that is known.
+        """
+        wrapper = runner.optim_wrapper
+        most = _MOST_STEPS * getattr(wrapper, '_accumulative_counts', 1)
+        still = {n for n, v in _versions(runner) if v == self._versions[n]}
+        known = len(still) < len(self._versions) or (
+            steps == min(most, runner.max_iters)
+        )
+        if known and not self.options.allow_frozen:
+            weights = self._read(runner).weights
+            backbone = unwrapped(runner.model).backbone
+            # An optimiser that writes past the counters changes the values.
+            names = [
+                name
+                for name, parameter in backbone.named_parameters()
+                if name in still
+                and name in weights
+                and parameter.detach().cpu().equal(weights[name])
+            ]
+            if names:
+                print_log(
+                    f'{len(names)} of {len(self._versions)} parameters of the '
+                    f'backbone ({listed(names)}) are still those of the file '
+                    f'after {counted(steps, "step")}: no gradient reaches '
+                    'them, or the features that they make are not used',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+        if known:
+            self._backbone = None
+        return known
+
+    def _verify(
+        self,
+        runner: Runner,
+        in_training: bool = False,
+        settings_only: bool = False,
+    ) -> VerificationResult:
+        groups = runner.optim_wrapper.param_groups
+        if isinstance(groups, dict):
+            # Several optimisers, by name.
+            groups = [g for several in groups.values() for g in several]
+        return verify_transfer(
+            unwrapped(runner.model),
+            self._read(runner),
+            runner.cfg,
+            groups,
+            self.options._replace(settings_only=settings_only),
+            in_training,
+        )
+
+    def _compare_with_beginning(self, runner: Runner) -> None:
+        """Warn of what is otherwise than when a resumed run began."""
+        try:
+            now = self._read(runner).meta['sha256']
+        except RuntimeError:
+            return  # a run that has begun needs no file
+        if self._began_from in (None, now):
+            problems = self._verify(runner, settings_only=True).problems
+        else:
+            problems = (
+                f'it began from other weights (sha256 '
+                f'{str(self._began_from)[:16]}) than those that the config '
+                f'names now ({now[:16]}): its results are not those of this '
+                'file. To begin from it take another --work-dir, without '
+                '--resume',
+            )
+        if problems:
+            print_log(
+                f'of the run that is resumed:{_lines(problems)}',
+                logger='current',
+                level=logging.WARNING,
+            )
+        self._backbone = None
 
     def _is_news(self, record: logging.LogRecord) -> bool:
         """Whether a line is not mmengine's on what a part does not take.
@@ -135,3 +279,14 @@ class VerifyTransferHook(Hook):
             except (ValueError, FileNotFoundError) as error:
                 raise RuntimeError(f'transfer refused: {error}') from error
         return self._backbone
+
+
+def _versions(runner: Runner) -> Iterator[tuple[str, int]]:
+    """Names of parameters of the backbone, and how often each was written."""
+    backbone = unwrapped(runner.model).backbone
+    for name, parameter in backbone.named_parameters():
+        yield name, parameter._version
+
+
+def _lines(problems: Iterable[str]) -> str:
+    return ''.join(f'\n  - {problem}' for problem in problems)

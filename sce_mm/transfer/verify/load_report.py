@@ -1,10 +1,13 @@
 """Load report: which tensors of a file are in a model, bit by bit."""
 
+import os
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+
+from ..named_weights import is_pretrained
 
 
 class LoadReport(NamedTuple):
@@ -38,15 +41,24 @@ def parts_that_load(model: nn.Module, path: str) -> dict[str, nn.Module]:
     parts = {'backbone': model.get_submodule('backbone')}
     for name, module in model.named_modules():
         outside = name.split('.')[0] not in ('backbone', '')
-        if outside and pretrained_init(module).get('checkpoint') == path:
+        if outside and is_same_file(
+            path, pretrained_init(module).get('checkpoint')
+        ):
             parts[name] = module
     return parts
+
+
+def is_same_file(path: str, other: Any) -> bool:
+    """Whether a config names this file, however it writes the path."""
+    if not isinstance(other, str):
+        return False
+    return other == path or os.path.realpath(other) == os.path.realpath(path)
 
 
 def pretrained_init(module: nn.Module) -> Mapping[str, Any]:
     """The ``init_cfg`` of a module if it loads a file, else nothing."""
     init_cfg = getattr(module, 'init_cfg', None)
-    if isinstance(init_cfg, Mapping) and init_cfg.get('type') == 'Pretrained':
+    if isinstance(init_cfg, Mapping) and is_pretrained(init_cfg):
         return init_cfg
     # Some backbones keep it in the old spelling, whatever the config says.
     path = getattr(module, 'pretrained', None)

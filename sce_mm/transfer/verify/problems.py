@@ -5,18 +5,18 @@ comparison impossible; the others yield what a comparison found.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from ...checkpoints.errors import EXTRACT, CheckpointError
 from ...checkpoints.reading import meta_of, read_checkpoint
-from ...checkpoints.state_dicts import shape_mismatches
+from ...checkpoints.state_dicts import shape_mismatches, state_dict_of
 from ...utils.text import listed
 from ..backbone import Backbone, extract_backbone
-from ..formats import PYRAMID
+from ..formats import PYRAMID, is_whole_pretraining
 from ..metadata import FORMAT, STORED, describe_backbone, settings_equal
-from ..named_weights import transforms
 from .load_report import (
     LoadReport,
     module_accepting,
@@ -25,8 +25,6 @@ from .load_report import (
     prefix_of,
     pretrained_init,
 )
-
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 # Where a config sets what is compared.
 SETTING = {
@@ -116,6 +114,22 @@ def read_backbone_file(path: str) -> Backbone:
             'name OUT in the config'
         )
     return extract_backbone(checkpoint)
+
+
+def is_of_pretraining(path: str) -> bool:
+    """Whether a local file is a backbone file or a pretraining of ours.
+
+    What cannot be read is neither; whoever loads it says why.
+    """
+    if not Path(path).expanduser().is_file():
+        return False
+    try:
+        checkpoint = read_checkpoint(Path(path).expanduser())
+        return meta_of(checkpoint).get('format') == FORMAT or (
+            is_whole_pretraining(state_dict_of(checkpoint))
+        )
+    except CheckpointError:
+        return False
 
 
 def require_pyramid(model: nn.Module, path: str) -> None:
@@ -236,15 +250,3 @@ def rate_problems(
             f'({listed(still)}): take lr_mult=0 out of '
             'optim_wrapper.paramwise_cfg'
         )
-
-
-def pipeline_problems(cfg: Mapping[str, Any]) -> Iterator[str]:
-    """Pipelines that normalise pixels before the data preprocessor does."""
-    for loader in LOADERS:
-        kinds = [node['type'] for node in transforms(cfg.get(loader))]
-        names = [str(getattr(kind, '__name__', kind)) for kind in kinds]
-        if any(name.rsplit('.', 1)[-1] == 'Normalize' for name in names):
-            yield (
-                f'{loader} has Normalize in its pipeline, and the data '
-                'preprocessor normalises as well: take it out of the pipeline'
-            )

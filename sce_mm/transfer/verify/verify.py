@@ -15,13 +15,12 @@ from ..backbone import Backbone
 from ..formats import PYRAMID
 from ..metadata import (
     PIXELS,
-    describe_backbone,
+    attention_heads,
     describe_input,
     norm_modes,
     settings_equal,
     stride_style,
 )
-from ..named_weights import named_weights
 from .load_report import (
     LoadReport,
     compare_with_file,
@@ -29,10 +28,11 @@ from .load_report import (
     parts_that_load,
     prefix_of,
 )
+from .notes import notes_on
+from .pipelines import pipeline_problems
 from .problems import (
     SETTING,
     frozen_problems,
-    pipeline_problems,
     pretrained_path,
     rate_problems,
     setting_problems,
@@ -62,11 +62,14 @@ class VerifyOptions(NamedTuple):
         allow_unknown: Accept a file that does not say what pixels it expects.
         expected_missing: Prefixes of names in the model of tensors that are
             new beside the pretrained ones; ``*`` stands for anything.
+        settings_only: Accept any tensors, as those of a run that is resumed
+            have moved.
     """
 
     allow_frozen: bool = False
     allow_unknown: bool = False
     expected_missing: tuple[str, ...] = EXPECTED_MISSING
+    settings_only: bool = False
 
 
 class VerificationResult(NamedTuple):
@@ -79,8 +82,8 @@ class VerificationResult(NamedTuple):
         frozen: Parameters of the parts that are not trained.
         norms: Batch norm layers of the parts by what they do in training.
         problems: Everything that is not as it should be, as text.
-        notes: Lines on what the model loads from other files, and on what of
-            this file it does not load.
+        notes: Lines on what the model loads from other files, on what of this
+            file it does not load, and on what cannot be compared.
     """
 
     total: int
@@ -119,15 +122,18 @@ def verify_transfer(
     cfg: Mapping[str, Any],
     groups: Iterable[Mapping[str, Any]],
     options: VerifyOptions,
+    in_training: bool = False,
 ) -> VerificationResult:
     """Compare a model that is about to be trained with a backbone.
 
     Args:
-        model: Initialised; it is put into training mode.
+        model: Initialised; it is put into training mode, unless it trains.
         backbone: Backbone that the model should have loaded.
         cfg: Config of the whole run.
         groups: Parameter groups of the optimiser, if there are any.
         options: Options that say what is accepted.
+        in_training: The first step is about to be made, and the model has the
+            mode in which it makes it.
 
     Raises:
         ValueError: The model loads no backbone file.
@@ -151,12 +157,15 @@ def verify_transfer(
         for name, parameter in module.named_parameters()
         if not parameter.requires_grad
     )
-    model.train()
+    if not in_training:
+        model.train()
     norms = norm_modes(parts)
-    problems = [
-        *tensor_problems(
+    problems: list[str] = []
+    if not options.settings_only:
+        problems += tensor_problems(
             model, parts, path, backbone.meta['arch'], tensors, load
-        ),
+        )
+    problems += [
         *setting_problems(settings, options.allow_unknown),
         *pipeline_problems(cfg),
     ]
@@ -168,11 +177,7 @@ def verify_transfer(
             f'load_from={cfg.get("load_from")!r} is read after the backbone '
             'file and replaces it: remove one of them'
         )
-    notes += [
-        f'{where} loads {value}, which is not compared with the file'
-        for where, value in named_weights(cfg)
-        if value != path and where.startswith('model.')
-    ]
+    notes += notes_on(model, parts, path, cfg, backbone)
     return VerificationResult(
         len(tensors),
         load,
@@ -193,7 +198,8 @@ def _settings(
     """
     here = describe_input(model.data_preprocessor)
     here['style'] = stride_style(parts)
-    here['num_heads'] = describe_backbone(parts['backbone'])['num_heads']
+    heads = attention_heads(parts['backbone'])
+    here['num_heads'] = heads[0] if len(heads) == 1 else heads or None
     for name in SETTING:
         if name in PIXELS or here[name] is not None:
             yield name, backbone.meta[name], here[name]
