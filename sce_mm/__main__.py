@@ -18,7 +18,7 @@ from .cli import commands
 from .cli.exit import run_main
 from .cli.typed import MODULE
 from .utils import early_stop
-from .utils.checks import nearest
+from .utils.checks import did_you_mean
 from .version import __version__
 
 # In the order of the work; what is not named stands at the end.
@@ -84,8 +84,8 @@ def _command() -> None:
         sys.exit(0 if name else 2)
     if name not in files:
         sys.exit(
-            f'error: there is no command {name}{nearest(name, [*files])}; '
-            'sce --help lists them'
+            f'error: there is no command {name}'
+            f'{did_you_mean(name, [*files])}; sce --help lists them'
         )
     if name == 'train':
         early_stop.listen()

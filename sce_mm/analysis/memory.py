@@ -65,7 +65,7 @@ def count_memory(cfg: Config) -> Memory:
     """Memory of a process that trains this config."""
     init_default_scope('mmpretrain')
     model = revert_sync_batchnorm(MODELS.build(cfg.model))
-    sizes = view_sizes(cfg)
+    sizes = view_sizes_of_config(cfg)
     # Batch norm takes no single image.
     batch = max(2, batch_multiple(cfg))
     half = cfg.optim_wrapper.get('type', '').startswith(('Amp', 'BF16'))
@@ -81,7 +81,7 @@ def count_memory(cfg: Config) -> Memory:
     )
 
 
-def view_sizes(cfg: Config) -> list[int]:
+def view_sizes_of_config(cfg: Config) -> list[int]:
     """Pixels along a side of each view that the pipeline makes.
 
     Raises:

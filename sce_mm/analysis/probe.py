@@ -23,7 +23,7 @@ from .. import register
 from ..config.machine import fit_precision
 from ..models.algorithms.sce import SCE
 from ..utils.commands import end_with_parent
-from .memory import view_sizes, whole_views
+from .memory import view_sizes_of_config, whole_views
 from .step_timer import StepTimer
 
 
@@ -110,7 +110,7 @@ def noise(cfg: Config) -> Iterator[dict]:
     batch = cfg.train_dataloader.batch_size
     views = [
         torch.randint(256, (batch, 3, size, size), dtype=torch.uint8)
-        for size in view_sizes(cfg)
+        for size in view_sizes_of_config(cfg)
     ]
     # A list of its own for each step, which may put other tensors into it.
     samples = whole_views(batch, len(views))

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..utils.checks import nearest, require_different, require_new
+from ..utils.checks import did_you_mean, require_different, require_new
 from .argument_types import (
     config_name,
     image_folder,
@@ -78,7 +78,7 @@ class ArgumentParser(argparse.ArgumentParser):
             if name.startswith('--') and not any(
                 option.startswith(name) for option in known
             ):
-                self.error(f'there is no {name}{nearest(name, known)}')
+                self.error(f'there is no {name}{did_you_mean(name, known)}')
         parsed = super().parse_args(words, namespace)
         self._protect_files(parsed)
         return parsed

@@ -25,7 +25,7 @@ from ..config.parts import (
 )
 from ..config.reading import fit_warmup, override, read_config, require_model
 from ..config.regions import (
-    LOADERS,
+    LOADING,
     TrainingImages,
     choose_regions,
     require_labels,
@@ -39,7 +39,7 @@ from ..datasets.images.file_lists import (
 )
 from ..datasets.images.image_cache import ImageCache
 from ..datasets.labels.coco_labels import read_coco
-from ..downstream import load_source
+from ..downstream import load_base
 from ..evaluation.images import crop_pipeline, resized_side
 from ..transfer.named_weights import is_pretrained, named_weights
 from ..utils.errors import UserError
@@ -194,10 +194,10 @@ def use_cache(cfg: Config, cache: str) -> None:
         ImageCache(cache, check_source=False)
     for where, dataset in innermost_datasets(cfg):
         first = (dataset.get('pipeline') or [{}])[0]
-        if first.get('type') not in LOADERS:
+        if first.get('type') not in LOADING:
             raise UserError(
                 '--cache is for data sets of image files, whose pipeline '
-                f'begins with {" or ".join(LOADERS)}; that of {where} begins '
+                f'begins with {" or ".join(LOADING)}; that of {where} begins '
                 f'with {first.get("type")}'
             )
         stretch = first.get('stretch')
@@ -242,7 +242,7 @@ def read_region_sources(args: argparse.Namespace) -> RegionSources:
         require_labels(labels)
     if args.detector:
         with naming('--detector'):
-            detector, _ = load_source(args.detector)
+            detector, _ = load_base(args.detector)
     return RegionSources(labels, detector)
 
 

@@ -33,11 +33,11 @@ from ..engine import (
 from ..engine.runner.cpu_ddp import use_gloo
 from ..models import SCE
 from ..models.utils.memory_queue import fitting_length
-from ..transfer.initial_weights import find_sources, load_source
+from ..transfer.initial_weights import find_sources, load_weights
 from ..transfer.verify.load_report import pretrained_init
 from ..transfer.verify.pipelines import pipeline_problems
 from ..transfer.verify.problems import is_of_pretraining
-from ..utils.checks import nearest
+from ..utils.checks import did_you_mean
 from ..utils.distributed import unwrapped
 from ..utils.errors import UserError
 from ..utils.progress import LINE_SECONDS, clock
@@ -257,7 +257,7 @@ def _reason(error: Exception) -> str:
     if parent:
         own = parent.children.get(scope)
         known = {*parent.module_dict, *(own.module_dict if own else ())}
-    return f'there is no {kind} {name!r} in {scope}{nearest(name, known)}'
+    return f'there is no {kind} {name!r} in {scope}{did_you_mean(name, known)}'
 
 
 def unfit_weights(cfg: Config, model: SCE) -> Iterator[str]:
@@ -273,7 +273,7 @@ def unfit_weights(cfg: Config, model: SCE) -> Iterator[str]:
         for source in find_sources(
             model, cfg.get('load_from'), hook.get('checkpoint')
         ):
-            load_source(model, source)
+            load_weights(model, source)
     except CheckpointError as error:
         yield str(error)
 

@@ -20,7 +20,7 @@ from ..config.reading import override
 from ..downstream import (
     AdaptError,
     ConfigEdits,
-    load_source,
+    load_base,
     make_config,
     start_at_random,
     write_config,
@@ -337,7 +337,7 @@ class Comparison:
         """
         name = self.task.predictor
         initial = self.out / 'backbones' / 'initial.pth'
-        cfg, base = load_source(self.task.config)
+        cfg, base = load_base(self.task.config)
         edits = ConfigEdits(cfg)
         try:
             self.task.use_labels(edits)
@@ -353,7 +353,7 @@ class Comparison:
             except UserError as error:
                 message = f'--weights {name}: {error}'
                 raise type(error)(message) from error
-        cfg, base = load_source(str(self._config('initial')))
+        cfg, base = load_base(str(self._config('initial')))
         edits = ConfigEdits(cfg)
         start_at_random(edits)
         title = f'The {name} from {RANDOM}; nothing else differs.'

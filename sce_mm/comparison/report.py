@@ -180,7 +180,7 @@ def rows(
     for percent in results[RANDOM]:
         for source, parts in results.items():
             runs = parts[percent]
-            cells = [spread(runs, [run[m] for run in runs]) for m in metrics]
+            cells = [as_mean(runs, [run[m] for run in runs]) for m in metrics]
             cells += gain_over_random(measure, results, source, percent)
             keys = dict.fromkeys(run.get('pretraining') for run in runs)
             lines.append([
@@ -258,7 +258,7 @@ def error_of(runs: list[dict[str, Any]], values: list[float]) -> float | None:
     return standard_error(values, [run.get('pretraining') for run in runs])
 
 
-def spread(runs: list[dict[str, Any]], values: list[float]) -> str:
+def as_mean(runs: list[dict[str, Any]], values: list[float]) -> str:
     """Mean and, of several runs, its standard error."""
     error = error_of(runs, values)
     if error is None:
@@ -303,7 +303,7 @@ def class_rows(results: Results, percent: float) -> Table:
             runs = parts[percent]
             values = [run['classes'][name] for run in runs]
             # No start has one of a class that no image has.
-            cells.append('-' if None in values else spread(runs, values))
+            cells.append('-' if None in values else as_mean(runs, values))
         lines.append([name, *cells])
     return ['class', *results], lines
 
@@ -380,7 +380,7 @@ def plot(
             s: [of[p] or 0.0 for p in percents] for s, of in errors.items()
         },
         notes={
-            s: ', then '.join(spread(results[s][p], v[p]) for p in percents)
+            s: ', then '.join(as_mean(results[s][p], v[p]) for p in percents)
             for s, v in values.items()
         },
     )

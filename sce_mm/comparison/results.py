@@ -19,7 +19,7 @@ import torch
 from ..config.errors import ConfigError
 from ..config.reading import read_config
 from ..config.regions import regions_text
-from ..downstream import load_source
+from ..downstream import load_base
 from ..utils.commands import read_scalars
 from ..utils.durable_files import write_json
 
@@ -177,7 +177,7 @@ def _inputs(args: argparse.Namespace, task: Task) -> dict[str, Any]:
         '--train-images': str(args.train_images),
         '--val-images': str(args.val_images),
         **task.inputs(),
-        predictor: _hash_of_config(load_source(task.config)[0]),
+        predictor: _hash_of_config(load_base(task.config)[0]),
         '--pretraining': _hash_of_config(read_config(args.pretraining)),
         '--pretraining-options': args.pretraining_options,
         '--regions': regions_text(args.regions),

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
 
-from ..utils.checks import is_misspelt, nearest
+from ..utils.checks import did_you_mean, is_misspelt
 from .reading import TOP_LEVEL, walk
 
 # What mmengine itself takes out of a dict before it builds the class.
@@ -38,7 +38,7 @@ def wrong_names(cfg: Config) -> Iterator[str]:
                 'goes on with a run, --init-from CKPT takes its weights'
             )
         elif is_misspelt(key, TOP_LEVEL):
-            yield f'{key}: nothing reads it{nearest(key, TOP_LEVEL)}'
+            yield f'{key}: nothing reads it{did_you_mean(key, TOP_LEVEL)}'
     ours = {
         name: cls
         for parent in vars(registry).values()
@@ -81,7 +81,7 @@ def _wrong_scope(scope: Any, path: str) -> Iterator[str]:
     if not isinstance(scope, str) or not scope.isidentifier():
         yield f'{path}: must be the name of a package, got {scope!r}'
     elif find_spec(scope) is None:
-        hint = nearest(scope, MODULE2PACKAGE.keys())
+        hint = did_you_mean(scope, MODULE2PACKAGE.keys())
         if scope in MODULE2PACKAGE:
             hint = ': docs/install.md says how it gets there'
         yield f'{path}: no package {scope!r} is installed{hint}'
@@ -94,7 +94,8 @@ def wrong_arguments(node: dict, path: str, cls: type) -> Iterator[str]:
         if key not in names | _TAKEN_BEFORE:
             yield (
                 f'{path}: {cls.__name__} has no argument {key!r}'
-                f'{nearest(key, names)}; it takes {", ".join(sorted(names))}'
+                f'{did_you_mean(key, names)}; it takes '
+                f'{", ".join(sorted(names))}'
             )
 
 

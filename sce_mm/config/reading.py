@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from ..doctor.version_gate import import_quietly
-from ..utils.checks import nearest
+from ..utils.checks import did_you_mean
 from ..utils.recipes import (
     find_config,
     recipe_folder,
@@ -156,7 +156,7 @@ def _base_advice(path: Path) -> str:
                 f.stem: f'{package}::{f.relative_to(folder).as_posix()}'
                 for f in folder.rglob('*.py')
             }
-            return f'there is no {base!r}{nearest(Path(name).stem, near)}'
+            return f'there is no {base!r}{did_you_mean(Path(name).stem, near)}'
     return ''
 
 
@@ -211,7 +211,7 @@ def override(
         if first not in known:
             raise ConfigError(
                 f'{option}: the config has no {key}'
-                f'{_full_names(cfg, key) or nearest(first, known)}'
+                f'{_full_names(cfg, key) or did_you_mean(first, known)}'
             )
         if first == 'custom_hooks' and rest and not cfg.get(first):
             raise ConfigError(f'{option} {key}: {BY_NAME}')

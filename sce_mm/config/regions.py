@@ -28,7 +28,7 @@ from .region_size import (
 from .values import processes, step_images
 
 # Transforms behind which regions are cut.
-LOADERS = ('LoadImage', 'LoadCachedImage')
+LOADING = ('LoadImage', 'LoadCachedImage')
 # Decoding an image of so many pixels takes longer than its views.
 _SLOW_PIXELS = 4e6
 # Images whose sizes are read.
@@ -252,11 +252,11 @@ def _without_regions(key: str, dataset: Any) -> tuple[list[Any], int]:
         if transform.get('type') != 'CutRegion'
     ]
     names = [transform.get('type') for transform in pipeline]
-    found = [n for n, name in enumerate(names) if name in LOADERS]
+    found = [n for n, name in enumerate(names) if name in LOADING]
     if not found:
         raise UserError(
             '--regions is for data sets of image files, whose pipeline has '
-            f'{" or ".join(LOADERS)}; {key} is {dataset.get("type")} with '
+            f'{" or ".join(LOADING)}; {key} is {dataset.get("type")} with '
             f'{", ".join(map(str, names)) or "no pipeline"}'
         )
     return pipeline, found[0]

@@ -12,7 +12,7 @@ from mmengine.registry import Registry
 from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader
 
-from ..utils.checks import nearest
+from ..utils.checks import did_you_mean
 from .names import wrong_arguments
 from .parts import Part, items_of, loaders, parts
 from .reading import walk
@@ -83,7 +83,7 @@ def unknown_types(cfg: Config) -> Iterator[str]:
             bare = name.removeprefix('mmpretrain.').removeprefix('mmengine.')
             # A path is imported.
             if bare not in known and '.' not in bare:
-                hint = nearest(bare, known)
+                hint = did_you_mean(bare, known)
                 yield f'{path}.type: there is no {name!r} here{hint}'
         elif 'type' in node and not callable(name):
             yield f'{path}.type: must be the name of a class, got {name!r}'
@@ -126,7 +126,7 @@ def loader_options(cfg: Config) -> Iterator[str]:
     for path, loader in loaders(cfg):
         for key in loader:
             if key not in known:
-                yield f'{path}: no option {key!r}{nearest(key, known)}'
+                yield f'{path}: no option {key!r}{did_you_mean(key, known)}'
 
 
 def dataset_arguments(cfg: Config) -> Iterator[str]:

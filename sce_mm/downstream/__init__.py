@@ -9,7 +9,7 @@ default scope, so neither mmdet nor mmseg is imported here.
 
 from .backbone import BackboneFile
 from .edits import AdaptError, Change, ConfigEdits, type_name
-from .make_config import load_source, make_config, write_config
+from .make_config import load_base, make_config, write_config
 from .other_weights import start_at_random
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     'BackboneFile',
     'Change',
     'ConfigEdits',
-    'load_source',
+    'load_base',
     'make_config',
     'start_at_random',
     'type_name',

@@ -20,7 +20,7 @@ from ..checkpoints.file_kind import TORCH, kind_of
 from ..checkpoints.reading import meta_of, read_checkpoint
 from ..config.reading import unread_reason
 from ..transfer.backbone import FORMAT, extract_backbone, save_backbone
-from ..utils.checks import nearest, require_new
+from ..utils.checks import did_you_mean, require_new
 from ..utils.durable_files import writing
 from ..utils.recipes import find_source, stock_folder
 from .backbone import BackboneFile
@@ -60,7 +60,7 @@ def make_config(
     """
     require_new(out, overwrite, others=[('the config', Path(config))])
     file = _read_backbone(checkpoint, out, overwrite)
-    cfg, base = load_source(config)
+    cfg, base = load_base(config)
     edits, rate = adapt(cfg, file)
     if file.path != checkpoint.resolve():
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def _read_backbone(
     return BackboneFile(path, backbone)
 
 
-def load_source(name: str) -> tuple[Config, str | None]:
+def load_base(name: str) -> tuple[Config, str | None]:
     """Config of a path, a recipe or ``package::name``, and what inherits it.
 
     The second is what another config names to inherit it, with an absolute
@@ -135,7 +135,7 @@ def _require_shipped(package: str, path: str) -> None:
     if package not in MODULE2PACKAGE or not find_spec(package):
         raise AdaptError(
             f'no package {package!r} with configs is installed'
-            f'{nearest(package, MODULE2PACKAGE.keys() - {package})}'
+            f'{did_you_mean(package, MODULE2PACKAGE.keys() - {package})}'
         )
     folder = stock_folder(package)
     if folder is None or (folder / path).is_file():
@@ -144,7 +144,7 @@ def _require_shipped(package: str, path: str) -> None:
     # Without a folder it is compared with the names of files alone.
     names = {n if '/' in path else n.rpartition('/')[2]: n for n in known}
     raise FileNotFoundError(
-        f'{package} has no config {path}{nearest(path, names, 3)}'
+        f'{package} has no config {path}{did_you_mean(path, names, 3)}'
     )
 
 

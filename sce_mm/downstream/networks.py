@@ -48,21 +48,21 @@ def load_whole(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
     Raises:
         AdaptError: It is another network than that of the file.
     """
-    if found := kind_of(file):
+    if found := network_kind(file):
         _load_into_network(edits, where, file, found)
     else:
         load_into_resnet(edits, where, file)
         check_fit(edits, where, file, RESNET_STAGES)
 
 
-def kind_of(file: BackboneFile) -> 'Kind | None':
+def network_kind(file: BackboneFile) -> 'Kind | None':
     """Kind of the network; None for a ResNet and what is built as one."""
     known = file.backbone.known_architecture
     if known is not None:
         return KINDS.get(type(known))
     # Any network that mmpretrain has can be trained.
     cls = MODELS.get(str(file.backbone.meta['arch']).partition('-')[0])
-    return None if cls is None or issubclass(cls, ResNet) else SAME
+    return None if cls is None or issubclass(cls, ResNet) else ANY_NETWORK
 
 
 def _load_into_network(
@@ -176,7 +176,7 @@ KINDS: dict[type, Kind] = {
 }
 
 # Whatever else was pretrained: the tensors say whether it is the same.
-SAME = Kind(nn.Module, _trained_norms)
+ANY_NETWORK = Kind(nn.Module, _trained_norms)
 
 
 def _check_tensors(edits: ConfigEdits, where: str, file: BackboneFile) -> None:

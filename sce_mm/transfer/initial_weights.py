@@ -110,7 +110,7 @@ def _take_files(name: str, module: nn.Module) -> list[Source]:
     return sources
 
 
-def load_source(model: nn.Module, source: Source) -> str:
+def load_weights(model: nn.Module, source: Source) -> str:
     """Load everything that a source says, or nothing.
 
     Returns:

@@ -107,14 +107,14 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def nearest(
+def did_you_mean(
     name: object, names: Iterable[str] | Mapping[str, str], count: int = 1
 ) -> str:
     """Ask whether a misspelt name stands for one that there is.
 
-    >>> nearest('wiegth', ['weight', 'bias'])
+    >>> did_you_mean('wiegth', ['weight', 'bias'])
     " (did you mean 'weight'?)"
-    >>> nearest('queue', ['weight', 'bias'])
+    >>> did_you_mean('queue', ['weight', 'bias'])
     ''
 
     A mapping gives what is shown for each name that there is. At most

@@ -8,7 +8,7 @@ import ast
 from importlib.util import find_spec
 from pathlib import Path
 
-from .checks import nearest
+from .checks import did_you_mean
 from .errors import UserError
 
 # Before the path of a recipe, as mmengine writes mmdet::path.
@@ -103,7 +103,7 @@ def find_source(text: str) -> str:
     except FileNotFoundError:
         names = {name: name for name in recipes()}
         names |= {file.stem: name for name, file in stock_configs().items()}
-        if hint := nearest(Path(text).stem, names, 3):
+        if hint := did_you_mean(Path(text).stem, names, 3):
             raise FileNotFoundError(f'no config at {text}{hint}') from None
         raise
 
@@ -150,6 +150,6 @@ def find_config(text: str | Path) -> Path:
         )
     beside = [other.name for other in path.parent.glob('*.py')]
     raise FileNotFoundError(
-        f'no config at {word}{nearest(path.name, [*there, *beside], 3)}; '
+        f'no config at {word}{did_you_mean(path.name, [*there, *beside], 3)}; '
         'sce recipes lists those of sce_mm'
     )

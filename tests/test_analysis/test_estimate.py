@@ -183,7 +183,7 @@ def test_what_cannot_be_estimated(monkeypatch):
         estimate(cfg, images=10)
     cfg.train_dataloader.dataset.pipeline.pop(1)
     with pytest.raises(ValueError, match='this config has none'):
-        memory.view_sizes(cfg)
+        memory.view_sizes_of_config(cfg)
 
 
 def test_an_estimate_needs_one_batch_of_the_images_that_are_there(tmp_path):

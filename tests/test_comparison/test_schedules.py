@@ -11,12 +11,12 @@ from mmengine.registry import PARAM_SCHEDULERS
 from sce_mm.comparison.schedules import make_schedule
 from sce_mm.config.errors import ConfigError
 from sce_mm.config.reading import override
-from sce_mm.downstream import load_source
+from sce_mm.downstream import load_base
 
 
 def stretched(name, **arguments):
     """Config with the overrides of a longer schedule, and the schedule."""
-    cfg = load_source(f'mmdet::{name}.py')[0]
+    cfg = load_base(f'mmdet::{name}.py')[0]
     schedule = make_schedule(cfg, **arguments)
     override(cfg, schedule.overrides)
     return cfg, schedule
@@ -94,7 +94,7 @@ def test_the_rate_follows_the_share_of_the_training(
     name, schedulers, batches, warmup
 ):
     """Of a schedule in epochs or iterations, on a part of the labels."""
-    before = load_source(f'mmdet::{name}.py')[0]
+    before = load_base(f'mmdet::{name}.py')[0]
     if schedulers:
         before.param_scheduler = schedulers
     with_all, part = rates(before, batches), batches // 10

@@ -18,7 +18,7 @@ from sce_mm.detection.adapt import adapt
 from sce_mm.downstream import (
     AdaptError,
     BackboneFile,
-    load_source,
+    load_base,
     start_at_random,
 )
 from sce_mm.transfer import (
@@ -344,7 +344,7 @@ def test_what_loads_from_elsewhere_is_named(change, changes, where, what):
 def test_sources_that_are_no_config(name, message, tmp_path):
     (tmp_path / 'broken.py').write_text('model = dict(')
     with pytest.raises((FileNotFoundError, AdaptError), match=message):
-        load_source(name.format(folder=tmp_path))
+        load_base(name.format(folder=tmp_path))
 
 
 MISTAKES = [

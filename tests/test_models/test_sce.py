@@ -6,7 +6,7 @@ from mmpretrain.registry import MODELS
 from tiny import HALF, TinyBackbone, build, views
 from torch.nn.functional import normalize
 
-from sce_mm.models.heads.sce_head import spread
+from sce_mm.models.heads.sce_head import embedding_std
 from sce_mm.models.utils.widths import pooled_width
 
 
@@ -173,8 +173,10 @@ def test_what_is_logged():
 
 def test_spread_is_one_on_the_sphere_and_zero_at_a_point():
     rows = normalize(torch.randn(4000, 16), dim=1)
-    assert spread([rows]).item() == pytest.approx(1, abs=0.02)
-    assert spread([rows[:1].repeat(8, 1)]).item() == pytest.approx(0, abs=1e-6)
+    assert embedding_std([rows]).item() == pytest.approx(1, abs=0.02)
+    assert embedding_std([rows[:1].repeat(8, 1)]).item() == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 def test_views_that_do_not_fit_are_refused():

@@ -13,7 +13,7 @@ from recipes import TINY_COMPARISON
 
 from sce_mm.comparison import report
 from sce_mm.config.errors import ConfigError
-from sce_mm.downstream import AdaptError, ConfigEdits, load_source
+from sce_mm.downstream import AdaptError, ConfigEdits, load_base
 from sce_mm.segmentation.class_iou_metric import ClassIoUMetric
 from sce_mm.segmentation.comparison import Segmentation
 from sce_mm.segmentation.comparison.examples import choose_examples
@@ -230,7 +230,7 @@ def test_nothing_is_learned_by_giving_all_pixels_one_class(task):
 
 
 def test_a_config_is_pointed_at_masks_as_they_are_counted(task):
-    edits = ConfigEdits(load_source(task.config)[0])
+    edits = ConfigEdits(load_base(task.config)[0])
     task.use_labels(edits)
     assert edits.get('model.decode_head.num_classes') == 2
     assert edits.get('model.auxiliary_head.num_classes') == 2
@@ -243,7 +243,7 @@ def test_a_config_is_pointed_at_masks_as_they_are_counted(task):
 
 
 def test_weights_of_classes_that_are_no_more_are_refused(task):
-    cfg = load_source(task.config)[0]
+    cfg = load_base(task.config)[0]
     loss = cfg.model.decode_head.loss_decode
     loss.class_weight = [1.0] * 150
     edits = ConfigEdits(cfg)
@@ -285,7 +285,7 @@ def test_sentences_name_the_segmentor_and_its_metric(task):
 @pytest.mark.integration
 def test_data_sets_and_metric_are_used_once(task, tmp_path, capsys):
     (tmp_path / 'fcn_4xb4-tiny.py').write_text(SEGMENTOR)
-    source = load_source(str(tmp_path / 'fcn_4xb4-tiny.py'))[0]
+    source = load_base(str(tmp_path / 'fcn_4xb4-tiny.py'))[0]
 
     def check(*options):
         edits = ConfigEdits(source)

@@ -42,7 +42,7 @@ from sce_mm.detection.comparison.labels import (
     use_labels,
 )
 from sce_mm.detection.comparison.task import coco_metrics
-from sce_mm.downstream import ConfigEdits, load_source
+from sce_mm.downstream import ConfigEdits, load_base
 from sce_mm.utils.commands import Command, run_together
 from sce_mm.utils.errors import UserError
 
@@ -460,7 +460,7 @@ def check(tmp_path):
         train, val = (
             json.loads(path.read_text()) for path in (args.train, args.val)
         )
-        edits = ConfigEdits(load_source(str(tmp_path / 'detector.py'))[0])
+        edits = ConfigEdits(load_base(str(tmp_path / 'detector.py'))[0])
         classes = [c['name'] for c in train['categories']]
         use_labels(edits, args, classes, train, val)
         edits.cfg.work_dir = str(tmp_path / 'runs')

@@ -18,7 +18,7 @@ from sce_mm.transfer import CheckpointError, extract_backbone
 from sce_mm.transfer.initial_weights import (
     Source,
     load_initial_weights,
-    load_source,
+    load_weights,
 )
 
 RESNET = {
@@ -115,14 +115,14 @@ def test_channels_in_another_order_are_refused_and_other_levels_named(
     source = Source('load_from', path, part)
     tensors = (other if whole else other.backbone).state_dict()
     torch.save({**pretraining({}), 'state_dict': tensors}, path)
-    report = load_source(model, source)
+    report = load_weights(model, source)
     assert 'std was [58.395, 57.12, 57.375] and is [50.0, 50' in report
     content = {**pretraining({}, channel_order='bgr'), 'state_dict': tensors}
     torch.save(content, path)
     before = model.backbone.conv1.weight.add(1).clone()
     model.backbone.conv1.weight.data = before.clone()
     with pytest.raises(CheckpointError, match='was bgr and is rgb here'):
-        load_source(model, source)
+        load_weights(model, source)
     assert model.backbone.conv1.weight.equal(before)
 
 

@@ -105,11 +105,11 @@ class Walk:
 
     def outcome(self, config: str) -> Outcome:
         """Make a config, named ``package::path``, and verify it."""
-        from sce_mm.downstream import load_source, write_config
+        from sce_mm.downstream import load_base, write_config
         from sce_mm.utils.errors import UserError
 
         try:
-            cfg, base = load_source(config)
+            cfg, base = load_base(config)
             file = self.file_for(cfg)
             edits = self.adapt(config, cfg, file)
             out = self.folder / 'made.py'

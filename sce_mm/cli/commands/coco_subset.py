@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import register
-from ...utils.checks import nearest, require_new
+from ...utils.checks import did_you_mean, require_new
 from ...utils.text import listed
 from ..argument_types import output_folder, percentage, seed_number
 from ..arguments import ArgumentParser
@@ -80,7 +80,7 @@ def of_classes(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
     if unknown := [name for name in names if name not in known]:
         raise ValueError(
             f'--classes: no category is called {", ".join(unknown)}'
-            f'{nearest(unknown[0], known)}; there are {listed(known)}'
+            f'{did_you_mean(unknown[0], known)}; there are {listed(known)}'
         )
     kept = [c for c in content['categories'] if c['name'] in names]
     ids = {category['id'] for category in kept}

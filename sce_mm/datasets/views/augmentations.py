@@ -14,7 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ...utils.checks import check_integer, check_number, check_range, nearest
+from ...utils.checks import (
+    check_integer,
+    check_number,
+    check_range,
+    did_you_mean,
+)
 
 
 @dataclass(frozen=True)
@@ -111,13 +116,13 @@ def build_augmentation(augmentation: str, **overrides: Any) -> Augmentation:
     if augmentation not in AUGMENTATIONS:
         raise ValueError(
             f'unknown augmentation {augmentation!r}'
-            f'{nearest(augmentation, [*AUGMENTATIONS])}; '
+            f'{did_you_mean(augmentation, [*AUGMENTATIONS])}; '
             f'known are {", ".join(AUGMENTATIONS)}'
         )
     keys = [field.name for field in fields(Augmentation)]
     for key in [key for key in overrides if key not in keys]:
         raise ValueError(
-            f'unknown key {key!r}{nearest(key, keys)}; beside '
+            f'unknown key {key!r}{did_you_mean(key, keys)}; beside '
             f'augmentation the valid keys are {", ".join(keys)}'
         )
     # Configs turn tuples into lists; the dataclass must stay hashable.

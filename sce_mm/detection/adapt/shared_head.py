@@ -12,7 +12,7 @@ from ...downstream.backbone import (
     load_into_resnet,
     stages_of,
 )
-from ...downstream.networks import kind_of, load_whole
+from ...downstream.networks import load_whole, network_kind
 
 SHARED_HEAD = 'model.roi_head.shared_head'
 
@@ -23,7 +23,7 @@ def adapt_backbone(edits: ConfigEdits, file: BackboneFile) -> None:
     Raises:
         AdaptError: It is not the network of the file.
     """
-    if kind_of(file):
+    if network_kind(file):
         load_whole(edits, BACKBONE, file)
         return
     load_into_resnet(edits, BACKBONE, file)

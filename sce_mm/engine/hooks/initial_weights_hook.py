@@ -4,7 +4,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
-from ...transfer.initial_weights import Source, find_sources, load_source
+from ...transfer.initial_weights import Source, find_sources, load_weights
 from ...transfer.metadata import tensor_hash
 from ...utils.distributed import require_equal, unwrapped
 from ...utils.text import listed
@@ -51,7 +51,7 @@ class InitialWeightsHook(Hook):
             runner._load_from = None
         if not runner._resume:
             for source in self._sources:
-                load_source(model, source)
+                load_weights(model, source)
 
     def before_train(self, runner: Runner) -> None:
         """Load the weights, after everything that initialises."""
@@ -59,7 +59,7 @@ class InitialWeightsHook(Hook):
             return
         model = unwrapped(runner.model)
         for source in self._sources:
-            runner.logger.info(load_source(model, source))
+            runner.logger.info(load_weights(model, source))
         if self._sources and runner.world_size > 1:
             # Each process has read its own file.
             weights = dict(model.named_parameters())

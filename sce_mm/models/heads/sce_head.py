@@ -99,12 +99,12 @@ class SCEHead(BaseModule):
             first_row=get_rank() * len(keys[0]),
             weights=weights,
         )
-        losses['embedding_std'] = spread(present)
+        losses['embedding_std'] = embedding_std(present)
         return losses
 
 
 @torch.no_grad()
-def spread(embeddings: Sequence[Tensor]) -> Tensor:
+def embedding_std(embeddings: Sequence[Tensor]) -> Tensor:
     """Mean of the standard deviation over the batch, times sqrt(D).
 
     Of the batch of all processes: its variance is the mean of theirs plus

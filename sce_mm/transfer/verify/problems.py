@@ -1,7 +1,8 @@
 """Find the reasons to refuse a transfer, each with what to change.
 
-:func:`pretrained_path` and :func:`read_backbone_file` raise what makes a
-comparison impossible; the others yield what a comparison found.
+:func:`pretrained_path`, :func:`read_backbone_file` and :func:`require_pyramid`
+raise what makes a comparison impossible; the others yield what a comparison
+found.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -35,6 +36,11 @@ SETTING = {
     'style': 'model.backbone.style, and that of a shared head',
     'num_heads': 'model.backbone.arch',
 }
+
+_FROZEN = (
+    'if that is meant, allow_frozen=True in the hook, --allow-frozen of sce '
+    'verify'
+)
 
 
 def pretrained_path(model: nn.Module) -> str:
@@ -200,8 +206,9 @@ def setting_problems(
             if not allow_unknown:
                 yield (
                     f'the file does not say its {name}: export it again '
-                    f'with --{name.replace("_", "-")} of {EXTRACT}, or set '
-                    'allow_unknown=True in the hook'
+                    f'with --{name.replace("_", "-")} of {EXTRACT}, or '
+                    'accept it: allow_unknown=True in the hook, '
+                    '--allow-unknown of sce verify'
                 )
         elif not settings_equal(value, expected):
             yield (
@@ -218,13 +225,12 @@ def frozen_problems(
         yield (
             f'{len(frozen)} pretrained parameters are frozen '
             f'({listed(frozen)}): set frozen_stages=-1 and '
-            'norm_cfg.requires_grad=True, or allow_frozen=True in the hook'
+            f'norm_cfg.requires_grad=True, or {_FROZEN}'
         )
     if stored := sum(n for k, n in norms.items() if k.endswith(STORED)):
         yield (
             f'{stored} batch norm layers would run on stored statistics: set '
-            'norm_eval=False (in a shared head too), or allow_frozen=True in '
-            'the hook'
+            f'norm_eval=False (in a shared head too), or {_FROZEN}'
         )
 
 
