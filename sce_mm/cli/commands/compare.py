@@ -154,12 +154,8 @@ def variant(words: list[str]) -> Variant:
     return Variant(config, words, regions)
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = ArgumentParser(__doc__)
-    parser.add_argument(
-        'out', type=output_folder, help='folder of everything made'
-    )
+def add_data(parser: ArgumentParser) -> None:
+    """Add options that name images and labels."""
     data = parser.add_argument_group('data')
     data.add_argument(
         '--images', type=absolute_folder, nargs='+', required=True,
@@ -193,6 +189,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
             option, type=suffix, default=end, metavar='END',
             help=f'end of the names of {what}; {end} by default',
         )  # fmt: skip
+
+
+def add_compared(parser: ArgumentParser) -> None:
+    """Add options that say which trainings there are."""
     compared = parser.add_argument_group('what is compared')
     predictor = compared.add_mutually_exclusive_group(required=True)
     for option, package in (('--detector', 'mmdet'), ('--segmentor', 'mmseg')):
@@ -245,6 +245,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='pretrain with each of these seeds; the trainings take them in '
         'turn. By default one pretraining, with the seed of its config',
     )  # fmt: skip
+
+
+def add_how(parser: ArgumentParser) -> None:
+    """Add options of the trainings themselves."""
     how = parser.add_argument_group('how')
     for part, what_of in (
         ('pretraining', 'the pretraining'),
@@ -270,6 +274,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='processor threads of a training; by default the cores shared '
         'among the jobs',
     )  # fmt: skip
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = ArgumentParser(__doc__)
+    parser.add_argument(
+        'out', type=output_folder, help='folder of everything made'
+    )
+    add_data(parser)
+    add_compared(parser)
+    add_how(parser)
     args = parser.parse_args(argv)
     args.threads = args.threads or max(1, (os.cpu_count() or 1) // args.jobs)
     seeds = args.pretraining_seeds = args.pretraining_seeds and list(
