@@ -109,15 +109,17 @@ def facts_of(comparison: Comparison, results: Results) -> Facts:
     regions, steps = lengths.get(SCE, (False, None))
     return facts(
         task.measure,
-        task.maker,
         results,
-        task.train_images,
-        unlabelled,
-        task.objects,
-        regions,
-        any(cut for cut, _ in lengths.values()),
-        steps,
-        [s.seed for s in comparison.starts[SCE] if s.seed is not None],
+        maker=task.maker,
+        images=task.train_images,
+        unlabelled=unlabelled,
+        objects=task.objects,
+        regions=regions,
+        tried=any(cut for cut, _ in lengths.values()),
+        steps=steps,
+        pretraining_seeds=[
+            s.seed for s in comparison.starts[SCE] if s.seed is not None
+        ],
     )
 
 

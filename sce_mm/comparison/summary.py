@@ -108,8 +108,9 @@ def gap(
 
 def facts(
     measure: Measure,
-    maker: str,
     results: Results,
+    *,
+    maker: str,
     images: int,
     unlabelled: int,
     objects: float,
@@ -128,29 +129,29 @@ def facts(
     longer = longer_random(results)
     rivals = [n for n in results if n not in (source, RANDOM, *longer)]
     return Facts(
-        measure,
-        maker,
-        source,
-        unlabelled,
-        smallest,
-        part_size(images, smallest),
-        mean(measure.of(results, RANDOM, smallest)),
-        mean(measure.of(results, source, smallest)),
-        between(source, RANDOM, smallest),
-        {p: between(source, RANDOM, p) for p in larger},
-        {name: between(name, source, smallest) for name in rivals},
-        {name: between(name, RANDOM, smallest) for name in rivals},
-        {
+        measure=measure,
+        maker=maker,
+        source=source,
+        unlabelled=unlabelled,
+        percent=smallest,
+        images=part_size(images, smallest),
+        theirs=mean(measure.of(results, RANDOM, smallest)),
+        ours=mean(measure.of(results, source, smallest)),
+        gap=between(source, RANDOM, smallest),
+        others={p: between(source, RANDOM, p) for p in larger},
+        rivals={name: between(name, source, smallest) for name in rivals},
+        gains={name: between(name, RANDOM, smallest) for name in rivals},
+        longer={
             name: {p: between(name, source, p) for p in percents}
             for name in longer
         },
-        objects,
-        regions,
-        tried,
-        steps,
-        [run['seed'] for run in results[RANDOM][smallest]],
-        pretraining_seeds,
-        [
+        objects=objects,
+        regions=regions,
+        tried=tried,
+        steps=steps,
+        seeds=[run['seed'] for run in results[RANDOM][smallest]],
+        pretraining_seeds=pretraining_seeds,
+        unlearned=[
             p
             for p in larger
             if not {source, RANDOM} & learned(measure, results, p)
