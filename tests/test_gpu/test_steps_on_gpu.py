@@ -8,9 +8,11 @@ import pytest
 import torch
 from deferred_views import STATISTICS, deferred_batch
 from device_laws import (
+    WAITS,
     check_channels_last,
     check_compiled_training,
     check_no_step_waits,
+    check_wait_is_noticed,
     narrow_resnet,
     nothing_waits,
 )
@@ -29,6 +31,12 @@ def test_twenty_steps_are_those_of_the_cpu(device, case):
     for name, values in golden.curve(case, device).items():
         # Sums are formed in another order, and steps make more of it.
         assert values == pytest.approx(recorded[name], rel=1e-7), name
+
+
+# Otherwise the tests below would say nothing.
+@pytest.mark.parametrize('what', WAITS)
+def test_a_wait_is_noticed(device, what):
+    check_wait_is_noticed(what, device)
 
 
 # The scaler of float16 reads one number a step; that is how it is made.
