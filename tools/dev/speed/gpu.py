@@ -247,7 +247,7 @@ def loader_rows(figures: Report) -> list[str]:
     return [
         f'| {name} | {value:.0f} |'
         for name, value in figures.items()
-        if name not in ('seconds', 'workers', 'failed') and value
+        if name not in ('seconds', 'workers') and isinstance(value, float)
     ]
 
 
