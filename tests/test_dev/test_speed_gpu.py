@@ -206,6 +206,31 @@ def test_what_cannot_be_compiled_was_measured_before(tool, monkeypatch):
     assert gpu.candidate_rows(found)
 
 
+def test_a_recipe_that_fails_leaves_the_others(tool, monkeypatch):
+    gpu, sections = tool('gpu'), tool('gpu_sections')
+
+    def train(cfg, *_, **__):
+        raise errors.pop()
+
+    errors = [
+        AssertionError('wrong'),
+        RuntimeError('CUDA error: out of memory'),
+    ]
+    memory = SimpleNamespace(total=lambda batch: 1e9)
+    monkeypatch.setattr(sections, 'count_memory', lambda _: memory)
+    monkeypatch.setattr(sections, 'train', train)
+    names = (RECIPE, 'sce_resnet50_8xb512-amp-coslr-200e_in1k')
+    plan = sections.Plan(torch.device('cpu'), **SMALL | {'recipes': names})
+    found = sections.measure_memory(plan, tool('measuring').Clock(60))
+    assert [found[name]['failed'] for name in names] == [
+        'out of memory',
+        'AssertionError: wrong',
+    ]
+    # What is no want of memory fails the section.
+    assert found['failed'] == f'{names[1]}: AssertionError: wrong'
+    assert len(gpu.memory_rows(found)) == 2
+
+
 def test_weights_of_the_bare_passes_stay_finite(tool, monkeypatch):
     step = tool('step')
     monkeypatch.setattr(step, 'QUEUE', 512)

@@ -328,7 +328,7 @@ def measure_memory(plan: Plan, clock: Clock) -> Figures:
     At the batch of the recipe, or at half of it, and so on, if nine tenths
     of what is free on the device would not hold it.
     """
-    found = {}
+    found: Figures = {}
     for name in plan.recipes:
         if found and clock.left() <= 0:
             found[name] = {'failed': 'no time left'}
@@ -347,13 +347,17 @@ def measure_memory(plan: Plan, clock: Clock) -> Figures:
         estimated = memory.total(batch) / 1e9
         try:
             measured = train(cfg, plan.device.type, 1.0, loading=False)
-        except RuntimeError as error:
-            if not ran_out(error):
-                raise
+        except Exception as error:
+            if ran_out(error):
+                text = 'out of memory'
+            else:
+                # The other recipes are worth having still.
+                text = f'{type(error).__name__}: {error}'[:200]
+                found['failed'] = f'{name}: {text}'
             found[name] = {
                 'batch': batch,
                 'estimated_gigabytes': estimated,
-                'failed': 'out of memory',
+                'failed': text,
             }
         else:
             peak = (measured['peak_bytes'] or float('nan')) / 1e9

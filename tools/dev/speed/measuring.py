@@ -150,7 +150,7 @@ def _without_what_is_too_large(
         free_memory()
 
 
-def ran_out(error: RuntimeError) -> bool:
+def ran_out(error: Exception) -> bool:
     """Whether the device had too little memory.
 
     CUDA, cuDNN and cuBLAS say it in words of their own.
