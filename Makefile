@@ -64,10 +64,11 @@ benchmarks: setup ## measure speed again, renew docs/benchmarks.md
 	done
 	$(PY) -W ignore tools/dev/speed/page.py
 
-# On whatever Python has the packages: a machine with a GPU may have no
-# network. Figures are worth having when a test fails, so both are run.
-GPU_PY := $(firstword $(wildcard .venv/bin/python .venv-pretrain/bin/python) \
-    $(PYTHON))
+# On whatever Python has the packages, the one that was named first: a machine
+# with a GPU may have no network. Figures are worth having when a test fails,
+# so both are run.
+GPU_PY := $(firstword $(if $(filter file,$(origin PYTHON)), \
+    $(wildcard .venv/bin/python .venv-pretrain/bin/python)) $(PYTHON))
 GPU_REPORT = build/gpu/report.json
 
 gpu: export PYTHONPATH := $(CURDIR)
@@ -75,7 +76,8 @@ gpu: ## test and measure on one GPU, meant for eight minutes of an H100
 	@$(GPU_PY) tools/dev/speed/gpu.py --check
 	@mkdir -p $(dir $(GPU_REPORT))
 	@code=0; \
-	    $(GPU_PY) -m pytest -m gpu --durations 10 || code=$$?; \
+	    $(GPU_PY) -m pytest -m gpu -W default --durations 10 \
+	        --continue-on-collection-errors || code=$$?; \
 	    $(GPU_PY) -W ignore tools/dev/speed/gpu.py --json $(GPU_REPORT) \
 	        --plot $(GPU_REPORT:.json=.png) || code=$$?; \
 	    exit $$code

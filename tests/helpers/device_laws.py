@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import torch
 from dispatch import Watch
 from mmengine.model import BaseModel
@@ -166,7 +167,27 @@ def nothing_waits(device: torch.device | str = 'cpu') -> Iterator[None]:
         return
     with Watch() as watch:
         yield
-    assert watch.reads == []
+    assert watch.reads == [], f'the host reads: {watch.reads}'
+
+
+# What has to be noticed, of rows on the device.
+WAITS: dict[str, Callable[[Tensor], object]] = {
+    'number': lambda rows: rows.sum().item(),
+    'mask': lambda rows: rows[rows > 0],
+    'list': lambda rows: rows[:, [1, 0]],
+}
+
+
+def check_wait_is_noticed(
+    name: str, device: torch.device | str = 'cpu'
+) -> None:
+    """``nothing_waits`` fails if something does."""
+    rows = torch.ones(2, 2, device=device)
+    with (
+        pytest.raises((AssertionError, RuntimeError), match=r'reads|synchron'),
+        nothing_waits(device),
+    ):
+        WAITS[name](rows)
 
 
 def check_no_step_waits(

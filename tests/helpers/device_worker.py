@@ -3,6 +3,7 @@
 A module of its own, as started processes have to import it by name.
 """
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def worker(
         init_method=f'file://{folder}/meeting',
         rank=rank,
         world_size=world,
+        # Of a process that has died the others should not wait for minutes.
+        timeout=timedelta(seconds=90),
     )
     model = DistributedDataParallel(
         build_synced(device), broadcast_buffers=False

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.datasets import load_sample_image, load_sample_images
 
 Array = NDArray[Any]
 
@@ -18,12 +17,17 @@ Array = NDArray[Any]
 @cache
 def photo() -> Image.Image:
     """A photograph of 81 x 61 pixels, so that rows need padding."""
+    # Imported where it is used: a machine with a GPU may not have it.
+    from sklearn.datasets import load_sample_image
+
     return Image.fromarray(load_sample_image('china.jpg')).resize((81, 61))
 
 
 @cache
 def photographs() -> dict[str, Array]:
     """Colour photographs [h, w, 3] RGB that ship in wheels."""
+    from sklearn.datasets import load_sample_images
+
     # Not imported: a machine with a GPU may not have it.
     folder = Path(find_spec('skimage').origin).parent / 'data'
     files = ('astronaut.png', 'coffee.png', 'chelsea.png', 'rocket.jpg')

@@ -6,12 +6,15 @@ writes the curves again, after a change that is meant to alter numbers.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import torch
 from torch.nn.functional import normalize
 
-from tests.helpers.tiny import build
+# As a script, and not from `tests`: another package may have that name.
+sys.path.append(str(Path(__file__).parents[1] / 'helpers'))
+from tiny import build
 
 FILE = Path(__file__).parent / 'golden_curves.json'
 CASES = {

@@ -16,6 +16,7 @@ MODULES = (
     'shards',
     'start',
     'step',
+    'torch_compiler',
     'views',
 )
 

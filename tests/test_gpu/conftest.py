@@ -7,6 +7,7 @@ runs the same bodies on the CPU, for those who write them and have no GPU.
 
 import os
 import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ with warnings.catch_warnings():
     # What packages warn of while they are imported is not ours to fix.
     warnings.simplefilter('ignore')
     import device_laws  # noqa: F401
+    from mmengine.optim.optimizer import amp_optimizer_wrapper as wrapper
+    from mmengine.runner import amp
 
 DEVICE = os.environ.get('SCE_TEST_DEVICE', 'cuda')
 NO_GPU = 'torch finds no CUDA device'
@@ -37,6 +40,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def device() -> torch.device:
     """The GPU, or what SCE_TEST_DEVICE names."""
     return torch.device(DEVICE)
+
+
+@pytest.fixture
+def float16(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let mmengine's mixed precision work on a CPU too, if that is meant."""
+    if device.type == 'cpu':
+        half = partial(torch.autocast, 'cpu', torch.float16)
+        scaler = partial(torch.amp.GradScaler, 'cpu')
+        monkeypatch.setattr(amp, 'autocast', lambda dtype=None: half())
+        monkeypatch.setattr(wrapper, 'GradScaler', scaler)
+        monkeypatch.setattr(wrapper, 'is_cuda_available', lambda: True)
 
 
 @pytest.fixture

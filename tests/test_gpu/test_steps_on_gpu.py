@@ -1,7 +1,7 @@
 """Steps on a GPU: as recorded on the CPU, in any layout, without a wait."""
 
 import json
-import shutil
+import runpy
 
 import golden
 import pytest
@@ -11,6 +11,7 @@ from device_laws import (
     check_channels_last,
     check_compiled_training,
     check_no_step_waits,
+    check_wait_is_noticed,
     narrow_resnet,
     nothing_waits,
 )
@@ -29,6 +30,13 @@ def test_twenty_steps_are_those_of_the_cpu(device, case):
     for name, values in golden.curve(case, device).items():
         # Sums are formed in another order, and steps make more of it.
         assert values == pytest.approx(recorded[name], rel=1e-7), name
+
+
+# Otherwise the tests below would say nothing. For a list a later torch may not
+# wait any longer.
+@pytest.mark.parametrize('what', ['number', 'mask'])
+def test_a_wait_is_noticed(device, what):
+    check_wait_is_noticed(what, device)
 
 
 # The scaler of float16 reads one number a step; that is how it is made.
@@ -85,17 +93,17 @@ def test_channels_last_holds_everywhere_and_changes_nothing(device):
     check_channels_last(device, torch.float32, 1, rtol=1e-3, atol=0)
 
 
-@pytest.mark.skipif(
-    not (shutil.which('cc') or shutil.which('gcc')),
-    reason='the compiler of torch needs a C compiler',
-)
 @pytest.mark.usefixtures('no_tf32')
 @pytest.mark.parametrize(
     ('backend', 'places'), [('inductor', False), ('aot_eager', True)]
 )
 def test_compiled_training_is_the_same_and_resumes(
-    device, tmp_path, backend, places
+    root, device, tmp_path, backend, places
 ):
     if device.type == 'cpu':
         backend = 'eager'  # Code for a processor takes minutes to make.
+    else:
+        script = runpy.run_path(root / 'tools/dev/speed/torch_compiler.py')
+        if lack := script['what_lacks']():
+            pytest.skip(f'the compiler of torch: {lack}')
     check_compiled_training(tmp_path, backend, places, rtol=1e-3, atol=1e-4)

@@ -4,7 +4,11 @@ import json
 
 import pytest
 import torch
-from device_laws import check_no_step_waits
+from device_laws import (
+    WAITS,
+    check_no_step_waits,
+    check_wait_is_noticed,
+)
 from dispatch import Watch
 from tiny import build, sce_config, views
 from tiny_runner import build_runner
@@ -25,6 +29,11 @@ def test_no_step_waits(optimizer, wrapper):
         views(6, 4),
         {'type': wrapper, 'optimizer': optimizer},
     )
+
+
+@pytest.mark.parametrize('what', WAITS)
+def test_a_wait_is_noticed(what):
+    check_wait_is_noticed(what)
 
 
 @pytest.mark.integration

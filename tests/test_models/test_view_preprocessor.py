@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from deferred_views import STATISTICS, deferred_batch
+from device_laws import nothing_waits
 from image_files import encode, photographs
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -89,9 +90,12 @@ def test_the_loader_gives_the_views_that_workers_would_have_made(folder):
 
 def test_nothing_of_the_device_is_read(monkeypatch):
     """Tensors of the meta device have no values that could be read."""
+    preprocessor = MODELS.build(dict(type='ViewPreprocessor', **STATISTICS))
+    batch = deferred_batch()
+    with nothing_waits():
+        preprocessor(batch, True)
     # There is no autocast for it.
     monkeypatch.setattr(torch, 'autocast', lambda *_, **__: nullcontext())
-    preprocessor = MODELS.build(dict(type='ViewPreprocessor', **STATISTICS))
     views = preprocessor.to('meta')(deferred_batch(), True)['inputs']
     assert [tuple(v.shape) for v in views] == [(2, 3, 24, 24), (2, 3, 12, 12)]
     assert all(v.device.type == 'meta' for v in views)

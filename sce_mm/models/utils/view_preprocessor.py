@@ -36,5 +36,20 @@ class ViewPreprocessor(SelfSupDataPreprocessor):
         ):
             images, params = inputs
             views = make_views(self.cast_data(images), params)
-            data = {**data, 'inputs': views}
+            return {
+                'inputs': [self._normalised(view) for view in views],
+                'data_samples': self.cast_data(data['data_samples']),
+            }
         return super().forward(data, training)
+
+    def _normalised(self, view: Tensor) -> Tensor:
+        """As the base class does it, which orders the channels by a list.
+
+        A list goes to the device of the view by a copy that the host waits
+        for.
+        """
+        if self._channel_conversion:
+            view = view.flip(1)
+        if self._enable_normalize:
+            view = (view - self.mean) / self.std
+        return view

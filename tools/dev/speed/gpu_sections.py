@@ -4,20 +4,24 @@ Each section gets a plan, which holds the sizes, and a clock, and returns
 figures. All sizes are arguments, so that a CPU can run every line.
 """
 
+import math
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.util import find_spec
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
+import cv2
 import loss
 import step
 import torch
+import torch_compiler
 import views
 from measuring import (
     Clock,
@@ -40,6 +44,8 @@ from sce_mm.analysis.probe import train
 from sce_mm.evaluation.neighbours import nearest
 
 ROOT = Path(__file__).parents[3]
+# Width and height of the photographs that are loaded.
+PHOTO = (500, 375)
 Figures = dict[str, Any]
 
 
@@ -71,7 +77,7 @@ class Plan:
     )
     batches: Sequence[int] = (256, 128, 512)
     loader_batch: int = 128
-    workers: int = min(16, os.cpu_count() or 1)
+    workers: int = min(16, len(os.sched_getaffinity(0)))
     view_size: int = 224
     recipes: Sequence[str] = (
         'sce_resnet50_8xb512-amp-coslr-200e_in1k',
@@ -142,7 +148,10 @@ def measure_step(plan: Plan, clock: Clock) -> Figures:
 
 
 def measure_compiled_step(plan: Plan, clock: Clock) -> Figures:
-    """The same with compiled backbones, which both candidates share."""
+    """The same with compiled backbones, which both candidates share.
+
+    What was measured without is kept if it cannot be compiled.
+    """
     batch = plan.batches[0]
     init_default_scope('mmpretrain')
     with plan.device:
@@ -158,16 +167,20 @@ def measure_compiled_step(plan: Plan, clock: Clock) -> Figures:
         )
     }
     eager = on_device(candidates, plan.device, Clock(clock.left() / 4), 5)
+    found: Figures = {f'batch {batch}, eager': eager}
+    if plan.device.type == 'cuda' and (lack := torch_compiler.what_lacks()):
+        return found | {'left out': f'the compiler of torch: {lack}'}
     start = time.perf_counter()
-    # Not the method of a module: keys of the state stay as they are.
-    for module in (model.backbone, model.momentum_encoder.backbone):
-        module.forward = torch.compile(module.forward)
-    compiled = on_device(candidates, plan.device, clock, 10)
-    return {
-        f'batch {batch}, eager': eager,
-        f'batch {batch}, compiled': compiled,
-        'seconds_with_compiling': time.perf_counter() - start,
-    }
+    try:
+        # Not the method of a module: keys of the state stay as they are.
+        for module in (model.backbone, model.momentum_encoder.backbone):
+            module.forward = torch.compile(module.forward)
+        compiled = on_device(candidates, plan.device, clock, 10)
+    except Exception as error:
+        return found | {'failed': f'{type(error).__name__}: {error}'[:500]}
+    found[f'batch {batch}, compiled'] = compiled
+    found['seconds_with_compiling'] = time.perf_counter() - start
+    return found
 
 
 def _prepared(make: step.Maker, setting: dict, given: tuple) -> Run:
@@ -197,12 +210,17 @@ def measure_loader(plan: Plan, clock: Clock) -> Figures:
     loader and the step the slower one; with views on the device, these take
     their time from the step.
     """
+    if find_spec('sklearn') is None:
+        return {'left out': 'the photographs are those of scikit-learn'}
     init_default_scope('mmpretrain')
+    # As in a training: each worker has one core.
+    cv2.setNumThreads(0)
     seconds = clock.left() / 3
+    plan = replace(plan, workers=fitting_workers(plan))
     found: Figures = {'workers': plan.workers, 'step': plan.eaten}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files = views.photographs(folder, 500, 375)
+        files = views.photographs(folder, *PHOTO)
         # Links of one file would be one image to the data set.
         for number in range(8 * plan.loader_batch):
             file = files[number % len(files)]
@@ -242,6 +260,18 @@ def measure_loader(plan: Plan, clock: Clock) -> Figures:
 WHERE = ('workers', 'device')
 
 
+def fitting_workers(plan: Plan) -> int:
+    """Workers whose batches fit into shared memory; containers have little."""
+    pixels = max(math.prod(PHOTO), 2 * plan.view_size**2)
+    # Two batches wait for each worker while it makes another one.
+    needed = 3 * plan.loader_batch * 3 * pixels
+    try:
+        free = shutil.disk_usage('/dev/shm').free
+    except OSError:
+        return plan.workers
+    return min(plan.workers, int(0.9 * free) // needed)
+
+
 def build_loader(plan: Plan, folder: Path, deferred: bool) -> Any:
     """The loader of the ImageNet recipe over a folder of photographs."""
     made = [{**view, 'size': plan.view_size} for view in views.VIEWS[:2]]
@@ -274,16 +304,20 @@ def build_loader(plan: Plan, folder: Path, deferred: bool) -> Any:
 
 
 def rate(loader: Any, seconds: float) -> float:
-    """Images a second of a loader, the first batches left out."""
-    batches, left_out = 0, 2 * max(1, loader.num_workers)
+    """Images a second of a loader, the first batches left out.
+
+    Batches come in bursts, as many as there are workers: so many count at
+    least.
+    """
+    batches, burst = 0, max(1, loader.num_workers)
     start = time.perf_counter()
     clock = Clock(seconds)
     for number, _ in enumerate(chain.from_iterable(repeat(loader))):
-        if number < left_out:
+        if number < 2 * burst:
             start = time.perf_counter()
             continue
         batches += 1
-        if clock.left() <= 0:
+        if clock.left() <= 0 and batches >= burst:
             break
     return batches * loader.batch_size / (time.perf_counter() - start)
 
@@ -292,9 +326,9 @@ def measure_memory(plan: Plan, clock: Clock) -> Figures:
     """Memory of a process of each recipe, real and as ``sce estimate`` says.
 
     At the batch of the recipe, or at half of it, and so on, if nine tenths
-    of the device would not hold it.
+    of what is free on the device would not hold it.
     """
-    found = {}
+    found: Figures = {}
     for name in plan.recipes:
         if found and clock.left() <= 0:
             found[name] = {'failed': 'no time left'}
@@ -304,21 +338,26 @@ def measure_memory(plan: Plan, clock: Clock) -> Figures:
         batch = cfg.train_dataloader.batch_size
         largest = batch
         if plan.device.type == 'cuda':
-            _, total = torch.cuda.mem_get_info()
-            largest = memory.largest_batch(0.9 * total, batch_multiple(cfg))
+            # Another process may have a part of the device.
+            free, _ = torch.cuda.mem_get_info()
+            largest = memory.largest_batch(0.9 * free, batch_multiple(cfg))
         while batch > max(2, largest):
             batch //= 2
         cfg.train_dataloader.batch_size = batch
         estimated = memory.total(batch) / 1e9
         try:
             measured = train(cfg, plan.device.type, 1.0, loading=False)
-        except RuntimeError as error:
-            if not ran_out(error):
-                raise
+        except Exception as error:
+            if ran_out(error):
+                text = 'out of memory'
+            else:
+                # The other recipes are worth having still.
+                text = f'{type(error).__name__}: {error}'[:200]
+                found['failed'] = f'{name}: {text}'
             found[name] = {
                 'batch': batch,
                 'estimated_gigabytes': estimated,
-                'failed': 'out of memory',
+                'failed': text,
             }
         else:
             peak = (measured['peak_bytes'] or float('nan')) / 1e9

@@ -150,14 +150,15 @@ def _without_what_is_too_large(
         free_memory()
 
 
-def ran_out(error: RuntimeError) -> bool:
+def ran_out(error: Exception) -> bool:
     """Whether the device had too little memory.
 
-    cuDNN and cuBLAS say it in words of their own.
+    CUDA, cuDNN and cuBLAS say it in words of their own.
     """
-    return isinstance(
-        error, torch.cuda.OutOfMemoryError
-    ) or 'STATUS_ALLOC_FAILED' in str(error)
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(
+        words in str(error)
+        for words in ('out of memory', 'STATUS_ALLOC_FAILED')
+    )
 
 
 def free_memory() -> None:

@@ -197,7 +197,10 @@ def bare_step(
                 model.head.predictor(model.neck(model.backbone(view)))[0]
                 for view in views
             ]
-        torch.autograd.backward(outputs, [torch.ones_like(x) for x in outputs])
+        # Of the means: those of sums lead weights that are updated to NaN in
+        # fifteen steps, which a GPU computes at another speed.
+        gradients = [torch.full_like(x, 1 / x.numel()) for x in outputs]
+        torch.autograd.backward(outputs, gradients)
         if optimizer is not None:
             optimizer.step()
             model.momentum_encoder.update(model.averaged_parts, 0.01)

@@ -33,7 +33,6 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import TRANSFORMS
 from PIL import Image, ImageFilter, ImageOps
-from sklearn.datasets import load_sample_images
 from torchvision import io, transforms
 from torchvision.transforms import v2
 
@@ -210,6 +209,9 @@ def table_of_rates(reports: list[dict]) -> str:
 
 def photographs(folder: Path, width: int, height: int) -> list[str]:
     """scikit-learn's photographs as JPEG files of the size asked for."""
+    # Here, as a machine with a GPU may not have it.
+    from sklearn.datasets import load_sample_images
+
     files = []
     for number, rgb in enumerate(load_sample_images().images):
         image = ImageOps.fit(Image.fromarray(rgb), (width, height))
