@@ -21,7 +21,7 @@ import matplotlib
 from sce_mm.cli.exit import run_main
 from sce_mm.comparison.differences import standard_error
 from sce_mm.comparison.report import all_runs, markdown_table, rows
-from sce_mm.comparison.results import RANDOM, Results
+from sce_mm.comparison.results import RANDOM, Results, in_path
 from sce_mm.detection.comparison.task import Detection
 
 matplotlib.use('Agg')
@@ -111,11 +111,24 @@ def minutes(report: dict[str, Any]) -> str:
         f'{minutes_of(r for r in runs if r["iterations"] == length):.1f}'
         for length in lengths
     ]
-    pretrained = minutes_of(report['pretrainings'].values())
     return fill(
-        f'Minutes on one core (medians): a pretraining {pretrained:.1f}, '
+        f'Minutes on one core (medians): {pretraining_minutes(report)}, '
         f'{", ".join(times)}.',
         80,
+    )
+
+
+def pretraining_minutes(report: dict[str, Any]) -> str:
+    """How long the pretrainings took; apart those whose name says epochs."""
+    starts = {in_path(start): start for start in report['results']}
+    lengths = defaultdict(list)
+    for name, run in report['pretrainings'].items():
+        start = starts[name.rpartition('_pretraining')[0]]
+        named = start.rpartition(', ')[2]
+        lengths[named if named.endswith('epochs') else ''].append(run)
+    return ', '.join(
+        f'a pretraining{" of " * bool(length)}{length} {minutes_of(runs):.1f}'
+        for length, runs in lengths.items()
     )
 
 
