@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModule, PretrainedInit
-from mmpretrain.models import ResNet, VisionTransformer
+from mmpretrain.models import ResNet, SwinTransformer, VisionTransformer
 from torch import nn
 from transfer_files import METADATA, trained
 from verified_model import INIT, loaded_model
@@ -207,6 +207,7 @@ def test_attention_heads_are_those_of_the_layers():
     assert describe_backbone(net)['num_heads'] == 6
     net.layers[0].attn.num_heads = 3
     assert attention_heads(net) == [3, 6]
+    assert attention_heads(SwinTransformer('tiny', img_size=32)) == []
     assert attention_heads(nn.Linear(2, 2)) == []
 
 
