@@ -172,6 +172,25 @@ def test_a_data_preprocessor_that_nobody_knows_is_named(model, backbone):
     assert 'model.data_preprocessor is a Darker' in note
 
 
+@pytest.mark.parametrize(
+    ('strides', 'dilations', 'notes'),
+    [
+        ((1, 2, 2, 2), (1, 1, 1, 1), 0),
+        # mmseg's.
+        ((1, 2, 1, 1), (1, 1, 2, 4), 0),
+        ((1, 1, 1, 1), (1, 1, 1, 1), 1),
+        ((1, 2, 2, 2), (1, 1, 1, 2), 1),
+    ],
+)
+def test_another_scale_of_images_is_named(
+    model, backbone, strides, dilations, notes
+):
+    model.backbone.strides, model.backbone.dilations = strides, dilations
+    found = verified(model, backbone).notes
+    assert len(found) == notes
+    assert all(f'strides {[*strides]} and dil' in note for note in found)
+
+
 def test_another_eps_of_batch_norms_is_named(model, backbone):
     model.backbone.layer1[0].bn1.eps = 1e-3
     (note,) = verified(model, backbone).notes
