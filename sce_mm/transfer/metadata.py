@@ -77,15 +77,13 @@ def attention_heads(backbone: nn.Module) -> list[int]:
     layers = getattr(backbone, 'layers', None)
     layers = layers if isinstance(layers, nn.ModuleList) else []
     attentions = [getattr(layer, 'attn', None) for layer in layers]
-    found = {getattr(attention, 'num_heads', None) for attention in attentions}
-    if found <= {None}:
+    found = [getattr(attention, 'num_heads', None) for attention in attentions]
+    if not any(found):
         numbers = getattr(backbone, 'arch_settings', None)
-        found = (
-            {numbers.get('num_heads')}
-            if isinstance(numbers, Mapping)
-            else set()
-        )
-    return sorted(heads for heads in found if isinstance(heads, int))
+        found = [
+            numbers.get('num_heads') if isinstance(numbers, Mapping) else None
+        ]
+    return sorted({heads for heads in found if isinstance(heads, int)})
 
 
 def describe_input(preprocessor: nn.Module) -> dict[str, Any]:

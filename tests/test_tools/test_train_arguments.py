@@ -17,6 +17,7 @@ from sce_mm.cli.commands import train
 from sce_mm.cli.config_edits import load_config, set_pretrained
 from sce_mm.cli.exit import message_of
 from sce_mm.cli.resume import choose_start
+from sce_mm.cli.runner import twice_normalised
 from sce_mm.config import machine
 from sce_mm.config.parts import find_hook
 from sce_mm.engine import PretrainedBackboneHook
@@ -97,6 +98,17 @@ def test_a_mistake_is_one_message_that_names_what_was_typed(
     for name in named:
         assert name.format(tmp=tmp_path, photos=photos) in message
     assert out == ''
+
+
+def test_the_pixels_of_a_pretraining_are_normalised_once(applied):
+    cfg = applied(RECIPES[0])
+    assert [*twice_normalised(cfg)] == []
+    cfg.train_dataloader.dataset.pipeline.insert(1, {'type': 'Normalize'})
+    (problem,) = twice_normalised(cfg)
+    assert 'train_dataloader has Normalize: it normalises' in problem
+    # Its file then does not say how, and whoever takes it has to.
+    cfg.model.data_preprocessor.mean = None
+    assert [*twice_normalised(cfg)] == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModule, PretrainedInit
-from mmpretrain.models import ResNet, VisionTransformer
+from mmpretrain.models import ResNet, SwinTransformer, VisionTransformer
 from torch import nn
 from transfer_files import METADATA, trained
 from verified_model import INIT, loaded_model
@@ -172,6 +172,25 @@ def test_a_data_preprocessor_that_nobody_knows_is_named(model, backbone):
     assert 'model.data_preprocessor is a Darker' in note
 
 
+@pytest.mark.parametrize(
+    ('strides', 'dilations', 'notes'),
+    [
+        ((1, 2, 2, 2), (1, 1, 1, 1), 0),
+        # mmseg's.
+        ((1, 2, 1, 1), (1, 1, 2, 4), 0),
+        ((1, 1, 1, 1), (1, 1, 1, 1), 1),
+        ((1, 2, 2, 2), (1, 1, 1, 2), 1),
+    ],
+)
+def test_another_scale_of_images_is_named(
+    model, backbone, strides, dilations, notes
+):
+    model.backbone.strides, model.backbone.dilations = strides, dilations
+    found = verified(model, backbone).notes
+    assert len(found) == notes
+    assert all(f'strides {[*strides]} and dil' in note for note in found)
+
+
 def test_another_eps_of_batch_norms_is_named(model, backbone):
     model.backbone.layer1[0].bn1.eps = 1e-3
     (note,) = verified(model, backbone).notes
@@ -207,6 +226,7 @@ def test_attention_heads_are_those_of_the_layers():
     assert describe_backbone(net)['num_heads'] == 6
     net.layers[0].attn.num_heads = 3
     assert attention_heads(net) == [3, 6]
+    assert attention_heads(SwinTransformer('tiny', img_size=32)) == []
     assert attention_heads(nn.Linear(2, 2)) == []
 
 

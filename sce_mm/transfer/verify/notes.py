@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ...utils.text import listed
 from ..backbone import Backbone
 from ..named_weights import named_weights
+from ..networks.resnet import ResNetArchitecture
 from .load_report import is_same_file
 from .pipelines import stretch_note
 
@@ -44,6 +45,9 @@ def notes_on(
     for where, value in named_weights(cfg):
         if where != 'load_from' and not is_same_file(path, value):
             yield f'{where} loads {value}, which is not compared with the file'
+    if isinstance(backbone.known_architecture, ResNetArchitecture):
+        yield from _other_scale(parts['backbone'])
+        yield from _other_eps(parts)
     preprocessor = type(model.data_preprocessor)
     if preprocessor.__module__.partition('.')[0] not in _LIBRARIES:
         yield (
@@ -51,6 +55,19 @@ def notes_on(
             'own: its channels, mean and std are compared, and what else it '
             'does to pixels is not'
         )
+
+
+def _has_first_statistics(backbone: Backbone) -> bool:
+    """Whether all statistics of batch norms are those that they start with."""
+    means = [v for n, v in backbone.weights.items() if n.endswith('mean')]
+    variances = [v for n, v in backbone.weights.items() if n.endswith('var')]
+    return bool(means) and not any(
+        [*(v.any() for v in means), *((v != 1).any() for v in variances)]
+    )
+
+
+def _other_eps(parts: Mapping[str, nn.Module]) -> Iterator[str]:
+    """A line if norms divide by another root than those of ResNets do."""
     eps = {
         module.eps
         for part in parts.values()
@@ -65,10 +82,23 @@ def notes_on(
         )
 
 
-def _has_first_statistics(backbone: Backbone) -> bool:
-    """Whether all statistics of batch norms are those that they start with."""
-    means = [v for n, v in backbone.weights.items() if n.endswith('mean')]
-    variances = [v for n, v in backbone.weights.items() if n.endswith('var')]
-    return bool(means) and not any(
-        [*(v.any() for v in means), *((v != 1).any() for v in variances)]
-    )
+def _other_scale(network: nn.Module) -> Iterator[str]:
+    """A line if stages of a ResNet see images at another scale.
+
+    A stage without its stride sees the same as with it if it is dilated as
+    much; no tensor shows either.
+    """
+    strides = [*getattr(network, 'strides', ())]
+    dilations = [*getattr(network, 'dilations', ())]
+    reach = 1
+    for stage, (stride, dilation) in enumerate(
+        zip(strides, dilations, strict=False)
+    ):
+        reach *= stride
+        if reach * dilation != 1 << stage:
+            yield (
+                f'the stages of the backbone have strides {strides} and '
+                f'dilations {dilations}: unless the pretraining had them, the '
+                'same weights see images at another scale'
+            )
+            return
