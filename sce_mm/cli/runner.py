@@ -208,8 +208,9 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
 def _verify_backbone_file(runner: Runner) -> None:
     """Let a config that names a file of a pretraining compare it.
 
-    mmengine drops what does not fit, and mmdet's own settings freeze layers
-    and turn channels without a word. ``default_hooks.verify_transfer=None``
+    mmengine drops what does not fit, and a config has its own channel order,
+    without a word. What the config freezes is accepted, as a linear evaluation
+    freezes on purpose. ``default_hooks.verify_transfer=None``
     trains without it.
     """
     if _has_hook(runner, VerifyTransferHook, PretrainedBackboneHook):
@@ -226,10 +227,11 @@ def _verify_backbone_file(runner: Runner) -> None:
     if not ours:
         return
     if ours & {named.get('backbone'), named.get('load_from')}:
-        runner.register_hook(VerifyTransferHook())
+        runner.register_hook(VerifyTransferHook(allow_frozen=True))
         runner.logger.info(
             f'{listed(sorted(ours))} is of a pretraining: before the first '
-            'iteration the model is compared with it. '
+            'iteration weights and pixels are compared with it, and what is '
+            'frozen is left to the config. '
             'default_hooks.verify_transfer=None trains without that'
         )
     else:
