@@ -69,7 +69,8 @@ class _HeldOutput:
 
     def release(self) -> None:
         self.wipe()
-        if self.waiting is None:
+        # Closed is that of a command that ran in this process before.
+        if self.waiting is None or self.stream.closed:
             return
         waiting, self.waiting = self.waiting, None
         self.stream.write(''.join(waiting))
@@ -91,12 +92,6 @@ def hold_output() -> None:
     name = Path(sys.argv[0]).name
     _held = _HeldOutput(sys.stdout, f'{name}: loading and checking ...')
     sys.stdout = _held
-
-
-def forget_held() -> None:
-    """Leave alone what another command of this process held."""
-    global _held
-    _held = None
 
 
 def release_output() -> None:

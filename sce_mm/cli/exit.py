@@ -23,7 +23,6 @@ from typing import NoReturn
 from ..utils.errors import UserError, is_full
 from ..utils.signals import INTERRUPTED, TERMINATED
 from .console import (
-    forget_held,
     is_first_process,
     release_output,
     was_released,
@@ -112,7 +111,6 @@ def exit_code(main: Callable[[], object]) -> int:
         Exception: An error whose traceback has to be shown.
     """
     code: object = None
-    forget_held()
     try:
         try:
             main()

@@ -18,6 +18,7 @@ METADATA = {
     'std': [58.395, 57.12, 57.375],
     'style': 'pytorch',
     'num_heads': None,
+    'stretch': None,
 }
 
 

@@ -24,7 +24,8 @@ from PIL import Image
 from recipes import TINY_COMPARISON
 
 from sce_mm.cli.exit import end_at_signals
-from sce_mm.comparison import compare, report, stages, unlabelled
+from sce_mm.comparison import compare, report, unlabelled
+from sce_mm.comparison import comparison as steps
 from sce_mm.comparison.pairing import (
     choose_pairs,
     pair_seeds,
@@ -243,7 +244,7 @@ def test_all_pretrainings_take_as_many_samples_of_an_image(
         raise PlannedError
         yield
 
-    monkeypatch.setattr(stages, 'run_jobs', plan)
+    monkeypatch.setattr(steps, 'run_jobs', plan)
     more = [
         *('--regions', '20-24'),
         *('--variant', 'whole', 'regions=none'),
@@ -402,7 +403,7 @@ def test_a_termination_signal_stops_the_training(
             time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(stages, 'Comparison', Training)
+    monkeypatch.setattr(steps, 'Comparison', Training)
     handlers = {
         n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)
     }
