@@ -11,7 +11,7 @@ import torch
 from mmengine import registry
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.hooks import Hook, LoggerHook
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger, print_log
 from mmengine.registry import RUNNERS, Registry
 from mmengine.runner import Runner
@@ -21,7 +21,7 @@ from ..analysis.training_plan import fitting_batch
 from ..checkpoints.errors import CheckpointError
 from ..config import ConfigError, check_config
 from ..config.machine import fit_precision, rate_factor
-from ..config.parts import find_hook
+from ..config.parts import find_hook, type_name
 from ..datasets.images.regions import count_distinct
 from ..datasets.labelled_images import share_labels
 from ..datasets.samplers import SeededSampler
@@ -30,6 +30,7 @@ from ..engine import (
     PretrainedBackboneHook,
     VerifyTransferHook,
 )
+from ..engine.hooks.deferred_log_hook import log_interval
 from ..engine.runner.cpu_ddp import use_gloo
 from ..models import SCE
 from ..models.utils.memory_queue import fitting_length
@@ -78,10 +79,7 @@ class FirstWordsHook(Hook):
         """Release what the command says, and look at the clock."""
         release_output()
         self.done = 0
-        self.interval = min(
-            (h.interval for h in runner.hooks if isinstance(h, LoggerHook)),
-            default=0,
-        )
+        self.interval = log_interval(runner)
         self.begun = time.monotonic() if self.interval else None
 
     def before_val(self, runner: Runner) -> None:
@@ -174,7 +172,8 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
     """
     note = fit_precision(cfg, get_device()) if training else ''
     hooks = cfg.get('default_hooks') or {}
-    unverified = hooks.get('verify_transfer', cfg) is None
+    name = 'verify_transfer'
+    unverified = name in hooks and hooks[name] is None
     check_config(
         cfg, training, [wrong_classes, twice_normalised], [unfit_weights]
     )
@@ -413,8 +412,7 @@ def scale_learning_rate(runner: Runner) -> None:
     accumulated = wrapper.get('accumulative_counts', 1)
     real = runner.world_size * batch * accumulated
     base, old = options['base_batch_size'], optimizer['lr']
-    kind = getattr(optimizer['type'], '__name__', optimizer['type'])
-    factor, reason = rate_factor(real / base, kind.rpartition('.')[2])
+    factor, reason = rate_factor(real / base, type_name(optimizer))
     optimizer['lr'] = float(f'{old * factor:.10g}')
     product = ''
     if real != batch:

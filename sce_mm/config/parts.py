@@ -91,9 +91,14 @@ def is_of_type(node: Any, name: str) -> bool:
     >>> is_of_type({'type': 'mmpretrain.SCE'}, 'SCE')
     True
     """
-    kind = node.get('type') if isinstance(node, dict) else None
-    kind = str(getattr(kind, '__name__', kind))
-    return kind.rpartition('.')[2] == name
+    return type_name(node) == name
+
+
+def type_name(part: Any) -> str:
+    """Class that a part of a config names, without scope or module."""
+    name = part.get('type') if isinstance(part, dict) else None
+    name = getattr(name, '__name__', name)
+    return str(name).rsplit('.', 1)[-1]
 
 
 def loaders(cfg: Config) -> Iterator[tuple[str, dict]]:

@@ -7,8 +7,9 @@ that both need. Classes are found in the registries of mmengine, in the
 default scope, so neither mmdet nor mmseg is imported here.
 """
 
+from ..config.parts import type_name
 from .backbone import BackboneFile
-from .edits import AdaptError, Change, ConfigEdits, type_name
+from .edits import AdaptError, Change, ConfigEdits
 from .make_config import load_base, make_config, write_config
 from .other_weights import start_at_random
 

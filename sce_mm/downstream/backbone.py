@@ -7,8 +7,9 @@ from typing import NamedTuple
 from mmpretrain.models import ResNet as PretrainResNet
 
 from ..checkpoints.state_dicts import shape_mismatches
+from ..config.parts import type_name
 from ..transfer import Backbone
-from .edits import AdaptError, ConfigEdits, build, class_of, type_name
+from .edits import AdaptError, ConfigEdits, build, class_of
 
 BACKBONE = 'model.backbone'
 SYNC_BN = {'type': 'SyncBN', 'requires_grad': True}

@@ -76,13 +76,6 @@ class ConfigEdits:
         self.changes.append(Change(path, copy.deepcopy(old), new, reason))
 
 
-def type_name(part: Any) -> str:
-    """Class that a part of a config names, without scope or module."""
-    name = part.get('type') if isinstance(part, dict) else None
-    name = getattr(name, '__name__', name)
-    return str(name).rsplit('.', 1)[-1]
-
-
 def class_of(part: Any) -> type | None:
     """Class that a part of a config names, in the default scope.
 

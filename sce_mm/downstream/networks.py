@@ -22,6 +22,7 @@ from torch import nn
 
 from ..checkpoints.state_dicts import shape_mismatches
 from ..config.building import OWN_WEIGHTS
+from ..config.parts import type_name
 from ..transfer.metadata import describe_backbone
 from ..transfer.networks.convnext import ConvNeXtArchitecture
 from ..transfer.networks.swin import SwinArchitecture
@@ -34,7 +35,7 @@ from .backbone import (
     load_into_resnet,
     use_batch_statistics,
 )
-from .edits import AdaptError, ConfigEdits, build, class_of, type_name
+from .edits import AdaptError, ConfigEdits, build, class_of
 from .norms import give_norm, setting_of
 from .replacements import SWIN, VIT, Replacement, replace_network
 

@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+from ..config.parts import type_name
 from .backbone import SYNC_BN
-from .edits import ConfigEdits, class_of, type_name
+from .edits import ConfigEdits, class_of
 
 # mmcv's own synchronised norm cannot be built outside of a distributed run.
 BATCH_NORMS = ('BN', 'SyncBN', 'MMSyncBN')

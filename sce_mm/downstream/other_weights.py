@@ -5,6 +5,7 @@ import re
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from ..config.parts import type_name
 from ..transfer.named_weights import named_weights
 from ..transfer.verify.load_report import pretrained_init
 from .backbone import (
@@ -15,7 +16,7 @@ from .backbone import (
     load_into_resnet,
     stages_of,
 )
-from .edits import AdaptError, ConfigEdits, build, type_name
+from .edits import AdaptError, ConfigEdits, build
 from .norms import setting_of
 from .verification import remove_verification
 

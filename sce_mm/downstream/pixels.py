@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ..config.parts import type_name
 from ..transfer.named_weights import transforms
 from ..transfer.verify.pipelines import stretch_note, transform_problem
-from .edits import AdaptError, ConfigEdits, type_name
+from .edits import AdaptError, ConfigEdits
 from .norms import is_one_of
 
 PREPROCESSOR = 'model.data_preprocessor'

@@ -1,9 +1,10 @@
 """Load the feature pyramid of a file, or give norms to one without weights."""
 
 from ..checkpoints.state_dicts import shape_mismatches
+from ..config.parts import type_name
 from ..transfer.formats import PYRAMID
 from .backbone import BackboneFile
-from .edits import ConfigEdits, build, type_name
+from .edits import ConfigEdits, build
 from .norms import give_norm, is_one_of, parts_at, setting_of
 
 # With their subclasses.

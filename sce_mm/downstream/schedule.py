@@ -7,9 +7,10 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ..config.machine import rate_factor
+from ..config.parts import type_name
 from ..config.reading import walk
 from ..utils.text import counted
-from .edits import AdaptError, ConfigEdits, type_name
+from .edits import AdaptError, ConfigEdits
 
 OPTIMIZER = 'optim_wrapper.optimizer'
 RATE = f'{OPTIMIZER}.lr'

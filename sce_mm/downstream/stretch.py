@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from .edits import ConfigEdits, type_name
+from ..config.parts import type_name
+from .edits import ConfigEdits
 
 _REASON = 'the length of the training'
 

@@ -239,11 +239,8 @@ def tensor_hash(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _checked(key: str, value: Any) -> Any:
-    if key in ('mean', 'std'):
-        right = isinstance(value, list) and len(value) == 3
-        right = right and all(isinstance(v, int | float) for v in value)
-    elif key == 'stretch':
-        right = isinstance(value, list) and len(value) == 2
+    if length := {'mean': 3, 'std': 3, 'stretch': 2}.get(key):
+        right = isinstance(value, list) and len(value) == length
         right = right and all(isinstance(v, int | float) for v in value)
     elif key in ('epochs', 'num_heads'):
         right = isinstance(value, int)

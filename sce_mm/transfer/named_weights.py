@@ -3,8 +3,9 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
+from ..config.parts import type_name
 from ..config.reading import walk
 
 # Keys that name weights, and values that can be nothing else.
@@ -44,18 +45,13 @@ def named_weights(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield path, 'the weights of its library'
 
 
-def is_pretrained(init_cfg: Any) -> bool:
+def is_pretrained(init_cfg: Any) -> TypeGuard[dict[str, Any]]:
     """Whether an ``init_cfg`` loads a file, in any spelling of its type.
 
     >>> is_pretrained({'type': 'Pretrained', 'checkpoint': 'backbone.pth'})
     True
     """
-    if not isinstance(init_cfg, Mapping):
-        return False
-    # A class, as in configs in pure Python, or a name with its scope.
-    kind = init_cfg.get('type')
-    name = str(getattr(kind, '__name__', kind)).rpartition('.')[2]
-    return name in ('Pretrained', 'PretrainedInit')
+    return type_name(init_cfg) in ('Pretrained', 'PretrainedInit')
 
 
 def transforms(node: Any) -> Iterator[dict[str, Any]]:

@@ -40,10 +40,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
     def before_train(self, runner: Runner) -> None:
         """Find out how often the log is written."""
         super().before_train(runner)
-        self._interval = min(
-            (h.interval for h in runner.hooks if isinstance(h, LoggerHook)),
-            default=1,
-        )
+        self._interval = log_interval(runner) or 1
 
     def after_train_iter(
         self,
@@ -79,6 +76,12 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
             runner.message_hub.update_scalar(name, number)
         self._names.clear()
         self._values.clear()
+
+
+def log_interval(runner: Runner) -> int:
+    """Iterations from one line of the log to the next; 0 without a log."""
+    loggers = (h for h in runner.hooks if isinstance(h, LoggerHook))
+    return min((hook.interval for hook in loggers), default=0)
 
 
 def flush_deferred(runner: Runner) -> None:

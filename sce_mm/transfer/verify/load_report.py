@@ -58,7 +58,7 @@ def is_same_file(path: str, other: Any) -> bool:
 def pretrained_init(module: nn.Module) -> Mapping[str, Any]:
     """The ``init_cfg`` of a module if it loads a file, else nothing."""
     init_cfg = getattr(module, 'init_cfg', None)
-    if isinstance(init_cfg, Mapping) and is_pretrained(init_cfg):
+    if is_pretrained(init_cfg):
         return init_cfg
     # Some backbones keep it in the old spelling, whatever the config says.
     path = getattr(module, 'pretrained', None)

@@ -127,10 +127,11 @@ def is_of_pretraining(path: str) -> bool:
 
     What cannot be read is neither; whoever loads it says why.
     """
-    if not Path(path).expanduser().is_file():
+    file = Path(path).expanduser()
+    if not file.is_file():
         return False
     try:
-        checkpoint = read_checkpoint(Path(path).expanduser())
+        checkpoint = read_checkpoint(file)
         return meta_of(checkpoint).get('format') == FORMAT or (
             is_whole_pretraining(state_dict_of(checkpoint))
         )
