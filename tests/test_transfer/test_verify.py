@@ -77,6 +77,16 @@ def test_missing_and_unexpected_tensors_are_seen(model, backbone):
     assert 'that the model has no place for: new' in problem
 
 
+@pytest.mark.parametrize(
+    ('deeper', 'asked'), [('layer1.1.bn1', True), ('layer', False)]
+)
+def test_few_modules_may_be_new_on_purpose(model, backbone, deeper, asked):
+    for name in [n for n in backbone.weights if n.startswith(deeper)]:
+        del backbone.weights[name]
+    (problem,) = verified(model, backbone).problems
+    assert ('--expected-missing backbone.' in problem) == asked
+
+
 def test_a_head_that_loads_another_file_leaves_its_stage_over(model, backbone):
     model.roi_head.shared_head.init_cfg = {**INIT, 'checkpoint': 'x'}
     result = verified(model, backbone)
