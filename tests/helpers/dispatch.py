@@ -1,7 +1,5 @@
 """A watch on every operation of torch."""
 
-from typing import Self
-
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -31,7 +29,7 @@ class Watch(TorchDispatchMode):
         self.reads: list[str] = []
         self._lists = _Lists(self.reads)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> 'Watch':
         self._lists.__enter__()
         return super().__enter__()
 
