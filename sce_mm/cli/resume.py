@@ -13,14 +13,13 @@ from mmengine.config import Config
 from ..checkpoints.mmengine_loading import read_resumable
 from ..checkpoints.newest import checkpoints_in, newest_whole_checkpoint
 from ..config.parts import find_hook
-from ..engine.hooks.durable_checkpoint_hook import STOPPED
+from ..engine.hooks.durable_checkpoint_hook import NAMES
 from ..engine.runner.run_state import KEY, require_resumable
 from ..utils.errors import UserError
 from .exit import naming
 
 AUTO = 'auto'
 _INIT = '--init-from'
-_NAMES = ('epoch_{}.pth', 'iter_{}.pth', STOPPED)
 
 
 def choose_start(cfg: Config, args: argparse.Namespace) -> None:
@@ -126,9 +125,12 @@ def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
     planned = layout['max_epochs']
     iterations = content['meta']['iter']
     finished = iterations >= planned * layout['epoch_length']
-    if finished:
+    ours = extends is not None and extends + epochs == planned
+    # Typed again, it goes on for as many epochs once more; started again by
+    # torchrun, it does not.
+    if finished and not (ours and restarted()):
         extends = planned
-    elif extends is None or extends + epochs != planned:
+    elif not ours:
         raise ValueError(
             f'{path} is at iteration {iterations} of '
             f'{planned * layout["epoch_length"]} ({planned} epochs): finish '
@@ -181,7 +183,7 @@ def _checkpoint_options(cfg: Config) -> dict:
 
 def _names(cfg: Config) -> list[str]:
     own = _checkpoint_options(cfg).get('filename_tmpl')
-    return [*_NAMES, own] if isinstance(own, str) else [*_NAMES]
+    return [*NAMES, own] if isinstance(own, str) else [*NAMES]
 
 
 def restarted() -> bool:

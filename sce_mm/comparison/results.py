@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..config.errors import ConfigError
-from ..config.reading import read_config
+from ..config.reading import hash_of_config, read_config
 from ..config.regions import regions_text
 from ..downstream import load_base
 from ..utils.commands import read_scalars
@@ -177,8 +177,8 @@ def _inputs(args: argparse.Namespace, task: Task) -> dict[str, Any]:
         '--train-images': str(args.train_images),
         '--val-images': str(args.val_images),
         **task.inputs(),
-        predictor: _hash_of_config(load_base(task.config)[0]),
-        '--pretraining': _hash_of_config(read_config(args.pretraining)),
+        predictor: hash_of_config(load_base(task.config)[0]),
+        '--pretraining': hash_of_config(read_config(args.pretraining)),
         '--pretraining-options': args.pretraining_options,
         '--regions': regions_text(args.regions),
         '--regions-per-image': args.regions_per_image,
@@ -189,7 +189,7 @@ def _inputs(args: argparse.Namespace, task: Task) -> dict[str, Any]:
     for name, variant in args.variants.items():
         config = read_config(variant.config or args.pretraining)
         found[f'--variant {name}'] = [
-            _hash_of_config(config),
+            hash_of_config(config),
             *variant.overrides,
             *filter(None, [regions_text(variant.regions)]),
         ]
@@ -201,7 +201,3 @@ def _inputs(args: argparse.Namespace, task: Task) -> dict[str, Any]:
 def hash_of(content: bytes) -> str:
     """By what the content of a file is known."""
     return hashlib.sha256(content).hexdigest()
-
-
-def _hash_of_config(cfg: Any) -> str:
-    return hash_of(json.dumps(cfg._cfg_dict.to_dict(), default=str).encode())

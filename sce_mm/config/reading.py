@@ -1,7 +1,9 @@
 """Read a config file and its overrides, and walk over what was read."""
 
 import argparse
+import hashlib
 import inspect
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,8 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mmengine import registry
 from mmengine.config import Config, DictAction
 from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.registry import Registry
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
@@ -104,7 +108,14 @@ def read_config(path: str | Path) -> Config:
         with suppress(ImportError, AssertionError):
             import_quietly('mmdet.datasets')
     _import_custom_modules(cfg)
+    _name_classes_plainly(cfg)
     return cfg
+
+
+def hash_of_config(cfg: Config) -> str:
+    """By what the content of a config is known."""
+    content = json.dumps(cfg._cfg_dict.to_dict(), default=str)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def unread_reason(path: str | Path, error: Exception) -> str:
@@ -185,6 +196,34 @@ def _forget_scope(cfg: Config) -> None:
             node.pop('_scope_')
 
 
+def _name_classes_plainly(cfg: Config) -> None:
+    """Let a config of mmpretrain's scope name classes as the recipes do.
+
+    It may name one with the scope (``mmpretrain.SCE``) or by its module, and
+    in pure Python holds the class itself; whoever looks a part up asks for
+    the name alone.
+    """
+    if cfg.get('default_scope') != 'mmpretrain':
+        return
+    roots = [r for r in vars(registry).values() if isinstance(r, Registry)]
+    scopes = [r.children.get('mmpretrain', r) for r in roots]
+    names = {
+        cls: name
+        for scope in (*roots, *scopes)
+        for name, cls in scope.module_dict.items()
+    }
+    for _, node in walk(cfg):
+        kind = node.get('type') if isinstance(node, dict) else None
+        if isinstance(kind, str):
+            package, _, name = kind.partition('.')
+            if package == 'mmpretrain' and '.' not in name:
+                node['type'] = name or kind
+            elif package == 'sce_mm':
+                node['type'] = name.rpartition('.')[2] or kind
+        elif callable(kind) and kind in names:
+            node['type'] = names[kind]
+
+
 def override(
     cfg: Config, words: Sequence[str], option: str = '--cfg-options'
 ) -> None:
@@ -228,6 +267,7 @@ def override(
         raise ConfigError(
             f'{option} {" ".join(words)}: {error.args[0]}'
         ) from error
+    _name_classes_plainly(cfg)
 
 
 def _full_names(cfg: Config, key: str) -> str:

@@ -67,9 +67,8 @@ def loader(images=20, batch=4, count=2, dataset=None, boxes=False, **options):
     else:
         options['collate_fn'] = default_collate
     sampler = SeededSampler(dataset, seed=5)
-    return DataLoader(
-        dataset, batch, sampler=sampler, drop_last=True, **options
-    )
+    options.setdefault('drop_last', True)
+    return DataLoader(dataset, batch, sampler=sampler, **options)
 
 
 def run(folder, checkpoint=None, data=None, epochs=3, more=(), **options):

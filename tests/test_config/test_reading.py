@@ -113,3 +113,31 @@ def test_without_processes_that_load_none_persist():
     assert cfg.train_dataloader.persistent_workers
     override(cfg, ['train_dataloader.num_workers=0'])
     assert not cfg.train_dataloader.persistent_workers
+
+
+CLASSES = {
+    'scope': "model = dict(type='mmpretrain.SCE')\n",
+    'module': "model = dict(type='sce_mm.models.algorithms.sce.SCE')\n",
+    'class': (
+        'from sce_mm.models import SCE\n\n'
+        'with read_base():\n    from .empty import x\n\n'
+        'model = dict(type=SCE)\n'
+    ),
+}
+
+
+@pytest.mark.parametrize('way', CLASSES)
+def test_a_class_has_its_name_however_a_config_gives_it(tmp_path, way):
+    text = CLASSES[way]
+    if way == 'class':
+        (tmp_path / 'empty.py').write_text('x = 1\n')
+        text = f'from mmengine.config import read_base\n{text}'
+    path = tmp_path / 'config.py'
+    path.write_text(f"{text}default_scope = 'mmpretrain'\n")
+    cfg = read_config(path)
+    assert cfg.model.type == 'SCE'
+    override(cfg, ['model.type=mmpretrain.SCE'])
+    assert cfg.model.type == 'SCE'
+    # Where other classes are looked up, the scope is needed.
+    path.write_text("model = dict(type='mmpretrain.SCE')\n")
+    assert read_config(path).model.type == 'mmpretrain.SCE'

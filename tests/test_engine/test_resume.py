@@ -128,6 +128,28 @@ def test_another_batch_size_goes_on_at_the_same_place_and_says_so(
     assert 'goes on at epoch 1, iteration 16. It cannot be identical' in log
 
 
+@pytest.mark.parametrize('dropped', [False, True])
+def test_longer_and_shorter_epochs_go_on_at_the_same_place(tmp_path, dropped):
+    lengths = {False: 6, True: 5}
+    first, second = (
+        {'images': 22, 'drop_last': d} for d in (dropped, not dropped)
+    )
+    run(tmp_path / 'first', data=first)
+    file = tmp_path / 'first' / f'iter_{2 * lengths[dropped]}.pth'
+    runner, record = run(
+        tmp_path / 'second', file, data=second, log_level='WARNING'
+    )
+    assert len(record.losses) == lengths[not dropped]
+    assert f'epoch length {lengths[dropped]} -> ' in log_of(runner)
+
+
+def test_checkpoints_of_another_interval_are_found(tmp_path, finished):
+    folder, _, whole = finished
+    (tmp_path / 'iter_8.pth').write_bytes((folder / 'iter_8.pth').read_bytes())
+    _, record = run(tmp_path, 'auto', hook={'by_epoch': True, 'interval': 1})
+    assert record.losses == whole.losses[8:]
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
@@ -204,7 +226,9 @@ def continuation(folder, epochs, checkpoint='auto'):
     return cfg
 
 
-def test_a_finished_run_goes_on_for_more_epochs(tmp_path, finished):
+def test_a_finished_run_goes_on_for_more_epochs(
+    tmp_path, finished, monkeypatch
+):
     folder, _, _ = finished
     cfg = continuation(folder, 2)
     assert cfg.load_from == str(folder / 'iter_15.pth')
@@ -231,6 +255,11 @@ def test_a_finished_run_goes_on_for_more_epochs(tmp_path, finished):
     )
     assert again.default_hooks.checkpoint.extends == 3
     assert again.train_cfg.max_epochs == 5
+    # Typed again when it is finished, it makes the run longer once more;
+    # started again by torchrun it does not.
+    assert continuation(tmp_path / 'more', 2).train_cfg.max_epochs == 7
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
+    assert continuation(tmp_path / 'more', 2).train_cfg.max_epochs == 5
 
 
 def test_an_unfinished_run_is_not_continued(finished, tmp_path):

@@ -48,6 +48,7 @@ from sce_mm.transfer import (
     read_checkpoint,
     save_backbone,
 )
+from sce_mm.utils.errors import UserError
 
 pytestmark = pytest.mark.integration
 
@@ -424,6 +425,9 @@ def test_sweep_does_what_is_missing_and_tabulates_it(
     words = (config, out, '--setting', 'A', 'coeff=1', '--seeds')
     for seeds in ((0,), (0, 1)):
         run_tool('benchmarks/sweep', *words, *seeds)
+    more = [w.replace('coeff=1', 'coeff=2') for w in map(str, words)]
+    with pytest.raises(UserError, match='results of A from another CONFIG'):
+        run_tool('benchmarks/sweep', *more, 0)
 
     # Two networks; what the first call measured is not measured again.
     evaluations = ['knn', 'linear-probe']

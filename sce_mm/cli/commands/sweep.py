@@ -8,13 +8,15 @@ Each run is a training by sce train and an evaluation (kNN and linear
 probe) by sce knn and sce linear-probe, on the labelled images of the config's
 OnlineKNNHook; the network before training is evaluated for each seed too.
 What is finished is not done again and what was interrupted is resumed, so the
-same command goes on. OUT gets results.json, results.md and a folder a run.
+same command goes on, also with more seeds and settings. OUT gets results.json,
+results.md and a folder a run.
 """
 
 import json
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import mean, stdev
 
 from ... import register
@@ -27,10 +29,12 @@ from ..argument_types import (
     positive_number,
     seed_number,
 )
-from ..arguments import ArgumentParser
+from ..arguments import ArgumentParser, Overrides
 
 RANDOM = 'random initialisation'
 TABLE = 'results.md'
+# Of which configs the results are.
+SETTINGS = 'settings.json'
 EVALUATIONS = ('knn', 'linear-probe')
 # Accuracies by setting, seed and metric.
 Results = dict[str, dict[int, dict[str, float]]]
@@ -59,7 +63,11 @@ def parse_args(argv: Sequence[str] | None) -> Namespace:
         help='processor threads of a run',
     )
     parser.add_argument(
-        '--cfg-options', nargs='+', default=[], help='overrides of every run'
+        '--cfg-options',
+        nargs='+',
+        action=Overrides,
+        default=[],
+        help='overrides of every run',
     )
     args = parser.parse_args(argv)
     names = [RANDOM, *(name for name, *_ in args.setting)]
@@ -96,13 +104,36 @@ def measure(
         start('sce train', args.config, *place, *options, *words)
         source = (folder / 'last_checkpoint').read_text().strip()
     for command in missing:
-        words = ['--out', results[command], *options]
-        start(f'sce {command}', args.config, source, *words)
+        out = '--out', results[command]
+        start(f'sce {command}', args.config, source, *out, *options)
     accuracies: dict[str, float] = {}
     for path in results.values():
         (row,) = json.loads(path.read_text())
         accuracies |= {k: v for k, v in row.items() if 'top1' in k}
     return accuracies
+
+
+def adopt_settings(out: Path, settings: dict[str, str]) -> None:
+    """Compare the settings with those of the output folder; remember them.
+
+    Args:
+        out: Folder of the results.
+        settings: Hash of the config of each setting, by its name.
+
+    Raises:
+        UserError: The folder has results of another config under a name.
+    """
+    from ...utils.durable_files import write_json
+
+    path = out / SETTINGS
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    other = [n for n in settings if before.get(n, settings[n]) != settings[n]]
+    if other:
+        raise UserError(
+            f'{out} holds results of {", ".join(other)} from another CONFIG '
+            'or other overrides: name another OUT, or give what was given then'
+        )
+    write_json(path, before | settings)
 
 
 def as_table(results: Results) -> str:
@@ -125,18 +156,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     require_own_folder(args.out, TABLE, 'sweep')
     register()
     from ...config.check import check_config, require_pretraining
-    from ...config.reading import override, read_config, require_model
+    from ...config.reading import (
+        hash_of_config,
+        override,
+        read_config,
+        require_model,
+    )
     from ...evaluation.loaders import knn_settings
     from ...utils.durable_files import write_durably, write_json
 
     settings = {RANDOM: [], **{name: words for name, *words in args.setting}}
-    configs = {}
+    configs, hashes = {}, {}
     for name, words in settings.items():
         option = f'--setting {name}' if words else '--cfg-options'
         cfg = configs[option] = read_config(args.config)
         require_model(cfg, args.config)
         require_pretraining(cfg, args.config)
         override(cfg, args.cfg_options + words, option)
+        hashes[name] = hash_of_config(cfg)
     for option, cfg in configs.items():
         # The first training would find it out after an evaluation.
         try:
@@ -154,6 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     # Says whose folder it is, before there are results.
     (args.out / TABLE).touch()
+    adopt_settings(args.out, hashes)
     results: Results = defaultdict(dict)
     # Seeds outermost: after one round every setting has a first result.
     for seed in args.seeds:

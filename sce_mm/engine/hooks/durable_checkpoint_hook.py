@@ -32,6 +32,8 @@ from .deferred_log_hook import flush_deferred
 
 # Written when a run is stopped between two regular checkpoints.
 STOPPED = 'stopped_at_iter_{}.pth'
+# Names of checkpoints, whatever the interval of the run that wrote them.
+NAMES = ('epoch_{}.pth', 'iter_{}.pth', STOPPED)
 
 
 @HOOKS.register_module()
@@ -99,7 +101,7 @@ class DurableCheckpointHook(CheckpointHook):
             return
         found = decide_on_main(
             lambda: newest_whole_checkpoint(
-                folder, (self.filename_tmpl, STOPPED)
+                folder, (*NAMES, self.filename_tmpl)
             )
         )
         if found is None:

@@ -39,6 +39,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         runner.call_hook('before_train_epoch')
         runner.model.train()
         done = self.iter - self.epoch * len(self.dataloader)
+        assert 0 <= done <= len(self.dataloader), 'resume moves the position'
         self.dataloader.generator.manual_seed(runner.seed + self._epoch)
         if done == 0:
             seed_epoch(runner.seed, self._epoch, runner.rank)

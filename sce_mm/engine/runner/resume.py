@@ -40,8 +40,9 @@ def adopt_run_state(
 ) -> str | None:
     """Fit a checkpoint to this run before mmengine reads it.
 
-    With another number of processes, batch size or data set, the iteration is
-    replaced by the one at the same share of the epoch.
+    With another number of processes, batch size, data set or anything else
+    that changes the length of an epoch, the iteration is replaced by the one
+    at the same share of the epoch.
 
     Args:
         runner: About to resume.
@@ -80,8 +81,7 @@ def adopt_run_state(
     changes = [
         f'{name.replace("_", " ")} {getattr(old, name)} -> {value}'
         for name, value in new._asdict().items()
-        if name not in ('max_epochs', 'epoch_length')
-        and value != getattr(old, name)
+        if name != 'max_epochs' and value != getattr(old, name)
     ]
     if changes:
         _move_position(runner, checkpoint, old, new)
