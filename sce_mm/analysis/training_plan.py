@@ -15,7 +15,7 @@ from mmengine.config import Config
 from ..config.epochs import MOST, auto_epochs
 from ..config.parts import image_side, samples_of_an_image, view_transforms
 from ..config.regions import cuts_regions
-from ..config.values import step_images
+from ..config.values import step_images, target_views
 from ..datasets.images import inspection
 from ..datasets.images.regions import regions_of
 from ..models.utils.memory_queue import fitting_length
@@ -91,8 +91,11 @@ def plan_training(
     if (batch := cfg.train_dataloader.batch_size) != planned:
         plan.words += ['--batch-size', str(batch)]
     plan.batch = step_images(cfg)
-    plan.epochs = auto_epochs(cfg, samples)
-    plan.words += ['--epochs', 'auto']
+    if 'auto_epochs' in cfg:
+        plan.epochs = auto_epochs(cfg, samples)
+        plan.words += ['--epochs', 'auto']
+    else:
+        plan.epochs = cfg.train_cfg.max_epochs
     plan.queue = _fit_queue(cfg, plan)
     plan.advice = [
         *_steps_advice(cfg, plan),
@@ -147,7 +150,7 @@ def _fit_queue(cfg: Config, plan: TrainingPlan) -> int | None:
     queue = cfg.model.get('queue')
     if not queue:
         return None
-    keys = plan.batch * cfg.model.get('num_target_views', 1)
+    keys = plan.batch * target_views(cfg)
     if queue['length'] > plan.samples:
         length = fitting_length(plan.samples, keys)
         if length:
@@ -158,8 +161,13 @@ def _fit_queue(cfg: Config, plan: TrainingPlan) -> int | None:
 
 def _steps_advice(cfg: Config, plan: TrainingPlan) -> list[str]:
     lines = []
-    wanted = cfg.auto_epochs.steps
-    if plan.epochs == MOST and plan.steps < wanted:
+    wanted = cfg.get('auto_epochs', {}).get('steps')
+    if wanted is None:
+        lines.append(
+            'This recipe does not say how many steps it needs, so that its '
+            'epochs are kept: with few images they may be too few.'
+        )
+    elif plan.epochs == MOST and plan.steps < wanted:
         lines.append(
             f'This recipe asks for {wanted:,} steps. {plan.steps:,} is what '
             f'{MOST} epochs give, and no published recipe has more epochs.'

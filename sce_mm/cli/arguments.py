@@ -1,9 +1,9 @@
 """Parse the options that the commands of the project have in common.
 
 Nothing is imported here that takes seconds, so that a wrong option is answered
-at once. A command that wants the same begins with ``__starts_light__ = True``,
-imports everything else in its ``main``, after the arguments are parsed and
-:func:`sce_mm.register` is called.
+at once: a command imports everything else in its ``main``, after the arguments
+are parsed and :func:`sce_mm.register` is called. Scripts of ``tools`` that
+call one have a line ``__starts_light__ = True``.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..utils.checks import did_you_mean, require_different, require_new
+from ..utils.processes import LAUNCHERS
 from .argument_types import (
     config_name,
     image_folder,
@@ -26,7 +27,6 @@ from .argument_types import (
     source_name,
     work_folder,
 )
-from .console import LAUNCHERS
 from .exit import set_debug
 from .typed import as_typed
 

@@ -28,6 +28,7 @@ from ..config.regions import (
     LOADING,
     TrainingImages,
     choose_regions,
+    only_stretches,
     require_labels,
 )
 from ..config.values import COLLATE, PREPROCESSOR
@@ -43,16 +44,13 @@ from ..downstream import load_base
 from ..evaluation.images import crop_pipeline, resized_side
 from ..transfer.named_weights import is_pretrained, named_weights
 from ..utils.errors import UserError
+from ..utils.processes import is_first_process
 from ..utils.text import listed
-from .console import is_first_process
 from .exit import message_of, naming, naming_options
 from .machine import require_launched
 
 # What a data set says of images that cannot be read.
 REPLACEMENT = ('max_refetch', 'max_unreadable')
-# Images of this many pixels have no border to cut off.
-_SMALL = 96
-
 _ADDED_BY_MMENGINE = {
     'runtime_info',
     'timer',
@@ -73,7 +71,7 @@ def load_config(args: argparse.Namespace) -> Config:
         UserError: The launcher that was named has not started this process
             as it should.
     """
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    os.environ.setdefault('LOCAL_RANK', str(getattr(args, 'local_rank', 0)))
     require_launched(args.launcher)
     cfg = read_config(args.config)
     require_model(cfg, args.config)
@@ -83,8 +81,9 @@ def load_config(args: argparse.Namespace) -> Config:
     if note and is_first_process():
         print_log(note, logger='current', level=logging.WARNING)
     cfg.launcher = args.launcher
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
+    # What writes no run takes no folder for one.
+    if work_dir := getattr(args, 'work_dir', None):
+        cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     return cfg
@@ -199,6 +198,12 @@ def use_cache(cfg: Config, cache: str) -> None:
                 '--cache is for data sets of image files, whose pipeline '
                 f'begins with {" or ".join(LOADING)}; that of {where} begins '
                 f'with {first.get("type")}'
+            )
+        if first['type'] == 'LoadImage' and not only_stretches(first):
+            raise UserError(
+                f'--cache: {where} loads its images by {dict(first)}, and a '
+                'cache has their pixels as LoadImage without options gives '
+                'them: leave these out, or --cache'
             )
         stretch = first.get('stretch')
         first.clear()

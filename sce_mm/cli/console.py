@@ -1,4 +1,4 @@
-"""What reaches the console: of which process, and when.
+"""What reaches the console, and when.
 
 mmengine describes machine and config in some three hundred lines before it
 finds out that a folder is empty. A command may hold its output until there is
@@ -7,31 +7,13 @@ written at once.
 """
 
 import io
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# By what is said to --launcher: environment variables with the number of a
-# process, of all of them, and of those on its machine.
-LAUNCHERS = {
-    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
-    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
-    'mpi': (
-        'OMPI_COMM_WORLD_RANK',
-        'OMPI_COMM_WORLD_SIZE',
-        'OMPI_COMM_WORLD_LOCAL_RANK',
-    ),
-}
-# The last is that of other MPIs.
-_RANKS = (*(rank for rank, *_ in LAUNCHERS.values()), 'PMI_RANK')
-
-
-def is_first_process() -> bool:
-    """Whether this is the process of its job that prints for all."""
-    return all(os.environ.get(name, '0') == '0' for name in _RANKS)
+from ..utils.processes import is_first_process
 
 
 class _HeldOutput:
@@ -63,7 +45,7 @@ class _HeldOutput:
 
     def wipe(self) -> None:
         if self.note:
-            # To the begin of the line, and nothing is left on it.
+            # To the beginning of the line, and nothing is left on it.
             print('\r\x1b[K', end='', file=sys.stderr, flush=True)
             self.note = ''
 

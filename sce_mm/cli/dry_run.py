@@ -27,10 +27,17 @@ from ..engine.schedulers.schedules import (
 from ..engine.schedulers.warmup_cosine import WarmupCosineLR
 from ..models.utils.memory_queue import QUEUES
 from ..utils.distributed import unwrapped
+from ..utils.errors import UserError
+from ..utils.processes import is_first_process
 from .config_edits import without_evaluation
-from .console import is_first_process, no_output
+from .console import no_output
 from .exit import end_at_signals
-from .runner import build_runner, require_batches, scale_learning_rate
+from .runner import (
+    SMALLER,
+    build_runner,
+    require_batches,
+    scale_learning_rate,
+)
 
 _STEPS = 2
 
@@ -70,18 +77,25 @@ class _StopHook(Hook):
 def dry_run(
     cfg: Config,
     source: str = 'train_dataloader.dataset',
+    smaller: str = SMALLER,
     seconds: float = SECONDS,
 ) -> str:
     """Train two optimiser steps in a scratch folder, resume and time steps.
 
     Returned is the plan of the whole training, in five lines. Nothing else
-    is said on standard output. The config is not changed. ``seconds`` says
-    how long steps are timed.
+    is said on standard output. The config is not changed. ``source`` and
+    ``smaller`` are words for messages, see :func:`~.runner.require_batches`;
+    ``seconds`` says how long steps are timed.
 
     Raises:
         ValueError: Whatever would have stopped the training at its start.
     """
     end_at_signals()
+    if not cfg.default_hooks.get('checkpoint'):
+        raise UserError(
+            '--dry-run resumes from a checkpoint, and the config writes none '
+            '(default_hooks.checkpoint=None): leave that out of the dry run'
+        )
     note = (
         'dry run: two steps, a checkpoint and a resume in a scratch folder, '
         f'then steps for {seconds:.0f} s'
@@ -91,7 +105,7 @@ def dry_run(
         counts = cfg.optim_wrapper.get('accumulative_counts', 1)
         first.default_hooks.checkpoint.update(by_epoch=False, interval=counts)
         stop = _StopHook(_STEPS * counts)
-        runner = _run(first, scratch, source, stop, note=note)
+        runner = _run(first, scratch, source, stop, smaller, note=note)
         # Neither evaluations nor checkpoints are part of a step.
         second = copy.deepcopy(cfg)
         without_evaluation(second)
@@ -99,7 +113,7 @@ def dry_run(
             by_epoch=False, interval=-1, save_last=False
         )
         clock = _StopHook(seconds=seconds)
-        _run(second, scratch, source, clock, resume=True)
+        _run(second, scratch, source, clock, smaller, resume=True)
         done = min(_STEPS * accumulation(runner), runner.max_iters)
         if clock.begun != done:
             raise ValueError(
@@ -114,6 +128,7 @@ def _run(
     scratch: str,
     source: str,
     hook: Hook,
+    smaller: str,
     resume: bool = False,
     note: str = '',
 ) -> Runner:
@@ -128,7 +143,7 @@ def _run(
         cfg.load_from = None
     cfg.resume = resume
     runner = build_runner(cfg)
-    require_batches(runner, source)
+    require_batches(runner, source, smaller)
     scale_learning_rate(runner)
     runner.register_hook(hook)
     if note and is_first_process():

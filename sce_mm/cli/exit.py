@@ -310,6 +310,6 @@ def _raised_here(error: BaseException) -> bool:
     while trace.tb_next is not None:
         trace = trace.tb_next
     code = trace.tb_frame.f_code
-    file = Path(code.co_filename)
-    ours = _PACKAGE in file.parents or 'tools' in file.parts
+    file = Path(code.co_filename).absolute()
+    ours = not {_PACKAGE, _PACKAGE.parent / 'tools'}.isdisjoint(file.parents)
     return ours and code.co_code[trace.tb_lasti] == dis.opmap['RAISE_VARARGS']

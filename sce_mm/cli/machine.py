@@ -10,7 +10,7 @@ import os
 import torch
 
 from ..utils.errors import UserError
-from .console import LAUNCHERS
+from ..utils.processes import LAUNCHERS
 
 _HOW = (
     'use tools/dist_train.sh or torchrun, tools/slurm_train.sh or srun, or '

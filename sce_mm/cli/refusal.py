@@ -16,7 +16,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 
 from ..utils.folder_lock import NAME as LOCK
-from .console import is_first_process
+from ..utils.processes import is_first_process
 from .exit import message_of
 from .hand_over import COMMANDS
 from .resume import checkpoint_folder

@@ -2,10 +2,10 @@
 
 ``sce compare`` calls :func:`compare` with a :class:`Task`, which says
 what is trained, on which labels, and how it is measured. Start reading at
-``stages.py``, which holds all steps in order; the other files are the parts
-of them: ``unlabelled.py`` (the images and their cache), ``task.py`` (what
-differs between detectors and segmentors), ``results.py`` (what the folder
-holds), ``differences.py`` (more than noise?) and ``report.py`` (the page).
+``comparison.py``, which holds all steps in order; the other files are parts of
+them: ``unlabelled.py`` (the images and their cache), ``task.py`` (what differs
+between detectors and segmentors), ``results.py`` (what the folder holds),
+``differences.py`` (more than noise?) and ``report.py`` (the page).
 """
 
 from .comparison import Comparison, compare

@@ -53,7 +53,7 @@ def region_neighbours(
         ]
     regions, owners = cut_regions(cfg, comparison.unlabelled.paths)
     shown = min(SHOWN, len(regions) - 1)
-    if not shown:
+    if shown < 1:
         return []
     trained = results[facts.source][facts.percent][0]['backbone']
     files = {

@@ -28,6 +28,7 @@ from ..config.reading import (
 from ..config.regions import (
     choose_regions,
     cuts_regions,
+    only_stretches,
     regions_text,
 )
 from ..datasets.images.decoding import as_stretch
@@ -106,7 +107,7 @@ class Recipe:
         _, dataset = innermost_dataset(self.read())
         for place, step in enumerate(dataset.get('pipeline') or []):
             if step.get('type') == 'LoadImage':
-                if {*step} <= {'type', 'stretch'}:
+                if only_stretches(step):
                     return Loading(place, as_stretch(step.get('stretch')))
                 break
         return None

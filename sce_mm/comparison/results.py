@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from ..config.errors import ConfigError
 from ..config.reading import hash_of_config, read_config
 from ..config.regions import regions_text
 from ..downstream import load_base
-from ..utils.commands import read_scalars
+from ..utils.commands import log_entries, read_scalars
 from ..utils.durable_files import write_json
 
 if TYPE_CHECKING:
@@ -62,14 +63,19 @@ def without_checkpoint(runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def was_evaluated(folder: Path) -> bool:
-    """Whether the last evaluation of a run came to its end.
+    """Whether the evaluation of the last checkpoint came to its end.
 
-    A run that is killed in it has its last checkpoint already: resumed, it
-    has nothing left to train, and evaluates nothing.
+    A run that is killed in it has that checkpoint already: resumed, it has
+    nothing left to train, and evaluates nothing.
     """
-    logs = sorted(folder.glob('*/vis_data/scalars.json'))
-    lines = [line for log in logs for line in log.read_text().splitlines()]
-    return bool(lines) and 'loss' not in json.loads(lines[-1])
+    last: dict[str, Any] = {'loss': None}
+    for entry in log_entries(folder):
+        last = entry
+    # epoch_14.pth or iter_340.pth
+    reached = re.search(r'_(\d+)\.pth$', last_checkpoint(folder).name)
+    return 'loss' not in last and (
+        reached is None or last['step'] == int(reached[1])
+    )
 
 
 def last_logged(folder: Path) -> dict[str, float]:

@@ -13,7 +13,7 @@ from typing import Any
 from mmengine.config import Config
 
 from .errors import ConfigError
-from .parts import innermost_datasets, samples_of_an_image
+from .parts import repeated_datasets
 from .regions import build_images
 from .values import step_images
 
@@ -82,8 +82,7 @@ def count_samples(cfg: Config) -> int:
     Raises:
         UserError: There are no images.
     """
-    images = sum(
-        len(build_images(key, dataset))
-        for key, dataset in innermost_datasets(cfg)
+    return sum(
+        len(build_images(key, dataset)) * times
+        for key, dataset, times in repeated_datasets(cfg)
     )
-    return images * samples_of_an_image(cfg)

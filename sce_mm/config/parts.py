@@ -173,12 +173,11 @@ def _training_data(cfg: Config) -> Any:
 
 
 def samples_of_an_image(cfg: Config) -> int:
-    """How many samples of an epoch of the training come from one image."""
-    times, dataset = 1, _training_data(cfg)
-    while 'dataset' in dataset:
-        times *= dataset.get('times', 1)
-        dataset = dataset['dataset']
-    return times
+    """How many samples of an epoch of the training come from one image.
+
+    Where a ``ConcatDataset`` joins several, of the first.
+    """
+    return next(repeated_datasets(cfg))[2]
 
 
 def innermost_datasets(cfg: Config) -> Iterator[tuple[str, Any]]:
@@ -186,18 +185,25 @@ def innermost_datasets(cfg: Config) -> Iterator[tuple[str, Any]]:
 
     Of one data set those of :func:`innermost_dataset`.
     """
-    below = [('train_dataloader.dataset', _training_data(cfg))]
+    for key, dataset, _ in repeated_datasets(cfg):
+        yield key, dataset
+
+
+def repeated_datasets(cfg: Config) -> Iterator[tuple[str, Any, int]]:
+    """Those of :func:`innermost_datasets`, each with its samples an image."""
+    below = [('train_dataloader.dataset', _training_data(cfg), 1)]
     while below:
-        key, dataset = below.pop(0)
+        key, dataset, times = below.pop(0)
+        times *= dataset.get('times', 1)
         if 'dataset' in dataset:
-            below.append((f'{key}.dataset', dataset['dataset']))
+            below.append((f'{key}.dataset', dataset['dataset'], times))
         elif 'datasets' in dataset:
             below += (
-                (f'{key}.datasets[{number}]', part)
+                (f'{key}.datasets[{number}]', part, times)
                 for number, part in enumerate(dataset['datasets'])
             )
         else:
-            yield key, dataset
+            yield key, dataset, times
 
 
 def view_transforms(cfg: Config) -> Iterator[tuple[str, Any]]:

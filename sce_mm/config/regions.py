@@ -29,6 +29,13 @@ from .values import processes, step_images
 
 # Transforms behind which regions are cut.
 LOADING = ('LoadImage', 'LoadCachedImage')
+
+
+def only_stretches(loading: Mapping[str, Any]) -> bool:
+    """Whether a ``LoadImage`` gives the pixels that a cache of ours has."""
+    return {*loading} <= {'type', 'stretch'}
+
+
 # Decoding an image of so many pixels takes longer than its views.
 _SLOW_PIXELS = 4e6
 # Images whose sizes are read.

@@ -3,16 +3,18 @@
 Each function yields one line a problem, which begins with its key.
 """
 
+import inspect
 import math
 import os
 from collections.abc import Iterator
 
 from mmengine.config import Config
 
-from ..models.algorithms.sce import NO_BOXES
+from ..models.algorithms.sce import NO_BOXES, SCE
 from ..models.heads.dense_sce_head import KEYS_PER_IMAGE, VIEWS
 from ..models.utils.memory_queue import check_queue_length
 from ..utils.checks import LARGEST_SEED
+from ..utils.processes import process_count
 from .parts import hooks_of, innermost_datasets, loaders, view_transforms
 from .reading import walk
 
@@ -100,17 +102,16 @@ def queues(cfg: Config) -> Iterator[tuple[str, int, dict[str, int]]]:
 
     That is a product, of factors under the names that a message shows.
     """
-    views = cfg.model.get('num_target_views', 2)
     factors = {
         'images': cfg.train_dataloader.batch_size,
         'processes': processes(cfg),
         'accumulated': (cfg.get('optim_wrapper') or {}).get(
             'accumulative_counts', 1
         ),
-        'target_views': views,
+        'target_views': target_views(cfg),
     }
     dense = {
-        'target_views': min(views, VIEWS),
+        'target_views': min(target_views(cfg), VIEWS),
         'places': (cfg.model.get('dense_head') or {}).get(
             'keys_per_image', KEYS_PER_IMAGE
         ),
@@ -151,7 +152,7 @@ def wrong_queue(cfg: Config) -> Iterator[str]:
 
 def wrong_views(cfg: Config) -> Iterator[str]:
     """Too few views, and views that nothing would make."""
-    targets = cfg.model.get('num_target_views', 2)
+    targets = target_views(cfg)
     places = {
         'model.data_preprocessor': PREPROCESSOR,
         'train_dataloader.collate_fn': COLLATE,
@@ -238,6 +239,10 @@ def step_images(cfg: Config) -> int:
 
 def processes(cfg: Config) -> int:
     """Number of processes that the launcher has started."""
-    variable = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS'}
-    name = variable.get(cfg.get('launcher', 'none'), '')
-    return int(os.environ.get(name, '1'))
+    return process_count(cfg.get('launcher', 'none'))
+
+
+def target_views(cfg: Config) -> int:
+    """How many views of an image give keys."""
+    default = inspect.signature(SCE).parameters['num_target_views'].default
+    return cfg.model.get('num_target_views', default)

@@ -16,6 +16,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -233,17 +234,24 @@ def training_step(log: Path) -> str:
     return '{}, {} left'.format(*found[-1]) if found else ''
 
 
-def read_scalars(work_dir: Path) -> dict[str, list[tuple[int, float]]]:
-    """Every logged number of a run, as pairs of step and value.
+def log_entries(work_dir: Path) -> Iterator[dict[str, Any]]:
+    """What a run has logged, an entry at a time, each with its ``step``.
 
-    Resumed runs log into a further file: all are read, the oldest first.
+    Resumed runs log into a further file: all are read, the oldest first. A
+    line that a crash has cut off is left out.
     """
-    series = defaultdict(list)
     for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in path.read_text().splitlines():
-            entry = json.loads(line)
-            step = entry.get('step', entry.get('iter', 0))
-            for name, value in entry.items():
-                if isinstance(value, int | float):
-                    series[name].append((step, value))
+        for line in path.read_text(errors='replace').splitlines():
+            with suppress(json.JSONDecodeError):
+                entry = json.loads(line)
+                yield {'step': entry.get('iter', 0), **entry}
+
+
+def read_scalars(work_dir: Path) -> dict[str, list[tuple[int, float]]]:
+    """Every logged number of a run, as pairs of step and value."""
+    series = defaultdict(list)
+    for entry in log_entries(work_dir):
+        for name, value in entry.items():
+            if isinstance(value, int | float):
+                series[name].append((entry['step'], value))
     return dict(series)

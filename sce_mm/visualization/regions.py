@@ -18,6 +18,7 @@ from ..config.parts import (
     view_transforms,
 )
 from ..config.regions import cuts_regions
+from ..config.values import target_views
 from ..datasets.samplers import SampleIndex
 from ..datasets.views.augmentations import Augmentation
 from ..datasets.views.sce_views import SCEViews
@@ -89,7 +90,7 @@ def views_page(cfg: Config, name: str, count: int = 6, seed: int = 0) -> str:
 
 def _views_table(cfg: Config, views: Sequence[Augmentation]) -> str:
     """What is done to each view, and which network gets it."""
-    keys = cfg.model.get('num_target_views', len(views))
+    keys = target_views(cfg)
     networks = ['both' if keys > 1 else 'momentum'] * keys
     networks += ['online'] * (len(views) - keys)
     rows = [

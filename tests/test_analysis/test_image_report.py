@@ -94,6 +94,11 @@ def test_the_plan_fits_the_images(said, root, tmp_path):
     assert plan['samples'] == 40 * 30
     assert (plan['batch'], plan['queue']) == (64, 576)
     assert '--regions 8' in text.splitlines()[-1]
+    # Without a number of steps that it needs a recipe keeps its epochs.
+    recipe = 'sce_resnet50_8xb512-amp-coslr-200e_in1k'
+    text, found = said('--recipe', recipe, images=images)
+    assert found['plan']['epochs'] == 200
+    assert '--epochs' not in text.splitlines()[-1]
 
 
 @pytest.fixture

@@ -68,6 +68,10 @@ def test_caches_that_cannot_be_read_name_their_option(recipe, tmp_path):
         )
     write_noise(tmp_path, 1)
     build_cache(str(tmp_path), tmp_path / 'cache', None)
+    turned = recipe('sce_resnet18_1xb64-coslr-200e_folder')
+    turned.train_dataloader.dataset.pipeline[0].apply_orientation = False
+    with pytest.raises(UserError, match="'apply_orientation': False"):
+        use_cache(turned, str(tmp_path / 'cache'))
     with pytest.raises(UserError, match='--cache is for'):
         use_cache(
             recipe('sce_resnet18_1xb256-amp-coslr-200e_cifar10'),

@@ -16,7 +16,9 @@ import sce_mm
 from sce_mm.cli.dry_run import dry_run
 from sce_mm.cli.runner import build_runner, require_batches
 from sce_mm.config import ConfigError, check_config, override, read_config
+from sce_mm.config.epochs import count_samples
 from sce_mm.config.parts import hooks_of
+from sce_mm.config.values import processes
 
 CONFIGS = Path(sce_mm.__file__).parents[1] / 'configs'
 FOLDER = CONFIGS / 'sce' / 'sce_resnet18_1xb64-coslr-200e_folder.py'
@@ -472,3 +474,32 @@ def test_files_of_weights_are_looked_into(images, tmp_path):
         cfg = small(images, tmp_path / 'run', **{key: value})
         with pytest.raises(ConfigError, match=re.escape(key)):
             build_runner(cfg)
+
+
+def test_an_epoch_has_each_part_as_often_as_it_is_repeated(tmp_path):
+    cfg = read_config('sce_resnet18_1xb64-coslr-200e_folder')
+    write_noise(tmp_path, 4)
+    part = {**cfg.train_dataloader.dataset, 'data_root': str(tmp_path)}
+    thrice = {'type': 'RepeatDataset', 'times': 3, 'dataset': part}
+    cfg.train_dataloader.dataset = {
+        'type': 'ConcatDataset',
+        'datasets': [thrice, part],
+    }
+    assert count_samples(cfg) == 16
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'variable'),
+    [
+        ('pytorch', 'WORLD_SIZE'),
+        ('slurm', 'SLURM_NTASKS'),
+        ('mpi', 'OMPI_COMM_WORLD_SIZE'),
+        ('none', 'WORLD_SIZE'),
+    ],
+)
+def test_processes_of_each_launcher_are_counted(
+    monkeypatch, launcher, variable
+):
+    monkeypatch.setenv(variable, '4')
+    count = 1 if launcher == 'none' else 4
+    assert processes(Config({'launcher': launcher})) == count

@@ -429,14 +429,19 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, name):
 
 
 @pytest.mark.parametrize('ended', [True, False])
-def test_an_evaluation_that_was_killed_is_no_zero(tmp_path, ended):
+@pytest.mark.parametrize('earlier', [False, True])
+def test_an_evaluation_that_was_killed_is_no_zero(tmp_path, ended, earlier):
     """Its training has its last checkpoint: --resume evaluates nothing."""
+    (tmp_path / 'last_checkpoint').write_text('moved/epoch_2.pth')
     log = tmp_path / '20240101_000000' / 'vis_data' / 'scalars.json'
     log.parent.mkdir(parents=True)
     lines = [{'loss': 1.0, 'time': 0.1, 'step': 6}]
+    # Where the log is written less often than is evaluated.
+    lines += [{'time': 0.1, 'step': 1}] * earlier
     if ended:
         lines.append({'time': 0.1, 'step': 2})
-    log.write_text('\n'.join(map(json.dumps, lines)))
+    # The crash has cut off the last line.
+    log.write_text('\n'.join([*map(json.dumps, lines), '{"tim']))
     tested = {'coco/bbox_mAP': 0.25, 'coco/cat_precision': 0.25}
     (tmp_path / 'evaluation.json').write_text(json.dumps(tested))
     assert was_evaluated(tmp_path) == ended

@@ -233,7 +233,7 @@ def add_compared(parser: ArgumentParser) -> None:
         help='pretrain SCE a second time, starting from this checkpoint',
     )  # fmt: skip
     compared.add_argument(
-        '--percent', type=percentage, nargs='+', default=[100],
+        '--percent', type=percentage, nargs='+', default=[100.0],
         help='parts of the labels, such as 10 30 100; 100 by default',
     )  # fmt: skip
     compared.add_argument(
@@ -291,7 +291,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         dict.fromkeys(args.pretraining_seeds)
     )
     args.seeds = list(dict.fromkeys(args.seeds))
-    if args.regions_per_image and not args.regions:
+    cuts = args.regions or any(v.regions for v in args.variants.values())
+    if args.regions_per_image and not cuts:
         parser.error(
             '--regions-per-image goes with --regions, for example '
             '--regions 128'

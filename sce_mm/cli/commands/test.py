@@ -117,7 +117,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         runner = build_runner(cfg, training=False)
         runner.register_hook(hook)
         metrics = evaluate(runner)
+    if not is_main_process():
+        return
     print(metrics)
-    if args.out and is_main_process():
+    if args.out:
         text = mmengine.dump(metrics, file_format='json')
         write_durably(args.out, text.encode())

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ... import register
+from ...utils.processes import is_first_process
 from ..argument_types import (
     checkpoint_file,
     epochs_number,
@@ -22,7 +23,7 @@ from ..arguments import (
     add_common_arguments,
     add_pretraining_arguments,
 )
-from ..console import hold_output, is_first_process
+from ..console import hold_output
 from ..exit import naming_keys
 from ..log_services import NONE, SERVICES, log_to
 
@@ -201,7 +202,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     refuse_overwriting(cfg)
     if args.dry_run:
         with naming_keys(typed_keys(args)):
-            print(dry_run(cfg, source))
+            plan = dry_run(cfg, source, smaller_batch(args))
+        if is_first_process():
+            print(plan)
         return
     with leaving_nothing(cfg) as hook:
         with naming_keys(typed_keys(args)):

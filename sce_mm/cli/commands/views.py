@@ -16,8 +16,8 @@ from ...utils.errors import UserError
 from ..argument_types import output_file, positive_number
 from ..arguments import (
     ArgumentParser,
-    add_common_arguments,
     add_pretraining_arguments,
+    add_shared_arguments,
 )
 from ..console import hold_output, release_output
 
@@ -40,7 +40,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='N',
         help='number of images, 6 by default',
     )
-    add_common_arguments(parser)
+    add_shared_arguments(parser)
     return parser.parse_args(argv)
 
 

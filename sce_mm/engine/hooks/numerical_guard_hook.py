@@ -111,8 +111,11 @@ class NumericalGuardHook(Hook):
             self._stop(runner, 'loss or gradients are not finite')
 
     def _keep_losses(
-        self, model: nn.Module, inputs: Any, outputs: dict[str, Tensor]
+        self, model: nn.Module, inputs: Any, outputs: Any
     ) -> None:
+        # Predictions of a validation are a list.
+        if not isinstance(outputs, dict):
+            return
         self._losses += [
             value.detach().float()
             for name, value in outputs.items()

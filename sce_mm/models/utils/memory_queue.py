@@ -31,7 +31,7 @@ def check_queue_length(
         )
         raise ValueError(
             f'the queue holds {length} keys but one step brings {keys} '
-            f'({product}): set {option} to a multiple of that (the paper '
+            f'({product}): set {option} to as many or more (the paper '
             'keeps 8 to 16 steps of keys), or use a smaller batch'
         )
 

@@ -3,8 +3,9 @@
 Every tensor that the architecture implies has to be there in its shape, and no
 other: what is wrong with a file is then said when it is read, not when a
 detector has trained on half of it. To recognise another kind of network, add a
-:class:`~sce_mm.transfer.networks.architecture.Family`; with ``--network`` any
-backbone of the registries is read without one.
+:class:`~sce_mm.transfer.networks.architecture.Family`; its place in detectors
+is an entry of ``KINDS`` in ``sce_mm/downstream/networks.py``. Backbones of our
+own pretrainings, and any of the registries with ``--network``, need neither.
 """
 
 from collections.abc import Collection, Mapping
