@@ -22,7 +22,7 @@ from torch import nn
 from .. import register
 from ..config.machine import fit_precision
 from ..models.algorithms.sce import SCE
-from ..utils.commands import end_with_parent
+from ..utils.run_commands import end_with_parent
 from .memory import view_sizes_of_config, whole_views
 from .step_timer import StepTimer
 

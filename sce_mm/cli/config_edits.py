@@ -4,7 +4,6 @@ import argparse
 import copy
 import logging
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -23,7 +22,13 @@ from ..config.parts import (
     is_of_type,
     view_transforms,
 )
-from ..config.reading import fit_warmup, override, read_config, require_model
+from ..config.reading import (
+    as_option_key,
+    fit_warmup,
+    override,
+    read_config,
+    require_model,
+)
 from ..config.regions import (
     LOADING,
     TrainingImages,
@@ -95,7 +100,7 @@ def set_images(cfg: Config, args: argparse.Namespace) -> None:
         set_data(cfg, args.data)
     if args.cache:
         use_cache(cfg, args.cache)
-    cut_regions(cfg, args, read_region_sources(args))
+    apply_region_options(cfg, args, read_region_sources(args))
 
 
 @contextmanager
@@ -251,7 +256,7 @@ def read_region_sources(args: argparse.Namespace) -> RegionSources:
     return RegionSources(labels, detector)
 
 
-def cut_regions(
+def apply_region_options(
     cfg: Config,
     args: argparse.Namespace,
     sources: RegionSources,
@@ -312,9 +317,7 @@ def set_pretrained(cfg: Config, path: str) -> None:
             )
         init_cfg['checkpoint'] = path
     same = [where for where, value in named_weights(cfg) if value == before]
-    cfg.merge_from_dict(
-        {re.sub(r'\[(\d+)\]', r'.\1', where): path for where in same}
-    )
+    cfg.merge_from_dict({as_option_key(where): path for where in same})
 
 
 def remove_hooks(cfg: Config, kind: str) -> None:

@@ -19,7 +19,7 @@ from ..utils.folder_lock import NAME as LOCK
 from ..utils.processes import is_first_process
 from .exit import message_of
 from .hand_over import COMMANDS
-from .resume import checkpoint_folder
+from .run_start import checkpoint_folder
 
 
 class BegunHook(Hook):

@@ -5,13 +5,13 @@ Values that ``--cfg-options`` gives as well stay as they are given.
 
 import argparse
 import math
-import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from mmengine.config import Config
 
 from ..config.epochs import auto_epochs, count_samples
+from ..config.reading import as_option_key
 from ..config.values import queues, step_images, too_long
 from ..downstream import ConfigEdits
 from ..downstream.stretch import Scale, stretch
@@ -200,7 +200,7 @@ def _write(cfg: Config, edits: ConfigEdits, given: Collection[str]) -> str:
     """Take over what was changed and not given; what that is."""
     shown = []
     for change in edits.changes:
-        key = re.sub(r'\[(\d+)\]', r'.\1', change.path)
+        key = as_option_key(change.path)
         if key in given:
             continue
         cfg.merge_from_dict({key: change.new})

@@ -27,17 +27,17 @@ from ..downstream import (
 )
 from ..transfer import save_backbone
 from ..utils.checks import require_own_folder
-from ..utils.commands import (
-    Command,
-    Job,
-    run_jobs,
-    training_step,
-)
 from ..utils.durable_files import write_json
 from ..utils.errors import UserError
 from ..utils.folder_lock import FolderInUseError, FolderLock
 from ..utils.progress import Progress
 from ..utils.progress import clock as as_clock
+from ..utils.run_commands import (
+    Command,
+    Job,
+    run_jobs,
+    training_step,
+)
 from .pairing import choose_pairs
 from .pretraining import Start, list_starts
 from .report import write_report
@@ -451,7 +451,7 @@ class Comparison:
             if start.recipe is None:
                 continue
             cfg = start.recipe.read_for(self.unlabelled)
-            for line in start.recipe.cut_regions(
+            for line in start.recipe.set_regions(
                 cfg,
                 self.task.boxes,
                 predictor,

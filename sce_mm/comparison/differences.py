@@ -199,7 +199,7 @@ def nothing_learned(
     return (
         f'With {percent:g} % of the labels, no {measure.predictor} from '
         f'{"; ".join(names[:-1])} or {names[-1]} has learned anything '
-        f'({measure.name} below {measure.learned:.3g}{measure.note}), so this '
+        f'({measure.name} below {measure.least:.3g}{measure.note}), so this '
         'says nothing about the pairs of these. Train longer, or check '
         'labels and images.'
     )

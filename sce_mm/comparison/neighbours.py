@@ -19,7 +19,7 @@ from ..evaluation.images import FolderImages
 from ..transfer import extract_backbone, load_backbone
 from ..visualization import page
 from ..visualization.sheets import neighbour_sheet, neighbours_within
-from .results import Results
+from .results import Results, pretraining_config
 from .summary import Facts
 
 if TYPE_CHECKING:
@@ -103,27 +103,6 @@ def region_neighbours(
         ),
         page.side_by_side(sheets),
     ]
-
-
-def pretraining_config(
-    out: Path, results: Results, source: str
-) -> Config | None:
-    """The config that the pretraining of a start ran with.
-
-    A run and its backbone file have one name. None if the folder is gone.
-    Where the cache is gone too, it reads files, which give the same pixels.
-    """
-    first = next(iter(results[source].values()))[0]
-    folder = out / 'runs' / Path(first.get('backbone', source)).stem
-    file = next(iter(sorted(folder.glob('*.py'))), None)
-    if file is None:
-        return None
-    cfg, cache = Config.fromfile(file), out / 'images'
-    for step in innermost_dataset(cfg)[1].get('pipeline') or []:
-        if step.get('cache') == str(cache) and not cache.exists():
-            del step['cache'], step['check_source']
-            step['type'] = 'LoadImage'
-    return cfg
 
 
 def cut_regions(

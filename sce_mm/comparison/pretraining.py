@@ -133,7 +133,7 @@ class Recipe:
             ]
         return words
 
-    def cut_regions(
+    def set_regions(
         self,
         cfg: Config,
         boxes: dict[str, Any] | None,
@@ -197,7 +197,7 @@ class Recipe:
         dataset.data_root = list(map(str, unlabelled.folders))
         dataset.pop('ann_file', None)
         cfg.work_dir = str(work_dir)
-        self.cut_regions(cfg, boxes, predictor, unlabelled)
+        self.set_regions(cfg, boxes, predictor, unlabelled)
         try:
             check_config(cfg)
         except ConfigError as error:

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from ..config.parts import innermost_dataset, samples_of_an_image
-from ..datasets.labels.parts import part_size
+from ..datasets.labels.subsets import part_size
 from ..utils.durable_files import write_durably
 from ..utils.text import printable
 from ..visualization import page, plots
@@ -27,8 +27,8 @@ from .differences import (
     nothing_learned,
     standard_error,
 )
-from .neighbours import pretraining_config, region_neighbours
-from .results import RANDOM, SCE, Results, longer_random
+from .neighbours import region_neighbours
+from .results import RANDOM, SCE, Results, longer_random, pretraining_config
 from .schedules import Schedule
 from .summary import (
     Facts,
@@ -36,7 +36,7 @@ from .summary import (
     facts,
     gap,
     headline,
-    learned,
+    starts_that_learned,
     what_next,
 )
 from .task import Measure
@@ -115,7 +115,7 @@ def facts_of(comparison: Comparison, results: Results) -> Facts:
         unlabelled=unlabelled,
         objects=task.objects,
         regions=regions,
-        tried=any(cut for cut, _ in lengths.values()),
+        regions_tried=any(cut for cut, _ in lengths.values()),
         steps=steps,
         pretraining_seeds=[
             s.seed for s in comparison.starts[SCE] if s.seed is not None
@@ -275,7 +275,7 @@ def gain_over_random(
     if source == RANDOM:
         return '', ''
     found = gap(measure, results, source, RANDOM, percent)
-    if not {source, RANDOM} & learned(measure, results, percent):
+    if not {source, RANDOM} & starts_that_learned(measure, results, percent):
         return '', ''
     if found.seeds == 1:
         return f'{found.value:+.1f}', ''
@@ -325,7 +325,7 @@ def answers(measure: Measure, results: Results) -> list[str]:
     """
     texts, tested = [], {}
     for percent in results[RANDOM]:
-        able = learned(measure, results, percent)
+        able = starts_that_learned(measure, results, percent)
         for ours, theirs in combinations(list(results)[::-1], 2):
             if not {ours, theirs} & able:
                 continue

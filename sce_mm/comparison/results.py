@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from mmengine.config import Config
 
 from ..config.errors import ConfigError
+from ..config.parts import innermost_dataset
 from ..config.reading import hash_of_config, read_config
 from ..config.regions import regions_text
 from ..downstream import load_base
-from ..utils.commands import log_entries, read_scalars
 from ..utils.durable_files import write_json
+from ..utils.run_commands import log_entries, read_scalars
 
 if TYPE_CHECKING:
     from .task import Task
@@ -51,6 +53,27 @@ def in_path(name: str) -> str:
 def last_checkpoint(folder: Path) -> Path:
     """The checkpoint that a run wrote last."""
     return Path((folder / 'last_checkpoint').read_text().strip())
+
+
+def pretraining_config(
+    out: Path, results: Results, source: str
+) -> Config | None:
+    """The config that the pretraining of a start ran with.
+
+    A run and its backbone file have one name. None if the folder is gone.
+    Where the cache is gone too, it reads files, which give the same pixels.
+    """
+    first = next(iter(results[source].values()))[0]
+    folder = out / 'runs' / Path(first.get('backbone', source)).stem
+    file = next(iter(sorted(folder.glob('*.py'))), None)
+    if file is None:
+        return None
+    cfg, cache = Config.fromfile(file), out / 'images'
+    for step in innermost_dataset(cfg)[1].get('pipeline') or []:
+        if step.get('cache') == str(cache) and not cache.exists():
+            del step['cache'], step['check_source']
+            step['type'] = 'LoadImage'
+    return cfg
 
 
 def without_checkpoint(runs: Mapping[str, Mapping[str, Any]]) -> list[str]:

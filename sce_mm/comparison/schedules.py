@@ -12,13 +12,13 @@ done, whether its times are epochs or iterations; but no warm-up takes more
 iterations than with all labels.
 """
 
-import re
 from math import ceil
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
 from ..config.errors import ConfigError
+from ..config.reading import as_option_key
 from ..downstream import Change, ConfigEdits
 from ..downstream.stretch import Scale, stretch
 
@@ -98,5 +98,5 @@ def make_schedule(
 
 def _as_word(change: Change) -> str:
     """A change as ``KEY=VALUE``, which holds no blanks."""
-    key = re.sub(r'\[(\d+)\]', r'.\1', change.path)
+    key = as_option_key(change.path)
     return f'{key}={change.new!r}'.replace(' ', '')

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
 from typing import NamedTuple
 
-from ..datasets.labels.parts import part_size
+from ..datasets.labels.subsets import part_size
 from .differences import Gap, difference, holm
 from .results import RANDOM, SCE, Results, longer_random
 from .task import Measure
@@ -49,7 +49,7 @@ class Facts(NamedTuple):
         objects: Objects in a labelled image, on average; 0 if none are
             labelled.
         regions: Whether the pretraining cuts regions out of the images.
-        tried: Whether any start is pretrained on regions.
+        regions_tried: Whether any start is pretrained on regions.
         steps: Training steps of the pretraining, if they are known.
         seeds: Seeds of the predictors.
         pretraining_seeds: Seeds of the pretrainings, if there are several.
@@ -72,16 +72,16 @@ class Facts(NamedTuple):
     longer: Mapping[str, Mapping[float, Gap]]
     objects: float
     regions: bool
-    tried: bool
+    regions_tried: bool
     steps: int | None
     seeds: Sequence[int]
     pretraining_seeds: Sequence[int]
     unlearned: Sequence[float] = ()
 
     @property
-    def learned(self) -> bool:
+    def has_learned(self) -> bool:
         """Whether a predictor has learned anything."""
-        return max(self.theirs, self.ours) >= self.measure.learned
+        return max(self.theirs, self.ours) >= self.measure.least
 
 
 def gap(
@@ -115,7 +115,7 @@ def facts(
     unlabelled: int,
     objects: float,
     regions: bool,
-    tried: bool,
+    regions_tried: bool,
     steps: int | None,
     pretraining_seeds: Sequence[int],
 ) -> Facts:
@@ -147,24 +147,26 @@ def facts(
         },
         objects=objects,
         regions=regions,
-        tried=tried,
+        regions_tried=regions_tried,
         steps=steps,
         seeds=[run['seed'] for run in results[RANDOM][smallest]],
         pretraining_seeds=pretraining_seeds,
         unlearned=[
             p
             for p in larger
-            if not {source, RANDOM} & learned(measure, results, p)
+            if not {source, RANDOM} & starts_that_learned(measure, results, p)
         ],
     )
 
 
-def learned(measure: Measure, results: Results, percent: float) -> set[str]:
+def starts_that_learned(
+    measure: Measure, results: Results, percent: float
+) -> set[str]:
     """Starts whose predictors have learned something."""
     return {
         source
         for source in results
-        if mean(measure.of(results, source, percent)) >= measure.learned
+        if mean(measure.of(results, source, percent)) >= measure.least
     }
 
 
@@ -181,7 +183,7 @@ def headline(f: Facts) -> str:
     name, predictor = f.measure.name, f.measure.predictor
     ours = f'{f.source} pretraining on your {f.unlabelled} images'
     with_part = f'With {f.percent:g} % of the labels ({_images(f.images)})'
-    if not f.learned:
+    if not f.has_learned:
         return (
             f'{with_part}, neither {predictor} has learned anything ({name} '
             f'{f.theirs:.1f} and {f.ours:.1f}{f.measure.note}), so nothing '
@@ -218,7 +220,7 @@ def each_part(f: Facts) -> list[str]:
     The headline has the verdict of the smallest part, so its gap is enough.
     """
     first = []
-    if f.learned and f.gap.seeds > 1:
+    if f.has_learned and f.gap.seeds > 1:
         first = [f'With {f.percent:g} % of the labels: {f.gap}.']
     return first + [_other_part(f, p, g) for p, g in f.others.items()]
 
@@ -246,7 +248,7 @@ def _images(count: int) -> str:
 
 
 def _scenes(f: Facts) -> bool:
-    return f.objects >= SEVERAL and not f.tried
+    return f.objects >= SEVERAL and not f.regions_tried
 
 
 def _better(f: Facts) -> str | None:
@@ -296,7 +298,7 @@ def _longer(f: Facts, seen: int) -> dict[float, str]:
 
 
 def _unseen(f: Facts) -> bool:
-    return f.learned and f.gap.units >= MEASURED and not f.gap.seen
+    return f.has_learned and f.gap.units >= MEASURED and not f.gap.seen
 
 
 def _last(f: Facts) -> Gap:
@@ -348,7 +350,7 @@ class Rule(NamedTuple):
 RULES = (
     Rule(
         'nothing learned',
-        lambda f: not f.learned,
+        lambda f: not f.has_learned,
         lambda f: (
             f'Train the {f.measure.predictor}s longer first '
             '(`--min-iterations N`; the section of the configs says how many '
@@ -358,7 +360,7 @@ RULES = (
     ),
     Rule(
         'few seeds',
-        lambda f: f.learned and not f.gap.seen and f.gap.units < MEASURED,
+        lambda f: f.has_learned and not f.gap.seen and f.gap.units < MEASURED,
         lambda f: (
             f'Repeat with `{_options(MEASURED, f)}`: fewer {_units(f.gap)} do '
             'not show how large the noise is. The same command runs only '
@@ -396,7 +398,7 @@ RULES = (
     ),
     Rule(
         'worse',
-        lambda f: f.learned and f.gap.seeds > 1 and f.gap.seen < 0,
+        lambda f: f.has_learned and f.gap.seeds > 1 and f.gap.seen < 0,
         lambda f: (
             'Look at the loss of the pretraining: if it jumps or stays where '
             'it started, use a third of the learning rate '

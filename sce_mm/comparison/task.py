@@ -33,14 +33,14 @@ class Measure(NamedTuple):
     Attributes:
         name: What results and the page call it, such as ``box AP``.
         predictor: What it is measured of, such as ``detector``.
-        learned: A predictor below it has learned nothing to compare.
+        least: A predictor below it has learned nothing to compare.
         step: What its log rounds it to.
         note: What ``learned`` comes from, for the reader of the page.
     """
 
     name: str
     predictor: str
-    learned: float
+    least: float
     step: float
     note: str = ''
 

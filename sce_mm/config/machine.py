@@ -5,6 +5,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ..utils.errors import UserError
+from .parts import type_name
 
 # Names of precisions, and the wrapper that trains in them.
 PRECISIONS = {
@@ -47,8 +48,7 @@ def fit_precision(cfg: Config, device: str) -> str:
 
     The text that is returned says what was changed, or nothing.
     """
-    kind = (cfg.get('optim_wrapper') or {}).get('type')
-    name = str(getattr(kind, '__name__', kind)).rpartition('.')[2]
+    name = type_name(cfg.get('optim_wrapper'))
     reasons = {
         'AmpOptimWrapper': 'float16 needs a GPU, and none was found',
         'BF16OptimWrapper': 'this processor has no bfloat16 and would crawl',

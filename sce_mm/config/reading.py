@@ -79,6 +79,22 @@ def walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
         yield from walk(value, name)
 
 
+def typed_dicts(node: Any) -> Iterator[dict[str, Any]]:
+    """Every dict of a config that names a class, at whatever depth."""
+    for _, value in walk({'': node}):
+        if isinstance(value, dict) and 'type' in value:
+            yield value
+
+
+def as_option_key(path: str) -> str:
+    """A path of :func:`walk` as ``--cfg-options`` names it.
+
+    >>> as_option_key('model.views[0].size')
+    'model.views.0.size'
+    """
+    return re.sub(r'\[(\d+)\]', r'.\1', path)
+
+
 def read_config(path: str | Path) -> Config:
     """Read a config and import the modules that it asks for.
 
@@ -272,7 +288,7 @@ def override(
 
 def _full_names(cfg: Config, key: str) -> str:
     """Ask for one of the keys that end as a key without what is above it."""
-    paths = (re.sub(r'\[(\d+)\]', r'.\1', path) for path, _ in walk(cfg))
+    paths = (as_option_key(path) for path, _ in walk(cfg))
     ends = [path for path in paths if path.endswith(f'.{key}')][:3]
     return f' (did you mean {" or ".join(ends)}?)' if ends else ''
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..config.parts import type_name
-from ..transfer.named_weights import transforms
+from ..config.reading import typed_dicts
 from ..transfer.verify.pipelines import stretch_note, transform_problem
 from .edits import AdaptError, ConfigEdits
 from .norms import is_one_of
@@ -36,7 +36,7 @@ def adapt_pixels(
             f'{PREPROCESSOR} is of type {name}, and where that swaps and '
             f'normalises channels is not known: expected {preprocessor}'
         )
-    for transform in transforms(edits.cfg._cfg_dict):
+    for transform in typed_dicts(edits.cfg._cfg_dict):
         if problem := transform_problem(transform):
             raise AdaptError(f'a pipeline has {problem}')
     if note := stretch_note(meta.get('stretch'), edits.cfg):

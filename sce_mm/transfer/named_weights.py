@@ -52,10 +52,3 @@ def is_pretrained(init_cfg: Any) -> TypeGuard[dict[str, Any]]:
     True
     """
     return type_name(init_cfg) in ('Pretrained', 'PretrainedInit')
-
-
-def transforms(node: Any) -> Iterator[dict[str, Any]]:
-    """Every dict of a config that names a class, at whatever depth."""
-    for _, value in walk({'': node}):
-        if isinstance(value, dict) and 'type' in value:
-            yield value

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 import sce_mm.cli.runner
 from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
 from sce_mm.cli.config_edits import load_config
-from sce_mm.cli.resume import refuse_overwriting
+from sce_mm.cli.run_start import refuse_overwriting
 from sce_mm.cli.runner import (
     FirstWordsHook,
     require_batches,

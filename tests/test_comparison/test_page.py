@@ -35,7 +35,7 @@ FACTS = Facts(
     longer={},
     objects=1.2,
     regions=True,
-    tried=True,
+    regions_tried=True,
     steps=4000,
     seeds=[3, 5, 0, 1, 2],
     pretraining_seeds=[],
@@ -87,7 +87,9 @@ CASES = {
         gains={'SCE + dense': Gap(6.6, 0.36, 5)},
     ),
     'worse': WORSE,
-    'scenes without regions': UNSEEN._replace(objects=13.7, tried=False),
+    'scenes without regions': UNSEEN._replace(
+        objects=13.7, regions_tried=False
+    ),
     'short pretraining': UNSEEN._replace(steps=4),
     'too few seeds': UNSEEN,
     'gap too small': UNSEEN._replace(gap=Gap(0.1, 0.54, 5)),

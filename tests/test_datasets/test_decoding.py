@@ -137,7 +137,7 @@ FULL = RANDOM.integers(0, 65536, (8, 9))
 def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is logged, as in a process that has not spoken yet."""
     lines: list[str] = []
-    monkeypatch.setattr(decoding, '_spoken', bytearray(1))
+    monkeypatch.setattr(decoding, '_warned', bytearray(1))
     monkeypatch.setattr(decoding, 'warn', lines.append)
     return lines
 

@@ -9,7 +9,7 @@ from resumable import PIXELS, regions, run
 from tiny import dense_options, pyramid_options
 from tiny_runner import Record
 
-from sce_mm.cli.resume import set_continuation
+from sce_mm.cli.run_start import set_continuation
 from sce_mm.transfer import CheckpointError, read_checkpoint
 
 pytestmark = pytest.mark.integration

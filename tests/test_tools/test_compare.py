@@ -44,8 +44,8 @@ from sce_mm.detection.comparison.labels import (
 )
 from sce_mm.detection.comparison.task import coco_metrics
 from sce_mm.downstream import ConfigEdits, load_base
-from sce_mm.utils.commands import Command, run_together
 from sce_mm.utils.errors import UserError
+from sce_mm.utils.run_commands import Command, run_together
 
 DETECTOR = """
 _base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'

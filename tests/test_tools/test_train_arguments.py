@@ -16,7 +16,7 @@ from sce_mm.cli import config_edits, log_services
 from sce_mm.cli.commands import train
 from sce_mm.cli.config_edits import load_config, set_pretrained
 from sce_mm.cli.exit import message_of
-from sce_mm.cli.resume import choose_start
+from sce_mm.cli.run_start import choose_start
 from sce_mm.cli.runner import twice_normalised
 from sce_mm.config import machine
 from sce_mm.config.parts import find_hook

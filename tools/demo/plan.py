@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sce_mm.utils.commands import Command
+from sce_mm.utils.run_commands import Command
 
 CONFIGS = Path('configs/demo')
 PRETRAINING = CONFIGS / 'sce_resnet18_demo.py'

@@ -90,7 +90,7 @@ def results(path: Path, column: str) -> tuple[float, float]:
 
 def segmentation(out: Path) -> tuple[float, float]:
     """The mIoU of UPerNet with SCE and with random initialisation."""
-    from sce_mm.utils.commands import read_scalars
+    from sce_mm.utils.run_commands import read_scalars
 
     sce, random = (
         read_scalars(out / f'segmentor_{name}')['mIoU'][-1][1]

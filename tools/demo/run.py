@@ -23,7 +23,7 @@ from sce_mm.cli.argument_types import seed_number
 from sce_mm.cli.arguments import ArgumentParser
 from sce_mm.cli.exit import run_main
 from sce_mm.utils.checks import require_own_folder
-from sce_mm.utils.commands import run_together, training_step
+from sce_mm.utils.run_commands import run_together, training_step
 
 # In each folder of a demo.
 METADATA = 'metadata.json'

@@ -19,7 +19,7 @@ from sce_mm.config.parts import view_transforms
 from sce_mm.evaluation import extract_features
 from sce_mm.evaluation.images import FolderImages
 from sce_mm.evaluation.loaders import labelled_loaders
-from sce_mm.utils.commands import read_scalars
+from sce_mm.utils.run_commands import read_scalars
 from sce_mm.visualization import label_maps, page, plots
 from sce_mm.visualization.detections import (
     LEGEND,

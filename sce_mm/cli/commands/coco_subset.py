@@ -65,7 +65,7 @@ def subset(
     content: dict[str, Any], percent: float, seed: int
 ) -> dict[str, Any]:
     """Annotations of a part of the images, at least one; all categories."""
-    from ...datasets.labels.parts import choose_part
+    from ...datasets.labels.subsets import choose_part
 
     ids = [image['id'] for image in content['images']]
     chosen = set(choose_part(ids, percent, seed))

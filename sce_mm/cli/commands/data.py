@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...datasets.images.file_lists import write_image_list
     from ...utils.durable_files import write_json
     from ..config_edits import (
-        cut_regions,
+        apply_region_options,
         image_source,
         read_region_sources,
         set_data,
@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     print(report_text(report))
     images = TrainingImages(report.paths, report.sizes)
-    cut_regions(cfg, args, sources, images)
+    apply_region_options(cfg, args, sources, images)
     plan = plan_training(cfg, recipe, report, Path.cwd())
     print(as_typed(f'\nSuggested training\n{plan_text(plan)}'))
     figures = {'report': report_json(report), 'plan': plan.figures()}

@@ -21,8 +21,8 @@ from statistics import mean, stdev
 
 from ... import register
 from ...utils.checks import require_own_folder
-from ...utils.commands import Command, run_together
 from ...utils.errors import UserError
+from ...utils.run_commands import Command, run_together
 from ..argument_types import (
     config_name,
     output_folder,

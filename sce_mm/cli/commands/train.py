@@ -138,7 +138,7 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     """
     from ...config.machine import set_precision
     from .. import config_edits as edits
-    from ..resume import choose_start
+    from ..run_start import choose_start
     from ..short_options import apply_batch_size, apply_epochs
 
     followed = apply_batch_size(cfg, args)
@@ -180,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ..dry_run import dry_run
     from ..hand_over import record_command, train_and_hand_over
     from ..refusal import leaving_nothing
-    from ..resume import refuse_overwriting, restarted, use_free_port
+    from ..run_start import refuse_overwriting, restarted, use_free_port
     from ..runner import (
         build_runner,
         require_batches,

@@ -68,7 +68,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs='+',
         default=[],
         metavar='NAME',
-        help='beginnings of names of tensors that are new beside those of the '
+        help='prefixes of names of tensors that are new beside those of the '
         'checkpoint: backbone.norm0.; * stands for anything. Those of the '
         "config's VerifyTransferHook count as well",
     )

@@ -50,14 +50,22 @@ _BYTES_OF_PIXEL = 8
 _BLOCK_PIXELS = 1 << 24
 # Held while Pillow's limit, which is one for the process, is another.
 _pillow = threading.Lock()
-# Levels of 16 bits that leave less than 64 of the 256 are spoken of.
+# EXIF tag, and its values with which width and height change places.
+_ORIENTATION, LYING = 0x0112, (5, 6, 7, 8)
+# Levels of 16 bits that leave less than 64 of the 256 are warned of.
 _FEW_LEVELS = 1 << 14
 # Not 0 once they were: workers that are forked share the byte.
-_spoken = mmap.mmap(-1, 1)
+_warned = mmap.mmap(-1, 1)
 
 
 class UnreadableImageError(ValueError):
     """The bytes are not an image that can be decoded in full."""
+
+
+def orientation(image: Image.Image) -> int:
+    """How the EXIF tag of an open image turns it; 1 if it does not."""
+    # getexif of a PNG decodes it for a tag that lies behind its pixels.
+    return Image.Image.getexif(image).get(_ORIENTATION) or 1
 
 
 def as_stretch(value: Sequence[float] | None) -> tuple[float, float] | None:
@@ -264,7 +272,7 @@ def _to_8_bits(
     colours, alpha = levels[..., :3], levels[..., 3:]
     if stretch is None:
         _refuse_unknown_range(colours)
-        _speak_of_few_levels(colours)
+        _warn_of_few_levels(colours)
     full = 0, 65535
     pixels = np.concatenate(
         [_narrowed(colours, *(stretch or full)), _narrowed(alpha, *full)], 2
@@ -275,7 +283,7 @@ def _to_8_bits(
     # The orientation alone: Pillow before 11 cannot copy the tags of a TIFF
     # that has several strips.
     exif = Image.Exif()
-    exif[0x0112] = image.getexif().get(0x0112, 1)
+    exif[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
     narrow.info['exif'] = exif.tobytes()
     return narrow
 
@@ -333,8 +341,8 @@ def _refuse_unknown_range(levels: NDArray[Any]) -> None:
         )
 
 
-def _speak_of_few_levels(levels: NDArray[Any]) -> None:
-    if _spoken[0]:
+def _warn_of_few_levels(levels: NDArray[Any]) -> None:
+    if _warned[0]:
         return
     # A dead or hot pixel of the camera is no content.
     low = int(np.percentile(levels, 0.1, method='lower'))
@@ -342,7 +350,7 @@ def _speak_of_few_levels(levels: NDArray[Any]) -> None:
     # An image of one level may well be meant so.
     if not 0 < high - low < _FEW_LEVELS:
         return
-    _spoken[0] = 1
+    _warned[0] = 1
     warn(
         f'an image of 16 bits has levels from {low} to {high} of 65535 and '
         f'comes out black or flat: {(low + 128) // 257} to '

@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 
 from ...utils.durable_files import write_durably
 from ...utils.text import printable
-from .shards import is_file, is_shard, list_members
+from .shards import COMPRESSIONS, is_file, is_shard, list_members
 
 # All that decode_image reads; of an animation it takes the first frame.
 IMAGE_EXTENSIONS = (
@@ -30,7 +30,7 @@ _VIDEOS = frozenset(
         *('.mpg', '.mpeg', '.mts', '.flv', '.3gp'),
     }
 )
-_PACKED = ('.tgz', '.gz', '.bz2', '.xz', '.zst')
+_PACKED = tuple(end for _, ends, _ in COMPRESSIONS for end in ends)
 _ARCHIVES = ('.zip', '.7z', '.rar', *_PACKED)
 # What systems put beside the files of their users, in lower case.
 _SYSTEM_NAMES = frozenset(

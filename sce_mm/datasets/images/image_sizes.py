@@ -10,16 +10,17 @@ from mmengine import fileio
 from PIL import Image
 
 from .decoding import (
+    LYING,
     PILLOW_FORMATS,
     UnreadableImageError,
     any_size,
+    orientation,
     require_plain_file,
 )
 from .loading import LoadCachedImage, LoadImage
 from .shards import open_file
 
 # EXIF tag of the orientation, and its values that swap height and width.
-_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)
 
 
 def image_sizes(
@@ -50,12 +51,6 @@ def image_sizes(
     return sizes
 
 
-def orientation(image: Image.Image) -> int:
-    """How the EXIF tag of an open image turns it; 1 if it does not."""
-    # getexif of a PNG decodes it for a tag that lies behind its pixels.
-    return Image.Image.getexif(image).get(_ORIENTATION) or 1
-
-
 def _in_header(path: str, load: LoadImage) -> tuple[int, int]:
     source: str | IO[bytes]
     if load.backend_args is None and '://' not in path:
@@ -67,7 +62,7 @@ def _in_header(path: str, load: LoadImage) -> tuple[int, int]:
     try:
         with any_size(), Image.open(source, formats=PILLOW_FORMATS) as image:
             width, height = image.size
-            turned = orientation(image) in _LYING
+            turned = orientation(image) in LYING
     except Exception as error:
         raise UnreadableImageError(str(error)) from error
     if turned and load.apply_orientation:

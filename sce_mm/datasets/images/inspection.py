@@ -19,9 +19,9 @@ from .decoding import (
     any_size,
     decode_image,
     is_deep,
+    orientation,
     require_plain_file,
 )
-from .image_sizes import orientation
 from .near_duplicates import Fingerprint, fingerprint_of
 from .parallel import LargeImages, map_images
 from .shards import read_file

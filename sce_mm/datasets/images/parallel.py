@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 import cv2
 
-from ...utils.commands import end_with_parent
 from ...utils.errors import UserError
 from ...utils.progress import track
+from ...utils.run_commands import end_with_parent
 from .decoding import count_pixels
 
 Result = TypeVar('Result')

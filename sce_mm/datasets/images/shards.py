@@ -32,12 +32,13 @@ from ...utils.text import printable
 EXTENSION = '.tar'
 # Version of the file with the index.
 _FORMAT = 1
-_COMPRESSED = {
-    b'\x1f\x8b': 'gunzip',
-    b'BZh': 'bunzip2',
-    b'\xfd7zXZ': 'unxz',
-    b'\x28\xb5\x2f\xfd': 'unzstd',
-}
+# First bytes of compressed files, their suffixes, and what undoes it.
+COMPRESSIONS = (
+    (b'\x1f\x8b', ('.tgz', '.gz'), 'gunzip'),
+    (b'BZh', ('.bz2',), 'bunzip2'),
+    (b'\xfd7zXZ', ('.xz',), 'unxz'),
+    (b'\x28\xb5\x2f\xfd', ('.zst',), 'unzstd'),
+)
 # Encoding of names: any bytes, whatever the file system has.
 _ENCODING = 'utf-8', 'surrogateescape'
 # A tar is a sequence of blocks; one of zeros at least stands at its end.
@@ -331,9 +332,9 @@ def _entries(tar: Any) -> Iterator[tarfile.TarInfo]:
 
 
 def _refuse_compressed(shard: str, file: IO[bytes]) -> None:
-    start = file.read(max(map(len, _COMPRESSED)))
+    start = file.read(max(len(magic) for magic, *_ in COMPRESSIONS))
     file.seek(0)
-    for magic, command in _COMPRESSED.items():
+    for magic, _, command in COMPRESSIONS:
         if start.startswith(magic):
             raise UserError(
                 f'{shard} is compressed, so that no image in it can be read '

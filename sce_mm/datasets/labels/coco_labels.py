@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from ..images.decoding import LYING, orientation
+
 # Length of a value in a message.
 _SHOWN = 60
 # EXIF tag, and the values for which width becomes height.
-_ORIENTATION, _TURNED = 274, (5, 6, 7, 8)
 
 
 class _Field(NamedTuple):
@@ -298,7 +299,7 @@ def _size(path: Path) -> tuple[int, int] | None:
     """Width and height as mmcv loads an image; None if it has no header."""
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
+            turned = orientation(image) in LYING
             width, height = image.size
     except (OSError, Image.DecompressionBombError):
         return None

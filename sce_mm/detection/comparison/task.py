@@ -19,8 +19,8 @@ from ...datasets.labels.coco_labels import (
     take_categories,
 )
 from ...downstream import BackboneFile, ConfigEdits
-from ...utils.commands import Command, run_together
 from ...utils.durable_files import write_json
+from ...utils.run_commands import Command, run_together
 from ...utils.text import printable
 from ..adapt import adapt
 from .examples import detection_examples
@@ -47,7 +47,7 @@ class Detection(Task):
     maker = 'sce detector'
     columns = tuple(METRICS)
     # mmdet rounds AP to three digits: tenths in per cent.
-    measure = Measure('box AP', 'detector', learned=1.0, step=0.1)
+    measure = Measure('box AP', 'detector', least=1.0, step=0.1)
 
     def __init__(self, args: argparse.Namespace) -> None:
         super().__init__(args)

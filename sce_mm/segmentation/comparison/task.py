@@ -21,7 +21,7 @@ from ...datasets.labels.mask_labels import (
     SeenMasks,
     read_masks,
 )
-from ...datasets.labels.parts import choose_part
+from ...datasets.labels.subsets import choose_part
 from ...downstream import BackboneFile, ConfigEdits
 from ...downstream.schedule import batch_of_names
 from ...utils.durable_files import write_durably

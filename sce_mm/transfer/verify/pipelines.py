@@ -10,8 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...config.reading import walk
-from ..named_weights import transforms
+from ...config.reading import typed_dicts, walk
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # Pipelines may also be in hooks, which put them in the place of others, and
@@ -73,7 +72,7 @@ def transform_problem(transform: Mapping[str, Any]) -> str:
 def pipeline_problems(cfg: Mapping[str, Any]) -> Iterator[str]:
     """Transforms of a config that are refused, with where they are."""
     for place in _PLACES:
-        found = map(transform_problem, transforms(cfg.get(place)))
+        found = map(transform_problem, typed_dicts(cfg.get(place)))
         for problem in dict.fromkeys(filter(None, found)):
             yield f'{place} has {problem}'
 
@@ -89,7 +88,7 @@ def stretch_note(
     """
     loaders = [
         transform
-        for transform in transforms(cfg.get('train_dataloader'))
+        for transform in typed_dicts(cfg.get('train_dataloader'))
         if re.search(r'\bLoad\w*Image', _kind(transform))
     ]
     if stretch is None or all(

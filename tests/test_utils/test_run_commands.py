@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from sce_mm.utils.commands import (
+from sce_mm.utils.run_commands import (
     Command,
     Job,
     run_jobs,
@@ -129,7 +129,7 @@ def test_commands_end_when_their_parent_is_killed(root, tmp_path):
             sys.executable,
             '-c',
             'from pathlib import Path\n'
-            'from sce_mm.utils.commands import Command, run_together\n'
+            'from sce_mm.utils.run_commands import Command, run_together\n'
             f'run_together([Command({path!r}, [])], Path({str(tmp_path)!r}))',
         ],
         cwd=root,
