@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..utils.checks import wrong_levels
 from .argument_types import output_file, positive_number
 from .exit import naming
 
@@ -78,10 +79,10 @@ def network_of(args: argparse.Namespace) -> nn.Module | None:
     if getattr(args, 'network', None) is None:
         return None
     from ..config.building import build_backbone
-    from ..config.reading import read_config
+    from ..downstream import load_base
 
     with naming('--network'):
-        return build_backbone(read_config(args.network))
+        return build_backbone(load_base(args.network)[0])
 
 
 def read_backbone(args: argparse.Namespace) -> Backbone:
@@ -147,5 +148,7 @@ def _with_metadata(backbone: Backbone, args: argparse.Namespace) -> Backbone:
             raise CheckpointError(
                 f'the checkpoint says {name}={said!r}, not {value!r}'
             )
+    if problem := wrong_levels(args.mean, args.std):
+        raise CheckpointError(f'--mean and --std: {problem}')
     assumed = [name for name in meta['assumed'] if name not in given]
     return backbone._replace(meta={**meta, **given, 'assumed': assumed})

@@ -77,6 +77,7 @@ def check_config(
             types.sharding,
             values.wrong_seed,
             values.wrong_numbers,
+            values.small_levels,
             values.not_finite,
             values.huge_queues,
         )

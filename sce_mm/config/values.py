@@ -13,7 +13,7 @@ from mmengine.config import Config
 from ..models.algorithms.sce import NO_BOXES, SCE
 from ..models.heads.dense_sce_head import KEYS_PER_IMAGE, VIEWS
 from ..models.utils.memory_queue import check_queue_length
-from ..utils.checks import LARGEST_SEED
+from ..utils.checks import LARGEST_SEED, wrong_levels
 from ..utils.processes import process_count
 from .parts import hooks_of, innermost_datasets, loaders, view_transforms
 from .reading import walk
@@ -228,6 +228,21 @@ def wrong_schedules(cfg: Config) -> Iterator[str]:
                 'set both, for example --cfg-options '
                 f'param_scheduler.warmup_epochs={epochs / 10:g}'
             )
+
+
+def small_levels(cfg: Config) -> Iterator[str]:
+    """Statistics of pixels between 0 and 1, which no data set here gives."""
+    preprocessor = (cfg.get('model') or {}).get('data_preprocessor') or {}
+    mean, std = preprocessor.get('mean'), preprocessor.get('std')
+    numbers = all(
+        isinstance(values, list | tuple)
+        and all(isinstance(v, int | float) for v in values)
+        for values in (mean, std)
+    )
+    # What is not above 0 has been named.
+    positive = numbers and all(v > 0 for v in std or ())
+    if positive and (problem := wrong_levels(mean, std)):
+        yield f'model.data_preprocessor.mean and std: {problem}'
 
 
 def step_images(cfg: Config) -> int:

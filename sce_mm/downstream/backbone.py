@@ -86,9 +86,11 @@ def load_and_train(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
     edits.set(f'{where}.pretrained', None, 'old spelling of init_cfg')
     init_cfg = {'type': 'Pretrained', 'checkpoint': str(file.path)}
     edits.set(f'{where}.init_cfg', init_cfg, 'these weights')
+    # The eps stays that of all ResNets, which the pretraining had.
+    momentum = (edits.get(f'{where}.norm_cfg') or {}).get('momentum')
     edits.set(
         f'{where}.norm_cfg',
-        SYNC_BN,
+        SYNC_BN if momentum is None else {**SYNC_BN, 'momentum': momentum},
         'train batch norm, over all GPUs (plain BN on a single one): frozen, '
         'it suits supervised weights only',
     )

@@ -4,6 +4,7 @@ Reads both, lets a function make the changes, and writes a config that
 inherits the first one and holds what differs.
 """
 
+import json
 import os
 import tempfile
 import textwrap
@@ -177,9 +178,9 @@ def write_config(
             lines.append(f'_base_.{change.path} = {change.new!r}')
     relative = os.path.relpath(checkpoint, out.parent)
     text = '\n'.join(lines).rstrip('\n') + '\n'
-    text = text.replace(
-        repr(str(checkpoint)), repr(f'{{{{ fileDirname }}}}/{relative}')
-    )
+    # Double quotes: mmengine puts in the folder, which may have an apostrophe.
+    named = json.dumps(f'{{{{ fileDirname }}}}/{relative}', ensure_ascii=False)
+    text = text.replace(repr(str(checkpoint)), named)
     part = out.with_name(f'{out.stem}_part.py')
     try:
         with writing(out):

@@ -61,9 +61,9 @@ def network_kind(file: BackboneFile) -> 'Kind | None':
     known = file.backbone.known_architecture
     if known is not None:
         return KINDS.get(type(known))
-    # Any network that mmpretrain has can be trained.
+    # Any network of the registries can be trained, also those of mmdet alone.
     cls = MODELS.get(str(file.backbone.meta['arch']).partition('-')[0])
-    return None if cls is None or issubclass(cls, ResNet) else ANY_NETWORK
+    return None if cls and issubclass(cls, ResNet) else ANY_NETWORK
 
 
 def _load_into_network(
@@ -120,6 +120,15 @@ def _dense_convnext(
         False,
         'maps are normalised and handed on, not their means',
     )
+    found = file.backbone.architecture
+    assert isinstance(found, ConvNeXtArchitecture)
+    linear = setting_of(edits.get(where), 'linear_pw_conv')
+    if found.linear != linear:
+        edits.set(
+            f'{where}.linear_pw_conv',
+            found.linear,
+            'pointwise convolutions as the weights have them',
+        )
 
 
 def _dense_vit(edits: ConfigEdits, where: str, file: BackboneFile) -> None:

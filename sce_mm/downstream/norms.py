@@ -50,11 +50,15 @@ def give_norm(
     reason: str,
     norm_cfg: dict[str, Any] = SYNC_BN,
 ) -> None:
-    """Set a norm where there is none, or one that is not trained."""
+    """Set a norm where there is none, or one that is not trained.
+
+    The eps and momentum of one that there is stay.
+    """
     old = setting_of(edits.get(path), 'norm_cfg')
     if old is not None:
         if type_name(old) not in BATCH_NORMS:
             return
         if norm_cfg == SYNC_BN:
             reason = 'batch norm trained, over all GPUs, and also without any'
+            norm_cfg = {**old, **norm_cfg}
     edits.set(f'{path}.norm_cfg', norm_cfg, reason)

@@ -30,6 +30,12 @@ def adapt_pixels(
         AdaptError: The config swaps or normalises in a way that cannot be
             followed.
     """
+    if edits.get(PREPROCESSOR) is None and edits.get('data_preprocessor'):
+        edits.set(
+            PREPROCESSOR,
+            edits.get('data_preprocessor'),
+            'that at the top of the config: mmengine puts it into the model',
+        )
     name = type_name(edits.get(PREPROCESSOR))
     if not is_one_of(edits.get(PREPROCESSOR), (preprocessor,)):
         raise AdaptError(

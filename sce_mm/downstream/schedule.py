@@ -76,6 +76,13 @@ def adapt_schedule(
             f'the rate is now for a batch of {total}: not to be scaled again',
         )
         _scale_bounds(edits, scale)
+    elif steps > 1 and edits.get('auto_scale_lr.enable'):
+        edits.set(
+            'auto_scale_lr.enable',
+            False,
+            f'the rate is for a batch of {total} ({line}), and mmengine '
+            'counts no accumulation when it scales',
+        )
     iterations = edits.get('train_cfg.max_iters')
     if iterations and total != base:
         edits.notes.append(

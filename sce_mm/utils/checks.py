@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeGuard
@@ -62,6 +62,30 @@ def require_different(
             raise FileExistsError(
                 f'{name} and {other} are the same, {out}: name another {name}'
             )
+
+
+def wrong_levels(
+    mean: Sequence[float] | None, std: Sequence[float] | None
+) -> str:
+    """Why no pixels can be normalised with these; empty if they can.
+
+    >>> wrong_levels([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])[:35]
+    'pixels have levels from 0 to 255, a'
+    >>> wrong_levels([123.7, 116.3, 103.5], [58.4, 57.1, 57.4])
+    ''
+    """
+    if std and not all(value > 0 for value in std):
+        return f'pixels are divided by std, so each must be above 0; got {std}'
+    if mean and std and max(mean) <= 1 and max(std) < 1:
+        right = ' and '.join(
+            ' '.join(f'{255 * value:.6g}' for value in values)
+            for values in (mean, std)
+        )
+        return (
+            'pixels have levels from 0 to 255, and this mean and std are for '
+            f'levels from 0 to 1: give 255 times as much, {right}'
+        )
+    return ''
 
 
 def require_new(

@@ -18,10 +18,14 @@ from sce_mm.detection.adapt import adapt
 from sce_mm.downstream import (
     AdaptError,
     BackboneFile,
+    ConfigEdits,
     load_base,
     start_at_random,
 )
+from sce_mm.downstream.networks import ANY_NETWORK, network_kind
+from sce_mm.downstream.norms import give_norm
 from sce_mm.transfer import (
+    Backbone,
     extract_backbone,
     read_checkpoint,
     save_backbone,
@@ -78,7 +82,10 @@ def change(atss, backbone_file):
             {'model.backbone.depth': 34, 'model.backbone.base_channels': 64},
             r'depth = 18 and _base_\.model\.backbone\.base_channels = 16$',
         ),
-        ({'model.backbone.base_channels': 64}, 'the widths differ'),
+        (
+            {'model.backbone.base_channels': 64},
+            'lines? _base_.model.backbone.base_channels = 16',
+        ),
         ({'model.teacher_ckpt': 'coco.pth'}, 'ATSS learns from a teacher'),
         ({'model.detector': {'type': 'ATSS'}}, 'is inside of a ATSS'),
         ({'model.backbone': None}, 'no model.backbone, a ATSS has its'),
@@ -175,6 +182,47 @@ def test_a_pyramid_goes_into_the_same_neck_alone(
         (note,) = edits.notes
         assert 'have a feature pyramid, which is left out' in note
         assert 'fpn_convs' in note
+
+
+@pytest.mark.parametrize('own', [True, False])
+def test_norms_keep_their_eps_and_momentum(own):
+    settings = {'eps': 2e-3, 'momentum': 0.2}
+    part = {'type': 'mmpretrain.MobileNetV3', 'arch': 'small_075'}
+    if own:
+        part['norm_cfg'] = {'type': 'BN', 'requires_grad': False, **settings}
+    else:
+        # Those of the class.
+        settings = {'eps': 1e-3, 'momentum': 0.01}
+    edits = ConfigEdits(Config({'model': {'backbone': part}}))
+    give_norm(edits, 'model.backbone', 'trained')
+    norm = edits.get('model.backbone.norm_cfg')
+    assert norm == {'type': 'SyncBN', 'requires_grad': True, **settings}
+
+
+def test_accumulation_is_not_scaled_again(change):
+    counts = {'optim_wrapper.accumulative_counts': 8}
+    edits, _ = change({**counts, 'auto_scale_lr.enable': True}, batch=2)
+    assert edits.get('optim_wrapper.optimizer.lr') == 0.01
+    assert edits.get('auto_scale_lr.enable') is False
+
+
+def test_a_data_preprocessor_at_the_top_goes_into_the_model(atss, change):
+    edits, _ = change(
+        {
+            'data_preprocessor': atss.model.data_preprocessor,
+            'model.data_preprocessor': None,
+        }
+    )
+    kind = edits.get('model.data_preprocessor.type')
+    assert kind == atss.model.data_preprocessor.type
+
+
+def test_networks_of_mmdet_alone_are_no_resnets(backbone_file):
+    path = backbone_file(16)
+    weights, meta, _ = extract_backbone(read_checkpoint(path))
+    tensors = {f'stage9.{name}': t for name, t in weights.items()}
+    file = Backbone(tensors, {**meta, 'arch': 'CSPNeXt'})
+    assert network_kind(BackboneFile(path, file)) is ANY_NETWORK
 
 
 def test_files_that_say_too_little(change):

@@ -262,6 +262,21 @@ def test_transforms_that_change_what_pixels_are(transform, problem, place):
     assert all(f'{place} has ' in text and problem in text for text in found)
 
 
+def test_channels_that_are_swapped_and_not_back():
+    there = {'type': 'mmpretrain.NumpyToPIL', 'to_rgb': True}
+    back = {'type': 'mmpretrain.PILToNumpy', 'to_bgr': True}
+    plain = {'type': 'NumpyToPIL'}, {'type': 'PILToNumpy'}
+    for pipeline, swapped in (
+        ([there, back], False),
+        (plain, False),
+        ([there, plain[1]], True),
+        ([plain[0], back], True),
+    ):
+        found = list(pipeline_problems({'train_dataloader': pipeline}))
+        assert len(found) == swapped
+        assert all('red and blue swapped' in text for text in found)
+
+
 def test_a_checkpoint_says_the_range_of_its_levels(model):
     load = {'type': 'LoadImage', 'stretch': (0, 4095)}
     dataset = {'type': 'Photos', 'pipeline': [load]}

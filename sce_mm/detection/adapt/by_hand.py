@@ -33,11 +33,15 @@ def require_detector(edits: ConfigEdits) -> None:
             'the config has no model: give the config of a whole training'
         )
     kind = type_name(model)
+    pixels = 'model.data_preprocessor'
+    if edits.get(f'{pixels}.data_preprocessor'):
+        # Of several branches.
+        pixels += '.data_preprocessor'
     if isinstance(edits.get('model.detector'), dict):
         raise AdaptError(
             f'the detector is inside of a {kind}, under model.detector: make '
             'the config of that detector alone, set model.detector to the '
-            'model of that config, model.data_preprocessor to its mean, std '
+            f'model of that config, {pixels} to its mean, std '
             'and order of channels, and default_hooks.verify_transfer to '
             'None, as it looks for model.backbone'
         )
@@ -66,15 +70,21 @@ def require_architecture(edits: ConfigEdits, file: BackboneFile) -> None:
     resnet = re.fullmatch(r'ResNet-(\d+)', arch)
     backbone = edits.get(BACKBONE)
     kind, depth = type_name(backbone), backbone.get('depth')
-    if not resnet or (kind in RESNETS and depth == int(resnet[1])):
+    if not resnet:
         return
+    found = file.backbone.architecture
+    assert isinstance(found, ResNetArchitecture)
     here = f'{kind}-{depth}' if isinstance(depth, int) else kind
+    if kind in RESNETS and depth == int(resnet[1]):
+        width = backbone.get('base_channels', 64)
+        if found.width == width:
+            return
+        here += f' with base_channels={width}'
+        arch += f' with base_channels={found.width}'
     message = (
         f'{BACKBONE} is a {here}, and the weights are of a {arch}: take a '
         f'config of the same detector with a {arch}'
     )
-    found = file.backbone.architecture
-    assert isinstance(found, ResNetArchitecture)
     if lines := _replacement(edits, found, kind):
         some = 'the line' if len(lines) == 1 else 'the lines'
         message += (
@@ -124,7 +134,8 @@ def _replacement(
         indices = tuple(range(first, STAGES))
         width = edits.get(f'{BACKBONE}.base_channels') or 64
         if kind == 'ResNet':
-            lines = [f'_base_.{BACKBONE}.depth = {found.depth}']
+            other = found.depth != edits.get(f'{BACKBONE}.depth')
+            lines = [f'_base_.{BACKBONE}.depth = {found.depth}'] * other
             if found.width != width:
                 lines += [f'_base_.{BACKBONE}.base_channels = {found.width}']
         else:

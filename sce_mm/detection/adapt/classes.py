@@ -71,9 +71,12 @@ def class_problems(cfg: Config) -> Iterator[str]:
     other classes the numbers of their neighbours.
     """
     sizes = [
-        (where, size)
-        for where, size in walk(cfg.get('model') or {}, 'model')
-        if re.search(r'\bbbox_head(\[\d+\])?\.num_classes$', where)
+        (f'{where}.num_classes', head['num_classes'])
+        for where, head in walk(cfg.get('model') or {}, 'model')
+        if re.search(r'\b(bbox|mask|mask_iou)_head(\[\d+\])?$', where)
+        and isinstance(head, Mapping)
+        and 'num_classes' in head
+        and not head.get('class_agnostic')
     ]
     for where, file, named, classes, categories in read_labels(cfg):
         missing = [name for name in classes if name not in categories]

@@ -5,7 +5,7 @@ Images are expected in OpenCV's order, blue, green, red, with levels from 0 to
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -72,9 +72,31 @@ def transform_problem(transform: Mapping[str, Any]) -> str:
 def pipeline_problems(cfg: Mapping[str, Any]) -> Iterator[str]:
     """Transforms of a config that are refused, with where they are."""
     for place in _PLACES:
-        found = map(transform_problem, typed_dicts(cfg.get(place)))
+        transforms = list(typed_dicts(cfg.get(place)))
+        found = [*map(transform_problem, transforms), swap_problem(transforms)]
         for problem in dict.fromkeys(filter(None, found)):
             yield f'{place} has {problem}'
+
+
+def swap_problem(transforms: Iterable[Mapping[str, Any]]) -> str:
+    """Reason to refuse transforms that leave channels swapped, or nothing.
+
+    mmpretrain's ``NumpyToPIL`` may make red, green and blue of OpenCV's order,
+    and ``PILToNumpy`` the reverse.
+    """
+    swaps = [
+        (_kind(t).rpartition('.')[2], t.get('to_rgb'), t.get('to_bgr'))
+        for t in transforms
+    ]
+    there = sum(kind == 'NumpyToPIL' and bool(rgb) for kind, rgb, _ in swaps)
+    back = sum(kind == 'PILToNumpy' and bool(bgr) for kind, _, bgr in swaps)
+    if there == back:
+        return ''
+    return (
+        f'NumpyToPIL with to_rgb=True {there} time(s) and PILToNumpy with '
+        f'to_bgr=True {back} time(s), which leaves red and blue swapped: set '
+        'both or neither'
+    )
 
 
 def stretch_note(
