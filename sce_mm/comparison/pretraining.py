@@ -8,6 +8,7 @@ seed it becomes a :class:`Start`, whose key names its files: ``runs/KEY``,
 import argparse
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,8 +77,9 @@ class Recipe:
         """All overrides."""
         return [word for _, words in self.overrides for word in words]
 
-    def read(self) -> Config:
-        """Config with the overrides.
+    @cached_property
+    def cfg(self) -> Config:
+        """Config with the overrides, as it was when it was first read.
 
         Raises:
             ConfigError: It cannot be read, or has no such key.
@@ -93,18 +95,18 @@ class Recipe:
 
     def own_seed(self) -> int | None:
         """Seed that the config has, None for another one each time."""
-        return (self.read().get('randomness') or {}).get('seed')
+        return (self.cfg.get('randomness') or {}).get('seed')
 
     @property
     def cuts_regions(self) -> bool:
         """Whether its samples are regions of the images."""
         if self.regions is not None:
             return self.regions != 'none'
-        return cuts_regions(self.read())
+        return cuts_regions(self.cfg)
 
     def loading(self) -> Loading | None:
         """How it loads files; None if a cache of ours gives other pixels."""
-        _, dataset = innermost_dataset(self.read())
+        _, dataset = innermost_dataset(self.cfg)
         for place, step in enumerate(dataset.get('pipeline') or []):
             if step.get('type') == 'LoadImage':
                 if only_stretches(step):
@@ -114,13 +116,13 @@ class Recipe:
 
     def read_for(self, unlabelled: Unlabelled) -> Config:
         """Config on the list of images, or on the cache of them."""
-        cfg = self.read()
+        cfg = copy.deepcopy(self.cfg)
         override(cfg, self.data_words(unlabelled))
         return cfg
 
     def data_words(self, unlabelled: Unlabelled) -> list[str]:
         """Overrides that let it read the list of images, or the cache."""
-        key, _ = innermost_dataset(self.read())
+        key, _ = innermost_dataset(self.cfg)
         words = [f'{key}.data_root=', f'{key}.ann_file={unlabelled.list_file}']
         cache, loading = unlabelled.cache, self.loading()
         if cache and loading and loading.stretch == cache.stretch:
@@ -192,7 +194,7 @@ class Recipe:
             ConfigError: All that is wrong in the config.
             UserError: No regions can be cut.
         """
-        cfg = self.read()
+        cfg = copy.deepcopy(self.cfg)
         _, dataset = innermost_dataset(cfg)
         dataset.data_root = list(map(str, unlabelled.folders))
         dataset.pop('ann_file', None)
