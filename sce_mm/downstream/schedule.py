@@ -28,8 +28,8 @@ def adapt_schedule(
         edits: The config.
         processes: Processes of the training, usually GPUs.
         batch: Images of each; None for those of the config.
-        base_batch: Batch that the rate of the config is for, unless its
-            ``auto_scale_lr`` says it.
+        base_batch: Batch that the rate of the config is for, see
+            :func:`batch_of_names`; None for that of its ``auto_scale_lr``.
 
     Returns:
         A line about batch and rate.
@@ -45,7 +45,8 @@ def adapt_schedule(
             'the config has no train_dataloader.batch_size: say --batch'
         )
     rate = edits.get(RATE)
-    base = edits.get('auto_scale_lr.base_batch_size') or base_batch
+    said = edits.get('auto_scale_lr.base_batch_size')
+    base = base_batch or said
     if not isinstance(rate, int | float):
         raise AdaptError(
             f'the config has no {RATE}: a rate for each of several '
@@ -56,6 +57,11 @@ def adapt_schedule(
             f'the config does not say for what batch its learning rate '
             f'{rate} is: add to it auto_scale_lr = dict(base_batch_size=16), '
             'with the images of all GPUs together in the place of 16'
+        )
+    if said and said != base:
+        edits.notes.append(
+            f'the rate {rate} is taken to be for a batch of {base}, as the '
+            f'name of its config says, though auto_scale_lr has {said}'
         )
     steps = edits.get('optim_wrapper.accumulative_counts') or 1
     total = processes * batch * steps
@@ -98,6 +104,10 @@ def adapt_schedule(
 def batch_of_names(config: str, cfg: Config) -> int | None:
     """Batch of the rate of a config, by its name or those that it inherits.
 
+    A file that sets ``auto_scale_lr`` itself knows better. One that inherits
+    it may not: mmdet's RTMDets were trained in batches of 256, as their names
+    say, and inherit the 16 of a schedule that is not theirs.
+
     Args:
         config: Path of the config, or ``package::name``.
         cfg: What it says.
@@ -106,10 +116,13 @@ def batch_of_names(config: str, cfg: Config) -> int | None:
         The batch in its own name, or in that of a config that it inherits
         and that has the same rate; None if there is none.
     """
+    path = Path(config)
+    is_file = '::' not in config and path.is_file()
+    if is_file and 'auto_scale_lr' in path.read_text(errors='replace'):
+        return None
     if batch := batch_in_name(config):
         return batch
-    path = Path(config)
-    if '::' in config or not path.is_file() or Config._is_lazy_import(config):
+    if not is_file or Config._is_lazy_import(config):
         return None
     rate = ConfigEdits(cfg).get(RATE)
     for inherited in _inherited(config):

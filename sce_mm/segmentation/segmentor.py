@@ -49,8 +49,9 @@ def adapt(
         file: The weights.
         processes: Processes of the training, usually GPUs.
         batch: Images of each; None for those of the config.
-        base_batch: Batch that the rate of the config is for, unless its
-            ``auto_scale_lr`` says it. In mmseg only names of configs do.
+        base_batch: Batch that the rate of the config is for, by
+            :func:`~sce_mm.downstream.schedule.batch_of_names`; None for that
+            of its ``auto_scale_lr``, which configs of mmseg do not have.
 
     Returns:
         The edited config, and a line about the learning rate.

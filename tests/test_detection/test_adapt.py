@@ -24,6 +24,7 @@ from sce_mm.downstream import (
 )
 from sce_mm.downstream.networks import ANY_NETWORK, network_kind
 from sce_mm.downstream.norms import give_norm
+from sce_mm.downstream.schedule import batch_of_names
 from sce_mm.transfer import (
     Backbone,
     extract_backbone,
@@ -59,14 +60,16 @@ def atss():
 def change(atss, backbone_file):
     """``change(changes, **metadata)``: adapt ATSS with the changes."""
 
-    def call(changes, processes=1, batch=None, cfg=atss, **metadata):
+    def call(
+        changes, processes=1, batch=None, cfg=atss, base_batch=None, **metadata
+    ):
         cfg = copy.deepcopy(cfg)
         cfg.merge_from_dict(changes)
         path = backbone_file(16, **metadata)
         file = BackboneFile(path, extract_backbone(read_checkpoint(path)))
         # Names and shapes are what it looks at.
         with torch.device('meta'):
-            return adapt(cfg, file, processes, batch)
+            return adapt(cfg, file, processes, batch, base_batch)
 
     return call
 
@@ -204,6 +207,25 @@ def test_accumulation_is_not_scaled_again(change):
     edits, _ = change({**counts, 'auto_scale_lr.enable': True}, batch=2)
     assert edits.get('optim_wrapper.optimizer.lr') == 0.01
     assert edits.get('auto_scale_lr.enable') is False
+
+
+def test_the_batch_of_a_rate_is_that_of_the_name_beside_it(tmp_path, change):
+    stock = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
+    mine = tmp_path / 'mine.py'
+    for text, batch in (
+        ('', 256),
+        ('model = dict()\n', 256),
+        # A rate of one's own, and a batch that one has written down.
+        ('optim_wrapper = dict(optimizer=dict(lr=0.1))\n', None),
+        ('auto_scale_lr = dict(base_batch_size=16)\n', None),
+    ):
+        mine.write_text(f'_base_ = {stock!r}\n{text}')
+        name = str(mine) if text else stock
+        assert batch_of_names(name, load_base(name)[0]) == batch
+    edits, line = change({}, batch=2, base_batch=8)
+    assert 'rate 0.0025 for 1 process x 2 images' in line
+    (note,) = edits.notes
+    assert 'of 8, as the name of its config says, though' in note
 
 
 def test_a_data_preprocessor_at_the_top_goes_into_the_model(atss, change):

@@ -11,7 +11,7 @@ any folder. A config that cannot be adapted is refused, with the reason.
 
 import argparse
 from collections.abc import Sequence
-from functools import partial
+from typing import TYPE_CHECKING
 
 from ... import register
 from ..arguments import ArgumentParser
@@ -20,6 +20,11 @@ from ..config_maker import (
     parse_maker_arguments,
     print_made,
 )
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from ...downstream import BackboneFile, ConfigEdits
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -40,13 +45,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     register()
     from ...detection.adapt import adapt
     from ...downstream import make_config
+    from ...downstream.schedule import batch_of_names
 
-    change = partial(
-        adapt,
-        processes=args.processes,
-        batch=args.batch,
-        keep_heads=args.keep_heads,
-    )
+    def change(
+        cfg: 'Config', file: 'BackboneFile'
+    ) -> tuple['ConfigEdits', str]:
+        base_batch = batch_of_names(args.config, cfg)
+        return adapt(
+            cfg, file, args.processes, args.batch, base_batch, args.keep_heads
+        )
+
     made = make_config(
         args.config, args.checkpoint, args.out, change, args.overwrite
     )

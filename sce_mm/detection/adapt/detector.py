@@ -30,6 +30,7 @@ def adapt(
     file: BackboneFile,
     processes: int = 1,
     batch: int | None = None,
+    base_batch: int | None = None,
     keep_heads: bool = False,
 ) -> tuple[ConfigEdits, str]:
     """Change a detector's config so that it uses a backbone file rightly.
@@ -39,6 +40,9 @@ def adapt(
         file: The weights.
         processes: Processes of the training, usually GPUs.
         batch: Images of each; None for those of the config.
+        base_batch: Batch that the rate of the config is for, by
+            :func:`~sce_mm.downstream.schedule.batch_of_names`; None for that
+            of its ``auto_scale_lr``.
         keep_heads: Give no norm to the heads and let box heads be.
 
     Returns:
@@ -61,7 +65,7 @@ def adapt(
         adapt_pyramids(edits, file)
         if not keep_heads:
             adapt_heads(edits)
-        line = adapt_schedule(edits, processes, batch)
+        line = adapt_schedule(edits, processes, batch, base_batch)
         if edits.get('default_scope') is None:
             edits.set('default_scope', 'mmdet', 'where these names are found')
         add_verification(edits, IMPORT)

@@ -19,6 +19,7 @@ from ...datasets.labels.coco_labels import (
     take_categories,
 )
 from ...downstream import BackboneFile, ConfigEdits
+from ...downstream.schedule import batch_of_names
 from ...utils.durable_files import write_json
 from ...utils.run_commands import Command, run_together
 from ...utils.text import printable
@@ -128,7 +129,7 @@ class Detection(Task):
         self, cfg: Config, file: BackboneFile
     ) -> tuple[ConfigEdits, str]:
         """Change a detector's config so that it uses a file rightly."""
-        return adapt(cfg, file)
+        return adapt(cfg, file, base_batch=batch_of_names(self.config, cfg))
 
     def check(self, cfg: Config, labels: Sequence[Path]) -> dict[Path, int]:
         """Use data sets and metric of a detector once."""
