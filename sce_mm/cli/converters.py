@@ -144,8 +144,9 @@ def _with_metadata(backbone: Backbone, args: argparse.Namespace) -> Backbone:
     for name, value in given.items():
         said = None if name in meta['assumed'] else meta[name]
         if said not in (None, value):
-            raise CheckpointError(
-                f'the checkpoint says {name}={said!r}, not {value!r}'
-            )
+            who = 'the checkpoint'
+            if getattr(args, 'network', None) is not None:
+                who += ' or the network'
+            raise CheckpointError(f'{who} says {name}={said!r}, not {value!r}')
     assumed = [name for name in meta['assumed'] if name not in given]
     return backbone._replace(meta={**meta, **given, 'assumed': assumed})

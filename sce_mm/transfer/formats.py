@@ -5,6 +5,7 @@ libraries name the tensors of a network is said in ``networks``.
 """
 
 import logging
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -32,6 +33,8 @@ IMAGENET: Mapping[str, Any] = {
 
 # Prefixes of the tensors of a network that holds another library's.
 _INNER = ('', 'timm_model.')
+
+_OUTPUT_NORM = re.compile(r'norm\d+\.(weight|bias)')
 
 
 class Format(NamedTuple):
@@ -203,6 +206,20 @@ def select_for(
         f'the {branch} branch is not that of this '
         f'{type(network).__name__}:\n{shape_mismatches(expected, best)}'
     )
+
+
+def differences(network: nn.Module, weights: Mapping[str, Tensor]) -> str:
+    """Differences in names and shapes of a network and weights, or nothing.
+
+    A network for detectors may have a norm for each of its outputs, which no
+    pretraining has: these may be missing.
+    """
+    expected = {
+        name: tensor
+        for name, tensor in network.state_dict().items()
+        if name in weights or not _OUTPUT_NORM.fullmatch(name)
+    }
+    return shape_mismatches(expected, weights)
 
 
 def _part(name: str) -> str:
