@@ -106,6 +106,14 @@ class Backbone(NamedTuple):
                 tensor shows is unknown.
         """
         model = self.architecture.build(self.meta)
+        if mismatches := shape_mismatches(model.state_dict(), self.weights):
+            raise CheckpointError(
+                f'the file is of a {self.meta.get("arch")}, not of the '
+                f'{self.architecture.name} that its tensors look like:\n'
+                f'{mismatches}\n  Such a network is not exported. Configs '
+                'with the same one take it: sce detector, sce segmentor, '
+                'sce features --network'
+            )
         model.load_state_dict(self.weights)
         return model
 
