@@ -24,6 +24,7 @@ from .formats import (
     PYRAMID,
     Format,
     below,
+    branches_alike,
     differences,
     select,
     select_for,
@@ -198,17 +199,26 @@ def _recognised(
     """Format, weights and assumed metadata of what shows its network itself.
 
     Raises:
-        CheckpointError: It is not the whole of a network of a known family.
+        CheckpointError: It is not the whole of a network of a known family,
+            nor a variant of one that we have trained.
     """
     found, weights = select(tensors, branch)
     weights = in_float32(weights, float32)
-    assumed: dict[str, Any] = {}
-    if found.name != OWN or _is_known(known['arch'], weights):
+    if found.name == OWN and not _is_known(known['arch'], weights):
+        return found, weights, {}
+    try:
         weights, architecture = complete(weights)
-        assumed['arch'] = architecture.name
-        if architecture.image_size == 224:
-            names = (*PIXELS, *architecture.settings)
-            assumed |= {k: v for k, v in found.metadata.items() if k in names}
+    except CheckpointError:
+        # A variant, such as one with another norm, is whole if the branches
+        # are alike: they are two copies of one network.
+        if found.name != OWN or not branches_alike(tensors):
+            raise
+        check_values(weights)
+        return found, weights, {}
+    assumed = {'arch': architecture.name}
+    if architecture.image_size == 224:
+        names = (*PIXELS, *architecture.settings)
+        assumed |= {k: v for k, v in found.metadata.items() if k in names}
     return found, weights, assumed
 
 

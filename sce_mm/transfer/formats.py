@@ -167,6 +167,15 @@ def is_whole_pretraining(names: Collection[str]) -> bool:
     )
 
 
+def branches_alike(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether both branches of our own training have the same tensors."""
+    own = FORMATS[0]
+    online = below(tensors, own.online)
+    return bool(online) and not shape_mismatches(
+        online, below(tensors, str(own.momentum))
+    )
+
+
 def select_for(
     network: nn.Module, tensors: Mapping[str, Tensor], branch: str
 ) -> tuple[Format, dict[str, Tensor]]:

@@ -71,6 +71,10 @@ def vit_of_torchvision():
     return tv_vit.VisionTransformer(32, 8, 2, 4, 16, 64, num_classes=3)
 
 
+def narrow(depth, **options):
+    return ResNet(depth, base_channels=8, stem_channels=8, **options)
+
+
 def last_of_timm(model, images):
     """Last map of a network of timm, or its tokens as a map."""
     features = model.forward_features(images)
@@ -249,6 +253,28 @@ def test_heads_that_moco_v3_has_are_assumed_and_those_of_others_asked():
 
 
 @pytest.mark.parametrize(
+    'options',
+    [
+        {'norm_cfg': {'type': 'GN', 'num_groups': 4}},
+        {'deep_stem': True},
+    ],
+    ids=['other norm', 'deep stem'],
+)
+def test_variants_of_a_resnet_from_our_training_are_taken(options):
+    weights = narrow(18, **options).state_dict()
+    checkpoint = pretraining(weights, arch='ResNet-18')
+    backbone = extract_backbone(checkpoint)
+    assert backbone.weights.keys() == weights.keys()
+    assert backbone.meta['arch'] == 'ResNet-18'
+    # Where the branches differ a tensor is missing.
+    last = [name for name in weights if name.startswith('layer4')][-1]
+    del checkpoint['state_dict'][f'backbone.{last}']
+    for damaged in (checkpoint, weights):
+        with pytest.raises(CheckpointError):
+            extract_backbone(damaged)
+
+
+@pytest.mark.parametrize(
     ('change', 'message'),
     [
         (
@@ -323,10 +349,6 @@ def test_the_network_that_is_named_decides_what_the_tensors_are():
         extract_backbone(
             {'state_dict': weights, 'meta': meta}, network=ResNet(18)
         )
-
-
-def narrow(depth, **options):
-    return ResNet(depth, base_channels=8, stem_channels=8, **options)
 
 
 def test_names_of_others_are_known_with_the_network_named():
