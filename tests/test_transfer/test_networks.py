@@ -11,6 +11,7 @@ from mmpretrain.models import (
     TIMMBackbone,
     VisionTransformer,
 )
+from networks import trained_network
 from timm.models import convnext, swin_transformer, vision_transformer
 from torch import nn
 from torchvision.models import convnext as tv_convnext
@@ -250,6 +251,40 @@ def test_heads_that_moco_v3_has_are_assumed_and_those_of_others_asked():
     meta = extract_backbone(prefixed('base_encoder.', large)).meta
     assert meta['num_heads'] == 12
     assert meta['assumed'] == ['channel_order', 'mean', 'num_heads', 'std']
+
+
+ONE = torch.ones(1, 1, 8)
+SWAV = {'projection_head.0.weight': ONE, 'prototypes.weight': ONE}
+MAE = {'mask_token': ONE, 'decoder_blocks.0.norm1.weight': ONE}
+
+
+@pytest.mark.parametrize(
+    ('network', 'prefix', 'heads'),
+    [
+        (narrow(18), 'module.', SWAV),
+        (vit(), '', MAE),
+        (vit(), 'student/backbone.', {'masked_embed': ONE}),
+        (swin(), 'encoder.', {'mask_token': ONE}),
+    ],
+    ids=['SwAV', 'MAE', 'iBOT', 'SimMIM'],
+)
+def test_what_a_method_adds_to_a_network_is_left_out(network, prefix, heads):
+    weights = network.state_dict()
+    found = extract_backbone(prefixed(prefix, weights | heads))
+    expected = extract_backbone(weights)
+    assert found.meta['sha256'] == expected.meta['sha256']
+
+
+def test_a_network_that_is_named_may_be_below_any_prefix():
+    network = trained_network('mobilenet')
+    weights = network.state_dict()
+    theirs = prefixed('net.model.', weights)
+    found = extract_backbone(theirs, network=network)
+    assert found.meta['source'] == 'network below net.model.'
+    assert found.weights.keys() == weights.keys()
+    twice = theirs | prefixed('net.ema.', weights)
+    with pytest.raises(CheckpointError, match=r'below net\.ema\., net\.mod'):
+        extract_backbone(twice, network=network)
 
 
 @pytest.mark.parametrize(
