@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from torch import nn
 
 from ..utils.errors import MissingPackageError, import_optional
 from .array_pickle import read_array_pickle, to_tensors
@@ -77,9 +78,12 @@ def read_checkpoint(
         # Whatever a parser trips over: bytes can be wrong in any way.
         raise CheckpointError(_damaged(path, error)) from error
     if not isinstance(content, dict):
+        advice = ''
+        if isinstance(content, nn.Module):
+            advice = ': save model.state_dict()'
         raise CheckpointError(
             f'{path} holds a {type(content).__name__}, expected a dict of '
-            'tensors or one with a state_dict'
+            f'tensors or one with a state_dict{advice}'
         )
     return content
 

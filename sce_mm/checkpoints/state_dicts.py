@@ -10,6 +10,10 @@ from torch import Tensor
 from .errors import EXTRACT, CheckpointError
 
 CONTAINERS = ('state_dict', 'model')
+# Where timm and torchvision keep averaged weights beside the others.
+AVERAGES = ('state_dict_ema', 'model_ema')
+# Two networks side by side, as DINO and iBOT keep them.
+BRANCHES = ('student', 'teacher')
 # Put before every name by DistributedDataParallel and averaged models.
 WRAPPER = 'module.'
 # Put anywhere by torch.compile, sharding and activation checkpointing.
@@ -23,6 +27,9 @@ COUNTER = 'num_batches_tracked'
 def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """Tensors under the names of the model, without those of wrappers.
 
+    Of two networks side by side, those of ``student`` have names that begin
+    with ``student/``, and those of ``teacher`` with ``teacher/``.
+
     Raises:
         CheckpointError: There are none, some are not finite, or two have the
             same name without wrappers.
@@ -31,6 +38,15 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     inner = [content for content in inner if isinstance(content, Mapping)]
     content: Any = inner[0] if inner else checkpoint
     tensors = _named_tensors(content)
+    pair = (
+        [] if tensors else [_named_tensors(content.get(k)) for k in BRANCHES]
+    )
+    if pair and all(pair):
+        return {
+            f'{branch}/{name}': tensor
+            for branch, inside in zip(BRANCHES, pair, strict=True)
+            for name, tensor in _checked(inside).items()
+        }
     if not tensors:
         # Any key will do, if it is the only one that holds a network.
         inside = [t for v in content.values() if (t := _named_tensors(v))]
@@ -41,6 +57,11 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
                 f'{sorted(map(str, content))[:8]}'
             )
         (tensors,) = inside
+    return _checked(tensors)
+
+
+def _checked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors without the names of wrappers, if all values are finite."""
     for name, tensor in tensors.items():
         _check_memory(name, tensor)
         if tensor.dtype in PRECISIONS and not torch.isfinite(tensor).all():
@@ -49,6 +70,14 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
                 'broken down before this checkpoint; take an earlier one'
             )
     return _unwrapped(tensors)
+
+
+def averages_left_out(checkpoint: Mapping[str, Any]) -> str | None:
+    """Where averaged weights are that :func:`state_dict_of` does not take."""
+    if not any(_named_tensors(checkpoint.get(key)) for key in CONTAINERS):
+        return None
+    found = [key for key in AVERAGES if _named_tensors(checkpoint.get(key))]
+    return found[0] if found else None
 
 
 def _named_tensors(content: Any) -> dict[str, Tensor]:

@@ -93,15 +93,23 @@ def read_backbone(args: argparse.Namespace) -> Backbone:
         ConfigError: There is no network in the config of ``--network``.
         FileNotFoundError: There is no such checkpoint.
     """
+    from ..checkpoints.state_dicts import averages_left_out
     from ..transfer import extract_backbone, read_checkpoint
 
     network = network_of(args)
     with naming(str(args.checkpoint)):
+        content = read_checkpoint(args.checkpoint, trust=args.trust)
         backbone = extract_backbone(
-            read_checkpoint(args.checkpoint, trust=args.trust),
+            content,
             args.branch,
             float32=args.float32,
             network=network,
+        )
+    if key := averages_left_out(content):
+        print(
+            f'{args.checkpoint}: the averaged weights under {key} are left '
+            'out. To take them, save them alone: '
+            f'torch.save(checkpoint[{key!r}], FILE)'
         )
     return _with_metadata(backbone, args)
 
@@ -145,9 +153,10 @@ def _with_metadata(backbone: Backbone, args: argparse.Namespace) -> Backbone:
     for name, value in given.items():
         said = None if name in meta['assumed'] else meta[name]
         if said not in (None, value):
-            raise CheckpointError(
-                f'the checkpoint says {name}={said!r}, not {value!r}'
-            )
+            who = 'the checkpoint'
+            if getattr(args, 'network', None) is not None:
+                who += ' or the network'
+            raise CheckpointError(f'{who} says {name}={said!r}, not {value!r}')
     if problem := wrong_levels(args.mean, args.std):
         raise CheckpointError(f'--mean and --std: {problem}')
     assumed = [name for name in meta['assumed'] if name not in given]

@@ -24,6 +24,8 @@ from .formats import (
     PYRAMID,
     Format,
     below,
+    branches_alike,
+    differences,
     select,
     select_for,
     select_pyramid,
@@ -105,6 +107,14 @@ class Backbone(NamedTuple):
                 tensor shows is unknown.
         """
         model = self.architecture.build(self.meta)
+        if mismatches := shape_mismatches(model.state_dict(), self.weights):
+            raise CheckpointError(
+                f'the file is of a {self.meta.get("arch")}, not of the '
+                f'{self.architecture.name} that its tensors look like:\n'
+                f'{mismatches}\n  Such a network is not exported. Configs '
+                'with the same one take it: sce detector, sce segmentor, '
+                'sce features --network'
+            )
         model.load_state_dict(self.weights)
         return model
 
@@ -118,20 +128,22 @@ def extract_backbone(
     """Backbone of any checkpoint that we know.
 
     Extracting from an extracted file gives the same again. What other code
-    bases made has to be a whole network of a known family, or the one that is
-    given; from our own training any architecture is taken.
+    bases made has to be the network that is given or, without one, a whole
+    network of a known family; from our own training any architecture is
+    taken.
 
     Args:
         checkpoint: Returned by :func:`read_checkpoint`.
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder with
             the batch norm statistics of its own forward passes.
         float32: Convert tensors of another precision instead of refusing.
-        network: Network that the tensors belong to, if they are those of no
-            known family.
+        network: Network that the tensors belong to. Its class, strides and
+            attention heads count, whatever the tensors look like.
 
     Raises:
-        CheckpointError: No whole backbone, no such branch, statistics of
-            another branch, values that are not finite or another precision.
+        CheckpointError: No whole backbone, no such branch, another network
+            than the given one, statistics of another branch, values that are
+            not finite or another precision.
     """
     meta = meta_of(checkpoint)
     tensors = state_dict_of(checkpoint)
@@ -146,18 +158,23 @@ def extract_backbone(
             for name, tensor in tensors.items()
             if not name.startswith(PYRAMID)
         }
-        return Backbone(weights, meta, pyramid)
+        backbone = Backbone(weights, meta, pyramid)
+        if network is not None:
+            _require_network(network, backbone)
+        return backbone
     known = metadata_of(meta.get(META_KEY))
-    try:
+    said: dict[str, Any] = {}
+    if network is None:
         found, weights, assumed = _recognised(tensors, branch, float32, known)
-    except CheckpointError:
-        if network is None:
-            raise
-        found, weights = select_for(network, tensors, branch)
-        weights = in_float32(weights, float32)
-        check_values(weights)
-        assumed = {'arch': describe_backbone(network)['arch']}
-    assumed = {k: v for k, v in assumed.items() if known[k] is None}
+    else:
+        found, weights, assumed = _as_network(
+            network, tensors, branch, float32, known
+        )
+        said = _said_by(network, assumed.get('arch'))
+        _require_settings(network, Backbone(weights, known))
+    assumed = {
+        k: v for k, v in {**assumed, **said}.items() if known[k] is None
+    }
     pyramid = in_float32(select_pyramid(found, tensors, branch), float32)
     backbone = Backbone(weights, {}, pyramid)
     meta = {
@@ -168,7 +185,7 @@ def extract_backbone(
         'sha256': tensor_hash(backbone.tensors),
         **known,
         **assumed,
-        'assumed': sorted(set(assumed) - {'arch'}),
+        'assumed': sorted(set(assumed) - {'arch', *said}),
     }
     return backbone._replace(meta=meta)
 
@@ -182,18 +199,106 @@ def _recognised(
     """Format, weights and assumed metadata of what shows its network itself.
 
     Raises:
-        CheckpointError: It is not the whole of a network of a known family.
+        CheckpointError: It is not the whole of a network of a known family,
+            nor a variant of one that we have trained.
     """
     found, weights = select(tensors, branch)
     weights = in_float32(weights, float32)
-    assumed: dict[str, Any] = {}
-    if found.name != OWN or _is_known(known['arch'], weights):
+    if found.name == OWN and not _is_known(known['arch'], weights):
+        return found, weights, {}
+    try:
         weights, architecture = complete(weights)
-        assumed['arch'] = architecture.name
-        if architecture.image_size == 224:
-            names = (*PIXELS, *architecture.settings)
-            assumed |= {k: v for k, v in found.metadata.items() if k in names}
+    except CheckpointError:
+        # A variant, such as one with another norm, is whole if the branches
+        # are alike: they are two copies of one network.
+        if found.name != OWN or not branches_alike(tensors):
+            raise
+        check_values(weights)
+        return found, weights, {}
+    assumed = {'arch': architecture.name}
+    if architecture.image_size == 224:
+        names = (*PIXELS, *architecture.settings)
+        assumed |= {k: v for k, v in found.metadata.items() if k in names}
     return found, weights, assumed
+
+
+def _as_network(
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    branch: str,
+    float32: bool,
+    known: Mapping[str, Any],
+) -> tuple[Format, dict[str, Tensor], dict[str, Any]]:
+    """The same of what is said to be a network.
+
+    Tensors of other libraries become those of mmpretrain where the network
+    has these names. Otherwise, as in networks of timm, they stay what they
+    are, even if they look like those of a family.
+
+    Raises:
+        CheckpointError: It is another network.
+    """
+    differ = ''
+    try:
+        found, weights, assumed = _recognised(tensors, branch, float32, known)
+    except CheckpointError:
+        pass
+    else:
+        differ = differences(network, weights)
+        if not differ:
+            return found, weights, assumed
+        if not weights.keys() & network.state_dict().keys():
+            differ = ''
+    try:
+        found, weights = select_for(network, tensors, branch)
+    except CheckpointError as error:
+        if not differ or 'arch' not in assumed:
+            raise
+        raise CheckpointError(
+            f'the {branch} branch is a {assumed["arch"]}, not the '
+            f'{_said_by(network)["arch"]} of the config:\n{differ}'
+        ) from error
+    weights = in_float32(weights, float32)
+    check_values(weights)
+    return found, weights, {}
+
+
+def _require_network(network: nn.Module, backbone: Backbone) -> None:
+    """Check that a backbone file is one of a network.
+
+    Raises:
+        CheckpointError: It is one of another network.
+    """
+    if differ := differences(network, backbone.weights):
+        raise CheckpointError(
+            f'the file is of a {backbone.meta["arch"]}, not of the '
+            f'{_said_by(network)["arch"]} of the config:\n{differ}'
+        )
+    _require_settings(network, backbone)
+
+
+def _require_settings(network: nn.Module, backbone: Backbone) -> None:
+    """Check what no tensor shows, where the checkpoint says it.
+
+    Raises:
+        CheckpointError: The network has other strides or attention heads.
+    """
+    said = _said_by(network)
+    for name in backbone.settings:
+        here, there = said.get(name), backbone.meta[name]
+        if None not in (here, there) and here != there:
+            raise CheckpointError(
+                f'the checkpoint says {name}={there!r}, and the '
+                f'{said["arch"]} of the config has {here!r}'
+            )
+
+
+def _said_by(network: nn.Module, arch: str | None = None) -> dict[str, Any]:
+    """What a network says of itself, with a name that has its size."""
+    said = describe_backbone(network)
+    if arch and arch.partition('-')[0] == type(network).__name__:
+        said['arch'] = arch
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _is_known(arch: str | None, weights: Mapping[str, Tensor]) -> bool:

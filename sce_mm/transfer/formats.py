@@ -5,6 +5,7 @@ libraries name the tensors of a network is said in ``networks``.
 """
 
 import logging
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -32,6 +33,12 @@ IMAGENET: Mapping[str, Any] = {
 
 # Prefixes of the tensors of a network that holds another library's.
 _INNER = ('', 'timm_model.')
+
+# Prefixes that a message can show. What a network of timm computes does not
+# show in its tensors: none of these is taken without a config.
+_PREFIX = re.compile(r'(?!.*timm_model\.)[\w.]{2,60}', re.ASCII)
+
+_OUTPUT_NORM = re.compile(r'norm\d+\.(weight|bias)')
 
 
 class Format(NamedTuple):
@@ -85,6 +92,10 @@ FORMATS = (
     Format('BYOL of mmselfsup', 'backbone.', 'target_net.0.'),
     Format('lightly', 'backbone.', 'backbone_momentum.'),
     Format('DINO of lightly', 'student_backbone.', 'teacher_backbone.'),
+    Format('DINO and iBOT', 'student/backbone.', 'teacher/backbone.'),
+    Format('solo-learn', 'backbone.', 'momentum_backbone.'),
+    Format('MAE of lightly', 'backbone.vit.'),
+    Format('detectron2 detector', 'backbone.bottom_up.'),
     Format('torchvision detector', 'backbone.body.'),
     Format('DETR', 'backbone.0.body.'),
     Format('mmpretrain, mmselfsup or mmdet', 'backbone.'),
@@ -107,6 +118,13 @@ def recognise(names: Iterable[str]) -> Format:
     # A checkpoint of one branch alone, such as a released online trunk.
     if online:
         return online[0]._replace(momentum=None)
+    others = [
+        prefix
+        for prefix, bare in _below_each(names).items()
+        if naming_of(bare) is not None
+    ]
+    if others:
+        return _of_unknown_prefix(others)
     seen = sorted({name.split('.')[0] + '.' for name in names})
     prefixes = sorted({f.online for f in FORMATS if f.online})
     families = ', '.join(f'a {family.name}' for family in FAMILIES)
@@ -114,8 +132,36 @@ def recognise(names: Iterable[str]) -> Format:
         f'no backbone found. The tensors begin with {", ".join(seen[:8])}; '
         f'expected one of {", ".join(prefixes)}, or no prefix, and then the '
         f'tensors of {families}. For another network name a config that has '
-        f'it: {EXTRACT} --network CONFIG'
+        f'it, under the same names: {EXTRACT} --network CONFIG'
     )
+
+
+def _below_each(names: Iterable[str]) -> dict[str, set[str]]:
+    """Names below each prefix of a few parts, without it."""
+    found: dict[str, set[str]] = {}
+    for name in names:
+        parts = name.split('.')
+        for count in range(1, min(len(parts), 4)):
+            prefix = '.'.join(parts[:count]) + '.'
+            if _PREFIX.fullmatch(prefix):
+                found.setdefault(prefix, set()).add(name[len(prefix) :])
+    return found
+
+
+def _of_unknown_prefix(prefixes: Collection[str]) -> Format:
+    """Format of a file with a network below one prefix that is not known.
+
+    Raises:
+        CheckpointError: There are several.
+    """
+    if len(prefixes) > 1:
+        raise CheckpointError(
+            f'{len(prefixes)} networks are in the file, below '
+            f'{", ".join(sorted(prefixes))}, and which of them counts is not '
+            'known: save the tensors of one of them alone, without that prefix'
+        )
+    (prefix,) = prefixes
+    return Format(f'network below {prefix}', prefix)
 
 
 def select(
@@ -164,6 +210,15 @@ def is_whole_pretraining(names: Collection[str]) -> bool:
     )
 
 
+def branches_alike(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether both branches of our own training have the same tensors."""
+    own = FORMATS[0]
+    online = below(tensors, own.online)
+    return bool(online) and not shape_mismatches(
+        online, below(tensors, str(own.momentum))
+    )
+
+
 def select_for(
     network: nn.Module, tensors: Mapping[str, Tensor], branch: str
 ) -> tuple[Format, dict[str, Tensor]]:
@@ -181,7 +236,7 @@ def select_for(
     expected = network.state_dict()
     counters = {n: t for n, t in expected.items() if n.endswith(COUNTER)}
     best: dict[str, Tensor] = {}
-    for found, tensors_there in _branches(tensors, branch):
+    for found, tensors_there in _branches(tensors, branch, expected):
         for inner in _INNER:
             parts = {
                 _part(name.removeprefix(inner))
@@ -205,6 +260,20 @@ def select_for(
     )
 
 
+def differences(network: nn.Module, weights: Mapping[str, Tensor]) -> str:
+    """Differences in names and shapes of a network and weights, or nothing.
+
+    A network for detectors may have a norm for each of its outputs, which no
+    pretraining has: these may be missing.
+    """
+    expected = {
+        name: tensor
+        for name, tensor in network.state_dict().items()
+        if name in weights or not _OUTPUT_NORM.fullmatch(name)
+    }
+    return shape_mismatches(expected, weights)
+
+
 def _part(name: str) -> str:
     """Part of a network that a tensor is in: what stands before the dot."""
     return name.partition('.')[0]
@@ -220,9 +289,13 @@ def _require_statistics(found: Format, branch: str) -> None:
 
 
 def _branches(
-    tensors: Mapping[str, Tensor], branch: str
+    tensors: Mapping[str, Tensor], branch: str, expected: Collection[str]
 ) -> Iterator[tuple[Format, dict[str, Tensor]]]:
-    """Each format that a checkpoint may have, and the tensors of a branch."""
+    """Each format that a checkpoint may have, and the tensors of a branch.
+
+    After the formats that are known, that of a network with the expected names
+    below a prefix that is not.
+    """
     for found in FORMATS:
         if found.naming:
             continue
@@ -231,6 +304,17 @@ def _branches(
         inside = online if branch == 'online' else other
         if online and inside and other != {}:
             yield found, inside
+    tried = {prefix for f in FORMATS for prefix in (f.online, f.momentum)}
+    names = {name for name in expected if not name.endswith(COUNTER)}
+    wanted = [{n.removeprefix(inner) for n in names} for inner in _INNER]
+    others = [
+        prefix
+        for prefix, bare in _below_each(tensors).items()
+        if prefix not in tried and any(names <= bare for names in wanted)
+    ]
+    if others and branch == 'online':
+        found = _of_unknown_prefix(others)
+        yield found, below(tensors, found.online)
 
 
 def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -28,6 +28,9 @@ def test_trust_is_the_users_to_give(tmp_path):
     with pytest.raises(CheckpointError, match='pass --trust'):
         read_checkpoint(path)
     assert isinstance(read_checkpoint(path, trust=True)['x'], Custom)
+    torch.save(torch.nn.Linear(1, 1), path)
+    with pytest.raises(CheckpointError, match=r'save model\.state_dict\(\)'):
+        read_checkpoint(path, trust=True)
 
 
 def test_log_buffers_of_mmengine_are_read(tmp_path):

@@ -234,9 +234,17 @@ CONTENTS = {
         {'net': WEIGHTS, 'teacher': WEIGHTS},
         "it has ['net', 'teacher']",
     ),
-    'unknown prefix': (
-        prefixed('student.', WEIGHTS),
-        'begin with student.; expected one of backbone.',
+    'unknown network': (
+        prefixed('vit.embeddings.', {'cls_token': torch.ones(1, 1, 8)}),
+        'begin with vit.; expected one of backbone.',
+    ),
+    'two unknown prefixes': (
+        prefixed('net.', WEIGHTS) | prefixed('target.net.', WEIGHTS),
+        '2 networks are in the file, below net., target.net., and which',
+    ),
+    'network of timm': (
+        prefixed('model.timm_model.', WEIGHTS),
+        'For another network name a config that has it',
     ),
     'deep stem': (
         {**changed('conv1.weight', None), 'conv1.0.weight': torch.ones(4)},

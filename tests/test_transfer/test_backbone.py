@@ -62,6 +62,14 @@ TWO = {
     'DINO of lightly': branches(
         'student_backbone.', 'teacher_backbone.', row=True
     ),
+    'DINO and iBOT': {
+        'student': prefixed('module.backbone.', ONLINE)
+        | {'module.head.last_layer.weight': ONE},
+        'teacher': prefixed('backbone.', MOMENTUM),
+        'dino_loss': {'center': ONE},
+    },
+    'solo-learn': branches('backbone.', 'momentum_backbone.')
+    | {'projector.0.weight': ONE},
     'MoCo of mmselfsup': branches('backbone.', 'encoder_k.0.')
     | prefixed('encoder_q.0.', ONLINE),
     'BYOL of mmselfsup': branches('backbone.', 'target_net.0.'),
@@ -81,6 +89,16 @@ ONE_BRANCH = {
     | {'transformer.decoder.norm.weight': ONE},
     'mmpretrain, mmselfsup or mmdet': prefixed('backbone.', ONLINE)
     | {'head.fc.weight': ONE},
+    'MAE of lightly': prefixed('backbone.vit.', ONLINE)
+    | {'backbone.mask_token': ONE},
+    'detectron2 detector': prefixed(
+        'backbone.bottom_up.',
+        {to_detectron2(k): v for k, v in ONLINE.items()},
+    )
+    | {'backbone.fpn_lateral2.weight': ONE},
+    'network below encoder.': prefixed('module.encoder.', ONLINE | HEAD)
+    | {'module.predictor.0.weight': ONE},
+    'network below model.backbone.': prefixed('model.backbone.', ONLINE),
     'detectron2': {to_detectron2(k): v for k, v in ONLINE.items()}
     | {'stem.fc.weight': ONE},
     'bare backbone (exported, torchvision, timm)': ONLINE | HEAD,

@@ -11,6 +11,7 @@ import pytest
 import timm
 import torch
 import torchvision
+from mmpretrain.models import ResNeXt
 from transfer_files import pretraining, run_tool, trained
 
 from sce_mm.cli.commands import export as command
@@ -126,6 +127,16 @@ def test_what_a_library_cannot_express_is_refused(
         assert not path.parent.exists()
 
 
+def test_a_network_that_is_none_of_the_known_ones_is_not_exported(tmp_path):
+    """A ResNeXt has the names of a ResNet."""
+    network = ResNeXt(50, groups=32, base_channels=8, stem_channels=8)
+    backbone = extract_backbone(network.state_dict(), network=network)
+    for target in ('mmdet', 'torchvision', 'safetensors'):
+        path = path_for(tmp_path, target)
+        with pytest.raises(CheckpointError, match='is of a ResNeXt-50, not'):
+            export(target, path, backbone)
+
+
 def test_nothing_is_left_of_what_cannot_be_proved(
     backbones, tmp_path, monkeypatch
 ):
@@ -162,6 +173,8 @@ def test_the_command_prints_a_snippet_that_runs(
     )
     assert code == 0, text
     assert f'checked: features of an image in {target}' in text
+    assert 'RGB order, (pixels - mean) / std of pixels' in text
+    assert 'from 0 to 255, with mean [123.675, 116.28, 103.53]' in text
     assert tuple(TARGETS) == command.TARGETS
     names = {}
     exec(text[text.index('\nimport') :], names)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from networks import trained_network
 from tiny_runner import build_runner
-from transfer_files import METADATA, prefixed, run_tool
+from transfer_files import METADATA, prefixed, run_tool, trained
 
 from sce_mm.checkpoints.reading import TYPES_CAN_BE_ALLOWED
 
@@ -125,3 +125,15 @@ def test_a_network_that_no_tensor_shows_is_that_of_a_config(
     code, text = extract(*words)
     assert code == 1
     assert 'has no place for: layer3.9.conv.0.conv.weight' in text
+
+
+@pytest.mark.parametrize('keys', ['state_dict state_dict_ema', 'model_ema'])
+def test_averaged_weights_are_named_where_they_are_left_out(
+    extract, tmp_path, keys
+):
+    path = tmp_path / 'timm.pth'
+    torch.save(dict.fromkeys(keys.split(), trained(width=8)), path)
+    code, text = extract(path, tmp_path / 'backbone.pth')
+    assert code == 0, text
+    beside = 'averaged weights under state_dict_ema are left out'
+    assert (beside in text) == ('state_dict_ema' in keys)

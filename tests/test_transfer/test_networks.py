@@ -5,7 +5,13 @@ from functools import partial
 
 import pytest
 import torch
-from mmpretrain.models import VisionTransformer
+from mmpretrain.models import (
+    ResNet,
+    SwinTransformer,
+    TIMMBackbone,
+    VisionTransformer,
+)
+from networks import trained_network
 from timm.models import convnext, swin_transformer, vision_transformer
 from torch import nn
 from torchvision.models import convnext as tv_convnext
@@ -21,6 +27,7 @@ from sce_mm.transfer import (
     save_backbone,
 )
 from sce_mm.transfer.export.export import export, snippet
+from sce_mm.transfer.formats import below
 from sce_mm.transfer.networks.families import last_features
 
 SWIN = dict(embed_dim=8, depths=(2, 2, 2, 2), num_heads=(1, 2, 2, 4))
@@ -63,6 +70,10 @@ def vit(**options):
 
 def vit_of_torchvision():
     return tv_vit.VisionTransformer(32, 8, 2, 4, 16, 64, num_classes=3)
+
+
+def narrow(depth, **options):
+    return ResNet(depth, base_channels=8, stem_channels=8, **options)
 
 
 def last_of_timm(model, images):
@@ -242,6 +253,62 @@ def test_heads_that_moco_v3_has_are_assumed_and_those_of_others_asked():
     assert meta['assumed'] == ['channel_order', 'mean', 'num_heads', 'std']
 
 
+ONE = torch.ones(1, 1, 8)
+SWAV = {'projection_head.0.weight': ONE, 'prototypes.weight': ONE}
+MAE = {'mask_token': ONE, 'decoder_blocks.0.norm1.weight': ONE}
+
+
+@pytest.mark.parametrize(
+    ('network', 'prefix', 'heads'),
+    [
+        (narrow(18), 'module.', SWAV),
+        (vit(), '', MAE),
+        (vit(), 'student/backbone.', {'masked_embed': ONE}),
+        (swin(), 'encoder.', {'mask_token': ONE}),
+    ],
+    ids=['SwAV', 'MAE', 'iBOT', 'SimMIM'],
+)
+def test_what_a_method_adds_to_a_network_is_left_out(network, prefix, heads):
+    weights = network.state_dict()
+    found = extract_backbone(prefixed(prefix, weights | heads))
+    expected = extract_backbone(weights)
+    assert found.meta['sha256'] == expected.meta['sha256']
+
+
+def test_a_network_that_is_named_may_be_below_any_prefix():
+    network = trained_network('mobilenet')
+    weights = network.state_dict()
+    theirs = prefixed('net.model.', weights)
+    found = extract_backbone(theirs, network=network)
+    assert found.meta['source'] == 'network below net.model.'
+    assert found.weights.keys() == weights.keys()
+    twice = theirs | prefixed('net.ema.', weights)
+    with pytest.raises(CheckpointError, match=r'below net\.ema\., net\.mod'):
+        extract_backbone(twice, network=network)
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'norm_cfg': {'type': 'GN', 'num_groups': 4}},
+        {'deep_stem': True},
+    ],
+    ids=['other norm', 'deep stem'],
+)
+def test_variants_of_a_resnet_from_our_training_are_taken(options):
+    weights = narrow(18, **options).state_dict()
+    checkpoint = pretraining(weights, arch='ResNet-18')
+    backbone = extract_backbone(checkpoint)
+    assert backbone.weights.keys() == weights.keys()
+    assert backbone.meta['arch'] == 'ResNet-18'
+    # Where the branches differ a tensor is missing.
+    last = [name for name in weights if name.startswith('layer4')][-1]
+    del checkpoint['state_dict'][f'backbone.{last}']
+    for damaged in (checkpoint, weights):
+        with pytest.raises(CheckpointError):
+            extract_backbone(damaged)
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
@@ -301,3 +368,57 @@ def test_a_variant_that_only_our_training_has_is_taken_as_it_is():
     assert backbone.meta['num_heads'] == 2
     with pytest.raises(CheckpointError, match=r'no place for: ln2\.weight'):
         extract_backbone(weights)
+
+
+def test_the_network_that_is_named_decides_what_the_tensors_are():
+    """Of ResNets of timm some compute what no tensor shows."""
+    network = TIMMBackbone(
+        'resnetblur18', features_only=True, out_indices=(1, 2, 3, 4)
+    )
+    theirs = below(network.state_dict(), 'timm_model.')
+    assert extract_backbone(theirs).meta['arch'] == 'ResNet-18'
+    weights, meta, _ = extract_backbone(theirs, network=network)
+    assert meta['arch'] == 'TIMMBackbone'
+    assert weights.keys() == network.state_dict().keys()
+    with pytest.raises(CheckpointError, match='file is of a TIMMBackbone'):
+        extract_backbone(
+            {'state_dict': weights, 'meta': meta}, network=ResNet(18)
+        )
+
+
+def test_names_of_others_are_known_with_the_network_named():
+    """Its strides and heads are part of it, and its size has to be right."""
+    theirs = prefixed('encoder_q.', narrow(50).state_dict())
+    meta = extract_backbone(theirs, network=narrow(50, style='caffe')).meta
+    assert (meta['arch'], meta['style']) == ('ResNet-50', 'caffe')
+    assert meta['assumed'] == ['channel_order', 'mean', 'std']
+    ours = pretraining(narrow(50).state_dict(), style='pytorch')
+    weights, meta, _ = extract_backbone(ours)
+    for checkpoint in (ours, {'state_dict': weights, 'meta': meta}):
+        with pytest.raises(CheckpointError, match="of the config has 'caffe'"):
+            extract_backbone(checkpoint, network=narrow(50, style='caffe'))
+    with pytest.raises(CheckpointError, match='a ResNet-50, not the R'):
+        extract_backbone(theirs, network=narrow(34))
+    heads = random_weights(vit()).state_dict()
+    arch = dict(
+        embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=64
+    )
+    network = VisionTransformer(
+        arch, img_size=32, patch_size=8, out_type='featmap'
+    )
+    meta = extract_backbone(heads, network=network).meta
+    assert (meta['arch'], meta['num_heads']) == (
+        'VisionTransformer-16x2-p8',
+        2,
+    )
+
+
+def test_norms_of_outputs_may_be_new_in_the_network_named():
+    network = SwinTransformer(
+        dict(embed_dims=8, depths=[2] * 4, num_heads=[1, 2, 2, 4]),
+        out_indices=range(4),
+    )
+    weights = random_weights(swin()).state_dict()
+    backbone = extract_backbone(weights, network=network)
+    assert backbone.meta['arch'] == 'SwinTransformer-8-2-2-2-2'
+    assert 'norm0.weight' not in backbone.weights

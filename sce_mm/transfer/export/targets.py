@@ -257,6 +257,11 @@ class Target(NamedTuple):
 
 PTH = ('.pth', '.pt')
 
+# What the weights expect of images, as a comment.
+_PIXELS = """
+# images: float32 [N, 3, h, w], {order} order, (pixels - mean) / std of pixels
+# from 0 to 255, with mean {mean} and std {std}"""
+
 TARGETS = {
     'torchvision': Target(
         PTH,
@@ -269,7 +274,8 @@ weights = torch.load({path!r}, weights_only=True)
 # The file has no classifier. Load strictly into a model without one:
 model.fc = torch.nn.Identity()
 model.load_state_dict(weights, strict=True)
-# then, for classes: model.fc = torch.nn.Linear({features}, classes)""",
+# then, for classes: model.fc = torch.nn.Linear({features}, classes)"""
+        + _PIXELS,
     ),
     'timm': Target(
         PTH,
@@ -280,7 +286,8 @@ import timm
 # num_classes=0, as the file has no classifier; timm loads strictly.
 model = timm.create_model('resnet{depth}', num_classes=0,
                           checkpoint_path={path!r})
-# then, for classes: model.reset_classifier(classes)""",
+# then, for classes: model.reset_classifier(classes)"""
+        + _PIXELS,
     ),
     'mmpretrain': Target(
         PTH,
@@ -333,7 +340,8 @@ cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD = {mean}, {std}""",
         """\
 from safetensors.torch import load_file
 weights = load_file({path!r})
-# names of {names}, no classifier: load with strict=True""",
+# names of {names}, no classifier: load with strict=True"""
+        + _PIXELS,
     ),
     'onnx': Target(
         ('.onnx',),
@@ -342,8 +350,7 @@ weights = load_file({path!r})
         """\
 import onnxruntime
 session = onnxruntime.InferenceSession({path!r})
-# images: float32 [N, 3, h, w], {order} order, (pixels - mean) / std with
-# mean {mean} and std {std}
-features, pooled = session.run(['features', 'pooled'], dict(images=images))""",
+features, pooled = session.run(['features', 'pooled'], dict(images=images))"""
+        + _PIXELS,
     ),
 }

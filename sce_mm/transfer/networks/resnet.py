@@ -244,7 +244,8 @@ RESNET = Family(
         # mmpretrain, torchvision, timm.
         Renaming(
             frozenset({'conv1.weight', 'layer1.0.conv1.weight'}),
-            left_out=r'fc\.',
+            # The last two are of SwAV.
+            left_out=r'fc\.|projection_head\.|prototypes\.',
         ),
         DETECTRON2,
         NumberedChildren(),

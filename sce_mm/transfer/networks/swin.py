@@ -140,7 +140,8 @@ def to_unfold_order(tensor: Tensor) -> Tensor:
 _MERGING = (
     (r'.*\.downsample\.(norm|reduction)\.(weight|bias)', to_unfold_order),
 )
-_LEFT_OUT = rf'head\.|.*\b(attn_mask|{_INDEX})$'
+# The mask token is of SimMIM.
+_LEFT_OUT = rf'head\.|mask_token$|.*\b(attn_mask|{_INDEX})$'
 _INNER = (
     (r'^patch_embed\.proj\.', 'patch_embed.projection.'),
     (r'\battn\.', 'attn.w_msa.'),
@@ -160,7 +161,7 @@ SWIN = Family(
                     f'stages.0.blocks.0.{_TABLE}',
                 }
             ),
-            left_out=r'.*\battn_mask$',
+            left_out=r'mask_token$|.*\battn_mask$',
         ),
         # timm merges patches at the beginning of a stage,
         Renaming(

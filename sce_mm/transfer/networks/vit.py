@@ -135,7 +135,8 @@ VIT = Family(
                 (r'\bmlp\.fc1\.', 'ffn.layers.0.0.'),
                 (r'\bmlp\.fc2\.', 'ffn.layers.1.'),
             ),
-            r'head\.',
+            # With the decoder of MAE and the mask token of iBOT.
+            r'head\.|decoder_|mask_token$|masked_embed$',
         ),
         Renaming(  # torchvision
             frozenset(
