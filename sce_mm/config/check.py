@@ -73,6 +73,7 @@ def check_config(
             wrong_names,
             types.missing_types,
             types.unknown_types,
+            types.text_flags,
             types.dataset_arguments,
             types.sharding,
             values.wrong_seed,

@@ -121,6 +121,12 @@ PREDICTOR = dict(type='GlobalAveragePooling')
         ('model.neck', 3, 'model.neck: must be a dict with a type, got 3'),
         ('optim_wrapper', [1], r'optim_wrapper: must be a dict, got \[1\]'),
         ('default_hooks.logger', 'x', 'default_hooks.logger: must be a dict'),
+        # All texts are true.
+        ('model.backbone.norm_eval', 'off', 'True or False, got .off'),
+        ('model.head.loss.official_zero_logit', 'no', 'zero_logit: expected'),
+        (f'{LOADER}.sampler.shuffle', 'no', 'sampler.shuffle: expected True'),
+        (f'{QUERY}.drop_last', 'maybe', 'query.drop_last: expected True'),
+        ('optim_wrapper.optimizer.nesterov', 'no', 'nesterov: expected True'),
         # Sharded training.
         ('runner_type', 'FlexibleRunner', 'runner_type: .*not supported'),
         ('strategy', {'type': 'FSDPStrategy'}, 'strategy.*not supported'),
