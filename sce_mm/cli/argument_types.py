@@ -11,14 +11,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ..utils.checks import LARGEST_SEED, LEAST_SIDE
+from ..utils.checks import (
+    LARGEST_SEED,
+    LEAST_SIDE,
+    MOST_WORKERS,
+    too_many_workers,
+)
 from ..utils.errors import UserError
 from ..utils.recipes import find_config, find_source, recipes
 
 # What counters of torch and NumPy hold everywhere.
 _LARGEST = 2**31 - 1
-# More processes than these make a machine stand still.
-_MOST_WORKERS = 1024
 # A batch of larger crops fits into no memory.
 _LARGEST_SIDE = 8192
 
@@ -286,11 +289,8 @@ def worker_number(text: str) -> int:
     Raises:
         ArgumentTypeError: The text is none, or far too many.
     """
-    if (count := natural_number(text)) > _MOST_WORKERS:
-        raise argparse.ArgumentTypeError(
-            f'expected at most {_MOST_WORKERS} processes, got {text}; this '
-            f'machine has {os.cpu_count()} cores'
-        )
+    if (count := natural_number(text)) > MOST_WORKERS:
+        raise argparse.ArgumentTypeError(too_many_workers(count))
     return count
 
 

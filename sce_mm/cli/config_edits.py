@@ -74,7 +74,7 @@ def load_config(args: argparse.Namespace) -> Config:
         ConfigError: The config cannot be read, or an override has a key that
             nothing would read.
         UserError: The launcher that was named has not started this process
-            as it should.
+            as it should, or the command line says the same twice.
     """
     os.environ.setdefault('LOCAL_RANK', str(getattr(args, 'local_rank', 0)))
     require_launched(args.launcher)
@@ -88,15 +88,36 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     # What writes no run takes no folder for one.
     if work_dir := getattr(args, 'work_dir', None):
+        refuse_both('--work-dir', 'work_dir', args.cfg_options)
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     return cfg
 
 
+def refuse_both(option: str, key: str, words: Sequence[str]) -> None:
+    """Refuse an option beside the ``KEY=VALUE`` word that sets the same.
+
+    Raises:
+        UserError: Both are given.
+    """
+    if key in {word.partition('=')[0] for word in words}:
+        raise UserError(
+            f'{option} and --cfg-options {key} set the same: give one of them'
+        )
+
+
 def set_images(cfg: Config, args: argparse.Namespace) -> None:
-    """Take the images of ``--data`` and ``--cache``, and their regions."""
+    """Take the images of ``--data`` and ``--cache``, and their regions.
+
+    Raises:
+        UserError: They do not fit to the config, or the command line says the
+            same twice.
+    """
     if args.data:
+        where, _ = innermost_dataset(cfg)
+        for name in ('data_root', 'ann_file'):
+            refuse_both('--data', f'{where}.{name}', args.cfg_options)
         set_data(cfg, args.data)
     if args.cache:
         use_cache(cfg, args.cache)
@@ -360,7 +381,8 @@ def set_knn(
 
     Raises:
         UserError: A folder is not there, has no class folders, or has others
-            than the bank; the message begins with its option.
+            than the bank, or both are the same; the message begins with the
+            option.
     """
     classes = []
     for option, folder in zip(options, (bank, query), strict=True):
@@ -369,6 +391,12 @@ def set_knn(
         with naming(option):
             images = LabelledImages(data_root=folder, lazy_init=True)
             classes.append(images.label_names())
+    if Path(bank).expanduser().samefile(Path(query).expanduser()):
+        raise UserError(
+            f'{" and ".join(options)} are the same folder, {bank}: each image '
+            'would be a neighbour of itself; expected other images of these '
+            'classes'
+        )
     if foreign := [name for name in classes[1] if name not in classes[0]]:
         raise UserError(
             f'{options[1]}: {query} has folders of classes that {bank} lacks: '

@@ -6,15 +6,19 @@ else, and ``--continue-for`` makes a finished run longer.
 
 import argparse
 import os
+import shutil
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.runner import Runner
+from torch import Tensor
 
 from ..checkpoints.mmengine_loading import read_resumable
 from ..checkpoints.newest import checkpoints_in, newest_whole_checkpoint
 from ..config.parts import find_hook
 from ..engine.hooks.durable_checkpoint_hook import NAMES
 from ..engine.runner.run_state import KEY, require_resumable
+from ..utils.distributed import decide_on_main
 from ..utils.errors import UserError
 from .exit import naming
 
@@ -165,6 +169,29 @@ def refuse_overwriting(cfg: Config) -> None:
         raise UserError(
             f'{run}, and {source} is of another one: --resume without a file '
             'to go on with the one that is there, or another --work-dir'
+        )
+
+
+def require_space(runner: Runner) -> None:
+    """Refuse a training whose disk has no space for its first checkpoint.
+
+    Raises:
+        UserError: The weights alone would not fit.
+    """
+    options = _checkpoint_options(runner.cfg)
+    if not options or '://' in str(options.get('out_dir')):
+        return
+    folder = checkpoint_folder(runner.cfg).absolute()
+    # One of mmengine may write to a remote place.
+    there = next(p for p in (folder, *folder.parents) if p.is_dir())
+    weights = runner.model.state_dict().values()
+    needed = sum(x.nbytes for x in weights if isinstance(x, Tensor))
+    free = decide_on_main(lambda: shutil.disk_usage(there).free)
+    if free < needed:
+        raise UserError(
+            f'{folder}: {free / 2**20:.0f} MiB are free, and the weights in '
+            f'a checkpoint take {needed / 2**20:.0f}: free space, or name '
+            'a folder on another disk by --work-dir'
         )
 
 

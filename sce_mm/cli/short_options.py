@@ -16,7 +16,7 @@ from ..config.values import queues, step_images, too_long
 from ..downstream import ConfigEdits
 from ..downstream.stretch import Scale, stretch
 from ..utils.errors import UserError
-from .config_edits import enable_lr_scaling
+from .config_edits import enable_lr_scaling, refuse_both
 from .runner import SMALLER
 
 # Steps whose keys a queue holds at least, as in the paper.
@@ -107,8 +107,8 @@ def set_epochs(cfg: Config, epochs: int, words: Sequence[str] = ()) -> str:
             their number too.
     """
     key = 'train_cfg.max_epochs'
+    refuse_both('--epochs', key, words)
     given = _keys(words)
-    _refuse_both('--epochs', key, given)
     loop: Any = cfg.get('train_cfg') or {}
     before = loop.get('max_epochs')
     if type(before) is not int or before < 1:
@@ -151,8 +151,8 @@ def set_batch_size(cfg: Config, batch: int, words: Sequence[str] = ()) -> str:
             its learning rate belongs to, or ``words`` give the batch too.
     """
     key = 'train_dataloader.batch_size'
+    refuse_both('--batch-size', key, words)
     given = _keys(words)
-    _refuse_both('--batch-size', key, given)
     if not isinstance(cfg.get('train_dataloader'), dict):
         raise UserError('--batch-size: the config has no train_dataloader')
     edits = ConfigEdits(cfg)
@@ -187,13 +187,6 @@ def set_batch_size(cfg: Config, batch: int, words: Sequence[str] = ()) -> str:
 
 def _keys(words: Sequence[str]) -> set[str]:
     return {word.partition('=')[0] for word in words}
-
-
-def _refuse_both(option: str, key: str, given: Collection[str]) -> None:
-    if key in given:
-        raise UserError(
-            f'{option} and --cfg-options {key} set the same: give one of them'
-        )
 
 
 def _write(cfg: Config, edits: ConfigEdits, given: Collection[str]) -> str:

@@ -2,7 +2,7 @@
 
 Everything is looked for at once, before GPUs wait for it: misspelt names,
 arguments that a class refuses, parts that do not fit together, folders that
-are not there and a work dir that cannot be written to.
+are not there and some that cannot be written to.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ from . import types, values
 from .building import refused_arguments, shapes
 from .errors import ConfigError, raise_all
 from .names import wrong_names
-from .paths import missing_data, missing_paths, unwritable_work_dir
+from .paths import missing_data, missing_paths, unwritable_folders
 
 Check = Callable[[Config], Iterable[str]]
 ModelCheck = Callable[[Config, SCE], Iterable[str]]
@@ -66,18 +66,20 @@ def check_config(
         look(wrong_names)
     elif not _pretrains(cfg):
         look(wrong_names, values.wrong_seed, missing_data)
-        look(*also, unwritable_work_dir)
+        look(*also, unwritable_folders)
     else:
         look(
             types.wrong_types,
             wrong_names,
             types.missing_types,
             types.unknown_types,
+            types.text_flags,
             types.dataset_arguments,
             types.sharding,
             values.wrong_seed,
-            values.wrong_numbers,
-            values.small_levels,
+            values.wrong_counts,
+            values.wrong_optimizer,
+            values.wrong_pixels,
             values.not_finite,
             values.huge_queues,
         )
@@ -95,7 +97,7 @@ def check_config(
             values.wrong_schedules,
             types.loader_options,
             missing_paths,
-            unwritable_work_dir,
+            unwritable_folders,
         )
     raise_all(problems, 'in the config')
 

@@ -89,7 +89,7 @@ def _wrong_scope(scope: Any, path: str) -> Iterator[str]:
 
 def wrong_arguments(node: dict, path: str, cls: type) -> Iterator[str]:
     """Keys of a dict that its class does not take."""
-    names = _argument_names(cls)
+    names = set(arguments_of(cls))
     for key in node:
         if key not in names | _TAKEN_BEFORE:
             yield (
@@ -99,19 +99,21 @@ def wrong_arguments(node: dict, path: str, cls: type) -> Iterator[str]:
             )
 
 
-def _argument_names(cls: type) -> set[str]:
+def arguments_of(cls: type) -> dict[str, inspect.Parameter]:
     """Arguments of a class, and of the parents that its ``**kwargs`` feed."""
-    names: set[str] = set()
+    found: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
         if '__init__' not in vars(base):
             continue
         parameters = inspect.signature(vars(base)['__init__']).parameters
         kinds = {p.kind for p in parameters.values()}
-        names |= {
-            p.name
-            for p in parameters.values()
+        named = {
+            name: p
+            for name, p in parameters.items()
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
         }
+        found = named | found
         if inspect.Parameter.VAR_KEYWORD not in kinds:
             break
-    return names - {'self'}
+    found.pop('self', None)
+    return found

@@ -78,18 +78,23 @@ def _what_goes_where(dataset: dict, root: str) -> str:
     return f'no folder at {root}'
 
 
-def unwritable_work_dir(cfg: Config) -> Iterator[str]:
-    """The work dir, made if it is not there, if nothing can be written."""
-    work_dir = cfg.get('work_dir')
-    if work_dir is None:
-        return
-    try:
-        os.makedirs(work_dir, exist_ok=True)
-        with tempfile.TemporaryFile(dir=work_dir):
-            pass
-    except (OSError, TypeError) as error:
-        yield (
-            f'work_dir: cannot write to {work_dir!r} '
-            f'({getattr(error, "strerror", None) or error}); name another one '
-            'with --work-dir'
-        )
+def unwritable_folders(cfg: Config) -> Iterator[str]:
+    """Folders of a run, made if not there, to which nothing can be written."""
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint')
+    out_dir = hook.get('out_dir') if isinstance(hook, dict) else None
+    for key, folder, advice in (
+        ('work_dir', cfg.get('work_dir'), ' with --work-dir'),
+        ('default_hooks.checkpoint.out_dir', out_dir, ''),
+    ):
+        if folder is None or '://' in str(folder):
+            continue
+        try:
+            os.makedirs(folder, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except (OSError, TypeError) as error:
+            yield (
+                f'{key}: cannot write to {folder!r} '
+                f'({getattr(error, "strerror", None) or error}); name '
+                f'another one{advice}'
+            )

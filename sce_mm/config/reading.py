@@ -261,7 +261,7 @@ def override(
     except AssertionError as error:
         raise ConfigError(f'{option}: {error}') from error
     known = {*cfg, *TOP_LEVEL}
-    for key in overrides:
+    for key, value in overrides.items():
         first, _, rest = key.partition('.')
         if first not in known:
             raise ConfigError(
@@ -270,7 +270,7 @@ def override(
             )
         if first == 'custom_hooks' and rest and not cfg.get(first):
             raise ConfigError(f'{option} {key}: {BY_NAME}')
-        if problem := _no_place(cfg, key):
+        if problem := _no_place(cfg, key, value):
             raise ConfigError(f'{option} {key}: {problem}')
     for key in [key for key in overrides if overrides[key] == 0]:
         if key.endswith('.num_workers'):
@@ -293,7 +293,12 @@ def _full_names(cfg: Config, key: str) -> str:
     return f' (did you mean {" or ".join(ends)}?)' if ends else ''
 
 
-def _no_place(cfg: Config, key: str) -> str:
+def not_a_flag(text: str) -> str:
+    """What is wrong with a text such as ``no``, which would count as true."""
+    return f'expected True or False, got {text!r}'
+
+
+def _no_place(cfg: Config, key: str, value: Any) -> str:
     """Why a config has no place for the value of a key; empty if it has."""
     node: Any = cfg
     above: list[str] = []
@@ -313,6 +318,8 @@ def _no_place(cfg: Config, key: str) -> str:
         else:
             node = node[part]
         above.append(part)
+    if isinstance(node, bool) and isinstance(value, str):
+        return not_a_flag(value)
     return ''
 
 

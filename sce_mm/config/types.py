@@ -5,6 +5,7 @@ Each function yields one line a problem, which begins with its key.
 
 import inspect
 from collections.abc import Iterator
+from typing import Any
 
 from mmengine import registry
 from mmengine.config import Config
@@ -13,9 +14,9 @@ from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader
 
 from ..utils.checks import did_you_mean
-from .names import wrong_arguments
+from .names import arguments_of, wrong_arguments
 from .parts import Part, items_of, loaders, parts
-from .reading import walk
+from .reading import not_a_flag, walk
 
 # What the Runner takes under these names.
 _SECTIONS: dict[str, type | tuple[type, ...]] = {
@@ -63,39 +64,73 @@ def missing_types(cfg: Config) -> Iterator[str]:
 
 def unknown_types(cfg: Config) -> Iterator[str]:
     """Class names that the registry of their place does not have."""
-    placed = {part.key: _names(part.registry) for part in parts(cfg)}
-    anywhere = set().union(
-        *(
-            _names(member)
-            for parent in vars(registry).values()
-            if isinstance(parent, Registry)
-            for member in (parent, *parent.children.values())
-        )
-    )
-    # Variables of a config stand beside the parts; nothing builds them.
-    tops = {key.partition('.')[0].partition('[')[0] for key in placed}
-    for path, node in walk({key: cfg[key] for key in tops if key in cfg}):
-        # A norm to clip at is no class.
-        if not isinstance(node, dict) or path.endswith('clip_grad'):
-            continue
-        name, known = node.get('type'), placed.get(path, anywhere)
+    for path, node, known in _built(cfg):
+        name = node.get('type')
         if isinstance(name, str):
-            bare = name.removeprefix('mmpretrain.').removeprefix('mmengine.')
+            bare = _bare(name)
             # A path is imported.
             if bare not in known and '.' not in bare:
-                hint = did_you_mean(bare, known)
+                hint = did_you_mean(bare, [*known])
                 yield f'{path}.type: there is no {name!r} here{hint}'
         elif 'type' in node and not callable(name):
             yield f'{path}.type: must be the name of a class, got {name!r}'
 
 
-def _names(member: Registry) -> set[str]:
-    """Names of classes of pretraining, in a registry and those above it."""
-    names = _names(member.parent) if member.parent else set()
+def text_flags(cfg: Config) -> Iterator[str]:
+    """Texts such as ``no`` where True or False is expected: all are true."""
+    asked: list[tuple[str, dict, type]] = [
+        (path, loader, DataLoader) for path, loader in loaders(cfg)
+    ]
+    for path, node, known in _built(cfg):
+        name = node.get('type')
+        cls = known.get(_bare(name)) if isinstance(name, str) else name
+        if inspect.isclass(cls):
+            asked.append((path, node, cls))
+    for path, node, cls in asked:
+        for key, argument in arguments_of(cls).items():
+            value = node.get(key)
+            if isinstance(value, str) and _is_flag(argument):
+                yield f'{path}.{key}: {not_a_flag(value)}'
+
+
+def _is_flag(argument: inspect.Parameter) -> bool:
+    """Whether an argument takes True and False, and no text."""
+    kind = inspect.formatannotation(argument.annotation).strip("'")
+    return 'str' not in kind and (
+        isinstance(argument.default, bool)
+        or kind in ('bool', 'bool | None', 'Optional[bool]')
+    )
+
+
+def _built(cfg: Config) -> Iterator[tuple[str, dict, dict[str, Any]]]:
+    """Path and content of what may name a class, and the classes there."""
+    placed = {part.key: _classes(part.registry) for part in parts(cfg)}
+    anywhere = {
+        name: cls
+        for parent in vars(registry).values()
+        if isinstance(parent, Registry)
+        for member in (parent, *parent.children.values())
+        for name, cls in _classes(member).items()
+    }
+    # Variables of a config stand beside the parts; nothing builds them.
+    tops = {key.partition('.')[0].partition('[')[0] for key in placed}
+    for path, node in walk({key: cfg[key] for key in tops if key in cfg}):
+        # A norm to clip at is no class.
+        if isinstance(node, dict) and not path.endswith('clip_grad'):
+            yield path, node, placed.get(path, anywhere)
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix('mmpretrain.').removeprefix('mmengine.')
+
+
+def _classes(member: Registry) -> dict[str, Any]:
+    """Classes of pretraining, in a registry and those above it, by name."""
+    found = _classes(member.parent) if member.parent else {}
     if member.scope in ('mmengine', 'mmpretrain'):
         member.import_from_location()
-        names |= set(member.module_dict)
-    return names
+        found |= member.module_dict
+    return found
 
 
 def sharding(cfg: Config) -> Iterator[str]:

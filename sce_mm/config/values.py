@@ -13,7 +13,12 @@ from mmengine.config import Config
 from ..models.algorithms.sce import NO_BOXES, SCE
 from ..models.heads.dense_sce_head import KEYS_PER_IMAGE, VIEWS
 from ..models.utils.memory_queue import check_queue_length
-from ..utils.checks import LARGEST_SEED, wrong_levels
+from ..utils.checks import (
+    LARGEST_SEED,
+    MOST_WORKERS,
+    too_many_workers,
+    wrong_levels,
+)
 from ..utils.processes import process_count
 from .parts import hooks_of, innermost_datasets, loaders, view_transforms
 from .reading import walk
@@ -35,8 +40,8 @@ def wrong_seed(cfg: Config) -> Iterator[str]:
         )
 
 
-def wrong_numbers(cfg: Config) -> Iterator[str]:
-    """Counts that must be whole numbers, and options out of range."""
+def wrong_counts(cfg: Config) -> Iterator[str]:
+    """Counts that must be whole numbers, from a least one on."""
     loop = cfg.get('train_cfg') or {}
     wrapper = cfg.get('optim_wrapper') or {}
     steps = wrapper.get('accumulative_counts', 1)
@@ -55,34 +60,71 @@ def wrong_numbers(cfg: Config) -> Iterator[str]:
                 f'{key}.persistent_workers: there are none with num_workers='
                 f'{workers}; set it to False'
             )
+        elif type(workers) is int and workers > MOST_WORKERS:
+            yield f'{key}.num_workers: {too_many_workers(workers)}'
     for key, (value, least) in counts.items():
         if type(value) is not int or value < least:
             yield (
                 f'{key}: must be a whole number, {least} or more, got '
                 f'{value!r}'
             )
+
+
+def wrong_optimizer(cfg: Config) -> Iterator[str]:
+    """Numbers with which a step would lead nowhere, or uphill."""
+    wrapper = cfg.get('optim_wrapper') or {}
     optimizer = wrapper.get('optimizer') or {}
-    for key in ('lr', 'weight_decay'):
-        value = optimizer.get(key, 0) if isinstance(optimizer, dict) else 0
-        if type(value) not in (int, float) or value < 0:
-            yield (
-                f'optim_wrapper.optimizer.{key}: must be a number, 0 or more, '
-                f'got {value!r}'
-            )
-    std = ((cfg.get('model') or {}).get('data_preprocessor') or {}).get('std')
-    if not isinstance(std or [], list | tuple) or not all(
-        isinstance(x, int | float) and x > 0 for x in std or []
-    ):
-        yield (
-            'model.data_preprocessor.std: pixels are divided by it, so each '
-            f'must be a positive number, got {std}'
-        )
+    if isinstance(optimizer, dict):
+        for key in ('lr', 'weight_decay'):
+            value = optimizer.get(key, 0)
+            if not _is_number(value) or value < 0:
+                yield (
+                    f'optim_wrapper.optimizer.{key}: must be a number, 0 or '
+                    f'more, got {value!r}'
+                )
+        for key in ('momentum', 'betas'):
+            value = optimizer.get(key, 0)
+            shares = value if isinstance(value, list | tuple) else [value]
+            if any(not _is_number(x) or not 0 <= x < 1 for x in shares):
+                yield (
+                    f'optim_wrapper.optimizer.{key}: must be from 0 to below '
+                    f'1, got {value!r}'
+                )
     clip = wrapper.get('clip_grad')
     if clip is not None and not isinstance(clip, dict):
         yield (
             'optim_wrapper.clip_grad: must be a dict such as '
             f'dict(max_norm=1.0), or None, got {clip!r}'
         )
+        return
+    for key in ('max_norm', 'clip_value'):
+        value = (clip or {}).get(key, 1)
+        if not _is_number(value) or value <= 0:
+            yield (
+                f'optim_wrapper.clip_grad.{key}: must be a number above 0, '
+                f'got {value!r}; optim_wrapper.clip_grad=None does not clip'
+            )
+
+
+def wrong_pixels(cfg: Config) -> Iterator[str]:
+    """A mean and std by which no pixels with levels to 255 are normalised."""
+    preprocessor = (cfg.get('model') or {}).get('data_preprocessor') or {}
+    mean, std = preprocessor.get('mean'), preprocessor.get('std')
+    if std is not None and (
+        not isinstance(std, list | tuple)
+        or not all(_is_number(x) and x > 0 for x in std)
+    ):
+        yield (
+            'model.data_preprocessor.std: pixels are divided by it, so each '
+            f'must be a positive number, got {std}'
+        )
+    elif isinstance(mean, list | tuple) and all(map(_is_number, mean)):
+        if problem := wrong_levels(mean, std):
+            yield f'model.data_preprocessor.mean and std: {problem}'
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float)
 
 
 def not_finite(cfg: Config) -> Iterator[str]:
@@ -228,21 +270,6 @@ def wrong_schedules(cfg: Config) -> Iterator[str]:
                 'set both, for example --cfg-options '
                 f'param_scheduler.warmup_epochs={epochs / 10:g}'
             )
-
-
-def small_levels(cfg: Config) -> Iterator[str]:
-    """Statistics of pixels between 0 and 1, which no data set here gives."""
-    preprocessor = (cfg.get('model') or {}).get('data_preprocessor') or {}
-    mean, std = preprocessor.get('mean'), preprocessor.get('std')
-    numbers = all(
-        isinstance(values, list | tuple)
-        and all(isinstance(v, int | float) for v in values)
-        for values in (mean, std)
-    )
-    # What is not above 0 has been named.
-    positive = numbers and all(v > 0 for v in std or ())
-    if positive and (problem := wrong_levels(mean, std)):
-        yield f'model.data_preprocessor.mean and std: {problem}'
 
 
 def step_images(cfg: Config) -> int:

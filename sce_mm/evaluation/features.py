@@ -18,7 +18,7 @@ from ..utils.distributed import unwrapped
 from ..utils.progress import track
 from ..utils.random_state import preserve_rng
 from ..utils.text import listed
-from ..utils.workers import OneThread
+from ..utils.workers import OneThread, ShieldedWorker
 from .samples import UNREADABLE, NoReplacement, collate
 
 # Features [M, D] and classes [M].
@@ -111,7 +111,11 @@ def visit_features(
             ),
             num_workers=dataloader.num_workers,
             collate_fn=partial(collate, labelled=labelled, filler=filler),
-            worker_init_fn=OneThread(dataloader.worker_init_fn),
+            # What ends this process ends them; torch takes an end of theirs
+            # before that for an error.
+            worker_init_fn=OneThread(
+                ShieldedWorker(dataloader.worker_init_fn)
+            ),
             pin_memory=dataloader.pin_memory,
             multiprocessing_context=dataloader.multiprocessing_context,
         )

@@ -12,7 +12,6 @@ from ..config.parts import find_hook
 from ..datasets.labelled_images import share_labels
 from ..utils.random_state import preserve_rng
 from ..utils.text import listed
-from ..utils.workers import ShieldedWorker
 from .samples import NO_LABEL, NoImageError, NoReplacement, collate
 
 
@@ -63,7 +62,6 @@ def _build(config: dict, name: str, seed: int) -> DataLoader:
         # Registries and transforms raise anything.
         except Exception as error:
             raise _not_loaded(name, config, error) from error
-        loader.worker_init_fn = ShieldedWorker(loader.worker_init_fn)
         _, labels = collate([first])
     if labels.item() == NO_LABEL:
         raise ValueError(

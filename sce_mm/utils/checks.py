@@ -10,6 +10,8 @@ from typing import TypeGuard
 
 # What generators of random numbers take.
 LARGEST_SEED = 2**32 - 1
+# More processes than these make a machine stand still.
+MOST_WORKERS = max(256, os.cpu_count() or 1)
 # Smallest side of a region of an image, pixels.
 LEAST_SIDE = 8
 
@@ -43,6 +45,14 @@ def check_range(name: str, value: object, high: float = float('inf')) -> None:
             f'{name} must be a pair (low, high) with 0 < low <= high{bound}, '
             f'got {value!r}'
         )
+
+
+def too_many_workers(count: int) -> str:
+    """What is wrong with more processes than ``MOST_WORKERS``."""
+    return (
+        f'expected at most {MOST_WORKERS} processes, got {count}; this '
+        f'machine has {os.cpu_count()} cores'
+    )
 
 
 def require_different(

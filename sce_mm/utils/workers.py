@@ -2,9 +2,11 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 
@@ -34,8 +36,10 @@ class ShieldedWorker:
     Clusters send SIGTERM, and terminals SIGINT, to every process of a job. A
     worker that died of it would end the training before it has saved. Workers
     therefore ignore SIGINT. They obey SIGTERM at once if their own training
-    sent it, else the second time. Where signals do not tell who sent them
-    (macOS) nothing is shielded. ``inner`` is another one that runs first.
+    sent it, else the second time. They say nothing of tensors that nobody
+    takes any more, as when that ends by a signal. Where signals do not tell
+    who sent them (macOS) nothing is shielded. ``inner`` is another one that
+    runs first.
     """
 
     inner: Callable[[int], None] | None
@@ -45,12 +49,21 @@ class ShieldedWorker:
         if self.inner is not None:
             self.inner(worker_id)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.excepthook = _show_unless_unread
         if hasattr(signal, 'sigwaitinfo'):
             # Threads inherit the mask, so that the signal waits for ours.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
             threading.Thread(
                 target=_exit_on_sigterm, args=(os.getppid(),), daemon=True
             ).start()
+
+
+def _show_unless_unread(
+    kind: type[BaseException], error: BaseException, trace: Any
+) -> None:
+    """What the thread that hands tensors over does with an error."""
+    if not issubclass(kind, (ConnectionError, EOFError)):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _exit_on_sigterm(training: int) -> None:

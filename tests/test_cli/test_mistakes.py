@@ -44,6 +44,7 @@ WORDS = {
     ),
     'labels': ('labels.json', ['nowhere.json', 'page.pth', 'list.json']),
     'classes': ('classes', ['nowhere', 'page.pth', 'empty']),
+    'queries': ('queries', ['nowhere', 'page.pth', 'empty']),
     'count': ('1', ['0', '-1', 'x', '1.5']),
     'number': ('1', ['0', '-1', 'x']),
     'seed': ('0', ['-1', 'x']),
@@ -54,14 +55,14 @@ WORDS = {
 }
 TINY = ' '.join(TINY_FOLDER)
 NETWORK = '{config} {weights} --batch-size {count} --workers 0 --out {file}'
-CLASSES = f'{NETWORK} --bank {{classes}} --query {{classes}} --crop {{count}}'
+CLASSES = f'{NETWORK} --bank {{classes}} --query {{queries}} --crop {{count}}'
 IMAGES = f'{NETWORK} --data {{photos}} --crop {{count}} --seed {{seed}}'
 OVERRIDES = f'--cfg-options {TINY}'
 # Command lines that would work, by command.
 LINES = {
     'train': [
         '{config} --data {photos} --init-from {weights} --work-dir {folder} '
-        f'--knn {{classes}} {{classes}} {OVERRIDES}',
+        f'--knn {{classes}} {{queries}} {OVERRIDES}',
         f'{RECIPE} --data photos --work-dir made --resume {{weights}}',
         f'{RECIPE} --data photos --regions {{count}}',
         f'{RECIPE} --data photos --work-dir made --continue-for {{count}}',
@@ -108,7 +109,7 @@ LINES = {
     ],
 }
 TRAIN = f'train {RECIPE} --work-dir made --data'
-PROBED = f'{RECIPE} weights.pth --query classes {OVERRIDES} --bank'
+PROBED = f'{RECIPE} weights.pth --query queries {OVERRIDES} --bank'
 SHOWN = f'{RECIPE} weights.pth --data photos --out'
 # What the answer to other mistakes tells to do, or names.
 ADVICE = {
@@ -132,6 +133,15 @@ ADVICE = {
     f'{TRAIN} photos --init-from empty.pth': 'empty.pth',
     f'{TRAIN} photos --pretrained weights.pth': '--init-from',
     f'{TRAIN} photos --knn classes/a classes/a': '--knn BANK',
+    f'{TRAIN} photos --knn classes queries/../classes': (
+        '--knn BANK and --knn QUERY are the same folder'
+    ),
+    f'{TRAIN} photos --cfg-options work_dir=other': (
+        '--work-dir and --cfg-options work_dir set the same'
+    ),
+    f'{TRAIN} photos --cfg-options train_dataloader.dataset.data_root=tmp': (
+        '--data and --cfg-options train_dataloader.dataset.data_root set'
+    ),
     f'{TRAIN} photos {OVERRIDES} optim_wrapper.optimizer.lr=fast': (
         'optim_wrapper.optimizer.lr: must be a number'
     ),
@@ -165,6 +175,7 @@ ADVICE = {
     f'verify {RECIPE} weights.pth': 'sce detector',
     f'test {RECIPE} weights.pth': 'sce knn',
     f'knn {PROBED} classes --k 99': '--k: ',
+    f'knn {PROBED} queries': '--bank and --query are the same folder',
     f'knn {PROBED} classes --crop 999999': '--crop: expected',
     f'linear-probe {PROBED} single': '--bank: of 2 classes',
     f'linear-transfer {RECIPE} weights.pth': '--data-root: ',
@@ -190,6 +201,9 @@ ADVICE = {
     f'data photos --regions auto --recipe {RECIPE}': '--boxes FILE',
     'profile faster-rcnn_r18_fpn_small': 'the config of FasterRCNN',
     f'verify {DETECTOR} weights.pth': 'sce detector',
+    f'sweep {RECIPE} made --setting model.queue.length=8': (
+        'begins with a name, got model.queue.length=8'
+    ),
     f'sweep {RECIPE} made --setting A queue': '--setting A takes key=value',
     'recipes no-such-recipe': 'sce recipes lists all',
 }
@@ -206,9 +220,10 @@ def desk(tmp_path_factory):
     folder = tmp_path_factory.mktemp('desk')
     for name in ('videos', 'dangling', 'broken'):
         (folder / name).mkdir()
-    for name in ('photos', 'empty', 'texts', 'tmp', 'classes/a', 'classes/b'):
+    classes = [f'{x}/{y}' for x in ('classes', 'queries') for y in 'ab']
+    for name in ('photos', 'empty', 'texts', 'tmp', *classes):
         (folder / name).mkdir(parents=True)
-    for name in ('photos', 'classes/a', 'classes/b'):
+    for name in ('photos', *classes):
         write_noise(folder / name, 6)
     for name in ('single/a', 'single/b'):
         (folder / name).mkdir(parents=True)
@@ -402,7 +417,7 @@ def test_processes_say_no_more_than_that(desk):
     """What packages print while they are imported shows in processes only."""
     train = ['train', RECIPE, '--data', 'empty', '--work-dir', 'run']
     knn = ['knn', RECIPE, 'other.pth', '--bank', 'classes']
-    knn += ['--query', 'classes']
+    knn += ['--query', 'queries']
     lines = [
         [*train, '--cfg-options', *TINY_FOLDER],
         ['extract', 'page.pth', 'made.pth'],

@@ -1,15 +1,18 @@
 """From a command line to a Runner."""
 
 import os
+import shutil
+from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
+from torch import nn
 from torch.utils.data import DataLoader
 
 import sce_mm.cli.runner
 from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
 from sce_mm.cli.config_edits import load_config
-from sce_mm.cli.run_start import refuse_overwriting
+from sce_mm.cli.run_start import refuse_overwriting, require_space
 from sce_mm.cli.runner import (
     FirstWordsHook,
     require_batches,
@@ -153,3 +156,26 @@ def test_a_run_is_not_written_over(tmp_path, files, words, named):
         refuse_overwriting(cfg)
     for part in (named, str(work), '--resume', '--work-dir'):
         assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('free', 'out_dir', 'fits'),
+    [(39, None, False), (40, None, True), (39, 's3://bucket', True)],
+)
+def test_a_checkpoint_must_fit_on_the_disk(
+    tmp_path, monkeypatch, free, out_dir, fits
+):
+    monkeypatch.setattr(
+        shutil, 'disk_usage', lambda _: SimpleNamespace(free=free)
+    )
+    hook = dict(type='CheckpointHook', out_dir=out_dir)
+    cfg = Config(
+        dict(work_dir=str(tmp_path), default_hooks=dict(checkpoint=hook))
+    )
+    # Ten numbers of four bytes.
+    runner = SimpleNamespace(cfg=cfg, model=nn.Linear(4, 2))
+    if fits:
+        require_space(runner)
+    else:
+        with pytest.raises(UserError, match='free space, or name a folder'):
+            require_space(runner)

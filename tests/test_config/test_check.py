@@ -77,6 +77,7 @@ def test_everything_is_found_in_one_message(images, tmp_path):
         **{
             'train_dataloader.dataset.data_root': 'no/such/folder',
             'model.head.loss.coeff': 1.5,
+            'default_hooks.checkpoint.out_dir': str(tmp_path / 'file'),
             'optim_wraper': {},
         },
     )
@@ -84,13 +85,14 @@ def test_everything_is_found_in_one_message(images, tmp_path):
     with pytest.raises(ConfigError) as error:
         check_config(cfg)
     message = str(error.value)
-    assert message.startswith('5 problems in the config:')
+    assert message.startswith('6 problems in the config:')
     for part in (
         "train_dataloader.dataset.data_root: no folder 'no/such/folder'",
         'model.head.loss: coeff must be in [0, 1], got 1.5',
         "optim_wraper: nothing reads it (did you mean 'optim_wrapper'?)",
         'custom_hooks[0]: must be a dict with a type',
         'work_dir: cannot write to',
+        'default_hooks.checkpoint.out_dir: cannot write to',
     ):
         assert part in message, message
 
@@ -121,6 +123,12 @@ PREDICTOR = dict(type='GlobalAveragePooling')
         ('model.neck', 3, 'model.neck: must be a dict with a type, got 3'),
         ('optim_wrapper', [1], r'optim_wrapper: must be a dict, got \[1\]'),
         ('default_hooks.logger', 'x', 'default_hooks.logger: must be a dict'),
+        # All texts are true.
+        ('model.backbone.norm_eval', 'off', 'True or False, got .off'),
+        ('model.head.loss.official_zero_logit', 'no', 'zero_logit: expected'),
+        (f'{LOADER}.sampler.shuffle', 'no', 'sampler.shuffle: expected True'),
+        (f'{QUERY}.drop_last', 'maybe', 'query.drop_last: expected True'),
+        ('optim_wrapper.optimizer.nesterov', 'no', 'nesterov: expected True'),
         # Sharded training.
         ('runner_type', 'FlexibleRunner', 'runner_type: .*not supported'),
         ('strategy', {'type': 'FSDPStrategy'}, 'strategy.*not supported'),
@@ -146,8 +154,17 @@ PREDICTOR = dict(type='GlobalAveragePooling')
         ('randomness.seed', 2**32, 'randomness.seed: must be a whole'),
         (f'{LOADER}.batch_size', 1, 'batch_size: must be .* 2 or more, got 1'),
         (f'{QUERY}.batch_size', '8', 'query.batch_size: must be a whole'),
+        (f'{LOADER}.num_workers', 10**4, 'num_workers: expected at most'),
         (f'{LOADER}.persistent_workers', True, 'none with num_workers=0'),
         ('optim_wrapper.clip_grad', 1.0, 'clip_grad: must be a dict such as'),
+        ('optim_wrapper.clip_grad', dict(max_norm=-1), 'above 0, got -1; opt'),
+        ('optim_wrapper.optimizer.momentum', 5, 'momentum: .* below 1, got 5'),
+        (
+            'optim_wrapper.optimizer',
+            dict(_delete_=True, type='Adam', lr=1, betas=(0.9, 1.0)),
+            'betas: must be from 0 to below 1',
+        ),
+        (f'{PIXELS}.std', 0, 'pixels are divided by it'),
         (f'{PIXELS}.std', [57.0, 0.0, 57.0], 'pixels are divided by it'),
         (f'{PIXELS}.std', [5.0, 5.0, float('inf')], r'std\[2\]: must be a f'),
         ('model.queue.length', 3, 'model.queue.length: .*holds 3 keys'),

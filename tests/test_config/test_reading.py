@@ -99,6 +99,8 @@ def test_a_name_that_is_none(tmp_path, monkeypatch, name, message):
         ('train_dataloader.dataset.pipeline.1=3', "no attribute 'items'"),
         ('model.queue.length', 'takes key=value, got model.queue.length'),
         ('modle.queue.length=1', "did you mean 'model'"),
+        ('train_dataloader.sampler.shuffle=no', "True or False, got 'no'"),
+        ('env_cfg.cudnn_benchmark=yes', "True or False, got 'yes'"),
         ('model.queue.length=(1,2', 'Imbalanced brackets'),
     ],
 )

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import pickle
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from sce_mm.datasets import (
     UnreadableImageError,
     build_cache,
 )
-from sce_mm.datasets.images import image_cache, parallel
+from sce_mm.datasets.images import file_lists, image_cache, parallel
 from sce_mm.utils.errors import UserError
 
 ODD_NAME = b'odd\xff.png'
@@ -262,6 +263,35 @@ def test_a_cache_of_a_list_knows_no_other_images(
         ImageCache(folder)
 
 
+def test_what_is_gone_when_its_turn_comes_is_an_unreadable_image(
+    source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(source / 'a.jpg'), str(source / 'gone.jpg')]
+    assert build_cache(str(source), tmp_path / 'c', None, paths=paths) == 1
+    assert 'gone.jpg (No such file or directory)' in capfd.readouterr().out
+    for load in (LoadCachedImage(str(tmp_path / 'c')), LoadImage()):
+        assert load({'img_path': paths[0]}) is not None
+        assert load({'img_path': paths[1]}) is None
+    (source / 'gone.jpg').write_bytes((source / 'a.jpg').read_bytes())
+    with pytest.raises(StaleCacheError, match=r'gone\.jpg'):
+        ImageCache(tmp_path / 'c')
+
+
+def test_no_more_processes_are_started_than_there_are_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def pool(workers: int, **options: Any) -> Any:
+        started.append(workers)
+        return ProcessPoolExecutor(workers, **options)
+
+    monkeypatch.setattr(parallel, 'ProcessPoolExecutor', pool)
+    paths = [str(tmp_path / 'a'), str(tmp_path / 'b')]
+    assert len([*parallel.map_images(_touch, paths, 99, 'x')]) == 2
+    assert started == [2]
+
+
 def test_what_is_written_to_a_mapped_image_stays_there(
     source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,7 +310,7 @@ def test_larger_images_need_a_permission(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []
-    monkeypatch.setattr(image_cache, 'warn', lines.append)
+    monkeypatch.setattr(file_lists, 'warn', lines.append)
     # One at a time, too.
     monkeypatch.setattr(parallel, '_LARGE_PIXELS', 1000)
     arguments = (str(source), tmp_path / 'few', None, 2, None, 39999)
@@ -296,8 +326,10 @@ def test_larger_images_need_a_permission(
 
 def test_the_command_tells_what_it_made(source: Path) -> None:
     out = source.with_name('out')
+    (source / 'notes.md').touch()
     options = ['--short-side', 50, '--workers', 2]
     printed = run('cache_images', source, out, *options)
     assert '7 images, of which 1 could not be read, 0.1 MB' in printed
+    assert printed.count('left out below') == 1
     pixels = ImageCache(out).read(str(source / 'a.jpg'))
     assert pixels.shape == (50, 66, 3)

@@ -1,5 +1,7 @@
 """Workers use one core each and outlive one signal of a stranger."""
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -29,6 +31,18 @@ class Threads(Dataset):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         counts = [cv2.getNumThreads(), torch.get_num_threads()]
         return {'inputs': torch.tensor(counts).float()[:, None, None]}
+
+
+class Struck(Threads):
+    """Images in whose making the signal comes that ends a command."""
+
+    parent = os.getpid()
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        if index == 0 and os.getpid() != self.parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.2)
+        return super().__getitem__(index)
 
 
 class Model(nn.Module):
@@ -76,6 +90,12 @@ def test_workers_of_an_evaluation() -> None:
     counts, _ = extract_features(Model(), loader)
     assert counts.tolist() == [[1, 1], [1, 1]]
     assert cv2.getNumThreads() == 2
+
+
+def test_workers_of_an_evaluation_leave_the_end_to_it() -> None:
+    loader = DataLoader(Struck(), batch_size=2, num_workers=1)
+    counts, _ = extract_features(Model(), loader)
+    assert len(counts) == 2
 
 
 @pytest.fixture

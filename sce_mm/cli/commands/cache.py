@@ -85,7 +85,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.max_pixels,
             paths,
         )
-    cache = ImageCache(args.out)
+    # The images were found just now.
+    cache = ImageCache(args.out, check_source=False)
     megabytes = sum(x.stat().st_size for x in cache.folder.iterdir()) / 1e6
     print(
         f'{args.out}: {len(cache)} images, of which {unreadable} could not '

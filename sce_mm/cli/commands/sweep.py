@@ -70,6 +70,12 @@ def parse_args(argv: Sequence[str] | None) -> Namespace:
         help='overrides of every run',
     )
     args = parser.parse_args(argv)
+    for name, *_ in args.setting:
+        if '=' in name:
+            parser.error(
+                f'--setting begins with a name, got {name}: for example '
+                f'--setting A {name}'
+            )
     names = [RANDOM, *(name for name, *_ in args.setting)]
     if len({folder_name(name) for name in names}) < len(names):
         parser.error(f'each --setting needs a name of its own, got {names}')

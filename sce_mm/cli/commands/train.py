@@ -180,7 +180,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ..dry_run import dry_run
     from ..hand_over import record_command, train_and_hand_over
     from ..refusal import leaving_nothing
-    from ..run_start import refuse_overwriting, restarted, use_free_port
+    from ..run_start import (
+        refuse_overwriting,
+        require_space,
+        restarted,
+        use_free_port,
+    )
     from ..runner import (
         build_runner,
         require_batches,
@@ -210,6 +215,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with naming_keys(typed_keys(args)):
             runner = build_runner(cfg)
             require_batches(runner, source, smaller_batch(args))
+            require_space(runner)
         runner.register_hook(hook)
         scale_learning_rate(runner)
         runner.logger.info(f'log, machine and config: {runner.log_dir}')

@@ -14,7 +14,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from ...utils.durable_files import write_durably
-from ...utils.text import printable
+from ...utils.text import counted, printable
 from .shards import COMPRESSIONS, is_file, is_shard, list_members
 
 # All that decode_image reads; of an animation it takes the first frame.
@@ -32,6 +32,8 @@ _VIDEOS = frozenset(
 )
 _PACKED = tuple(end for _, ends, _ in COMPRESSIONS for end in ends)
 _ARCHIVES = ('.zip', '.7z', '.rar', *_PACKED)
+# Unreadable images that the log names.
+_NAMED = 10
 # What systems put beside the files of their users, in lower case.
 _SYSTEM_NAMES = frozenset(
     {
@@ -380,7 +382,7 @@ def _without_hidden(paths: list[str], list_file: str) -> list[str]:
 
 
 def _existing(paths: list[str], list_file: str, root: str) -> list[str]:
-    """Each file once; missing ones stay, as they will be replaced."""
+    """Each file once; missing ones stay, as others that are unreadable."""
     files = _Files()
     missing = []
     for path in paths:
@@ -397,7 +399,7 @@ def _existing(paths: list[str], list_file: str, root: str) -> list[str]:
         warn(
             f'{len(missing)} of {len(paths)} entries of '
             f'{printable(list_file)} are no files, for example '
-            f'{printable(missing[0])}; other images will take their place'
+            f'{printable(missing[0])}: they count as unreadable'
         )
     return files.once()
 
@@ -449,3 +451,15 @@ def _advice(kinds: Iterable[str], wanted: Sequence[str]) -> str:
 def warn(message: str) -> None:
     """Log a warning."""
     print_log(message, logger='current', level=logging.WARNING)
+
+
+def warn_of_unreadable(problems: Sequence[str]) -> None:
+    """Log the first of the images that cannot be read, each with its reason.
+
+    The others are counted.
+    """
+    for problem in problems[:_NAMED]:
+        warn(f'cannot read the image {problem}')
+    if len(problems) > _NAMED:
+        others = counted(len(problems) - _NAMED, 'other image')
+        warn(f'and {others} cannot be read')

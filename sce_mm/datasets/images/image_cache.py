@@ -37,7 +37,7 @@ from .decoding import (
     decode_image,
     require_plain_file,
 )
-from .file_lists import find_images, warn
+from .file_lists import find_images, warn_of_unreadable
 from .parallel import LargeImages, map_images
 from .shards import is_file, read_file, size_and_time
 
@@ -46,8 +46,8 @@ FORMAT = 1
 INDEX, PIXELS, METADATA = 'images.npy', 'pixels.bin', 'cache.json'
 # Smaller images are copied, which is as fast as mapping them.
 _MAPPED_BYTES = 1 << 22
-# Unreadable images that the log names.
-_NAMED = 10
+# Size and time of a file that was gone when its turn came.
+_GONE = -1, -1
 
 
 class StaleCacheError(ValueError):
@@ -178,7 +178,9 @@ class ImageCache:
             paths = {name for name, path in pairs if is_file(path)}
         else:
             paths = set(_relative_names(self.source))
-        added, removed = paths - {*cached}, {*cached} - paths
+        then = np.stack([self._records['bytes'], self._records['seconds']], 1)
+        there = {*self._names[then[:, 0] != _GONE[0]].tolist()}
+        added, removed = paths - {*cached}, there - paths
         if added or removed:
             example = os.fsdecode(min(added or removed))
             raise StaleCacheError(
@@ -186,8 +188,7 @@ class ImageCache:
                 f'{self.source} are not in it and {len(removed)} of it are '
                 f'no longer there, for example {example!r}. Build it again'
             )
-        now = np.array([size_and_time(path) for path in full])
-        then = np.stack([self._records['bytes'], self._records['seconds']], 1)
+        now = np.array([_size_and_time(path) for path in full])
         changed = np.flatnonzero((now != then).any(axis=1))
         if len(changed):
             raise StaleCacheError(
@@ -281,6 +282,14 @@ def build_cache(
     return int((records['height'] == 0).sum())
 
 
+def _size_and_time(path: str) -> tuple[int, int]:
+    try:
+        return size_and_time(path)
+    # The entry of a list, or what was removed meanwhile.
+    except FileNotFoundError:
+        return _GONE
+
+
 class _Written(NamedTuple):
     """Where an image is in the file of pixels; a height of 0 if nowhere."""
 
@@ -315,12 +324,13 @@ class _Writer:
     def __call__(self, path: str) -> _Written:
         """Decode the image and append its pixels."""
         # Before the file is read: a later change is one.
-        file = size_and_time(path)
+        file = _size_and_time(path)
         with self.large.one_at_a_time(path):
             try:
                 image = self._decode(path)
             except (OSError, UnreadableImageError) as error:
-                return _Written(0, 0, 0, *file, str(error))
+                reason = getattr(error, 'strerror', None) or str(error)
+                return _Written(0, 0, 0, *file, reason)
             with (
                 self.turn,
                 writing(self.cache),
@@ -373,12 +383,7 @@ def _write_pixels(
             f'none of {len(names)} images of {source} can be read, for '
             f'example {problems[0]}: no cache was made'
         )
-    for problem in problems[:_NAMED]:
-        warn(f'cannot read the image {problem}')
-    if len(problems) > _NAMED:
-        others = len(problems) - _NAMED
-        images = 'image' if others == 1 else 'images'
-        warn(f'and {others} other {images} cannot be read')
+    warn_of_unreadable(problems)
     with writing(writer.cache), writer.path.open('rb') as file:
         os.fsync(file.fileno())
     return records

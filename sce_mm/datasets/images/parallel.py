@@ -50,12 +50,13 @@ def map_images(
         function: Called in the processes, which get it when they start; it
             may hold locks.
         paths: Paths of images.
-        workers: Number of processes.
+        workers: Number of processes; an image each is enough.
         description: Stands before the bar on the console.
 
     Raises:
         UserError: A process was killed, as happens without enough memory.
     """
+    workers = max(1, min(workers, len(paths)))
     # Few images go one by one: they may be large.
     chunk = min(16, 1 + len(paths) // (8 * workers))
     with ProcessPoolExecutor(

@@ -16,6 +16,7 @@ from ...utils.durable_files import writing
 from ...utils.errors import UserError
 from ...utils.progress import Progress
 from ...utils.text import printable
+from .file_lists import warn_of_unreadable
 from .shards import EXTENSION, list_members, read_file, size_and_time
 
 
@@ -44,7 +45,8 @@ def pack_shards(
     The files keep their bytes, their order and their names relative to the
     source; nothing else of them is kept, so that equal images give equal
     tars. The folder is there in full or not at all: shards without the last
-    ones look whole. Their indices lie beside them.
+    ones look whole. Their indices lie beside them. Images that are gone when
+    their turn comes are left out; the log names them.
 
     Args:
         paths: The images.
@@ -56,7 +58,7 @@ def pack_shards(
     Raises:
         FileExistsError: There is something in the folder.
         WriteError: The disk is full, or the folder is read-only.
-        UserError: An image cannot be read.
+        UserError: An image cannot be read, or none is there.
     """
     check_integer('shard_bytes', shard_bytes, low=1)
     folder = Path(folder).expanduser()
@@ -70,11 +72,15 @@ def pack_shards(
             tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent)
         )
     try:
-        shards = []
+        shards, gone = [], list[str]()
         with Progress('Images', len(paths)) as progress:
-            for number, group in enumerate(_groups(paths, shard_bytes)):
+            for number, group in enumerate(_groups(paths, shard_bytes, gone)):
                 shards.append(unfinished / f'{number:06}{EXTENSION}')
-                _write_shard(shards[-1], group, source, folder, progress)
+                with writing(folder):
+                    gone += _write_shard(shards[-1], group, source, progress)
+        if len(gone) == len(paths):
+            raise UserError(f'none of {len(paths)} images is there any more')
+        warn_of_unreadable([f'{printable(x)} (no such file)' for x in gone])
         # Reads what was written, and writes the indices.
         images = sum(1 for _ in list_members([str(x) for x in shards]))
         size = sum(shard.stat().st_size for shard in shards)
@@ -86,12 +92,21 @@ def pack_shards(
     return PackedShards([folder / x.name for x in shards], images, size)
 
 
-def _groups(paths: Sequence[str], most: int) -> Iterator[list[str]]:
-    """Images one after the other, as many as fit into a tar."""
+def _groups(
+    paths: Sequence[str], most: int, gone: list[str]
+) -> Iterator[list[str]]:
+    """Images one after the other, as many as fit into a tar.
+
+    What is not there is added to ``gone``.
+    """
     group: list[str] = []
     total = 0
     for path in paths:
-        size, _ = size_and_time(path)
+        try:
+            size, _ = size_and_time(path)
+        except FileNotFoundError:
+            gone.append(path)
+            continue
         if group and total + size > most:
             yield group
             group, total = [], 0
@@ -102,30 +117,34 @@ def _groups(paths: Sequence[str], most: int) -> Iterator[list[str]]:
 
 
 def _write_shard(
-    shard: Path,
-    paths: Sequence[str],
-    source: str,
-    folder: Path,
-    progress: Progress,
-) -> None:
-    """Write a tar; errors name the folder that it will be in."""
+    shard: Path, paths: Sequence[str], source: str, progress: Progress
+) -> list[str]:
+    """Write a tar; returns the images that are gone."""
     options: dict[str, Any] = {'mode': 'w', 'format': tarfile.PAX_FORMAT}
-    with writing(folder), shard.open('wb') as file:
+    gone = []
+    with shard.open('wb') as file:
         with tarfile.open(fileobj=file, **options) as tar:
             for path in paths:
                 data = _read(path)
+                progress.advance()
+                if data is None:
+                    gone.append(path)
+                    continue
                 # Neither owner nor time: those of a copy are others.
                 entry = tarfile.TarInfo(os.path.relpath(path, source))
                 entry.size = len(data)
                 tar.addfile(entry, io.BytesIO(data))
-                progress.advance()
         file.flush()
         os.fsync(file.fileno())
+    return gone
 
 
-def _read(path: str) -> bytes:
+def _read(path: str) -> bytes | None:
+    """The bytes of a file; None if it is gone."""
     try:
         return read_file(path)
+    except FileNotFoundError:
+        return None
     # Not one of writing, as which it would be reported.
     except OSError as error:
         raise UserError(
