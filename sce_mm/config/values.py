@@ -118,9 +118,12 @@ def wrong_pixels(cfg: Config) -> Iterator[str]:
             'model.data_preprocessor.std: pixels are divided by it, so each '
             f'must be a positive number, got {std}'
         )
-    elif isinstance(mean, list | tuple) and all(map(_is_number, mean)):
-        if problem := wrong_levels(mean, std):
-            yield f'model.data_preprocessor.mean and std: {problem}'
+    elif (
+        isinstance(mean, list | tuple)
+        and all(map(_is_number, mean))
+        and (problem := wrong_levels(mean, std))
+    ):
+        yield f'model.data_preprocessor.mean and std: {problem}'
 
 
 def _is_number(value: object) -> bool:
