@@ -197,6 +197,12 @@ def _likely_cause(
             )
         if here[:1] != there[:1]:
             return 'the widths differ: compare base_channels, stem_channels'
+    if expected.keys() < found.keys():
+        return (
+            'the depths or the kinds of blocks differ, or out_indices of the '
+            'model ends before the last layers: sce extract CKPT OUT '
+            '--network CONFIG leaves these out'
+        )
     if expected.keys() != found.keys():
         return 'the depths or the kinds of blocks differ, or a part is missing'
     return 'the widths differ'

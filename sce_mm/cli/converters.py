@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,6 +87,56 @@ def network_of(args: argparse.Namespace) -> nn.Module | None:
         return build_backbone(load_base(args.network)[0])
 
 
+def _with_later_outputs(config: Path) -> nn.Module | None:
+    """The network of a config as far as its class has outputs.
+
+    Some classes build nothing behind the last output that is asked for. None
+    if this is none of them.
+    """
+    from ..config.building import build_backbone
+    from ..config.errors import ConfigError
+    from ..config.reading import read_config
+
+    cfg = read_config(config)
+    given = cfg.model.backbone.get('out_indices')
+    if not isinstance(given, list | tuple) or min(given, default=-1) < 0:
+        return None
+    found, names = None, build_backbone(cfg).state_dict().keys()
+    for last in itertools.count(max(given) + 1):
+        cfg.model.backbone.out_indices = (*given, last)
+        try:
+            network = build_backbone(cfg)
+        except ConfigError:
+            break
+        if not names < network.state_dict().keys():
+            break
+        found, names = network, network.state_dict().keys()
+    return found
+
+
+def _up_to_last_output(
+    read: Callable[..., Backbone], network: nn.Module, config: Path
+) -> Backbone | None:
+    """What a config has of a network that goes on behind its last output.
+
+    None if it has the whole network.
+
+    Raises:
+        CheckpointError: The file is not the whole of such a network.
+    """
+    from ..transfer.backbone import without_later_outputs
+
+    whole = _with_later_outputs(config)
+    if whole is None:
+        return None
+    backbone, rest = without_later_outputs(read(network=whole), network)
+    print(
+        f'left out, since out_indices of {config} ends before them: '
+        f'{", ".join(rest)}'
+    )
+    return backbone
+
+
 def read_backbone(args: argparse.Namespace) -> Backbone:
     """Backbone that the arguments ask for.
 
@@ -94,17 +146,21 @@ def read_backbone(args: argparse.Namespace) -> Backbone:
         FileNotFoundError: There is no such checkpoint.
     """
     from ..checkpoints.state_dicts import averages_left_out
-    from ..transfer import extract_backbone, read_checkpoint
+    from ..transfer import CheckpointError, extract_backbone, read_checkpoint
 
     network = network_of(args)
     with naming(str(args.checkpoint)):
         content = read_checkpoint(args.checkpoint, trust=args.trust)
-        backbone = extract_backbone(
-            content,
-            args.branch,
-            float32=args.float32,
-            network=network,
-        )
+        read = partial(extract_backbone, content, args.branch, args.float32)
+        try:
+            backbone = read(network=network)
+        except CheckpointError:
+            if network is None:
+                raise
+            shorter = _up_to_last_output(read, network, args.network)
+            if shorter is None:
+                raise
+            backbone = shorter
     if key := averages_left_out(content):
         print(
             f'{args.checkpoint}: the averaged weights under {key} are left '

@@ -4,6 +4,7 @@ A file is ``dict(state_dict=..., meta=...)`` and holds tensors and plain values
 only, so that ``torch.load(path, weights_only=True)`` reads it anywhere.
 """
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -313,6 +314,26 @@ def _is_known(arch: str | None, weights: Mapping[str, Tensor]) -> bool:
     if arch is not None and arch.partition('-')[0] in CLASSES:
         return True
     return family not in (None, RESNET) and is_whole(weights)
+
+
+def without_later_outputs(
+    backbone: Backbone, network: nn.Module
+) -> tuple[Backbone, list[str]]:
+    """What a network has of a backbone, and the parts that it has not.
+
+    Args:
+        backbone: One of the same network with later outputs.
+        network: Network whose ``out_indices`` end earlier.
+    """
+    kept = network.state_dict()
+    weights = {k: v for k, v in backbone.weights.items() if k in kept}
+    shorter = backbone._replace(weights=weights)
+    meta = {**backbone.meta, 'sha256': tensor_hash(shorter.tensors)}
+    rest = []
+    for name in backbone.weights.keys() - kept.keys():
+        parts = itertools.accumulate(name.split('.'), '{}.{}'.format)
+        rest.append(next(p for p in parts if not below(kept, f'{p}.')))
+    return shorter._replace(meta=meta), sorted(set(rest))
 
 
 def save_backbone(path: str | Path, backbone: Backbone) -> None:

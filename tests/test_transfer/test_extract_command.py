@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmpretrain.models import EfficientNet
 from networks import trained_network
 from tiny_runner import build_runner
 from transfer_files import METADATA, prefixed, run_tool, trained
@@ -137,3 +138,32 @@ def test_averaged_weights_are_named_where_they_are_left_out(
     assert code == 0, text
     beside = 'averaged weights under state_dict_ema are left out'
     assert (beside in text) == ('state_dict_ema' in keys)
+
+
+def test_layers_behind_the_last_output_of_a_config_are_left_out_by_name(
+    extract, tmp_path
+):
+    """mmdet's EfficientNet does not build them."""
+    pytest.importorskip('mmdet')
+    network = EfficientNet('b0').state_dict()
+    path, out = tmp_path / 'b0.pth', tmp_path / 'backbone.pth'
+    torch.save(prefixed('backbone.', network), path)
+    config = tmp_path / 'config.py'
+    config.write_text(
+        "model = dict(backbone=dict(type='mmdet.EfficientNet', arch='b0',"
+        ' out_indices=(3, 4)))\n'
+        "custom_imports = dict(imports=['sce_mm.detection'])"
+    )
+    words = (out, '--network', config)
+    code, text = extract(path, *words)
+    assert code == 0, text
+    assert 'config.py ends before them: layers.5, layers.6\n' in text
+    kept = torch.load(out, weights_only=True)['state_dict']
+    parts = 'layers.5.', 'layers.6.'
+    assert [*kept] == [n for n in network if not n.startswith(parts)]
+    # The file is that of the same config, and a deeper one is another.
+    again = tmp_path / 'again.pth'
+    assert extract(out, again, '--network', config)[0] == 0
+    torch.save(network | {'layers.4.9.conv.weight': torch.ones(1)}, path)
+    code, text = extract(path, *words, '--overwrite')
+    assert (code, 'has no place for: layers.4.9' in text) == (1, True)
