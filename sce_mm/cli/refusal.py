@@ -81,6 +81,11 @@ def _remove(
                 logger.removeHandler(handler)
                 handler.close()
                 shutil.rmtree(log, ignore_errors=True)
+    # The logger may not have come to its file.
+    for folder in folders:
+        for path in {*folder.glob('*')} - logs:
+            with suppress(OSError):
+                path.rmdir()
     # The innermost first.
     for folder in sorted(new, reverse=True):
         with suppress(OSError):

@@ -16,6 +16,7 @@ from mmengine.logging import MMLogger, print_log
 from mmengine.registry import RUNNERS, Registry
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
+from torch.utils.data import DataLoader
 
 from ..analysis.training_plan import fitting_batch
 from ..checkpoints.errors import CheckpointError
@@ -341,15 +342,7 @@ def require_batches(
             of images do. Or, in pretraining, a batch of one image, or one
             that cannot be prepared.
     """
-    try:
-        loader = runner.train_dataloader
-    except (OSError, ValueError) as error:
-        message = message_of(error)
-        if message is None:
-            raise
-        if isinstance(error, FileNotFoundError) and source != '--data':
-            message += '; --data DIR names another one'
-        raise ConfigError(f'{source}: {message}') from error
+    loader = _build_loader(runner, source)
     batch, processes = loader.batch_sampler.batch_size, runner.world_size
     images = total = len(loader.dataset)
     if isinstance(loader.sampler, SeededSampler):
@@ -383,15 +376,41 @@ def require_batches(
                 f'{batch} leave one by itself, which has no batch statistics: '
                 'use another size, or train_dataloader.drop_last=True'
             )
-        # Here, as an error of a worker is hard to read.
-        with preserve_rng(), naming(source):
-            try:
-                loader.dataset[0]
-            except (KeyError, TypeError, AttributeError, AssertionError) as e:
-                raise ConfigError(
-                    'train_dataloader.dataset.pipeline: an image cannot be '
-                    f'prepared: {type(e).__name__}: {e}'
-                ) from e
+        _require_views(loader, source)
+
+
+def _build_loader(runner: Runner, source: str) -> Any:
+    try:
+        return runner.train_dataloader
+    except (OSError, ValueError) as error:
+        message = message_of(error)
+        if message is None:
+            raise
+        if isinstance(error, FileNotFoundError) and source != '--data':
+            message += '; --data DIR names another one'
+        raise ConfigError(f'{source}: {message}') from error
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(
+            f'train_dataloader cannot be built: {_reason(error)}'
+        ) from error
+
+
+def _require_views(loader: DataLoader, source: str) -> None:
+    """Prepare one image here, as an error of a worker is hard to read."""
+    with preserve_rng(), naming(source):
+        try:
+            sample = loader.dataset[0]
+        except (KeyError, TypeError, AttributeError, AssertionError) as e:
+            raise ConfigError(
+                'train_dataloader.dataset.pipeline: an image cannot be '
+                f'prepared: {type(e).__name__}: {e}'
+            ) from e
+    if not isinstance(sample, dict) or 'inputs' not in sample:
+        raise ConfigError(
+            'train_dataloader.dataset.pipeline: an image comes out '
+            'without inputs for the model; a pretraining makes views by '
+            'SCEViews, and PackInputs packs them'
+        )
 
 
 def scale_learning_rate(runner: Runner) -> None:

@@ -65,7 +65,7 @@ def check_config(
     if not training:
         look(wrong_names)
     elif not _pretrains(cfg):
-        look(wrong_names, values.wrong_seed, missing_data)
+        look(wrong_names, values.wrong_seed, values.wrong_words, missing_data)
         look(*also, unwritable_folders)
     else:
         look(
@@ -77,6 +77,7 @@ def check_config(
             types.dataset_arguments,
             types.sharding,
             values.wrong_seed,
+            values.wrong_words,
             values.wrong_counts,
             values.wrong_optimizer,
             values.wrong_pixels,

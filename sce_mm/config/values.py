@@ -4,9 +4,12 @@ Each function yields one line a problem, which begins with its key.
 """
 
 import inspect
+import logging
 import math
+import multiprocessing
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from mmengine.config import Config
 
@@ -20,11 +23,14 @@ from ..utils.checks import (
     wrong_levels,
 )
 from ..utils.processes import process_count
+from .errors import ConfigError
 from .parts import hooks_of, innermost_datasets, loaders, view_transforms
 from .reading import walk
 
 # What makes the views that ``SCEViews(deferred=True)`` only draws.
 PREPROCESSOR, COLLATE = 'ViewPreprocessor', 'pseudo_collate'
+# How much a log tells, the most first.
+LEVELS = 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'
 
 
 def wrong_seed(cfg: Config) -> Iterator[str]:
@@ -40,12 +46,27 @@ def wrong_seed(cfg: Config) -> Iterator[str]:
         )
 
 
+def wrong_words(cfg: Config) -> Iterator[str]:
+    """Words of which there are a few, and others than these."""
+    level = cfg.get('log_level', 'INFO')
+    # Of a name that there is not, a text.
+    if not isinstance(logging.getLevelName(level), int):
+        yield f'log_level: must be one of {", ".join(LEVELS)}, got {level!r}'
+    environment = cfg.get('env_cfg') or {}
+    processes = environment.get('mp_cfg') or {}
+    method = processes.get('mp_start_method')
+    known = multiprocessing.get_all_start_methods()
+    if method is not None and method not in known:
+        yield (
+            'env_cfg.mp_cfg.mp_start_method: must be one of '
+            f'{", ".join(known)}, got {method!r}'
+        )
+
+
 def wrong_counts(cfg: Config) -> Iterator[str]:
     """Counts that must be whole numbers, from a least one on."""
     loop = cfg.get('train_cfg') or {}
-    wrapper = cfg.get('optim_wrapper') or {}
-    steps = wrapper.get('accumulative_counts', 1)
-    counts = {'optim_wrapper.accumulative_counts': (steps, 1)}
+    counts = {'optim_wrapper.accumulative_counts': (_accumulated(cfg), 1)}
     if 'max_iters' not in loop:
         counts['train_cfg.max_epochs'] = loop.get('max_epochs'), 1
     for key, loader in loaders(cfg):
@@ -64,10 +85,11 @@ def wrong_counts(cfg: Config) -> Iterator[str]:
             yield f'{key}.num_workers: {too_many_workers(workers)}'
     for key, (value, least) in counts.items():
         if type(value) is not int or value < least:
-            yield (
-                f'{key}: must be a whole number, {least} or more, got '
-                f'{value!r}'
-            )
+            yield f'{key}: {_not_a_count(value, least)}'
+
+
+def _not_a_count(value: object, least: int) -> str:
+    return f'must be a whole number, {least} or more, got {value!r}'
 
 
 def wrong_optimizer(cfg: Config) -> Iterator[str]:
@@ -145,16 +167,17 @@ def not_finite(cfg: Config) -> Iterator[str]:
 def queues(cfg: Config) -> Iterator[tuple[str, int, dict[str, int]]]:
     """Yield the option and length of each queue, and what a step brings.
 
-    That is a product, of factors under the names that a message shows.
+    That is a product, of factors under the names that a message shows. None
+    is yielded where one of them is no count, of which other checks tell.
     """
     factors = {
         'images': cfg.train_dataloader.batch_size,
         'processes': processes(cfg),
-        'accumulated': (cfg.get('optim_wrapper') or {}).get(
-            'accumulative_counts', 1
-        ),
+        'accumulated': _accumulated(cfg),
         'target_views': target_views(cfg),
     }
+    if not all(type(n) is int and n > 0 for n in factors.values()):
+        return
     dense = {
         'target_views': min(target_views(cfg), VIEWS),
         'places': (cfg.model.get('dense_head') or {}).get(
@@ -276,10 +299,23 @@ def wrong_schedules(cfg: Config) -> Iterator[str]:
 
 
 def step_images(cfg: Config) -> int:
-    """Images of an optimiser step of all processes."""
-    wrapper = cfg.get('optim_wrapper') or {}
-    accumulated = wrapper.get('accumulative_counts', 1)
-    return cfg.train_dataloader.batch_size * processes(cfg) * accumulated
+    """Images of an optimiser step of all processes.
+
+    Raises:
+        ConfigError: One of the numbers is no count.
+    """
+    counts = {
+        'train_dataloader.batch_size': cfg.train_dataloader.batch_size,
+        'optim_wrapper.accumulative_counts': _accumulated(cfg),
+    }
+    for key, count in counts.items():
+        if type(count) is not int or count < 1:
+            raise ConfigError(f'{key}: {_not_a_count(count, 1)}')
+    return math.prod(counts.values()) * processes(cfg)
+
+
+def _accumulated(cfg: Config) -> Any:
+    return (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
 
 
 def processes(cfg: Config) -> int:

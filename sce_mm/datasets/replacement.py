@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmpretrain.datasets import BaseDataset
 
+from ..utils.checks import check_number
 from ..utils.text import printable
 from .images.loading import LoadImage
 from .samplers import SampleIndex
@@ -48,10 +49,7 @@ class ReplaceUnreadable(BaseDataset):
     def __init__(
         self, *args: Any, max_unreadable: float = 0.5, **kwargs: Any
     ) -> None:
-        if not 0 <= max_unreadable <= 1:
-            raise ValueError(
-                f'max_unreadable must be in [0, 1], got {max_unreadable}'
-            )
+        check_number('max_unreadable', max_unreadable, 1)
         self.max_unreadable = max_unreadable
         super().__init__(*args, **kwargs)
 

@@ -109,6 +109,7 @@ LINES = {
     ],
 }
 TRAIN = f'train {RECIPE} --work-dir made --data'
+DATASET = 'train_dataloader.dataset'
 PROBED = f'{RECIPE} weights.pth --query queries {OVERRIDES} --bank'
 SHOWN = f'{RECIPE} weights.pth --data photos --out'
 # What the answer to other mistakes tells to do, or names.
@@ -139,9 +140,32 @@ ADVICE = {
     f'{TRAIN} photos --cfg-options work_dir=other': (
         '--work-dir and --cfg-options work_dir set the same'
     ),
-    f'{TRAIN} photos --cfg-options train_dataloader.dataset.data_root=tmp': (
-        '--data and --cfg-options train_dataloader.dataset.data_root set'
+    f'{TRAIN} photos --cfg-options {DATASET}.data_root=tmp': (
+        f'--data and --cfg-options {DATASET}.data_root set'
     ),
+    f'{TRAIN} photos {OVERRIDES} {DATASET}.max_unreadable=lots': (
+        '--data: max_unreadable must be a number'
+    ),
+    f'{TRAIN} photos {OVERRIDES} {DATASET}.metainfo=x': (
+        'train_dataloader cannot be built: TypeError'
+    ),
+    f'{TRAIN} photos {OVERRIDES} {DATASET}.pipeline=[]': (
+        'an image comes out without inputs'
+    ),
+    f'{TRAIN} photos {OVERRIDES} env_cfg.mp_cfg.mp_start_method=spwan': (
+        'mp_start_method: must be one of fork'
+    ),
+    f'{TRAIN} photos {OVERRIDES} log_level=LOUD': (
+        'log_level: must be one of DEBUG'
+    ),
+    f'{TRAIN} photos --cfg-options model=None': 'such as model.type,',
+    f'{TRAIN} photos --cfg-options model.queue={{length:8}}': (
+        'such as model.queue.'
+    ),
+    f'{TRAIN} photos --batch-size 4 --cfg-options '
+    'optim_wrapper.accumulative_counts=0': 'accumulative_counts: must be a',
+    f'{TRAIN} photos --epochs auto --cfg-options '
+    'optim_wrapper.accumulative_counts=x': 'accumulative_counts: must be a',
     f'{TRAIN} photos {OVERRIDES} optim_wrapper.optimizer.lr=fast': (
         'optim_wrapper.optimizer.lr: must be a number'
     ),

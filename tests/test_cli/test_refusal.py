@@ -40,6 +40,14 @@ def test_a_refused_run_leaves_nothing_and_what_was_there(tmp_path):
     assert names(tmp_path) == before
 
 
+def test_a_folder_for_a_log_that_was_not_begun_goes(tmp_path):
+    cfg = Config({'work_dir': str(tmp_path / 'mine')})
+    with suppress(UserError), leaving_nothing(cfg):
+        (tmp_path / 'mine' / '20240101_000000').mkdir(parents=True)
+        raise UserError('no such level')
+    assert names(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ('error', 'begins'), [(UserError(''), True), (KeyError('a bug'), False)]
 )

@@ -151,7 +151,7 @@ def test_subsets_work(tmp_path: Path) -> None:
         (
             dict(data_root='x', max_unreadable=2),
             ValueError,
-            r'max_unreadable must be in \[0, 1\], got 2',
+            r'max_unreadable must be a number in \[0, 1\], got 2',
         ),
         (dict(data_root='x', data_rot=1), TypeError, 'data_rot'),
     ],
