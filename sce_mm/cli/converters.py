@@ -87,7 +87,7 @@ def network_of(args: argparse.Namespace) -> nn.Module | None:
         return build_backbone(load_base(args.network)[0])
 
 
-def _with_later_outputs(config: Path) -> nn.Module | None:
+def _with_later_outputs(config: str) -> nn.Module | None:
     """The network of a config as far as its class has outputs.
 
     Some classes build nothing behind the last output that is asked for. None
@@ -95,9 +95,9 @@ def _with_later_outputs(config: Path) -> nn.Module | None:
     """
     from ..config.building import build_backbone
     from ..config.errors import ConfigError
-    from ..config.reading import read_config
+    from ..downstream import load_base
 
-    cfg = read_config(config)
+    cfg, _ = load_base(config)
     given = cfg.model.backbone.get('out_indices')
     if not isinstance(given, list | tuple) or min(given, default=-1) < 0:
         return None
@@ -115,7 +115,7 @@ def _with_later_outputs(config: Path) -> nn.Module | None:
 
 
 def _up_to_last_output(
-    read: Callable[..., Backbone], network: nn.Module, config: Path
+    read: Callable[..., Backbone], network: nn.Module, config: str
 ) -> Backbone | None:
     """What a config has of a network that goes on behind its last output.
 

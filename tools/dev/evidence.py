@@ -5,7 +5,8 @@
 
 The first keeps OUT/results.json of a comparison as docs/evidence/cells.json,
 without paths of the machine. Both then write the tables of docs/transfer.md
-and the picture docs/images/evidence.png from all files that are kept.
+and two pictures in docs/images from all files that are kept: evidence.png, and
+gain.png for the first screen of README.
 """
 
 import argparse
@@ -36,6 +37,16 @@ MEASURE = Detection.measure
 COLUMNS = ('box AP', 'mask AP')
 # Of the hours, which are means: runs that waited would tell too much.
 NO_HOURS = -2
+# What README shows first: comparisons with their titles, and starts.
+FIRST = {
+    'nuclei_112': 'nuclei, 46 labelled images',
+    'cells_112': 'blood cells, 29 labelled photographs',
+}
+FIRST_STARTS = {
+    RANDOM: RANDOM,
+    'SCE': 'SCE, 28 epochs',
+    'SCE, 112 epochs': 'SCE, 112 epochs',
+}
 
 
 def main() -> None:
@@ -59,6 +70,7 @@ def main() -> None:
         text = write_table(text, name, report)
     page.write_text(text)
     draw(reports, args.docs / 'images' / 'evidence.png')
+    draw_first(reports, args.docs / 'images' / 'gain.png')
 
 
 def kept(found: dict[str, Any]) -> dict[str, Any]:
@@ -153,6 +165,28 @@ def draw(reports: dict[str, Any], path: Path) -> None:
     parts = figure.subfigures(len(sets), height_ratios=heights, squeeze=False)
     for part, (title, found) in zip(parts.flat, sets.items(), strict=True):
         draw_set(part, columns, title, found)
+    figure.savefig(path, dpi=110)
+
+
+def draw_first(reports: dict[str, Any], path: Path) -> None:
+    """Box AP of few starts, each comparison beside the next."""
+    figure, axes = plt.subplots(
+        1, len(FIRST), figsize=(9, 1.9), layout='constrained', squeeze=False
+    )
+    for axis, (name, title) in zip(axes.flat, FIRST.items(), strict=True):
+        results = results_of(reports[name])
+        (percent,) = results[RANDOM]
+        draw_starts(axis, [*FIRST_STARTS], results, percent)
+        axis.set_yticks(axis.get_yticks(), FIRST_STARTS.values())
+        for row, start in enumerate(FIRST_STARTS):
+            value = mean(MEASURE.of(results, start, percent))
+            place = (0.02, -row)
+            transform = axis.get_yaxis_transform()
+            axis.text(*place, f'{value:.1f}', transform=transform, va='center')
+        # Room for the numbers, from zero on.
+        axis.set_xlim(0)
+        axis.tick_params(labelleft=axis is axes.flat[0])
+        axis.set_title(title, fontsize=10)
     figure.savefig(path, dpi=110)
 
 
