@@ -117,6 +117,15 @@ def test_without_processes_that_load_none_persist():
     assert not cfg.train_dataloader.persistent_workers
 
 
+def test_one_value_may_stand_for_several():
+    cfg = read_config(RECIPE)
+    cfg.default_hooks.momentum_update.momentum = {'kind': 'cosine'}
+    override(cfg, ['default_hooks.momentum_update.momentum=0.01'])
+    assert cfg.default_hooks.momentum_update.momentum == 0.01
+    with pytest.raises(UserError, match=r'model\.queue: expected a key below'):
+        override(cfg, ['model.queue=8'])
+
+
 CLASSES = {
     'scope': "model = dict(type='mmpretrain.SCE')\n",
     'module': "model = dict(type='sce_mm.models.algorithms.sce.SCE')\n",
