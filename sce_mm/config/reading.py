@@ -322,8 +322,8 @@ def _no_place(cfg: Config, key: str, value: Any) -> str:
         return not_a_flag(value)
     # Without a model there is nothing; other parts are left out by None. Some
     # options, such as a momentum, may be one value instead of several.
-    part = isinstance(node, dict) and ('type' in node or above[0] == 'model')
-    if part and (value is not None or key == 'model'):
+    whole = isinstance(node, dict) and ('type' in node or above[0] == 'model')
+    if whole and (value is not None or key == 'model'):
         below = next((f', such as {key}.{name}' for name in node), '')
         return f'expected a key below it{below}, got {value!r} for all of it'
     return ''
