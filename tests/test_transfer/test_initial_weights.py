@@ -266,7 +266,10 @@ def test_every_part_may_name_a_file(tmp_path):
 
 REFUSED = {
     'names of nobody': (
-        prefixed('student.', BACKBONE),
+        prefixed(
+            'student.',
+            {k.replace('layer', 'block'): v for k, v in BACKBONE.items()},
+        ),
         {'load_from': 'FILE'},
         ['load_from', 'student.'],
     ),
