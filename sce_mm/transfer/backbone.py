@@ -160,9 +160,9 @@ def extract_backbone(
             if not name.startswith(PYRAMID)
         }
         backbone = Backbone(weights, meta, pyramid)
-        if network is not None:
-            _require_network(network, backbone)
-        return backbone
+        if network is None:
+            return backbone
+        return _file_of_network(network, backbone)
     known = metadata_of(meta.get(META_KEY))
     said: dict[str, Any] = {}
     if network is None:
@@ -264,27 +264,39 @@ def _as_network(
     return found, weights, {}
 
 
-def _require_network(network: nn.Module, backbone: Backbone) -> None:
-    """Check that a backbone file is one of a network.
+def _file_of_network(network: nn.Module, backbone: Backbone) -> Backbone:
+    """What a network has of a backbone file.
 
     Raises:
-        CheckpointError: It is one of another network.
+        CheckpointError: The file is one of another network.
     """
-    if differ := differences(network, backbone.weights):
+    _require_settings(network, backbone)
+    differ = differences(network, backbone.weights)
+    if not differ:
+        return backbone
+    try:
+        _, weights = select_for(network, backbone.weights, 'online')
+    except CheckpointError as error:
         raise CheckpointError(
             f'the file is of a {backbone.meta["arch"]}, not of the '
             f'{_said_by(network)["arch"]} of the config:\n{differ}'
-        )
-    _require_settings(network, backbone)
+        ) from error
+    return _with_weights(backbone, weights)
 
 
 def _require_settings(network: nn.Module, backbone: Backbone) -> None:
     """Check what no tensor shows, where the checkpoint says it.
 
     Raises:
-        CheckpointError: The network has other strides or attention heads.
+        CheckpointError: The network is of another class, or has other strides
+            or attention heads.
     """
-    said = _said_by(network)
+    said, arch = _said_by(network), backbone.meta['arch']
+    if arch and arch.partition('-')[0] != type(network).__name__:
+        raise CheckpointError(
+            f'the checkpoint says arch={arch!r}, and the config has a '
+            f'{said["arch"]}'
+        )
     for name in backbone.settings:
         here, there = said.get(name), backbone.meta[name]
         if None not in (here, there) and here != there:
@@ -327,13 +339,18 @@ def without_later_outputs(
     """
     kept = network.state_dict()
     weights = {k: v for k, v in backbone.weights.items() if k in kept}
-    shorter = backbone._replace(weights=weights)
-    meta = {**backbone.meta, 'sha256': tensor_hash(shorter.tensors)}
     rest = []
     for name in backbone.weights.keys() - kept.keys():
         parts = itertools.accumulate(name.split('.'), '{}.{}'.format)
         rest.append(next(p for p in parts if not below(kept, f'{p}.')))
-    return shorter._replace(meta=meta), sorted(set(rest))
+    return _with_weights(backbone, weights), sorted(set(rest))
+
+
+def _with_weights(backbone: Backbone, weights: dict[str, Tensor]) -> Backbone:
+    """A backbone with other weights, of which it has the hash."""
+    other = backbone._replace(weights=weights)
+    meta = {**backbone.meta, 'sha256': tensor_hash(other.tensors)}
+    return other._replace(meta=meta)
 
 
 def save_backbone(path: str | Path, backbone: Backbone) -> None:

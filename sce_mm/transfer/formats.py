@@ -238,20 +238,19 @@ def select_for(
     best: dict[str, Tensor] = {}
     for found, tensors_there in _branches(tensors, branch, expected):
         for inner in _INNER:
-            parts = {
-                _part(name.removeprefix(inner))
-                for name in expected
-                if name.startswith(inner)
+            parts = {_part(name) for name in below(expected, inner)}
+            names = {
+                n: _flat(n.removeprefix(inner), parts) for n in tensors_there
             }
             inside = {
-                f'{inner}{name}': tensor
+                f'{inner}{names[name]}': tensor
                 for name, tensor in tensors_there.items()
-                if _part(name) in parts
+                if _part(names[name]) in parts
             }
             weights = counters | inside
             if not shape_mismatches(expected, weights):
                 _require_statistics(found, branch)
-                _warn_of(n for n in tensors_there if _part(n) not in parts)
+                _warn_of(n for n in names.values() if _part(n) not in parts)
                 return found, {name: weights[name] for name in expected}
             best = max(best, inside, key=len)
     raise CheckpointError(
@@ -272,6 +271,15 @@ def differences(network: nn.Module, weights: Mapping[str, Tensor]) -> str:
         if name in weights or not _OUTPUT_NORM.fullmatch(name)
     }
     return shape_mismatches(expected, weights)
+
+
+def _flat(name: str, parts: Collection[str]) -> str:
+    """Name of a tensor where timm has made a row of parts into parts.
+
+    It does so with ``features_only``: ``stages.0`` becomes ``stages_0``.
+    """
+    flat = name.replace('.', '_', 1)
+    return flat if _part(flat) in parts else name
 
 
 def _part(name: str) -> str:

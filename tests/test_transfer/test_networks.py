@@ -25,6 +25,7 @@ from sce_mm.transfer import (
     load_backbone,
     read_checkpoint,
     save_backbone,
+    tensor_hash,
 )
 from sce_mm.transfer.export.export import export, snippet
 from sce_mm.transfer.formats import below
@@ -380,10 +381,35 @@ def test_the_network_that_is_named_decides_what_the_tensors_are():
     weights, meta, _ = extract_backbone(theirs, network=network)
     assert meta['arch'] == 'TIMMBackbone'
     assert weights.keys() == network.state_dict().keys()
-    with pytest.raises(CheckpointError, match='file is of a TIMMBackbone'):
-        extract_backbone(
-            {'state_dict': weights, 'meta': meta}, network=ResNet(18)
-        )
+    file = {'state_dict': weights, 'meta': meta}
+    with pytest.raises(CheckpointError, match="says arch='TIMMBackbone', and"):
+        extract_backbone(file, network=ResNet(18))
+    # Nor is a ResNet of our own training one of timm.
+    ours = pretraining(theirs, arch='ResNet-18')
+    with pytest.raises(CheckpointError, match='the config has a TIMMBackbone'):
+        extract_backbone(ours, network=network)
+
+
+def test_networks_of_timm_are_those_that_give_maps():
+    """With features_only rows become parts, and the last norm is gone."""
+    name = 'test_convnext'
+    whole = TIMMBackbone(name)
+    dense = TIMMBackbone(name, features_only=True, out_indices=(0, 1, 2, 3))
+    weights = whole.state_dict()
+    ours = pretraining(weights, arch='TIMMBackbone')
+    file = extract_backbone(ours)
+    theirs = below(weights, 'timm_model.')
+    for checkpoint in (
+        ours,
+        {'state_dict': file.weights, 'meta': file.meta},
+        theirs,
+    ):
+        found = extract_backbone(checkpoint, network=dense)
+        assert found.meta['arch'] == 'TIMMBackbone'
+        assert found.meta['sha256'] == tensor_hash(found.weights)
+        dense.load_state_dict(found.weights)
+        first = found.weights['timm_model.stages_0.blocks.0.conv_dw.weight']
+        assert first.equal(theirs['stages.0.blocks.0.conv_dw.weight'])
 
 
 def test_names_of_others_are_known_with_the_network_named():
