@@ -77,7 +77,7 @@ def image_folder(text: str) -> str:
         ArgumentTypeError: There is nothing of this name.
     """
     known = any(sign in text for sign in ('://', *'*?[{')) or (
-        Path(text).suffix in ('.tar', '.py') or text in recipes()
+        Path(text).suffix.lower() in ('.tar', '.py') or text in recipes()
     )
     if not known and not os.path.exists(text):
         raise argparse.ArgumentTypeError(

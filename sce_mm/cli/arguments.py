@@ -304,4 +304,10 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_shared_arguments(parser)
     # torchrun may pass it in either spelling.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    parser.add_argument(
+        '--local_rank',
+        '--local-rank',
+        type=int,
+        default=0,
+        help=argparse.SUPPRESS,
+    )

@@ -24,10 +24,15 @@ METADATA = ('arch', 'channel_order', 'mean', 'std', 'style', 'num_heads')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments: checkpoint and output, branch, trust, metadata."""
-    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument(
+        'checkpoint', type=Path, help='file of weights of any known format'
+    )
     parser.add_argument('out', type=output_file, help='file to write')
     parser.add_argument(
-        '--branch', choices=['online', 'momentum'], default='online'
+        '--branch',
+        choices=['online', 'momentum'],
+        default='online',
+        help='whose backbone of a training checkpoint to take',
     )
     parser.add_argument(
         '--trust',
@@ -48,11 +53,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="RGB pixels with ImageNet's mean and std and, for bottlenecks, "
         'strides in the 3 x 3: torchvision and its relatives',
     )
-    metadata.add_argument('--arch')
-    metadata.add_argument('--channel-order', choices=['rgb', 'bgr'])
-    metadata.add_argument('--mean', type=float, nargs=3, metavar='LEVEL')
-    metadata.add_argument('--std', type=float, nargs=3, metavar='LEVEL')
-    metadata.add_argument('--style', choices=['pytorch', 'caffe'])
+    metadata.add_argument('--arch', help='name of the network')
+    metadata.add_argument(
+        '--channel-order',
+        choices=['rgb', 'bgr'],
+        help='order of the colours of its pixels',
+    )
+    metadata.add_argument(
+        '--mean',
+        type=float,
+        nargs=3,
+        metavar='LEVEL',
+        help='what was taken from the pixels, in this order',
+    )
+    metadata.add_argument(
+        '--std',
+        type=float,
+        nargs=3,
+        metavar='LEVEL',
+        help='what they were divided by',
+    )
+    metadata.add_argument(
+        '--style',
+        choices=['pytorch', 'caffe'],
+        help='which convolution of a bottleneck has the stride: the 3 x 3 '
+        '(pytorch) or the first 1 x 1 (caffe)',
+    )
     metadata.add_argument(
         '--num-heads',
         type=positive_number,

@@ -141,7 +141,12 @@ def image_folder_parser(
         default=224,
         help='central square of it, pixels',
     )
-    parser.add_argument('--seed', type=seed_number, default=0)
+    parser.add_argument(
+        '--seed',
+        type=seed_number,
+        default=0,
+        help='seed of what is random, 0 by default',
+    )
     return parser
 
 

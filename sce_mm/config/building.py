@@ -213,6 +213,9 @@ def _build(part: Part, **more: Any) -> tuple[Any, list[str]]:
             reason = str(error.args[0])
         given = {k: v for k, v in options.items() if k[0] != '_'}
         given.pop('type', None)
+        # mmengine does not say what it got.
+        if (name := reason.partition(' ')[0]) in given and 'got' not in reason:
+            reason += f', got {given[name]!r}'
         # Errors from deep inside do not say which argument it was.
         if '__init__()' not in reason and not any(k in reason for k in given):
             shown = ', '.join(f'{k}={repr(given[k])[:60]}' for k in given)

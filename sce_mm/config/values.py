@@ -83,6 +83,10 @@ def wrong_counts(cfg: Config) -> Iterator[str]:
             )
         elif type(workers) is int and workers > MOST_WORKERS:
             yield f'{key}.num_workers: {too_many_workers(workers)}'
+    for path, value in walk({'model': cfg.get('model')}):
+        # torch makes a layer without channels, with a warning.
+        if path.endswith('_channels') and type(value) is int:
+            counts[path] = value, 1
     for key, (value, least) in counts.items():
         if type(value) is not int or value < least:
             yield f'{key}: {_not_a_count(value, least)}'

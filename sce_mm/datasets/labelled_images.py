@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,7 +20,8 @@ class LabelledImages(ReplaceUnreadable, CustomDataset):
     """mmpretrain's ``CustomDataset`` with class folders known by name.
 
     Without a list (``ann_file``) each folder with an image in it is a class.
-    Hidden folders and files do not count. The log names what is left out, and
+    Hidden folders and files do not count, and links lead into no folder twice
+    nor into another class. The log names what is left out, and
     the classes of ``folders`` without an image here.
 
     Args:
@@ -100,7 +102,21 @@ class LabelledImages(ReplaceUnreadable, CustomDataset):
     def _files_of_folders(self) -> dict[str, list[str]]:
         """The images of each folder that has some, both sorted."""
         folders = self._class_folders()
-        found = {name: self._images(name, recursive=True) for name in folders}
+        if '://' in self.img_prefix:
+            found = {x: self._images(x, recursive=True) for x in folders}
+        else:
+            places = {x: os.path.join(self.img_prefix, x) for x in folders}
+            # A link in a class brings no images of another one.
+            known = {*map(_identity, (self.img_prefix, *places.values()))}
+            found = {
+                name: sorted(
+                    filter(
+                        self.is_valid_file,
+                        _files_below(place, known - {_identity(place)}),
+                    )
+                )
+                for name, place in places.items()
+            }
         if not any(found.values()):
             raise FileNotFoundError(
                 f'no image in class folders in {self.img_prefix!r}: expected '
@@ -129,6 +145,25 @@ class LabelledImages(ReplaceUnreadable, CustomDataset):
     def _entries(self, folder: str, **kinds: bool) -> list[str]:
         place = fileio.join_path(self.img_prefix, folder)
         return sorted(fileio.list_dir_or_file(place, **kinds))
+
+
+def _files_below(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
+    """Paths below a folder, relative to it; no folder is entered twice."""
+    if (identity := _identity(folder)) in visited:
+        return
+    visited.add(identity)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                for file in _files_below(entry.path, visited):
+                    yield f'{entry.name}/{file}'
+            elif entry.is_file():
+                yield entry.name
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
 
 
 def share_labels(reference: Any, *others: Any) -> None:

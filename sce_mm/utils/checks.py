@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeGuard
 
+from .errors import UserError
+
 # What generators of random numbers take.
 LARGEST_SEED = 2**32 - 1
 # More processes than these make a machine stand still.
@@ -96,6 +98,15 @@ def wrong_levels(
             f'levels from 0 to 1: give 255 times as much, {right}'
         )
     return ''
+
+
+def require_outside(out: Path, folders: Iterable[str | Path]) -> None:
+    """Raise ``UserError`` if OUT lies in a folder of the data that is read."""
+    for folder in map(Path, folders):
+        if folder.is_dir() and folder.resolve() in out.resolve().parents:
+            raise UserError(
+                f'OUT: {out} lies in the data, {folder}: name a place outside'
+            )
 
 
 def require_new(

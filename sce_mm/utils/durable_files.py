@@ -5,17 +5,21 @@ disk, read back, renamed over the target and made lasting by flushing the
 folder. A reader sees the old file or the new one.
 """
 
+import glob
 import json
 import os
 import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from mmengine.fileio import LocalBackend, register_backend
+
+from .folder_lock import NAME as LOCK
+from .folder_lock import FolderInUseError, FolderLock
 
 _SUFFIX = '.partial'
 
@@ -110,6 +114,47 @@ def writing(path: str | Path) -> Iterator[None]:
             f'({_free_space(Path(path).parent)}). Files that were there '
             'before are untouched'
         ) from error
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A hidden folder to fill, which then becomes ``folder``.
+
+    After an error it is removed, and if the process is killed by the next one
+    that makes the same folder.
+
+    Raises:
+        WriteError: The folder cannot be made.
+    """
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_unfinished(folder)
+        unfinished = Path(
+            tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent)
+        )
+    lock = FolderLock(unfinished)
+    try:
+        yield unfinished
+        with writing(folder):
+            (unfinished / LOCK).unlink(missing_ok=True)
+            unfinished.chmod(0o755)
+            unfinished.replace(folder)
+    finally:
+        lock.close()
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes have left, and no living one fills."""
+    pattern = f'.{glob.escape(folder.name)}.{"?" * 8}'
+    for path in folder.parent.glob(pattern):
+        # Another process may have made it just now, and lock it next.
+        if (path / LOCK).is_file():
+            with suppress(FolderInUseError):
+                lock = FolderLock(path, patience=0)
+                if lock.holds:
+                    shutil.rmtree(path, ignore_errors=True)
+                lock.close()
 
 
 def remove_partial_files(folder: str | Path) -> None:

@@ -57,6 +57,11 @@ class FolderLock:
                 )
             time.sleep(0.1)
 
+    @property
+    def holds(self) -> bool:
+        """Whether others are kept out."""
+        return self._handle is not None
+
     def close(self) -> None:
         """Release the folder."""
         if self._handle is not None:

@@ -123,6 +123,9 @@ ADVICE = {
     f'{TRAIN} cut/b.tar': 'no tar file',
     'shards photos photos': 'OUT and DATA are the same',
     'cache photos photos/.': 'OUT and DATA are the same',
+    'cache photos photos/made': 'photos/made lies in the data, photos',
+    'shards photos labels.json photos/made': 'lies in the data, photos',
+    'imagenet-subset classes classes/a/0.png --overwrite': 'lies in the data',
     'voc-to-coco xml labels.json': 'labels.json exists: name another',
     'imagenet-subset classes labels.json': 'add --overwrite',
     f'{TRAIN} dangling': 'dangling/0.jpg',
@@ -184,10 +187,18 @@ ADVICE = {
     f'{TRAIN} windows.txt': 'write / between folders',
     f'{TRAIN} labelled.txt': 'no label',
     f'{TRAIN} utf16.txt': 'save it as UTF-8',
+    f'{TRAIN} binary.txt': 'binary.txt is no text: expected a path a line',
+    f'{TRAIN} commented.txt': 'a comment is none',
+    f'{TRAIN} home.txt': 'write the whole path',
+    f'{TRAIN} quoted.txt': 'without quotes',
+    f'{TRAIN} single/own.txt': "relative to the folder of the list, 'single'",
     f'{TRAIN} photos --init-from photos/0.png': 'is an image',
     f'{TRAIN} photos --cfg-options lr=1': 'optim_wrapper.optimizer.lr?',
-    f'{TRAIN} photos {OVERRIDES} default_hooks.logger.interval=0': (
-        'default_hooks.logger: '
+    f'{TRAIN} photos {OVERRIDES} default_hooks.logger.interval=-1': (
+        'default_hooks.logger: interval must be greater than 0, got -1'
+    ),
+    f'{TRAIN} photos {OVERRIDES} model.neck.out_channels=0': (
+        'model.neck.out_channels: must be a whole number, 1 or more, got 0'
     ),
     'train inherits.py --data photos': 'nowhere.py, which it names in _base_',
     'cache photos pixels --workers 99999': '--workers: expected at most',
@@ -257,6 +268,11 @@ def desk(tmp_path_factory):
         'windows.txt': '\r\n'.join(paths).replace('/', '\\').encode(),
         'labelled.txt': ' 0\n'.join([*paths, '']).encode(),
         'utf16.txt': '\n'.join(paths).encode('utf-16'),
+        'binary.txt': (folder / paths[0]).read_bytes(),
+        'commented.txt': b'# mine',
+        'home.txt': b'~/0.png',
+        'quoted.txt': f'"{paths[0]}"'.encode(),
+        'single/own.txt': b'a/0.png',
     }
     for name, text in lists.items():
         (folder / name).write_bytes(text)

@@ -27,7 +27,7 @@ def test_each_recipe_is_listed_once_and_those_for_own_images_first(capsys):
 
 
 def test_words_leave_the_recipes_that_have_them_all(capsys):
-    recipes.main(['resnet18', 'dense'])
+    recipes.main(['ResNet18', 'DENSE'])
     listed = re.findall(r'^  (\w\S+)$', capsys.readouterr().out, re.MULTILINE)
     assert listed == ['sce_resnet18_1xb64-dense-coslr-200e_folder']
     with pytest.raises(UserError, match='resnet19 and dense'):

@@ -264,11 +264,13 @@ def test_a_cache_of_a_list_knows_no_other_images(
 
 
 def test_what_is_gone_when_its_turn_comes_is_an_unreadable_image(
-    source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(file_lists, 'warn', lines.append)
     paths = [str(source / 'a.jpg'), str(source / 'gone.jpg')]
     assert build_cache(str(source), tmp_path / 'c', None, paths=paths) == 1
-    assert 'gone.jpg (No such file or directory)' in capfd.readouterr().out
+    assert 'gone.jpg (No such file or directory)' in lines[0]
     for load in (LoadCachedImage(str(tmp_path / 'c')), LoadImage()):
         assert load({'img_path': paths[0]}) is not None
         assert load({'img_path': paths[1]}) is None
@@ -324,12 +326,17 @@ def test_larger_images_need_a_permission(
         build_cache(str(source), tmp_path / 'out', None, max_pixels=1 << 31)
 
 
-def test_the_command_tells_what_it_made(source: Path) -> None:
+def test_the_command_tells_what_it_made(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(file_lists, 'warn', lines.append)
     out = source.with_name('out')
     (source / 'notes.md').touch()
     options = ['--short-side', 50, '--workers', 2]
     printed = run('cache_images', source, out, *options)
     assert '7 images, of which 1 could not be read, 0.1 MB' in printed
-    assert printed.count('left out below') == 1
+    # Once, and what cannot be read.
+    assert ['left out below' in line for line in lines] == [True, False]
     pixels = ImageCache(out).read(str(source / 'a.jpg'))
     assert pixels.shape == (50, 66, 3)

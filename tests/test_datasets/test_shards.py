@@ -120,12 +120,14 @@ def test_each_file_of_a_tar_is_taken_once(
 def test_a_list_names_tars_or_images_in_them(tmp_path: Path) -> None:
     files = dict.fromkeys(('a.jpg', 'x/b.jpg'), IMAGE)
     write_tar(tmp_path / '0.tar', files)
-    write_tar(tmp_path / '1.tar', files)
-    (tmp_path / 'tars.txt').write_text('1.tar\n0.tar\n')
+    write_tar(tmp_path / '1.TAR', files)
+    (tmp_path / 'tars.txt').write_text('1.TAR\n0.tar\n')
     found = read_image_list(str(tmp_path / 'tars.txt'), str(tmp_path))
     assert names(tmp_path, found) == [
-        *('1.tar/a.jpg', '1.tar/x/b.jpg', '0.tar/a.jpg', '0.tar/x/b.jpg'),
+        *('1.TAR/a.jpg', '1.TAR/x/b.jpg', '0.tar/a.jpg', '0.tar/x/b.jpg'),
     ]
+    assert read_file(found[0]) == IMAGE
+    assert set(find_images([str(tmp_path)])) == {*found}
     some = tmp_path / 'some.json'
     write_image_list(some, [*found[1:3], str(tmp_path / '0.tar' / 'no.jpg')])
     dataset = UnlabelledImages(

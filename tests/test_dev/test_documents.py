@@ -7,11 +7,24 @@ import sys
 
 import pytest
 
+from sce_mm.__main__ import command_files
+
 
 def test_the_page_of_options_is_that_of_the_parsers(root):
     """``python tools/dev/commands_page.py`` renews it."""
     script = runpy.run_path(str(root / 'tools/dev/commands_page.py'))
     assert (root / 'docs/commands.md').read_text() == script['page']()
+
+
+def test_each_argument_says_what_it_is(root):
+    script = runpy.run_path(str(root / 'tools/dev/commands_page.py'))
+    silent = [
+        f'{name} {action.dest}'
+        for name, file in command_files().items()
+        for action in script['parser_of'](name, file.stem)._actions
+        if action.help is None
+    ]
+    assert not silent
 
 
 def test_linked_files_become_pages(root, tmp_path):

@@ -100,6 +100,21 @@ def test_hidden_and_empty_folders_are_no_classes(folders):
     assert len(images) == 18
 
 
+def test_links_bring_no_image_twice_and_none_of_another_class(folders):
+    root = folders[0]
+    before = labels_of(LabelledImages(data_root=str(root)))
+    (root / 'a' / 'all').symlink_to('..')
+    (root / 'a' / 'other').symlink_to('../b')
+    more = write(root.with_name('more'), 'a', 2) / 'a'
+    (root / 'a' / 'more').symlink_to(more)
+    (root / 'a' / 'again').symlink_to(more)
+
+    images = LabelledImages(data_root=str(root))
+
+    assert len(images) == 20
+    assert len(labels_of(images) - before) == 1
+
+
 @pytest.mark.parametrize(
     ('classes', 'labels'),
     [

@@ -6,6 +6,7 @@ import random
 import resource
 import signal
 import time
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -16,8 +17,10 @@ from sce_mm.utils.durable_files import (
     WriteError,
     remove_partial_files,
     replace_durably,
+    whole_folder,
     write_durably,
 )
+from sce_mm.utils.folder_lock import NAME
 
 
 def forked(function):
@@ -64,6 +67,35 @@ def test_a_writer_killed_at_thirty_moments_leaves_a_whole_file(tmp_path):
     # Some of them were killed while they wrote.
     assert partial
     assert os.listdir(tmp_path) == ['file']
+
+
+def test_a_folder_of_a_killed_process_goes_with_the_next_one(tmp_path):
+    made, other = tmp_path / 'made', tmp_path / '.made.too.abcdefgh'
+    other.mkdir()
+    (other / NAME).touch()
+
+    def fill():
+        with whole_folder(made):
+            signal.pause()
+
+    def fail():
+        with suppress(ValueError), whole_folder(made):
+            raise ValueError
+
+    child = forked(fill)
+    # The holder writes its name once it has locked the folder.
+    names = f'.made.????????/{NAME}'
+    while not any(path.read_text() for path in tmp_path.glob(names)):
+        time.sleep(0.01)
+    fail()
+    assert len(list(tmp_path.iterdir())) == 2
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    fail()
+    assert list(tmp_path.iterdir()) == [other]
+    with whole_folder(made) as unfinished:
+        (unfinished / 'file').touch()
+    assert os.listdir(made) == ['file']
 
 
 def test_a_link_stays_and_a_device_is_written_to(tmp_path):

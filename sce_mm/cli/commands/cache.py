@@ -16,6 +16,7 @@ import shlex
 from collections.abc import Sequence
 
 from ... import register
+from ...utils.checks import require_outside
 from ..argument_types import decoder_number, output_folder, positive_number
 from ..arguments import ArgumentParser
 from ..exit import naming_options
@@ -68,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         'bits; LoadCachedImage is given the same: stretch=(LOW, HIGH)',
     )
     args = parser.parse_args(argv)
+    require_outside(args.out, args.data)
     register()
     from ...datasets import ImageCache, build_cache
     from ..config_edits import image_source, names_list

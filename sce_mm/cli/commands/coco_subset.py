@@ -41,7 +41,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[1, 2, 5, 10],
         help='parts of the images; 1 2 5 10 by default',
     )
-    parser.add_argument('--seed', type=seed_number, default=0)
+    parser.add_argument(
+        '--seed',
+        type=seed_number,
+        default=0,
+        help='seed of the choice, 0 by default',
+    )
     parser.add_argument(
         '--classes',
         nargs='+',

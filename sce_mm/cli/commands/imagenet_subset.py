@@ -37,6 +37,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ... import register
+from ...utils.checks import require_outside
 from ...utils.errors import UserError
 from ...utils.text import listed, read_lines
 from ..argument_types import output_file, seed_number
@@ -150,6 +151,7 @@ def look_up(found: Samples, names: list[str]) -> Samples:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    require_outside(args.out, [args.root])
     register()
     from ...datasets.labels import class_lists
     from ...utils.durable_files import write_durably

@@ -27,7 +27,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'below --data-root, with train.txt and test.txt or folders train and '
         'test, and perhaps a val of the same kind',
     )
-    parser.add_argument('--data-root', type=Path, default=Path('data'))
+    parser.add_argument(
+        '--data-root',
+        type=Path,
+        default=Path('data'),
+        help='folder of all data sets, data by default',
+    )
     parser.add_argument(
         '--metric',
         choices=['top-1', 'mean per class', '11-point mAP'],

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = {
         name: path
         for name, path in recipes().items()
-        if all(word in name for word in words)
+        if all(word.lower() in name.lower() for word in words)
     }
     if not found:
         raise UserError(

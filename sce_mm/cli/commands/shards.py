@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Sequence
 
 from ... import register
+from ...utils.checks import require_outside
 from ..argument_types import output_folder, positive_number
 from ..arguments import ArgumentParser
 from ..typed import as_typed
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help='megabytes of images in a tar, 1000 by default',
     )
     args = parser.parse_args(argv)
+    require_outside(args.out, args.data)
     register()
     from ...datasets.images.shard_writing import pack_shards
     from ..config_edits import image_source

@@ -55,7 +55,13 @@ def parse_args(argv: Sequence[str] | None) -> Namespace:
         metavar='WORD',
         help='a name, and the overrides (key=value) that make it; repeatable',
     )
-    parser.add_argument('--seeds', nargs='+', type=seed_number, default=[0])
+    parser.add_argument(
+        '--seeds',
+        nargs='+',
+        type=seed_number,
+        default=[0],
+        help='seeds with which each setting is trained, 0 by default',
+    )
     parser.add_argument(
         '--threads',
         type=positive_number,

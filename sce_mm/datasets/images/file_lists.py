@@ -272,6 +272,10 @@ def _entries(list_file: str, is_json: bool) -> Iterable[str]:
                 f'{list_file} is text in UTF-16: save it as UTF-8'
             )
         text = Path(list_file).read_text('utf-8-sig', 'surrogateescape')
+        if '\0' in text:
+            raise ValueError(
+                f'{list_file} is no text: expected a path a line, in UTF-8'
+            )
         return [line.strip() for line in text.split('\n')]
     try:
         content = json.loads(Path(list_file).read_text('utf-8-sig'))
@@ -393,7 +397,7 @@ def _existing(paths: list[str], list_file: str, root: str) -> list[str]:
     if len(missing) == len(paths):
         raise FileNotFoundError(
             f'none of {len(paths)} entries of {list_file!r} is a file, '
-            f'for example {paths[0]!r}: {_misread(paths[0], root)}'
+            f'for example {paths[0]!r}: {_misread(paths[0], root, list_file)}'
         )
     if missing:
         warn(
@@ -404,8 +408,22 @@ def _existing(paths: list[str], list_file: str, root: str) -> list[str]:
     return files.once()
 
 
-def _misread(path: str, root: str) -> str:
+def _misread(path: str, root: str, list_file: str) -> str:
     """What to do where a path of a list is no file."""
+    entry = path.removeprefix(root).lstrip(os.sep) if root else path
+    folder = os.path.dirname(list_file)
+    if entry.startswith('#'):
+        return 'each line is a path, and a comment is none: leave it out'
+    if entry.startswith('~'):
+        return 'in a list ~ stands for no folder: write the whole path'
+    if entry[:1] in ('"', "'") and entry[-1] == entry[0]:
+        return 'a path stands there without quotes'
+    if os.path.isfile(os.path.join(folder, entry)):
+        begin = root or os.getcwd()
+        return (
+            f'the paths are relative to the folder of the list, {folder!r}, '
+            f'and are read from {begin!r}: write whole paths'
+        )
     if os.path.isdir(path):
         return 'that is a folder, and a list is of images'
     if '\\' in path and os.path.isfile(path.replace('\\', '/')):

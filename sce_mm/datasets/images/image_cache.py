@@ -12,8 +12,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
-import tempfile
 import weakref
 from collections.abc import Sequence
 from contextlib import closing
@@ -26,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...utils.checks import check_integer
-from ...utils.durable_files import writing
+from ...utils.durable_files import whole_folder, writing
 from ...utils.errors import UserError
 from ...utils.text import printable
 from .decoding import (
@@ -253,15 +251,10 @@ def build_cache(
     # Messages name the folder as it was given.
     names = sorted(_relative_names(source, paths))
     source = os.path.abspath(source)
-    with writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(
-            tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent)
+    with whole_folder(folder) as unfinished:
+        writer = _Writer(
+            unfinished / PIXELS, folder, short_side, stretch, max_pixels
         )
-    writer = _Writer(
-        unfinished / PIXELS, folder, short_side, stretch, max_pixels
-    )
-    try:
         records = _write_pixels(source, names, writer, workers)
         metadata = {
             'format': FORMAT,
@@ -275,10 +268,6 @@ def build_cache(
         with writing(folder):
             np.save(unfinished / INDEX, records)
             (unfinished / METADATA).write_text(json.dumps(metadata, indent=2))
-            unfinished.chmod(0o755)
-            unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return int((records['height'] == 0).sum())
 
 

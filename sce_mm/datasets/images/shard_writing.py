@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...utils.checks import check_integer
-from ...utils.durable_files import writing
+from ...utils.durable_files import whole_folder, writing
 from ...utils.errors import UserError
 from ...utils.progress import Progress
 from ...utils.text import printable
@@ -66,12 +64,7 @@ def pack_shards(
         raise FileExistsError(
             f'{folder} is not empty: remove it, or name another'
         )
-    with writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(
-            tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent)
-        )
-    try:
+    with whole_folder(folder) as unfinished:
         shards, gone = [], list[str]()
         with Progress('Images', len(paths)) as progress:
             for number, group in enumerate(_groups(paths, shard_bytes, gone)):
@@ -84,11 +77,6 @@ def pack_shards(
         # Reads what was written, and writes the indices.
         images = sum(1 for _ in list_members([str(x) for x in shards]))
         size = sum(shard.stat().st_size for shard in shards)
-        with writing(folder):
-            unfinished.chmod(0o755)
-            unfinished.replace(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return PackedShards([folder / x.name for x in shards], images, size)
 
 

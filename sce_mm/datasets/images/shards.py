@@ -13,6 +13,7 @@ import io
 import logging
 import os
 import posixpath
+import re
 import tarfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,8 @@ from ...utils.progress import track
 from ...utils.text import printable
 
 EXTENSION = '.tar'
+# What stands between the path of a tar and a name in there.
+_INSIDE = re.compile(rf'{re.escape(EXTENSION)}/', re.IGNORECASE)
 # Version of the file with the index.
 _FORMAT = 1
 # First bytes of compressed files, their suffixes, and what undoes it.
@@ -118,8 +121,8 @@ _indices: dict[str, ShardIndex] = {}
 
 
 def is_shard(path: str) -> bool:
-    """Whether a path has the suffix of a tar file."""
-    return path.endswith(EXTENSION)
+    """Whether a path has the suffix of a tar file, in any case."""
+    return path.lower().endswith(EXTENSION)
 
 
 def find_member(path: str) -> Member | None:
@@ -129,16 +132,13 @@ def find_member(path: str) -> Member | None:
         FileNotFoundError: The tar has no such file.
         UserError: It is compressed, damaged or cut off.
     """
-    mark = f'{EXTENSION}/'
-    end = path.find(mark)
-    while end >= 0:
-        shard, name = path[: end + len(mark) - 1], path[end + len(mark) :]
+    for end in _INSIDE.finditer(path):
+        shard, name = path[: end.end() - 1], path[end.end() :]
         # A folder may be called so too.
         if shard in _indices or os.path.isfile(shard):
             if member := shard_index(shard).find(shard, name):
                 return member
             raise FileNotFoundError(f'{shard} has no file {name!r}')
-        end = path.find(mark, end + 1)
     return None
 
 
