@@ -263,14 +263,23 @@ def differences(network: nn.Module, weights: Mapping[str, Tensor]) -> str:
     """Differences in names and shapes of a network and weights, or nothing.
 
     A network for detectors may have a norm for each of its outputs, which no
-    pretraining has: these may be missing.
+    pretraining has: these may be missing. It may also be the first parts of
+    the whole, as where the last stage of a ResNet is in the head: further
+    parts of the weights are no difference.
     """
+    tensors = network.state_dict()
+    parts = {_part(name) for name in tensors}
     expected = {
         name: tensor
-        for name, tensor in network.state_dict().items()
+        for name, tensor in tensors.items()
         if name in weights or not _OUTPUT_NORM.fullmatch(name)
     }
-    return shape_mismatches(expected, weights)
+    found = {
+        name: tensor
+        for name, tensor in weights.items()
+        if _part(name) in parts or _OUTPUT_NORM.fullmatch(name)
+    }
+    return shape_mismatches(expected, found)
 
 
 def _flat(name: str, parts: Collection[str]) -> str:

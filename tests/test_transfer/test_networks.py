@@ -415,7 +415,9 @@ def test_networks_of_timm_are_those_that_give_maps():
 def test_names_of_others_are_known_with_the_network_named():
     """Its strides and heads are part of it, and its size has to be right."""
     theirs = prefixed('encoder_q.', narrow(50).state_dict())
+    sha256 = extract_backbone(theirs).meta['sha256']
     meta = extract_backbone(theirs, network=narrow(50, style='caffe')).meta
+    assert meta['sha256'] == sha256
     assert (meta['arch'], meta['style']) == ('ResNet-50', 'caffe')
     assert meta['assumed'] == ['channel_order', 'mean', 'std']
     ours = pretraining(narrow(50).state_dict(), style='pytorch')
@@ -425,6 +427,10 @@ def test_names_of_others_are_known_with_the_network_named():
             extract_backbone(checkpoint, network=narrow(50, style='caffe'))
     with pytest.raises(CheckpointError, match='a ResNet-50, not the R'):
         extract_backbone(theirs, network=narrow(34))
+    # C4 detectors have the last stage in their head.
+    three = dict(num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1))
+    first = narrow(50, out_indices=(2,), **three)
+    assert extract_backbone(theirs, network=first).meta['sha256'] == sha256
     heads = random_weights(vit()).state_dict()
     arch = dict(
         embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=64
@@ -448,3 +454,10 @@ def test_norms_of_outputs_may_be_new_in_the_network_named():
     backbone = extract_backbone(weights, network=network)
     assert backbone.meta['arch'] == 'SwinTransformer-8-2-2-2-2'
     assert 'norm0.weight' not in backbone.weights
+    # One that it has no output for is no tensor of it.
+    early = SwinTransformer(
+        dict(embed_dims=8, depths=[2] * 4, num_heads=[1, 2, 2, 4]),
+        out_indices=range(3),
+    )
+    with pytest.raises(CheckpointError, match=r'no place for: norm3\.weight'):
+        extract_backbone(weights, network=early)
