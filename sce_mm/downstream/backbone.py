@@ -86,7 +86,17 @@ def load_and_train(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
     edits.set(f'{where}.pretrained', None, 'old spelling of init_cfg')
     init_cfg = {'type': 'Pretrained', 'checkpoint': str(file.path)}
     edits.set(f'{where}.init_cfg', init_cfg, 'these weights')
-    # The eps stays that of all ResNets, which the pretraining had.
+    # Group norms are in the config as they are in the file, or do not fit.
+    if any(name.endswith('running_mean') for name in file.backbone.weights):
+        _train_batch_norms(edits, where)
+    # Blocks without bottlenecks have but one place for a stride.
+    if style := file.backbone.meta['style']:
+        reason = 'strides where they were in the pretraining'
+        edits.set(f'{where}.style', style, reason)
+
+
+def _train_batch_norms(edits: ConfigEdits, where: str) -> None:
+    # The eps becomes that of all ResNets, which the pretraining had.
     momentum = (edits.get(f'{where}.norm_cfg') or {}).get('momentum')
     edits.set(
         f'{where}.norm_cfg',
@@ -95,10 +105,6 @@ def load_and_train(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
         'it suits supervised weights only',
     )
     use_batch_statistics(edits, where)
-    # Blocks without bottlenecks have but one place for a stride.
-    if style := file.backbone.meta['style']:
-        reason = 'strides where they were in the pretraining'
-        edits.set(f'{where}.style', style, reason)
 
 
 def use_batch_statistics(edits: ConfigEdits, where: str) -> None:

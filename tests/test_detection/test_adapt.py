@@ -11,6 +11,7 @@ from mmdet.registry import MODELS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmpretrain.models import ResNet
+from transfer_files import METADATA
 
 from sce_mm.cli.config_edits import set_pretrained
 from sce_mm.cli.exit import message_of
@@ -237,6 +238,20 @@ def test_a_data_preprocessor_at_the_top_goes_into_the_model(atss, change):
     )
     kind = edits.get('model.data_preprocessor.type')
     assert kind == atss.model.data_preprocessor.type
+
+
+def test_group_norms_stay_group_norms(atss, tmp_path):
+    norm = {'type': 'GN', 'num_groups': 4}
+    network = ResNet(18, base_channels=16, stem_channels=16, norm_cfg=norm)
+    weights = network.state_dict()
+    meta = {**METADATA, 'arch': 'ResNet-18', 'sha256': tensor_hash(weights)}
+    file = BackboneFile(tmp_path / 'gn.pth', Backbone(weights, meta))
+    cfg = copy.deepcopy(atss)
+    with pytest.raises(AdaptError, match='do not fit'):
+        adapt(copy.deepcopy(cfg), file)
+    cfg.model.backbone.norm_cfg = norm
+    edits, _ = adapt(cfg, file)
+    assert edits.get('model.backbone.norm_cfg') == norm
 
 
 def test_networks_of_mmdet_alone_are_no_resnets(backbone_file):
