@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 
 from ..datasets.samplers import without_repetition
 from ..models.algorithms.sce import SCE
+from ..utils.workers import ShieldedWorker
 
 # In the order of a step; the wait for data comes before all of them.
 STAGES = (
@@ -71,6 +72,8 @@ def profile(runner: Runner, steps: int, images: int) -> dict:
         second, and advice.
     """
     loader, model = runner.train_dataloader, runner.model
+    # No hook of the runner does it.
+    loader.worker_init_fn = ShieldedWorker(loader.worker_init_fn)
     batch = loader.batch_sampler.batch_size
     single: Any = without_repetition(loader.dataset)
     transforms = seconds_per_image(

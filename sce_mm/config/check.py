@@ -79,6 +79,7 @@ def check_config(
             values.wrong_seed,
             values.wrong_words,
             values.wrong_counts,
+            values.empty_layers,
             values.wrong_optimizer,
             values.wrong_pixels,
             values.not_finite,

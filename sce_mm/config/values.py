@@ -29,6 +29,8 @@ from .reading import walk
 
 # What makes the views that ``SCEViews(deferred=True)`` only draws.
 PREPROCESSOR, COLLATE = 'ViewPreprocessor', 'pseudo_collate'
+# Necks of linear layers, of which each has channels.
+_NECKS = 'LinearNeck', 'NonLinearNeck'
 # How much a log tells, the most first.
 LEVELS = 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'
 
@@ -83,13 +85,19 @@ def wrong_counts(cfg: Config) -> Iterator[str]:
             )
         elif type(workers) is int and workers > MOST_WORKERS:
             yield f'{key}.num_workers: {too_many_workers(workers)}'
-    for path, value in walk({'model': cfg.get('model')}):
-        # torch makes a layer without channels, with a warning.
-        if path.endswith('_channels') and type(value) is int:
-            counts[path] = value, 1
     for key, (value, least) in counts.items():
         if type(value) is not int or value < least:
             yield f'{key}: {_not_a_count(value, least)}'
+
+
+def empty_layers(cfg: Config) -> Iterator[str]:
+    """Layers without channels, which torch makes, with a warning."""
+    for path, node in walk({'model': cfg.get('model')}):
+        if isinstance(node, dict) and node.get('type') in _NECKS:
+            for name, value in node.items():
+                wrong = type(value) is int and value < 1
+                if wrong and name.endswith('_channels'):
+                    yield f'{path}.{name}: {_not_a_count(value, 1)}'
 
 
 def _not_a_count(value: object, least: int) -> str:

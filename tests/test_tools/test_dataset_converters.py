@@ -183,9 +183,10 @@ def test_a_folder_without_classes_is_refused(tmp_path: Path) -> None:
     out = tmp_path / 'out.txt'
     with pytest.raises(RuntimeError, match=r'^no folder .*nope'):
         run('imagenet_subset', tmp_path / 'nope', out)
-    write_image(tmp_path / 'a.jpg')
+    (tmp_path / 'flat').mkdir()
+    write_image(tmp_path / 'flat' / 'a.jpg')
     with pytest.raises(RuntimeError, match=r'all 1 images .* in no folder'):
-        run('imagenet_subset', tmp_path, out)
+        run('imagenet_subset', tmp_path / 'flat', out)
 
 
 def test_every_converter_explains_itself() -> None:
