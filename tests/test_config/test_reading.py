@@ -96,7 +96,7 @@ def test_a_name_that_is_none(tmp_path, monkeypatch, name, message):
         ('model.queue.length.x=1', 'queue.length is 4096, which has nothing'),
         ('train_dataloader.dataset.pipeline.9.x=1', "a list of 3, .*got '9'"),
         ('train_dataloader.dataset.pipeline.x=1', "a list of 3, .*got 'x'"),
-        ('train_dataloader.dataset.pipeline.1=3', "no attribute 'items'"),
+        ('train_dataloader.dataset.pipeline.1=3', 'such as .*type, got 3'),
         ('model.queue.length', 'takes key=value, got model.queue.length'),
         ('modle.queue.length=1', "did you mean 'model'"),
         ('train_dataloader.sampler.shuffle=no', "True or False, got 'no'"),
