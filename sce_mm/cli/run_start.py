@@ -179,10 +179,10 @@ def require_space(runner: Runner) -> None:
         UserError: The weights alone would not fit.
     """
     options = _checkpoint_options(runner.cfg)
+    # mmengine's own hook may write to a remote place.
     if not options or '://' in str(options.get('out_dir')):
         return
     folder = checkpoint_folder(runner.cfg).absolute()
-    # One of mmengine may write to a remote place.
     there = next(p for p in (folder, *folder.parents) if p.is_dir())
     weights = runner.model.state_dict().values()
     needed = sum(x.nbytes for x in weights if isinstance(x, Tensor))
