@@ -320,10 +320,14 @@ def _no_place(cfg: Config, key: str, value: Any) -> str:
         above.append(part)
     if isinstance(node, bool) and isinstance(value, str):
         return not_a_flag(value)
-    # Without a model there is nothing; other parts are left out by None. Some
-    # options, such as a momentum, may be one value instead of several.
+    # Without a model there is nothing; other parts are left out by None, and
+    # some may be lists. Some options may be one value instead of several.
     whole = isinstance(node, dict) and ('type' in node or above[0] == 'model')
-    if whole and (value is not None or key == 'model'):
+    if whole and (
+        key == 'model'
+        if value is None
+        else isinstance(value, str | int | float)
+    ):
         below = next((f', such as {key}.{name}' for name in node), '')
         return f'expected a key below it{below}, got {value!r} for all of it'
     return ''
