@@ -37,7 +37,14 @@ pyramid=(
     model.dense_neck.out_channels=64
 )
 # What is compared, beside random initialisation and SCE.
-starts=(--variant InfoNCE model.head.loss.coeff=1 --longer-random 2)
+starts=(
+    --longer-random 2
+    --variant InfoNCE model.head.loss.coeff=1
+    --variant 'relations alone' model.head.loss.coeff=0
+    --variant 'SCE + dense' "${dense[@]}"
+    --variant 'SCE, whole images' regions=none
+    --variant 'SCE, 112 epochs' train_cfg.max_epochs=112
+)
 recipe=sce_resnet18_1xb64-coslr-200e_folder
 data=data/$name
 percent=10
@@ -47,11 +54,6 @@ case $name in
         detector=configs/demo/faster-rcnn_r18_fpn_small.py
         regions=(--regions 128)
         pretraining+=("${narrow[@]}")
-        starts+=(
-            --variant 'relations alone' model.head.loss.coeff=0
-            --variant 'SCE + dense' "${dense[@]}"
-            --variant 'SCE, whole images' regions=none
-        )
         seeds=(0 1 2)
         ;;
     nuclei)
