@@ -95,13 +95,18 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+def overridden(words: Sequence[str]) -> set[str]:
+    """Keys that ``KEY=VALUE`` words set."""
+    return {word.partition('=')[0] for word in words}
+
+
 def refuse_both(option: str, key: str, words: Sequence[str]) -> None:
     """Refuse an option beside the ``KEY=VALUE`` word that sets the same.
 
     Raises:
         UserError: Both are given.
     """
-    if key in {word.partition('=')[0] for word in words}:
+    if key in overridden(words):
         raise UserError(
             f'{option} and --cfg-options {key} set the same: give one of them'
         )

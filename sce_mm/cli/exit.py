@@ -21,13 +21,9 @@ from types import FrameType
 from typing import NoReturn
 
 from ..utils.errors import UserError, is_full
+from ..utils.processes import is_first_process
 from ..utils.signals import INTERRUPTED, TERMINATED
-from .console import (
-    is_first_process,
-    release_output,
-    was_released,
-    wipe_note,
-)
+from .console import release_output, was_released, wipe_note
 from .typed import as_typed
 
 # Seconds in which a launcher ends the other processes of a failed one.

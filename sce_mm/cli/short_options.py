@@ -16,7 +16,7 @@ from ..config.values import queues, step_images, too_long
 from ..downstream import ConfigEdits
 from ..downstream.stretch import Scale, stretch
 from ..utils.errors import UserError
-from .config_edits import enable_lr_scaling, refuse_both
+from .config_edits import enable_lr_scaling, overridden, refuse_both
 from .runner import SMALLER
 
 # Steps whose keys a queue holds at least, as in the paper.
@@ -82,7 +82,7 @@ def typed_keys(args: argparse.Namespace) -> dict[str, str]:
 
 def smaller_batch(args: argparse.Namespace) -> str:
     """Words that set another batch, for a message; see ``SMALLER``."""
-    if 'train_dataloader.batch_size' in _keys(args.cfg_options):
+    if 'train_dataloader.batch_size' in overridden(args.cfg_options):
         return SMALLER
     return '--batch-size {batch}'
 
@@ -108,7 +108,7 @@ def set_epochs(cfg: Config, epochs: int, words: Sequence[str] = ()) -> str:
     """
     key = 'train_cfg.max_epochs'
     refuse_both('--epochs', key, words)
-    given = _keys(words)
+    given = overridden(words)
     loop: Any = cfg.get('train_cfg') or {}
     before = loop.get('max_epochs')
     if type(before) is not int or before < 1:
@@ -152,7 +152,7 @@ def set_batch_size(cfg: Config, batch: int, words: Sequence[str] = ()) -> str:
     """
     key = 'train_dataloader.batch_size'
     refuse_both('--batch-size', key, words)
-    given = _keys(words)
+    given = overridden(words)
     if not isinstance(cfg.get('train_dataloader'), dict):
         raise UserError('--batch-size: the config has no train_dataloader')
     edits = ConfigEdits(cfg)
@@ -183,10 +183,6 @@ def set_batch_size(cfg: Config, batch: int, words: Sequence[str] = ()) -> str:
     if _RATE not in given:
         enable_lr_scaling(cfg)
     return f'--batch-size {batch}: ' + '; '.join([changed, *held, rate])
-
-
-def _keys(words: Sequence[str]) -> set[str]:
-    return {word.partition('=')[0] for word in words}
 
 
 def _write(cfg: Config, edits: ConfigEdits, given: Collection[str]) -> str:
