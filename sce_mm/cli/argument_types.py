@@ -127,19 +127,44 @@ def work_folder(text: str) -> str:
     return text
 
 
-def output_file(text: str) -> Path:
-    """Read the path of a file to write; the type of an option.
+class OutputFile:
+    """Reads the path of a file to write; the type of an option.
 
-    Raises:
-        ArgumentTypeError: It is a folder, or no file can be written there.
+    Args:
+        suffixes: Endings that its name may have, with their dots. Any, if
+            there are none.
     """
-    path = Path(text)
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(
-            f'{text} is a folder, expected the name of a file to write'
-        )
-    _require_writable(path.parent, text)
-    return path
+
+    def __init__(self, *suffixes: str) -> None:
+        self.suffixes = suffixes
+
+    def __call__(self, text: str) -> Path:
+        """Read the path.
+
+        Raises:
+            ArgumentTypeError: It is a folder, has another ending, or no file
+                can be written there.
+        """
+        path = Path(text)
+        if path.is_dir():
+            raise argparse.ArgumentTypeError(
+                f'{text} is a folder, expected the name of a file to write'
+            )
+        # Devices such as /dev/stdout have none.
+        device = path.exists() and not path.is_file()
+        right = not self.suffixes or path.suffix.lower() in self.suffixes
+        if not (right or device):
+            raise argparse.ArgumentTypeError(
+                f'expected a name that ends in {" or ".join(self.suffixes)}, '
+                f'got {text}'
+            )
+        _require_writable(path.parent, text)
+        return path
+
+
+output_file = OutputFile()
+json_file = OutputFile('.json')
+html_page = OutputFile('.html', '.htm')
 
 
 def output_folder(text: str) -> Path:

@@ -17,10 +17,10 @@ from typing import Any, NoReturn
 from ..utils.checks import did_you_mean, require_different, require_new
 from ..utils.processes import LAUNCHERS
 from .argument_types import (
+    OutputFile,
     config_name,
     image_folder,
     label_file,
-    output_file,
     output_folder,
     positive_number,
     region_sides,
@@ -54,10 +54,13 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
         """Add an argument; a file to write brings ``--overwrite`` with it."""
+        kind, option = settings.get('type'), '--overwrite'
+        if not isinstance(kind, OutputFile):
+            return super().add_argument(*names, **settings)
+        if names[0].startswith('-'):
+            settings['metavar'] = f'FILE{kind.suffixes[0]}'
         action = super().add_argument(*names, **settings)
-        option = '--overwrite'
-        known = option in self._option_string_actions
-        if settings.get('type') is output_file and not known:
+        if option not in self._option_string_actions:
             about = 'replace files that exist'
             self.add_argument(option, action='store_true', help=about)
         return action
@@ -99,7 +102,7 @@ class ArgumentParser(argparse.ArgumentParser):
             ]
             name = _typed_name(action)
             for out in outs:
-                if action.type is output_file:
+                if isinstance(action.type, OutputFile):
                     require_new(out, parsed.overwrite, name, others)
                 elif action.type is output_folder:
                     require_different(out, name, others)

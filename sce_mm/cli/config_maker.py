@@ -1,11 +1,10 @@
 """Arguments and report of the commands that make configs from weights."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .argument_types import output_file, positive_number
+from .argument_types import OutputFile, positive_number
 from .arguments import ArgumentParser
 from .typed import as_typed, from_here
 
@@ -28,7 +27,9 @@ def add_maker_arguments(parser: ArgumentParser, package: str) -> None:
     parser.add_argument(
         'checkpoint', type=Path, help='backbone file or training checkpoint'
     )
-    parser.add_argument('out', type=output_file, help='config to write, .py')
+    parser.add_argument(
+        'out', type=OutputFile('.py'), help='config to write, a .py file'
+    )
     parser.add_argument(
         '--gpus', dest='processes', type=positive_number, default=1,
         metavar='N',
@@ -38,16 +39,6 @@ def add_maker_arguments(parser: ArgumentParser, package: str) -> None:
         '--batch', type=positive_number, metavar='N',
         help="images of each process; the config's by default",
     )  # fmt: skip
-
-
-def parse_maker_arguments(
-    parser: ArgumentParser, argv: Sequence[str] | None
-) -> argparse.Namespace:
-    """Parse the command line and check what all makers take."""
-    args = parser.parse_args(argv)
-    if args.out.suffix != '.py':
-        parser.error(f'OUT is a config, its name ends in .py: {args.out}')
-    return args
 
 
 def print_made(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..utils.checks import wrong_levels
-from .argument_types import output_file, positive_number
+from .argument_types import OutputFile, output_file, positive_number
 from .exit import naming
 
 # What reads checkpoints takes seconds to import, arguments are read before.
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 METADATA = ('arch', 'channel_order', 'mean', 'std', 'style', 'num_heads')
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(
+    parser: argparse.ArgumentParser, kind: OutputFile = output_file
+) -> None:
     """Arguments: checkpoint and output, branch, trust, metadata."""
     parser.add_argument(
         'checkpoint', type=Path, help='file of weights of any known format'
     )
-    parser.add_argument('out', type=output_file, help='file to write')
+    parser.add_argument('out', type=kind, help='file to write')
     parser.add_argument(
         '--branch',
         choices=['online', 'momentum'],

@@ -32,12 +32,8 @@ from ..utils.processes import is_first_process
 from .config_edits import without_evaluation
 from .console import no_output
 from .exit import end_at_signals
-from .runner import (
-    SMALLER,
-    build_runner,
-    require_batches,
-    scale_learning_rate,
-)
+from .runner import build_runner
+from .training_images import SMALLER, require_batches, scale_learning_rate
 
 _STEPS = 2
 
@@ -84,8 +80,9 @@ def dry_run(
 
     Returned is the plan of the whole training, in five lines. Nothing else
     is said on standard output. The config is not changed. ``source`` and
-    ``smaller`` are words for messages, see :func:`~.runner.require_batches`;
-    ``seconds`` says how long steps are timed.
+    ``smaller`` are words for messages, see
+    :func:`~.training_images.require_batches`; ``seconds`` says how long steps
+    are timed.
 
     Raises:
         ValueError: Whatever would have stopped the training at its start.

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .argument_types import (
+    OutputFile,
     checkpoint_file,
     config_name,
     device_name,
     existing_folder,
     image_folder,
     image_side,
-    output_file,
+    json_file,
     positive_number,
     seed_number,
     worker_number,
@@ -24,9 +25,11 @@ from .arguments import ArgumentParser, add_shared_arguments
 
 
 def evaluation_parser(
-    description: str | None, out: str = 'write the results to this json file'
+    description: str | None,
+    out: OutputFile = json_file,
+    holds: str = 'the results',
 ) -> ArgumentParser:
-    """Parser of the networks to evaluate."""
+    """Parser of the networks to evaluate, and of a file to write."""
     parser = ArgumentParser(description)
     parser.add_argument(
         'config',
@@ -53,7 +56,7 @@ def evaluation_parser(
         default='online',
         help='whose backbone of a checkpoint to take',
     )
-    parser.add_argument('--out', type=output_file, help=out)
+    parser.add_argument('--out', type=out, help=f'write {holds} to this file')
     parser.add_argument(
         '--device',
         type=device_name,
@@ -107,10 +110,10 @@ def class_folder_parser(description: str | None) -> ArgumentParser:
 
 
 def image_folder_parser(
-    description: str | None, out: str, limit: int | None
+    description: str | None, kind: OutputFile, out: str, limit: int | None
 ) -> ArgumentParser:
     """Parser of networks, images (``limit`` at most), and an output file."""
-    parser = evaluation_parser(description, out='file to write')
+    parser = evaluation_parser(description, kind, 'what is drawn')
     parser.set_defaults(out=Path(out))
     parser.add_argument(
         '--data',

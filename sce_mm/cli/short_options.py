@@ -17,7 +17,7 @@ from ..downstream import ConfigEdits
 from ..downstream.stretch import Scale, stretch
 from ..utils.errors import UserError
 from .config_edits import enable_lr_scaling, overridden, refuse_both
-from .runner import SMALLER
+from .training_images import SMALLER
 
 # Steps whose keys a queue holds at least, as in the paper.
 _STEPS = 8

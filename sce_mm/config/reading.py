@@ -134,6 +134,14 @@ def hash_of_config(cfg: Config) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
+def inherited_files(path: str) -> Iterator[Path]:
+    """Files that a config names in ``_base_``, and those that these name."""
+    for name in Config._get_base_files(path):
+        file, _ = Config._get_cfg_path(name, path)
+        yield Path(file)
+        yield from inherited_files(file)
+
+
 def unread_reason(path: str | Path, error: Exception) -> str:
     """Why mmengine cannot read a config, by the error that it raised."""
     path = Path(path)

@@ -19,9 +19,9 @@ from mmengine.config.utils import MODULE2PACKAGE
 from ..checkpoints.errors import CheckpointError
 from ..checkpoints.file_kind import TORCH, kind_of
 from ..checkpoints.reading import meta_of, read_checkpoint
-from ..config.reading import unread_reason
+from ..config.reading import inherited_files, unread_reason
 from ..transfer.backbone import FORMAT, extract_backbone, save_backbone
-from ..utils.checks import did_you_mean, require_new
+from ..utils.checks import did_you_mean, require_different, require_new
 from ..utils.durable_files import writing
 from ..utils.recipes import find_source, stock_folder
 from .backbone import BackboneFile
@@ -62,6 +62,11 @@ def make_config(
     require_new(out, overwrite, others=[('the config', Path(config))])
     file = _read_backbone(checkpoint, out, overwrite)
     cfg, base = load_base(config)
+    if base and '::' not in base:
+        used = [
+            ('a file that CONFIG inherits', x) for x in inherited_files(base)
+        ]
+        require_different(out, 'OUT', used)
     edits, rate = adapt(cfg, file)
     if file.path != checkpoint.resolve():
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..config.parts import type_name
-from ..config.reading import typed_dicts
-from ..transfer.verify.pipelines import stretch_note, transform_problem
+from ..transfer.verify.pipelines import pipeline_problems, stretch_note
 from .edits import AdaptError, ConfigEdits
 from .norms import is_one_of
 
@@ -42,9 +41,8 @@ def adapt_pixels(
             f'{PREPROCESSOR} is of type {name}, and where that swaps and '
             f'normalises channels is not known: expected {preprocessor}'
         )
-    for transform in typed_dicts(edits.cfg._cfg_dict):
-        if problem := transform_problem(transform):
-            raise AdaptError(f'a pipeline has {problem}')
+    for problem in pipeline_problems(edits.cfg):
+        raise AdaptError(problem)
     if note := stretch_note(meta.get('stretch'), edits.cfg):
         edits.notes.append(note)
     order = meta['channel_order']

@@ -9,15 +9,13 @@ from mmengine.config import Config
 from torch import nn
 from torch.utils.data import DataLoader
 
-import sce_mm.cli.runner
+import sce_mm.cli.quiet_runner
+import sce_mm.cli.training_images
 from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
 from sce_mm.cli.config_edits import load_config
+from sce_mm.cli.quiet_runner import FirstWordsHook
 from sce_mm.cli.run_start import refuse_overwriting, require_space
-from sce_mm.cli.runner import (
-    FirstWordsHook,
-    require_batches,
-    scale_learning_rate,
-)
+from sce_mm.cli.training_images import require_batches, scale_learning_rate
 from sce_mm.config import ConfigError
 from sce_mm.datasets import SeededSampler
 from sce_mm.utils.errors import UserError
@@ -72,7 +70,9 @@ def test_the_learning_rate_follows_the_real_batch(
 ):
     lines = []
     monkeypatch.setattr(
-        sce_mm.cli.runner, 'print_log', lambda text, **_: lines.append(text)
+        sce_mm.cli.training_images,
+        'print_log',
+        lambda text, **_: lines.append(text),
     )
     runner, _ = build_runner(
         tmp_path,
@@ -96,7 +96,7 @@ def test_the_learning_rate_follows_the_real_batch(
 def test_slow_steps_are_told_of_once_before_the_log_begins(
     tmp_path, monkeypatch, interval, seconds, said
 ):
-    monkeypatch.setattr(sce_mm.cli.runner, 'LINE_SECONDS', seconds)
+    monkeypatch.setattr(sce_mm.cli.quiet_runner, 'LINE_SECONDS', seconds)
     runner, _ = build_runner(
         tmp_path,
         log_level='INFO',

@@ -14,7 +14,8 @@ from mmengine.config import Config
 
 import sce_mm
 from sce_mm.cli.dry_run import dry_run
-from sce_mm.cli.runner import build_runner, require_batches
+from sce_mm.cli.runner import build_runner
+from sce_mm.cli.training_images import require_batches
 from sce_mm.config import ConfigError, check_config, override, read_config
 from sce_mm.config.epochs import count_samples
 from sce_mm.config.parts import hooks_of

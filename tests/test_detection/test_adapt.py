@@ -112,7 +112,16 @@ def change(atss, backbone_file):
         ),
         (
             {'tta_pipeline': [{'transforms': [[{'type': 'Normalize'}]]}]},
-            'a pipeline has Normalize',
+            'tta_pipeline has Normalize',
+        ),
+        (
+            {
+                'train_dataloader.dataset.pipeline.0': {
+                    'type': 'mmpretrain.NumpyToPIL',
+                    'to_rgb': True,
+                }
+            },
+            'which leaves red and blue swapped',
         ),
         (
             {'train_dataloader.dataset.pipeline.0.color_type': 'grayscale'},
@@ -435,9 +444,10 @@ def test_sources_that_are_no_config(name, message, tmp_path):
 MISTAKES = [
     # Option or file of the command, what is answered.
     (['--gpus', '0'], '--gpus: expected a whole number above 0'),
-    (['{folder}/new.txt'], 'its name ends in .py'),
+    (['{folder}/new.txt'], 'a name that ends in .py'),
     (['{folder}/out.py'], 'add --overwrite'),
     (['{folder}/base.py', '--overwrite'], 'OUT and CONFIG are the same'),
+    (['{folder}/below.py', '--overwrite'], 'OUT and a file that CONFIG inh'),
     # Nobody knows what pixels these weights are for.
     (['{folder}/epoch_1.pth', '{folder}/out.py', '--overwrite'], '--chann'),
 ]
@@ -449,7 +459,9 @@ def test_files_and_options(
 ):
     (tmp_path / 'out.py').write_text('x = 1\n')
     base = tmp_path / 'base.py'
-    base.write_text("_base_ = 'mmdet::atss/atss_r50_fpn_1x_coco.py'\n")
+    below = tmp_path / 'below.py'
+    below.write_text("_base_ = 'mmdet::atss/atss_r50_fpn_1x_coco.py'\n")
+    base.write_text("_base_ = './below.py'\n")
     tensors = {f'backbone.{k}': v for k, v in ResNet(18).state_dict().items()}
     whole = tmp_path / 'epoch_1.pth'
     torch.save({'state_dict': tensors, 'meta': {}}, whole)

@@ -21,7 +21,7 @@ from ..argument_types import (
     config_name,
     decoder_number,
     image_folder,
-    output_file,
+    json_file,
 )
 from ..arguments import ArgumentParser, add_region_arguments
 from ..typed import as_typed
@@ -54,14 +54,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--keep',
-        type=output_file,
-        metavar='FILE.json',
+        type=json_file,
         help='write a list of the images without unreadable and tiny ones and '
         'copies, for --data of sce train',
     )
-    parser.add_argument(
-        '--json', type=output_file, help='write all of it here'
-    )
+    parser.add_argument('--json', type=json_file, help='write all of it here')
     parser.add_argument(
         '--workers',
         type=decoder_number,
@@ -75,12 +72,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    for option, file in (('--keep', args.keep), ('--json', args.json)):
-        if file and (file.suffix != '.json' or not file.parent.is_dir()):
-            raise UserError(
-                f'{option} {file}: expected the name of a .json file in a '
-                'folder that exists'
-            )
     register()
     from ...analysis.estimate import estimate, estimate_text
     from ...analysis.image_report import look_at, report_json, report_text

@@ -17,7 +17,6 @@ from ... import register
 from ..arguments import ArgumentParser
 from ..config_maker import (
     add_maker_arguments,
-    parse_maker_arguments,
     print_made,
 )
 
@@ -36,7 +35,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='leave box, mask and RetinaNet heads as they are: without norms, '
         'and two layers instead of four convolutions (nine times the work)',
     )  # fmt: skip
-    return parse_maker_arguments(parser, argv)
+    return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

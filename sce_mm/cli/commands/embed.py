@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
-from ..argument_types import positive_float
+from ..argument_types import OutputFile, positive_float
 from ..evaluation_arguments import image_folder_parser, parse_networks
 
 # Some of the formats that matplotlib writes.
@@ -21,7 +21,9 @@ FORMATS = ('.png', '.pdf', '.svg', '.jpg', '.jpeg', '.webp', '.tif', '.eps')
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = image_folder_parser(__doc__, 'map.png', limit=2000)
+    parser = image_folder_parser(
+        __doc__, OutputFile(*FORMATS), 'map.png', limit=2000
+    )
     parser.add_argument(
         '--nearby',
         type=positive_float,
@@ -33,13 +35,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         action='store_true',
         help='draw images on the points also where there are classes',
     )
-    args = parse_networks(parser, argv)
-    if Path(args.out).suffix.lower() not in FORMATS:
-        parser.error(
-            f'--out is a picture, its name ends in {" ".join(FORMATS)}; got '
-            f'{args.out}'
-        )
-    return args
+    return parse_networks(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -15,7 +15,7 @@ import argparse
 from collections.abc import Sequence
 
 from ... import register
-from ..argument_types import output_file, positive_float, positive_number
+from ..argument_types import json_file, positive_float, positive_number
 from ..arguments import (
     ArgumentParser,
     add_pretraining_arguments,
@@ -57,7 +57,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="images of a step of the probe; by default the config's batch",
     )
     parser.add_argument(
-        '--json', type=output_file, help='write the figures here'
+        '--json', type=json_file, help='write the figures here'
     )
     add_shared_arguments(parser)
     return parser.parse_args(argv)

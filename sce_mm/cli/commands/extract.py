@@ -14,6 +14,7 @@ import shlex
 from collections.abc import Sequence
 
 from ... import register
+from ..argument_types import OutputFile
 from ..arguments import ArgumentParser
 from ..converters import (
     add_arguments,
@@ -45,7 +46,7 @@ NECK = """,
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = ArgumentParser(__doc__)
-    add_arguments(parser)
+    add_arguments(parser, OutputFile('.pth', '.pt'))
     add_network(parser)
     args = parser.parse_args(argv)
     register()

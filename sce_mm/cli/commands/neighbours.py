@@ -10,30 +10,26 @@ classes, a whole frame is the class of the query and a dashed one another.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from ... import register
 from ...utils.errors import UserError
 from ...utils.text import printable
-from ..argument_types import positive_number
+from ..argument_types import html_page, positive_number
 from ..evaluation_arguments import image_folder_parser, parse_networks
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = image_folder_parser(__doc__, 'neighbours.html', limit=None)
+    parser = image_folder_parser(
+        __doc__, html_page, 'neighbours.html', limit=None
+    )
     parser.add_argument(
         '--queries', type=positive_number, default=6, help='rows'
     )
     parser.add_argument(
         '--shown', type=positive_number, help='columns, 8 by default'
     )
-    args = parse_networks(parser, argv)
-    if Path(args.out).suffix.lower() not in ('.html', '.htm'):
-        parser.error(
-            f'--out is a page, its name ends in .html; got {args.out}'
-        )
-    return args
+    return parse_networks(parser, argv)
 
 
 def columns(asked: int | None, images: int) -> int:

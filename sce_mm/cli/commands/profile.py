@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 
 from ... import register
-from ..argument_types import output_file, positive_number
+from ..argument_types import json_file, positive_number
 from ..arguments import (
     ArgumentParser,
     add_pretraining_arguments,
@@ -42,7 +42,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='single images to time (default: 32)',
     )
     parser.add_argument(
-        '--json', type=output_file, help='write the figures here'
+        '--json', type=json_file, help='write the figures here'
     )
     add_shared_arguments(parser)
     return parser.parse_args(argv)
@@ -57,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...config.check import require_pretraining
     from ...utils.durable_files import write_json
     from ..config_edits import load_config, naming_images, set_images
-    from ..runner import build_runner, require_batches
+    from ..runner import build_runner
+    from ..training_images import require_batches
 
     with tempfile.TemporaryDirectory() as folder:
         args.work_dir = folder

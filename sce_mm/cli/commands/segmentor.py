@@ -18,7 +18,6 @@ from ... import register
 from ..arguments import ArgumentParser
 from ..config_maker import (
     add_maker_arguments,
-    parse_maker_arguments,
     print_made,
 )
 
@@ -32,7 +31,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     add_maker_arguments(parser, 'mmseg')
-    return parse_maker_arguments(parser, argv)
+    return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

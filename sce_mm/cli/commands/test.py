@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ... import register
 from ...utils.errors import UserError
-from ..argument_types import checkpoint_file, config_name, output_file
+from ..argument_types import checkpoint_file, config_name, json_file
 from ..arguments import ArgumentParser, add_common_arguments
 from ..console import hold_output
 
@@ -30,7 +30,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'checkpoint', type=checkpoint_file, help='checkpoint file'
     )
     parser.add_argument(
-        '--out', type=output_file, help='write the metrics to this json file'
+        '--out', type=json_file, help='write the metrics to this json file'
     )
     add_common_arguments(parser)
     return parser.parse_args(argv)

@@ -186,12 +186,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         restarted,
         use_free_port,
     )
-    from ..runner import (
-        build_runner,
-        require_batches,
-        scale_learning_rate,
-    )
+    from ..runner import build_runner
     from ..short_options import smaller_batch, typed_keys
+    from ..training_images import require_batches, scale_learning_rate
 
     if restarted():
         if was_preempted():

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
-from ...utils.errors import UserError
-from ..argument_types import output_file, positive_number
+from ..argument_types import html_page, positive_number
 from ..arguments import (
     ArgumentParser,
     add_pretraining_arguments,
@@ -28,9 +27,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_pretraining_arguments(parser)
     parser.add_argument(
         '--out',
-        type=output_file,
+        type=html_page,
         default=Path('views.html'),
-        metavar='FILE.html',
         help='the page; views.html by default',
     )
     parser.add_argument(
@@ -48,11 +46,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     hold_output()
-    if args.out.suffix != '.html' or not args.out.parent.is_dir():
-        raise UserError(
-            f'--out {args.out}: expected the name of an .html file in a '
-            'folder that exists'
-        )
     register()
     from ...config.check import require_pretraining
     from ...utils.durable_files import write_durably

@@ -29,7 +29,7 @@ from typing import Any
 from ... import register
 from ...utils.errors import UserError
 from ...utils.text import printable
-from ..argument_types import output_file
+from ..argument_types import json_file
 from ..arguments import ArgumentParser
 
 LISTED = 50
@@ -39,7 +39,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument('annotations', type=Path, help='folder of XML files')
-    parser.add_argument('out', type=output_file, help='json file to write')
+    parser.add_argument('out', type=json_file, help='json file to write')
     parser.add_argument(
         '--images',
         type=Path,
