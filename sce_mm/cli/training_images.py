@@ -1,6 +1,7 @@
 """Training images, once loaded: is an epoch empty, which rate fits a batch?"""
 
 import copy
+import logging
 from typing import Any
 
 from mmengine.logging import print_log
@@ -121,29 +122,40 @@ def scale_learning_rate(runner: Runner) -> None:
 
     By :func:`~sce_mm.config.machine.rate_factor` from
     ``auto_scale_lr.base_batch_size``, the batch that the rate of the config
-    belongs to. mmengine's own scaling leaves out accumulated batches and does
-    not say what the rate becomes. A run that is resumed goes on with the rate
+    belongs to. If the config does not ask, another batch is a warning in the
+    log. mmengine's own scaling leaves out accumulated batches and does not
+    say what the rate becomes. A run that is resumed goes on with the rate
     in its checkpoint. The optimiser must not be built yet.
     """
-    options = runner.auto_scale_lr
-    if not options or not options.get('enable'):
-        return
-    batch = runner.train_dataloader.batch_sampler.batch_size
+    options = runner.auto_scale_lr or {}
     wrapper = copy.deepcopy(runner.optim_wrapper)
-    optimizer = wrapper['optimizer']
+    optimizer = wrapper.get('optimizer') or {}
+    batch = runner.train_dataloader.batch_sampler.batch_size
     accumulated = wrapper.get('accumulative_counts', 1)
     real = runner.world_size * batch * accumulated
-    base, old = options['base_batch_size'], optimizer['lr']
-    factor, reason = rate_factor(real / base, type_name(optimizer))
-    optimizer['lr'] = float(f'{old * factor:.10g}')
+    base, old = options.get('base_batch_size', real), optimizer.get('lr')
+    if old is None or (base == real and not options.get('enable')):
+        return
     product = ''
     if real != batch:
         processes = counted(runner.world_size, 'process', 'processes')
         product = f' ({processes} x {batch} x {accumulated} accumulated)'
+    batches = (
+        f'{counted(real, "image")}{product} and that of the config {base}'
+    )
+    if not options.get('enable'):
+        print_log(
+            f'the batch is {batches}, the learning rate as in the config, '
+            f'{old:g}: --auto-scale-lr scales it',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return
+    factor, reason = rate_factor(real / base, type_name(optimizer))
+    optimizer['lr'] = float(f'{old * factor:.10g}')
     print_log(
         f'--auto-scale-lr: learning rate {old:g} -> {optimizer["lr"]:g}, '
-        f'{reason}, as the batch is {counted(real, "image")}{product} and '
-        f'that of the config {base}',
+        f'{reason}, as the batch is {batches}',
         logger='current',
     )
     runner.optim_wrapper = wrapper

@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -134,12 +135,19 @@ def hash_of_config(cfg: Config) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def inherited_files(path: str) -> Iterator[Path]:
-    """Files that a config names in ``_base_``, and those that these name."""
-    for name in Config._get_base_files(path):
-        file, _ = Config._get_cfg_path(name, path)
-        yield Path(file)
-        yield from inherited_files(file)
+def inherited_configs(config: str) -> list[str]:
+    """Paths of the configs that one names as its ``_base_``.
+
+    Variables such as ``{{ fileDirname }}`` are replaced as mmengine does it
+    before it reads the names.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        replaced = str(Path(folder, Path(config).name))
+        own = str(Path(config).absolute())
+        Config._substitute_predefined_vars(own, replaced)
+        Config._substitute_env_variables(replaced, replaced)
+        names = Config._get_base_files(replaced)
+    return [Config._get_cfg_path(name, config)[0] for name in names]
 
 
 def unread_reason(path: str | Path, error: Exception) -> str:

@@ -19,7 +19,7 @@ from mmengine.config.utils import MODULE2PACKAGE
 from ..checkpoints.errors import CheckpointError
 from ..checkpoints.file_kind import TORCH, kind_of
 from ..checkpoints.reading import meta_of, read_checkpoint
-from ..config.reading import inherited_files, unread_reason
+from ..config.reading import inherited_configs, unread_reason
 from ..transfer.backbone import FORMAT, extract_backbone, save_backbone
 from ..utils.checks import did_you_mean, require_different, require_new
 from ..utils.durable_files import writing
@@ -63,10 +63,7 @@ def make_config(
     file = _read_backbone(checkpoint, out, overwrite)
     cfg, base = load_base(config)
     if base and '::' not in base:
-        used = [
-            ('a file that CONFIG inherits', x) for x in inherited_files(base)
-        ]
-        require_different(out, 'OUT', used)
+        _require_not_inherited(out, base)
     edits, rate = adapt(cfg, file)
     if file.path != checkpoint.resolve():
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +75,13 @@ def make_config(
     )
     write_config(edits, base, file.path, out, title)
     return edits, rate, file
+
+
+def _require_not_inherited(out: Path, config: str) -> None:
+    for inherited in inherited_configs(config):
+        name = 'a file that CONFIG inherits'
+        require_different(out, 'OUT', [(name, Path(inherited))])
+        _require_not_inherited(out, inherited)
 
 
 def _read_backbone(

@@ -1,14 +1,13 @@
 """Scale the learning rate of a config to the batch that there will be."""
 
 import re
-import tempfile
 from pathlib import Path
 
 from mmengine.config import Config
 
 from ..config.machine import rate_factor
 from ..config.parts import type_name
-from ..config.reading import walk
+from ..config.reading import inherited_configs, walk
 from ..utils.text import counted
 from .edits import AdaptError, ConfigEdits
 
@@ -125,26 +124,11 @@ def batch_of_names(config: str, cfg: Config) -> int | None:
     if not is_file or Config._is_lazy_import(config):
         return None
     rate = ConfigEdits(cfg).get(RATE)
-    for inherited in _inherited(config):
+    for inherited in inherited_configs(config):
         other = Config.fromfile(inherited)
         if ConfigEdits(other).get(RATE) == rate:
             return batch_of_names(inherited, other)
     return None
-
-
-def _inherited(config: str) -> list[str]:
-    """Paths of the configs that one names as its ``_base_``.
-
-    Variables such as ``{{ fileDirname }}`` are replaced as mmengine does it
-    before it reads the names.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        replaced = str(Path(folder, Path(config).name))
-        own = str(Path(config).absolute())
-        Config._substitute_predefined_vars(own, replaced)
-        Config._substitute_env_variables(replaced, replaced)
-        names = Config._get_base_files(replaced)
-    return [Config._get_cfg_path(name, config)[0] for name in names]
 
 
 def batch_in_name(config: str) -> int | None:

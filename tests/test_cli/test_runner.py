@@ -89,6 +89,27 @@ def test_the_learning_rate_follows_the_real_batch(
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize(('base', 'told'), [(16, 1), (12, 0)])
+def test_a_rate_for_another_batch_is_named(tmp_path, monkeypatch, base, told):
+    lines = []
+    monkeypatch.setattr(
+        sce_mm.cli.training_images,
+        'print_log',
+        lambda text, **_: lines.append(text),
+    )
+    runner, _ = build_runner(
+        tmp_path,
+        accumulate=3,
+        auto_scale_lr={'enable': False, 'base_batch_size': base},
+    )
+    rate = runner.optim_wrapper['optimizer']['lr']
+    scale_learning_rate(runner)
+    assert runner.optim_wrapper['optimizer']['lr'] == rate
+    assert len(lines) == told
+    assert all('12 images' in line and 'config 16' in line for line in lines)
+
+
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ('interval', 'seconds', 'said'),
     [(5, 0, 1), (1, 0, 0), (5, float('inf'), 0)],
