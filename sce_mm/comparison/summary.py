@@ -89,21 +89,23 @@ def gap(
 ) -> Gap:
     """The gap between two starts with a part of the labels.
 
-    Where both have several pretrainings, predictors of one seed come from
-    those of one number, so that pairs of pretrainings are independent.
+    Over the seeds that they share. Where both have several pretrainings,
+    predictors of one seed come from those of one number, so that pairs of
+    pretrainings are independent.
     """
-    runs = results[ours][percent], results[theirs][percent]
-    keys = [
-        tuple(run.get('pretraining') for run in pair)
-        for pair in zip(*runs, strict=True)
+    seeds = {run['seed']: run for run in results[theirs][percent]}
+    pairs = [
+        (run, seeds[run['seed']])
+        for run in results[ours][percent]
+        if run['seed'] in seeds
     ]
+    keys = [tuple(run.get('pretraining') for run in pair) for pair in pairs]
     known = None if set(keys) == {(None, None)} else keys
-    return difference(
-        measure.of(results, ours, percent),
-        measure.of(results, theirs, percent),
-        known,
-        measure.step,
+    mine, others = (
+        [run[measure.name] for run in runs]
+        for runs in zip(*pairs, strict=True)
     )
+    return difference(mine, others, known, measure.step)
 
 
 def facts(

@@ -155,6 +155,12 @@ def test_starts_are_tested_over_the_pretrainings_that_their_runs_name():
     assert made('random initialisation, 2 x as long', 'SCE') == (3, 2)
     random_ones = list(results)[:2]
     assert made(*random_ones) == (0, 5)
+    # A start with fewer seeds is compared over these.
+    results['SCE'][10] = results['SCE'][10][1:3]
+    found = gap(Detection.measure, results, 'SCE', 'InfoNCE', 10)
+    assert found.seeds == 2
+    expected = sum(OURS[1:3]) / 2 - sum(THEIRS[1:3]) / 2
+    assert found.value == pytest.approx(expected)
 
 
 def test_holm_holds_fewer_than_the_single_tests_and_at_least_bonferroni():

@@ -3,10 +3,10 @@
     python tools/dev/evidence.py cells work_dirs/cells
     python tools/dev/evidence.py
 
-The first keeps OUT/results.json of a comparison as docs/evidence/cells.json,
-without paths of the machine. Both then write the tables of docs/transfer.md
-and two pictures in docs/images from all files that are kept: evidence.png, and
-gain.png for the first screen of README.
+The first keeps OUT/results.json of a comparison in docs/evidence/cells.json,
+without paths of the machine, beside what is there. Both then write the tables
+of docs/transfer.md and two pictures in docs/images from all files that are
+kept: evidence.png, and gain.png for the first screen of README.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from sce_mm.comparison.differences import standard_error
 from sce_mm.comparison.report import all_runs, markdown_table, rows
 from sce_mm.comparison.results import RANDOM, Results, in_path
 from sce_mm.detection.comparison.task import Detection
+from sce_mm.utils.errors import UserError
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
@@ -39,8 +40,8 @@ COLUMNS = ('box AP', 'mask AP')
 NO_HOURS = -2
 # What README shows first: comparisons with their titles, and starts.
 FIRST = {
-    'nuclei_112': 'nuclei, 46 labelled images',
-    'cells_112': 'blood cells, 29 labelled photographs',
+    'nuclei': 'nuclei, 46 labelled images',
+    'cells_second-machine': 'blood cells, 29 labelled photographs',
 }
 FIRST_STARTS = {
     RANDOM: RANDOM,
@@ -57,9 +58,11 @@ def main() -> None:
     args = parser.parse_args()
     folder = args.docs / 'evidence'
     if args.out:
-        found = json.loads((args.out / 'results.json').read_text())
-        text = json.dumps(kept(found), indent=1)
-        (folder / f'{args.name}.json').write_text(f'{text}\n')
+        found = kept(json.loads((args.out / 'results.json').read_text()))
+        path = folder / f'{args.name}.json'
+        if path.exists():
+            found = joined(json.loads(path.read_text()), found)
+        path.write_text(f'{json.dumps(found, indent=1)}\n')
     page = args.docs / 'transfer.md'
     reports = {
         path.stem: json.loads(path.read_text())
@@ -92,6 +95,30 @@ def kept(found: dict[str, Any]) -> dict[str, Any]:
         'unlabelled images': found['unlabelled images'],
         'left out': found['left out'],
     }
+
+
+def joined(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Two comparisons as one, with the starts and seeds of both.
+
+    Raises:
+        UserError: A training of both has another result: they were made on
+            different machines, and are not to stand in one table.
+    """
+    for start, parts in new['results'].items():
+        theirs = old['results'].setdefault(start, {})
+        for percent, runs in parts.items():
+            known = {run['seed']: run for run in theirs.get(percent, [])}
+            for run in runs:
+                first = known.setdefault(run['seed'], run)[MEASURE.name]
+                if abs(first - run[MEASURE.name]) > 1e-6:
+                    raise UserError(
+                        f'{start}, seed {run["seed"]}: {MEASURE.name} is '
+                        f'{run[MEASURE.name]:.1f}, and {first:.1f} is kept: '
+                        'give this comparison a name of its own'
+                    )
+            theirs[percent] = [known[seed] for seed in sorted(known)]
+    pretrainings = new['pretrainings'] | old['pretrainings']
+    return {**old, 'pretrainings': pretrainings}
 
 
 def results_of(report: dict[str, Any]) -> Results:
@@ -153,11 +180,14 @@ def draw(reports: dict[str, Any], path: Path) -> None:
 
     Comparisons of one set, named ``set`` and ``set_what``, stand side by side.
     """
-    sets: dict[str, list[Results]] = defaultdict(list)
+    sets: dict[str, dict[str, Results]] = defaultdict(dict)
     for name, report in reports.items():
-        sets[name.partition('_')[0]].append(results_of(report))
+        title, _, what = name.partition('_')
+        sets[title][what] = results_of(report)
     columns = max(map(len, sets.values()))
-    rows_of = {k: len({s for f in v for s in f}) for k, v in sets.items()}
+    rows_of = {
+        k: len({s for f in v.values() for s in f}) for k, v in sets.items()
+    }
     heights = [1.1 + 0.42 * max(5, count) for count in rows_of.values()]
     figure = plt.figure(
         figsize=(2.2 + 3 * columns, sum(heights)), layout='constrained'
@@ -191,61 +221,23 @@ def draw_first(reports: dict[str, Any], path: Path) -> None:
 
 
 def draw_set(
-    figure: Any, columns: int, title: str, found: list[Results]
+    figure: Any, columns: int, title: str, found: dict[str, Results]
 ) -> None:
-    """The comparisons of one set, all with one scale.
-
-    Those with several parts of the labels come last, drawn over them.
-    """
-    starts = list(dict.fromkeys(s for results in found for s in results))
+    """The comparisons of one set, all with one scale."""
+    starts = list(dict.fromkeys(s for r in found.values() for s in r))
     axis: Any = None
-    found = sorted(found, key=lambda results: len(results[RANDOM]))
-    for number, results in enumerate(found, start=1):
-        lengths = {run['iterations'] for run in all_runs(results)}
-        percents = [*results[RANDOM]]
-        if len(percents) == 1:
-            runs = results[RANDOM][percents[0]]
-            lengths = {runs[0]['iterations']}
-            axis = figure.add_subplot(1, columns, number, sharex=axis)
-            draw_starts(axis, starts, results, percents[0])
-            axis.tick_params(labelleft=number == 1)
-            text = f'{percents[0]:g} % of the labels'
-        else:
-            draw_labels(figure.add_subplot(1, columns, number), results)
-            text = 'parts of the labels'
-        figure.axes[-1].set_title(
-            f'{title}: {text},\n'
-            f'{" to ".join(map(str, sorted(lengths)))} iterations',
+    for number, (what, results) in enumerate(found.items(), start=1):
+        ((percent, runs),) = results[RANDOM].items()
+        axis = figure.add_subplot(1, columns, number, sharex=axis)
+        draw_starts(axis, starts, results, percent)
+        axis.tick_params(labelleft=number == 1)
+        # A number of iterations is in the title anyway.
+        name = '' if what.isdecimal() else what.replace('-', ' ')
+        axis.set_title(
+            f'{title}{", " * bool(name)}{name}: {percent:g} % of the labels,\n'
+            f'{runs[0]["iterations"]} iterations',
             fontsize=10,
         )
-
-
-def draw_labels(axis: Any, results: Results) -> None:
-    """One panel: box AP over the part of the labels, a line for each start."""
-    for number, (start, parts) in enumerate(results.items()):
-        percents = sorted(parts)
-        runs = [MEASURE.of(results, start, percent) for percent in percents]
-        errors = [
-            standard_error(values, [r.get('pretraining') for r in parts[p]])
-            for values, p in zip(runs, percents, strict=True)
-        ]
-        random = start.startswith(RANDOM)
-        axis.errorbar(
-            percents,
-            [mean(values) for values in runs],
-            yerr=[error or 0 for error in errors],
-            fmt='s--' if random else 'o-',
-            color='0.25' if random else f'C{number - 1}',
-            capsize=3,
-            label=start,
-        )
-    axis.set_xscale('log')
-    axis.set_xticks(percents, [f'{percent:g} %' for percent in percents])
-    axis.minorticks_off()
-    axis.set_xlabel('labels')
-    axis.set_ylabel('box AP')
-    axis.legend(frameon=False, loc='lower right')
-    axis.spines[['top', 'right']].set_visible(False)
 
 
 def draw_starts(
