@@ -472,7 +472,7 @@ def enable_lr_scaling(cfg: Config) -> None:
     Raises:
         ValueError: The config does not say which batch its rate belongs to.
     """
-    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
         raise ValueError(
             '--auto-scale-lr needs the batch size that the learning rate '
             'belongs to: add auto_scale_lr = dict(base_batch_size=...) to '

@@ -69,6 +69,10 @@ def wrong_counts(cfg: Config) -> Iterator[str]:
     """Counts that must be whole numbers, from a least one on."""
     loop = cfg.get('train_cfg') or {}
     counts = {'optim_wrapper.accumulative_counts': (_accumulated(cfg), 1)}
+    scaling = cfg.get('auto_scale_lr') or {}
+    if scaling.get('enable') or 'base_batch_size' in scaling:
+        base = scaling.get('base_batch_size')
+        counts['auto_scale_lr.base_batch_size'] = base, 1
     if 'max_iters' not in loop:
         counts['train_cfg.max_epochs'] = loop.get('max_epochs'), 1
     for key, loader in loaders(cfg):

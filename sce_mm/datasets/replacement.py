@@ -105,13 +105,10 @@ class ReplaceUnreadable(BaseDataset):
     def _read_or_raise(self, idx: int) -> Any:
         if (data := self.prepare_data(idx)) is not None:
             return data
-        # All others are tried, so that one message names every bad file.
-        for place in range(len(self)):
-            if self.prepare_data(place) is None:
-                self._status[place] = _UNREADABLE
         raise RuntimeError(
-            f'cannot read {self._path(idx)}; in testing, images are not '
-            f'replaced. {self._unreadable_list()}'
+            f'cannot read {self._described(idx)}; in testing, images are not '
+            'replaced: repair or remove it. sce data DIR finds all such files '
+            'of a folder'
         )
 
     def _note_unreadable(self, idx: int) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..datasets.images.decoding import decode_image
+from ..datasets.images.shards import read_file
 from ..evaluation.images import FolderImages
 from ..evaluation.neighbours import nearest
 from ..utils.text import printable
@@ -39,9 +40,11 @@ def data_uri(image: np.ndarray, photo: bool = False) -> str:
 
 
 def read_image(path: str) -> np.ndarray:
-    """Image of a file ``[h, w, 3]``, turned as its EXIF tag says."""
-    with open(path, 'rb') as file:
-        return decode_image(file.read())
+    """Image of a file ``[h, w, 3]``, turned as its EXIF tag says.
+
+    The file may lie in a tar.
+    """
+    return decode_image(read_file(path))
 
 
 def centre_square(path: str, side: int) -> np.ndarray:

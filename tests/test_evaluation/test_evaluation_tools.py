@@ -413,6 +413,8 @@ def test_sweep_does_what_is_missing_and_tabulates_it(
             (folder / 'last_checkpoint').write_text('epoch_1.pth')
             assert words[-1] == 'coeff=1'
             return
+        # The network that was trained.
+        assert ('coeff=1' in words) == ('--random-init' not in words)
         column = {'knn': 'knn_top1_k20', 'linear-probe': 'linear_top1'}
         rows = [{'network': words[1], column[begun[-1]]: len(begun)}]
         path = words[words.index('--out') + 1]

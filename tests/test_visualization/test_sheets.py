@@ -1,9 +1,17 @@
 """Sheets of neighbours and the classes of a folder."""
 
-import torch
+import tarfile
 
-from sce_mm.evaluation.images import FolderImages, classes_of
-from sce_mm.visualization.sheets import choose_queries, neighbours_within
+import numpy as np
+import torch
+from image_files import write_noise
+
+from sce_mm.evaluation.images import FolderImages, classes_of, read_folder
+from sce_mm.visualization.sheets import (
+    centre_square,
+    choose_queries,
+    neighbours_within,
+)
 
 
 def test_queries_are_of_different_classes():
@@ -33,3 +41,17 @@ def test_folders_are_classes_if_no_image_lies_beside_them():
     )
     assert classes_of('x', ['x/b/1.png', 'x/2.png']) == ([], [])
     assert classes_of('x', ['x/b/1.png', 'x/b/2.png']) == ([], [])
+
+
+def test_images_in_tar_files_are_drawn(tmp_path):
+    write_noise(tmp_path, 1)
+    (tmp_path / 'tars').mkdir()
+    with tarfile.open(tmp_path / 'tars' / 'a.tar', 'w') as tar:
+        tar.add(tmp_path / '0.png', '0.png')
+
+    (path,) = read_folder(str(tmp_path / 'tars'), []).paths
+
+    drawn, expected = (
+        centre_square(str(p), 40) for p in (path, tmp_path / '0.png')
+    )
+    np.testing.assert_array_equal(drawn, expected)

@@ -117,7 +117,7 @@ def measure(
         source = (folder / 'last_checkpoint').read_text().strip()
     for command in missing:
         out = '--out', results[command]
-        start(f'sce {command}', args.config, source, *out, *options)
+        start(f'sce {command}', args.config, source, *out, *options, *words)
     accuracies: dict[str, float] = {}
     for path in results.values():
         (row,) = json.loads(path.read_text())
