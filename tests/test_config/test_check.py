@@ -155,7 +155,7 @@ PREDICTOR = dict(type='GlobalAveragePooling')
         ('randomness.seed', 2**32, 'randomness.seed: must be a whole'),
         (f'{LOADER}.batch_size', 1, 'batch_size: must be .* 2 or more, got 1'),
         (f'{QUERY}.batch_size', '8', 'query.batch_size: must be a whole'),
-        ('auto_scale_lr', {'enable': True}, 'base_batch_size: must be a who'),
+        ('auto_scale_lr.base_batch_size', None, 'size: must be a whole'),
         (f'{LOADER}.num_workers', 10**4, 'num_workers: expected at most'),
         (f'{LOADER}.persistent_workers', True, 'none with num_workers=0'),
         ('optim_wrapper.clip_grad', 1.0, 'clip_grad: must be a dict such as'),
