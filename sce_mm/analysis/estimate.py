@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from ..config.epochs import count_samples
 from ..config.parts import innermost_dataset
+from ..utils.errors import UserError
 from .memory import batch_multiple, count_memory
 from .probe import probe
 from .step_timer import SECONDS, hours_text
@@ -41,27 +42,27 @@ def estimate(
         Figures in seconds, bytes and images.
 
     Raises:
-        ValueError: The data are missing, or the options do not fit.
+        UserError: The data are missing, or the options do not fit.
     """
     loading = has_data(cfg)
     epochs = cfg.get('train_cfg', {}).get('max_epochs')
     if not epochs:
-        raise ValueError(
+        raise UserError(
             'the estimate multiplies images with train_cfg.max_epochs, which '
             'this config does not have'
         )
     if not loading and not images:
-        raise ValueError(
+        raise UserError(
             'the images of this config are not here, so say how many there '
             'are, for example --images 1281167 for ImageNet-1k; or give '
             '--data DIR'
         )
     if device == 'cuda' and not torch.cuda.is_available():
-        raise ValueError('--device cuda: there is no GPU here, use cpu')
+        raise UserError('--device cuda: there is no GPU here, use cpu')
     batch = cfg.train_dataloader.batch_size
     tried = probe_batch or batch
     if loading and (samples := count_samples(cfg)) < tried:
-        raise ValueError(
+        raise UserError(
             f'{samples} images are not one batch of {tried} to try: use more '
             f'images, or a smaller batch, --probe-batch {max(2, samples // 2)}'
         )

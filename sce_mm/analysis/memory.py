@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..config import parts
 from ..models.algorithms.sce import SCE
 from ..models.utils.memory_queue import QUEUES
+from ..utils.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,11 @@ def view_sizes_of_config(cfg: Config) -> list[int]:
     """Pixels along a side of each view that the pipeline makes.
 
     Raises:
-        ValueError: The pipeline does not say which views it makes.
+        UserError: The pipeline does not say which views it makes.
     """
     for _, transform in parts.view_transforms(cfg):
         return parts.view_sizes(transform)
-    raise ValueError(
+    raise UserError(
         'the estimate reads number and sizes of the views from SCEViews, and '
         'the training pipeline of this config has none'
     )

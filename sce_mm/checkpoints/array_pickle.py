@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 
+from ..utils.errors import UserError
 from .errors import CheckpointError, needs_trust
 
 
@@ -42,7 +43,7 @@ def _check_memo(file: IO[bytes]) -> None:
     size = os.fstat(file.fileno()).st_size
     for opcode, argument, _ in pickletools.genops(file):
         if 'PUT' in opcode.name and (argument or 0) > size:
-            raise ValueError(f'memo index {argument} in {size} bytes')
+            raise UserError(f'memo index {argument} in {size} bytes')
     file.seek(0)
 
 

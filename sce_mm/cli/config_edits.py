@@ -184,7 +184,7 @@ def image_source(data: Sequence[str]) -> tuple[str, list[str]]:
 
     Raises:
         OSError: One is not there, or has no image.
-        ValueError: A list cannot be read.
+        UserError: A list cannot be read.
     """
     roots = [os.path.expanduser(name) for name in data]
     is_list = names_list(data)
@@ -314,7 +314,7 @@ def set_pretrained(cfg: Config, path: str) -> None:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The config loads no backbone.
+        UserError: The config loads no backbone.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'--pretrained: no backbone file at {path}')
@@ -335,7 +335,7 @@ def set_pretrained(cfg: Config, path: str) -> None:
     for part in parts:
         init_cfg = (part or {}).get('init_cfg') or {}
         if not is_pretrained(init_cfg):
-            raise ValueError(
+            raise UserError(
                 '--pretrained is for configs that load a backbone, but '
                 f'{(part or {}).get("type")} of this one has init_cfg='
                 f'{init_cfg or None}: make one that does with '
@@ -448,14 +448,14 @@ def set_device_views(cfg: Config) -> None:
     """Let the device make the views, which takes three changes of a config.
 
     Raises:
-        ValueError: The config has no SCEViews, or a data preprocessor that
+        UserError: The config has no SCEViews, or a data preprocessor that
             does something else besides.
     """
     transforms = list(view_transforms(cfg))
     preprocessor = cfg.model.get('data_preprocessor') or {}
     known = ('SelfSupDataPreprocessor', PREPROCESSOR)
     if not transforms or preprocessor.get('type') not in known:
-        raise ValueError(
+        raise UserError(
             '--device-views is for configs with SCEViews in the pipeline and '
             'a SelfSupDataPreprocessor; this one has '
             f'{len(transforms)} SCEViews and {preprocessor.get("type")}'
@@ -470,10 +470,10 @@ def enable_lr_scaling(cfg: Config) -> None:
     """Ask for a learning rate that is scaled to the real batch.
 
     Raises:
-        ValueError: The config does not say which batch its rate belongs to.
+        UserError: The config does not say which batch its rate belongs to.
     """
     if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
-        raise ValueError(
+        raise UserError(
             '--auto-scale-lr needs the batch size that the learning rate '
             'belongs to: add auto_scale_lr = dict(base_batch_size=...) to '
             'the config'

@@ -85,7 +85,7 @@ def dry_run(
     are timed.
 
     Raises:
-        ValueError: Whatever would have stopped the training at its start.
+        UserError: Whatever would have stopped the training at its start.
     """
     end_at_signals()
     if not cfg.default_hooks.get('checkpoint'):
@@ -113,7 +113,7 @@ def dry_run(
         _run(second, scratch, source, clock, smaller, resume=True)
         done = min(_STEPS * accumulation(runner), runner.max_iters)
         if clock.begun != done:
-            raise ValueError(
+            raise UserError(
                 f'the resumed run began at iteration {clock.begun}, expected '
                 f'{done}'
             )

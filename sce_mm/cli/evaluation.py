@@ -28,6 +28,7 @@ from ..transfer import (
 )
 from ..transfer.initial_weights import find_sources
 from ..utils.durable_files import write_json
+from ..utils.errors import UserError
 from ..utils.random_state import preserve_rng
 from .config_edits import set_knn
 from .exit import naming, naming_options
@@ -44,7 +45,7 @@ def open_config(args: argparse.Namespace) -> Config:
     Raises:
         FileNotFoundError: There is no such config or folder.
         ConfigError: The config cannot be read.
-        ValueError: ``--bank`` is named without ``--query``, or the reverse.
+        UserError: ``--bank`` is named without ``--query``, or the reverse.
     """
     require_launched(args.launcher)
     args.device = choose_device(args.device)
@@ -102,7 +103,7 @@ def initial_model(cfg: Config) -> Any:
 
 def _set_class_folders(cfg: Config, args: argparse.Namespace) -> None:
     if bool(args.bank) != bool(args.query):
-        raise ValueError(
+        raise UserError(
             '--bank and --query go together: folders of class folders, such '
             'as --bank data/mine/train --query data/mine/test'
         )

@@ -1,7 +1,6 @@
 """Run a command: its error messages and its exit code."""
 
 import atexit
-import dis
 import logging
 import os
 import re
@@ -16,7 +15,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -45,7 +43,6 @@ _OF_OTHERS = (
 UNREAD = 128 + signal.SIGPIPE
 # Set by --debug.
 _DEBUG = 'SCE_DEBUG'
-_PACKAGE = Path(__file__).parents[1]
 # How torch begins its warning of more loading processes than cores, which all
 # recipes have on a small machine.
 _MANY_WORKERS = 'This DataLoader will create'
@@ -192,9 +189,9 @@ def debugs() -> bool:
 def message_of(error: BaseException) -> str | None:
     """The message of an error for the user; None if it needs its traceback.
 
-    Shown are errors that a ``raise`` of this project made, which are written
-    for users, and those of the system about files. Anything else is a bug,
-    or comes from a library that knows nothing of what was typed.
+    Shown are errors that are written for users, and those of the system about
+    files. Anything else is a bug, or comes from a library that knows nothing
+    of what was typed.
     """
     before = error.__context__
     # Upstream mmengine repeats what a class says, with the name of the class.
@@ -219,7 +216,7 @@ def message_of(error: BaseException) -> str | None:
     # A process that loads images sends its error as a text.
     if sent := _SENT.match(str(error)):
         return sent[1] if isinstance(error, UserError | OSError) else None
-    if isinstance(error, UserError | OSError) or _raised_here(error):
+    if isinstance(error, UserError | OSError):
         return str(error)
     return None
 
@@ -296,16 +293,3 @@ def _unexpected(error: Exception) -> str:
     return (
         f'{text}. Where it comes from is in {file.name}; --debug shows it here'
     )
-
-
-def _raised_here(error: BaseException) -> bool:
-    """Whether the innermost frame is at a ``raise`` of the project."""
-    trace = error.__traceback__
-    if trace is None or isinstance(error, AssertionError):
-        return False
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    code = trace.tb_frame.f_code
-    file = Path(code.co_filename).absolute()
-    ours = not {_PACKAGE, _PACKAGE.parent / 'tools'}.isdisjoint(file.parents)
-    return ours and code.co_code[trace.tb_lasti] == dis.opmap['RAISE_VARARGS']

@@ -92,12 +92,12 @@ def log_to(cfg: 'Config', names: Sequence[str]) -> None:
         names: Keys of ``SERVICES``, or ``'none'`` alone.
 
     Raises:
-        ValueError: ``'none'`` and a service are both named.
+        UserError: ``'none'`` and a service are both named.
         MissingPackageError: The package of a service is not installed.
     """
     chosen = [*dict.fromkeys(names)]
     if NONE in chosen and len(chosen) > 1:
-        raise ValueError(
+        raise UserError(
             f'--log-to takes services or none, got {" ".join(chosen)}'
         )
     visualizer = dict(cfg.get('visualizer') or dict(type='Visualizer'))

@@ -31,7 +31,7 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: Two options disagree, or the run cannot be made longer.
+        UserError: Two options disagree, or the run cannot be made longer.
     """
     resume = args.resume
     folder = checkpoint_folder(cfg)
@@ -56,7 +56,7 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
             require_resumable(read_resumable(resume), resume)
     if args.init_from:
         if args.continue_for is not None:
-            raise ValueError(
+            raise UserError(
                 '--init-from begins a new run and --continue-for goes on with '
                 'a finished one: give one of them'
             )
@@ -99,11 +99,11 @@ def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
     Raises:
         FileNotFoundError: There is no checkpoint.
         CheckpointError: It holds no run.
-        ValueError: The run is not finished, or cannot be made longer.
+        UserError: The run is not finished, or cannot be made longer.
     """
     hook = _checkpoint_options(cfg)
     if hook.get('type') != 'DurableCheckpointHook':
-        raise ValueError(
+        raise UserError(
             '--continue-for needs '
             "default_hooks.checkpoint.type='DurableCheckpointHook'; got "
             f'{hook.get("type")!r}'
@@ -121,7 +121,7 @@ def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
     content = read_resumable(path)
     require_resumable(content, path)
     if KEY not in content:
-        raise ValueError(
+        raise UserError(
             f'{path} was written without DurableCheckpointHook and does not '
             'say how long its run was: begin a new one with --init-from'
         )
@@ -135,7 +135,7 @@ def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
     if finished and not (ours and restarted()):
         extends = planned
     elif not ours:
-        raise ValueError(
+        raise UserError(
             f'{path} is at iteration {iterations} of '
             f'{planned * layout["epoch_length"]} ({planned} epochs): finish '
             'the run with --resume before you continue it for more epochs'

@@ -97,7 +97,7 @@ def compare(
     Raises:
         ConfigError: Labels are wrong, or inputs differ from those of the
             results in the output folder; the message lists all problems.
-        RuntimeError: A command failed; the message has the end of its log.
+        UserError: A command failed; the message has the end of its log.
         UserError: Another comparison writes to the output folder.
         FileExistsError: The output folder holds something else.
     """

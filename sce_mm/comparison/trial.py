@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from ..config.errors import ConfigError
 from ..config.parts import innermost_dataset
+from ..utils.errors import UserError
 from ..utils.progress import errors_alone
 
 
@@ -59,7 +60,7 @@ def _load_one(cfg: Config, labels: Path, predictor: str) -> int:
         loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
         loader.dataset[0]
         if not len(loader):
-            raise ValueError(
+            raise UserError(
                 f'{len(loader.dataset)} images are fewer than a batch, and '
                 'drop_last leaves them out'
             )

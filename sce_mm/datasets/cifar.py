@@ -11,6 +11,8 @@ from mmpretrain.datasets import CIFAR10, CIFAR100
 from mmpretrain.datasets.utils import check_md5
 from mmpretrain.registry import DATASETS
 
+from ..utils.errors import UserError
+
 
 @DATASETS.register_module()
 class CIFAR10BGR(CIFAR10):
@@ -29,7 +31,7 @@ class CIFAR10BGR(CIFAR10):
     Raises:
         FileNotFoundError: A file is missing; the message says where it
             belongs.
-        ValueError: A file is not the published one.
+        UserError: A file is not the published one.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class CIFAR10BGR(CIFAR10):
                     'or set data_root'
                 )
             if md5 is not None and not check_md5(path, md5):
-                raise ValueError(
+                raise UserError(
                     f'{path!r} is not the published file (its MD5 is not '
                     f'{md5}): unpack {self.filename} from {self.url} again'
                 )

@@ -11,6 +11,7 @@ from mmengine import fileio
 from mmpretrain.datasets import ImageNet
 from mmpretrain.registry import DATASETS
 
+from ..utils.errors import UserError
 from ..utils.text import listed
 from .images.file_lists import leads_out
 from .labelled_images import LabelledImages
@@ -56,7 +57,7 @@ class ImageNet1k(LabelledImages, ImageNet):
     Raises:
         FileNotFoundError: The images are not there; the message says where
             they belong.
-        ValueError: A line of the list has no label, or there are more or
+        UserError: A line of the list has no label, or there are more or
             fewer class folders than classes.
     """
 
@@ -84,7 +85,7 @@ class ImageNet1k(LabelledImages, ImageNet):
         except ValueError as error:
             if not self.ann_file:
                 raise
-            raise ValueError(
+            raise UserError(
                 f'{self.ann_file}: each line must be a path relative to '
                 f'{self.img_prefix}, a blank and the number of the class. '
                 'sce imagenet-subset makes such a '
@@ -93,7 +94,7 @@ class ImageNet1k(LabelledImages, ImageNet):
         root = fileio.join_path(self.img_prefix, '')
         for path in (info['img_path'] for info in infos):
             if leads_out(path.removeprefix(root)):
-                raise ValueError(
+                raise UserError(
                     f'{self.ann_file}: {path!r} leads out of '
                     f'{self.img_prefix!r}; write paths relative to it'
                 )
@@ -115,7 +116,7 @@ class ImageNet100(ImageNet1k):
 
     Raises:
         FileNotFoundError: A class has no image.
-        ValueError: A line of a list tells no class.
+        UserError: A line of a list tells no class.
     """
 
     METAINFO: ClassVar = {'classes': IMAGENET100_IDS}
@@ -161,7 +162,7 @@ class ImageNet100(ImageNet1k):
         names = fileio.list_dir_or_file(train, list_file=False)
         folders = sorted(filter(_WORDNET_ID.fullmatch, names))
         if len(folders) != 1000:
-            raise ValueError(
+            raise UserError(
                 f'{self.ann_file} has paths without the folder of their '
                 'class, and their labels can be understood only with the 1000 '
                 f'class folders in {train!r}, which has {len(folders)}: write '

@@ -10,6 +10,7 @@ from mmengine import fileio
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
+from ..utils.errors import UserError
 from ..utils.text import listed
 from .images.file_lists import IMAGE_EXTENSIONS, is_hidden, warn
 from .replacement import ReplaceUnreadable
@@ -35,7 +36,7 @@ class LabelledImages(ReplaceUnreadable, CustomDataset):
 
     Raises:
         FileNotFoundError: There are no images in class folders.
-        ValueError: A folder is not among ``folders``, or ``classes`` are not
+        UserError: A folder is not among ``folders``, or ``classes`` are not
             as many as the folders.
     """
 
@@ -86,13 +87,13 @@ class LabelledImages(ReplaceUnreadable, CustomDataset):
     def _check_folders(self, own: Sequence[str], names: Sequence[str]) -> None:
         """Raise unless the folders here are those of the classes."""
         if foreign := sorted(set(own) - set(names)):
-            raise ValueError(
+            raise UserError(
                 f'{self.img_prefix} has folders of classes that are unknown '
                 f'elsewhere: {listed(foreign)}. Known are {listed(names)}; '
                 'classes are compared by the names of their folders'
             )
         if self.CLASSES is not None and len(self.CLASSES) != len(names):
-            raise ValueError(
+            raise UserError(
                 f'{self.img_prefix} has {len(names)} class folders '
                 f'({listed(names)}), but classes names {len(self.CLASSES)} '
                 f'({listed(self.CLASSES)}): complete the folders, or name '

@@ -10,6 +10,7 @@ import torch
 from mmpretrain.datasets import BaseDataset
 
 from ..utils.checks import check_number
+from ..utils.errors import UserError
 from ..utils.text import printable
 from .images.loading import LoadImage
 from .samplers import SampleIndex
@@ -42,8 +43,8 @@ class ReplaceUnreadable(BaseDataset):
             for one image.
 
     Raises:
-        ValueError: ``max_unreadable`` is no share.
-        RuntimeError: Later, if too many images cannot be read.
+        UserError: ``max_unreadable`` is no share.
+        UserError: Later, if too many images cannot be read.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class ReplaceUnreadable(BaseDataset):
                 self._status[place] = _READ
                 return data
             self._note_unreadable(place)
-        raise RuntimeError(
+        raise UserError(
             f'{self.max_refetch} replacements for {self._path(idx)} could '
             f'not be read either. {self._unreadable_list()}'
         )
@@ -105,7 +106,7 @@ class ReplaceUnreadable(BaseDataset):
     def _read_or_raise(self, idx: int) -> Any:
         if (data := self.prepare_data(idx)) is not None:
             return data
-        raise RuntimeError(
+        raise UserError(
             f'cannot read {self._described(idx)}; in testing, images are not '
             'replaced: repair or remove it. sce data DIR finds all such files '
             'of a folder'
@@ -126,7 +127,7 @@ class ReplaceUnreadable(BaseDataset):
                     f'{bad} of {tried} images tried cannot be read, more than '
                     f'max_unreadable={self.max_unreadable}'
                 )
-            raise RuntimeError(f'{found}. {self._unreadable_list()}')
+            raise UserError(f'{found}. {self._unreadable_list()}')
 
     def _unreadable_list(self) -> str:
         bad = torch.nonzero(self._status == _UNREADABLE).flatten().tolist()

@@ -11,6 +11,8 @@ from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 from numpy.typing import NDArray
 
+from ..utils.errors import UserError
+
 # Images of each split.
 SPLITS = {'unlabeled': 100_000, 'train': 5000, 'test': 8000}
 _SHAPE = (3, 96, 96)
@@ -33,7 +35,7 @@ class STL10(BaseDataset):
 
     Raises:
         FileNotFoundError: A file is missing; says what goes where.
-        ValueError: There is no such split, or a file has another size.
+        UserError: There is no such split, or a file has another size.
     """
 
     METAINFO: ClassVar = {
@@ -50,7 +52,7 @@ class STL10(BaseDataset):
         **kwargs: Any,
     ) -> None:
         if split not in SPLITS:
-            raise ValueError(
+            raise UserError(
                 f'split must be one of {", ".join(SPLITS)}, got {split!r}'
             )
         self.split = split
@@ -62,7 +64,7 @@ class STL10(BaseDataset):
         count = SPLITS[self.split]
         size = count * int(np.prod(_SHAPE))
         if os.path.getsize(path) != size:
-            raise ValueError(
+            raise UserError(
                 f'{path!r} must have {size} bytes for {count} images, but '
                 f'has {os.path.getsize(path)}: unpack the archive again'
             )
@@ -70,7 +72,7 @@ class STL10(BaseDataset):
             return [{'place': i} for i in range(count)]
         labels = np.fromfile(self._find(f'{self.split}_y.bin'), np.uint8)
         if len(labels) != count or not np.isin(labels, range(1, 11)).all():
-            raise ValueError(
+            raise UserError(
                 f'{self.split}_y.bin must have a label from 1 to 10 for each '
                 f'of {count} images: unpack the archive again'
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 from mmpretrain.registry import DATASETS
 
+from ..utils.errors import UserError
 from .images.file_lists import IMAGE_EXTENSIONS, find_images, read_image_list
 from .replacement import ReplaceUnreadable
 
@@ -31,9 +32,9 @@ class UnlabelledImages(ReplaceUnreadable):
 
     Raises:
         FileNotFoundError: No folder, list or image where they should be.
-        ValueError: Arguments that do not fit together.
+        UserError: Arguments that do not fit together.
         UserError: A tar file is compressed, damaged or cut off.
-        RuntimeError: Later, if too many images cannot be read.
+        UserError: Later, if too many images cannot be read.
     """
 
     def __init__(
@@ -48,12 +49,12 @@ class UnlabelledImages(ReplaceUnreadable):
         self.list_file = ann_file and os.path.expanduser(ann_file)
         self.extensions = tuple(extensions)
         if not ann_file and not any(self.roots):
-            raise ValueError(
+            raise UserError(
                 'UnlabelledImages needs data_root (a folder of images, or '
                 'several) or ann_file (a list of paths); got neither'
             )
         if ann_file and len(self.roots) > 1:
-            raise ValueError(
+            raise UserError(
                 f'ann_file goes with one data_root, got {len(self.roots)}'
             )
         super().__init__(ann_file='', **kwargs)

@@ -5,6 +5,8 @@ from typing import Any
 from mmdet.evaluation.metrics import CocoMetric, coco_metric
 from mmdet.registry import METRICS
 
+from ..utils.errors import UserError
+
 try:
     from faster_coco_eval import COCOeval_faster
 except ImportError:
@@ -38,7 +40,7 @@ class FastCocoMetric(CocoMetric):
 
     Raises:
         ImportError: faster-coco-eval is not installed.
-        ValueError: ``use_mp_eval``, which asks for another evaluator.
+        UserError: ``use_mp_eval``, which asks for another evaluator.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -51,7 +53,7 @@ class FastCocoMetric(CocoMetric):
             )
         super().__init__(*args, **kwargs)
         if self.use_mp_eval:
-            raise ValueError(
+            raise UserError(
                 'use_mp_eval=True asks for an evaluator of several processes, '
                 'FastCocoMetric has one of its own: leave use_mp_eval out'
             )

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..utils.distributed import unwrapped
+from ..utils.errors import UserError
 
 
 @HOOKS.register_module()
@@ -36,12 +37,12 @@ class DetPreciseBNHook(Hook):
         batches: Number of batches to average over.
 
     Raises:
-        ValueError: A number is below one, or nothing is there to recompute.
+        UserError: A number is below one, or nothing is there to recompute.
     """
 
     def __init__(self, interval: int = 1, batches: int = 200) -> None:
         if interval < 1 or batches < 1:
-            raise ValueError(
+            raise UserError(
                 'interval and batches must be at least 1, got '
                 f'{interval} and {batches}'
             )
@@ -51,7 +52,7 @@ class DetPreciseBNHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Check that there is something to do."""
         if not trained_norms(unwrapped(runner.model).train()):
-            raise ValueError(
+            raise UserError(
                 'DetPreciseBNHook finds no batch norm that is trained: set '
                 'norm_eval=False, or remove the hook'
             )

@@ -8,6 +8,8 @@ from mmpretrain.models.utils import LayerNorm2d
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..utils.errors import UserError
+
 
 @MODELS.register_module()
 class SimpleFeaturePyramid(BaseModule):
@@ -35,7 +37,7 @@ class SimpleFeaturePyramid(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if num_outs < 4:
-            raise ValueError(
+            raise UserError(
                 f'SimpleFeaturePyramid makes four scales or more, not '
                 f'num_outs={num_outs}'
             )

@@ -104,7 +104,7 @@ def write_features(
 
     Raises:
         WriteError: The file cannot be written.
-        ValueError: No image can be read.
+        UserError: No image can be read.
     """
     path = Path(path)
     with writing(path):

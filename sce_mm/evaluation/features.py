@@ -15,6 +15,7 @@ from torch.nn.functional import pad
 from torch.utils.data import DataLoader
 
 from ..utils.distributed import unwrapped
+from ..utils.errors import UserError
 from ..utils.progress import track
 from ..utils.random_state import preserve_rng
 from ..utils.text import listed
@@ -82,15 +83,15 @@ def visit_features(
             cannot be read has no row, and a warning names it.
 
     Raises:
-        ValueError: The data set is empty, no image of it can be read, the
+        UserError: The data set is empty, no image of it can be read, the
             loader has no batch size, or the samples do not fit, see
             :func:`~sce_mm.evaluation.samples.collate`.
-        RuntimeError: ``complete``, and an image cannot be read.
+        UserError: ``complete``, and an image cannot be read.
     """
     batch_size = dataloader.batch_size
     images = NoReplacement(dataloader.dataset)
     if batch_size is None:
-        raise ValueError(
+        raise UserError(
             'evaluation makes its own batches: give the dataloader a '
             'batch_size and no batch_sampler'
         )
@@ -138,7 +139,7 @@ def visit_features(
         paths = [images.path(i) for i in unreadable]
         found = f'{len(paths)} of {len(images)} images cannot be read'
         if complete:
-            raise RuntimeError(f'{found}; fix or remove them: {listed(paths)}')
+            raise UserError(f'{found}; fix or remove them: {listed(paths)}')
         print_log(
             f'{found} and are left out: {listed(paths)}',
             logger='current',
@@ -152,11 +153,11 @@ def labelled_features(
     """Features and classes of the images that can be read.
 
     Raises:
-        ValueError: An image has no label; the message has ``name``.
+        UserError: An image has no label; the message has ``name``.
     """
     features, labels = extract_features(model, loader, branch)
     if missing := int((labels < 0).sum()):
-        raise ValueError(
+        raise UserError(
             f'{missing} of {len(labels)} images of the {name} have no '
             "label: it must be a labelled data set (such as 'LabelledImages' "
             'with one folder per class) whose pipeline ends with '
@@ -173,7 +174,7 @@ def image_features(
     The data set gives one view of each; labels do not count.
 
     Raises:
-        RuntimeError: An image cannot be read: figures of the protocols are of
+        UserError: An image cannot be read: figures of the protocols are of
             all images.
     """
     loader = DataLoader(
@@ -210,17 +211,17 @@ def select_backbone(model: nn.Module, branch: str = 'online') -> nn.Module:
     """Backbone of a branch.
 
     Raises:
-        ValueError: There is no such branch.
+        UserError: There is no such branch.
     """
     if branch not in ('online', 'momentum'):
-        raise ValueError(
+        raise UserError(
             f"branch must be 'online' or 'momentum', got {branch!r}"
         )
     bare = unwrapped(model)
     if branch == 'online':
         return bare.backbone
     if not hasattr(bare, 'momentum_encoder'):
-        raise ValueError(
+        raise UserError(
             f'{type(bare).__name__} has no momentum encoder: use '
             "branch='online'"
         )
@@ -234,7 +235,7 @@ def pool(feature_maps: Tensor | Sequence[Tensor]) -> Tensor:
     map, or ``[N, D]`` as it is.
 
     Raises:
-        ValueError: The last output has another shape.
+        UserError: The last output has another shape.
     """
     last = (
         feature_maps if isinstance(feature_maps, Tensor) else feature_maps[-1]
@@ -243,7 +244,7 @@ def pool(feature_maps: Tensor | Sequence[Tensor]) -> Tensor:
         return last.mean(dim=(2, 3))
     if last.ndim == 2:
         return last
-    raise ValueError(
+    raise UserError(
         'the backbone must give maps [N, D, h, w] or vectors [N, D], got '
         f'{list(last.shape)}: for a transformer set '
         "out_type='cls_token' or 'avg_featmap'"

@@ -8,6 +8,7 @@ import numpy as np
 from mmpretrain.registry import DATASETS
 
 from ..datasets.images.shards import is_shard
+from ..utils.errors import UserError
 
 
 def crop_pipeline(
@@ -26,10 +27,10 @@ def crop_pipeline(
     the protocols do not. ``stretch`` is that of ``LoadImage``.
 
     Raises:
-        ValueError: The square is larger than the resized image.
+        UserError: The square is larger than the resized image.
     """
     if not 0 < crop <= resize:
-        raise ValueError(
+        raise UserError(
             'crop must be positive and at most the shorter side, which is '
             f'resize; got {crop} of {resize}'
         )
@@ -80,10 +81,10 @@ def read_folder(
 
     Raises:
         FileNotFoundError: There is no such folder, or no image in it.
-        ValueError: The limit is not positive.
+        UserError: The limit is not positive.
     """
     if limit is not None and limit < 1:
-        raise ValueError(f'at least one image is needed, got {limit}')
+        raise UserError(f'at least one image is needed, got {limit}')
     config = dict(type='UnlabelledImages', data_root=root, pipeline=pipeline)
     if root.lower().endswith(('.txt', '.json')) and os.path.isfile(root):
         config |= dict(data_root='', ann_file=root)

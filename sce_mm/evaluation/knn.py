@@ -17,6 +17,7 @@ from mmengine.dist import all_reduce, get_dist_info
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from ..utils.errors import UserError
 from .features import Labelled, labelled_features
 from .neighbours import check_bank_size, nearest
 
@@ -37,7 +38,7 @@ def evaluate_knn(
     :func:`knn_predict`; the accuracies are equal on all processes.
 
     Raises:
-        ValueError: An image has no label, or k exceeds the bank.
+        UserError: An image has no label, or k exceeds the bank.
     """
     votes = labelled_features(model, bank, 'bank', branch)
     queries = labelled_features(model, query, 'query set', branch)
@@ -87,7 +88,7 @@ def knn_predict(
         temperature: T of the votes, positive.
 
     Raises:
-        ValueError: Temperature, k or labels are out of range, or the features
+        UserError: Temperature, k or labels are out of range, or the features
             do not fit, as in :func:`~sce_mm.evaluation.neighbours.nearest`.
 
     >>> bank, labels = torch.eye(3), torch.tensor([0, 1, 1])
@@ -98,12 +99,12 @@ def knn_predict(
     check_temperature(temperature)
     check_bank_size(len(bank), max(ks))
     if len(bank_labels) != len(bank):
-        raise ValueError(
+        raise UserError(
             f'one label for each bank entry is needed, got '
             f'{len(bank_labels)} for {len(bank)}'
         )
     if int(bank_labels.min()) < 0:
-        raise ValueError(
+        raise UserError(
             f'bank labels must be classes from 0, got {int(bank_labels.min())}'
         )
     indices_QK, similarities_QK = nearest(bank, queries, max(ks))
@@ -122,14 +123,14 @@ def knn_predict(
 
 
 def check_ks(k: int | Sequence[int]) -> tuple[int, ...]:
-    """Numbers of neighbours, ascending; ValueError unless positive."""
+    """Numbers of neighbours, ascending; UserError unless positive."""
     ks = (k,) if isinstance(k, int) else tuple(k)
     if not ks or any(not isinstance(x, int) or x < 1 for x in ks):
-        raise ValueError(f'k must be a positive integer or several, got {k!r}')
+        raise UserError(f'k must be a positive integer or several, got {k!r}')
     return tuple(sorted(set(ks)))
 
 
 def check_temperature(temperature: float) -> None:
-    """Raise ValueError unless positive."""
+    """Raise UserError unless positive."""
     if not temperature > 0:
-        raise ValueError(f'temperature must be positive, got {temperature}')
+        raise UserError(f'temperature must be positive, got {temperature}')

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from ..config.parts import find_hook
 from ..datasets.labelled_images import share_labels
+from ..utils.errors import UserError
 from ..utils.random_state import preserve_rng
 from ..utils.text import listed
 from .samples import NO_LABEL, NoImageError, NoReplacement, collate
@@ -27,7 +28,7 @@ def build_labelled_loaders(
     seed is that of the workers.
 
     Raises:
-        ValueError: A data set cannot be built or is empty, its images cannot
+        UserError: A data set cannot be built or is empty, its images cannot
             be loaded, have no label or are not one view; or the queries have
             other classes than the bank.
     """
@@ -43,7 +44,7 @@ def build_labelled_loaders(
         for loader in loaders
     )
     if known and asked and known != asked:
-        raise ValueError(
+        raise UserError(
             'the classes of the bank and of the query set of the '
             f'evaluation differ: {listed(known)} against {listed(asked)}'
         )
@@ -64,7 +65,7 @@ def _build(config: dict, name: str, seed: int) -> DataLoader:
             raise _not_loaded(name, config, error) from error
         _, labels = collate([first])
     if labels.item() == NO_LABEL:
-        raise ValueError(
+        raise UserError(
             f'the images of the {name} have no labels: name a labelled data '
             "set (such as 'LabelledImages' with one folder per class), or "
             'remove the OnlineKNNHook if the config has one'
@@ -72,12 +73,12 @@ def _build(config: dict, name: str, seed: int) -> DataLoader:
     return loader
 
 
-def _not_loaded(name: str, config: dict, error: Exception) -> ValueError:
+def _not_loaded(name: str, config: dict, error: Exception) -> UserError:
     what = f'the {name} of the evaluation cannot be loaded'
     # Errors of data sets say what is wrong with which folder.
     if isinstance(error, (OSError, ValueError)):
-        return ValueError(f'{what}: {error}')
-    return ValueError(
+        return UserError(f'{what}: {error}')
+    return UserError(
         f'{what}: {type(error).__name__}: {error}. Its config: '
         f'{json.dumps(config, default=str)}'
     )
@@ -91,12 +92,12 @@ def knn_settings(cfg: Config) -> dict[str, Any]:
     validation images, are the bank, and the validation images the queries.
 
     Raises:
-        ValueError: It has neither.
+        UserError: It has neither.
     """
     if hook := find_hook(cfg, 'OnlineKNNHook'):
         return dict(hook)
     if not (cfg.get('train_dataloader') and cfg.get('val_dataloader')):
-        raise ValueError(
+        raise UserError(
             'the config names no labelled images: give two folders of class '
             'folders (--bank and --query), take a config of a classifier '
             '(configs/sce/benchmarks), or add default_hooks = '

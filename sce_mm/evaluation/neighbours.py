@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ..utils.errors import UserError
 from ..utils.progress import track
 
 # Rows of the bank that are compared at a time: with 2048 features in float64
@@ -36,7 +37,7 @@ def nearest(
         float32, descending.
 
     Raises:
-        ValueError: Shapes do not fit, k is out of range, or a feature is not
+        UserError: Shapes do not fit, k is out of range, or a feature is not
             finite.
 
     >>> nearest(torch.eye(3), torch.tensor([[3.0, 4.0, 0.0]]), k=2)
@@ -45,13 +46,13 @@ def nearest(
     if (bank.ndim, queries.ndim) != (2, 2) or (
         bank.shape[1] != queries.shape[1]
     ):
-        raise ValueError(
+        raise UserError(
             'bank [M, D] and queries [Q, D] must have the same width, got '
             f'{list(bank.shape)} and {list(queries.shape)}'
         )
     for name, features in (('bank', bank), ('queries', queries)):
         if not torch.isfinite(features).all():
-            raise ValueError(
+            raise UserError(
                 f'features of the {name} are not finite: the network has '
                 'diverged'
             )
@@ -87,9 +88,9 @@ def nearest(
 
 
 def check_bank_size(size: int, k: int) -> None:
-    """Raise ValueError if a bank of this size has no k neighbours."""
+    """Raise UserError if a bank of this size has no k neighbours."""
     if not 1 <= k <= size:
-        raise ValueError(
+        raise UserError(
             f'k = {k} neighbours cannot be taken from a bank of {size}: '
             'use a smaller k or more labelled images'
         )

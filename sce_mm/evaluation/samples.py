@@ -8,6 +8,7 @@ from mmengine.dataset import BaseDataset, ConcatDataset
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from ..utils.errors import UserError
 from ..utils.progress import errors_alone
 from ..utils.text import printable
 
@@ -21,7 +22,7 @@ def num_images(loader: DataLoader) -> int:
     return len(cast(Sized, loader.dataset))
 
 
-class NoImageError(ValueError):
+class NoImageError(UserError):
     """A data set is empty, or nothing of it can be read."""
 
 
@@ -100,12 +101,12 @@ def collate(
             label.
 
     Raises:
-        ValueError: They are not one view of one size with at most one label.
+        UserError: They are not one view of one size with at most one label.
     """
     images = [_image_of(filler if x is None else x) for x in samples]
     sizes = {tuple(image.shape) for image in images}
     if len(sizes) > 1:
-        raise ValueError(
+        raise UserError(
             f'the images of a batch differ in size ({sorted(sizes)[:3]}): '
             'end the pipeline with a resize and a centre crop to one size'
         )
@@ -126,7 +127,7 @@ def _image_of(sample: Any) -> Tensor:
             if isinstance(image, list)
             else type(sample if image is None else image).__name__
         )
-        raise ValueError(
+        raise UserError(
             "evaluation takes one view [C, h, w] of each image as 'inputs', "
             f'got {got}: use a pipeline without augmentation that ends with '
             "dict(type='PackInputs')"
@@ -139,7 +140,7 @@ def _label_of(sample: Mapping[str, Any]) -> int:
     if label is None:
         return NO_LABEL
     if label.numel() != 1:
-        raise ValueError(
+        raise UserError(
             f'an image has the labels {label.tolist()}: evaluation takes '
             'one class per image'
         )

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..checkpoints.errors import CheckpointError
+from ..utils.errors import UserError
 
 FORMAT = 'sce_mm.backbone'
 VERSION = 1
@@ -152,7 +153,7 @@ def check_pixels(
         path: File of the weights, for the message.
 
     Raises:
-        ValueError: Order of channels, mean or std differ.
+        UserError: Order of channels, mean or std differ.
     """
     here = describe_input(preprocessor)
     for name, value in here.items():
@@ -160,7 +161,7 @@ def check_pixels(
         if None in (trained, here['channel_order']):
             continue
         if not settings_equal(value, trained):
-            raise ValueError(
+            raise UserError(
                 f'{path} was trained with {name} = {trained}, but the '
                 f'config has {value}: change model.data_preprocessor'
             )

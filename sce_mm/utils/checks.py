@@ -24,14 +24,14 @@ def check_integer(
     """Raise ``ValueError`` unless ``value`` is an integer in range."""
     if type(value) is not int or not low <= value <= high:
         bound = f'in [{low}, {high}]' if high < float('inf') else f'>= {low}'
-        raise ValueError(f'{name} must be an integer {bound}, got {value!r}')
+        raise UserError(f'{name} must be an integer {bound}, got {value!r}')
 
 
 def check_number(name: str, value: object, high: float = float('inf')) -> None:
     """Raise ``ValueError`` unless ``value`` is a number in [0, high]."""
     if not (_is_number(value) and 0 <= value <= high):
         bound = f'in [0, {high:g}]' if high < float('inf') else '>= 0'
-        raise ValueError(f'{name} must be a number {bound}, got {value!r}')
+        raise UserError(f'{name} must be a number {bound}, got {value!r}')
 
 
 def check_range(name: str, value: object, high: float = float('inf')) -> None:
@@ -43,7 +43,7 @@ def check_range(name: str, value: object, high: float = float('inf')) -> None:
         and 0 < value[0] <= value[1] <= high
     ):
         bound = f' <= {high:g}' if high < float('inf') else ''
-        raise ValueError(
+        raise UserError(
             f'{name} must be a pair (low, high) with 0 < low <= high{bound}, '
             f'got {value!r}'
         )

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .errors import UserError
 from .text import printable
 
 # Option of Linux's prctl: the signal that a process gets when its parent
@@ -152,8 +153,8 @@ def run_jobs(
         Each job that has ended.
 
     Raises:
-        RuntimeError: A command failed; the message has the end of its log.
-        ValueError: What a job waits for is not among the jobs.
+        UserError: A command failed; the message has the end of its log.
+        UserError: What a job waits for is not among the jobs.
     """
     queue, done = [*jobs], set[str]()
     running: dict[Path, tuple[Job, subprocess.Popen]] = {}
@@ -166,7 +167,7 @@ def run_jobs(
             elif running:
                 job, _ = running.pop(_ended(running, waiting))
             else:
-                raise ValueError(f'{queue[0].name} waits for no job here')
+                raise UserError(f'{queue[0].name} waits for no job here')
             following = next(job.commands, None)
             if following is None:
                 done.add(job.name)
@@ -196,7 +197,7 @@ def run_together(
     ``waiting`` is called several times a second while they run.
 
     Raises:
-        RuntimeError: A command failed; the message has the end of its log.
+        UserError: A command failed; the message has the end of its log.
     """
     jobs = [Job(str(c.log(logs)), iter([(c, logs)])) for c in commands]
     for _ in run_jobs(jobs, at_once=len(commands), waiting=waiting):
@@ -214,7 +215,7 @@ def _ended(
             if status:
                 text = log.read_text(errors='replace')
                 end = '\n'.join(text.splitlines()[-15:])
-                raise RuntimeError(
+                raise UserError(
                     f'failed with status {status}\n{end}\nlog: {log}'
                 )
             if status == 0:

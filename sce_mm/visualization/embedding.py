@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from ..evaluation.images import FolderImages
-from ..utils.errors import import_optional
+from ..utils.errors import UserError, import_optional
 from ..utils.progress import track
 from .sheets import centre_square
 
@@ -34,7 +34,7 @@ def project(features: Floats, perplexity: float = 30, seed: int = 0) -> Floats:
         seed: Seed of the start.
 
     Raises:
-        ValueError: There are too few images for so many neighbours.
+        UserError: There are too few images for so many neighbours.
         MissingPackageError: scikit-learn is not there.
     """
     check_perplexity(perplexity, len(features))
@@ -48,9 +48,9 @@ def project(features: Floats, perplexity: float = 30, seed: int = 0) -> Floats:
 
 
 def check_perplexity(perplexity: float, images: int) -> None:
-    """Raise ``ValueError`` if there are too few images for it."""
+    """Raise ``UserError`` if there are too few images for it."""
     if not 1 < perplexity < images:
-        raise ValueError(
+        raise UserError(
             f'--nearby (perplexity): must be between 1 and the {images} '
             f'images, got {perplexity:g}: take more images or fewer neighbours'
         )

@@ -180,7 +180,7 @@ def rebuilt():
     try:
         SCELoss(coeff=7)
     except ValueError as error:
-        raise ValueError(f'class `SCELoss` in losses.py: {error}')  # noqa: B904
+        raise type(error)(f'class `SCELoss` in losses.py: {error}')  # noqa: B904
 
 
 def bug():

@@ -174,5 +174,5 @@ def test_a_folder_of_broken_files_ends_a_run_with_workers(
 ) -> None:
     for path in folder.glob('[0-9]*.jpg'):
         path.write_bytes(b'no image')
-    with pytest.raises(RuntimeError, match=r'none of .* tried can be read'):
+    with pytest.raises(ValueError, match=r'none of .* tried can be read'):
         epoch(loader(folder, 1), 0)

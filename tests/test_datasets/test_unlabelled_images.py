@@ -119,7 +119,7 @@ def test_too_many_broken_images_end_the_run(
 ) -> None:
     dataset = build(fill(tmp_path, good, bad), **options)
     if message:
-        with pytest.raises(RuntimeError, match=message):
+        with pytest.raises(ValueError, match=message):
             read_all(dataset)
     else:
         assert len(read_all(dataset)) == good + bad

@@ -79,7 +79,7 @@ def test_momentum_ends_at_the_last_step_whatever_the_epochs(tmp_path):
 
 def test_without_the_hook_training_stops(tmp_path):
     runner, record = build_runner(tmp_path, hooks=())
-    with pytest.raises(RuntimeError, match='momentum encoder was not updated'):
+    with pytest.raises(ValueError, match='momentum encoder was not updated'):
         runner.train()
     assert len(record.losses) == 1
 

@@ -71,7 +71,7 @@ def saved_scalars(runner: Runner) -> list[dict]:
     ('options', 'error', 'message'),
     [
         (dict(interval=0), ValueError, 'positive number of epochs, got 0'),
-        (dict(bank='data/x'), TypeError, "bank must be .* got 'data/x'"),
+        (dict(bank='data/x'), ValueError, "bank must be .* got 'data/x'"),
         (dict(k=31), ValueError, 'k = 31 neighbours cannot .* bank of 30'),
         (
             dict(query=loader_config(labelled=False)),

@@ -133,7 +133,7 @@ def test_evaluation_leaves_no_trace():
 def test_a_frozen_target_stops_the_training():
     model = build()
     model.loss(views(4))['loss'].backward()
-    with pytest.raises(RuntimeError, match='MomentumUpdateHook'):
+    with pytest.raises(ValueError, match='MomentumUpdateHook'):
         model.loss(views(4))
 
 

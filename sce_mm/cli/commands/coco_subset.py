@@ -25,6 +25,7 @@ from typing import Any
 
 from ... import register
 from ...utils.checks import did_you_mean, require_new
+from ...utils.errors import UserError
 from ...utils.text import listed
 from ..argument_types import output_folder, percentage, seed_number
 from ..arguments import ArgumentParser
@@ -83,7 +84,7 @@ def of_classes(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
     """Annotations of some categories, and only these categories."""
     known = [category['name'] for category in content['categories']]
     if unknown := [name for name in names if name not in known]:
-        raise ValueError(
+        raise UserError(
             f'--classes: no category is called {", ".join(unknown)}'
             f'{did_you_mean(unknown[0], known)}; there are {listed(known)}'
         )
@@ -110,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     content, problems = read_coco(args.annotations)
     if problems:
-        raise ValueError('\n'.join(problems))
+        raise UserError('\n'.join(problems))
     content = number_from_one(content)
     if args.classes:
         content = of_classes(content, args.classes)

@@ -96,7 +96,7 @@ def keep_classes(found: Samples, which: str) -> Samples:
         )
     ids = IMAGENET100_IDS if imagenet100 else read_lines(Path(which))
     if missing := [name for name in ids if name not in found]:
-        raise ValueError(
+        raise UserError(
             f'--classes: {len(missing)} of {len(ids)} classes have no folder '
             f'with images: {listed(missing)}'
         )
@@ -109,12 +109,12 @@ def choose(found: Samples, count: int, seed: int) -> Samples:
     A smaller choice with the same seed is part of a larger one.
     """
     if count < 1:
-        raise ValueError(
+        raise UserError(
             f'--share: {count} images of each class: ask for a larger share'
         )
     for name, files in found.items():
         if len(files) < count:
-            raise ValueError(
+            raise UserError(
                 f'class {name} has {len(files)} images, {count} are asked for'
             )
 
@@ -140,7 +140,7 @@ def look_up(found: Samples, names: list[str]) -> Samples:
     wrong = [name for name in names if counts[name] != 1]
     if wrong or len(wanted) < len(names):
         example = f': {wrong[0]} is there {counts[wrong[0]]} times'
-        raise ValueError(
+        raise UserError(
             f'--names: {len(names)} names must be different, and each that '
             'of one '
             f'file; {len(wrong)} are not{example if wrong else ""}'

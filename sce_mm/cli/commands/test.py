@@ -42,7 +42,7 @@ def evaluate(runner: 'Runner') -> dict:
 
     hooks = [h for h in runner.hooks if isinstance(h, OnlineKNNHook)]
     if runner._test_dataloader is None and not hooks:
-        raise ValueError(
+        raise UserError(
             'the config has neither a test_dataloader nor an OnlineKNNHook: '
             'there is nothing to evaluate on; sce knn CONFIG CKPT takes '
             'folders of labelled images, --bank and --query'
@@ -88,7 +88,7 @@ def require_classes(runner: 'Runner', meta: dict) -> None:
     dataset = runner.test_dataloader.dataset
     tested = getattr(dataset, 'metainfo', {}).get('classes')
     if trained and tested and list(trained) != list(tested):
-        raise ValueError(
+        raise UserError(
             f'the checkpoint was trained on the classes {listed(trained)}, '
             f'the test set has {listed(tested)}: test_dataloader.dataset '
             'needs classes=[...] with the names of the former, in their order'

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
+from ...utils.errors import UserError
 from ..arguments import ArgumentParser
 
 
@@ -38,12 +39,12 @@ def read_val(root: Path, ids: list[str]) -> dict[str, list[str]]:
     for number, line in enumerate(read_lines(path), 1):
         fields = line.split('\t')
         if len(fields) != 6 or fields[1] not in samples:
-            raise ValueError(
+            raise UserError(
                 f'{path}, line {number}: expected a file name, a class of '
                 f'wnids.txt and four numbers between tabs, got {line!r}'
             )
         if not (root / 'val' / 'images' / fields[0]).is_file():
-            raise ValueError(
+            raise UserError(
                 f'{path}, line {number}: no file val/images/{fields[0]}: '
                 'unpack the archive again'
             )
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ids = sorted(filter(None, map(str.strip, read_lines(root / 'wnids.txt'))))
     train = class_lists.find_classes(root / 'train')
     if odd := sorted(set(train) ^ set(ids)):
-        raise ValueError(
+        raise UserError(
             f'the folders of {root / "train"} are not the classes of '
             f'wnids.txt: {", ".join(odd[:5])}'
         )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ... import register
+from ...utils.errors import UserError
 from ...utils.processes import is_first_process
 from ..argument_types import (
     checkpoint_file,
@@ -155,7 +156,7 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         edits.enable_lr_scaling(cfg)
     if args.knn:
         if cfg.get('val_dataloader'):
-            raise ValueError(
+            raise UserError(
                 '--knn is for pretraining; this config has a validation of '
                 'its own'
             )

@@ -91,12 +91,12 @@ def initialised_model(cfg: 'Config') -> 'nn.Module':
     from ..runner import build_runner
 
     if cfg.get('resume'):
-        raise ValueError(
+        raise UserError(
             'the config has resume=True: a resumed training takes its '
             'weights from its own checkpoint, not from a backbone file'
         )
     if find_hook(cfg, 'PretrainedBackboneHook'):
-        raise ValueError(
+        raise UserError(
             'this config loads its backbone through PretrainedBackboneHook, '
             'which compares every tensor itself before the first iteration'
         )

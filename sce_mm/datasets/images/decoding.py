@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from ...utils.errors import UserError
 from .file_lists import warn
 from .shards import find_member, open_file
 
@@ -58,7 +59,7 @@ _FEW_LEVELS = 1 << 14
 _warned = mmap.mmap(-1, 1)
 
 
-class UnreadableImageError(ValueError):
+class UnreadableImageError(UserError):
     """The bytes are not an image that can be decoded in full."""
 
 
@@ -76,7 +77,7 @@ def as_stretch(value: Sequence[float] | None) -> tuple[float, float] | None:
         low, high = map(float, value)
         if -math.inf < low < high < math.inf:
             return low, high
-    raise ValueError(
+    raise UserError(
         'stretch must be a pair (low, high) of levels with low < high, '
         f'such as (0, 4095) for 12 bits, got {value!r}'
     )
@@ -153,7 +154,7 @@ def decode_image(
     Raises:
         UnreadableImageError: Empty, truncated, damaged, of another kind or
             of more than ``max_pixels`` pixels.
-        ValueError: ``stretch`` is not a range.
+        UserError: ``stretch`` is not a range.
     """
     stretch = as_stretch(stretch)
     if not data:

@@ -14,6 +14,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from ...utils.durable_files import write_durably
+from ...utils.errors import UserError
 from ...utils.text import counted, printable
 from .shards import COMPRESSIONS, is_file, is_shard, list_members
 
@@ -174,7 +175,7 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
     Raises:
         FileNotFoundError: There is no such list, nothing in it, or no entry
             exists.
-        ValueError: A path leads out of ``root``, or stands there twice, or
+        UserError: A path leads out of ``root``, or stands there twice, or
             cannot be a path; or a JSON file is not a list of texts; or tar
             files stand beside images.
     """
@@ -192,12 +193,12 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
             continue
         here = f'{list_file}, {unit} {number}: {entry!r}'
         if '\0' in entry:
-            raise ValueError(
+            raise UserError(
                 f'{here} holds a zero byte, which no path can: save the list '
                 'as UTF-8 text'
             )
         if root and leads_out(entry):
-            raise ValueError(
+            raise UserError(
                 f'{here} leads out of data_root {root!r}; write paths '
                 "relative to it, or leave data_root empty ('') for absolute "
                 'paths'
@@ -206,7 +207,7 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
         # a/./b and a//b are the same file.
         first = lines_of.setdefault(os.path.normpath(path), number)
         if first != number:
-            raise ValueError(
+            raise UserError(
                 f'{here} stands in {unit} {first} already; an image that is '
                 'twice in a batch would be its own negative. Remove one'
             )
@@ -215,7 +216,7 @@ def read_image_list(list_file: str, root: str = '') -> list[str]:
         raise FileNotFoundError(f'the list file {list_file!r} is empty')
     if any(map(is_shard, paths)):
         if not all(map(is_shard, paths)):
-            raise ValueError(
+            raise UserError(
                 f'{list_file} names tar files and images: write a list of '
                 'each, or unpack the tar files'
             )
@@ -268,27 +269,25 @@ def _entries(list_file: str, is_json: bool) -> Iterable[str]:
         # Any bytes can be a file name; some editors begin with a byte order
         # mark.
         if Path(list_file).read_bytes()[:2] in (b'\xff\xfe', b'\xfe\xff'):
-            raise ValueError(
-                f'{list_file} is text in UTF-16: save it as UTF-8'
-            )
+            raise UserError(f'{list_file} is text in UTF-16: save it as UTF-8')
         text = Path(list_file).read_text('utf-8-sig', 'surrogateescape')
         if '\0' in text:
-            raise ValueError(
+            raise UserError(
                 f'{list_file} is no text: expected a path a line, in UTF-8'
             )
         return [line.strip() for line in text.split('\n')]
     try:
         content = json.loads(Path(list_file).read_text('utf-8-sig'))
     except UnicodeDecodeError as error:
-        raise ValueError(
+        raise UserError(
             f'{list_file} is no text in UTF-8: save it as such'
         ) from error
     except ValueError as error:
-        raise ValueError(f'{list_file} is not JSON: {error}') from error
+        raise UserError(f'{list_file} is not JSON: {error}') from error
     if not isinstance(content, list) or not all(
         isinstance(entry, str) for entry in content
     ):
-        raise ValueError(
+        raise UserError(
             f'{list_file} must be a JSON list of paths, such as '
             '["a.jpg", "b/c.jpg"]; labels in COCO format are none'
         )

@@ -48,7 +48,7 @@ _MAPPED_BYTES = 1 << 22
 _GONE = -1, -1
 
 
-class StaleCacheError(ValueError):
+class StaleCacheError(UserError):
     """The cache is not one of the images that are there now."""
 
 
@@ -123,7 +123,7 @@ class ImageCache:
         name = self._name(path)
         place = int(np.searchsorted(self._names, np.bytes_(name)))
         if place == len(self) or self._names[place] != name:
-            raise ValueError(
+            raise UserError(
                 f'{path} is not in the cache {self.folder} of '
                 f'{self.source}: build the cache from the folder that the '
                 'data set reads'
@@ -237,7 +237,7 @@ def build_cache(
         UserError: No image can be read, or a process was killed, as happens
             without enough memory.
         WriteError: The disk is full, or the folder is read-only.
-        ValueError: A number is out of range, or ``stretch`` is no range.
+        UserError: A number is out of range, or ``stretch`` is no range.
     """
     if short_side is not None:
         check_integer('short_side', short_side, low=1)

@@ -72,7 +72,7 @@ class LoadImage(BaseTransform):
             bits, such as (0, 4095) for 12 bits. Defaults to all 16 bits.
 
     Raises:
-        ValueError: ``stretch`` is not a range.
+        UserError: ``stretch`` is not a range.
     """
 
     def __init__(

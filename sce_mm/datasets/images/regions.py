@@ -16,6 +16,7 @@ from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmpretrain.registry import TRANSFORMS
 
 from ...utils.checks import LEAST_SIDE
+from ...utils.errors import UserError
 from ..samplers import SampleIndex
 
 # Generators of the grids of an image; those of its views count up from 0.
@@ -42,7 +43,7 @@ class CutRegion(BaseTransform):
             is as much as there is.
 
     Raises:
-        ValueError: ``size`` is no side of at least 8 pixels, and no range.
+        UserError: ``size`` is no side of at least 8 pixels, and no range.
 
     Example:
         >>> image = np.zeros((480, 640, 3), np.uint8)
@@ -53,7 +54,7 @@ class CutRegion(BaseTransform):
     def __init__(self, size: int | Sequence[int]) -> None:
         sides = (size, size) if isinstance(size, int) else tuple(size)
         if len(sides) != 2 or not LEAST_SIDE <= sides[0] <= sides[1]:
-            raise ValueError(
+            raise UserError(
                 'size must be the side of a region in pixels, at least '
                 f'{LEAST_SIDE}, or a range (low, high), got {size!r}'
             )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ...utils.errors import UserError
 from ...utils.text import listed
 from ..images.file_lists import find_images, is_hidden
 
@@ -52,7 +53,7 @@ def class_lines(
             # Readers take the list as lines of UTF-8.
             utf8 = file == file.encode(errors='replace').decode()
             if file.splitlines() != [file] or not utf8:
-                raise ValueError(
+                raise UserError(
                     f'{file!r} has a line break in its name, or bytes that '
                     'are not UTF-8: rename it, as a list of lines cannot '
                     'hold it'

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from ...utils.errors import UserError
 from ..images.decoding import LYING, orientation
 
 # Length of a value in a message.
@@ -126,14 +127,14 @@ def take_categories(
         categories: Categories of the other labels, a superset.
 
     Raises:
-        ValueError: A category has a name that is not among ``categories``.
+        UserError: A category has a name that is not among ``categories``.
     """
     if content['categories'] == categories:
         return content
     ids = {category['name']: category['id'] for category in categories}
     own = {c['id']: c['name'] for c in content['categories']}
     if strange := [name for name in own.values() if name not in ids]:
-        raise ValueError(
+        raise UserError(
             f'categories, name: {", ".join(strange)} not among '
             f'{", ".join(ids)}'
         )

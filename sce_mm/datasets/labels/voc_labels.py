@@ -172,7 +172,7 @@ class VocReader:
             data = path.read_bytes()
             height, width = decode_image(data).shape[:2]
         except (OSError, UnreadableImageError) as error:
-            raise ValueError(
+            raise UserError(
                 f'filename: the image {path} cannot be read ({error})'
             ) from error
         texts = [voc.text(f'size/{side}') for side in SIDES]
@@ -188,7 +188,7 @@ class VocReader:
                 'as its EXIF tag turns it, which detectors do: turn its '
                 'pixels and boxes'
             )
-        raise ValueError(
+        raise UserError(
             f'size: {" x ".join(texts)}, but {path.name} has {width} x '
             f'{height}; {hint}'
         )
@@ -199,21 +199,21 @@ class VocReader:
         """Class, box and crowd flag of an object; none without an area."""
         raw = item.findtext('name') or ''
         if not name or '\ufffd' in name:
-            raise ValueError(f'name {raw!r}: no class, or in another encoding')
+            raise UserError(f'name {raw!r}: no class, or in another encoding')
         flag = (item.findtext('difficult') or '').strip().lower()
         if flag not in TRUE + FALSE:
-            raise ValueError(f'difficult {flag!r}: neither 0 nor 1')
+            raise UserError(f'difficult {flag!r}: neither 0 nor 1')
         given, spans, inside = [], [], []
         for corner in CORNERS:
             text = item.findtext(f'bndbox/{corner}') or ''
             if (value := _number(text)) is None:
-                raise ValueError(f'bndbox: no number in {corner} {text!r}')
+                raise UserError(f'bndbox: no number in {corner} {text!r}')
             given.append(value)
         for axis, (side, limit) in enumerate(zip(SIDES, size, strict=True)):
             low, high = sorted(given[axis::2])
             start, end = self.first_pixel, self.first_pixel + limit
             if high < 0 or low > end:
-                raise ValueError(
+                raise UserError(
                     f'bndbox: {low:g} to {high:g} is outside the image '
                     f'({side} {limit:g})'
                 )
@@ -247,7 +247,7 @@ def _parse(path: Path) -> ElementTree.Element:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ValueError(f'cannot be read ({error.strerror})') from error
+        raise UserError(f'cannot be read ({error.strerror})') from error
     texts: tuple[bytes | str, ...] = (data, *_decoded(data))
     reasons = []
     for text in texts:
@@ -258,9 +258,9 @@ def _parse(path: Path) -> ElementTree.Element:
             reasons.append(str(error))
             continue
         if root.tag != 'annotation':
-            raise ValueError(f'<{root.tag}> where VOC has <annotation>')
+            raise UserError(f'<{root.tag}> where VOC has <annotation>')
         return root
-    raise ValueError(f'no XML that can be read ({reasons[0]})')
+    raise UserError(f'no XML that can be read ({reasons[0]})')
 
 
 def _decoded(data: bytes) -> Iterator[str]:

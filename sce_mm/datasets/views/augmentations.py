@@ -20,6 +20,7 @@ from ...utils.checks import (
     check_range,
     did_you_mean,
 )
+from ...utils.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Augmentation:
         flip_prob: Probability of the horizontal flip.
 
     Raises:
-        ValueError: A value lies outside its range.
+        UserError: A value lies outside its range.
     """
 
     size: int = 224
@@ -78,7 +79,7 @@ class Augmentation:
         check_range('blur_sigma', self.blur_sigma)
         strengths = (self.brightness, self.contrast, self.saturation, self.hue)
         if self.jitter_prob > 0 and not any(strengths):
-            raise ValueError(
+            raise UserError(
                 f'jitter_prob is {self.jitter_prob}, but brightness, contrast,'
                 ' saturation and hue are all 0: the jitter would do nothing. '
                 'Set at least one of them, or jitter_prob=0'
@@ -110,18 +111,18 @@ def build_augmentation(augmentation: str, **overrides: Any) -> Augmentation:
     """Take a named augmentation and replace the numbers given.
 
     Raises:
-        ValueError: The name or a key is unknown (the message names the
+        UserError: The name or a key is unknown (the message names the
             nearest), or a value lies outside its range.
     """
     if augmentation not in AUGMENTATIONS:
-        raise ValueError(
+        raise UserError(
             f'unknown augmentation {augmentation!r}'
             f'{did_you_mean(augmentation, [*AUGMENTATIONS])}; '
             f'known are {", ".join(AUGMENTATIONS)}'
         )
     keys = [field.name for field in fields(Augmentation)]
     for key in [key for key in overrides if key not in keys]:
-        raise ValueError(
+        raise UserError(
             f'unknown key {key!r}{did_you_mean(key, keys)}; beside '
             f'augmentation the valid keys are {", ".join(keys)}'
         )

@@ -9,6 +9,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 
+from ...utils.errors import UserError
 from ..samplers import SampleIndex
 from .augmentations import Augmentation, build_augmentation
 from .batch_views import pack_params
@@ -46,8 +47,8 @@ class SCEViews(BaseTransform):
             parameters [V, R] of :func:`pack_params`.
 
     Raises:
-        ValueError: No view, an unknown name or key, or a value out of range.
-        TypeError: A view is no dict.
+        UserError: No view, an unknown name or key, or a value out of range.
+        UserError: A view is no dict.
 
     The same seed, epoch and index give the same views:
 
@@ -75,7 +76,7 @@ class SCEViews(BaseTransform):
         self, views: Sequence[Mapping[str, Any]], deferred: bool = False
     ) -> None:
         if not views:
-            raise ValueError('views is empty: name at least one view')
+            raise UserError('views is empty: name at least one view')
         self.views = [_build(i, view) for i, view in enumerate(views)]
         self.deferred = deferred
 
@@ -83,7 +84,7 @@ class SCEViews(BaseTransform):
         """Replace the image by its views, or add what makes them."""
         image = results['img']
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(
+            raise UserError(
                 'SCEViews needs an image [h, w, 3] of uint8, got '
                 f'{list(image.shape)} of {image.dtype}; load it with '
                 "dict(type='LoadImage')"
@@ -110,14 +111,14 @@ class SCEViews(BaseTransform):
 
 def _build(number: int, view: Mapping[str, Any]) -> Augmentation:
     if not isinstance(view, Mapping):
-        raise TypeError(
+        raise UserError(
             f'views[{number}] must be a dict, got {type(view).__name__}'
         )
     if 'augmentation' not in view:
-        raise ValueError(
+        raise UserError(
             f"views[{number}] has no 'augmentation', such as 'strong_alpha'"
         )
     try:
         return build_augmentation(**view)
     except ValueError as error:
-        raise ValueError(f'views[{number}]: {error}') from error
+        raise UserError(f'views[{number}]: {error}') from error

@@ -36,7 +36,7 @@ class BackboneFileHook(Hook):
             could not write that of the last checkpoint.
 
     Raises:
-        ValueError: Before training, if there is no ``DurableCheckpointHook``.
+        UserError: Before training, if there is no ``DurableCheckpointHook``.
     """
 
     # Behind the hooks that add to the checkpoint.

@@ -10,6 +10,7 @@ from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...utils.durable_files import write_json
+from ...utils.errors import UserError
 
 
 @HOOKS.register_module()
@@ -53,7 +54,7 @@ class BestAndLastHook(Hook):
         metrics = metrics or {}
         for name, history in self._history.items():
             if name not in metrics:
-                raise ValueError(
+                raise UserError(
                     f'BestAndLastHook: the evaluator gives no {name!r}, but '
                     f'{", ".join(metrics) or "nothing"}'
                 )

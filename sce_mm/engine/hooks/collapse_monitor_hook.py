@@ -9,6 +9,7 @@ from mmpretrain.registry import HOOKS
 from torch import Tensor
 
 from ...models import MemoryQueue
+from ...utils.errors import UserError
 from .deferred_log_hook import flush_deferred
 from .momentum_update_hook import unwrap_sce
 
@@ -28,7 +29,7 @@ _EMPTY_TARGETS = (
 )
 
 
-class CollapseError(RuntimeError):
+class CollapseError(UserError):
     """The embeddings have collapsed; more training does not help."""
 
 
@@ -62,7 +63,7 @@ class CollapseMonitorHook(Hook):
         stop: Whether to stop the run instead of a warning.
 
     Raises:
-        ValueError: ``interval`` or ``patience`` is below one.
+        UserError: ``interval`` or ``patience`` is below one.
         CollapseError: In training, if ``stop`` says so.
     """
 
@@ -78,7 +79,7 @@ class CollapseMonitorHook(Hook):
         stop: bool = False,
     ) -> None:
         if min(interval, patience) < 1:
-            raise ValueError(
+            raise UserError(
                 'CollapseMonitorHook: interval and patience must be at least '
                 f'1, got {interval} and {patience}'
             )

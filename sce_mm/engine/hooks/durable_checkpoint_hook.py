@@ -16,6 +16,7 @@ from ...utils.durable_files import (
     remove_partial_files,
     write_durably,
 )
+from ...utils.errors import UserError
 from ...utils.folder_lock import FolderLock
 from ..runner.resume import (
     adopt_run_state,
@@ -59,7 +60,7 @@ class DurableCheckpointHook(CheckpointHook):
         **kwargs: See mmengine's ``CheckpointHook``.
 
     Raises:
-        ValueError: The interval is no number, or the folder is remote.
+        UserError: The interval is no number, or the folder is remote.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class DurableCheckpointHook(CheckpointHook):
     ) -> None:
         super().__init__(*args, **kwargs)
         if '://' in str(self.out_dir):
-            raise ValueError(
+            raise UserError(
                 'DurableCheckpointHook: out_dir must be a local folder, got '
                 f'{self.out_dir}; mmengine writes to remote ones with '
                 "default_hooks.checkpoint.type='CheckpointHook'"
@@ -75,7 +76,7 @@ class DurableCheckpointHook(CheckpointHook):
         if type(self.interval) is not int or not (
             self.interval == -1 or self.interval > 0
         ):
-            raise ValueError(
+            raise UserError(
                 'DurableCheckpointHook: interval must be a whole number of '
                 'epochs or iterations, or -1 for no regular checkpoints, got '
                 f'{self.interval!r}'
@@ -259,12 +260,12 @@ def durable_hook_of(
         key: Name of that one in ``default_hooks``.
 
     Raises:
-        ValueError: There is none.
+        UserError: There is none.
     """
     for hook in runner.hooks:
         if isinstance(hook, DurableCheckpointHook):
             return hook
-    raise ValueError(
+    raise UserError(
         f'{asking} works with DurableCheckpointHook, which is missing: set '
         "default_hooks.checkpoint.type='DurableCheckpointHook', or "
         f'default_hooks.{key}=None'

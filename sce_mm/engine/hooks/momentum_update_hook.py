@@ -15,6 +15,7 @@ from ...models import SCE
 from ...models.heads.dense_sce_head import VIEWS
 from ...models.utils.memory_queue import check_queue_length, fitting_length
 from ...utils.distributed import unwrapped
+from ...utils.errors import UserError
 from ..schedulers.schedules import (
     Schedule,
     accumulation,
@@ -39,7 +40,7 @@ class MomentumUpdateHook(Hook):
             cosine (0.99 to 1 in the paper's convention).
 
     Raises:
-        ValueError: A momentum is not in [0, 0.5].
+        UserError: A momentum is not in [0, 0.5].
     """
 
     priority = 'NORMAL'
@@ -55,7 +56,7 @@ class MomentumUpdateHook(Hook):
         self.phases = check_phases(momentum)
         for value in values_of(self.phases):
             if not 0 <= value <= 0.5:
-                raise ValueError(
+                raise UserError(
                     f'momentum must be in [0, 0.5], got {value}: momentum is '
                     'the weight of the online parameters, the small number, '
                     'as everywhere in mmengine: for a decay of 0.99 write 0.01'
@@ -154,10 +155,10 @@ def batch_sizes(loader: DataLoader) -> set[int]:
 
 
 def unwrap_sce(runner: Runner, who: str) -> SCE:
-    """The SCE model of a runner; TypeError if it trains another one."""
+    """The SCE model of a runner; UserError if it trains another one."""
     model = unwrapped(runner.model)
     if not isinstance(model, SCE):
-        raise TypeError(
+        raise UserError(
             f'{who} works on a model of type SCE, got {type(model).__name__}: '
             'remove the hook, or change model.type'
         )

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from ...models import SCE
 from ...utils.distributed import unwrapped
 from ...utils.durable_files import WriteError, write_durably
+from ...utils.errors import UserError
 from ...utils.random_state import get_random_state
 
 
-class NonFiniteError(ArithmeticError):
+class NonFiniteError(UserError):
     """Loss or gradients are not finite; the optimiser step was not made."""
 
 
@@ -43,7 +44,7 @@ class NumericalGuardHook(Hook):
         max_skipped: Number of steps that a scaler may skip in a row.
 
     Raises:
-        ValueError: ``max_skipped`` is below one.
+        UserError: ``max_skipped`` is below one.
         NonFiniteError: Loss or gradients are not finite; the step is not made.
     """
 
@@ -52,7 +53,7 @@ class NumericalGuardHook(Hook):
 
     def __init__(self, max_skipped: int = 20) -> None:
         if max_skipped < 1:
-            raise ValueError(
+            raise UserError(
                 f'max_skipped must be at least 1, got {max_skipped}: a scaler '
                 'always skips a few steps at the beginning'
             )

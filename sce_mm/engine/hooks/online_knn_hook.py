@@ -12,6 +12,7 @@ from ...evaluation.knn import check_ks, check_temperature
 from ...evaluation.loaders import build_labelled_loaders
 from ...evaluation.neighbours import check_bank_size
 from ...evaluation.samples import num_images
+from ...utils.errors import UserError
 
 
 @HOOKS.register_module()
@@ -47,9 +48,9 @@ class OnlineKNNHook(Hook):
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder.
 
     Raises:
-        ValueError: A number is out of range; before training, if a data set
+        UserError: A number is out of range; before training, if a data set
             has no labels, or fewer images than k.
-        TypeError: A dataloader is not a config.
+        UserError: A dataloader is not a config.
     """
 
     priority = 'NORMAL'
@@ -66,13 +67,13 @@ class OnlineKNNHook(Hook):
     ) -> None:
         for name, config in (('bank', bank), ('query', query)):
             if not isinstance(config, dict) or 'dataset' not in config:
-                raise TypeError(
+                raise UserError(
                     f'OnlineKNNHook: {name} must be the config of a '
                     'dataloader, such as dict(batch_size=256, num_workers=2, '
                     f'dataset=dict(...)), got {config!r}'
                 )
         if not isinstance(interval, int) or interval < 1:
-            raise ValueError(
+            raise UserError(
                 'OnlineKNNHook: interval must be a positive number of '
                 f'epochs, got {interval!r}; to train without evaluation '
                 'remove the hook'

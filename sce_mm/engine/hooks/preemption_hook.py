@@ -14,6 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from ...utils.errors import UserError
 from ...utils.signals import INTERRUPTED, TRY_AGAIN, mark_preempted
 from ...utils.workers import ShieldedWorker
 from .durable_checkpoint_hook import DurableCheckpointHook, durable_hook_of
@@ -41,7 +42,7 @@ class PreemptionHook(Hook):
             one in time with ``--signal=USR1@300``.
 
     Raises:
-        ValueError: A signal is unknown; before training, if there is no
+        UserError: A signal is unknown; before training, if there is no
             ``DurableCheckpointHook`` to save with.
     """
 
@@ -50,7 +51,7 @@ class PreemptionHook(Hook):
     def __init__(self, signals: Sequence[str] = ('SIGTERM', 'SIGINT')) -> None:
         names = [s.name for s in signal.Signals]
         if not set(names).issuperset(signals):
-            raise ValueError(
+            raise UserError(
                 f'PreemptionHook: signals must be some of {", ".join(names)}; '
                 f'got {signals}'
             )

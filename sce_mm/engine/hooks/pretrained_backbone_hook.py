@@ -23,6 +23,7 @@ from ...transfer.verify.pipelines import (
     pipeline_problems,
 )
 from ...utils.distributed import require_equal, unwrapped
+from ...utils.errors import UserError
 from ...utils.text import listed
 from .first_step import FirstStepHook
 
@@ -55,10 +56,10 @@ class PretrainedBackboneHook(Hook):
         branch: ``'online'``, or ``'momentum'`` for the momentum encoder.
 
     Raises:
-        ValueError: No checkpoint is named.
+        UserError: No checkpoint is named.
         CheckpointError: The weights do not fit; raised before the first
             iteration.
-        RuntimeError: A frozen backbone is not frozen.
+        UserError: A frozen backbone is not frozen.
     """
 
     priority = 'VERY_HIGH'
@@ -67,7 +68,7 @@ class PretrainedBackboneHook(Hook):
         self, checkpoint: str, frozen: bool = False, branch: str = 'online'
     ) -> None:
         if not checkpoint:
-            raise ValueError(
+            raise UserError(
                 'PretrainedBackboneHook: name the checkpoint, with '
                 '--pretrained of sce train or in the config'
             )
@@ -114,19 +115,19 @@ class PretrainedBackboneHook(Hook):
             preprocessor = unwrapped(runner.model).data_preprocessor
             check_pixels(self._backbone.meta, preprocessor, self.checkpoint)
             if problems := list(pipeline_problems(runner.cfg)):
-                raise ValueError('\n'.join(problems))
+                raise UserError('\n'.join(problems))
         return self._backbone
 
     def _compare_again(self, runner: Runner, batch: Any) -> None:
         """Compare what the first step is made with."""
         if moved := self._moved(runner):
-            raise RuntimeError(
+            raise UserError(
                 f'{len(moved)} tensors of the backbone ({listed(moved)}) are '
                 f'not those of {self.checkpoint} before the first step: '
                 'another hook initialises or loads over them'
             )
         if problems := list(level_problems(images_of(batch))):
-            raise RuntimeError('\n'.join(problems))
+            raise UserError('\n'.join(problems))
 
     def _moved(self, runner: Runner) -> list[str]:
         """Tensors that are not those of the file."""
@@ -137,7 +138,7 @@ class PretrainedBackboneHook(Hook):
     def _require_unchanged(self, runner: Runner) -> None:
         weights = self._read(runner).weights
         if moved := self._moved(runner):
-            raise RuntimeError(
+            raise UserError(
                 f'{len(moved)} of {len(weights)} tensors of the frozen '
                 f'backbone are not those of {self.checkpoint} '
                 f'({", ".join(moved[:3])}, ...): {_FREEZE}'
@@ -159,7 +160,7 @@ def require_frozen(backbone: nn.Module) -> None:
     ]
     if learning or active:
         names = ', '.join([*learning, *active][:3])
-        raise RuntimeError(
+        raise UserError(
             f'the backbone is to be frozen, but {len(learning)} parameters '
             f'would learn and {len(active)} modules are in training mode '
             f'({names}, ...): {_FREEZE}'

@@ -9,6 +9,7 @@ from mmpretrain.registry import HOOKS
 from torch import nn
 
 from ...utils.distributed import unwrapped
+from ...utils.errors import UserError
 from ..schedulers.schedules import (
     Schedule,
     check_phases,
@@ -41,7 +42,7 @@ class ScheduledValueHook(Hook):
             :func:`~sce_mm.engine.schedulers.schedules.build_schedule`.
 
     Raises:
-        ValueError: The schedule is malformed.
+        UserError: The schedule is malformed.
     """
 
     priority = 'NORMAL'
@@ -62,7 +63,7 @@ class ScheduledValueHook(Hook):
             if type(item) in (int, float) and not key.startswith('_')
         )
         if name not in numbers:
-            raise ValueError(
+            raise UserError(
                 f'{self.attribute!r} is not a number of the model; '
                 f'{type(owner).__name__} has {numbers}'
             )
@@ -70,7 +71,7 @@ class ScheduledValueHook(Hook):
             if (name == 'coeff' and not 0 <= value <= 1) or (
                 name.endswith('temperature') and not value > 0
             ):
-                raise ValueError(
+                raise UserError(
                     f'{self.attribute!r} cannot be {value}: coeff is in '
                     '[0, 1] and temperatures are positive'
                 )
@@ -88,7 +89,7 @@ class ScheduledValueHook(Hook):
         *parents, name = self.attribute.split('.')
         for parent in parents:
             if not hasattr(owner, parent):
-                raise ValueError(
+                raise UserError(
                     f'{self.attribute!r} does not exist: '
                     f'{type(owner).__name__} has no {parent!r}'
                 )

@@ -27,6 +27,7 @@ from ...transfer.verify.verify import (
     verify_transfer,
 )
 from ...utils.distributed import unwrapped
+from ...utils.errors import UserError
 from ...utils.text import counted, listed
 from .first_step import FirstStepHook
 
@@ -74,7 +75,7 @@ class VerifyTransferHook(Hook):
             new beside the pretrained ones; ``*`` stands for anything.
 
     Raises:
-        RuntimeError: The transfer has a problem; raised before the first
+        UserError: The transfer has a problem; raised before the first
             iteration.
     """
 
@@ -131,7 +132,7 @@ class VerifyTransferHook(Hook):
         backbone = self._read(runner)
         result = self._verify(runner)
         if result.problems:
-            raise RuntimeError(f'transfer refused:{_lines(result.problems)}')
+            raise UserError(f'transfer refused:{_lines(result.problems)}')
         total, meta = result.total, backbone.meta
         epochs = meta['epochs']
         print_log(
@@ -156,7 +157,7 @@ class VerifyTransferHook(Hook):
             batch: First batch of the data loader.
 
         Raises:
-            RuntimeError: Something has changed since, or the images of the
+            UserError: Something has changed since, or the images of the
                 batch are not as the data preprocessor expects them.
         """
         images = images_of(batch)
@@ -165,7 +166,7 @@ class VerifyTransferHook(Hook):
             *level_problems(images),
         ]
         if problems:
-            raise RuntimeError(
+            raise UserError(
                 'transfer refused: what was verified before the training is '
                 'otherwise at its first step, so a hook or a transform of the '
                 f'config has done it:{_lines(problems)}'
@@ -277,7 +278,7 @@ class VerifyTransferHook(Hook):
                 self._backbone = read_backbone_file(path)
                 require_pyramid(model, path)
             except (ValueError, FileNotFoundError) as error:
-                raise RuntimeError(f'transfer refused: {error}') from error
+                raise UserError(f'transfer refused: {error}') from error
         return self._backbone
 
 

@@ -8,6 +8,8 @@ from mmpretrain.registry import OPTIMIZERS
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ...utils.errors import UserError
+
 
 @OPTIMIZERS.register_module()
 class LARSMoCoV3(Optimizer):
@@ -33,7 +35,7 @@ class LARSMoCoV3(Optimizer):
         trust_coefficient: Factor of the trust ratio. Defaults to 0.001.
 
     Raises:
-        ValueError: A number is negative.
+        UserError: A number is negative.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class LARSMoCoV3(Optimizer):
         }
         for name, value in defaults.items():
             if value < 0:
-                raise ValueError(f'{name} must not be negative, got {value}')
+                raise UserError(f'{name} must not be negative, got {value}')
         super().__init__(params, defaults)
 
     @torch.no_grad()

@@ -10,6 +10,8 @@ from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
 
+from ...utils.errors import UserError
+
 
 def use_gloo(cfg: Config) -> None:
     """Distributed training without GPUs.
@@ -18,7 +20,7 @@ def use_gloo(cfg: Config) -> None:
     connected here, which only torchrun's environment allows.
     """
     if cfg.launcher != 'pytorch':
-        raise ValueError(
+        raise UserError(
             f'--launcher {cfg.launcher} needs GPUs and found none: on CPU '
             'use tools/dist_train.sh, which starts --launcher pytorch'
         )

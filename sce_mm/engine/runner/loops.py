@@ -10,6 +10,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from mmpretrain.registry import LOOPS
 from torch.utils.data import DataLoader
 
+from ...utils.errors import UserError
 from ...utils.random_state import seed_epoch
 
 
@@ -58,7 +59,7 @@ def starting_at(loader: DataLoader, batches: int) -> Iterator[None]:
         return
     batch_sampler = loader.batch_sampler
     if not isinstance(batch_sampler, torch.utils.data.BatchSampler):
-        raise TypeError(
+        raise UserError(
             'an epoch can only be continued with a plain batch sampler, got '
             f'{type(batch_sampler).__name__}: resume from the checkpoint of '
             'the end of an epoch'

@@ -13,6 +13,7 @@ from ...checkpoints.errors import CheckpointError
 from ...checkpoints.state_dicts import shape_mismatches
 from ...models.utils.memory_queue import QUEUES
 from ...utils.distributed import unwrapped
+from ...utils.errors import UserError
 from ..schedulers.warmup_cosine import WarmupCosineLR
 from .loops import ResumableTrainLoop
 from .run_state import KEY, Layout, layout_of
@@ -69,7 +70,7 @@ def adopt_run_state(
     new = layout_of(runner)
     old = Layout(**state['layout'])
     if old.max_epochs not in (new.max_epochs, extends):
-        raise ValueError(
+        raise UserError(
             f'the checkpoint is of a run of {old.max_epochs} epochs, and this '
             f'one has {new.max_epochs}; the schedules depend on that. To '
             'finish the run: the same --epochs, or --cfg-options '
@@ -92,7 +93,7 @@ def adopt_run_state(
         and isinstance(loop, EpochBasedTrainLoop)
         and not isinstance(loop, ResumableTrainLoop)
     ):
-        raise ValueError(
+        raise UserError(
             f'the checkpoint lies within an epoch (iteration {within} of '
             f'{new.epoch_length}), where {type(loop).__name__} cannot begin: '
             "write train_cfg = dict(type='ResumableTrainLoop', "
@@ -139,7 +140,7 @@ def extend_schedules(runner: Runner) -> str:
     before = runner.optim_wrapper.get_lr()['lr'][0]
     for scheduler in runner.param_schedulers or []:
         if not isinstance(scheduler, WarmupCosineLR):
-            raise ValueError(
+            raise UserError(
                 f'--continue-for: {type(scheduler).__name__} computes each '
                 'value from the previous one and cannot be extended. Use '
                 'WarmupCosineLR, or begin a new run with --init-from'

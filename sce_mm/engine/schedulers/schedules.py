@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 
 from mmengine.runner import Runner
 
+from ...utils.errors import UserError
+
 Schedule = Callable[[int], float]
 
 
@@ -69,12 +71,12 @@ def build_schedule(
         steps_per_epoch: Optimiser steps of an epoch, not always whole.
 
     Raises:
-        ValueError: A phase is malformed, or they last longer than the run.
+        UserError: A phase is malformed, or they last longer than the run.
     """
     phases = check_phases(phases)
     lengths = [_length(phase, steps_per_epoch) for phase in phases]
     if sum(lengths) > total_steps:
-        raise ValueError(
+        raise UserError(
             f'the phases of a schedule last {sum(lengths)} optimiser steps '
             f'but the run has {total_steps} ({steps_per_epoch:g} an epoch): '
             f'shorten them, or train longer; they are {phases}'
@@ -106,12 +108,12 @@ def check_phases(phases: dict | Sequence[dict]) -> list[dict]:
     """The phases of :func:`build_schedule` as a list, if they make sense."""
     phases = [phases] if isinstance(phases, dict) else list(phases)
     if not phases:
-        raise ValueError('a schedule needs at least one phase, got none')
+        raise UserError('a schedule needs at least one phase, got none')
     for phase in phases:
         _check_phase(phase)
     for phase in phases[:-1]:
         if not _LENGTHS & set(phase):
-            raise ValueError(
+            raise UserError(
                 'every phase but the last needs its length, epochs or steps; '
                 f'this one has none: {phase}'
             )
@@ -126,21 +128,21 @@ def values_of(phases: Sequence[dict]) -> list[float]:
 def _check_phase(phase: dict) -> None:
     kind = phase.get('kind')
     if kind not in _KINDS:
-        raise ValueError(
+        raise UserError(
             f'kind must be one of {sorted(_KINDS)}, got {kind!r} in {phase}'
         )
     _, ends = _KINDS[kind]
     length = set(phase) & _LENGTHS
     if set(phase) - {'kind'} - length != set(ends) or len(length) > 1:
-        raise ValueError(
+        raise UserError(
             f'a {kind} phase takes {", ".join(ends)} and epochs or '
             f'steps, not both; got {phase}'
         )
     for name in set(phase) - {'kind'}:
         if type(phase[name]) not in (int, float):
-            raise ValueError(f'{name} must be a number: {phase}')
+            raise UserError(f'{name} must be a number: {phase}')
         if name in length and phase[name] <= 0:
-            raise ValueError(f'epochs or steps must be positive: {phase}')
+            raise UserError(f'epochs or steps must be positive: {phase}')
 
 
 def _length(phase: dict, steps_per_epoch: float) -> int:

@@ -7,6 +7,7 @@ from mmengine.optim import OptimWrapper, _ParamScheduler
 from mmpretrain.registry import PARAM_SCHEDULERS
 from torch.optim import Optimizer
 
+from ...utils.errors import UserError
 from .schedules import Schedule, cosine, joined, linear
 
 
@@ -59,7 +60,7 @@ class WarmupCosineLR(_ParamScheduler):
         last_step: Iterations done, minus one.
 
     Raises:
-        ValueError: The warm-up does not end before the run does, or the
+        UserError: The warm-up does not end before the run does, or the
             config lacks ``convert_to_iter_based=True``.
     """
 
@@ -72,13 +73,13 @@ class WarmupCosineLR(_ParamScheduler):
         last_step: int = -1,
     ) -> None:
         if epoch_length is None or end is None:
-            raise ValueError(
+            raise UserError(
                 'WarmupCosineLR goes step by step and must know how many '
                 'there are in an epoch: add convert_to_iter_based=True '
                 'beside its type'
             )
         if not 0 <= warmup_epochs < end:
-            raise ValueError(
+            raise UserError(
                 f'warmup_epochs must be from 0 to below the {end} epochs of '
                 f'the run, got {warmup_epochs}: for so short a run set '
                 'param_scheduler.warmup_epochs too'

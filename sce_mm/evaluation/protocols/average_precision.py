@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve
 
+from ...utils.errors import UserError
+
 Array = NDArray[np.float64]
 
 
@@ -28,7 +30,7 @@ def area_average_precision(targets: NDArray[np.bool_], scores: Array) -> float:
         Average precision in [0, 1].
 
     Raises:
-        ValueError: No image is positive.
+        UserError: No image is positive.
     """
     precision, recall = _curve(targets, scores)
     # Recall falls along the curve; its last point belongs to no image.
@@ -55,7 +57,7 @@ def eleven_point_average_precision(
 
 def _curve(targets: NDArray[np.bool_], scores: Array) -> tuple[Array, Array]:
     if not np.any(targets):
-        raise ValueError(
+        raise UserError(
             'average precision needs at least one positive image, got none '
             f'among {len(targets)}'
         )

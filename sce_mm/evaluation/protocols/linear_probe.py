@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from ...utils.errors import UserError
 from ...utils.progress import track
 from ...utils.text import listed
 
@@ -52,11 +53,11 @@ def linear_probe(
     Features are ``[M, D]`` and ``[Q, D]``, labels ``[M]`` and ``[Q]``.
 
     Raises:
-        ValueError: ``costs`` is empty, or a class has too few images.
+        UserError: ``costs`` is empty, or a class has too few images.
     """
     candidates = sorted(costs)
     if not candidates or candidates[0] <= 0:
-        raise ValueError(f'costs must be positive numbers, got {costs!r}')
+        raise UserError(f'costs must be positive numbers, got {costs!r}')
     x, y = features.numpy(), labels.numpy()
     check_classes(y)
     fit_x, held_x, fit_y, held_y = train_test_split(
@@ -86,22 +87,22 @@ def check_classes(labels: np.ndarray, names: Sequence[str] = ()) -> None:
         names: Names of the classes, for the message.
 
     Raises:
-        ValueError: A class has too few images.
+        UserError: A class has too few images.
     """
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
-        raise ValueError(
+        raise UserError(
             f'a classifier needs at least 2 classes, got {len(classes)}'
         )
     if counts.min() < 2:
         rare = [names[c] if names else str(c) for c in classes[counts < 2]]
-        raise ValueError(
+        raise UserError(
             f'of {len(rare)} classes there is one training image only '
             f'({listed(rare)}): at least 2 are needed, one of them to be held '
             'out'
         )
     if HELD_OUT * len(labels) < len(classes):
-        raise ValueError(
+        raise UserError(
             f'holding out {HELD_OUT:g} of {len(labels)} images leaves less '
             f'than one for each of {len(classes)} classes: add images'
         )

@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from ...utils.distributed import map_distributed
+from ...utils.errors import UserError
 from ...utils.progress import track
 from .average_precision import eleven_point_average_precision
 from .linear_transfer_data import Split, TransferData
@@ -63,14 +64,14 @@ def linear_transfer(
             starts from the solution of the last, as in the released code.
 
     Raises:
-        ValueError: The metric is unknown, or a penalty is not positive.
+        UserError: The metric is unknown, or a penalty is not positive.
     """
     if metric not in METRICS:
-        raise ValueError(
+        raise UserError(
             f'metric must be one of {", ".join(METRICS)}, got {metric!r}'
         )
     if not penalties or min(penalties) <= 0:
-        raise ValueError(
+        raise UserError(
             f'penalties must be positive numbers, got {penalties!r}'
         )
     whole = train if validation is None else joined(train, validation)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ...datasets.labelled_images import share_labels
+from ...utils.errors import UserError
 from ..features import image_features
 from ..images import crop_pipeline
 from .linear_transfer_sets import (
@@ -48,7 +49,7 @@ class TransferData:
 
     Raises:
         FileNotFoundError: There is nothing that could be read.
-        ValueError: The number of classes is not that of the table, or a split
+        UserError: The number of classes is not that of the table, or a split
             has classes that the training split lacks.
     """
 
@@ -89,14 +90,14 @@ class TransferData:
     def _check_classes(self, name: str) -> None:
         known = set(self.labels['train'].tolist())
         if self.entry.classes not in (None, len(known)):
-            raise ValueError(
+            raise UserError(
                 f'{name} has {len(known)} classes in its training split, but '
                 f'{self.entry.title} has {self.entry.classes}: check the files'
             )
         for split, labels in self.labels.items():
             unknown = sorted(set(labels.tolist()) - known)
             if unknown:
-                raise ValueError(
+                raise UserError(
                     f'the {split} split of {name} has classes that its '
                     f'training split lacks: {unknown[:5]}'
                 )

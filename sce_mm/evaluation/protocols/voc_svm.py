@@ -21,6 +21,7 @@ from sklearn.svm import LinearSVC
 from torch import nn
 
 from ...utils.distributed import map_distributed
+from ...utils.errors import UserError
 from ..features import image_features
 from ..images import crop_pipeline
 from .average_precision import area_average_precision
@@ -84,7 +85,7 @@ def full_svm(train: Split, test: Split, cost: float = COST) -> float:
     Features are normalised.
 
     Raises:
-        ValueError: A class is in none or in all of the training images, or
+        UserError: A class is in none or in all of the training images, or
             in no test image.
     """
     return _run_draws([np.arange(len(train.features))], train, test, cost)
@@ -127,14 +128,14 @@ def draw_low_shot(
         Indices ``[C * shots]``.
 
     Raises:
-        ValueError: A class has fewer images.
+        UserError: A class has fewer images.
     """
     rng = np.random.default_rng(seed)
     drawn = []
     for label in range(targets.shape[1]):
         positives = np.flatnonzero(targets[:, label])
         if not 1 <= shots <= len(positives):
-            raise ValueError(
+            raise UserError(
                 f'{shots} images of each class are to be drawn, but class '
                 f'{label} has {len(positives)}'
             )
@@ -152,7 +153,7 @@ def _run_draws(
     for subset in draws:
         for label, count in enumerate(train.labels[subset].sum(axis=0)):
             if not 0 < count < len(subset):
-                raise ValueError(
+                raise UserError(
                     f'class {label} is in {count} of {len(subset)} training '
                     'images: a classifier needs images with and without it'
                 )

@@ -14,6 +14,7 @@ from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from ...utils.errors import UserError
 from ..heads.dense_sce_head import VIEWS, DenseSCEHead
 from ..heads.sce_head import SCEHead
 from ..losses.sce_loss import NO_CANDIDATES
@@ -80,7 +81,7 @@ class SCE(BaseSelfSupervisor):
         momentum: Refused: it is an argument of ``MomentumUpdateHook``.
 
     Raises:
-        ValueError: ``num_target_views`` is below one, the config of the
+        UserError: ``num_target_views`` is below one, the config of the
             queue is incomplete, there is nothing to compare with, a part is
             not as wide as the one before it, ``shuffle_bn`` does not fit the
             layers, a dense part is missing, a pyramid has no dense part
@@ -105,7 +106,7 @@ class SCE(BaseSelfSupervisor):
         momentum: None = None,
     ) -> None:
         if momentum is not None:
-            raise ValueError(
+            raise UserError(
                 f'momentum={momentum} is not an option of the model: set '
                 'default_hooks.momentum_update.momentum of the '
                 'MomentumUpdateHook. It is the weight of the online '
@@ -119,13 +120,13 @@ class SCE(BaseSelfSupervisor):
             init_cfg=init_cfg,
         )
         if num_target_views < 1:
-            raise ValueError(
+            raise UserError(
                 'num_target_views must be at least 1 (1 is asymmetric, 2 '
                 f'symmetric), got {num_target_views}'
             )
         self.num_target_views = num_target_views
         if shuffle_bn and set(shuffle_bn) != {'simulated_devices'}:
-            raise ValueError(
+            raise UserError(
                 'shuffle_bn takes simulated_devices, for example '
                 f'dict(simulated_devices=8); got {shuffle_bn}'
             )
@@ -133,7 +134,7 @@ class SCE(BaseSelfSupervisor):
         if self.queue is None and not getattr(
             self.head, 'in_batch_keys', True
         ):
-            raise ValueError(NO_CANDIDATES)
+            raise UserError(NO_CANDIDATES)
         self._build_dense(dense_neck, dense_head, dense_queue)
         self.pyramid = self._build_pyramid(pyramid)
         level = None if self.dense_head is None else self.dense_head.level
@@ -198,12 +199,12 @@ class SCE(BaseSelfSupervisor):
             ``dense_shared`` is the share of images whose views overlap.
 
         Raises:
-            ValueError: Views do not fit, or ``view_boxes`` are missing.
-            RuntimeError: The momentum encoder was not updated.
+            UserError: Views do not fit, or ``view_boxes`` are missing.
+            UserError: The momentum encoder was not updated.
         """
         self._check_views(inputs)
         if self.training and len(self._pending) >= self.micro_batches_per_step:
-            raise RuntimeError(
+            raise UserError(
                 'the momentum encoder was not updated after the previous '
                 'optimiser step: set default_hooks.momentum_update to '
                 "dict(type='MomentumUpdateHook'), or call "
@@ -323,38 +324,38 @@ class SCE(BaseSelfSupervisor):
         if neck is None and head is None and queue is None:
             return
         if neck is None or head is None:
-            raise ValueError(
+            raise UserError(
                 'dense_neck, dense_head and dense_queue belong together: give '
                 'both of the first two, or none of the three'
             )
         self.dense_neck = MODELS.build(neck)
         if getattr(self.dense_neck, 'with_avg_pool', False):
-            raise ValueError(
+            raise UserError(
                 'dense_neck gets rows of single places and has nothing to '
                 'pool: set dense_neck.with_avg_pool=False'
             )
         built = MODELS.build(head)
         if not isinstance(built, DenseSCEHead):
-            raise ValueError(
+            raise UserError(
                 "dense_head must be of type 'DenseSCEHead', got "
                 f'{type(built).__name__!r}'
             )
         self.dense_head = built
         self.dense_queue = _build_queue('dense_queue', queue, neck)
         if queue is None and not built.in_batch_keys:
-            raise ValueError(f'dense_queue, dense_head: {NO_CANDIDATES}')
+            raise UserError(f'dense_queue, dense_head: {NO_CANDIDATES}')
 
     def _build_pyramid(self, config: dict | None) -> nn.Module | None:
         if config is None:
             return None
         if self.dense_head is None:
-            raise ValueError(
+            raise UserError(
                 'the loss between places trains the pyramid, and there is '
                 'none: give dense_neck and dense_head too, or leave pyramid '
                 'out'
             )
         if self.dense_head.level != -1:
-            raise ValueError(
+            raise UserError(
                 f'dense_head.level={self.dense_head.level} is an output of '
                 'the backbone, and places are taken from all levels of the '
                 'pyramid: leave one of the two out'
@@ -364,7 +365,7 @@ class SCE(BaseSelfSupervisor):
     def _check_views(self, inputs: Sequence[Tensor]) -> None:
         needed = max(2, self.num_target_views)
         if isinstance(inputs, Tensor) or len(inputs) < needed:
-            raise ValueError(
+            raise UserError(
                 f'SCE with num_target_views={self.num_target_views} needs a '
                 f'list of at least {needed} views of each image, got '
                 f'a {type(inputs).__name__} of {len(inputs)}: check the '
@@ -372,7 +373,7 @@ class SCE(BaseSelfSupervisor):
             )
         sizes = [len(x) for x in inputs]
         if len(set(sizes)) > 1:
-            raise ValueError(
+            raise UserError(
                 f'all views must show the same images, got batches of {sizes}'
             )
 
@@ -409,7 +410,7 @@ def _locate(
         getattr(x, 'view_boxes', None) for x in data_samples or ()
     ]
     if not boxes or any(x is None or len(x) != len(inputs) for x in boxes):
-        raise ValueError(NO_BOXES)
+        raise UserError(NO_BOXES)
     points, shared = head.locate(torch.from_numpy(np.stack(boxes)).double())
 
     def moved(x: Tensor) -> Tensor:
@@ -424,13 +425,13 @@ def _build_queue(
     if queue is None:
         return None
     if 'length' not in queue or set(queue) - {'length', 'dim'}:
-        raise ValueError(
+        raise UserError(
             f'{name} takes length and dim, for example dict(length=65536); '
             f'got {queue}'
         )
     dim = queue.get('dim', neck.get('out_channels'))
     if dim is None:
-        raise ValueError(
+        raise UserError(
             'the width of the embeddings is not known from the config of '
             f'the neck (it has no out_channels): give {name}=dict(length=..., '
             'dim=...)'

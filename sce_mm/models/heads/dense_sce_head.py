@@ -49,7 +49,7 @@ class DenseSCEHead(SCEHead):
         init_cfg: Initialisation config.
 
     Raises:
-        ValueError: A number is out of range, or loss and candidates exclude
+        UserError: A number is out of range, or loss and candidates exclude
             each other.
     """
 

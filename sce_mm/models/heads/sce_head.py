@@ -8,6 +8,7 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from ...utils.errors import UserError
 from ..losses.sce_loss import NO_ZERO_LOGIT
 from ..losses.softmax import at_least_float32, unit_rows
 
@@ -25,7 +26,7 @@ class SCEHead(BaseModule):
         init_cfg: Initialisation config.
 
     Raises:
-        ValueError: Loss and candidates exclude each other.
+        UserError: Loss and candidates exclude each other.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class SCEHead(BaseModule):
         if in_batch_keys and getattr(
             self.loss_module, 'official_zero_logit', False
         ):
-            raise ValueError(NO_ZERO_LOGIT)
+            raise UserError(NO_ZERO_LOGIT)
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Query ``[N, D]`` of a projected embedding, L2-normalised float32."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ...utils.errors import UserError
 from .softmax import at_least_float32
 
 # Rows that were normalised in bfloat16 are within 0.5 %.
@@ -25,39 +26,39 @@ def check_shapes(
     """Refuse arguments of :meth:`SCELoss.forward` that do not fit together."""
     for name, views in (('queries', queries), ('keys', keys)):
         if isinstance(views, Tensor) or not views:
-            raise ValueError(
+            raise UserError(
                 f'{name} must be a list with one tensor [N, D] for each view, '
                 f'got {_describe(views)}'
             )
         first = queries[0].shape
         if len(first) != 2 or any(rows.shape != first for rows in views):
-            raise ValueError(
+            raise UserError(
                 f'{name} must have the shape [N, D] of the first queries, '
                 f'{list(first)}, got {[list(rows.shape) for rows in views]}'
             )
     size, width = queries[0].shape
     known = {(i, j) for i in range(len(queries)) for j in range(len(keys))}
     if isinstance(pairs, Tensor) or not pairs or not known.issuperset(pairs):
-        raise ValueError(
+        raise UserError(
             'pairs must be a list of positions in queries and keys, from '
             f'(0, 0) to {max(known)}, got {_describe(pairs)}; candidates are '
             'given by name, queue=...'
         )
     if batch_keys is not None and len(batch_keys) != len(keys):
-        raise ValueError(
+        raise UserError(
             'batch_keys must be a list with one [M, D] for each of the '
             f'{len(keys)} tensors of keys, got {len(batch_keys)}'
         )
     named = [('batch_keys', rows) for rows in batch_keys or ()]
     for name, rows in [*named, *([] if queue is None else [('queue', queue)])]:
         if getattr(rows, 'shape', ())[1:] != (width,) or not len(rows):
-            raise ValueError(
+            raise UserError(
                 f'{name} must have a key in each row, as wide as the queries '
                 f'([..., {width}]), got {_describe(rows)}'
             )
     for rows in batch_keys or ():
         if not 0 <= first_row <= len(rows) - size:
-            raise ValueError(
+            raise UserError(
                 f'first_row={first_row}: the {size} keys of this process '
                 f'must lie within the {len(rows)} rows of batch_keys'
             )
@@ -76,7 +77,7 @@ def check_unit_rows(**arguments: Sequence[Tensor]) -> None:
             lengths = torch.linalg.vector_norm(rows, dim=1).cpu().numpy()
             wrong = (abs(lengths - 1) > _LENGTH_TOLERANCE) & (lengths > 0)
             if wrong.any():
-                raise ValueError(
+                raise UserError(
                     f'{name} must be L2-normalised, but a row has length '
                     f'{lengths[wrong][0]:.4g}: pass '
                     'torch.nn.functional.normalize(rows, dim=1)'

@@ -6,6 +6,7 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from ...utils.errors import UserError
 from .candidates import Candidates, log_partitions, relate_views
 from .checks import check_shapes, check_unit_rows
 from .functional import Contrast, Relation, combine, contrast, target_entropy
@@ -58,7 +59,7 @@ class SCELoss(nn.Module):
             same up to rounding.
 
     Raises:
-        ValueError: A number is out of range or options exclude each other.
+        UserError: A number is out of range or options exclude each other.
     """
 
     def __init__(
@@ -82,30 +83,30 @@ class SCELoss(nn.Module):
         self._rows_seen = False
         for name in ('temperature', 'target_temperature'):
             if not getattr(self, name) > 0:
-                raise ValueError(
+                raise UserError(
                     f'{name} must be positive, got {getattr(self, name)}; '
                     'the paper uses 0.1 online and 0.05 to 0.07 for the target'
                 )
         if not 0 <= coeff <= 1:
-            raise ValueError(
+            raise UserError(
                 f'coeff must be in [0, 1], got {coeff}: it is the share of '
                 'the target that lies on the positive (the paper uses 0.5)'
             )
         weights = [relation_weight, ceiling_weight]
         if any(weight is not None and weight < 0 for weight in weights):
-            raise ValueError(
+            raise UserError(
                 'relation_weight and ceiling_weight must not be negative, got '
                 f'{weights}'
             )
         if official_zero_logit and weights != [None, None]:
-            raise ValueError(
+            raise UserError(
                 'official_zero_logit defines only the plain loss: leave '
                 'relation_weight and ceiling_weight at None'
             )
         if chunk_size not in ('auto', None) and (
             type(chunk_size) is not int or chunk_size < 1
         ):
-            raise ValueError(
+            raise UserError(
                 "chunk_size must be 'auto', a positive number of candidates, "
                 f'or None for the plain form, got {chunk_size!r}'
             )
@@ -151,18 +152,18 @@ class SCELoss(nn.Module):
             ``coeff`` and ``target_temperature``.
 
         Raises:
-            ValueError: There are no candidates besides the positive, shapes
+            UserError: There are no candidates besides the positive, shapes
                 or positions do not fit, or rows are not normalised.
         """
         check_shapes(queries, keys, pairs, queue, batch_keys, first_row)
         if queue is None and batch_keys is None:
-            raise ValueError(NO_CANDIDATES)
+            raise UserError(NO_CANDIDATES)
         own = None
         if batch_keys is not None:
             if self.official_zero_logit:
-                raise ValueError(NO_ZERO_LOGIT)
+                raise UserError(NO_ZERO_LOGIT)
             if len(batch_keys[0]) < 2:
-                raise ValueError(NO_OTHER_KEYS)
+                raise UserError(NO_OTHER_KEYS)
             rows = torch.arange(len(keys[0]), device=keys[0].device)
             own = first_row + rows
         candidates = Candidates(queue, batch_keys, own)
@@ -260,7 +261,7 @@ def sce_loss(
         The mean over the batch, a scalar.
 
     Raises:
-        ValueError: A number is out of range, shapes do not fit, or rows are
+        UserError: A number is out of range, shapes do not fit, or rows are
             not normalised. Every call checks that, which makes the host wait
             for a GPU; :class:`SCELoss` checks once.
     """

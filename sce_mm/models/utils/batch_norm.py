@@ -16,11 +16,13 @@ from mmengine.dist import all_gather, get_rank
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
+from ...utils.errors import UserError
+
 
 def check_divisible(batch: int, groups: int) -> None:
     """Refuse a batch that does not split into equal groups."""
     if batch % groups:
-        raise ValueError(
+        raise UserError(
             f'a batch of {batch} images does not split among {groups} '
             'simulated devices: make the batch a multiple of '
             'model.shuffle_bn.simulated_devices, and keep drop_last=True in '
@@ -42,7 +44,7 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
             fixed momentum are needed.
 
     Raises:
-        ValueError: The batch norm keeps no such running statistics.
+        UserError: The batch norm keeps no such running statistics.
     """
 
     running_mean: Tensor
@@ -52,7 +54,7 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
     def __init__(self, num_features: int, groups: int, **kwargs: object):
         super().__init__(num_features, **kwargs)  # type: ignore[arg-type]
         if not self.track_running_stats or self.momentum is None:
-            raise ValueError(
+            raise UserError(
                 'shuffle_bn needs batch norm with running statistics and a '
                 'momentum: norm_cfg has track_running_stats=False or '
                 'momentum=None'
@@ -113,7 +115,7 @@ def refuse_sync_batch_norm(module: nn.Module) -> None:
     """Refuse layers that normalise over all processes."""
     for name, layer in module.named_modules():
         if isinstance(layer, nn.SyncBatchNorm):
-            raise ValueError(
+            raise UserError(
                 f'shuffle_bn makes no sense with SyncBN ({name}): all images '
                 'of a step share its statistics already. Set norm_cfg=dict('
                 "type='BN') in the backbone and dict(type='BN1d') in the "

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from ...utils.errors import UserError
+
 # Attributes of an SCE that are queues.
 QUEUES = ('queue', 'dense_queue')
 
@@ -29,7 +31,7 @@ def check_queue_length(
             f'{number} {name.replace("_", " ")}'
             for name, number in factors.items()
         )
-        raise ValueError(
+        raise UserError(
             f'the queue holds {length} keys but one step brings {keys} '
             f'({product}): set {option} to as many or more (the paper '
             'keeps 8 to 16 steps of keys), or use a smaller batch'
@@ -78,7 +80,7 @@ class MemoryQueue(nn.Module):
         filled: Number of rows that hold real keys.
 
     Raises:
-        ValueError: Length or width is not a positive integer.
+        UserError: Length or width is not a positive integer.
     """
 
     features: Tensor
@@ -89,7 +91,7 @@ class MemoryQueue(nn.Module):
         super().__init__()
         for name, value in (('length', length), ('dim', dim)):
             if not isinstance(value, int) or value < 1:
-                raise ValueError(
+                raise UserError(
                     f'queue {name} must be a positive integer, got {value!r}'
                 )
         self.length = length

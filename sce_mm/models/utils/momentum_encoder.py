@@ -8,6 +8,7 @@ from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from ...utils.errors import UserError
 from .batch_norm import (
     check_divisible,
     encode_shuffled,
@@ -43,7 +44,7 @@ class MomentumEncoder(nn.Module):
             from. A resumed run has to set it.
 
     Raises:
-        ValueError: There is nothing to shuffle or split.
+        UserError: There is nothing to shuffle or split.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class MomentumEncoder(nn.Module):
 
     def _separate_batch_norm(self, devices: int) -> None:
         if not isinstance(devices, int) or devices < 2:
-            raise ValueError(
+            raise UserError(
                 'shuffle_bn.simulated_devices must be an integer of at least '
                 f'2 (8 in the CIFAR recipe), got {devices!r}'
             )
@@ -138,7 +139,7 @@ class MomentumEncoder(nn.Module):
             return
         count = split_batch_norm(self.backbone, devices)
         if not count:
-            raise ValueError(
+            raise UserError(
                 'shuffle_bn has nothing to do: there is no BatchNorm2d in '
                 f'the backbone ({type(self.backbone).__name__}); leave it out'
             )

@@ -5,6 +5,8 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
+from ...utils.errors import UserError
+
 
 def check_widths(
     backbone: nn.Module,
@@ -24,7 +26,7 @@ def check_widths(
             there is no pyramid; None without a ``dense_neck``.
 
     Raises:
-        ValueError: Parts do not fit, or that output is no feature map.
+        UserError: Parts do not fit, or that output is no feature map.
     """
     pools = getattr(neck, 'with_avg_pool', False)
     features = 'the backbone gives features', pooled_width(backbone, pools)
@@ -49,7 +51,7 @@ def check_widths(
         key, has = f'{part}.{option}', configs[part].get(option)
         has = list(has) if isinstance(has, tuple) else has
         if None not in (has, width) and has != width:
-            raise ValueError(
+            raise UserError(
                 f'{key} is {has}, but {before} of width {width}: set '
                 f'{key}={width}'
             )
@@ -75,13 +77,13 @@ def map_width(backbone: nn.Module, level: int) -> int | None:
     None if the backbone works on real pixels alone.
 
     Raises:
-        ValueError: There is no such output, or it is no map.
+        UserError: There is no such output, or it is no map.
     """
     shapes = output_shapes(backbone)
     if shapes is None:
         return None
     if not -len(shapes) <= level < len(shapes) or len(shapes[level]) != 4:
-        raise ValueError(
+        raise UserError(
             f'dense_head.level={level} is no feature map [N, C, h, w] of the '
             f'backbone, which gives {[list(shape) for shape in shapes]}: set '
             'the level, or backbone.out_indices'

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ...checkpoints.errors import EXTRACT, CheckpointError
 from ...checkpoints.reading import meta_of, read_checkpoint
 from ...checkpoints.state_dicts import shape_mismatches, state_dict_of
+from ...utils.errors import UserError
 from ...utils.text import listed
 from ..backbone import Backbone, extract_backbone
 from ..formats import PYRAMID, is_whole_pretraining
@@ -47,26 +48,26 @@ def pretrained_path(model: nn.Module) -> str:
     """File that the backbone loads.
 
     Raises:
-        ValueError: There is no backbone, it loads nothing or converts what it
+        UserError: There is no backbone, it loads nothing or converts what it
             loads, or it looks for a prefix that backbone files do not have.
     """
     backbone = getattr(model, 'backbone', None)
     if backbone is None:
-        raise ValueError(
+        raise UserError(
             f'{type(model).__name__} has no model.backbone, so there is no '
             'place whose weights could be compared'
         )
     if isinstance(getattr(backbone, 'init_cfg', None), list) and any(
         'Pretrained' in str(init) for init in backbone.init_cfg
     ):
-        raise ValueError(
+        raise UserError(
             'model.backbone.init_cfg is a list, and its other initialisers '
             'initialise the blocks again after the file is loaded: leave '
             'Pretrained alone, as a dict'
         )
     path = pretrained_init(backbone).get('checkpoint')
     if not path:
-        raise ValueError(
+        raise UserError(
             'the backbone does not load anything. Set '
             "model.backbone.init_cfg = dict(type='Pretrained', "
             "checkpoint='backbone.pth'); the config has "
@@ -77,7 +78,7 @@ def pretrained_path(model: nn.Module) -> str:
     for name, part in parts_that_load(model, path).items():
         prefix = prefix_of(part)
         if prefix and (part is backbone or prefix != PYRAMID):
-            raise ValueError(
+            raise UserError(
                 f'model.{name}.init_cfg has prefix={prefix!r}, but backbone '
                 'files have bare names: remove it (those of a pyramid, for '
                 f'a neck, have {PYRAMID!r})'
@@ -89,12 +90,12 @@ def _check_loading(backbone: nn.Module) -> None:
     """Refuse a class that loads a file in a way of its own.
 
     Raises:
-        ValueError: It is the Swin of mmdet or mmseg.
+        UserError: It is the Swin of mmdet or mmseg.
     """
     cls = type(backbone)
     library = cls.__module__.partition('.')[0]
     if cls.__name__ == 'SwinTransformer' and library in ('mmdet', 'mmseg'):
-        raise ValueError(
+        raise UserError(
             f'model.backbone is the SwinTransformer of {library}, which '
             'renames what it loads: of a backbone file it drops the patch '
             'embedding (convert_weights=True) or cannot read any tensor '

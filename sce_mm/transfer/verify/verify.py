@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
+from ...utils.errors import UserError
 from ..backbone import Backbone
 from ..formats import PYRAMID
 from ..metadata import (
@@ -136,7 +137,7 @@ def verify_transfer(
             mode in which it makes it.
 
     Raises:
-        ValueError: The model loads no backbone file.
+        UserError: The model loads no backbone file.
     """
     path = pretrained_path(model)
     parts = parts_that_load(model, path)
@@ -213,7 +214,7 @@ def parameter_groups(
     No wrapper, and one of several optimisers, give no groups.
 
     Raises:
-        ValueError: The optimiser cannot be built.
+        UserError: The optimiser cannot be built.
     """
     if not optim_wrapper or 'optimizer' not in optim_wrapper:
         return []
@@ -228,5 +229,5 @@ def parameter_groups(
     try:
         wrapper = OPTIM_WRAPPER_CONSTRUCTORS.build(constructor)(model)
     except Exception as error:
-        raise ValueError(f'optim_wrapper cannot be built: {error}') from error
+        raise UserError(f'optim_wrapper cannot be built: {error}') from error
     return wrapper.param_groups
