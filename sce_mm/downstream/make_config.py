@@ -19,7 +19,7 @@ from mmengine.config.utils import MODULE2PACKAGE
 from ..checkpoints.errors import CheckpointError
 from ..checkpoints.file_kind import TORCH, kind_of
 from ..checkpoints.reading import meta_of, read_checkpoint
-from ..config.reading import inherited_configs, unread_reason
+from ..config.reading import inherited_configs, unread_reason, walk
 from ..transfer.backbone import FORMAT, extract_backbone, save_backbone
 from ..utils.checks import did_you_mean, require_different, require_new
 from ..utils.durable_files import writing
@@ -123,13 +123,22 @@ def load_base(name: str) -> tuple[Config, str | None]:
     try:
         # Imported classes instead of names; what it dumps has names.
         if not shipped and Config._is_lazy_import(base):
-            text = Config.fromfile(base).pretty_text
-            return _from_text(text), None
+            cfg = _from_text(Config.fromfile(base).pretty_text)
+            _name_ops_plainly(cfg)
+            return cfg, None
         return _from_text(f'_base_ = {base!r}\n'), base
     except Exception as error:  # of whatever is written in it
         hint = ': give the path of its file instead' if shipped else ''
         reason = unread_reason(base, error)
         raise AdaptError(f'cannot read {name}{hint}: {reason}') from error
+
+
+def _name_ops_plainly(cfg: Config) -> None:
+    """Name ops of mmcv as mmdet looks for them, without their module."""
+    for _, node in [*walk(cfg._cfg_dict)]:
+        kind = node.get('type') if isinstance(node, dict) else None
+        if isinstance(kind, str) and kind.startswith('mmcv.ops.'):
+            node['type'] = kind.rpartition('.')[2]
 
 
 def _from_text(text: str) -> Config:

@@ -302,6 +302,7 @@ def test_a_training_checkpoint_is_extracted_beside_the_config(
 
 
 PURE = """
+from mmcv.ops import nms
 from mmdet.models import ATSS, FPN, ATSSHead, DetDataPreprocessor, ResNet
 from torch.nn import BatchNorm2d
 from torch.optim import SGD
@@ -315,7 +316,8 @@ model = dict(
         norm_cfg=dict(type=BatchNorm2d)),
     neck=dict(
         type=FPN, in_channels=[16, 32, 64, 128], out_channels=32, num_outs=5),
-    bbox_head=dict(type=ATSSHead, num_classes=2, in_channels=32))
+    bbox_head=dict(type=ATSSHead, num_classes=2, in_channels=32),
+    test_cfg=dict(nms=dict(type=nms, iou_threshold=0.6)))
 optim_wrapper = dict(optimizer=dict(type=SGD, lr=0.01))
 auto_scale_lr = dict(base_batch_size=16)
 train_dataloader = dict(batch_size=2)
@@ -334,6 +336,8 @@ def test_a_config_in_pure_python_is_written_out(
     cfg = Config.fromfile(out)
     hook = {'verify_transfer': {'type': 'VerifyTransferHook'}}
     assert cfg.default_hooks == hook
+    # mmdet looks for ops of mmcv by their bare names.
+    assert cfg.model.test_cfg.nms.type == 'nms'
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(cfg.model)
         model.init_weights()
