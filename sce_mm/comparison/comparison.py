@@ -174,7 +174,9 @@ class Comparison:
             checked()
             self.keep_pixels()
             try:
-                self.unlabelled.leave_out(self.task.val_images())
+                self.unlabelled.leave_out(
+                    self.task.val_images(), self.decoders
+                )
             except UserError:
                 if new:
                     shutil.rmtree(self.out, ignore_errors=True)
@@ -428,6 +430,11 @@ class Comparison:
             self.predictor_config, batches, wanted, run.start.factor, of_all
         )
 
+    @property
+    def decoders(self) -> int:
+        """Processes that may decode images."""
+        return int(self.args.jobs * self.args.threads)
+
     def keep_pixels(self) -> None:
         """Make a cache of the images if regions are still to be cut."""
         for starts in self.starts.values():
@@ -436,8 +443,7 @@ class Comparison:
                 continue
             loading = recipe.loading()
             if loading and not all(map(self.is_done, starts)):
-                workers = self.args.jobs * self.args.threads
-                self.unlabelled.keep_pixels(loading.stretch, workers)
+                self.unlabelled.keep_pixels(loading.stretch, self.decoders)
                 return
 
     def plan_regions(self) -> None:

@@ -168,11 +168,12 @@ class Unlabelled:
         shutil.rmtree(self.cache_folder)
         return None
 
-    def leave_out(self, names: Sequence[str]) -> None:
+    def leave_out(self, names: Sequence[str], workers: int) -> None:
         """Leave validation images and near copies of them out.
 
         Args:
             names: Paths of the validation images.
+            workers: Processes that decode.
 
         Raises:
             UserError: Nothing is left.
@@ -181,7 +182,7 @@ class Unlabelled:
             # Validation images are decoded without a stretch.
             alike = self.cache and self.cache.stretch is None
             copies = find_copies(
-                names, self.paths, self.cache if alike else None
+                names, self.paths, self.cache if alike else None, workers
             )
             leaked = {copy.second for copy in copies}
             kept = [path for path in self.paths if path not in leaked]

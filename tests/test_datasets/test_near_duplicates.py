@@ -44,7 +44,9 @@ def written(path, image, quality=95):
 def test_changed_copies_are_found(photos, tmp_path, change):
     for index, path in enumerate(photos):
         copy = written(tmp_path / 'copy.jpg', change(cv2.imread(path)), 60)
-        assert find_copies(photos, [copy]) == [(photos[index], copy)]
+        expected = [(photos[index], copy)]
+        assert find_copies(photos, [copy]) == expected
+        assert find_copies(photos, [copy], workers=2) == expected
 
 
 def test_other_photographs_are_no_copies(photos):

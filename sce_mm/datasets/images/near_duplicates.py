@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ...utils.progress import track
 from .decoding import UnreadableImageError, decode_image
 from .image_cache import ImageCache
+from .parallel import LargeImages, map_images
 from .shards import read_file
 
 SIDE = 16
@@ -92,17 +93,36 @@ def fingerprint_of(
     return Fingerprint(content, np.asarray(thumbnail, np.uint8))
 
 
+class _Printer:
+    """Fingerprints of images, large ones one at a time in all processes."""
+
+    def __init__(self, cache: ImageCache | None) -> None:
+        self.cache, self.large = cache, LargeImages()
+
+    def __call__(self, path: str) -> Fingerprint:
+        with self.large.one_at_a_time(path):
+            return fingerprint(path, self.cache)
+
+
 def find_copies(
     first: Sequence[str],
     second: Sequence[str],
     cache: ImageCache | None = None,
+    workers: int = 1,
 ) -> list[Copy]:
     """For each path of ``second`` that is a copy, the nearest of ``first``.
 
-    The first are those of the validation images, for example. The second are
-    not decoded if there is a cache of them.
+    Args:
+        first: Paths of the validation images, for example.
+        second: Paths of images that may be among them.
+        cache: Pixels of the second, which are then not decoded.
+        workers: Processes that decode.
+
+    Raises:
+        UserError: A process was killed, as happens without enough memory.
     """
-    known = [(x, fingerprint(x)) for x in track(first, 'Fingerprints')]
+    prints = map_images(_Printer(None), first, workers, 'Fingerprints')
+    known = list(zip(first, prints, strict=True))
     by_content = {print_.content: path for path, print_ in known}
     seen = [
         (path, print_.thumbnail)
@@ -111,8 +131,8 @@ def find_copies(
     ]
     signatures = _signatures([thumbnail for _, thumbnail in seen])
     copies = []
-    for path in track(second, 'Near duplicates'):
-        content, thumbnail = fingerprint(path, cache)
+    prints = map_images(_Printer(cache), second, workers, 'Near duplicates')
+    for path, (content, thumbnail) in zip(second, prints, strict=True):
         if content in by_content:
             copies.append(Copy(by_content[content], path))
         elif thumbnail is not None and seen:
