@@ -67,19 +67,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def subset(
-    content: dict[str, Any], percent: float, seed: int
-) -> dict[str, Any]:
-    """Annotations of a part of the images, at least one; all categories."""
-    from ...datasets.labels.subsets import choose_part
-
-    ids = [image['id'] for image in content['images']]
-    chosen = set(choose_part(ids, percent, seed))
-    images = [i for i in content['images'] if i['id'] in chosen]
-    boxes = [a for a in content['annotations'] if a['image_id'] in chosen]
-    return content | {'images': images, 'annotations': boxes}
-
-
 def of_classes(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
     """Annotations of some categories, and only these categories."""
     known = [category['name'] for category in content['categories']]
@@ -106,7 +93,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     register()
-    from ...datasets.labels.coco_labels import number_from_one, read_coco
+    from ...datasets.labels.coco_labels import (
+        number_from_one,
+        part_of,
+        read_coco,
+    )
     from ...utils.durable_files import write_durably
 
     content, problems = read_coco(args.annotations)
@@ -121,6 +112,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     for out in outs.values():
         require_new(out, args.overwrite, '--out-dir')
     for percent, out in outs.items():
-        part = subset(content, percent, args.seed)
+        part = part_of(content, percent, args.seed)
         write_durably(out, json.dumps(part).encode())
         print(f'{out}: {describe(part)}')

@@ -56,7 +56,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         type=checkpoint_file,
         metavar='FILE',
         help='file of pretrained weights: a detector takes a backbone file of '
-        'sce extract, a classifier any checkpoint that this script '
+        'sce extract, a classifier any checkpoint that sce extract '
         'reads',
     )
     parser.add_argument(

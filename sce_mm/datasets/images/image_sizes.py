@@ -20,8 +20,6 @@ from .decoding import (
 from .loading import LoadCachedImage, LoadImage
 from .shards import open_file
 
-# EXIF tag of the orientation, and its values that swap height and width.
-
 
 def image_sizes(
     paths: Sequence[str], load: LoadImage, most: int = 300

@@ -19,10 +19,10 @@ from PIL import Image
 
 from ...utils.errors import UserError
 from ..images.decoding import LYING, orientation
+from .subsets import choose_part
 
 # Length of a value in a message.
 _SHOWN = 60
-# EXIF tag, and the values for which width becomes height.
 
 
 class _Field(NamedTuple):
@@ -112,6 +112,20 @@ def number_from_one(content: dict[str, Any]) -> dict[str, Any]:
         return content
     boxes = [box | {'id': number} for number, box in enumerate(boxes, 1)]
     return content | {'annotations': boxes}
+
+
+def part_of(
+    content: dict[str, Any], percent: float, seed: int
+) -> dict[str, Any]:
+    """Labels of a part of the images, at least one; all categories.
+
+    The images are those of :func:`~.subsets.choose_part`.
+    """
+    ids = [image['id'] for image in content['images']]
+    chosen = set(choose_part(ids, percent, seed))
+    images = [i for i in content['images'] if i['id'] in chosen]
+    boxes = [a for a in content['annotations'] if a['image_id'] in chosen]
+    return content | {'images': images, 'annotations': boxes}
 
 
 def take_categories(

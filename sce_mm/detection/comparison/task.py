@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,13 +16,13 @@ from ...comparison.results import Results, hash_of
 from ...datasets.labels.coco_labels import (
     notes,
     number_from_one,
+    part_of,
     read_coco,
     take_categories,
 )
 from ...downstream import BackboneFile, ConfigEdits
 from ...downstream.schedule import batch_of_names
-from ...utils.durable_files import write_json
-from ...utils.run_commands import Command, run_together
+from ...utils.durable_files import write_durably, write_json
 from ...utils.text import printable
 from ..adapt import adapt
 from .examples import detection_examples
@@ -136,21 +137,16 @@ class Detection(Task):
         return check_detector(cfg, self.options, labels)
 
     def labels(self, percent: float, seed: int) -> Path:
-        """Annotation file of a part, written by coco_subset.py."""
-        args = self.args
+        """Annotation file of a part, the one that sce coco-subset writes."""
+        given: Path = self.args.train
         if percent == 100:
-            return args.train
-        folder = args.out / 'labels'
-        name = f'{args.train.stem}.{seed}@{percent:g}.json'
-        if not (folder / name).is_file():
-            command = Command('sce coco-subset', [
-                args.train, '--percent',
-                *(f'{p:g}' for p in args.percent if p != 100),
-                '--seed', seed, '--out-dir', folder, '--overwrite',
-            ], threads=args.threads)  # fmt: skip
-            print(f'[compare] {command.shown()}', flush=True)
-            run_together([command], folder)
-        return folder / name
+            return given
+        name = f'{given.stem}.{seed}@{percent:g}.json'
+        path: Path = self.args.out / 'labels' / name
+        if not path.is_file():
+            part = part_of(number_from_one(self.train), percent, seed)
+            write_durably(path, json.dumps(part).encode())
+        return path
 
     def metrics(
         self, logged: Mapping[str, float], cfg: Config
