@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -359,15 +360,21 @@ def test_pixels_are_kept_once(scenes, tmp_path, monkeypatch, capsys):
         scenes.keep_pixels(None, workers=1)
 
 
-def full(*_, **__):
-    raise OSError(errno.ENOSPC, 'No space left on device')
+opened = Path.open
+
+
+def full(path, mode='r', *rest, **more):
+    if mode == 'ab':
+        raise OSError(errno.ENOSPC, 'No space left on device')
+    return opened(path, mode, *rest, **more)
 
 
 @pytest.mark.parametrize(
     ('target', 'name', 'replacement'),
     [
         (shutil, 'disk_usage', lambda _: SimpleNamespace(free=47999)),
-        (unlabelled, 'build_cache', full),
+        # In the processes that decode.
+        (Path, 'open', full),
     ],
 )
 def test_files_are_read_where_the_disk_is_small(
