@@ -203,7 +203,8 @@ def message_of(error: BaseException) -> str | None:
         return message_of(before)
     if isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror}'
-    if is_full(error):
+    # Without a text of the system it has one of ours.
+    if is_full(error) and error.strerror:
         return (
             f'a file could not be written: {error.strerror}. Free space, or '
             'write to another disk; --resume goes on with a training'

@@ -56,12 +56,13 @@ def train_and_hand_over(runner: Runner) -> None:
         _print_next_steps(runner)
         raise
     except OSError as error:
-        if not is_full(error):
+        # Checkpoints say it themselves; a log does not.
+        if isinstance(error, WriteError) or not is_full(error):
             raise
-        # A log could not be written: checkpoints say it themselves.
         raise WriteError(
             f'cannot write to {runner.work_dir}: {error.strerror}. Free '
-            'space, then --resume goes on with the newest checkpoint'
+            'space, then --resume goes on with the newest checkpoint',
+            error.errno,
         ) from error
     _print_next_steps(runner)
 

@@ -30,6 +30,7 @@ from ..utils.checks import require_own_folder
 from ..utils.durable_files import write_json
 from ..utils.errors import UserError
 from ..utils.folder_lock import FolderInUseError, FolderLock
+from ..utils.option_values import as_word
 from ..utils.progress import Progress
 from ..utils.progress import clock as as_clock
 from ..utils.run_commands import (
@@ -522,7 +523,7 @@ class Comparison:
         train = self.command('sce train', [
             config, '--work-dir', folder, '--resume',
             '--cfg-options', f'randomness.seed={run.seed}',
-            f'{where}.ann_file={self.labels(run)}',
+            as_word(f'{where}.ann_file', self.labels(run)),
             'default_hooks.checkpoint.max_keep_ckpts=1',
             *self.task.options,
             *schedule.overrides,

@@ -37,6 +37,7 @@ from ..transfer import Backbone, extract_backbone
 from ..transfer.initial_weights import load_initial_weights
 from ..transfer.metadata import describe_model
 from ..utils.errors import UserError
+from ..utils.option_values import as_word
 from .results import CONTINUED, RANDOM, SCE, in_path
 from .unlabelled import Unlabelled
 
@@ -123,13 +124,16 @@ class Recipe:
     def data_words(self, unlabelled: Unlabelled) -> list[str]:
         """Overrides that let it read the list of images, or the cache."""
         key, _ = innermost_dataset(self.cfg)
-        words = [f'{key}.data_root=', f'{key}.ann_file={unlabelled.list_file}']
+        words = [
+            f'{key}.data_root=',
+            as_word(f'{key}.ann_file', unlabelled.list_file),
+        ]
         cache, loading = unlabelled.cache, self.loading()
         if cache and loading and loading.stretch == cache.stretch:
             where = f'{key}.pipeline.{loading.place}'
             words += [
                 f'{where}.type=LoadCachedImage',
-                f'{where}.cache={cache.folder}',
+                as_word(f'{where}.cache', cache.folder),
                 # The comparison has done so.
                 f'{where}.check_source=False',
             ]

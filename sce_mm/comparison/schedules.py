@@ -19,8 +19,9 @@ from mmengine.config import Config
 
 from ..config.errors import ConfigError
 from ..config.reading import as_option_key
-from ..downstream import Change, ConfigEdits
+from ..downstream import ConfigEdits
 from ..downstream.stretch import Scale, stretch
+from ..utils.option_values import as_word
 
 # As many iterations as with all labels.
 ALL = 'all'
@@ -92,11 +93,8 @@ def make_schedule(
             'iterations': Scale(min(1, share), share * length / needed),
         }
         stretch(edits, f'train_cfg.{unit}', length, scales)
-    words = tuple(map(_as_word, edits.changes))
+    words = tuple(
+        as_word(as_option_key(change.path), change.new)
+        for change in edits.changes
+    )
     return Schedule(length * step, length * step / batches, words)
-
-
-def _as_word(change: Change) -> str:
-    """A change as ``KEY=VALUE``, which holds no blanks."""
-    key = as_option_key(change.path)
-    return f'{key}={change.new!r}'.replace(' ', '')

@@ -6,7 +6,6 @@ out, and ``images`` is a cache of their pixels. Regions from the cache are
 those from the files, bit for bit.
 """
 
-import errno
 import json
 import os
 import shutil
@@ -30,7 +29,7 @@ from ..datasets.images.image_sizes import image_sizes
 from ..datasets.images.loading import LoadCachedImage, LoadImage
 from ..datasets.images.near_duplicates import find_copies
 from ..utils.durable_files import write_json
-from ..utils.errors import UserError
+from ..utils.errors import UserError, is_full
 from ..utils.text import printable
 
 # Share of the free disk that the cache may take.
@@ -142,7 +141,7 @@ class Unlabelled:
                 source, folder, None, workers, stretch, paths=self.paths
             )
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if not is_full(error):
                 raise
             _say('the disk has no room for it: each region decodes its file')
             return

@@ -1,6 +1,5 @@
 """Read a config file and its overrides, and walk over what was read."""
 
-import argparse
 import hashlib
 import inspect
 import json
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine import registry
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
 from mmengine.runner import Runner
@@ -21,6 +20,8 @@ from mmengine.utils import import_modules_from_strings
 
 from ..doctor.version_gate import import_quietly
 from ..utils.checks import did_you_mean
+from ..utils.errors import UserError
+from ..utils.option_values import parse_value
 from ..utils.recipes import (
     find_config,
     recipe_folder,
@@ -261,7 +262,8 @@ def override(
 ) -> None:
     """Write ``key=value`` words into a config.
 
-    Messages name the option that the words were given to. Without processes
+    Messages name the option that the words were given to. Values are read by
+    :func:`~sce_mm.utils.option_values.parse_value`. Without processes
     that load (``num_workers=0``) none of them persist either.
 
     Raises:
@@ -270,11 +272,10 @@ def override(
     """
     if wrong := [word for word in words if word.find('=') < 1]:
         raise ConfigError(f'{option} takes key=value, got {" ".join(wrong)}')
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--words', nargs='*', action=DictAction, default={})
+    pairs = [word.partition('=') for word in words]
     try:
-        overrides = parser.parse_args(['--words', *words]).words
-    except AssertionError as error:
+        overrides = {key: parse_value(value) for key, _, value in pairs}
+    except UserError as error:
         raise ConfigError(f'{option}: {error}') from error
     known = {*cfg, *TOP_LEVEL}
     for key, value in overrides.items():

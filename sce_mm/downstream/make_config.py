@@ -22,8 +22,9 @@ from ..checkpoints.reading import meta_of, read_checkpoint
 from ..config.reading import inherited_configs, unread_reason, walk
 from ..transfer.backbone import FORMAT, extract_backbone, save_backbone
 from ..utils.checks import did_you_mean, require_different, require_new
-from ..utils.durable_files import writing
+from ..utils.durable_files import write_durably, writing
 from ..utils.recipes import find_source, stock_folder
+from ..utils.text import listed
 from .backbone import BackboneFile
 from .edits import AdaptError, ConfigEdits
 
@@ -179,6 +180,10 @@ def write_config(
     Base and checkpoint are named from the folder of the new file, so that it
     works from wherever it is called and the three can be moved together.
     Without a base all of the config is written.
+
+    Raises:
+        AdaptError: What it has to say cannot be written as text.
+        WriteError: The disk is full, or the folder is read-only.
     """
     out = out.resolve()
     with writing(out):
@@ -199,16 +204,43 @@ def write_config(
     # Double quotes: mmengine puts in the folder, which may have an apostrophe.
     named = json.dumps(f'{{{{ fileDirname }}}}/{relative}', ensure_ascii=False)
     text = text.replace(repr(str(checkpoint)), named)
-    part = out.with_name(f'{out.stem}_part.py')
-    try:
-        with writing(out):
-            part.write_text(text)
-        written = Config.fromfile(part)._cfg_dict.to_dict()
-        wanted = edits.cfg._cfg_dict.to_dict()
-        assert _comparable(written) == _comparable(wanted)
-        os.replace(part, out)
-    finally:
-        part.unlink(missing_ok=True)
+    _require_meant(text, edits.cfg, out)
+    write_durably(out, text.encode())
+
+
+def _require_meant(text: str, meant: Config, out: Path) -> None:
+    """Check that the text of a config says what it is meant to say.
+
+    Raises:
+        AdaptError: It does not, or cannot be read.
+        WriteError: Nothing can be written beside ``out``.
+    """
+    # In the folder of `out`, from which it names its base.
+    with (
+        writing(out),
+        tempfile.NamedTemporaryFile(
+            prefix=f'.{out.stem}.', suffix='.py', dir=out.parent
+        ) as file,
+    ):
+        file.write(text.encode())
+        file.flush()
+        try:
+            cfg = Config.fromfile(file.name)
+        except Exception as error:  # of whatever the base holds
+            reason = unread_reason(file.name, error)
+            raise AdaptError(
+                f'{out.name} would not be readable ({reason}), and is not '
+                'written: expected a config of numbers, texts, lists and '
+                'dicts alone'
+            ) from error
+    found, wanted = (_comparable(c._cfg_dict.to_dict()) for c in (cfg, meant))
+    both = {**wanted, **found}
+    if wrong := [k for k in both if found.get(k) != wanted.get(k)]:
+        raise AdaptError(
+            f'{out.name} would not say what it has to say of '
+            f'{listed(wrong)}, and is not written: expected a config of '
+            'numbers, texts, lists and dicts alone'
+        )
 
 
 def _comparable(node: Any) -> Any:

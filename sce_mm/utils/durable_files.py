@@ -25,7 +25,20 @@ _SUFFIX = '.partial'
 
 
 class WriteError(OSError):
-    """A file could not be written; the file before it is still there."""
+    """A file could not be written; the file before it is still there.
+
+    Args:
+        text: Message.
+        number: ``errno`` of the system's error, None without one.
+    """
+
+    def __init__(self, text: str, number: int | None = None) -> None:
+        super().__init__(text)
+        self.errno = number
+
+    # Processes that write send it to the one that has started them.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.errno)
 
 
 def write_durably(path: str | Path, data: bytes) -> None:
@@ -112,7 +125,8 @@ def writing(path: str | Path) -> Iterator[None]:
         raise WriteError(
             f'cannot write {path}: {reason.strerror or reason} '
             f'({_free_space(Path(path).parent)}). Files that were there '
-            'before are untouched'
+            'before are untouched',
+            reason.errno,
         ) from error
 
 

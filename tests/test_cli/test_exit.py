@@ -22,7 +22,7 @@ from sce_mm.utils.durable_files import (
     replace_durably,
     writing,
 )
-from sce_mm.utils.errors import UserError
+from sce_mm.utils.errors import UserError, is_full
 
 # Threads like those of gloo: inside of torch, and back for the interpreter.
 PROCESS = """
@@ -157,10 +157,12 @@ def test_a_disk_without_room_is_named_as_such():
     full = OSError(errno.ENOSPC, 'No space left on device')
     assert 'Free space' in message_of(full)
     with (
-        pytest.raises(WriteError, match=r'cannot write a\.npz: No space'),
+        pytest.raises(WriteError, match=r'cannot write a\.npz: No space') as e,
         writing('a.npz'),
     ):
         raise full
+    assert is_full(e.value)
+    assert message_of(e.value) == str(e.value)
 
 
 def test_keys_are_named_with_the_options_that_set_them():

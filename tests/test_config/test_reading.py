@@ -109,6 +109,14 @@ def test_a_key_that_has_no_place_is_named(word, message):
         override(read_config(RECIPE), [word])
 
 
+def test_paths_are_taken_as_they_are():
+    cfg, key = read_config(RECIPE), 'train_dataloader.dataset'
+    paths = {'data_root': '/tmp/a,b', 'ann_file': '/tmp/my out/u.json'}
+    override(cfg, [f'{key}.{name}={path}' for name, path in paths.items()])
+    dataset = cfg.train_dataloader.dataset
+    assert {name: dataset[name] for name in paths} == paths
+
+
 def test_without_processes_that_load_none_persist():
     cfg = read_config(RECIPE)
     override(cfg, ['train_dataloader.num_workers=3'])

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mmengine.config import DictAction
 from mmpretrain.registry import MODELS, TRANSFORMS
 
 from sce_mm.config.check import check_config
+from sce_mm.config.reading import override
 from tests.helpers.recipes import (
     CONFIGS,
     FILES,
@@ -188,9 +188,7 @@ def test_documented_ablations_change_what_they_name():
     plain = load(base).to_dict()
     for line in lines:
         cfg = load(base)
-        options = dict(option.split('=') for option in line.split())
-        parse = DictAction._parse_iterable
-        cfg.merge_from_dict({k: parse(v) for k, v in options.items()})
+        override(cfg, line.split())
         check_config(cfg, training=False)
         TRANSFORMS.build(cfg.train_dataloader.dataset.pipeline[1])
         MODELS.build(cfg.model.head)

@@ -11,7 +11,13 @@ from mmengine.registry import DefaultScope
 
 from sce_mm.cli.runner import build_runner
 from sce_mm.detection.adapt import adapt
-from sce_mm.downstream import make_config
+from sce_mm.downstream import (
+    AdaptError,
+    ConfigEdits,
+    load_base,
+    make_config,
+    write_config,
+)
 from sce_mm.transfer import Backbone, extract_backbone, read_checkpoint
 from sce_mm.transfer.export.targets import write_safetensors
 
@@ -264,6 +270,27 @@ def test_heads_can_be_kept(make, backbone_file, tmp_path):
     assert not [c for c in edits.changes if 'roi_head' in c.path]
     edits, _, _ = make(text, backbone_file(16), tmp_path / 'out.py')
     assert any('--keep-heads' in change.reason for change in edits.changes)
+
+
+def test_nothing_beside_the_config_is_written_or_removed(
+    make, backbone_file, tmp_path
+):
+    text = f"_base_ = 'mmdet::{FAMILIES['atss'][0]}.py'\n{DENSE}"
+    theirs = tmp_path / 'detector_part.py'
+    theirs.write_text('mine = 1\n')
+    make(text, backbone_file(16), tmp_path / 'detector.py')
+    assert theirs.read_text() == 'mine = 1\n'
+    # A NaN equals no other, and infinity has no name in a config.
+    for value, message in (('nan', 'of x, and'), ('inf', 'be readable')):
+        base, out = tmp_path / 'base.py', tmp_path / 'other.py'
+        base.write_text(f"{text}x = [float('{value}')]\n")
+        cfg, name = load_base(str(base))
+        edits = ConfigEdits(cfg)
+        edits.set('y', 1 if value == 'nan' else cfg.x, 'a reason')
+        with pytest.raises(AdaptError, match=rf'^other\.py .*{message}'):
+            write_config(edits, name, backbone_file(16), out, 'Title.')
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {'mine', 'base.py', 'detector.py', theirs.name}
 
 
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -117,12 +118,13 @@ def test_from_two_folders_to_one_table(
     words, root, run_compare, tmp_path, capsys
 ):
     command = [sys.executable, '-W', 'ignore', root / 'tools/compare.py']
-    words[1:1] = ['--regions', '32']
+    # Any name is one folder, also where it is a value of --cfg-options.
+    out = tmp_path / 'my, out'
+    words[:1] = [str(out), '--regions', '32']
     done = subprocess.run([*command, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert '1 of 10 unlabelled images are validation images' in done.stdout
     assert '| SCE | 50 % |' in done.stdout
-    out = tmp_path / 'out'
     kept = json.loads((out / 'unlabelled.json').read_text())
     assert len(kept) == 9
     assert not any('leak' in path for path in kept)
@@ -359,15 +361,21 @@ def test_pixels_are_kept_once(scenes, tmp_path, monkeypatch, capsys):
         scenes.keep_pixels(None, workers=1)
 
 
-def full(*_, **__):
-    raise OSError(errno.ENOSPC, 'No space left on device')
+opened = Path.open
+
+
+def full(path, mode='r', *rest, **more):
+    if mode == 'ab':
+        raise OSError(errno.ENOSPC, 'No space left on device')
+    return opened(path, mode, *rest, **more)
 
 
 @pytest.mark.parametrize(
     ('target', 'name', 'replacement'),
     [
         (shutil, 'disk_usage', lambda _: SimpleNamespace(free=47999)),
-        (unlabelled, 'build_cache', full),
+        # In the processes that decode.
+        (Path, 'open', full),
     ],
 )
 def test_files_are_read_where_the_disk_is_small(

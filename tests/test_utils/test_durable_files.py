@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import random
 import resource
 import signal
@@ -160,6 +161,9 @@ def test_full_disks_and_read_only_folders_are_named(
     message = str(error.value)
     assert f'cannot write {path}: {os.strerror(number)} (' in message
     assert 'MiB are free' in message
+    # A process that writes sends its error to another one.
+    sent = pickle.loads(pickle.dumps(error.value))
+    assert (str(sent), sent.errno) == (message, number)
     assert path.read_bytes() == b'old'
     assert os.listdir(tmp_path) == ['file']
 

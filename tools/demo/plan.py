@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sce_mm.utils.option_values import as_word
 from sce_mm.utils.run_commands import Command
 
 CONFIGS = Path('configs/demo')
@@ -67,7 +68,9 @@ class Demo:
 
     def pretrain(self) -> list[Command]:
         options = [
-            f'train_dataloader.dataset.data_root={self.data}/unlabelled',
+            as_word(
+                'train_dataloader.dataset.data_root', self.data / 'unlabelled'
+            ),
             *self.labelled(),
             *(FAST_PRETRAINING if self.fast else ()),
         ]
@@ -77,7 +80,7 @@ class Demo:
         """Seed, and where the tiles of the kNN evaluation are."""
         hook = 'default_hooks.online_knn'
         return [f'randomness.seed={self.seed}'] + [
-            f'{hook}.{part}.dataset.data_root={self.data}/knn'
+            as_word(f'{hook}.{part}.dataset.data_root', self.data / 'knn')
             for part in ('bank', 'query')
         ]
 
@@ -101,33 +104,36 @@ class Demo:
         return [Command('sce extract', words)]
 
     def detect(self) -> list[Command]:
-        labels = f'val_evaluator.ann_file={self.data}/scenes/val.json'
+        file = self.data / 'scenes' / 'val.json'
+        labels = as_word('val_evaluator.ann_file', file)
+        prefix = 'val_evaluator.outfile_prefix'
         return [
             self.train(
                 config,
                 f'detector_{name}',
-                [labels, f'val_evaluator.outfile_prefix={self.out}/{name}'],
+                [labels, as_word(prefix, self.out / name)],
             )
             for name, config in DETECTORS.items()
         ]
 
     def segment(self) -> list[Command]:
+        key = 'val_evaluator.output_dir'
         return [
             self.train(
                 config,
                 f'segmentor_{name}',
-                [f'val_evaluator.output_dir={self.out}/segmented_{name}'],
+                [as_word(key, self.out / f'segmented_{name}')],
             )
             for name, config in SEGMENTORS.items()
         ]
 
     def train(self, config: Path, name: str, options: list[str]) -> Command:
         """Train on the scenes, from the backbone if the name says so."""
-        scenes = self.data / 'scenes'
-        weights = f'model.backbone.init_cfg.checkpoint={self.backbone}'
+        scenes = f'{self.data / "scenes"}/'
+        weights = as_word('model.backbone.init_cfg.checkpoint', self.backbone)
         options = [
-            f'train_dataloader.dataset.data_root={scenes}/',
-            f'val_dataloader.dataset.data_root={scenes}/',
+            as_word('train_dataloader.dataset.data_root', scenes),
+            as_word('val_dataloader.dataset.data_root', scenes),
             *options,
             f'randomness.seed={self.seed}',
             *(FAST_TRAINING if self.fast else ()),

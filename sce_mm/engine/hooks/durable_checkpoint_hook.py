@@ -231,7 +231,8 @@ class DurableCheckpointHook(CheckpointHook):
                 last = f'The last good checkpoint is {previous}'
             raise WriteError(
                 f'{error}. {last}: free space or set '
-                'default_hooks.checkpoint.out_dir, then --resume'
+                'default_hooks.checkpoint.out_dir, then --resume',
+                error.errno,
             ) from error
         finally:
             self._run_state = None
