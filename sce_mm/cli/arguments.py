@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..utils.checks import did_you_mean, require_different, require_new
-from ..utils.processes import LAUNCHERS
+from ..utils.processes import LAUNCHERS, own_launcher
 from .argument_types import (
     OutputFile,
     config_name,
@@ -218,7 +218,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--launcher',
         choices=['none', *LAUNCHERS],
-        default='none',
+        default=own_launcher(),
         help='what has started the processes of a distributed run',
     )
     parser.add_argument(

@@ -25,6 +25,17 @@ def is_first_process() -> bool:
     return all(os.environ.get(name, '0') == '0' for name in _RANKS)
 
 
+def own_launcher() -> str:
+    """The launcher of this process, if it is known without ``--launcher``.
+
+    torchrun starts the processes of one training and nothing else. Slurm's
+    tasks may well be trainings of their own.
+    """
+    several = os.environ.get('WORLD_SIZE', '1') != '1'
+    known = several and 'TORCHELASTIC_RUN_ID' in os.environ
+    return 'pytorch' if known else 'none'
+
+
 def process_count(launcher: str) -> int:
     """Number of processes that a launcher has started, one without."""
     if launcher not in LAUNCHERS:

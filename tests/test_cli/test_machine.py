@@ -2,6 +2,7 @@
 
 import pytest
 
+from sce_mm.cli.commands.train import parse_args
 from sce_mm.cli.machine import choose_device, require_launched
 from sce_mm.utils.errors import UserError
 
@@ -19,7 +20,8 @@ GOOD = {'pytorch': PYTORCH, 'slurm': SLURM, 'mpi': MPI}
 
 @pytest.fixture(autouse=True)
 def _no_launcher(monkeypatch):
-    for name in {name for words in GOOD.values() for name in words}:
+    names = {name for words in GOOD.values() for name in words}
+    for name in {*names, 'TORCHELASTIC_RUN_ID'}:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -52,6 +54,25 @@ def test_numbers_that_no_group_can_have(monkeypatch, name, value, message):
     monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=message):
         require_launched('pytorch')
+
+
+@pytest.mark.parametrize(
+    ('variables', 'launcher'),
+    [
+        ({}, 'none'),
+        (SLURM, 'none'),
+        (PYTORCH, 'none'),
+        ({**PYTORCH, 'TORCHELASTIC_RUN_ID': 'none'}, 'pytorch'),
+        ({'WORLD_SIZE': '1', 'TORCHELASTIC_RUN_ID': 'none'}, 'none'),
+    ],
+)
+def test_torchrun_needs_no_launcher(monkeypatch, variables, launcher):
+    """Or each process would train by itself, into one folder."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    words = ['sce_resnet18_1xb64-coslr-200e_folder']
+    assert parse_args(words).launcher == launcher
+    assert parse_args([*words, '--launcher', 'none']).launcher == 'none'
 
 
 def test_a_process_without_a_gpu_of_its_own(monkeypatch):

@@ -81,3 +81,43 @@ def test_weights_that_do_not_fit_are_not_measured(evaluate, setting, tmp_path):
 def test_nothing_to_evaluate_on_is_refused(root, evaluate, setting):
     with pytest.raises(ValueError, match='there is nothing to evaluate on'):
         evaluate(root / RECIPE, setting[1])
+
+
+def test_averaged_weights_are_what_is_evaluated(evaluate, tmp_path):
+    """EMAHook keeps the average in state_dict and the others beside it."""
+    images = tmp_path / 'images'
+    for label, count in ('a', 3), ('b', 2):
+        (images / label).mkdir(parents=True)
+        write_noise(images / label, count)
+    backbone = """dict(
+    type='ResNet', depth=18, base_channels=8, stem_channels=8,
+    norm_cfg=dict(type='BN'))"""
+    config = tmp_path / 'config.py'
+    config.write_text(f"""
+default_scope = 'mmpretrain'
+model = dict(
+    type='ImageClassifier', backbone={backbone},
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', in_channels=64, num_classes=2))
+custom_hooks = [dict(type='EMAHook')]
+test_cfg = dict()
+test_evaluator = dict(type='Accuracy')
+test_dataloader = dict(batch_size=4, num_workers=0, dataset=dict(
+    type='CustomDataset', data_root='{images}', pipeline=[
+        dict(type='LoadImageFromFile'), dict(type='PackInputs')]))
+""")
+    model = MODELS.build(Config.fromfile(config).model)
+    always = {}
+    for label in range(2):
+        torch.nn.init.zeros_(model.head.fc.weight)
+        model.head.fc.bias.data = torch.eye(2)[label]
+        state = model.state_dict().items()
+        always[label] = {name: value.clone() for name, value in state}
+    other = {f'module.{name}': value for name, value in always[0].items()}
+    other['steps'] = torch.tensor(3)
+    checkpoint = tmp_path / 'averaged.pth'
+    torch.save({'state_dict': always[1], 'ema_state_dict': other}, checkpoint)
+    out = tmp_path / 'metrics.json'
+    evaluate(config, checkpoint, '--out', out)
+    # Two of five images are of the second class.
+    assert json.loads(out.read_text()) == {'accuracy/top1': 40.0}

@@ -61,17 +61,22 @@ def evaluate(runner: 'Runner') -> dict:
 def load_whole(runner: 'Runner', path: str) -> dict:
     """Load a checkpoint whose tensors are all those of the model.
 
-    Weights that do not fit must not be measured as if they did.
+    Weights that do not fit must not be measured as if they did. Hooks that
+    read checkpoints, such as ``EMAHook``, begin with the test and load it
+    again.
     """
+    from mmengine.runner import load_checkpoint
+
     from ...checkpoints.reading import read_checkpoint
     from ...checkpoints.state_dicts import shape_mismatches, state_dict_of
     from ...utils.distributed import unwrapped
 
+    model = unwrapped(runner.model)
     try:
-        return runner.load_checkpoint(path, strict=True)
+        return load_checkpoint(model, path, map_location='cpu', strict=True)
     except RuntimeError as error:
         found = state_dict_of(read_checkpoint(path))
-        expected = unwrapped(runner.model).state_dict()
+        expected = model.state_dict()
         if differences := shape_mismatches(expected, found):
             raise UserError(
                 f'{path} is no checkpoint of the model of this config:\n'
