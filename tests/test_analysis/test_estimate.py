@@ -91,7 +91,7 @@ def test_parts_add_up_and_the_largest_batch_fits():
 
 
 def test_table_of_recipes_has_the_estimate():
-    stated = table_row(CIFAR)['memory a GPU'].removesuffix(' GB')
+    stated = table_row(CIFAR)['memory per GPU'].removesuffix(' GB')
     total = memory.count_memory(recipe(CIFAR)).total(256)
     assert float(stated) == pytest.approx(total / 2**30, abs=0.06)
 
