@@ -34,7 +34,7 @@ Every command has `--debug`; the section of a command names which of the others
 it has.
 """
 # An option of as many commands stands in their common table.
-MANY = 8
+MANY = 7
 EVERYWHERE = '--debug'
 
 
