@@ -119,7 +119,7 @@ def estimate_text(report: dict) -> str:
             f'  {part:17s} {size / GB:7.3f} GB'
             for part, size in report['memory'].items()
         ),
-        f'largest batch a process: {report["largest_batch"]}, in '
+        f'largest batch of a process: {report["largest_batch"]}, in '
         f'{USABLE:.0%} of {report["device_bytes"] / GB:.1f} GB',
         f'measured on {report["device"]}, {probe["steps"]} steps of '
         f'{probe["batch"]} images: {probe["images_per_second"]:.1f} images/s, '

@@ -34,6 +34,24 @@ from .typed import as_typed
 _FILLED_IN = re.compile(r'((?:[\w.-]+=)?)((~|\$\w+|\$\{\w+\})(?:/.*)?)')
 
 
+class HelpFormatter(argparse.RawTextHelpFormatter):
+    """Says the default of an option if its text does not.
+
+    True, False, None and empty values are left out: they only mean that the
+    option was not given.
+    """
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        said, value = action.help or '', action.default
+        silent = value is None or isinstance(value, bool) or value in ([], {})
+        if silent or value == argparse.SUPPRESS or 'default' in said:
+            return said
+        many = isinstance(value, list | tuple)
+        words = ' '.join(map(str, value)) if many else str(value)
+        # The text is filled in by % afterwards.
+        return f'{said} (default: {words.replace("%", "%%")})'
+
+
 class ArgumentParser(argparse.ArgumentParser):
     """Answers a wrong option by one line, without listing all options."""
 
@@ -41,7 +59,7 @@ class ArgumentParser(argparse.ArgumentParser):
         super().__init__(
             prog=Path(sys.argv[0]).name,
             description=as_typed(description or ''),
-            formatter_class=argparse.RawTextHelpFormatter,
+            formatter_class=HelpFormatter,
         )
         self._words: list[str] = []
         self.add_argument(
@@ -264,9 +282,9 @@ def add_region_size(parser: Any, boxes: str) -> None:
         '--regions',
         type=region_sides,
         metavar='SIDE',
-        help='pretrain on square regions of the images, of so many pixels a '
-        'side: 128; a range such as 96-160; auto for a side that follows '
-        f'{boxes}; none for whole images',
+        help='pretrain on square regions of the images, SIDE pixels wide: '
+        'a number such as 128; a range such as 96-160; auto for a side that '
+        f'follows {boxes}; none for whole images',
     )
     parser.add_argument(
         '--regions-per-image',
@@ -285,8 +303,8 @@ def add_region_arguments(parser: argparse.ArgumentParser) -> None:
         '--boxes',
         type=label_file,
         metavar='JSON',
-        help='labels of the user in COCO format: with --regions auto a '
-        'region is as large as 1.3 of the median box',
+        help='your labels in COCO format: with --regions auto the side of a '
+        'region is 1.3 times that of the median box',
     )
     parser.add_argument(
         '--detector',

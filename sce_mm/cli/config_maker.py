@@ -72,7 +72,17 @@ def print_made(
             f'{args.out} {from_here(file.path)}'
         )
     )
-    start = f'sce train {args.out}'
-    if args.processes > 1:
-        start = f'tools/dist_train.sh {args.out} {args.processes}'
-    print(as_typed(f'Next: {start}'))
+    print(as_typed(f'Next: {training_command(args.out, args.processes)}'))
+
+
+def training_command(config: Path, processes: int) -> str:
+    """What trains a config, typed in the current folder."""
+    if processes == 1:
+        return f'sce train {config}'
+    # Of a clone; an installed package has no scripts.
+    if Path('tools/dist_train.sh').exists():
+        return f'tools/dist_train.sh {config} {processes}'
+    return (
+        f'torchrun --nproc_per_node {processes} -m sce_mm train {config} '
+        '--launcher pytorch'
+    )

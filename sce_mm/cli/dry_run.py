@@ -221,7 +221,7 @@ def _time(runner: Runner, timer: StepTimer) -> str:
         return 'too few steps to time them'
     hours = hours_text(timer.median * runner.max_iters / 3600)
     return (
-        f'{hours} hours, from {timer.median:.2g} s an iteration, without '
+        f'{hours} hours, from {timer.median:.2g} s per iteration, without '
         'evaluation'
     )
 

@@ -130,7 +130,7 @@ def image_folder_parser(
         '--max-images',
         type=positive_number,
         default=limit,
-        help='taken at random',
+        help='number of images, taken at random',
     )
     parser.add_argument(
         '--resize',

@@ -91,7 +91,7 @@ def test_parts_add_up_and_the_largest_batch_fits():
 
 
 def test_table_of_recipes_has_the_estimate():
-    stated = table_row(CIFAR)['memory a GPU'].removesuffix(' GB')
+    stated = table_row(CIFAR)['memory per GPU'].removesuffix(' GB')
     total = memory.count_memory(recipe(CIFAR)).total(256)
     assert float(stated) == pytest.approx(total / 2**30, abs=0.06)
 
@@ -164,7 +164,7 @@ def test_what_an_estimate_prints(tmp_path):
     for words in (
         'memory of a process at batch 4:',
         'kept for backward',
-        f'largest batch a process: {report["largest_batch"]}, in 90% of 1.0',
+        f'largest batch of a process: {report["largest_batch"]}, in 90% of 1.0',
         'loading included',
         '200 epochs of 5 samples',
     ):

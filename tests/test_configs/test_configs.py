@@ -146,7 +146,7 @@ def test_the_table_and_the_head_agree_on_where_a_recipe_comes_from(name):
     figure = row['linear top-1, %']
     assert (figure == 'none') == ours
     assert re.match(r'\d\d\.\d+( \(|$)|none$|not known$', figure)
-    assert re.fullmatch(r'\d+(\.\d)? GB', row['memory a GPU'])
+    assert re.fullmatch(r'\d+(\.\d)? GB', row['memory per GPU'])
     if 'No run config' in text:
         assert 'inferred' in row['hardware of the authors']
         assert re.search('Unverified|Inferred', text)

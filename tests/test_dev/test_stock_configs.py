@@ -1,5 +1,6 @@
 """A stock config of mmdet is made right, or refused with its reason."""
 
+import re
 import runpy
 import subprocess
 import sys
@@ -73,11 +74,11 @@ def test_the_page_has_all_configs(walk, root):
     page = (root / 'docs' / 'stock_configs.md').read_text()
     named, folder = set(), ''
     for line in page.splitlines():
-        name = line.split('|')[1].strip() if line.startswith('|') else ''
-        if name.startswith('**'):
-            folder = name.strip('*')
-        elif folder and name:
-            named.add(f'{folder}/{name}.py')
+        if line.startswith('- **'):
+            folder = line.strip('- *')
+        elif line.startswith('    - '):
+            names = re.findall(r'`([^`]+)`', line)
+            named |= {f'{folder}/{name}.py' for name in names}
     assert named >= set(walk.configs())
 
 

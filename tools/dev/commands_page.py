@@ -8,6 +8,8 @@ A test compares the page with the parsers.
 import argparse
 import re
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -25,7 +27,15 @@ This page is what `sce COMMAND --help` says, for all commands, as written by
 `tools/dev/commands_page.py`. `sce COMMAND`, `python -m sce_mm COMMAND` and, in
 a clone, the script under `tools` are the same. Words in capitals stand for
 values of yours, and what is in square brackets may be left out.
+
+## Options of many commands
+
+Every command has `--debug`; the section of a command names which of the others
+it has.
 """
+# An option of as many commands stands in their common table.
+MANY = 7
+EVERYWHERE = '--debug'
 
 
 class _ParserFound(Exception):  # noqa: N818 (it is not an error)
@@ -97,7 +107,8 @@ def row(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
     else:
         typed = f'`{action.metavar or action.dest}`'
     known = vars(action) | {'prog': parser.prog}
-    said = (action.help or '') % known
+    said = parser._get_formatter()._get_help_string(action) or ''
+    said %= known
     needed = bool(action.option_strings) and action.required
     said = with_code(cell(said))
     return f'| {cell(typed)} | {said}{" (required)" * needed} |'
@@ -120,28 +131,62 @@ def description(parser: argparse.ArgumentParser) -> str:
     return '\n\n'.join(blocks)
 
 
-def section(name: str, parser: argparse.ArgumentParser) -> str:
-    """Heading, description and one table of the arguments of a command."""
-    rows = [
-        row(action, parser)
+def rows(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """Rows of the arguments of a command by their first name."""
+    return {
+        (action.option_strings or [action.dest])[0]: row(action, parser)
         for action in parser._actions
         if action.help not in (None, argparse.SUPPRESS)
         and action.dest != 'help'
+    }
+
+
+def table(lines: Iterable[str]) -> str:
+    """A table of rows of arguments."""
+    return '\n'.join(['| argument | meaning |', '|---|---|', *lines])
+
+
+def section(
+    name: str, parser: argparse.ArgumentParser, common: dict[str, str]
+) -> str:
+    """Heading, description and one table of the arguments of a command.
+
+    Args:
+        name: Name as it is typed after ``sce``.
+        parser: Parser of the command.
+        common: Rows that stand elsewhere, by the name of the option.
+    """
+    mine = rows(parser)
+    own = [line for line in mine.values() if line not in common.values()]
+    also = [
+        f'`{key}`'
+        for key, line in common.items()
+        if mine.get(key) == line and key != EVERYWHERE
     ]
-    table = '\n'.join(['| argument | meaning |', '|---|---|', *rows])
-    parts = [f'## sce {name}', description(parser), *[table] * bool(rows)]
+    parts = [f'## sce {name}', description(parser), *[table(own)] * bool(own)]
+    if also:
+        where = '[of many commands](#options-of-many-commands)'
+        parts.append(f'Options {where}: {", ".join(also)}.')
     return '\n\n'.join(parts) + '\n'
 
 
 def page() -> str:
     """The text of the page."""
     files = entry.command_files()
-    sections = [
-        section(name, parser_of(name, files[name].stem))
+    parsers = {
+        name: parser_of(name, files[name].stem)
         for group in entry.groups().values()
         for name in group
-    ]
-    return '\n'.join([HEAD, *sections])
+    }
+    count = Counter(
+        option
+        for parser in parsers.values()
+        for option in rows(parser).items()
+        if option[0].startswith('-')
+    )
+    common = dict(option for option, number in count.items() if number >= MANY)
+    sections = [section(*item, common) for item in parsers.items()]
+    return '\n'.join([HEAD, table(common.values()) + '\n', *sections])
 
 
 def main() -> None:

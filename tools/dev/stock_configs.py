@@ -53,14 +53,37 @@ What `sce detector` does with each config that mmdet comes with, and
 `tools/dev/stock_configs.py docs/stock_configs.md`.
 
 Each was given a backbone file of a ResNet of its own depth, or of a ResNet-50
-where it has none. *Made and verified* means: the config was written, its
-model built and initialised, and compared as `VerifyTransferHook` compares
-before the first iteration. Each tensor of the file is in the model, pixels
-and strides are those of the pretraining, nothing is frozen, and no learning
-rate is zero. *Left* is what the command prints under "Left as it is". Nothing
-was trained here; what was is in [detection.md](detection.md).
+where it has none.
+
+- *Made and verified*: the config was written, its model built and initialised,
+  and compared as `VerifyTransferHook` compares before the first iteration.
+  Each tensor of the file is in the model, pixels and strides are those of the
+  pretraining, nothing is frozen, and no learning rate is zero. *Without a new
+  norm* names parts that the command lists under "Left as it is".
+- *Needs weights of* another network: the config has that network, and a file
+  of a ResNet does not fit. Pretrain that network
+  ([detection.md](detection.md#swin-convnext-vision-transformer)), or put a
+  ResNet in its place; for a detector the message often has the lines. This
+  page tries no weights of these networks.
+- *Refused*: for another reason; the number is that of the sentence below the
+  list.
+
+Nothing was trained here; what was is in [detection.md](detection.md).
 
 """
+# What a ResNet's file is refused with where the network is another one.
+OTHER_NETWORK = (
+    re.compile(
+        r'model\.backbone is an? (?P<here>[\w-]+), '
+        r'and the weights are of an? \w+'
+    ),
+    re.compile(
+        r'the weights \((?P<file>\w+)-\d+\) do not fit model\.backbone '
+        r'\((?!(?P=file)-)(?P<here>[\w-]+)\)'
+    ),
+)
+# Depends on the number of GPUs, which is the user's.
+OF_THE_GPUS = re.compile(r'\d+ iterations of \d+ images see ')
 
 
 class Outcome(NamedTuple):
@@ -246,40 +269,66 @@ def _constants() -> Any:
     return Constants()
 
 
+def other_network(refused: str) -> str:
+    """The network whose weights a refused config needs, or an empty text."""
+    found = filter(None, (each.match(refused) for each in OTHER_NETWORK))
+    return next((match['here'] for match in found), '')
+
+
+def reason(outcome: Outcome) -> str:
+    """The sentence of a refusal, the same for all configs that share it."""
+    config = re.escape(outcome.config)
+    return re.sub(rf'{config}(?=: )', 'the config', outcome.refused)
+
+
+def outcome_text(outcome: Outcome, sentences: list[str]) -> str:
+    """What became of a config, in a few words.
+
+    Args:
+        outcome: Outcome of the config.
+        sentences: Reasons of refusals; a text gives the number of one.
+    """
+    if network := other_network(outcome.refused):
+        return f'needs weights of {network}'
+    if outcome.refused:
+        return f'refused ({sentences.index(reason(outcome)) + 1})'
+    notes = [n for n in outcome.left if not OF_THE_GPUS.match(n)]
+    parts = [n.removesuffix(' has no norm') for n in notes]
+    if parts:
+        return f'made and verified, without a new norm: {", ".join(parts)}'
+    return 'made and verified'
+
+
 def section(package: str, outcomes: list[Outcome]) -> str:
     """The outcomes of a package, as Markdown."""
     version = importlib.import_module(package).__version__
-    refused = [o for o in outcomes if o.refused]
-    sentences = list(dict.fromkeys(o.refused for o in refused))
-    folders: dict[str, list[Outcome]] = {}
+    needing = [o for o in outcomes if other_network(o.refused)]
+    refused = [o for o in outcomes if o.refused and o not in needing]
+    reasons = [reason(o) for o in refused]
+    sentences = list(dict.fromkeys(reasons))
+    folders: dict[str, dict[str, list[str]]] = {}
     for outcome in outcomes:
-        folder = outcome.config.rpartition('/')[0]
-        folders.setdefault(folder, []).append(outcome)
+        folder, _, name = outcome.config.rpartition('/')
+        text = outcome_text(outcome, sentences)
+        members = folders.setdefault(folder, {}).setdefault(text, [])
+        members.append(name.removesuffix('.py'))
+    made = len(outcomes) - len(needing) - len(refused)
     lines = [
         f'## {package} {version}',
         '',
-        f'{len(outcomes)} configs: {len(outcomes) - len(refused)} made and '
-        f'verified, {len(refused)} refused.',
+        f'{len(outcomes)} configs: {made} made and verified, {len(needing)} '
+        f'need weights of another network, {len(refused)} refused.',
         '',
-        '| config | outcome |',
-        '|---|---|',
     ]
-    for folder, members in folders.items():
-        lines.append(f'| **{folder}** | |')
-        for outcome in members:
-            name = outcome.config.rpartition('/')[2].removesuffix('.py')
-            text = 'made and verified'
-            if outcome.refused:
-                text = f'refused: {sentences.index(outcome.refused) + 1}'
-            elif outcome.left:
-                text += f'; left: {"; ".join(outcome.left)}'
-            lines.append(f'| {name} | {text} |')
+    for folder, texts in folders.items():
+        lines.append(f'- **{folder}**')
+        for text, names in texts.items():
+            # Names may have underscores at their ends, which is emphasis.
+            code = ', '.join(f'`{name}`' for name in names)
+            lines.append(f'    - {text}: {code}')
     lines += ['', 'The sentences, with the number of configs:', '']
     for number, sentence in enumerate(sentences, 1):
-        count = sum(o.refused == sentence for o in refused)
-        # A leading underscore would be emphasis.
-        code = re.sub(r'(_base_\..+?)(?= and _base_|$)', r'`\1`', sentence)
-        lines.append(f'{number}. ({count}) {code}')
+        lines.append(f'{number}. ({reasons.count(sentence)}) {sentence}')
     return '\n'.join(lines) + '\n'
 
 

@@ -8,7 +8,7 @@ reads it by sce train --data DATA --cache OUT; in a config
 dict(type='LoadCachedImage', cache='OUT') takes the place of LoadImage. Shrink
 images that are trained on as a whole. Keep the full size where regions are cut
 out of them (--regions of sce train): of a large image only those are read. The
-file takes 3 bytes a pixel.
+file takes 3 bytes per pixel.
 """
 
 import os
@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         'data',
         nargs='+',
         help='folder(s) of images, with sub-folders, or one list of images:\n'
-        'a text file with a path a line, or a .json file with a list of paths',
+        'a text file with a path per line, or a .json file with a list of '
+        'paths',
     )
     parser.add_argument('out', type=output_folder, help='the cache, made here')
     size = parser.add_mutually_exclusive_group()
@@ -52,13 +53,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar='N',
         help='read larger images too, up to N pixels (400000000 for\n'
         '20000 x 20000, at most 1073741824). One takes about 9 N bytes\n'
-        'of memory, more with 16 bits a colour',
+        'of memory, more with 16 bits per colour',
     )
     parser.add_argument(
         '--workers',
         type=decoder_number,
         default=os.cpu_count(),
-        help='processes that decode images',
+        help='processes that decode images; by default one for each core',
     )
     parser.add_argument(
         '--stretch',

@@ -36,8 +36,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         type=image_folder,
         metavar='DIR',
         help='folder(s) of images, or of .tar files of images, or one list of '
-        'images: a text file with a path a line, or a .json file with a list '
-        'of paths',
+        'images: a text file with a path per line, or a .json file with a '
+        'list of paths',
     )
     parser.add_argument(
         '--recipe',

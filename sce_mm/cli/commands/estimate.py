@@ -4,7 +4,7 @@
     sce estimate CONFIG --images 1281167
 
 Counts the memory of a process without training, then trains for half a minute
-in a process of its own, which gives the images a second and, to compare, the
+in a process of its own, which gives the images per second and, to compare, the
 memory that was really taken. Images come from the config's data set if it is
 there, or else are noise in memory, and then the time to load them is in no
 figure. What a GPU needs besides tensors (context, workspaces of convolutions,

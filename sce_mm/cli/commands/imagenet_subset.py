@@ -56,12 +56,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--share', type=share, help='share of all images, equally of classes'
     )
     which.add_argument(
-        '--names', type=Path, metavar='FILE', help='file names, one a line'
+        '--names', type=Path, metavar='FILE', help='file names, one per line'
     )
     parser.add_argument(
         '--classes',
         metavar='FILE',
-        help="ids of classes, one a line, or 'imagenet100'; a label is the "
+        help="ids of classes, one per line, or 'imagenet100'; a label is the "
         'place in their sorted list (default: all folders)',
     )
     parser.add_argument(

@@ -40,7 +40,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='metric of data sets that are not in the table',
     )
     parser.add_argument(
-        '--size', type=image_side, default=224, help='side of images'
+        '--size', type=image_side, default=224, help='side of the images'
     )
     return parse_networks(parser, argv)
 

@@ -24,10 +24,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         __doc__, html_page, 'neighbours.html', limit=None
     )
     parser.add_argument(
-        '--queries', type=positive_number, default=6, help='rows'
+        '--queries', type=positive_number, default=6, help='number of rows'
     )
     parser.add_argument(
-        '--shown', type=positive_number, help='columns, 8 by default'
+        '--shown', type=positive_number, help='number of columns, 8 by default'
     )
     return parse_networks(parser, argv)
 

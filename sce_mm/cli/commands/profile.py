@@ -6,7 +6,7 @@ Runs some steps of a config without hooks or logs and times each stage: the
 wait for data, the transfer with its normalisation, the forward passes of the
 target and of the online network, the loss, the backward pass, the optimiser,
 the momentum average and the enqueue. Apart from that it times the transforms
-of single images in this process, which says how many images a second the
+of single images in this process, which says how many images per second the
 workers can bring. On a GPU every stage waits for the one before, so that the
 sum is longer than a step of a real run.
 """

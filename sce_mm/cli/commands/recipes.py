@@ -3,10 +3,11 @@
     sce recipes
     sce recipes resnet18 folder
 
-Words leave those whose names have them all. A recipe is named wherever a
-command takes a config: sce train sce_resnet18_1xb64-coslr-200e_folder; a
-config of your own inherits one by _base_ = 'sce_mm::sce/NAME.py'. Recipes for
-a folder of your own images end in _folder.
+Several words: recipes whose names contain all of them. Wherever a command
+takes a config, the name of a recipe will do, as in sce train
+sce_resnet18_1xb64-coslr-200e_folder; a config of your own inherits one by
+_base_ = 'sce_mm::sce/NAME.py'. The names of recipes for a folder of your own
+images end in _folder.
 """
 
 from collections.abc import Sequence

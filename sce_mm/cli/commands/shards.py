@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         'data',
         nargs='+',
         help='folder(s) of images, with sub-folders, or one list of images:\n'
-        'a text file with a path a line, or a .json file with a list of paths',
+        'a text file with a path per line, or a .json file with a list of '
+        'paths',
     )
     parser.add_argument(
         'out', type=output_folder, help='the folder of tar files, made here'

@@ -3,7 +3,7 @@
     sce tiny-imagenet data/tiny-imagenet-200
 
 Reads wnids.txt, train/CLASS/images/*.JPEG and val/val_annotations.txt; writes
-meta/train.txt and meta/val.txt with a path and a label a line, a label being
+meta/train.txt and meta/val.txt with a path and a label per line, a label being
 the place of the class in the sorted wnids.txt. No image is moved. In a config:
 
     dataset=dict(type='CustomDataset', data_root='data/tiny-imagenet-200',

@@ -49,7 +49,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--names',
         type=Path,
-        help='list of the images to take, one name a line; all by default',
+        help='list of the images to take, one name per line; all by default',
     )
     parser.add_argument('--classes', nargs='+', help='names, in order')
     parser.add_argument(

@@ -66,7 +66,7 @@ TRANSFER_SETS = {
         {'train': 'trainval', 'test': 'test'},
     ),
     # With the background class. The fixed lists of the protocol were drawn
-    # with replacement: 2416 different images to train on, 17 to 30 a class,
+    # with replacement: 2416 different images to train on, 17 to 30 per class,
     # and 6728 to test on.
     'caltech101': TransferSet(
         'Caltech-101', 'caltech-101', 102, PER_CLASS, 'Caltech101', _TWO
@@ -102,7 +102,7 @@ def split_configs(
         own = f', or the layout of {entry.dataset} of mmpretrain'
         raise FileNotFoundError(
             f'no data at {folder}: expected train.txt and test.txt, with '
-            'a path and the number of its class a line, or folders train '
+            'a path and the number of its class per line, or folders train '
             'and test with one folder for each class'
             + (own if entry.dataset else '')
         )

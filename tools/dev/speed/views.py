@@ -186,7 +186,7 @@ def table_of_stages(reports: list[dict]) -> str:
         parts = report['microseconds']
         whole = sum(parts.values())
         columns.append(
-            [f'µs an image, {len(report["sizes"])} views', '---']
+            [f'µs per image, {len(report["sizes"])} views', '---']
             + [f'{part:.0f} ({part / whole:.0%})' for part in parts.values()]
             + [f'{whole:.0f}']
         )
