@@ -164,7 +164,7 @@ def test_what_an_estimate_prints(tmp_path):
     for words in (
         'memory of a process at batch 4:',
         'kept for backward',
-        f'largest batch of a process: {report["largest_batch"]}, in 90% of 1.0',
+        f'largest batch of a process: {report["largest_batch"]}, in 90% of',
         'loading included',
         '200 epochs of 5 samples',
     ):
