@@ -1,17 +1,19 @@
 """Try a config out (``--dry-run``): train, evaluate, save, resume, plan."""
 
 import copy
+import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sized
-from contextlib import suppress
+from collections.abc import Iterator, Sized
+from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import init_dist, is_distributed
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -19,6 +21,7 @@ from ..analysis.probe import peak_bytes
 from ..analysis.step_timer import SECONDS, StepTimer, hours_text
 from ..config.parts import view_sizes, view_transforms
 from ..datasets.samplers import count_images
+from ..engine.runner.cpu_ddp import use_gloo
 from ..engine.schedulers.schedules import (
     accumulation,
     steps_per_epoch,
@@ -26,7 +29,7 @@ from ..engine.schedulers.schedules import (
 )
 from ..engine.schedulers.warmup_cosine import WarmupCosineLR
 from ..models.utils.memory_queue import QUEUES
-from ..utils.distributed import unwrapped
+from ..utils.distributed import decide_on_main, unwrapped
 from ..utils.errors import UserError
 from ..utils.processes import is_first_process
 from .config_edits import without_evaluation
@@ -97,7 +100,7 @@ def dry_run(
         'dry run: two steps, a checkpoint and a resume in a scratch folder, '
         f'then steps for {seconds:.0f} s'
     )
-    with tempfile.TemporaryDirectory() as scratch, no_output():
+    with scratch_folder(cfg) as scratch, no_output():
         first = copy.deepcopy(cfg)
         counts = cfg.optim_wrapper.get('accumulative_counts', 1)
         first.default_hooks.checkpoint.update(by_epoch=False, interval=counts)
@@ -118,6 +121,35 @@ def dry_run(
                 f'{done}'
             )
         return plan_text(runner, cfg.work_dir, clock.timer, _memory())
+
+
+@contextmanager
+def scratch_folder(cfg: Config) -> Iterator[str]:
+    """A new folder that all processes have, removed at the end.
+
+    It lies in the work dir, or in the first folder above that is there:
+    machines share that, and not their ``/tmp``. The first process chooses it.
+
+    Raises:
+        OSError: Nothing can be written there.
+    """
+    path = Path(cfg.work_dir).absolute()
+    there = next(p for p in (path, *path.parents) if p.is_dir())
+    if cfg.launcher != 'none' and not is_distributed():
+        # The Runner, which comes later, finds it done.
+        if torch.cuda.is_available():
+            environment = cfg.get('env_cfg') or {}
+            init_dist(cfg.launcher, **environment.get('dist_cfg', {}))
+        else:
+            use_gloo(cfg)
+    scratch = decide_on_main(
+        lambda: tempfile.mkdtemp(prefix='.dry_run_', dir=there)
+    )
+    try:
+        yield scratch
+    finally:
+        if is_first_process():
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _run(

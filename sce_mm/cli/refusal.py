@@ -7,7 +7,7 @@ mistakes can be found.
 import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 
 from ..utils.folder_lock import NAME as LOCK
+from ..utils.folder_lock import FolderInUseError, FolderLock
 from ..utils.processes import is_first_process
 from .exit import message_of
 from .hand_over import COMMANDS
@@ -39,18 +40,26 @@ class BegunHook(Hook):
 
 
 @contextmanager
-def leaving_nothing(cfg: Config) -> Iterator[BegunHook]:
+def leaving_nothing(cfg: Config, trains: bool = True) -> Iterator[BegunHook]:
     """Remove what a run wrote if an error for the user comes before it begins.
 
     That is the folder of its log, and the folder of the run if it was not
     there before and holds nothing of another one. Unexpected errors leave the
     log, which helps to find their cause.
 
+    A training has the folders to itself before anything is written there, so
+    that nothing of another run is removed. A test writes beside one, and what
+    it wrote then stays.
+
     Args:
         cfg: Config of the run, with its ``work_dir``.
+        trains: Whether it is a training.
 
     Yields:
         A hook that the Runner has to have.
+
+    Raises:
+        FolderInUseError: Another training writes there.
     """
     folders = {
         Path(cfg.work_dir).absolute(),
@@ -58,16 +67,32 @@ def leaving_nothing(cfg: Config) -> Iterator[BegunHook]:
     }
     new = {f for each in folders for f in (each, *each.parents)}
     new = {folder for folder in new if not folder.exists()}
-    logs = {path for folder in folders for path in folder.glob('*')}
+    unlocked = {f / LOCK for f in folders if not (f / LOCK).exists()}
     hook = BegunHook()
-    try:
-        yield hook
-    except Exception as error:
-        refused = not hook.begun and message_of(error) is not None
-        if refused and is_first_process():
-            own = {Path(cfg.filename or '').name, COMMANDS, LOCK}
-            _remove(folders, new, logs, own)
-        raise
+    with ExitStack() as locks:
+        if trains and is_first_process():
+            _lock(folders, locks)
+        # What another one wrote until now is its own.
+        logs = {path for folder in folders for path in folder.glob('*')}
+        try:
+            yield hook
+        except Exception as error:
+            refused = not hook.begun and message_of(error) is not None
+            if refused and is_first_process():
+                own = {Path(cfg.filename or '').name, COMMANDS, LOCK}
+                # No other run begins in them meanwhile.
+                with suppress(FolderInUseError):
+                    if trains or _lock(folders, locks, patience=0):
+                        _remove(folders, new, logs, own)
+                        for path in unlocked:
+                            path.unlink(missing_ok=True)
+            raise
+
+
+def _lock(folders: set[Path], locks: ExitStack, patience: float = 10) -> bool:
+    for folder in folders:
+        locks.enter_context(closing(FolderLock(folder, patience)))
+    return True
 
 
 def _remove(

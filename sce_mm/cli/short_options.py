@@ -90,9 +90,11 @@ def smaller_batch(args: argparse.Namespace) -> str:
 def set_epochs(cfg: Config, epochs: int, words: Sequence[str] = ()) -> str:
     """Train for so many epochs, and let all that goes by epochs follow.
 
-    A warm-up, milestones and ends of schedules and the intervals of
-    checkpoints and evaluations keep their share of the training. A warm-up
-    that is counted in iterations becomes no longer.
+    A warm-up, milestones and ends of schedules, phases of hooks and the
+    intervals of checkpoints and evaluations keep their share of the training.
+    A warm-up that is counted in iterations becomes no longer. The same key in
+    ``--cfg-options`` changes the number alone, and shortens a warm-up that
+    would not fit.
 
     Args:
         cfg: Config, which is changed.

@@ -79,7 +79,7 @@ def _what_goes_where(dataset: dict, root: str) -> str:
 
 
 def unwritable_folders(cfg: Config) -> Iterator[str]:
-    """Folders of a run, made if not there, to which nothing can be written."""
+    """Folders of a run to which nothing could be written; none is made."""
     hook = (cfg.get('default_hooks') or {}).get('checkpoint')
     out_dir = hook.get('out_dir') if isinstance(hook, dict) else None
     for key, folder, advice in (
@@ -89,8 +89,9 @@ def unwritable_folders(cfg: Config) -> Iterator[str]:
         if folder is None or '://' in str(folder):
             continue
         try:
-            os.makedirs(folder, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
+            path = Path(folder).absolute()
+            there = next(p for p in (path, *path.parents) if p.exists())
+            with tempfile.TemporaryFile(dir=there):
                 pass
         except (OSError, TypeError) as error:
             yield (

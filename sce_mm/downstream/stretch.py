@@ -8,6 +8,8 @@ from ..config.parts import type_name
 from .edits import ConfigEdits
 
 _REASON = 'the length of the training'
+# Hooks that take phases of a schedule, and the argument that has them.
+_PHASES = {'ScheduledValueHook': 'schedule', 'MomentumUpdateHook': 'momentum'}
 
 
 class Scale(NamedTuple):
@@ -36,7 +38,7 @@ def stretch(
 
     Ends, milestones and periods move with ``after``; a warm-up, and what
     begins where it ends, with ``warmup``. There are as many evaluations and
-    checkpoints as before.
+    checkpoints as before, and the phases of hooks keep their shares.
 
     Args:
         edits: Config.
@@ -56,6 +58,11 @@ def stretch(
         for index in range(len(hooks))
         for name in ('switch_epoch', 'num_last_epochs')
     ]
+    intervals += [
+        f'{path}.interval'
+        for path, hook in _hooks(edits)
+        if type_name(hook) == 'OnlineKNNHook'
+    ]
     for path in intervals:
         value = edits.get(path)
         if isinstance(value, int) and value > 0:
@@ -65,6 +72,37 @@ def stretch(
             (round(start * factor), interval) for start, interval in dynamic
         ]
         edits.set('train_cfg.dynamic_intervals', moved, _REASON)
+    for path, phase in _phases(edits):
+        if epochs := phase.get('epochs'):
+            share = scales['epochs'].after
+            edits.set(f'{path}.epochs', epochs * share, _REASON)
+        elif steps := phase.get('steps'):
+            share = scales['iterations'].after
+            # Never more than the share, so that all fit into the run.
+            least = max(1, int(steps * share))
+            edits.set(f'{path}.steps', least, _REASON)
+
+
+def _hooks(edits: ConfigEdits) -> list[tuple[str, Any]]:
+    """All hooks that a config names, with their paths."""
+    named = edits.get('default_hooks') or {}
+    listed = edits.get('custom_hooks') or []
+    return [
+        *((f'default_hooks.{name}', hook) for name, hook in named.items()),
+        *((f'custom_hooks[{n}]', hook) for n, hook in enumerate(listed)),
+    ]
+
+
+def _phases(edits: ConfigEdits) -> Iterator[tuple[str, Any]]:
+    """Phases of values that hooks change as a training goes on."""
+    for where, hook in _hooks(edits):
+        name = _PHASES.get(type_name(hook))
+        phases = hook.get(name) if name else None
+        if isinstance(phases, dict):
+            yield f'{where}.{name}', phases
+        elif isinstance(phases, list):
+            for index, phase in enumerate(phases):
+                yield f'{where}.{name}[{index}]', phase
 
 
 def _schedulers(edits: ConfigEdits) -> Iterator[tuple[str, float]]:

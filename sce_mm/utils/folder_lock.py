@@ -40,13 +40,17 @@ class FolderLock:
         self._handle: int | None = None
         if fcntl is None:
             return
-        # Whoever writes there next says that it cannot be done.
-        with contextlib.suppress(OSError):
-            os.makedirs(folder, exist_ok=True)
-            path = Path(folder) / NAME
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        self._path = Path(folder) / NAME
+        self._open()
         deadline = time.monotonic() + patience
-        while self._handle is not None and not self._lock():
+        while self._handle is not None:
+            if self._lock():
+                if self._is_there():
+                    break
+                # A refused run has removed it meanwhile.
+                self.close()
+                self._open()
+                continue
             if time.monotonic() >= deadline:
                 who = os.read(self._handle, 300).decode(errors='replace')
                 self.close()
@@ -69,6 +73,20 @@ class FolderLock:
             self._handle = None
 
     __del__ = close
+
+    def _open(self) -> None:
+        # Whoever writes there next says that it cannot be done.
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+
+    def _is_there(self) -> bool:
+        """Whether others who lock the folder open the same file."""
+        if self._handle is None:
+            return True
+        with contextlib.suppress(OSError):
+            return os.path.samestat(os.fstat(self._handle), self._path.stat())
+        return False
 
     def _lock(self) -> bool:
         assert self._handle is not None

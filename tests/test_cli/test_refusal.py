@@ -1,5 +1,7 @@
 """What is left of a run that does not begin."""
 
+import os
+import time
 from contextlib import suppress
 from time import monotonic_ns
 
@@ -9,6 +11,7 @@ from mmengine.logging import MMLogger
 
 from sce_mm.cli.refusal import leaving_nothing
 from sce_mm.utils.errors import UserError
+from sce_mm.utils.folder_lock import NAME, FolderLock
 
 
 def names(folder):
@@ -38,6 +41,53 @@ def test_a_refused_run_leaves_nothing_and_what_was_there(tmp_path):
     before = names(tmp_path)
     run(tmp_path, UserError('too few images'))
     assert names(tmp_path) == before
+
+
+def test_what_another_training_writes_is_left_alone(tmp_path):
+    """Also where both begin in one second, and so in one folder."""
+    folder = tmp_path / 'runs' / 'mine'
+    other, end = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        lock = FolderLock(folder)
+        os.write(other[1], b' ')
+        os.read(end[0], 1)
+        lock.close()
+        os._exit(0)
+    os.read(other[0], 1)
+    log = folder / '20240101_000000' / 'a.log'
+    log.parent.mkdir()
+    log.touch()
+    try:
+        with (
+            pytest.raises(UserError, match='another training writes'),
+            leaving_nothing(Config({'work_dir': str(folder)})),
+        ):
+            raise AssertionError
+        # A test may run beside it, and cleans nothing then.
+        cfg = Config({'work_dir': str(folder)})
+        with suppress(UserError), leaving_nothing(cfg, trains=False):
+            raise UserError('no such image')
+    finally:
+        os.write(end[1], b' ')
+        os.waitpid(child, 0)
+    assert log.is_file()
+
+
+def test_a_lock_whose_file_was_removed_is_taken_again(tmp_path):
+    child = os.fork()
+    if child == 0:
+        lock = FolderLock(tmp_path)
+        time.sleep(0.5)
+        (tmp_path / NAME).unlink()
+        lock.close()
+        os._exit(0)
+    while not (tmp_path / NAME).exists() or not (tmp_path / NAME).read_text():
+        time.sleep(0.01)
+    lock = FolderLock(tmp_path)
+    os.waitpid(child, 0)
+    assert f'process {os.getpid()} ' in (tmp_path / NAME).read_text()
+    lock.close()
 
 
 def test_a_folder_for_a_log_that_was_not_begun_goes(tmp_path):

@@ -14,6 +14,7 @@ from sce_mm.cli.short_options import (
 )
 from sce_mm.config import read_config
 from sce_mm.config.check import check_config
+from sce_mm.engine.schedulers.schedules import build_schedule
 from sce_mm.utils.errors import UserError
 
 FOLDER = 'sce_resnet18_1xb64-coslr-200e_folder'
@@ -62,6 +63,34 @@ def test_milestones_follow():
     assert cfg.param_scheduler[0].end == 500
     assert cfg.param_scheduler[1].milestones == [24, 33]
     assert cfg.param_scheduler[1].end == 36
+
+
+def test_hooks_follow():
+    cfg = read_config(FOLDER)
+    phases = [
+        dict(kind='linear', start=1.0, end=0.5, epochs=10),
+        dict(kind='linear', start=0.5, end=0.6, steps=100),
+        dict(kind='constant', value=0.6),
+    ]
+    momentum = dict(kind='cosine', start=0.01, end=0.0, epochs=200)
+    cfg.default_hooks.momentum_update.momentum = momentum
+    cfg.default_hooks.online_knn = dict(type='OnlineKNNHook', interval=20)
+    value = dict(type='ScheduledValueHook', attribute='x', schedule=phases)
+    cfg.custom_hooks = [value]
+    said = set_epochs(cfg, 5)
+    assert 'online_knn.interval 20 -> 1' in said
+    hooks = cfg.default_hooks
+    assert hooks.online_knn.interval == 1
+    assert hooks.momentum_update.momentum.epochs == 5
+    first, second, _ = cfg.custom_hooks[0].schedule
+    assert (first.epochs, second.steps) == (0.25, 2)
+    # Whatever an epoch has, phases of the whole run fit into it.
+    for steps in range(1, 60):
+        whole = [dict(kind='constant', value=1, epochs=n / 8) for n in (3, 5)]
+        for part in (whole, cfg.custom_hooks[0].schedule):
+            schedule = build_schedule(part, 5 * steps, steps)
+            assert 0.5 <= schedule(5 * steps - 1) <= 1
+        build_schedule(whole, steps, steps)
 
 
 @pytest.mark.parametrize('recipe', [FOLDER, DENSE])

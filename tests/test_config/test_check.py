@@ -13,13 +13,14 @@ from image_files import write_noise
 from mmengine.config import Config
 
 import sce_mm
-from sce_mm.cli.dry_run import dry_run
+from sce_mm.cli.dry_run import dry_run, scratch_folder
 from sce_mm.cli.runner import build_runner
 from sce_mm.cli.training_images import require_batches
 from sce_mm.config import ConfigError, check_config, override, read_config
 from sce_mm.config.epochs import count_samples
 from sce_mm.config.parts import hooks_of
 from sce_mm.config.values import processes
+from sce_mm.utils.errors import UserError
 
 CONFIGS = Path(sce_mm.__file__).parents[1] / 'configs'
 FOLDER = CONFIGS / 'sce' / 'sce_resnet18_1xb64-coslr-200e_folder.py'
@@ -408,6 +409,16 @@ def test_mutated_configs_build_or_say_which_key(images, tmp_path, seeds):
             error = str(refusal)
         named = [str(key) for key in path if isinstance(key, str)]
         assert not error or any(n in error for n in named), (path, error)
+
+
+def test_a_dry_run_takes_no_folder_of_one_machine(tmp_path):
+    for work_dir in (tmp_path, tmp_path / 'a' / 'b'):
+        cfg = Config({'work_dir': str(work_dir), 'launcher': 'none'})
+        with scratch_folder(cfg) as scratch:
+            assert Path(scratch).parent == tmp_path
+        with pytest.raises(UserError), scratch_folder(cfg):
+            raise UserError('refused')
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.integration

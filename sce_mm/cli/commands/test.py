@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     cfg.resume = False
-    with leaving_nothing(cfg) as hook:
+    with leaving_nothing(cfg, trains=False) as hook:
         runner = build_runner(cfg, training=False)
         runner.register_hook(hook)
         metrics = evaluate(runner)

@@ -12,6 +12,7 @@ so that nothing has to be saved for a resume.
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 
 from mmengine.runner import Runner
 
@@ -74,7 +75,9 @@ def build_schedule(
         UserError: A phase is malformed, or they last longer than the run.
     """
     phases = check_phases(phases)
-    lengths = [_length(phase, steps_per_epoch) for phase in phases]
+    done = accumulate(_length(phase, steps_per_epoch) for phase in phases)
+    # Rounded together: they are no longer than what they are a share of.
+    lengths = [b - a for a, b in pairwise([0, *map(round, done)])]
     if sum(lengths) > total_steps:
         raise UserError(
             f'the phases of a schedule last {sum(lengths)} optimiser steps '
@@ -145,10 +148,10 @@ def _check_phase(phase: dict) -> None:
             raise UserError(f'epochs or steps must be positive: {phase}')
 
 
-def _length(phase: dict, steps_per_epoch: float) -> int:
+def _length(phase: dict, steps_per_epoch: float) -> float:
     """Steps of a phase, 0 if that is not given."""
     if 'epochs' in phase:
-        return round(phase['epochs'] * steps_per_epoch)
+        return phase['epochs'] * steps_per_epoch
     return phase.get('steps', 0)
 
 
