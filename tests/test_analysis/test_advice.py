@@ -9,6 +9,7 @@ COMMAND = re.compile(r'\bsce ([a-z][a-z-]+)')
 FOREIGN = {'--force-reinstall', '--no-deps', '--no-build-isolation'}
 FOREIGN |= {'--no-cache-dir', '--help', '--bank', '--query'}
 FOREIGN |= {'--train', '--train-images', '--val', '--val-images'}
+FOREIGN |= {'--nproc_per_node'}
 
 
 def texts(path):
