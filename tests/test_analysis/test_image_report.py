@@ -129,7 +129,7 @@ def test_epochs_make_the_steps_that_a_recipe_needs(cfg):
         (['{tmp}/none'], '{tmp}/none'),
         (['{tmp}'], 'no image'),
         (['{tmp}', '--keep', 'good.txt'], 'good.txt'),
-        (['{tmp}', '--json', 'none/a.json'], 'none/a.json'),
+        (['{tmp}', '--json', 'a.txt'], 'a.txt'),
     ],
 )
 def test_mistakes_name_what_was_typed(tmp_path, capsys, words, named):
