@@ -202,14 +202,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     if is_first_process():
         print(*followed, sep='\n', end='\n' * bool(followed))
     source = '--data' if args.data else 'train_dataloader.dataset'
-    refuse_overwriting(cfg)
     if args.dry_run:
         with naming_keys(typed_keys(args)):
             plan = dry_run(cfg, source, smaller_batch(args))
         if is_first_process():
             print(plan)
         return
+    refuse_overwriting(cfg)
     with leaving_nothing(cfg) as hook:
+        # A run that had the folder until now may have left checkpoints.
+        refuse_overwriting(cfg)
         with naming_keys(typed_keys(args)):
             runner = build_runner(cfg)
             require_batches(runner, source, smaller_batch(args))
