@@ -235,6 +235,13 @@ def test_the_batch_of_a_rate_is_that_of_the_name_beside_it(tmp_path, change):
     edits, line = change({}, batch=2, base_batch=8)
     assert 'rate 0.0025 for 1 process x 2 images' in line
     (note,) = edits.notes
+    assert edits.get('auto_scale_lr.base_batch_size') == 2
+    # The right rate already, beside the batch of another.
+    edits, _ = change({}, batch=2, base_batch=2)
+    assert edits.get('optim_wrapper.optimizer.lr') == 0.01
+    assert edits.get('auto_scale_lr.base_batch_size') == 2
+    edits, line = change({}, batch=2, base_batch=8)
+    (note,) = edits.notes
     assert 'of 8, as the name of its config says, though' in note
 
 
