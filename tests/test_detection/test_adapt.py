@@ -16,6 +16,7 @@ from transfer_files import METADATA
 from sce_mm.cli.config_edits import set_pretrained
 from sce_mm.cli.exit import message_of
 from sce_mm.detection.adapt import adapt
+from sce_mm.detection.adapt.classes import class_problems
 from sce_mm.downstream import (
     AdaptError,
     BackboneFile,
@@ -303,6 +304,23 @@ def test_classes_of_the_labels(change, scenes):
         labels[key] = {'classes': ('jar',)}
     edits, _ = change(labels)
     assert len([n for n in edits.notes if "objects of 'cup'" in n]) == 1
+
+
+def test_things_of_a_panoptic_head_are_classes(scenes):
+    name = 'mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco.py'
+    cfg, _ = load_base(name)
+    data = cfg.train_dataloader.dataset
+    data.data_root, data.ann_file = str(scenes), 'train.json'
+    data.metainfo = {'classes': ('cup', 'jar')}
+    cfg.val_cfg = None
+    assert list(class_problems(cfg)) == []
+    cfg.model.panoptic_head.num_things_classes = 1
+    cfg.model.panoptic_fusion_head.num_things_classes = 1
+    heads = [text.partition(':')[0] for text in class_problems(cfg)]
+    assert heads == [
+        'model.panoptic_head.num_things_classes',
+        'model.panoptic_fusion_head.num_things_classes',
+    ]
 
 
 def test_rates_batches_and_what_would_load_over(change):
