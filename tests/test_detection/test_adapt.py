@@ -129,6 +129,7 @@ def change(atss, backbone_file):
             "color_type='grayscale'",
         ),
         ({'model.neck.nonsense': 1}, 'the config builds no ATSS'),
+        ({'model.neck.num_outs': 1}, 'ATSS: AssertionError at assert num_out'),
         (
             {'model.backbone.num_stages': 5},
             'builds no ResNet, under model.backbone',
