@@ -10,6 +10,7 @@ from mmdet.models import FPN
 from mmdet.registry import MODELS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from mmpretrain.models import ResNet
 from transfer_files import METADATA
 
@@ -17,6 +18,7 @@ from sce_mm.cli.config_edits import set_pretrained
 from sce_mm.cli.exit import message_of
 from sce_mm.detection.adapt import adapt
 from sce_mm.detection.adapt.classes import class_problems
+from sce_mm.detection.adapt.heads import adapt_heads
 from sce_mm.downstream import (
     AdaptError,
     BackboneFile,
@@ -322,6 +324,15 @@ def test_things_of_a_panoptic_head_are_classes(scenes):
         'model.panoptic_head.num_things_classes',
         'model.panoptic_fusion_head.num_things_classes',
     ]
+
+
+def test_box_heads_are_no_wider_than_those_of_a_pyramid():
+    name = 'mmdet::faster_rcnn/faster-rcnn_r50-caffe-dc5_1x_coco.py'
+    edits = ConfigEdits(load_base(name)[0])
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        adapt_heads(edits)
+    head = edits.get('model.roi_head.bbox_head')
+    assert (head.in_channels, head.conv_out_channels) == (2048, 256)
 
 
 def test_rates_batches_and_what_would_load_over(change):
