@@ -2,6 +2,7 @@
 
 import copy
 import re
+import traceback
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
@@ -100,8 +101,17 @@ def build(edits: ConfigEdits, path: str) -> nn.Module:
     except Exception as error:
         part = '' if path == 'model' else f', under {path}'
         raise AdaptError(
-            f'the config builds no {edits.get(f"{path}.type")}{part}: {error}'
+            f'the config builds no {edits.get(f"{path}.type")}{part}: '
+            f'{_reason(error)}'
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Text of an error; without one, its class and the line that raised."""
+    if text := str(error):
+        return text
+    (line,) = traceback.extract_tb(error.__traceback__)[-1:]
+    return f'{type(error).__name__} at {line.line}'
 
 
 def _steps(path: str) -> list[str | int]:

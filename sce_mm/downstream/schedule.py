@@ -75,12 +75,13 @@ def adapt_schedule(
             f'{law}'
         )
         _scale(edits, RATE, scale, reason)
+        _scale_bounds(edits, scale)
+    if scale != 1 or (said and said != base):
         edits.set(
             'auto_scale_lr',
             {'enable': False, 'base_batch_size': total},
             f'the rate is now for a batch of {total}: not to be scaled again',
         )
-        _scale_bounds(edits, scale)
     elif steps > 1 and edits.get('auto_scale_lr.enable'):
         edits.set(
             'auto_scale_lr.enable',

@@ -10,12 +10,15 @@ from mmdet.models import FPN
 from mmdet.registry import MODELS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from mmpretrain.models import ResNet
 from transfer_files import METADATA
 
 from sce_mm.cli.config_edits import set_pretrained
 from sce_mm.cli.exit import message_of
 from sce_mm.detection.adapt import adapt
+from sce_mm.detection.adapt.classes import class_problems
+from sce_mm.detection.adapt.heads import adapt_heads
 from sce_mm.downstream import (
     AdaptError,
     BackboneFile,
@@ -128,6 +131,7 @@ def change(atss, backbone_file):
             "color_type='grayscale'",
         ),
         ({'model.neck.nonsense': 1}, 'the config builds no ATSS'),
+        ({'model.neck.num_outs': 1}, 'ATSS: AssertionError at assert num_out'),
         (
             {'model.backbone.num_stages': 5},
             'builds no ResNet, under model.backbone',
@@ -235,6 +239,13 @@ def test_the_batch_of_a_rate_is_that_of_the_name_beside_it(tmp_path, change):
     edits, line = change({}, batch=2, base_batch=8)
     assert 'rate 0.0025 for 1 process x 2 images' in line
     (note,) = edits.notes
+    assert edits.get('auto_scale_lr.base_batch_size') == 2
+    # The right rate already, beside the batch of another.
+    edits, _ = change({}, batch=2, base_batch=2)
+    assert edits.get('optim_wrapper.optimizer.lr') == 0.01
+    assert edits.get('auto_scale_lr.base_batch_size') == 2
+    edits, line = change({}, batch=2, base_batch=8)
+    (note,) = edits.notes
     assert 'of 8, as the name of its config says, though' in note
 
 
@@ -296,6 +307,32 @@ def test_classes_of_the_labels(change, scenes):
         labels[key] = {'classes': ('jar',)}
     edits, _ = change(labels)
     assert len([n for n in edits.notes if "objects of 'cup'" in n]) == 1
+
+
+def test_things_of_a_panoptic_head_are_classes(scenes):
+    name = 'mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco.py'
+    cfg, _ = load_base(name)
+    data = cfg.train_dataloader.dataset
+    data.data_root, data.ann_file = str(scenes), 'train.json'
+    data.metainfo = {'classes': ('cup', 'jar')}
+    cfg.val_cfg = None
+    assert list(class_problems(cfg)) == []
+    cfg.model.panoptic_head.num_things_classes = 1
+    cfg.model.panoptic_fusion_head.num_things_classes = 1
+    heads = [text.partition(':')[0] for text in class_problems(cfg)]
+    assert heads == [
+        'model.panoptic_head.num_things_classes',
+        'model.panoptic_fusion_head.num_things_classes',
+    ]
+
+
+def test_box_heads_are_no_wider_than_those_of_a_pyramid():
+    name = 'mmdet::faster_rcnn/faster-rcnn_r50-caffe-dc5_1x_coco.py'
+    edits = ConfigEdits(load_base(name)[0])
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        adapt_heads(edits)
+    head = edits.get('model.roi_head.bbox_head')
+    assert (head.in_channels, head.conv_out_channels) == (2048, 256)
 
 
 def test_rates_batches_and_what_would_load_over(change):

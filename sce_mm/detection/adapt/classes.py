@@ -18,6 +18,12 @@ from ...downstream import type_name
 from ...utils.text import listed
 
 COCO_METRICS = ('CocoMetric', 'FastCocoMetric')
+# Where a head, by its path, has the number of its classes.
+SIZES = {
+    r'\b(bbox|mask|mask_iou)_head(\[\d+\])?$': 'num_classes',
+    # Of Mask2Former: those of an instance segmentation are things.
+    r'\bpanoptic(_fusion)?_head$': 'num_things_classes',
+}
 
 
 class Labels(NamedTuple):
@@ -71,11 +77,12 @@ def class_problems(cfg: Config) -> Iterator[str]:
     other classes the numbers of their neighbours.
     """
     sizes = [
-        (f'{where}.num_classes', head['num_classes'])
+        (f'{where}.{key}', head[key])
         for where, head in walk(cfg.get('model') or {}, 'model')
-        if re.search(r'\b(bbox|mask|mask_iou)_head(\[\d+\])?$', where)
+        for pattern, key in SIZES.items()
+        if re.search(pattern, where)
         and isinstance(head, Mapping)
-        and 'num_classes' in head
+        and key in head
         and not head.get('class_agnostic')
     ]
     for where, file, named, classes, categories in read_labels(cfg):

@@ -107,11 +107,13 @@ def _convolve(edits: ConfigEdits, path: str) -> None:
         f'{path}.type',
         'Shared4Conv1FCBBoxHead',
         'two fully connected layers have no place for a norm; four '
-        'convolutions and one layer do, as in the published comparisons. At '
-        "mmdet's sizes that is 9.2 times the arithmetic of the head: 128 "
-        'instead of 14 million multiplications a region. --keep-heads leaves '
-        'all heads as they are',
+        'convolutions and one layer do, as in the published comparisons. On '
+        'a pyramid of 256 channels that is 9.2 times the arithmetic of the '
+        'head: 128 instead of 14 million multiplications a region. '
+        '--keep-heads leaves all heads as they are',
     )
     if head.get('conv_out_channels') is None:
-        width = head.get('in_channels', 256)
-        edits.set(f'{path}.conv_out_channels', width, 'as wide as its input')
+        # Those of a dilated last stage, of 2048, would be 250 million weights.
+        width = min(head.get('in_channels', 256), 256)
+        reason = 'as wide as its input, and no wider than 256'
+        edits.set(f'{path}.conv_out_channels', width, reason)
