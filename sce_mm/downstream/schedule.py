@@ -1,5 +1,6 @@
 """Scale the learning rate of a config to the batch that there will be."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -104,32 +105,50 @@ def adapt_schedule(
 def batch_of_names(config: str, cfg: Config) -> int | None:
     """Batch of the rate of a config, by its name or those that it inherits.
 
-    A file that sets ``auto_scale_lr`` itself knows better. One that inherits
+    A file that sets ``base_batch_size`` itself knows better. One that inherits
     it may not: mmdet's RTMDets were trained in batches of 256, as their names
-    say, and inherit the 16 of a schedule that is not theirs.
+    say, and inherit the 16 of a schedule that is not theirs. A rate that is
+    inherited is for the batch of the file that it comes from, whatever the
+    own name says.
 
     Args:
         config: Path of the config, or ``package::name``.
         cfg: What it says.
 
     Returns:
-        The batch in its own name, or in that of a config that it inherits
-        and that has the same rate; None if there is none.
+        The batch in the name of the config that sets the rate, or in its own
+        if no other says one; None if there is none.
     """
     path = Path(config)
-    is_file = '::' not in config and path.is_file()
-    if is_file and 'auto_scale_lr' in path.read_text(errors='replace'):
-        return None
-    if batch := batch_in_name(config):
-        return batch
-    if not is_file or Config._is_lazy_import(config):
+    if '::' in config or not path.is_file() or Config._is_lazy_import(config):
+        return batch_in_name(config)
+    if _sets_batch(path):
         return None
     rate = ConfigEdits(cfg).get(RATE)
     for inherited in inherited_configs(config):
         other = Config.fromfile(inherited)
-        if ConfigEdits(other).get(RATE) == rate:
-            return batch_of_names(inherited, other)
-    return None
+        edits = ConfigEdits(other)
+        if edits.get(RATE) == rate:
+            batch = batch_of_names(inherited, other)
+            said = edits.get('auto_scale_lr.base_batch_size')
+            return batch or (None if said else batch_in_name(config))
+    return batch_in_name(config)
+
+
+def _sets_batch(path: Path) -> bool:
+    """Whether a config itself sets ``auto_scale_lr.base_batch_size``."""
+    name, text = 'base_batch_size', path.read_text(errors='replace')
+    if name not in text or path.suffix != '.py':
+        return name in text
+    return any(
+        name
+        in (
+            getattr(node, 'arg', None),
+            getattr(node, 'attr', None),
+            getattr(node, 'value', None),
+        )
+        for node in ast.walk(ast.parse(text))
+    )
 
 
 def batch_in_name(config: str) -> int | None:

@@ -232,10 +232,26 @@ def test_the_batch_of_a_rate_is_that_of_the_name_beside_it(tmp_path, change):
         # A rate of one's own, and a batch that one has written down.
         ('optim_wrapper = dict(optimizer=dict(lr=0.1))\n', None),
         ('auto_scale_lr = dict(base_batch_size=16)\n', None),
+        ('auto_scale_lr = {"base_batch_size": 16}\n', None),
+        ('_base_.auto_scale_lr.base_batch_size = 16\n', None),
+        # What says nothing of a batch.
+        ('# no base_batch_size\n', 256),
+        ('auto_scale_lr = dict(enable=True)\n', 256),
     ):
         mine.write_text(f'_base_ = {stock!r}\n{text}')
         name = str(mine) if text else stock
         assert batch_of_names(name, load_base(name)[0]) == batch
+    # A rate that is inherited is for the batch that it was set for.
+    mine = tmp_path / 'my_1xb2-nuclei.py'
+    for base, batch in (
+        (stock, 256),
+        ('mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', None),
+    ):
+        mine.write_text(f'_base_ = {base!r}\n')
+        name = str(mine)
+        assert batch_of_names(name, load_base(name)[0]) == batch
+    mine.write_text('optim_wrapper = dict(optimizer=dict(lr=0.1))\n')
+    assert batch_of_names(name, load_base(name)[0]) == 2
     edits, line = change({}, batch=2, base_batch=8)
     assert 'rate 0.0025 for 1 process x 2 images' in line
     (note,) = edits.notes

@@ -79,7 +79,7 @@ def change(fcn, backbone_file):
         ),
         (
             {
-                'test_pipeline': [{'type': 'LoadSingleRSImageFromFile'}],
+                'tta_pipeline': [{'type': 'LoadSingleRSImageFromFile'}],
             },
             'not the blue, green and red of OpenCV',
         ),
@@ -113,6 +113,9 @@ def test_the_batch_is_in_the_name_of_a_base_with_variables(tmp_path):
         mine.write_text(f"_base_ = '{folder}/{base.name}'")
         cfg = Config.fromfile(mine)
         assert batch_of_names(str(mine), cfg) == 8
+    mine = tmp_path / 'mine_1xb2-nuclei.py'
+    mine.write_text(f"_base_ = './{base.name}'")
+    assert batch_of_names(str(mine), Config.fromfile(mine)) == 8
 
 
 def test_stem_loads_rate_and_proof(change, backbone_file):
