@@ -2,7 +2,9 @@
 
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -185,3 +187,20 @@ def test_dist_train_passes_the_signal_and_the_code_on(
     said = process.communicate(timeout=20)[1]
     assert process.returncode == (75 if saves else code)
     assert ('stopped without saving' in said) == (told and not saves)
+
+
+def test_a_port_in_use_is_named(root):
+    with socket.socket() as taken:
+        taken.bind(('', 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            ['bash', str(root / 'tools' / 'dist_train.sh'), 'c', '1'],
+            capture_output=True,
+            text=True,
+            env=os.environ | {'PYTHON': sys.executable, 'PORT': port},
+        )
+    assert done.returncode == 1
+    assert f'error: port {port} is in use' in done.stderr
+    assert 'PORT=' in done.stderr
+    assert 'Traceback' not in done.stderr
