@@ -4,7 +4,9 @@ tools/dist_train.sh and tools/dist_test.sh start it with torchrun's options.
 """
 
 import logging
+import os
 import re
+import signal
 import socket
 import sys
 
@@ -16,6 +18,9 @@ from torch.distributed.run import main
 if __name__ == '__main__':
     # Torchrun's own remarks on signals and exit codes.
     logging.disable(logging.ERROR)
+    # Slurm signals every process of a job; torchrun would leave its own alone.
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     try:
         main()
     except SignalException:
