@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Evaluate on a Slurm cluster.
+# Evaluate on a Slurm cluster, on GPUs: one for each process.
 #
 #   tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [options]
 #

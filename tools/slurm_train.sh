@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train on a Slurm cluster.
+# Train on a Slurm cluster, on GPUs: one for each process.
 #
 #   tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [options]
 #

@@ -172,6 +172,14 @@ def refuse_overwriting(cfg: Config) -> None:
         )
 
 
+def goes_on(cfg: Config) -> bool:
+    """Whether a run resumes, and there is something to resume from."""
+    return bool(cfg.get('resume')) and bool(
+        cfg.get('load_from')
+        or checkpoints_in(checkpoint_folder(cfg), _names(cfg))
+    )
+
+
 def require_space(runner: Runner) -> None:
     """Refuse a training whose disk has no space for its first checkpoint.
 

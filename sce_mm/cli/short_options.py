@@ -38,7 +38,8 @@ def apply_batch_size(cfg: Config, args: argparse.Namespace) -> list[str]:
     """
     if not args.batch_size:
         return []
-    return [set_batch_size(cfg, args.batch_size, args.cfg_options)]
+    resumes = args.resume is not None or args.continue_for is not None
+    return [set_batch_size(cfg, args.batch_size, args.cfg_options, resumes)]
 
 
 def apply_epochs(cfg: Config, args: argparse.Namespace) -> list[str]:
@@ -133,7 +134,12 @@ def set_epochs(cfg: Config, epochs: int, words: Sequence[str] = ()) -> str:
     return f'--epochs {epochs}: {_write(cfg, edits, given)}'
 
 
-def set_batch_size(cfg: Config, batch: int, words: Sequence[str] = ()) -> str:
+def set_batch_size(
+    cfg: Config,
+    batch: int,
+    words: Sequence[str] = (),
+    resumes: bool = False,
+) -> str:
     """Take so many images at a time, and let rate and queue follow.
 
     The learning rate is scaled to the images of a step as by
@@ -144,6 +150,7 @@ def set_batch_size(cfg: Config, batch: int, words: Sequence[str] = ()) -> str:
         cfg: Config, which is changed.
         batch: Images of each process.
         words: ``KEY=VALUE`` words that were given besides.
+        resumes: Whether the run may go on from a checkpoint, with its rate.
 
     Returns:
         What was changed.
@@ -181,6 +188,8 @@ def set_batch_size(cfg: Config, batch: int, words: Sequence[str] = ()) -> str:
         )
     else:
         rate = 'the learning rate follows, as by --auto-scale-lr'
+        if resumes:
+            rate += ', but a run that goes on keeps that of its checkpoint'
     changed = _write(cfg, edits, given)
     if _RATE not in given:
         enable_lr_scaling(cfg)

@@ -21,6 +21,7 @@ from ..utils.errors import UserError
 from ..utils.random_state import preserve_rng
 from ..utils.text import counted
 from .exit import message_of, naming
+from .run_start import goes_on
 from .runner import not_built
 
 # Sets a batch.
@@ -125,7 +126,8 @@ def scale_learning_rate(runner: Runner) -> None:
     belongs to. If the config does not ask, another batch is a warning in the
     log. mmengine's own scaling leaves out accumulated batches and does not
     say what the rate becomes. A run that is resumed goes on with the rate
-    in its checkpoint. The optimiser must not be built yet.
+    in its checkpoint, and is told so when that is read. The optimiser must
+    not be built yet.
     """
     options = runner.auto_scale_lr or {}
     wrapper = copy.deepcopy(runner.optim_wrapper)
@@ -143,7 +145,10 @@ def scale_learning_rate(runner: Runner) -> None:
     batches = (
         f'{counted(real, "image")}{product} and that of the config {base}'
     )
+    told = not goes_on(runner.cfg)
     if not options.get('enable'):
+        if not told:
+            return
         print_log(
             f'the batch is {batches}, the learning rate as in the config, '
             f'{old:g}: --auto-scale-lr scales it',
@@ -153,10 +158,11 @@ def scale_learning_rate(runner: Runner) -> None:
         return
     factor, reason = rate_factor(real / base, type_name(optimizer))
     optimizer['lr'] = float(f'{old * factor:.10g}')
-    print_log(
-        f'--auto-scale-lr: learning rate {old:g} -> {optimizer["lr"]:g}, '
-        f'{reason}, as the batch is {batches}',
-        logger='current',
-    )
+    if told:
+        print_log(
+            f'--auto-scale-lr: learning rate {old:g} -> {optimizer["lr"]:g}, '
+            f'{reason}, as the batch is {batches}',
+            logger='current',
+        )
     runner.optim_wrapper = wrapper
     runner.auto_scale_lr = None

@@ -89,6 +89,31 @@ def test_the_learning_rate_follows_the_real_batch(
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize('enable', [True, False])
+@pytest.mark.parametrize('found', [True, False])
+def test_a_run_that_goes_on_is_told_of_no_other_rate(
+    tmp_path, monkeypatch, enable, found
+):
+    lines = []
+    monkeypatch.setattr(
+        sce_mm.cli.training_images,
+        'print_log',
+        lambda text, **_: lines.append(text),
+    )
+    runner, _ = build_runner(
+        tmp_path,
+        param_scheduler=None,
+        auto_scale_lr={'enable': enable, 'base_batch_size': 16},
+    )
+    runner.cfg.work_dir = str(tmp_path)
+    runner.cfg.resume = True
+    if found:
+        (tmp_path / 'epoch_1.pth').touch()
+    scale_learning_rate(runner)
+    assert len(lines) == (not found)
+
+
+@pytest.mark.integration
 @pytest.mark.parametrize(('base', 'told'), [(16, 1), (12, 0)])
 def test_a_rate_for_another_batch_is_named(tmp_path, monkeypatch, base, told):
     lines = []

@@ -41,12 +41,20 @@ def test_epochs_follow_the_images_and_the_batch(tmp_path):
     # 125 steps of 64 images are 2000 of 4, of which an epoch has five.
     cfg.auto_epochs.steps = 125
     args = Namespace(
-        epochs='auto', batch_size=4, continue_for=None, cfg_options=[]
+        epochs='auto',
+        batch_size=4,
+        continue_for=None,
+        resume=None,
+        cfg_options=[],
     )
     said = [*apply_batch_size(cfg, args), *apply_epochs(cfg, args)]
     assert cfg.train_cfg.max_epochs == 400
     assert cfg.param_scheduler.warmup_epochs == 10
     assert '--epochs auto: 400, of 20 samples in steps of 4' in said
+    kept = 'a run that goes on keeps that of its checkpoint'
+    assert kept not in said[0]
+    args.resume = 'auto'
+    assert kept in apply_batch_size(read_config(FOLDER), args)[0]
 
 
 def test_milestones_follow():

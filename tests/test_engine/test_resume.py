@@ -128,6 +128,23 @@ def test_another_batch_size_goes_on_at_the_same_place_and_says_so(
     assert 'goes on at epoch 1, iteration 16. It cannot be identical' in log
 
 
+def test_a_rate_that_is_not_taken_is_named(finished, tmp_path):
+    wrapper = {
+        'type': 'OptimWrapper',
+        'optimizer': {'type': 'SGD', 'lr': 0.15, 'momentum': 0.9},
+    }
+    runner, _ = run(
+        tmp_path,
+        finished[0] / 'iter_8.pth',
+        optim_wrapper=wrapper,
+        log_level='WARNING',
+    )
+    assert runner.param_schedulers[0].base_values == [0.3]
+    log = log_of(runner)
+    assert 'stays that of the checkpoint, 0.3 before its schedule' in log
+    assert 'the 0.15 that this run asks for is not taken' in log
+
+
 @pytest.mark.parametrize('dropped', [False, True])
 def test_longer_and_shorter_epochs_go_on_at_the_same_place(tmp_path, dropped):
     lengths = {False: 6, True: 5}

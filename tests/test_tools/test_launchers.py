@@ -2,7 +2,9 @@
 
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -153,7 +155,13 @@ def test_slurm_train_knows_a_stop_whose_code_srun_lost(root, tmp_path):
 
 @pytest.mark.parametrize(
     ('told', 'code', 'saves'),
-    [(True, 75, 'yes'), (True, 75, ''), (False, 1, '')],
+    [
+        (signal.SIGTERM, 75, 'yes'),
+        (signal.SIGUSR1, 75, 'yes'),
+        (signal.SIGUSR2, 75, 'yes'),
+        (signal.SIGTERM, 75, ''),
+        (None, 1, ''),
+    ],
 )
 def test_dist_train_passes_the_signal_and_the_code_on(
     root, tmp_path, told, code, saves
@@ -177,11 +185,28 @@ def test_dist_train_passes_the_signal_and_the_code_on(
     while not (tmp_path / 'started').exists():
         time.sleep(0.01)
     if told:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(told)
     else:
         # torchrun ends by itself; another machine may have stopped it.
         child = int((tmp_path / 'started').read_text())
         os.kill(child, signal.SIGTERM)
     said = process.communicate(timeout=20)[1]
     assert process.returncode == (75 if saves else code)
-    assert ('stopped without saving' in said) == (told and not saves)
+    assert ('stopped without saving' in said) == bool(told and not saves)
+
+
+def test_a_port_in_use_is_named(root):
+    with socket.socket() as taken:
+        taken.bind(('', 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            ['bash', str(root / 'tools' / 'dist_train.sh'), 'c', '1'],
+            capture_output=True,
+            text=True,
+            env=os.environ | {'PYTHON': sys.executable, 'PORT': port},
+        )
+    assert done.returncode == 1
+    assert f'error: port {port} is in use' in done.stderr
+    assert 'PORT=' in done.stderr
+    assert 'Traceback' not in done.stderr

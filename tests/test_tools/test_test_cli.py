@@ -4,12 +4,14 @@ import json
 import runpy
 import sys
 
+import numpy as np
 import pytest
 import torch
 from image_files import write_noise
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
+from sce_mm.cli.commands.test import plain
 from sce_mm.utils.errors import UserError
 
 pytestmark = pytest.mark.integration
@@ -81,6 +83,12 @@ def test_weights_that_do_not_fit_are_not_measured(evaluate, setting, tmp_path):
 def test_nothing_to_evaluate_on_is_refused(root, evaluate, setting):
     with pytest.raises(ValueError, match='there is nothing to evaluate on'):
         evaluate(root / RECIPE, setting[1])
+
+
+def test_metrics_are_shown_as_plain_numbers():
+    metrics = {'aAcc': np.float32(64.5), 'note': 'a', 'top1': 40.0}
+    shown = "{'aAcc': 64.5, 'note': 'a', 'top1': 40.0}"
+    assert str(plain(metrics)) == shown
 
 
 def test_averaged_weights_are_what_is_evaluated(evaluate, tmp_path):

@@ -313,3 +313,17 @@ def test_regions_count_the_steps_of_the_batch_that_was_asked_for(
     words = ['--data', str(photos), '--regions', '16', '--batch-size', '4']
     applied(RECIPES[0], *words)
     assert lines[0].endswith('an epoch is 36 samples, 9 steps of 4')
+
+
+def test_a_dry_run_takes_any_work_dir_and_resumes_nothing(
+    tmp_path, photos, monkeypatch, capsys
+):
+    monkeypatch.setattr(train, 'hold_output', lambda: None)
+    monkeypatch.setattr('sce_mm.cli.dry_run.dry_run', lambda *_: 'the plan')
+    words = [RECIPES[0], '--data', str(photos), '--dry-run', '--work-dir']
+    train.main([*words, str(tmp_path), '--resume'])
+    (tmp_path / 'epoch_3.pth').touch()
+    train.main([*words, str(tmp_path)])
+    assert capsys.readouterr().out == 'the plan\nthe plan\n'
+    with pytest.raises(UserError, match='--dry-run plans a new run'):
+        train.main([*words, str(tmp_path), '--resume'])

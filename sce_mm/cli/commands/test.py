@@ -100,6 +100,14 @@ def require_classes(runner: 'Runner', meta: dict) -> None:
         )
 
 
+def plain(metrics: dict) -> dict:
+    """Metrics without numpy's numbers, which are shown with their type."""
+    return {
+        name: value.item() if hasattr(value, 'item') else value
+        for name, value in metrics.items()
+    }
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
@@ -124,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         metrics = evaluate(runner)
     if not is_main_process():
         return
-    print(metrics)
+    print(plain(metrics))
     if args.out:
         text = mmengine.dump(metrics, file_format='json')
         write_durably(args.out, text.encode())

@@ -182,6 +182,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ..hand_over import record_command, train_and_hand_over
     from ..refusal import leaving_nothing
     from ..run_start import (
+        goes_on,
         refuse_overwriting,
         require_space,
         restarted,
@@ -202,6 +203,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if is_first_process():
         print(*followed, sep='\n', end='\n' * bool(followed))
     source = '--data' if args.data else 'train_dataloader.dataset'
+    if args.dry_run and goes_on(cfg):
+        raise UserError(
+            '--dry-run plans a new run, and this one would go on from a '
+            'checkpoint: leave out --dry-run, or --resume and --continue-for'
+        )
     if args.dry_run:
         with naming_keys(typed_keys(args)):
             plan = dry_run(cfg, source, smaller_batch(args))

@@ -39,7 +39,8 @@ class PreemptionHook(Hook):
 
     Args:
         signals: Names of the signals; SIGINT is Ctrl-C. Slurm sends another
-            one in time with ``--signal=USR1@300``.
+            one in time with ``--signal=USR1@300``: add SIGUSR1 to these two.
+            tools/dist_train.sh passes it on as SIGTERM.
 
     Raises:
         UserError: A signal is unknown; before training, if there is no

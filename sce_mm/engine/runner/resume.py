@@ -99,15 +99,32 @@ def adopt_run_state(
             "write train_cfg = dict(type='ResumableTrainLoop', "
             f'max_epochs={new.max_epochs}), or resume from the end of an epoch'
         )
+    rate = _kept_rate(runner, checkpoint)
     if not changes:
-        return None
+        return rate or None
     return (
         f'the run changed ({", ".join(changes)}) and goes on at epoch '
         f'{meta["epoch"]}, iteration {meta["iter"]}. It cannot be identical '
         'to an uninterrupted one: which images share a batch, batch norm '
         'statistics, the number of optimiser steps and, with more or fewer '
-        'processes, the random generators. The learning rate stays that of '
-        'the checkpoint'
+        'processes, the random generators. '
+        + (rate or 'The learning rate stays that of the checkpoint')
+    )
+
+
+def _kept_rate(runner: Runner, checkpoint: dict[str, Any]) -> str:
+    """Says which learning rate this run does not take; empty if it does."""
+    states = checkpoint.get('optimizer'), runner.optim_wrapper.state_dict()
+    # Several optimisers have a state each.
+    groups = [(state or {}).get('param_groups') for state in states]
+    if not all(groups):
+        return ''
+    old, new = (group[0].get('initial_lr', group[0]['lr']) for group in groups)
+    if math.isclose(old, new, rel_tol=1e-6):
+        return ''
+    return (
+        f'The learning rate stays that of the checkpoint, {old:g} before its '
+        f'schedule; the {new:g} that this run asks for is not taken'
     )
 
 
