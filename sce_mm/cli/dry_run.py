@@ -277,7 +277,7 @@ def _rates(runner: Runner, steps: int) -> str:
             peak = max(rates)
             return (
                 f'learning rate {rates[0]:.3g}, {peak:.3g} at step '
-                f'{rates.index(peak)}, {rates[-1]:.2g} at the end'
+                f'{rates.index(peak) + 1}, {rates[-1]:.2g} at the end'
             )
     rate = runner.optim_wrapper.get_lr()['lr'][0]
     return f'learning rate {rate:.3g} at the start'

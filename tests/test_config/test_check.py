@@ -430,7 +430,7 @@ def test_a_dry_run_trains_resumes_and_plans(images, tmp_path, capsys):
     said = (
         'images   12; 4 epochs of 1.5 steps = 6 steps',
         'step     8 images (4 x 2 accumulated), queue of 24 keys, learning '
-        'rate 0, 0.03 at step 1, ',
+        'rate 0, 0.03 at step 2, ',
         'network  ResNet 18, ',
         'cost     ',
         f'result   in {tmp_path}; all parts work',

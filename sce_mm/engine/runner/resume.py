@@ -116,7 +116,7 @@ def _kept_rate(runner: Runner, checkpoint: dict[str, Any]) -> str:
     """Says which learning rate this run does not take; empty if it does."""
     states = checkpoint.get('optimizer'), runner.optim_wrapper.state_dict()
     # Several optimisers have a state each.
-    groups = [(state or {}).get('param_groups') for state in states]
+    groups = [(state or {}).get('param_groups') or [] for state in states]
     if not all(groups):
         return ''
     old, new = (group[0].get('initial_lr', group[0]['lr']) for group in groups)
