@@ -5,6 +5,7 @@ of ``tools`` or ``python -m sce_mm`` reads it as he would type it.
 """
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -63,13 +64,16 @@ def as_typed(text: str) -> str:
     if program.startswith(f'{MODULE} '):
         return _NAMED.sub(rf'{MODULE} \1', text)
     # mim runs the scripts that lie in the package.
-    if '.mim' in Path(program).parts or not any(
-        Path(program).match(script) for script in SCRIPTS.values()
-    ):
+    script = next(
+        (s for s in SCRIPTS.values() if Path(program).match(s)), None
+    )
+    if '.mim' in Path(program).parts or script is None:
         return text
+    # The root of the checkout, as it was typed.
+    root = program.removesuffix(script)
     return _NAMED.sub(
         lambda found: (
-            f'python {SCRIPTS[found[1]]}'
+            f'python {shlex.quote(root + SCRIPTS[found[1]])}'
             if found[1] in SCRIPTS
             else f'{MODULE} {found[1]}'
         ),

@@ -19,6 +19,7 @@ from evaluation_toys import (
     toy_config,
     write_digits,
 )
+from image_files import write_noise
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -415,6 +416,7 @@ def test_sweep_does_what_is_missing_and_tabulates_it(
             return
         # The network that was trained.
         assert ('coeff=1' in words) == ('--random-init' not in words)
+        assert words[words.index('--bank') + 1] == str(tmp_path / 'bank')
         column = {'knn': 'knn_top1_k20', 'linear-probe': 'linear_top1'}
         rows = [{'network': words[1], column[begun[-1]]: len(begun)}]
         path = words[words.index('--out') + 1]
@@ -424,7 +426,12 @@ def test_sweep_does_what_is_missing_and_tabulates_it(
     config = tmp_path / 'x.py'
     config.write_text("model = dict(type='SCE')\ncoeff = 0\n")
     out = tmp_path / 'sweep'
-    words = (config, out, '--setting', 'A', 'coeff=1', '--seeds')
+    for folder in ('bank', 'query'):
+        for label in ('a', 'b'):
+            (tmp_path / folder / label).mkdir(parents=True)
+            write_noise(tmp_path / folder / label, 1)
+    knn = '--knn', tmp_path / 'bank', tmp_path / 'query'
+    words = (config, out, '--setting', 'A', 'coeff=1', *knn, '--seeds')
     for seeds in ((0,), (0, 1)):
         run_tool('benchmarks/sweep', *words, *seeds)
     more = [w.replace('coeff=1', 'coeff=2') for w in map(str, words)]

@@ -103,6 +103,7 @@ def test_averaged_weights_are_what_is_evaluated(evaluate, tmp_path):
     config = tmp_path / 'config.py'
     config.write_text(f"""
 default_scope = 'mmpretrain'
+experiment_name = '{tmp_path.name}'
 model = dict(
     type='ImageClassifier', backbone={backbone},
     neck=dict(type='GlobalAveragePooling'),

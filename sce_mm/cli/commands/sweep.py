@@ -25,6 +25,7 @@ from ...utils.errors import UserError
 from ...utils.run_commands import Command, run_together
 from ..argument_types import (
     config_name,
+    existing_folder,
     output_folder,
     positive_number,
     seed_number,
@@ -61,6 +62,14 @@ def parse_args(argv: Sequence[str] | None) -> Namespace:
         type=seed_number,
         default=[0],
         help='seeds with which each setting is trained, 0 by default',
+    )
+    parser.add_argument(
+        '--knn',
+        nargs=2,
+        type=existing_folder,
+        metavar=('BANK', 'QUERY'),
+        help='labelled images, two folders of class folders; by default those '
+        "of the config's OnlineKNNHook",
     )
     parser.add_argument(
         '--threads',
@@ -113,10 +122,13 @@ def measure(
     source = '--random-init'
     if missing and name != RANDOM:
         place = '--work-dir', folder, '--resume'
-        start('sce train', args.config, *place, *options, *words)
+        labelled = ['--knn', *args.knn] if args.knn else []
+        start('sce train', args.config, *place, *labelled, *options, *words)
         source = (folder / 'last_checkpoint').read_text().strip()
     for command in missing:
-        out = '--out', results[command]
+        out = ['--out', results[command]]
+        if args.knn:
+            out += ['--bank', args.knn[0], '--query', args.knn[1]]
         start(f'sce {command}', args.config, source, *out, *options, *words)
     accuracies: dict[str, float] = {}
     for path in results.values():
@@ -176,6 +188,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     from ...evaluation.loaders import knn_settings
     from ...utils.durable_files import write_durably, write_json
+    from ..config_edits import set_knn
 
     settings = {RANDOM: [], **{name: words for name, *words in args.setting}}
     configs, hashes = {}, {}
@@ -185,6 +198,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         require_model(cfg, args.config)
         require_pretraining(cfg, args.config)
         override(cfg, args.cfg_options + words, option)
+        if args.knn:
+            bank, query = args.knn
+            set_knn(cfg, bank, query, options=('--knn BANK', '--knn QUERY'))
         hashes[name] = hash_of_config(cfg)
     for option, cfg in configs.items():
         # The first training would find it out after an evaluation.
@@ -194,9 +210,13 @@ def main(argv: Sequence[str] | None = None) -> None:
                 check_config(cfg)
                 knn_settings(cfg)
         except ValueError as error:
-            text = str(error).replace(
-                '--data DIR',
-                '--cfg-options train_dataloader.dataset.data_root=DIR',
+            text = (
+                str(error)
+                .replace(
+                    '--data DIR',
+                    '--cfg-options train_dataloader.dataset.data_root=DIR',
+                )
+                .replace('(--bank and --query)', '(--knn BANK QUERY)')
             )
             typed = option != '--cfg-options' or args.cfg_options
             raise UserError(f'{option}: {text}' if typed else text) from error
