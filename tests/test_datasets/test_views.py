@@ -95,7 +95,7 @@ def test_tiny_images_and_strips_give_whole_views(
     ('views', 'error', 'message'),
     [
         ([], ValueError, 'views is empty'),
-        (['weak'], TypeError, r'views\[0\] must be a dict, got str'),
+        (['weak'], ValueError, r'views\[0\] must be a dict, got str'),
         ([dict(size=3)], ValueError, r"views\[0\] has no 'augmentation'"),
         (
             [VIEWS[0], dict(augmentation='strong_bta')],

@@ -117,7 +117,7 @@ launcher = 'none'
             runner.register_hook(hook)
         try:
             runner.train()
-        except RuntimeError as error:
+        except ValueError as error:
             return count.iterations, str(error)
         log = max(Path(cfg.work_dir).glob('*/*.log'))
         return count.iterations, log.read_text()

@@ -77,7 +77,7 @@ def test_the_made_config_is_verified_by_the_command(
     )
     assert code == 0, text
     assert "- model.backbone.type = 'ResNetV1c'" in text
-    assert 'python tools/train.py' in text
+    assert f'python {root / "tools" / "train.py"}' in text
     code, text = run_tool(
         root / 'tools' / 'verify_transfer.py',
         capsys, monkeypatch, made, backbone_file(),
