@@ -234,7 +234,7 @@ def draw_set(
         # A number of iterations is in the title anyway.
         name = '' if what.isdecimal() else what.replace('-', ' ')
         axis.set_title(
-            f'{title}{", " * bool(name)}{name}: {percent:g} % of the labels,\n'
+            f'{title}{", " * bool(name)}{name}\n{percent:g} % of the labels, '
             f'{runs[0]["iterations"]} iterations',
             fontsize=10,
         )
