@@ -1,6 +1,7 @@
 """Arguments and report of the commands that make configs from weights."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,8 @@ def print_made(
     print(
         as_typed(
             'To check weights and settings without training: sce verify '
-            f'{args.out} {from_here(file.path)}'
+            f'{shlex.quote(str(args.out))} '
+            f'{shlex.quote(str(from_here(file.path)))}'
         )
     )
     print(as_typed(f'Next: {training_command(args.out, args.processes)}'))
@@ -77,12 +79,13 @@ def print_made(
 
 def training_command(config: Path, processes: int) -> str:
     """What trains a config, typed in the current folder."""
+    path = shlex.quote(str(config))
     if processes == 1:
-        return f'sce train {config}'
+        return f'sce train {path}'
     # Of a clone; an installed package has no scripts.
     if Path('tools/dist_train.sh').exists():
-        return f'tools/dist_train.sh {config} {processes}'
+        return f'tools/dist_train.sh {path} {processes}'
     return (
-        f'torchrun --nproc_per_node {processes} -m sce_mm train {config} '
+        f'torchrun --nproc_per_node {processes} -m sce_mm train {path} '
         '--launcher pytorch'
     )

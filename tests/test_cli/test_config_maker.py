@@ -15,3 +15,8 @@ def test_several_processes_need_no_clone(root, tmp_path, monkeypatch):
         'torchrun --nproc_per_node 4 -m sce_mm train my_config.py '
         '--launcher pytorch'
     )
+
+
+def test_a_name_with_a_blank_is_typed_in_quotes():
+    command = training_command(Path('my config.py'), 1)
+    assert command == "sce train 'my config.py'"
