@@ -10,9 +10,9 @@
 # MAX_RESTARTS (0): how often the processes are started again when one of them
 # dies; they go on from the newest checkpoint. The same on all machines; each
 # restart takes the port 100 further on.
-# At SIGTERM, SIGUSR1, SIGUSR2 (all passed on as SIGTERM) or Ctrl-C training saves if it has begun, and this
-# script exits with 75: the same command with --resume goes on
-# (docs/running.md). A second Ctrl-C ends everything at once.
+# At SIGTERM, SIGUSR1, SIGUSR2 (all passed on as SIGTERM) or Ctrl-C training
+# saves if it has begun, and this script exits with 75: the same command with
+# --resume goes on (docs/running.md). A second Ctrl-C ends everything at once.
 set -euo pipefail
 [ $# -ge 2 ] || { echo "usage: $0 CONFIG GPUS [options]" >&2; exit 2; }
 

@@ -76,7 +76,7 @@ class ArgumentParser(argparse.ArgumentParser):
         if not isinstance(kind, OutputFile):
             return super().add_argument(*names, **settings)
         if names[0].startswith('-'):
-            settings['metavar'] = f'FILE{kind.suffixes[0]}'
+            settings['metavar'] = ''.join(['FILE', *kind.suffixes[:1]])
         action = super().add_argument(*names, **settings)
         if option not in self._option_string_actions:
             about = 'replace files that exist'

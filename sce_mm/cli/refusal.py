@@ -82,17 +82,17 @@ def leaving_nothing(cfg: Config, trains: bool = True) -> Iterator[BegunHook]:
                 own = {Path(cfg.filename or '').name, COMMANDS, LOCK}
                 # No other run begins in them meanwhile.
                 with suppress(FolderInUseError):
-                    if trains or _lock(folders, locks, patience=0):
-                        _remove(folders, new, logs, own)
-                        for path in unlocked:
-                            path.unlink(missing_ok=True)
+                    if not trains:
+                        _lock(folders, locks, patience=0)
+                    _remove(folders, new, logs, own)
+                    for path in unlocked:
+                        path.unlink(missing_ok=True)
             raise
 
 
-def _lock(folders: set[Path], locks: ExitStack, patience: float = 10) -> bool:
+def _lock(folders: set[Path], locks: ExitStack, patience: float = 10) -> None:
     for folder in folders:
         locks.enter_context(closing(FolderLock(folder, patience)))
-    return True
 
 
 def _remove(

@@ -12,6 +12,7 @@ from typing import Any
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
+from ..utils.checks import nearest_existing
 from .reading import walk
 
 
@@ -89,9 +90,7 @@ def unwritable_folders(cfg: Config) -> Iterator[str]:
         if folder is None or '://' in str(folder):
             continue
         try:
-            path = Path(folder).absolute()
-            there = next(p for p in (path, *path.parents) if p.exists())
-            with tempfile.TemporaryFile(dir=there):
+            with tempfile.TemporaryFile(dir=nearest_existing(Path(folder))):
                 pass
         except (OSError, TypeError) as error:
             yield (

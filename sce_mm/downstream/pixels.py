@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..config.parts import type_name
-from ..transfer.verify.pipelines import pipeline_problems, stretch_note
+from ..config.reading import typed_dicts
+from ..transfer.verify.pipelines import (
+    pipeline_problems,
+    stretch_note,
+    transform_problem,
+)
 from .edits import AdaptError, ConfigEdits
 from .norms import is_one_of
 
@@ -41,6 +46,9 @@ def adapt_pixels(
             f'{PREPROCESSOR} is of type {name}, and where that swaps and '
             f'normalises channels is not known: expected {preprocessor}'
         )
+    for transform in typed_dicts(edits.cfg._cfg_dict):
+        if problem := transform_problem(transform):
+            raise AdaptError(f'a pipeline has {problem}')
     for problem in pipeline_problems(edits.cfg):
         raise AdaptError(problem)
     if note := stretch_note(meta.get('stretch'), edits.cfg):

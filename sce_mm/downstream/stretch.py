@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..config.parts import type_name
+from ..config.parts import hooks_of, type_name
 from .edits import ConfigEdits
 
 _REASON = 'the length of the training'
@@ -60,7 +60,7 @@ def stretch(
     ]
     intervals += [
         f'{path}.interval'
-        for path, hook in _hooks(edits)
+        for path, hook in hooks_of(edits.cfg)
         if type_name(hook) == 'OnlineKNNHook'
     ]
     for path in intervals:
@@ -83,19 +83,9 @@ def stretch(
             edits.set(f'{path}.steps', least, _REASON)
 
 
-def _hooks(edits: ConfigEdits) -> list[tuple[str, Any]]:
-    """All hooks that a config names, with their paths."""
-    named = edits.get('default_hooks') or {}
-    listed = edits.get('custom_hooks') or []
-    return [
-        *((f'default_hooks.{name}', hook) for name, hook in named.items()),
-        *((f'custom_hooks[{n}]', hook) for n, hook in enumerate(listed)),
-    ]
-
-
 def _phases(edits: ConfigEdits) -> Iterator[tuple[str, Any]]:
     """Phases of values that hooks change as a training goes on."""
-    for where, hook in _hooks(edits):
+    for where, hook in hooks_of(edits.cfg):
         name = _PHASES.get(type_name(hook))
         phases = hook.get(name) if name else None
         if isinstance(phases, dict):

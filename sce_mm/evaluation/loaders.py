@@ -84,12 +84,18 @@ def _not_loaded(name: str, config: dict, error: Exception) -> UserError:
     )
 
 
-def knn_settings(cfg: Config) -> dict[str, Any]:
+def knn_settings(
+    cfg: Config, folders: str = '--bank and --query'
+) -> dict[str, Any]:
     """Data and numbers of the kNN evaluation that a config stands for.
 
     Arguments of its OnlineKNNHook, or ``bank`` and ``query`` alone; of a
     classifier the training images, seen through the pipeline of the
     validation images, are the bank, and the validation images the queries.
+
+    Args:
+        cfg: The config.
+        folders: Options that name folders instead, for messages.
 
     Raises:
         UserError: It has neither.
@@ -99,7 +105,7 @@ def knn_settings(cfg: Config) -> dict[str, Any]:
     if not (cfg.get('train_dataloader') and cfg.get('val_dataloader')):
         raise UserError(
             'the config names no labelled images: give two folders of class '
-            'folders (--bank and --query), take a config of a classifier '
+            f'folders ({folders}), take a config of a classifier '
             '(configs/sce/benchmarks), or add default_hooks = '
             "dict(online_knn=dict(type='OnlineKNNHook', bank=dict("
             'batch_size=..., num_workers=..., dataset=dict(...)), '

@@ -131,6 +131,12 @@ def require_new(
         )
 
 
+def nearest_existing(path: Path) -> Path:
+    """The path itself, or the first one above it that is there."""
+    whole = path.absolute()
+    return next(p for p in (whole, *whole.parents) if p.exists())
+
+
 def require_own_folder(folder: Path, mark: str, kind: str) -> None:
     """Raise ``FileExistsError`` if a folder holds files of something else.
 

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from mmengine.fileio import LocalBackend, register_backend
 
+from .checks import nearest_existing
 from .folder_lock import NAME as LOCK
 from .folder_lock import FolderInUseError, FolderLock
 
@@ -203,8 +204,7 @@ def _flush_folder(folder: Path) -> None:
 
 def _free_space(folder: Path) -> str:
     try:
-        while not folder.exists() and folder != folder.parent:
-            folder = folder.parent
-        return f'{shutil.disk_usage(folder).free / 2**20:.0f} MiB are free'
+        free = shutil.disk_usage(nearest_existing(folder)).free
+        return f'{free / 2**20:.0f} MiB are free'
     except OSError:
         return 'the folder cannot be examined'

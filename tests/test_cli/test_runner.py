@@ -60,20 +60,26 @@ def test_repetitions_do_not_make_a_batch_of_images(tmp_path):
         require_batches(runner)
 
 
+@pytest.fixture
+def lines(monkeypatch):
+    """What is said of the learning rate."""
+    said = []
+    monkeypatch.setattr(
+        sce_mm.cli.training_images,
+        'print_log',
+        lambda text, **_: said.append(text),
+    )
+    return said
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ('kind', 'rate', 'reason'),
     [('SGD', 0.225, 'in proportion'), ('AdamW', 0.2598076211, 'square root')],
 )
 def test_the_learning_rate_follows_the_real_batch(
-    tmp_path, monkeypatch, kind, rate, reason
+    tmp_path, lines, kind, rate, reason
 ):
-    lines = []
-    monkeypatch.setattr(
-        sce_mm.cli.training_images,
-        'print_log',
-        lambda text, **_: lines.append(text),
-    )
     runner, _ = build_runner(
         tmp_path,
         accumulate=3,
@@ -92,14 +98,8 @@ def test_the_learning_rate_follows_the_real_batch(
 @pytest.mark.parametrize('enable', [True, False])
 @pytest.mark.parametrize('found', [True, False])
 def test_a_run_that_goes_on_is_told_of_no_other_rate(
-    tmp_path, monkeypatch, enable, found
+    tmp_path, lines, enable, found
 ):
-    lines = []
-    monkeypatch.setattr(
-        sce_mm.cli.training_images,
-        'print_log',
-        lambda text, **_: lines.append(text),
-    )
     runner, _ = build_runner(
         tmp_path,
         param_scheduler=None,
@@ -115,13 +115,7 @@ def test_a_run_that_goes_on_is_told_of_no_other_rate(
 
 @pytest.mark.integration
 @pytest.mark.parametrize(('base', 'told'), [(16, 1), (12, 0)])
-def test_a_rate_for_another_batch_is_named(tmp_path, monkeypatch, base, told):
-    lines = []
-    monkeypatch.setattr(
-        sce_mm.cli.training_images,
-        'print_log',
-        lambda text, **_: lines.append(text),
-    )
+def test_a_rate_for_another_batch_is_named(tmp_path, lines, base, told):
     runner, _ = build_runner(
         tmp_path,
         accumulate=3,

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from sce_mm.datasets import build_cache
 from sce_mm.datasets.images.file_lists import find_images
 from sce_mm.datasets.images.shard_writing import pack_shards
+from sce_mm.utils.errors import UserError
 
 pytestmark = pytest.mark.integration
 
@@ -174,5 +175,5 @@ def test_a_folder_of_broken_files_ends_a_run_with_workers(
 ) -> None:
     for path in folder.glob('[0-9]*.jpg'):
         path.write_bytes(b'no image')
-    with pytest.raises(ValueError, match=r'none of .* tried can be read'):
+    with pytest.raises(UserError, match=r'none of .* tried can be read'):
         epoch(loader(folder, 1), 0)

@@ -7,6 +7,7 @@ from image_files import encode, photo
 from mmpretrain.registry import DATASETS
 
 from sce_mm.datasets import IMAGENET100_IDS, ImageNet1k, ImageNet100
+from sce_mm.utils.errors import UserError
 
 LOAD = [dict(type='LoadImage')]
 OTHERS = [f'n{number:08}' for number in (1440764, 99999999)]
@@ -113,7 +114,7 @@ def test_a_broken_image_is_replaced_in_training_alone(tmp_path: Path) -> None:
     assert 'no image' not in Path(train[4]['img_path']).read_text('latin1')
     assert train[0]['gt_label'] == 0
     val = ImageNet1k(str(tmp_path), split='val', **options)
-    with pytest.raises(ValueError, match=r'cannot read .*_1\.JPEG'):
+    with pytest.raises(UserError, match=r'cannot read .*_1\.JPEG'):
         val[4]
 
 

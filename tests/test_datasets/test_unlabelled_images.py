@@ -9,6 +9,7 @@ from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmpretrain.registry import DATASETS
 
 from sce_mm.datasets import SampleIndex, UnlabelledImages
+from sce_mm.utils.errors import UserError
 
 LOAD = [dict(type='LoadImage')]
 
@@ -119,7 +120,7 @@ def test_too_many_broken_images_end_the_run(
 ) -> None:
     dataset = build(fill(tmp_path, good, bad), **options)
     if message:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(UserError, match=message):
             read_all(dataset)
     else:
         assert len(read_all(dataset)) == good + bad

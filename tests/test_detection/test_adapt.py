@@ -115,7 +115,7 @@ def change(atss, backbone_file):
         ),
         (
             {'tta_pipeline': [{'transforms': [[{'type': 'Normalize'}]]}]},
-            'tta_pipeline has Normalize',
+            'a pipeline has Normalize',
         ),
         (
             {

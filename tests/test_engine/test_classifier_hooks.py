@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from sce_mm.engine.hooks.pretrained_backbone_hook import PretrainedBackboneHook
+from sce_mm.utils.errors import UserError
 
 pytestmark = pytest.mark.integration
 
@@ -201,7 +202,7 @@ class Initialise(Hook):
 def test_no_hook_initialises_over_the_backbone(tmp_path, checkpoint):
     load, watch = PretrainedBackboneHook(str(checkpoint)), Watch()
     runner = build_runner(tmp_path, [load, watch, Initialise()], backbone=FREE)
-    with pytest.raises(ValueError, match=r'1 tensors .*conv1.weight\) are'):
+    with pytest.raises(UserError, match=r'1 tensors .*conv1.weight\) are'):
         runner.train()
     assert not hasattr(watch, 'last')
 
@@ -223,7 +224,7 @@ def test_a_frozen_backbone_that_moves_stops_the_run(
     tmp_path, checkpoint, backbone, hooks, message
 ):
     hook = PretrainedBackboneHook(str(checkpoint), frozen=True)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         build_runner(tmp_path, [hook, *hooks], backbone=backbone).train()
 
 

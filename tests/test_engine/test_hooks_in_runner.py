@@ -6,6 +6,8 @@ import pytest
 import torch
 from tiny_runner import build_runner
 
+from sce_mm.utils.errors import UserError
+
 pytestmark = pytest.mark.integration
 
 COSINE = {'kind': 'cosine', 'start': 0.1, 'end': 0.0}
@@ -79,7 +81,7 @@ def test_momentum_ends_at_the_last_step_whatever_the_epochs(tmp_path):
 
 def test_without_the_hook_training_stops(tmp_path):
     runner, record = build_runner(tmp_path, hooks=())
-    with pytest.raises(ValueError, match='momentum encoder was not updated'):
+    with pytest.raises(UserError, match='momentum encoder was not updated'):
         runner.train()
     assert len(record.losses) == 1
 

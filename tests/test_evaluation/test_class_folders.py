@@ -28,6 +28,7 @@ from sce_mm.datasets.labelled_images import share_labels
 from sce_mm.evaluation import extract_features
 from sce_mm.evaluation.loaders import build_labelled_loaders
 from sce_mm.evaluation.samples import NoReplacement, collate
+from sce_mm.utils.errors import UserError
 
 COLOURS = {'a': (200, 30, 30), 'b': (30, 200, 30), 'c': (30, 30, 200)}
 PIPELINE = [{'type': 'LoadImage'}, {'type': 'PackInputs'}]
@@ -289,5 +290,5 @@ def test_validation_of_a_classifier_has_the_labels_of_its_training(
 
     for loader in (runner.val_dataloader, runner.test_dataloader):
         assert loader.dataset.get_gt_labels().tolist() == [1] * 4 + [2] * 4
-        with pytest.raises(ValueError, match=r'cannot read .*b/1\.png'):
+        with pytest.raises(UserError, match=r'cannot read .*b/1\.png'):
             list(loader)

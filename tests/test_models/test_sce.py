@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 
 from sce_mm.models.heads.sce_head import embedding_std
 from sce_mm.models.utils.widths import pooled_width
+from sce_mm.utils.errors import UserError
 
 
 def train_step(model, inputs, momentum):
@@ -133,7 +134,7 @@ def test_evaluation_leaves_no_trace():
 def test_a_frozen_target_stops_the_training():
     model = build()
     model.loss(views(4))['loss'].backward()
-    with pytest.raises(ValueError, match='MomentumUpdateHook'):
+    with pytest.raises(UserError, match='MomentumUpdateHook'):
         model.loss(views(4))
 
 

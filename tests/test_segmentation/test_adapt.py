@@ -79,7 +79,7 @@ def change(fcn, backbone_file):
         ),
         (
             {
-                'tta_pipeline': [{'type': 'LoadSingleRSImageFromFile'}],
+                'test_pipeline': [{'type': 'LoadSingleRSImageFromFile'}],
             },
             'not the blue, green and red of OpenCV',
         ),

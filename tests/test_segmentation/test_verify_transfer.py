@@ -6,6 +6,7 @@ from transfer_files import run_tool
 
 from sce_mm.cli.runner import build_runner
 from sce_mm.config import ConfigError
+from sce_mm.utils.errors import UserError
 
 pytestmark = [
     pytest.mark.integration,
@@ -61,7 +62,7 @@ def test_a_stock_stem_is_refused_and_its_tensors_are_named(
     cfg.launcher, cfg.work_dir = 'none', str(tmp_path / 'work')
     cfg.experiment_name = cfg.visualizer.name = tmp_path.name
     runner = build_runner(cfg)
-    with pytest.raises(ValueError, match=r'transfer refused:(.|\n)*stem\.'):
+    with pytest.raises(UserError, match=r'transfer refused:(.|\n)*stem\.'):
         runner.train()
     assert runner.iter == 0
 

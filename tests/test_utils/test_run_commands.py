@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from sce_mm.utils.errors import UserError
 from sce_mm.utils.run_commands import (
     Command,
     Job,
@@ -51,7 +52,7 @@ def test_failure_names_the_log_and_stops_the_other(tmp_path):
     bad = script(tmp_path, 'bad', "raise SystemExit('no digits left')")
     slow = script(tmp_path, 'slow', 'import time; time.sleep(600)')
     started = time.monotonic()
-    with pytest.raises(ValueError, match=r'no digits left\nlog: .*bad\.log'):
+    with pytest.raises(UserError, match=r'no digits left\nlog: .*bad\.log'):
         run_together([Command(slow, []), Command(bad, [])], tmp_path / 'logs')
     assert time.monotonic() - started < 60
 

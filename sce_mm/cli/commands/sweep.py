@@ -208,15 +208,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             # Without it, the trainings have to be there already.
             if cfg.get('train_cfg'):
                 check_config(cfg)
-                knn_settings(cfg)
+                knn_settings(cfg, '--knn BANK QUERY')
         except ValueError as error:
-            text = (
-                str(error)
-                .replace(
-                    '--data DIR',
-                    '--cfg-options train_dataloader.dataset.data_root=DIR',
-                )
-                .replace('(--bank and --query)', '(--knn BANK QUERY)')
+            text = str(error).replace(
+                '--data DIR',
+                '--cfg-options train_dataloader.dataset.data_root=DIR',
             )
             typed = option != '--cfg-options' or args.cfg_options
             raise UserError(f'{option}: {text}' if typed else text) from error
