@@ -199,10 +199,17 @@ def _copies_text(report: ImageReport) -> str:
         for group in report.copies[:_GROUPS]
     ]
     near = len(report.copies) - report.equal_files
-    show = 'image shows' if report.spare == 1 else 'images show'
+    kinds = [
+        f'{number:,} of {what}'
+        for number, what in (
+            (report.equal_files, 'equal files'),
+            (near, 'near copies'),
+        )
+        if number
+    ]
     return (
-        f'{report.spare:,} {show} what another one shows; groups of equal '
-        f'files: {report.equal_files}, of near copies: {near}. '
+        f'{counted(report.spare, "image")} too many, in '
+        f'{counted(len(report.copies), "group")} ({", ".join(kinds)}): '
         f'{_listed(groups, len(report.copies), "groups")}'
     )
 

@@ -73,7 +73,11 @@ class TrainingPlan:
 
 
 def plan_training(
-    cfg: Config, recipe: str, report: ImageReport, folder: Path
+    cfg: Config,
+    recipe: str,
+    report: ImageReport,
+    folder: Path,
+    keep: Path | None = None,
 ) -> TrainingPlan:
     """Fit batch, epochs and queue of a config to images; say what follows.
 
@@ -83,8 +87,11 @@ def plan_training(
         recipe: What the user calls it.
         report: What was found out about the images.
         folder: Where a cache would lie.
+        keep: List of the images that are worth keeping, which then are what
+            is trained on.
     """
-    samples = len(report.paths) * samples_of_an_image(cfg)
+    paths = report.kept() if keep else report.paths
+    samples = len(paths) * samples_of_an_image(cfg)
     plan = TrainingPlan(recipe, samples=samples)
     planned = cfg.train_dataloader.batch_size
     cfg.train_dataloader.batch_size = fitting_batch(samples, planned)
@@ -99,7 +106,7 @@ def plan_training(
     plan.queue = _fit_queue(cfg, plan)
     plan.advice = [
         *_steps_advice(cfg, plan),
-        *_images_advice(report),
+        *_images_advice(report, keep),
         *_views_advice(cfg, report),
         *_cache_advice(cfg, report, folder),
     ]
@@ -181,15 +188,17 @@ def _steps_advice(cfg: Config, plan: TrainingPlan) -> list[str]:
     return lines
 
 
-def _images_advice(report: ImageReport) -> list[str]:
+def _images_advice(report: ImageReport, keep: Path | None) -> list[str]:
     lines = []
     count = len(report.paths)
     if report.spare or report.tiny or report.unreadable:
+        where = f'{keep} lists them'
+        if keep is None:
+            where = '--keep FILE.json lists them, for sce train --data'
         lines.append(
             f'{len(report.kept()):,} images are left without the unreadable '
-            'and tiny ones and the copies: --keep FILE.json lists them, for '
-            "sce train --data FILE.json. Two copies would be each other's "
-            'negatives, though they show the same.'
+            f'and tiny ones and the copies: {where}. Two copies would be each '
+            "other's negatives, though they show the same."
         )
     if inspection.FLAT in report.kinds:
         lines.append(

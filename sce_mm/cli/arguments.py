@@ -239,6 +239,11 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         default=own_launcher(),
         help='what has started the processes of a distributed run',
     )
+    add_trust(parser)
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Add whether checkpoints may run what is in them."""
     parser.add_argument(
         '--trust',
         action='store_true',

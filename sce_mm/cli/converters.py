@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..utils.checks import wrong_levels
 from .argument_types import OutputFile, output_file, positive_number
+from .arguments import add_trust
 from .exit import naming
 
 # What reads checkpoints takes seconds to import, arguments are read before.
@@ -36,11 +37,7 @@ def add_arguments(
         default='online',
         help='whose backbone of a training checkpoint to take',
     )
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='read a file that could run programs, whose origin you know',
-    )
+    add_trust(parser)
     parser.add_argument(
         '--float32',
         action='store_true',

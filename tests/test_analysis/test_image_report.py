@@ -67,11 +67,14 @@ def test_a_folder_is_described(said, folder, tmp_path):
         ['rocket.jpg', 'rocket2.jpg'],
     ]
     assert sum(report['sizes'].values()) == 11
-    for words in ('broken.jpg', 'equal files: 1, of near copies: 1'):
+    for words in ('broken.jpg', '1 of equal files, 1 of near copies'):
         assert words in text
     kept = {path.rpartition('/')[2] for path in json.loads(keep.read_text())}
     assert kept.isdisjoint({'half.png', 'same.jpg', 'rocket2.jpg', 'dot.png'})
     assert len(kept) == 7
+    # What is printed trains on the list.
+    assert f'--data {keep} ' in text.splitlines()[-1]
+    assert found['plan']['samples'] == 7
     # A list is looked at as a folder is, and trained on.
     assert said(images=keep)[1]['report']['images'] == 7
 

@@ -8,6 +8,7 @@ A test compares the page with the parsers.
 import argparse
 import re
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterable
 from importlib import import_module
@@ -24,9 +25,10 @@ HEAD = """\
 # Options of the commands
 
 This page is what `sce COMMAND --help` says, for all commands, as written by
-`tools/dev/commands_page.py`. `sce COMMAND`, `python -m sce_mm COMMAND` and, in
-a clone, the script under `tools` are the same. Words in capitals stand for
-values of yours, and what is in square brackets may be left out.
+`tools/dev/commands_page.py`. `sce COMMAND` and `python -m sce_mm COMMAND` are
+the same; in a clone, many commands have a script under `tools` too. Words in
+capitals stand for values of yours, and what is in square brackets may be left
+out.
 
 ## Options of many commands
 
@@ -124,8 +126,9 @@ def description(parser: argparse.ArgumentParser) -> str:
             -1
         ].endswith(('.', ':'))
         if lines[0].startswith('    ') or command:
-            code = '\n'.join(line.strip() for line in lines)
-            blocks.append(f'```bash\n{code}\n```')
+            code = textwrap.dedent(block)
+            language = 'python' if re.match(r'\w+ ?=', code) else 'bash'
+            blocks.append(f'```{language}\n{code}\n```')
         else:
             blocks.append(with_code('\n'.join(lines)))
     return '\n\n'.join(blocks)

@@ -56,9 +56,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--keep',
         type=json_file,
         help='write a list of the images without unreadable and tiny ones and '
-        'copies, for --data of sce train',
+        'copies, and plan a training on these',
     )
-    parser.add_argument('--json', type=json_file, help='write all of it here')
+    parser.add_argument(
+        '--json',
+        type=json_file,
+        help='write all figures and the paths of odd images to this file',
+    )
     parser.add_argument(
         '--workers',
         type=decoder_number,
@@ -108,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(report_text(report))
     images = TrainingImages(report.paths, report.sizes)
     apply_region_options(cfg, args, sources, images)
-    plan = plan_training(cfg, recipe, report, Path.cwd())
+    plan = plan_training(cfg, recipe, report, Path.cwd(), args.keep)
     print(as_typed(f'\nSuggested training\n{plan_text(plan)}'))
     figures = {'report': report_json(report), 'plan': plan.figures()}
     if args.hours:
@@ -116,12 +120,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = estimate(cfg, device, images=plan.samples)
         print(f'\n{estimate_text(found)}')
         figures['estimate'] = found
-    words = [recipe, '--data', *args.data, *_region_words(args), *plan.words]
-    print(as_typed(f'\nsce train {shlex.join(words)}'))
+    data = args.data
     if args.keep:
-        kept = report.kept()
-        write_image_list(args.keep, [os.path.abspath(path) for path in kept])
-        print(f'{args.keep}: {len(kept):,} images, for --data')
+        kept = map(os.path.abspath, report.kept())
+        write_image_list(args.keep, list(kept))
+        data = [str(args.keep)]
+    words = [recipe, '--data', *data, *_region_words(args), *plan.words]
+    print(as_typed(f'\nsce train {shlex.join(words)}'))
     if args.json:
         write_json(args.json, figures)
 

@@ -4,7 +4,7 @@ sce embed CONFIG CHECKPOINT --random-init \
     --data path/to/images --out map.png
 
 Sub-folders are classes and give the colours; without classes the images
-themselves are drawn. Needs scikit-learn and matplotlib.
+themselves are drawn. Needs matplotlib.
 """
 
 import argparse

@@ -24,7 +24,7 @@ from ..argument_types import (
     positive_number,
     worker_number,
 )
-from ..arguments import ArgumentParser
+from ..arguments import ArgumentParser, add_trust
 from ..converters import add_network, network_of
 from ..exit import naming, naming_options
 
@@ -86,11 +86,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='N',
         help='processes that load images',
     )
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='read a file that could run programs, whose origin you know',
-    )
+    add_trust(parser)
     return parser.parse_args(argv)
 
 

@@ -5,7 +5,7 @@ sce linear-probe CONFIG CHECKPOINT --random-init \
 
 Trained on the bank and tested on the query set. Without them, on those of the
 config's OnlineKNNHook, or on the training and validation images of the config
-of a classifier. Needs scikit-learn.
+of a classifier.
 """
 
 import argparse

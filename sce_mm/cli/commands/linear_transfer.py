@@ -3,7 +3,7 @@
 sce linear-transfer CONFIG CHECKPOINT --data-root data
 
 Logistic regression by L-BFGS, its penalty chosen on the validation split.
-docs/evaluation.md says where each data set has to be. Needs scikit-learn.
+docs/evaluation.md says where each data set has to be.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 sce svm CONFIG CHECKPOINT --data data/VOCdevkit
 
-The protocol of PCL: trained on trainval, mAP on test. Needs scikit-learn.
+The protocol of PCL: trained on trainval, mAP on test.
 """
 
 import argparse
