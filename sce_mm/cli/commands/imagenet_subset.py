@@ -19,13 +19,22 @@ All images of some classes, numbered from 0:
 
 In a config, with labels:
 
-    dataset=dict(type='ImageNet1k', data_root='data/imagenet', split='train',
-                 ann_file='meta/train_1percent.txt', ...)
+    dataset = dict(
+        type='ImageNet1k',
+        data_root='data/imagenet',
+        split='train',
+        ann_file='meta/train_1percent.txt',
+        pipeline=...,
+    )
 
 and, from a list written with --bare, without:
 
-    dataset=dict(type='UnlabelledImages', data_root='data/imagenet/train',
-                 ann_file='../meta/names.txt', ...)
+    dataset = dict(
+        type='UnlabelledImages',
+        data_root='data/imagenet/train',
+        ann_file='../meta/names.txt',
+        pipeline=...,
+    )
 """
 
 import argparse

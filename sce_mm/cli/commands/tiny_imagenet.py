@@ -6,8 +6,13 @@ Reads wnids.txt, train/CLASS/images/*.JPEG and val/val_annotations.txt; writes
 meta/train.txt and meta/val.txt with a path and a label per line, a label being
 the place of the class in the sorted wnids.txt. No image is moved. In a config:
 
-    dataset=dict(type='CustomDataset', data_root='data/tiny-imagenet-200',
-                 data_prefix='val', ann_file='meta/val.txt', pipeline=...)
+    dataset = dict(
+        type='CustomDataset',
+        data_root='data/tiny-imagenet-200',
+        data_prefix='val',
+        ann_file='meta/val.txt',
+        pipeline=...,
+    )
 
 Pretraining needs no list: configs/_base_/datasets/tiny_imagenet_sce.py reads
 the folder train.
