@@ -271,11 +271,7 @@ def test_the_stage_with_a_cell_for_each_place_is_named(
         'model.dense_queue.length': 64,
     }
     said = []
-    monkeypatch.setattr(
-        sce_mm.config.building,
-        'print_log',
-        lambda text, **_: said.append(text),
-    )
+    monkeypatch.setattr(sce_mm.config.building, 'warn', said.append)
     cfg = small(images, tmp_path, DENSE, **overrides)
     try:
         check_config(cfg)

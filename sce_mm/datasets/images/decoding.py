@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from ...utils.errors import UserError
-from .file_lists import warn
+from ...utils.progress import warn
 from .shards import find_member, open_file
 
 # Pillow is asked for these only: some of its readers start other programs.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import stat
 from collections import Counter
@@ -11,10 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mmengine.logging import print_log
-
 from ...utils.durable_files import write_durably
 from ...utils.errors import UserError
+from ...utils.progress import warn
 from ...utils.text import counted, printable
 from .shards import COMPRESSIONS, is_file, is_shard, list_members
 
@@ -463,11 +461,6 @@ def _advice(kinds: Iterable[str], wanted: Sequence[str]) -> str:
             'kinds to one of these'
         )
     return text
-
-
-def warn(message: str) -> None:
-    """Log a warning."""
-    print_log(message, logger='current', level=logging.WARNING)
 
 
 def warn_of_unreadable(problems: Sequence[str]) -> None:
