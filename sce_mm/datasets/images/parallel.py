@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from multiprocessing import Lock
 from typing import Any, TypeVar
 
@@ -23,21 +23,6 @@ Result = TypeVar('Result')
 _LARGE_PIXELS = 1 << 26
 
 
-class LargeImages:
-    """Lets one process at a time decode an image that takes much memory.
-
-    It holds a lock: it reaches a process when that starts, not with a task.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-
-    def one_at_a_time(self, path: str) -> AbstractContextManager[Any]:
-        """Wait until no other large image is decoded, if this one is large."""
-        is_large = count_pixels(path) > _LARGE_PIXELS
-        return self._lock if is_large else nullcontext()
-
-
 def map_images(
     function: Callable[[str], Result],
     paths: Sequence[str],
@@ -45,6 +30,8 @@ def map_images(
     description: str,
 ) -> Generator[Result, None, None]:
     """What a function returns for each path, in their order.
+
+    An image that takes much memory waits until no other such one is decoded.
 
     Args:
         function: Called in the processes, which get it when they start; it
@@ -59,8 +46,9 @@ def map_images(
     workers = max(1, min(workers, len(paths)))
     # Few images go one by one: they may be large.
     chunk = min(16, 1 + len(paths) // (8 * workers))
+    # Locks reach a process when it starts, not with a task.
     with ProcessPoolExecutor(
-        workers, initializer=_start_worker, initargs=(function,)
+        workers, initializer=_start_worker, initargs=(function, Lock())
     ) as pool:
         results = pool.map(_call, paths, chunksize=chunk)
         try:
@@ -76,13 +64,14 @@ def map_images(
             pool.shutdown(cancel_futures=True)
 
 
-# What a process of the pool calls.
+# What a process of the pool calls, and what it holds for a large image.
 _function: Callable[[str], Any]
+_large: Any
 
 
-def _start_worker(function: Callable[[str], Any]) -> None:
-    global _function
-    _function = function
+def _start_worker(function: Callable[[str], Any], large: Any) -> None:
+    global _function, _large
+    _function, _large = function, large
     # Ctrl-C reaches all processes: this one ends with the one that started
     # it, and without a word.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -92,4 +81,6 @@ def _start_worker(function: Callable[[str], Any]) -> None:
 
 
 def _call(path: str) -> Any:
-    return _function(path)
+    is_large = count_pixels(path) > _LARGE_PIXELS
+    with _large if is_large else nullcontext():
+        return _function(path)
