@@ -6,7 +6,8 @@ import signal
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from math import prod
 from multiprocessing import Lock
 from typing import Any, TypeVar
 
@@ -15,7 +16,8 @@ import cv2
 from ...utils.errors import UserError
 from ...utils.progress import track
 from ...utils.run_commands import end_with_parent
-from .decoding import count_pixels
+from .decoding import header_size
+from .shards import open_file
 
 Result = TypeVar('Result')
 
@@ -81,6 +83,12 @@ def _start_worker(function: Callable[[str], Any], large: Any) -> None:
 
 
 def _call(path: str) -> Any:
-    is_large = count_pixels(path) > _LARGE_PIXELS
-    with _large if is_large else nullcontext():
+    with _large if _is_large(path) else nullcontext():
         return _function(path)
+
+
+def _is_large(path: str) -> bool:
+    # What cannot be read takes no memory.
+    with suppress(OSError, UserError):
+        return prod(header_size(open_file(path))) > _LARGE_PIXELS
+    return False
