@@ -467,18 +467,6 @@ def test_images_that_make_no_batch_are_refused(
         require_batches(build_runner(cfg))
 
 
-def test_positions_of_hooks_are_answered_with_their_names(tmp_path):
-    cfg = Config.fromfile(FOLDER)
-    with pytest.raises(ConfigError, match='momentum_update'):
-        override(cfg, ['custom_hooks.0.momentum=0.02'])
-    old = tmp_path / 'old.py'
-    old.write_text(
-        f'_base_ = {str(FOLDER)!r}\n_base_.custom_hooks[0].momentum = 0.02\n'
-    )
-    with pytest.raises(ConfigError, match='momentum_update'):
-        read_config(old)
-
-
 def test_hooks_of_ones_own_remove_none_of_ours(images, tmp_path):
     cfg = small(images, tmp_path)
     cfg.default_hooks.preemption = None
