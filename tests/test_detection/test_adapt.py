@@ -37,11 +37,7 @@ from sce_mm.transfer import (
     tensor_hash,
 )
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings('ignore:DeprecationWarning. `num_anchors`'),
-    pytest.mark.filterwarnings('ignore:DeprecationWarning. pretrained'),
-]
+pytestmark = pytest.mark.integration
 
 SMALL = """
 model = dict(backbone=dict(depth=18, base_channels=16),

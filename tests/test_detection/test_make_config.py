@@ -23,13 +23,10 @@ from sce_mm.transfer.export.targets import write_safetensors
 
 pytestmark = [
     pytest.mark.integration,
-    # Parts of mmdet use old spellings of mmcv and of mmdet itself.
-    pytest.mark.filterwarnings('ignore:The arguments `:DeprecationWarning'),
-    pytest.mark.filterwarnings('ignore:.* is deprecated in `FFN'),
+    # Parts of mmdet use old spellings of torch.
     pytest.mark.filterwarnings('ignore:torch.meshgrid'),
     pytest.mark.filterwarnings('ignore:To copy construct from a tensor'),
     pytest.mark.filterwarnings('ignore:indexing with dtype torch.uint8'),
-    pytest.mark.filterwarnings('ignore:DeprecationWarning. `num_anchors`'),
 ]
 
 PYRAMID = """

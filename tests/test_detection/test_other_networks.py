@@ -25,8 +25,6 @@ from sce_mm.transfer.export.export import export, snippet
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.filterwarnings('ignore:The arguments `:DeprecationWarning'),
-    pytest.mark.filterwarnings('ignore:.* is deprecated in `FFN'),
     pytest.mark.filterwarnings('ignore:torch.meshgrid'),
 ]
 
