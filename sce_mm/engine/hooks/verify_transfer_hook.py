@@ -238,7 +238,7 @@ class VerifyTransferHook(Hook):
         """Warn of what is otherwise than when a resumed run began."""
         try:
             now = self._read(runner).meta['sha256']
-        except RuntimeError:
+        except UserError:
             return  # a run that has begun needs no file
         if self._began_from in (None, now):
             problems = self._verify(runner, settings_only=True).problems
