@@ -3,7 +3,6 @@
 import pytest
 import torch
 from mmdet.models.backbones import SwinTransformer as DetSwin
-from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmpretrain.models import SwinTransformer
@@ -25,6 +24,7 @@ from sce_mm.transfer.export.export import export, snippet
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.usefixtures('mmdet_modules'),
     pytest.mark.filterwarnings('ignore:torch.meshgrid'),
 ]
 
@@ -81,11 +81,6 @@ model = dict(
         0,
     ),
 }
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _mmdet():
-    register_all_modules(init_default_scope=False)
 
 
 @pytest.fixture
