@@ -17,7 +17,7 @@ from typing import NoReturn
 from .cli import commands
 from .cli.exit import run_main
 from .cli.typed import MODULE
-from .utils import early_stop
+from .utils import signals
 from .utils.checks import did_you_mean
 from .version import __version__
 
@@ -88,7 +88,7 @@ def _command() -> None:
             f'{did_you_mean(name, [*files])}; sce --help lists them'
         )
     if name == 'train':
-        early_stop.listen()
+        signals.end_early()
     # As if the command were a program of that name.
     module = ('-m', 'sce_mm') in pairwise(sys.orig_argv)
     sys.argv = [f'{MODULE if module else "sce"} {name}', *words]

@@ -5,10 +5,10 @@ The same as ``sce train``, which says more: ``--help``.
 
 __starts_light__ = True
 
-from sce_mm.utils import early_stop
+from sce_mm.utils import signals
 
 if __name__ == '__main__':
-    early_stop.listen()
+    signals.end_early()
 
 from sce_mm.cli.commands.train import main
 from sce_mm.cli.exit import run_main

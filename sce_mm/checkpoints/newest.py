@@ -1,12 +1,10 @@
 """Find the newest whole checkpoint, which a killed run resumes from."""
 
-import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.logging import print_log
-
+from ..utils.progress import warn
 from .errors import CheckpointError
 from .mmengine_loading import read_resumable
 
@@ -38,8 +36,7 @@ def newest_whole_checkpoint(
             read_resumable(path)
         except (CheckpointError, FileNotFoundError) as error:
             reasons.append(str(error))
-            text = f'{error}. Not resumed from: taking the one before it'
-            print_log(text, logger='current', level=logging.WARNING)
+            warn(f'{error}. Not resumed from: taking the one before it')
         else:
             return path
     if reasons:

@@ -4,18 +4,17 @@ The parts that need no runner are built and thrown away. A model takes the
 longest, so all checks look at the same one.
 """
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import HOOKS, MODELS, OPTIMIZERS, TRANSFORMS
 from torch import Tensor, nn
 
 from ..models import SCE
+from ..utils.progress import warn
 from .errors import ConfigError
 from .parts import Part, parts, view_sizes, view_transforms
 from .reading import walk
@@ -131,7 +130,7 @@ def _few_cells(cfg: Config, model: SCE, cells: Tensor, image: Tensor) -> str:
     )
     if height * width == 1:
         return f'{note} (in one cell all places are alike)'
-    print_log(note, logger='current', level=logging.WARNING)
+    warn(note)
     return ''
 
 

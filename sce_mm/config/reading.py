@@ -45,16 +45,6 @@ TOP_LEVEL = {
     'runner_type',
 } - {'self', 'cfg'}
 
-# Advice for configs that were written for hooks in a list.
-BY_NAME = (
-    'the hooks of the recipes have names, not positions: '
-    'default_hooks.momentum_update.momentum instead of '
-    'custom_hooks[0].momentum, likewise transfer_meta, preemption, '
-    'numerical_guard, collapse_monitor, online_knn, pretrained_backbone, '
-    'best_and_last, verify_transfer and precise_bn; custom_hooks is for '
-    'hooks of your own'
-)
-
 
 def walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
     """Yield the path and the value of everything in a config.
@@ -168,10 +158,7 @@ def unread_reason(path: str | Path, error: Exception) -> str:
     if isinstance(error, AttributeError) and path.suffix != '.py':
         return 'it holds no keys and values'
     # Parsers of YAML say in several lines where they are.
-    reason = ' '.join(f'{type(error).__name__}: {error}'.split())
-    if isinstance(error, AttributeError) and 'custom_hooks' in reason:
-        reason = f'{reason}: {BY_NAME}'
-    return reason
+    return ' '.join(f'{type(error).__name__}: {error}'.split())
 
 
 def _base_advice(path: Path) -> str:
@@ -279,14 +266,12 @@ def override(
         raise ConfigError(f'{option}: {error}') from error
     known = {*cfg, *TOP_LEVEL}
     for key, value in overrides.items():
-        first, _, rest = key.partition('.')
+        first = key.partition('.')[0]
         if first not in known:
             raise ConfigError(
                 f'{option}: the config has no {key}'
                 f'{_full_names(cfg, key) or did_you_mean(first, known)}'
             )
-        if first == 'custom_hooks' and rest and not cfg.get(first):
-            raise ConfigError(f'{option} {key}: {BY_NAME}')
         if problem := _no_place(cfg, key, value):
             raise ConfigError(f'{option} {key}: {problem}')
     for key in [key for key in overrides if overrides[key] == 0]:

@@ -19,6 +19,7 @@ from ..models.utils.memory_queue import check_queue_length
 from ..utils.checks import (
     LARGEST_SEED,
     MOST_WORKERS,
+    is_number,
     too_many_workers,
     wrong_levels,
 )
@@ -115,7 +116,7 @@ def wrong_optimizer(cfg: Config) -> Iterator[str]:
     if isinstance(optimizer, dict):
         for key in ('lr', 'weight_decay'):
             value = optimizer.get(key, 0)
-            if not _is_number(value) or value < 0:
+            if not is_number(value) or value < 0:
                 yield (
                     f'optim_wrapper.optimizer.{key}: must be a number, 0 or '
                     f'more, got {value!r}'
@@ -123,7 +124,7 @@ def wrong_optimizer(cfg: Config) -> Iterator[str]:
         for key in ('momentum', 'betas'):
             value = optimizer.get(key, 0)
             shares = value if isinstance(value, list | tuple) else [value]
-            if any(not _is_number(x) or not 0 <= x < 1 for x in shares):
+            if any(not is_number(x) or not 0 <= x < 1 for x in shares):
                 yield (
                     f'optim_wrapper.optimizer.{key}: must be from 0 to below '
                     f'1, got {value!r}'
@@ -137,7 +138,7 @@ def wrong_optimizer(cfg: Config) -> Iterator[str]:
         return
     for key in ('max_norm', 'clip_value'):
         value = (clip or {}).get(key, 1)
-        if not _is_number(value) or value <= 0:
+        if not is_number(value) or value <= 0:
             yield (
                 f'optim_wrapper.clip_grad.{key}: must be a number above 0, '
                 f'got {value!r}; optim_wrapper.clip_grad=None does not clip'
@@ -150,7 +151,7 @@ def wrong_pixels(cfg: Config) -> Iterator[str]:
     mean, std = preprocessor.get('mean'), preprocessor.get('std')
     if std is not None and (
         not isinstance(std, list | tuple)
-        or not all(_is_number(x) and x > 0 for x in std)
+        or not all(is_number(x) and x > 0 for x in std)
     ):
         yield (
             'model.data_preprocessor.std: pixels are divided by it, so each '
@@ -158,14 +159,10 @@ def wrong_pixels(cfg: Config) -> Iterator[str]:
         )
     elif (
         isinstance(mean, list | tuple)
-        and all(map(_is_number, mean))
+        and all(map(is_number, mean))
         and (problem := wrong_levels(mean, std))
     ):
         yield f'model.data_preprocessor.mean and std: {problem}'
-
-
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float)
 
 
 def not_finite(cfg: Config) -> Iterator[str]:

@@ -11,8 +11,9 @@ from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
 from ..utils.errors import UserError
+from ..utils.progress import warn
 from ..utils.text import listed
-from .images.file_lists import IMAGE_EXTENSIONS, is_hidden, warn
+from .images.file_lists import IMAGE_EXTENSIONS, is_hidden
 from .replacement import ReplaceUnreadable
 
 

@@ -9,22 +9,14 @@ from mmpretrain.models import ResNet as PretrainResNet
 from ..checkpoints.state_dicts import shape_mismatches
 from ..config.parts import type_name
 from ..transfer import Backbone
+from ..transfer.verify.load_report import is_expected
+from ..transfer.verify.verify import EXPECTED_MISSING
 from .edits import AdaptError, ConfigEdits, build, class_of
 
 BACKBONE = 'model.backbone'
 SYNC_BN = {'type': 'SyncBN', 'requires_grad': True}
 # Prefixes of all tensors of a ResNet; the empty one is for those of its stem.
 RESNET_STAGES = ('', 'layer1.', 'layer2.', 'layer3.', 'layer4.')
-# Beside the pretrained tensors: the norm after a shared head, where the second
-# backbone of a recursive pyramid takes in features, and what a block is given
-# that starts without effect (offsets of zero, a branch that adds zero).
-_NEW = (
-    '.norm.',
-    '.rfp_conv.',
-    '.conv_offset.',
-    '.context_block.',
-    '.gen_attention_block.',
-)
 
 
 class BackboneFile(NamedTuple):
@@ -148,11 +140,11 @@ def check_fit(
         for name, tensor in file.backbone.weights.items()
         if (re.match(r'layer\d\.', name) or [''])[0] in prefixes
     }
-    module = build(edits, where)
+    part = where.removeprefix('model.')
     expected = {
         name: tensor
-        for name, tensor in module.state_dict().items()
-        if not any(new in f'.{name}' for new in _NEW)
+        for name, tensor in build(edits, where).state_dict().items()
+        if not is_expected(f'{part}.{name}', EXPECTED_MISSING)
     }
     if difference := shape_mismatches(expected, found):
         source = file.backbone.meta['arch'] or 'of a kind that is not named'

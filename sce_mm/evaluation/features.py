@@ -1,6 +1,5 @@
 """Extract frozen features: one row for each image of a data set."""
 
-import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,14 +8,13 @@ from typing import Any
 
 import torch
 from mmengine.dist import all_gather, get_dist_info
-from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader
 
 from ..utils.distributed import unwrapped
 from ..utils.errors import UserError
-from ..utils.progress import track
+from ..utils.progress import track, warn
 from ..utils.random_state import preserve_rng
 from ..utils.text import listed
 from ..utils.workers import OneThread, ShieldedWorker
@@ -140,11 +138,7 @@ def visit_features(
         found = f'{len(paths)} of {len(images)} images cannot be read'
         if complete:
             raise UserError(f'{found}; fix or remove them: {listed(paths)}')
-        print_log(
-            f'{found} and are left out: {listed(paths)}',
-            logger='current',
-            level=logging.WARNING,
-        )
+        warn(f'{found} and are left out: {listed(paths)}')
 
 
 def labelled_features(

@@ -4,16 +4,15 @@ To read the checkpoints of another code base, add a :class:`Format`; how
 libraries name the tensors of a network is said in ``networks``.
 """
 
-import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..checkpoints.errors import EXTRACT, CheckpointError
 from ..checkpoints.state_dicts import COUNTER, shape_mismatches
+from ..utils.progress import warn
 from .networks.architecture import Naming
 from .networks.families import FAMILIES, naming_of
 from .networks.resnet import DETECTRON2
@@ -345,11 +344,9 @@ def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def _warn_of(rest: Iterable[str]) -> None:
     if parts := list(dict.fromkeys(map(_part, rest))):
-        print_log(
+        warn(
             'the network has no place for these parts of the file, which are '
-            f'left out: {", ".join(parts)}',
-            logger='current',
-            level=logging.WARNING,
+            f'left out: {", ".join(parts)}'
         )
 
 

@@ -19,7 +19,7 @@ from ..checkpoints.state_dicts import (
 from ..models import SCE
 from ..models.utils.memory_queue import QUEUES
 from .backbone import Backbone, extract_backbone, load_backbone
-from .formats import is_whole_pretraining
+from .formats import below, is_whole_pretraining
 from .metadata import (
     FORMAT,
     describe_input,
@@ -141,11 +141,7 @@ def _below(content: Mapping[str, Any], source: Source) -> dict[str, Tensor]:
     tensors = state_dict_of(content)
     # mmengine adds the dot too; wrappers are off the names by now.
     prefix = source.prefix.removesuffix('.').removeprefix(WRAPPER) + '.'
-    found = {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
+    found = below(tensors, prefix)
     if not found:
         seen = sorted({f'{name.split(".")[0]}.' for name in tensors})
         raise CheckpointError(
@@ -162,11 +158,7 @@ def _load_part(
     part, path = source.part, source.path
     module = model.get_submodule(part)
     tensors, wanted = state_dict_of(content), module.state_dict()
-    inside = {
-        name.removeprefix(f'{part}.'): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(f'{part}.')
-    }
+    inside = below(tensors, f'{part}.')
     fitting = [t for t in (tensors, inside) if not shape_mismatches(wanted, t)]
     if fitting:
         weights = in_float32(fitting[0], False)

@@ -29,7 +29,7 @@ def check_integer(
 
 def check_number(name: str, value: object, high: float = float('inf')) -> None:
     """Raise ``ValueError`` unless ``value`` is a number in [0, high]."""
-    if not (_is_number(value) and 0 <= value <= high):
+    if not (is_number(value) and 0 <= value <= high):
         bound = f'in [0, {high:g}]' if high < float('inf') else '>= 0'
         raise UserError(f'{name} must be a number {bound}, got {value!r}')
 
@@ -39,7 +39,7 @@ def check_range(name: str, value: object, high: float = float('inf')) -> None:
     if not (
         isinstance(value, tuple)
         and len(value) == 2
-        and all(map(_is_number, value))
+        and all(map(is_number, value))
         and 0 < value[0] <= value[1] <= high
     ):
         bound = f' <= {high:g}' if high < float('inf') else ''
@@ -154,7 +154,8 @@ def require_own_folder(folder: Path, mark: str, kind: str) -> None:
         )
 
 
-def _is_number(value: object) -> TypeGuard[float]:
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is an integer or a float; True and False are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -1,17 +1,13 @@
 """Lock a work dir, so that one training at a time writes to it."""
 
 import contextlib
+import fcntl
 import os
 import socket
 import time
 from pathlib import Path
 
 from .errors import UserError
-
-try:
-    import fcntl
-except ImportError:  # Not a system of the Unix kind.
-    fcntl = None  # type: ignore[assignment]
 
 NAME = '.in_use_by'
 
@@ -24,9 +20,8 @@ class FolderLock:
     """Keeps other processes out of a folder that this one writes to.
 
     The lock is the system's and ends with the process, whatever ends that: a
-    killed run leaves nothing that would have to be removed. Where the system
-    or the file system has no locks, or nothing can be written, it holds
-    nothing.
+    killed run leaves nothing that would have to be removed. Where the file
+    system has no locks, or nothing can be written, it holds nothing.
 
     Args:
         folder: Folder to lock; it is made if it is not there.
@@ -38,8 +33,6 @@ class FolderLock:
 
     def __init__(self, folder: str | Path, patience: float = 10.0) -> None:
         self._handle: int | None = None
-        if fcntl is None:
-            return
         self._path = Path(folder) / NAME
         self._open()
         deadline = time.monotonic() + patience

@@ -1,4 +1,4 @@
-"""Show the progress of long work on the console, and keep logs short."""
+"""Show the progress of long work; write into the log, or keep it short."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from mmengine.dist import is_main_process
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from rich import progress as rich
 from rich.console import Console
 from rich.text import Text
@@ -16,6 +16,11 @@ from rich.text import Text
 Item = TypeVar('Item')
 # Seconds between two lines where no bar can move, in a log for example.
 LINE_SECONDS = 30.0
+
+
+def warn(message: str) -> None:
+    """Write a warning into the log."""
+    print_log(message, logger='current', level=logging.WARNING)
 
 
 @contextmanager

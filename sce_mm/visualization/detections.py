@@ -16,10 +16,8 @@ from torchvision.ops import box_iou  # type: ignore[import-untyped]
 
 from ..utils.text import counted
 from .page import Box, Tile, tiles
-from .sheets import data_uri
+from .sheets import at_page_width, data_uri
 
-# Pixels of an embedded image along its width: twice those of the page.
-WIDTH = 480
 # Intersection over union above which a detection is that of an object; AP50
 # asks for the same.
 OVERLAP = 0.5
@@ -160,16 +158,14 @@ def _tile(
 ) -> Tile:
     """An image with a line around each instance: its kind and its word."""
     height, width = image.shape[:2]
-    size = WIDTH, round(WIDTH * height / width)
-    how = cv2.INTER_AREA if width > WIDTH else cv2.INTER_CUBIC
-    canvas = cv2.resize(image, size, interpolation=how)
+    canvas = at_page_width(image)
     boxes, tags = [], []
     seen: dict[str, Counter[str]] = defaultdict(Counter)
     for instance, kind, word in marked:
         if instance.mask is not None and kind in _TINTS:
             mask = cv2.resize(
                 instance.mask.astype(np.uint8),
-                size,
+                canvas.shape[1::-1],
                 interpolation=cv2.INTER_NEAREST,
             )
             tint = 0.45 * canvas + 0.55 * np.array(_TINTS[kind])

@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .page import Tile, tiles
-from .sheets import data_uri
+from .sheets import at_page_width, data_uri
 
 IGNORED = 255
-# Pixels of an embedded image along its width: twice those of the page.
-WIDTH = 480
 # Share of the colour of a class on an image; the rest is the grey image.
 _OPACITY = 0.65
 # Pixels from one line of a hatching to the next, and of a line.
@@ -91,7 +89,7 @@ def map_row(
     """
     counts = truth != IGNORED
     row = [
-        Tile(data_uri(_scaled(image), photo=True), 'Image'),
+        Tile(data_uri(at_page_width(image), photo=True), 'Image'),
         Tile(_drawn(image, truth, counts, classes), 'Labels'),
     ]
     for name, labels in found.items():
@@ -127,7 +125,7 @@ def _drawn(
     wrong: NDArray[np.bool_] | None = None,
 ) -> str:
     """Address of an image under the colours of its classes."""
-    grey = cv2.cvtColor(_scaled(image), cv2.COLOR_BGR2GRAY)[..., None]
+    grey = cv2.cvtColor(at_page_width(image), cv2.COLOR_BGR2GRAY)[..., None]
     height, width = grey.shape[:2]
 
     def enlarged(values: NDArray) -> NDArray:
@@ -147,10 +145,3 @@ def _drawn(
         # Beside each dark line a light one, which shows on dark colours.
         canvas[inside & (place >= _LINE) & (place < _LINE + 1)] = 255
     return data_uri(canvas.astype(np.uint8), photo=True)
-
-
-def _scaled(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = image.shape[:2]
-    how = cv2.INTER_AREA if width > WIDTH else cv2.INTER_CUBIC
-    size = WIDTH, round(WIDTH * height / width)
-    return cv2.resize(image, size, interpolation=how).astype(np.uint8)

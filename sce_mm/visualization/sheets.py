@@ -22,6 +22,8 @@ from .page import Tile, panel, subheading, tiles
 
 # Pixels of the page.
 SIDE = 98
+# Pixels of a photograph along its width: twice those of the page.
+WIDTH = 480
 # Images that lie in one row on a narrow page too.
 _SHORT = 6
 
@@ -37,6 +39,14 @@ def data_uri(image: np.ndarray, photo: bool = False) -> str:
     _, encoded = cv2.imencode(f'.{kind}', image, options)
     text = base64.b64encode(encoded.tobytes()).decode()
     return f'data:image/{kind};base64,{text}'
+
+
+def at_page_width(image: np.ndarray) -> np.ndarray:
+    """A photograph ``[h, w, 3]``, :data:`WIDTH` pixels wide."""
+    height, width = image.shape[:2]
+    how = cv2.INTER_AREA if width > WIDTH else cv2.INTER_CUBIC
+    size = WIDTH, round(WIDTH * height / width)
+    return cv2.resize(image, size, interpolation=how)
 
 
 def read_image(path: str) -> np.ndarray:

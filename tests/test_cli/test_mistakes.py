@@ -189,13 +189,9 @@ ADVICE = {
     f'{TRAIN} photos --batch-size {10**9}': f'--batch-size {10**9}: a queue',
     f'{TRAIN} broken {OVERRIDES}': '--data: none of 4 images',
     f'{TRAIN} empty --dry-run {OVERRIDES}': '--data: no image',
-    f'{TRAIN} windows.txt': 'write / between folders',
     f'{TRAIN} labelled.txt': 'no label',
     f'{TRAIN} utf16.txt': 'save it as UTF-8',
     f'{TRAIN} binary.txt': 'binary.txt is no text: expected a path a line',
-    f'{TRAIN} commented.txt': 'a comment is none',
-    f'{TRAIN} home.txt': 'write the whole path',
-    f'{TRAIN} quoted.txt': 'without quotes',
     f'{TRAIN} single/own.txt': "relative to the folder of the list, 'single'",
     f'{TRAIN} photos --init-from photos/0.png': 'is an image',
     f'{TRAIN} photos --cfg-options lr=1': 'optim_wrapper.optimizer.lr?',
@@ -272,13 +268,9 @@ def desk(tmp_path_factory):
         write_noise(folder / name, 1)
     paths = [f'photos/{n}.png' for n in range(6)]
     lists = {
-        'windows.txt': '\r\n'.join(paths).replace('/', '\\').encode(),
         'labelled.txt': ' 0\n'.join([*paths, '']).encode(),
         'utf16.txt': '\n'.join(paths).encode('utf-16'),
         'binary.txt': (folder / paths[0]).read_bytes(),
-        'commented.txt': b'# mine',
-        'home.txt': b'~/0.png',
-        'quoted.txt': f'"{paths[0]}"'.encode(),
         'single/own.txt': b'a/0.png',
     }
     for name, text in lists.items():

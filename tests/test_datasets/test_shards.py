@@ -37,10 +37,8 @@ LONG = 'folder/' * 40 + 'long.jpg'
 def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     said: list[str] = []
     for module in ('file_lists', 'shards'):
-        monkeypatch.setattr(
-            f'sce_mm.datasets.images.{module}.print_log',
-            lambda message, **_: said.append(message),
-        )
+        where = f'sce_mm.datasets.images.{module}.warn'
+        monkeypatch.setattr(where, said.append)
     return said
 
 

@@ -10,6 +10,14 @@ from transfer_files import backbone_writer
 
 
 @pytest.fixture(scope='session')
+def mmdet_modules():
+    """All that mmdet registers."""
+    from mmdet.utils import register_all_modules
+
+    register_all_modules(init_default_scope=False)
+
+
+@pytest.fixture(scope='session')
 def scenes(tmp_path_factory):
     """Four images of 64 pixels with a box and a mask, two classes."""
     folder = tmp_path_factory.mktemp('scenes')

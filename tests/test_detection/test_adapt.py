@@ -8,7 +8,6 @@ import pytest
 import torch
 from mmdet.models import FPN
 from mmdet.registry import MODELS
-from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.models import ResNet
@@ -39,19 +38,13 @@ from sce_mm.transfer import (
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.filterwarnings('ignore:DeprecationWarning. `num_anchors`'),
-    pytest.mark.filterwarnings('ignore:DeprecationWarning. pretrained'),
+    pytest.mark.usefixtures('mmdet_modules'),
 ]
 
 SMALL = """
 model = dict(backbone=dict(depth=18, base_channels=16),
              neck=dict(in_channels=[16, 32, 64, 128]))
 """
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _mmdet():
-    register_all_modules(init_default_scope=False)
 
 
 @pytest.fixture(scope='module')

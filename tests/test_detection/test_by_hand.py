@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from mmdet.utils import register_all_modules
 from mmengine.config import Config
 
 from sce_mm.cli.runner import build_runner
@@ -13,6 +12,7 @@ from sce_mm.transfer import read_checkpoint
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.usefixtures('mmdet_modules'),
     pytest.mark.filterwarnings('ignore:To copy construct from a tensor'),
     pytest.mark.filterwarnings('ignore:torch.meshgrid'),
 ]
@@ -40,11 +40,6 @@ model = dict(
     bbox_head=dict(in_channels=32, feat_channels=32, num_classes=2))
 """,
 }
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _mmdet():
-    register_all_modules(init_default_scope=False)
 
 
 @pytest.mark.parametrize('name', CONFIGS)

@@ -15,11 +15,7 @@ from sce_mm.config.check import check_config
 from sce_mm.detection import ResLayerExtraNorm
 from sce_mm.transfer.verify.verify import parameter_groups
 
-pytestmark = [
-    pytest.mark.integration,
-    # mmdet's semantic head asks for what its own config does not set.
-    pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``'),
-]
+pytestmark = pytest.mark.integration
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 PUBLISHED = sorted((CONFIGS / 'sce' / 'benchmarks' / 'mmdet').glob('*.py'))

@@ -5,7 +5,6 @@ from functools import partial
 import pytest
 import torch
 from mmdet.registry import MODELS
-from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
@@ -23,13 +22,11 @@ from sce_mm.transfer.export.targets import write_safetensors
 
 pytestmark = [
     pytest.mark.integration,
-    # Parts of mmdet use old spellings of mmcv and of mmdet itself.
-    pytest.mark.filterwarnings('ignore:The arguments `:DeprecationWarning'),
-    pytest.mark.filterwarnings('ignore:.* is deprecated in `FFN'),
+    pytest.mark.usefixtures('mmdet_modules'),
+    # Parts of mmdet use old spellings of torch.
     pytest.mark.filterwarnings('ignore:torch.meshgrid'),
     pytest.mark.filterwarnings('ignore:To copy construct from a tensor'),
     pytest.mark.filterwarnings('ignore:indexing with dtype torch.uint8'),
-    pytest.mark.filterwarnings('ignore:DeprecationWarning. `num_anchors`'),
 ]
 
 PYRAMID = """
@@ -165,11 +162,6 @@ FAMILIES = {
     # Heads that have a norm through the class they inherit from, or none.
     'fsaf': ('fsaf/fsaf_r50_fpn_1x_coco', DENSE, ['neck', 'bbox_head']),
 }
-
-
-@pytest.fixture(scope='session', autouse=True)
-def _mmdet():
-    register_all_modules(init_default_scope=False)
 
 
 @pytest.fixture

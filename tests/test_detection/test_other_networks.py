@@ -3,7 +3,6 @@
 import pytest
 import torch
 from mmdet.models.backbones import SwinTransformer as DetSwin
-from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmpretrain.models import SwinTransformer
@@ -25,8 +24,7 @@ from sce_mm.transfer.export.export import export, snippet
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.filterwarnings('ignore:The arguments `:DeprecationWarning'),
-    pytest.mark.filterwarnings('ignore:.* is deprecated in `FFN'),
+    pytest.mark.usefixtures('mmdet_modules'),
     pytest.mark.filterwarnings('ignore:torch.meshgrid'),
 ]
 
@@ -83,11 +81,6 @@ model = dict(
         0,
     ),
 }
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _mmdet():
-    register_all_modules(init_default_scope=False)
 
 
 @pytest.fixture

@@ -10,10 +10,7 @@ from mmengine.registry import DefaultScope
 from sce_mm.transfer import extract_backbone, read_checkpoint
 from sce_mm.transfer.verify.verify import VerifyOptions, verify_transfer
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``'),
-]
+pytestmark = pytest.mark.integration
 
 
 def test_panoptic_fpn_learns_both_kinds_from_the_weights(root, backbone_file):

@@ -11,11 +11,7 @@ from sce_mm.transfer import (
     save_backbone,
 )
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings('ignore:The arguments `:DeprecationWarning'),
-    pytest.mark.filterwarnings('ignore:.* is deprecated in `FFN'),
-]
+pytestmark = pytest.mark.integration
 
 C4 = """
 _base_ = ['{root}/configs/_base_/detection/ssl_c4.py',

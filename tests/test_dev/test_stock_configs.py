@@ -9,11 +9,8 @@ import pytest
 
 pytestmark = [
     pytest.mark.integration,
-    # Parts of mmdet use old spellings of mmcv and of mmdet itself.
-    pytest.mark.filterwarnings('ignore:The arguments `:DeprecationWarning'),
-    pytest.mark.filterwarnings('ignore:.* is deprecated in `FFN'),
+    # Those of mmdet itself.
     pytest.mark.filterwarnings('ignore:DeprecationWarning'),
-    pytest.mark.filterwarnings('ignore:Default ..avg_non_ignore'),
 ]
 
 # What the tool says of all, here for one of each kind: the beginning of the

@@ -7,7 +7,7 @@ from tiny import HALF, TinyBackbone, build, views
 from torch.nn.functional import normalize
 
 from sce_mm.models.heads.sce_head import embedding_std
-from sce_mm.models.utils.widths import pooled_width
+from sce_mm.models.utils.widths import output_shapes, pooled_width
 from sce_mm.utils.errors import UserError
 
 
@@ -242,9 +242,10 @@ def test_measuring_the_width_of_a_resnet_changes_nothing():
     backbone = MODELS.build({'type': 'ResNet', 'depth': 18})
     before = {k: v.clone() for k, v in backbone.state_dict().items()}
     state = torch.get_rng_state()
-    assert pooled_width(backbone, pools=True) == 512
+    (shape,) = output_shapes(backbone)
+    assert pooled_width(shape, pools=True) == 512
     # What takes the pixels too knows their number when it sees them.
-    assert pooled_width(backbone, pools=False) is None
+    assert pooled_width(shape, pools=False) is None
     assert torch.equal(torch.get_rng_state(), state)
     assert all(module.training for module in backbone.modules())
     for name, value in backbone.state_dict().items():
@@ -257,5 +258,6 @@ def test_a_backbone_that_needs_real_pixels_is_taken_as_it_is():
             assert images.sum().item() is not None
             return super().forward(images)
 
-    assert pooled_width(TinyBackbone(), pools=False) == 8
-    assert pooled_width(Reading(), pools=True) is None
+    (shape,) = output_shapes(TinyBackbone())
+    assert pooled_width(shape, pools=False) == 8
+    assert output_shapes(Reading()) is None

@@ -11,10 +11,7 @@ from sce_mm.downstream.schedule import batch_of_names
 from sce_mm.segmentation.segmentor import adapt
 from sce_mm.transfer import extract_backbone, read_checkpoint
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``'),
-]
+pytestmark = pytest.mark.integration
 
 SMALL = """
 _base_ = 'mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py'

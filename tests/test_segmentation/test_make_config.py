@@ -10,11 +10,7 @@ from sce_mm.downstream.schedule import batch_in_name, batch_of_names
 from sce_mm.segmentation.segmentor import adapt
 from sce_mm.transfer import read_checkpoint
 
-pytestmark = [
-    pytest.mark.integration,
-    # What mmseg's own configs do not set.
-    pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``'),
-]
+pytestmark = pytest.mark.integration
 
 VOC = '4xb4-20k_voc12aug-512x512'
 AUXILIARY = 'auxiliary_head=dict(in_channels=64, channels=8, num_classes=3)'

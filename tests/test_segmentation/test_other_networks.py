@@ -16,9 +16,6 @@ from sce_mm.cli.runner import build_runner
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``'),
-    pytest.mark.filterwarnings('ignore:The arguments `:DeprecationWarning'),
-    pytest.mark.filterwarnings('ignore:.* is deprecated in `FFN'),
     pytest.mark.filterwarnings('ignore:torch.meshgrid'),
 ]
 

@@ -15,11 +15,7 @@ from sce_mm.cli.runner import build_runner
 from sce_mm.config import walk
 from sce_mm.config.check import check_config
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``'),
-    pytest.mark.filterwarnings('ignore:`reduce_zero_label` will be'),
-]
+pytestmark = pytest.mark.integration
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 PUBLISHED = sorted((CONFIGS / 'sce' / 'benchmarks' / 'mmseg').glob('*.py'))

@@ -8,11 +8,7 @@ from sce_mm.cli.runner import build_runner
 from sce_mm.config import ConfigError
 from sce_mm.utils.errors import UserError
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``'),
-    pytest.mark.filterwarnings('ignore:DeprecationWarning. pretrained'),
-]
+pytestmark = pytest.mark.integration
 
 BASE = """
 _base_ = 'mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py'

@@ -33,8 +33,8 @@ def test_a_process_that_is_forked_ends_as_usual():
     code = (
         '__starts_light__ = True\n'
         'import os, signal\n'
-        'from sce_mm.utils import early_stop\n'
-        'early_stop.listen()\n'
+        'from sce_mm.utils import signals\n'
+        'signals.end_early()\n'
         'if (child := os.fork()) == 0:\n'
         '    signal.raise_signal(signal.SIGTERM)\n'
         'print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n'

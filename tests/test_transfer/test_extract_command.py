@@ -115,8 +115,7 @@ def test_a_network_that_no_tensor_shows_is_that_of_a_config(
     assert '1 missing in the file: layer3.0.conv.0.conv.weight' in text
     torch.save(dict(weights, surplus=torch.ones(1)), path)
     said = []
-    log = 'sce_mm.transfer.formats.print_log'
-    monkeypatch.setattr(log, lambda text, **_: said.append(text))
+    monkeypatch.setattr('sce_mm.transfer.formats.warn', said.append)
     assert extract(*words)[0] == 0
     assert said[0].endswith('left out: surplus')
 

@@ -1,5 +1,6 @@
 """What a verification finds in a model, without any mmdet."""
 
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 from transfer_files import METADATA, trained
 from verified_model import INIT, loaded_model
 
-from sce_mm.engine import TransferMetaHook
+from sce_mm.engine import TransferMetaHook, VerifyTransferHook
 from sce_mm.transfer import Backbone, extract_backbone
 from sce_mm.transfer.metadata import (
     attention_heads,
@@ -52,6 +53,12 @@ def test_each_tensor_of_a_right_model_is_counted_once(model, backbone):
         'roi_head.shared_head.norm'
     }
     assert load.mismatched == load.missing == load.unexpected == ()
+
+
+def test_a_run_that_is_resumed_needs_no_file():
+    logger = logging.getLogger('resumed')
+    runner = SimpleNamespace(iter=1, model=nn.Identity(), logger=logger)
+    VerifyTransferHook().before_train(runner)
 
 
 def test_one_bit_and_another_type_are_seen(model, backbone):

@@ -20,7 +20,8 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -28,8 +29,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from ...utils.errors import UserError
-from .file_lists import warn
-from .shards import find_member, open_file
+from ...utils.progress import warn
+from .shards import find_member
 
 # Pillow is asked for these only: some of its readers start other programs.
 PILLOW_FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM')
@@ -52,7 +53,7 @@ _BLOCK_PIXELS = 1 << 24
 # Held while Pillow's limit, which is one for the process, is another.
 _pillow = threading.Lock()
 # EXIF tag, and its values with which width and height change places.
-_ORIENTATION, LYING = 0x0112, (5, 6, 7, 8)
+_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)
 # Levels of 16 bits that leave less than 64 of the 256 are warned of.
 _FEW_LEVELS = 1 << 14
 # Not 0 once they were: workers that are forked share the byte.
@@ -112,16 +113,22 @@ def any_size() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def count_pixels(path: str) -> int:
-    """Pixels that the header of a file claims; 0 if it cannot be read."""
+def header_size(
+    source: str | Path | IO[bytes], apply_orientation: bool = True
+) -> tuple[int, int]:
+    """Height and width of an image as it is decoded, by its header alone.
+
+    Raises:
+        UnreadableImageError: It has no header, or one of another kind.
+    """
     # Pillow's readers raise nearly anything on damaged input.
-    with (
-        suppress(Exception),
-        any_size(),
-        Image.open(open_file(path), formats=PILLOW_FORMATS) as image,
-    ):
-        return int(image.width * image.height)
-    return 0
+    try:
+        with any_size(), Image.open(source, formats=PILLOW_FORMATS) as image:
+            width, height = image.size
+            turned = orientation(image) in _LYING
+    except Exception as error:
+        raise UnreadableImageError(str(error)) from error
+    return (width, height) if turned and apply_orientation else (height, width)
 
 
 def decode_image(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import stat
 from collections import Counter
@@ -11,10 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mmengine.logging import print_log
-
 from ...utils.durable_files import write_durably
 from ...utils.errors import UserError
+from ...utils.progress import warn
 from ...utils.text import counted, printable
 from .shards import COMPRESSIONS, is_file, is_shard, list_members
 
@@ -410,28 +408,16 @@ def _existing(paths: list[str], list_file: str, root: str) -> list[str]:
 def _misread(path: str, root: str, list_file: str) -> str:
     """What to do where a path of a list is no file."""
     entry = path.removeprefix(root).lstrip(os.sep) if root else path
-    folder = os.path.dirname(list_file)
-    if entry.startswith('#'):
-        return 'each line is a path, and a comment is none: leave it out'
-    if entry.startswith('~'):
-        return 'in a list ~ stands for no folder: write the whole path'
-    if entry[:1] in ('"', "'") and entry[-1] == entry[0]:
-        return 'a path stands there without quotes'
+    folder, begin = os.path.dirname(list_file), root or os.getcwd()
     if os.path.isfile(os.path.join(folder, entry)):
-        begin = root or os.getcwd()
         return (
             f'the paths are relative to the folder of the list, {folder!r}, '
             f'and are read from {begin!r}: write whole paths'
         )
-    if os.path.isdir(path):
-        return 'that is a folder, and a list is of images'
-    if '\\' in path and os.path.isfile(path.replace('\\', '/')):
-        return 'write / between folders, not \\ as Windows does'
-    for sign in (',', ';', '\t', ' '):
-        if os.path.isfile(path.rpartition(sign)[0]):
-            return 'a line holds a path and nothing else, no label'
-    base = 'check data_root' if root else f'paths begin in {os.getcwd()}'
-    return f'{base}, and a line holds a path and nothing else, no label'
+    return (
+        f'paths begin in {begin!r}, and a line is the path of one image, with '
+        '/ between folders: no label, comment, quotes or ~'
+    )
 
 
 def _counted(kinds: Counter[str]) -> str:
@@ -463,11 +449,6 @@ def _advice(kinds: Iterable[str], wanted: Sequence[str]) -> str:
             'kinds to one of these'
         )
     return text
-
-
-def warn(message: str) -> None:
-    """Log a warning."""
-    print_log(message, logger='current', level=logging.WARNING)
 
 
 def warn_of_unreadable(problems: Sequence[str]) -> None:

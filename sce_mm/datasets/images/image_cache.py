@@ -36,7 +36,7 @@ from .decoding import (
     require_plain_file,
 )
 from .file_lists import find_images, warn_of_unreadable
-from .parallel import LargeImages, map_images
+from .parallel import map_images
 from .shards import is_file, read_file, size_and_time
 
 Image = NDArray[np.uint8]
@@ -307,26 +307,21 @@ class _Writer:
         self.short_side = short_side
         self.stretch = stretch
         self.max_pixels = max_pixels
-        self.turn, self.large = Lock(), LargeImages()
+        self.turn = Lock()
         path.touch()
 
     def __call__(self, path: str) -> _Written:
         """Decode the image and append its pixels."""
         # Before the file is read: a later change is one.
         file = _size_and_time(path)
-        with self.large.one_at_a_time(path):
-            try:
-                image = self._decode(path)
-            except (OSError, UnreadableImageError) as error:
-                reason = getattr(error, 'strerror', None) or str(error)
-                return _Written(0, 0, 0, *file, reason)
-            with (
-                self.turn,
-                writing(self.cache),
-                self.path.open('ab') as pixels,
-            ):
-                offset = pixels.tell()
-                pixels.write(image.data)
+        try:
+            image = self._decode(path)
+        except (OSError, UnreadableImageError) as error:
+            reason = getattr(error, 'strerror', None) or str(error)
+            return _Written(0, 0, 0, *file, reason)
+        with self.turn, writing(self.cache), self.path.open('ab') as pixels:
+            offset = pixels.tell()
+            pixels.write(image.data)
         height, width = image.shape[:2]
         return _Written(height, width, offset, *file)
 

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import IO
 
 from mmengine import fileio
-from PIL import Image
 
-from .decoding import (
-    LYING,
-    PILLOW_FORMATS,
-    UnreadableImageError,
-    any_size,
-    orientation,
-    require_plain_file,
-)
+from .decoding import UnreadableImageError, header_size, require_plain_file
 from .loading import LoadCachedImage, LoadImage
 from .shards import open_file
 
@@ -50,19 +41,8 @@ def image_sizes(
 
 
 def _in_header(path: str, load: LoadImage) -> tuple[int, int]:
-    source: str | IO[bytes]
     if load.backend_args is None and '://' not in path:
         require_plain_file(path)
-        source = open_file(path)
-    else:
-        source = io.BytesIO(fileio.get(path, backend_args=load.backend_args))
-    # Pillow's readers raise nearly anything on damaged input.
-    try:
-        with any_size(), Image.open(source, formats=PILLOW_FORMATS) as image:
-            width, height = image.size
-            turned = orientation(image) in LYING
-    except Exception as error:
-        raise UnreadableImageError(str(error)) from error
-    if turned and load.apply_orientation:
-        return width, height
-    return height, width
+        return header_size(open_file(path), load.apply_orientation)
+    data = fileio.get(path, backend_args=load.backend_args)
+    return header_size(io.BytesIO(data), load.apply_orientation)

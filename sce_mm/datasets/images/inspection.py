@@ -23,7 +23,7 @@ from .decoding import (
     require_plain_file,
 )
 from .near_duplicates import Fingerprint, fingerprint_of
-from .parallel import LargeImages, map_images
+from .parallel import map_images
 from .shards import read_file
 
 GREY, DEEP, FLAT = 'grey', 'more than 8 bits', 'black or flat'
@@ -73,18 +73,7 @@ def inspect_images(
     Raises:
         UserError: A process was killed, as happens without enough memory.
     """
-    return map_images(_Inspector(), paths, workers, 'Images')
-
-
-class _Inspector:
-    """Inspects one image; large ones one at a time in all processes."""
-
-    def __init__(self) -> None:
-        self.large = LargeImages()
-
-    def __call__(self, path: str) -> ImageFacts:
-        with self.large.one_at_a_time(path):
-            return _inspect(path)
+    return map_images(_inspect, paths, workers, 'Images')
 
 
 def _inspect(path: str) -> ImageFacts:

@@ -14,6 +14,7 @@ from mmengine import fileio
 from mmpretrain.registry import TRANSFORMS
 from numpy.typing import NDArray
 
+from ...utils.progress import warn
 from ...utils.text import printable
 from ..samplers import SampleIndex
 from .decoding import (
@@ -23,7 +24,6 @@ from .decoding import (
     decode_image,
     require_plain_file,
 )
-from .file_lists import warn
 from .image_cache import ImageCache, StaleCacheError
 from .shards import read_file
 

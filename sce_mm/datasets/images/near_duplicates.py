@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from ...utils.progress import track
 from .decoding import UnreadableImageError, decode_image
 from .image_cache import ImageCache
-from .parallel import LargeImages, map_images
+from .parallel import map_images
 from .shards import read_file
 
 SIDE = 16
@@ -93,17 +94,6 @@ def fingerprint_of(
     return Fingerprint(content, np.asarray(thumbnail, np.uint8))
 
 
-class _Printer:
-    """Fingerprints of images, large ones one at a time in all processes."""
-
-    def __init__(self, cache: ImageCache | None) -> None:
-        self.cache, self.large = cache, LargeImages()
-
-    def __call__(self, path: str) -> Fingerprint:
-        with self.large.one_at_a_time(path):
-            return fingerprint(path, self.cache)
-
-
 def find_copies(
     first: Sequence[str],
     second: Sequence[str],
@@ -121,7 +111,7 @@ def find_copies(
     Raises:
         UserError: A process was killed, as happens without enough memory.
     """
-    prints = map_images(_Printer(None), first, workers, 'Fingerprints')
+    prints = map_images(fingerprint, first, workers, 'Fingerprints')
     known = list(zip(first, prints, strict=True))
     by_content = {print_.content: path for path, print_ in known}
     seen = [
@@ -131,7 +121,8 @@ def find_copies(
     ]
     signatures = _signatures([thumbnail for _, thumbnail in seen])
     copies = []
-    prints = map_images(_Printer(cache), second, workers, 'Near duplicates')
+    own = partial(fingerprint, cache=cache)
+    prints = map_images(own, second, workers, 'Near duplicates')
     for path, (content, thumbnail) in zip(second, prints, strict=True):
         if content in by_content:
             copies.append(Copy(by_content[content], path))

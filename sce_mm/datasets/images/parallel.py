@@ -6,7 +6,8 @@ import signal
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext, suppress
+from math import prod
 from multiprocessing import Lock
 from typing import Any, TypeVar
 
@@ -15,27 +16,13 @@ import cv2
 from ...utils.errors import UserError
 from ...utils.progress import track
 from ...utils.run_commands import end_with_parent
-from .decoding import count_pixels
+from .decoding import header_size
+from .shards import open_file
 
 Result = TypeVar('Result')
 
 # Larger images are decoded one at a time, by whatever number of processes.
 _LARGE_PIXELS = 1 << 26
-
-
-class LargeImages:
-    """Lets one process at a time decode an image that takes much memory.
-
-    It holds a lock: it reaches a process when that starts, not with a task.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-
-    def one_at_a_time(self, path: str) -> AbstractContextManager[Any]:
-        """Wait until no other large image is decoded, if this one is large."""
-        is_large = count_pixels(path) > _LARGE_PIXELS
-        return self._lock if is_large else nullcontext()
 
 
 def map_images(
@@ -45,6 +32,8 @@ def map_images(
     description: str,
 ) -> Generator[Result, None, None]:
     """What a function returns for each path, in their order.
+
+    An image that takes much memory waits until no other such one is decoded.
 
     Args:
         function: Called in the processes, which get it when they start; it
@@ -59,8 +48,9 @@ def map_images(
     workers = max(1, min(workers, len(paths)))
     # Few images go one by one: they may be large.
     chunk = min(16, 1 + len(paths) // (8 * workers))
+    # Locks reach a process when it starts, not with a task.
     with ProcessPoolExecutor(
-        workers, initializer=_start_worker, initargs=(function,)
+        workers, initializer=_start_worker, initargs=(function, Lock())
     ) as pool:
         results = pool.map(_call, paths, chunksize=chunk)
         try:
@@ -76,13 +66,14 @@ def map_images(
             pool.shutdown(cancel_futures=True)
 
 
-# What a process of the pool calls.
+# What a process of the pool calls, and what it holds for a large image.
 _function: Callable[[str], Any]
+_large: Any
 
 
-def _start_worker(function: Callable[[str], Any]) -> None:
-    global _function
-    _function = function
+def _start_worker(function: Callable[[str], Any], large: Any) -> None:
+    global _function, _large
+    _function, _large = function, large
     # Ctrl-C reaches all processes: this one ends with the one that started
     # it, and without a word.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -92,4 +83,12 @@ def _start_worker(function: Callable[[str], Any]) -> None:
 
 
 def _call(path: str) -> Any:
-    return _function(path)
+    with _large if _is_large(path) else nullcontext():
+        return _function(path)
+
+
+def _is_large(path: str) -> bool:
+    # What cannot be read takes no memory.
+    with suppress(OSError, UserError):
+        return prod(header_size(open_file(path))) > _LARGE_PIXELS
+    return False

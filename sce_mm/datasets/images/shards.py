@@ -10,7 +10,6 @@ hidden file beside it.
 from __future__ import annotations
 
 import io
-import logging
 import os
 import posixpath
 import re
@@ -22,12 +21,11 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
-from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from ...utils.durable_files import WriteError, replace_durably
 from ...utils.errors import UserError
-from ...utils.progress import track
+from ...utils.progress import track, warn
 from ...utils.text import printable
 
 EXTENSION = '.tar'
@@ -205,7 +203,7 @@ def list_members(shards: Sequence[str]) -> Iterator[tuple[str, str]]:
         ),
     ):
         if count:
-            _warn(
+            warn(
                 f'{count} entries of tar files such as '
                 f'{printable(shards[0])} {what}: left out'
             )
@@ -231,7 +229,7 @@ def _load_indices(shards: Sequence[str]) -> None:
         except WriteError:
             unkept.append(shard)
     if unkept:
-        _warn(
+        warn(
             f'the index of {len(unkept)} tar files cannot be kept beside '
             f'them, for example {printable(unkept[0])}: each start reads '
             'them again'
@@ -360,7 +358,3 @@ def _require_end(shard: str, file: IO[bytes], end: int) -> None:
             'entry does: it is damaged, cut off, or several tar files were '
             'joined. Copy or make it again'
         )
-
-
-def _warn(message: str) -> None:
-    print_log(message, logger='current', level=logging.WARNING)

@@ -15,10 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import Image
-
 from ...utils.errors import UserError
-from ..images.decoding import LYING, orientation
+from ..images.decoding import UnreadableImageError, header_size
 from .subsets import choose_part
 
 # Length of a value in a message.
@@ -313,12 +311,10 @@ def _left_out(annotation: dict[str, Any], width: int, height: int) -> bool:
 def _size(path: Path) -> tuple[int, int] | None:
     """Width and height as mmcv loads an image; None if it has no header."""
     try:
-        with Image.open(path) as image:
-            turned = orientation(image) in LYING
-            width, height = image.size
-    except (OSError, Image.DecompressionBombError):
+        height, width = header_size(path)
+    except UnreadableImageError:
         return None
-    return (height, width) if turned else (width, height)
+    return width, height
 
 
 def _called(index: int, entry: dict[str, Any]) -> str:

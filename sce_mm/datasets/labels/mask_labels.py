@@ -51,7 +51,6 @@ class MaskFolders(NamedTuple):
 def read_masks(
     folders: MaskFolders,
     classes: Sequence[str],
-    ann_file: Path | None = None,
     seen: SeenMasks | None = None,
 ) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
     """Read every mask with its image, and list what is wrong.
@@ -59,8 +58,6 @@ def read_masks(
     Args:
         folders: Where they lie.
         classes: Names of the classes in the order of their numbers.
-        ann_file: List of names, one a line, without suffixes; all images of
-            the folder by default.
         seen: What an earlier call with as many classes found right in these
             folders. Where size and time of both files are the same they are
             not read again; what is read and right is added.
@@ -70,9 +67,13 @@ def read_masks(
         without its suffix, and one line for each kind of problem. The pixels
         are safe to use only without problems.
     """
-    names = _names(folders, ann_file)
+    suffix = folders.img_suffix
+    files = list_dir_or_file(
+        folders.images, list_dir=False, suffix=suffix, recursive=True
+    )
+    names = sorted(file.removesuffix(suffix) for file in files)
     if not names:
-        where = ann_file or f'*{folders.img_suffix} in {folders.images}'
+        where = f'*{suffix} in {folders.images}'
         return {}, [f'expected one image at least; there is no {where}']
     seen = {} if seen is None else seen
     found: dict[str, NDArray[np.int64]] = {}
@@ -115,17 +116,6 @@ class _MaskError(Exception):
     def __init__(self, expected: str, got: str) -> None:
         super().__init__(expected, got)
         self.expected, self.got = expected, got
-
-
-def _names(folders: MaskFolders, ann_file: Path | None) -> list[str]:
-    if ann_file is not None:
-        lines = ann_file.read_text('utf-8-sig').splitlines()
-        return list(dict.fromkeys(filter(None, map(str.strip, lines))))
-    files = list_dir_or_file(
-        folders.images, list_dir=False, suffix=folders.img_suffix,
-        recursive=True,
-    )  # fmt: skip
-    return sorted(file.removesuffix(folders.img_suffix) for file in files)
 
 
 def _pixels(

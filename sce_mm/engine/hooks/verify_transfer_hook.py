@@ -28,6 +28,7 @@ from ...transfer.verify.verify import (
 )
 from ...utils.distributed import unwrapped
 from ...utils.errors import UserError
+from ...utils.progress import warn
 from ...utils.text import counted, listed
 from .first_step import FirstStepHook
 
@@ -143,7 +144,7 @@ class VerifyTransferHook(Hook):
             logger='current',
         )
         for note in result.notes:
-            print_log(note, logger='current', level=logging.WARNING)
+            warn(note)
         self._began_from = meta['sha256']
         runner.register_hook(
             FirstStepHook(self._compare_again, self._look_at_step)
@@ -172,7 +173,7 @@ class VerifyTransferHook(Hook):
                 f'config has done it:{_lines(problems)}'
             )
         for note in level_notes(images):
-            print_log(note, logger='current', level=logging.WARNING)
+            warn(note)
         self._versions = dict(_versions(runner))
 
     def _look_at_step(self, runner: Runner, steps: int) -> bool:
@@ -204,13 +205,11 @@ class VerifyTransferHook(Hook):
                 and parameter.detach().cpu().equal(weights[name])
             ]
             if names:
-                print_log(
+                warn(
                     f'{len(names)} of {len(self._versions)} parameters of the '
                     f'backbone ({listed(names)}) are still those of the file '
                     f'after {counted(steps, "step")}: no gradient reaches '
-                    'them, or the features that they make are not used',
-                    logger='current',
-                    level=logging.WARNING,
+                    'them, or the features that they make are not used'
                 )
         if known:
             self._backbone = None
@@ -239,7 +238,7 @@ class VerifyTransferHook(Hook):
         """Warn of what is otherwise than when a resumed run began."""
         try:
             now = self._read(runner).meta['sha256']
-        except RuntimeError:
+        except UserError:
             return  # a run that has begun needs no file
         if self._began_from in (None, now):
             problems = self._verify(runner, settings_only=True).problems
@@ -252,11 +251,7 @@ class VerifyTransferHook(Hook):
                 '--resume',
             )
         if problems:
-            print_log(
-                f'of the run that is resumed:{_lines(problems)}',
-                logger='current',
-                level=logging.WARNING,
-            )
+            warn(f'of the run that is resumed:{_lines(problems)}')
         self._backbone = None
 
     def _is_news(self, record: logging.LogRecord) -> bool:

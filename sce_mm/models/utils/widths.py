@@ -28,15 +28,19 @@ def check_widths(
     Raises:
         UserError: Parts do not fit, or that output is no feature map.
     """
+    # None if the backbone works on real pixels alone.
+    shapes = output_shapes(backbone)
     pools = getattr(neck, 'with_avg_pool', False)
-    features = 'the backbone gives features', pooled_width(backbone, pools)
+    features = (
+        'the backbone gives features',
+        shapes and pooled_width(shapes[-1], pools),
+    )
     embedding = 'the neck gives keys', configs['neck'].get('out_channels')
     places = 'dense_neck gives keys', configs['dense_neck'].get('out_channels')
-    pyramid = configs['pyramid']
-    stages = 'the backbone gives maps', pyramid and stage_widths(backbone)
-    cells = 'the pyramid gives maps', pyramid.get('out_channels')
-    if not pyramid and level is not None:
-        cells = 'the backbone gives a map', map_width(backbone, level)
+    stages = 'the backbone gives maps', shapes and [x[1] for x in shapes]
+    cells = 'the pyramid gives maps', configs['pyramid'].get('out_channels')
+    if not configs['pyramid'] and level is not None:
+        cells = 'the backbone gives a map', shapes and map_width(shapes, level)
     for part, option, (before, width) in (
         ('pyramid', 'in_channels', stages),
         ('dense_neck', 'in_channels', cells),
@@ -57,31 +61,23 @@ def check_widths(
             )
 
 
-def pooled_width(backbone: nn.Module, pools: bool) -> int | None:
-    """Width of the last output, from shapes alone: nothing is computed.
+def pooled_width(shape: torch.Size, pools: bool) -> int | None:
+    """Width of an output of the backbone.
 
     None if channels are not all that counts, as nothing ``pools`` a map over
-    its pixels, or if the backbone works on real pixels alone.
+    its pixels.
     """
-    shapes = output_shapes(backbone)
-    if shapes is None:
-        return None
-    _, channels, *pixels = shapes[-1]
+    _, channels, *pixels = shape
     pooled = not pixels or pixels == [1, 1] or (len(pixels) == 2 and pools)
     return channels if pooled else None
 
 
-def map_width(backbone: nn.Module, level: int) -> int | None:
+def map_width(shapes: list[torch.Size], level: int) -> int:
     """Channels of the feature map that is one of the outputs.
-
-    None if the backbone works on real pixels alone.
 
     Raises:
         UserError: There is no such output, or it is no map.
     """
-    shapes = output_shapes(backbone)
-    if shapes is None:
-        return None
     if not -len(shapes) <= level < len(shapes) or len(shapes[level]) != 4:
         raise UserError(
             f'dense_head.level={level} is no feature map [N, C, h, w] of the '
@@ -91,15 +87,12 @@ def map_width(backbone: nn.Module, level: int) -> int | None:
     return shapes[level][1]
 
 
-def stage_widths(backbone: nn.Module) -> list[int] | None:
-    """Channels of each output; None if it works on real pixels alone."""
-    shapes = output_shapes(backbone)
-    return None if shapes is None else [shape[1] for shape in shapes]
-
-
 @torch.no_grad()
 def output_shapes(backbone: nn.Module) -> list[torch.Size] | None:
-    """Shapes of all outputs for one image; None if it needs real pixels."""
+    """Shapes of all outputs for one image; None if it needs real pixels.
+
+    From shapes alone: nothing is computed.
+    """
     size = getattr(backbone, 'img_size', 224)
     height, width = (size, size) if isinstance(size, int) else size
     try:

@@ -96,13 +96,22 @@ def compare_with_file(
                 expected, here = weights[in_file], tensor.cpu()
                 equal = here.dtype == expected.dtype and here.equal(expected)
                 kind = 'loaded' if equal else 'mismatched'
-            elif any(fnmatchcase(full, f'{x}*') for x in expected_missing):
+            elif is_expected(full, expected_missing):
                 kind = 'expected_missing'
             else:
                 kind = 'missing'
             report[kind].append(full)
     report['unexpected'] = [name for name in weights if name not in taken]
     return LoadReport(**{kind: tuple(x) for kind, x in report.items()})
+
+
+def is_expected(name: str, expected_missing: Iterable[str]) -> bool:
+    """Whether a tensor of the model may be missing in the file.
+
+    >>> is_expected('backbone.norm0.bias', ['*.norm0.'])
+    True
+    """
+    return any(fnmatchcase(name, f'{x}*') for x in expected_missing)
 
 
 def modules_of(names: Iterable[str]) -> list[str]:
