@@ -38,6 +38,8 @@ _OF_OTHERS = (
     'torch.meshgrid: in an upcoming release',
     '`reduce_zero_label` will be deprecated',
     'DeprecationWarning: pretrained is',
+    # Both runs of a dry run have a visualizer of this name.
+    r"<class 'mm\w+\.visualization\.\S+'> instance named of",
 )
 # Exit code of a command that nobody reads any more, as a shell counts SIGPIPE.
 UNREAD = 128 + signal.SIGPIPE

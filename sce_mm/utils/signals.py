@@ -17,8 +17,8 @@ TERMINATED = 143
 STOPPED_FILE = 'SCE_MM_STOPPED_FILE'
 _MESSAGE = b"""
 Stopped by a signal. Nothing was saved: no step was running, or the config has
-no PreemptionHook. Exit code 75: --resume goes on from the newest checkpoint,
-if there is one.
+no PreemptionHook, as those of detectors have none. Exit code 75: --resume goes
+on from the newest checkpoint, if there is one.
 """
 
 
