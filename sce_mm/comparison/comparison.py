@@ -1,6 +1,5 @@
 """Run a comparison: check, pretrain, train each predictor, write the page."""
 
-import argparse
 import json
 import shutil
 import sys
@@ -47,7 +46,6 @@ from .results import (
     RANDOM,
     TESTED,
     Results,
-    adopt_inputs,
     describe_machine,
     in_path,
     last_checkpoint,
@@ -55,7 +53,8 @@ from .results import (
     seconds_of,
     was_evaluated,
 )
-from .schedules import ALL, Schedule, make_schedule
+from .schedules import Schedule, make_schedule
+from .settings import Settings, adopt_inputs
 from .task import Task
 from .time_left import TimeLeft
 from .unlabelled import Unlabelled
@@ -84,14 +83,14 @@ class Run(NamedTuple):
 
 
 def compare(
-    args: argparse.Namespace,
+    settings: Settings,
     task: Task,
     checked: Callable[[], object] = lambda: None,
 ) -> None:
     """Run all steps that are not done yet, and write the report.
 
     Args:
-        args: Arguments of sce compare; all paths are absolute.
+        settings: What is asked for.
         task: What is trained, on which labels.
         checked: Called when nothing was found to be wrong.
 
@@ -102,9 +101,9 @@ def compare(
         UserError: Another comparison writes to the output folder.
         FileExistsError: The output folder holds something else.
     """
-    require_own_folder(args.out, INPUTS, 'comparison')
+    require_own_folder(settings.out, INPUTS, 'comparison')
     try:
-        Comparison(args, task).run(checked)
+        Comparison(settings, task).run(checked)
     except KeyboardInterrupt:
         print(
             '[compare] stopped: the same command goes on from here',
@@ -116,17 +115,17 @@ def compare(
 class Comparison:
     """The steps, their files and their results; see :func:`compare`."""
 
-    def __init__(self, args: argparse.Namespace, task: Task) -> None:
-        self.args = args
+    def __init__(self, settings: Settings, task: Task) -> None:
+        self.settings = settings
         self.task = task
-        self.out: Path = args.out
-        self.starts = list_starts(args)
+        self.out = settings.out
+        self.starts = list_starts(settings)
         self.sources = list(self.starts)
         problems = task.read()
         names = [*map(in_path, self.sources), 'data', 'initial']
         if len(set(names)) < len(names):
-            others = [n for n in self.sources if n not in args.variants]
-            others = [n for n in others if n not in args.weights]
+            others = [n for n in self.sources if n not in settings.variants]
+            others = [n for n in others if n not in settings.weights]
             problems.append(
                 '--weights, --variant: names must differ in a letter or digit '
                 f'from each other and from {", ".join(others)}, data, initial'
@@ -134,7 +133,7 @@ class Comparison:
         raise_all(problems, 'found before anything started')
         for note in task.notes():
             print(f'[compare] {note}')
-        self.unlabelled = Unlabelled(args.images, self.out)
+        self.unlabelled = Unlabelled(settings.images, self.out)
         self.machine = describe_machine()
         # Logs of what runs.
         self.logs: dict[str, Path] = {}
@@ -145,7 +144,7 @@ class Comparison:
         self.predictor_config: Config
         self.batches: dict[Path, int]
         # By plan_regions: samples of an image in each pretraining.
-        self.per_image: int | None = args.regions_per_image
+        self.per_image: int | None = settings.regions_per_image
 
     def run(self, checked: Callable[[], object] = lambda: None) -> None:
         """Make all steps that are not done yet, and write the report.
@@ -189,7 +188,7 @@ class Comparison:
 
     def prepare(self) -> None:
         """Make what the trainings start from; find what is wrong."""
-        self.inputs = adopt_inputs(self.args, self.task)
+        self.inputs = adopt_inputs(self.settings, self.task)
         # Before the predictors are checked, which takes longer.
         self.unlabelled.require_images()
         self.pair_seeds()
@@ -233,14 +232,14 @@ class Comparison:
         with (
             Progress('comparison', len(jobs), note) as progress,
             closing(
-                run_jobs(jobs, self.args.jobs, starting, progress.wait)
+                run_jobs(jobs, self.settings.jobs, starting, progress.wait)
             ) as ended,
         ):
             for job in ended:
                 self.logs.pop(job.name, None)
                 clock.end(job.name, time.monotonic())
                 progress.advance()
-                if self.args.jobs > 1:
+                if self.settings.jobs > 1:
                     print(
                         f'[compare] {places[job.name]} has ended: {job.name}',
                         flush=True,
@@ -250,7 +249,7 @@ class Comparison:
         self, steps: Sequence[Start | Run], missing: Sequence[Start | Run]
     ) -> TimeLeft:
         """What is left, and how long what is done took."""
-        clock = TimeLeft(self.args.jobs)
+        clock = TimeLeft(self.settings.jobs)
         for step in steps:
             if isinstance(step, Start):
                 file, kind, amount = 'pretraining.json', 'pretraining', 1
@@ -274,10 +273,10 @@ class Comparison:
 
     def pair_seeds(self) -> None:
         """Choose the pretraining that each seed takes."""
-        self.pairs = dict.fromkeys(self.args.seeds, 0)
-        if pretrainings := self.args.pretraining_seeds:
+        self.pairs = dict.fromkeys(self.settings.seeds, 0)
+        if pretrainings := self.settings.pretraining_seeds:
             self.pairs, note = choose_pairs(
-                self.out, self.args.seeds, pretrainings, self.starts
+                self.out, self.settings.seeds, pretrainings, self.starts
             )
             if note:
                 print(f'[compare] {note}', flush=True)
@@ -288,7 +287,7 @@ class Comparison:
         Seeds are outermost, so that a first answer comes early.
         """
         for (seed, number), percent in product(
-            self.pairs.items(), self.args.percent
+            self.pairs.items(), self.settings.percent
         ):
             for starts in self.starts.values():
                 start = starts[number if len(starts) > 1 else 0]
@@ -323,7 +322,7 @@ class Comparison:
 
     def backbone(self, start: Start) -> Path:
         """Backbone file of a start."""
-        given = self.args.weights.get(start.source)
+        given = self.settings.weights.get(start.source)
         return given or self.out / 'backbones' / f'{start.key}.pth'
 
     @property
@@ -350,7 +349,7 @@ class Comparison:
         write_config(edits, base, initial, self._config('data'), title)
 
         self.prepare_pretrainings(initial)
-        for name in self.args.weights:
+        for name in self.settings.weights:
             try:
                 self.make_config(self.starts[name][0])
             except UserError as error:
@@ -365,7 +364,7 @@ class Comparison:
         )
 
         labels = dict.fromkeys(self.labels(run) for run in self.runs())
-        if self.args.min_iterations:
+        if self.settings.min_iterations:
             labels[self.task.labels(100, 0)] = None
         cfg = Config.fromfile(self._config(in_path(RANDOM)))
         self.batches = self.task.check(cfg, list(labels))
@@ -422,10 +421,10 @@ class Comparison:
 
     def schedule(self, run: Run) -> Schedule:
         """How long a predictor trains."""
-        wanted = self.args.min_iterations
+        wanted = self.settings.min_iterations
         batches = self.batches[self.labels(run)]
         of_all = self.batches.get(self.task.labels(100, 0), batches)
-        if wanted == ALL:
+        if isinstance(wanted, str):
             wanted = make_schedule(self.predictor_config, of_all).iterations
         return make_schedule(
             self.predictor_config, batches, wanted, run.start.factor, of_all
@@ -434,7 +433,7 @@ class Comparison:
     @property
     def decoders(self) -> int:
         """Processes that may decode images."""
-        return int(self.args.jobs * self.args.threads)
+        return int(self.settings.jobs * self.settings.threads)
 
     def keep_pixels(self) -> None:
         """Make a cache of the images if regions are still to be cut."""
@@ -475,7 +474,7 @@ class Comparison:
         assert recipe
         words = recipe.train_words(self.unlabelled, start.seed)
         words[1:1] = recipe.region_words(
-            self.args.train, self.overridden, self.per_image
+            self.settings.train, self.overridden, self.per_image
         )
         # A run that was interrupted has its weights.
         if recipe.init_from and not list(folder.glob('*.pth')):
@@ -547,7 +546,7 @@ class Comparison:
         }
         if start.recipe:
             found['pretraining'] = start.key
-        if start.recipe or start.source in self.args.weights:
+        if start.recipe or start.source in self.settings.weights:
             found['backbone'] = str(self.backbone(start))
         write_json(folder / 'result.json', found)
 
@@ -560,15 +559,15 @@ class Comparison:
         return {
             'command': train.typed(),
             'seconds': seconds_of(folder),
-            'threads': self.args.threads,
-            'jobs': self.args.jobs,
+            'threads': self.settings.threads,
+            'jobs': self.settings.jobs,
             'machine': self.machine,
         }
 
     def results(self) -> Results:
         """Metrics by source and percentage, one dict a seed."""
         found: Results = {
-            source: {percent: [] for percent in sorted(self.args.percent)}
+            source: {percent: [] for percent in sorted(self.settings.percent)}
             for source in self.sources
         }
         for run in self.runs():
@@ -597,4 +596,4 @@ class Comparison:
 
     def command(self, program: str, words: list) -> Command:
         """A command with the threads of this comparison."""
-        return Command(program, words, threads=self.args.threads)
+        return Command(program, words, threads=self.settings.threads)

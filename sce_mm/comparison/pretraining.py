@@ -5,7 +5,6 @@ seed it becomes a :class:`Start`, whose key names its files: ``runs/KEY``,
 ``backbones/KEY.pth`` and ``configs/KEY.py``.
 """
 
-import argparse
 import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +26,7 @@ from ..config.reading import (
     require_model,
 )
 from ..config.regions import (
+    Sides,
     choose_regions,
     cuts_regions,
     only_stretches,
@@ -38,7 +38,8 @@ from ..transfer.initial_weights import load_initial_weights
 from ..transfer.metadata import describe_model
 from ..utils.errors import UserError
 from ..utils.option_values import as_word
-from .results import CONTINUED, RANDOM, SCE, in_path
+from .results import RANDOM, in_path
+from .settings import Settings
 from .unlabelled import Unlabelled
 
 
@@ -70,7 +71,7 @@ class Recipe:
     source: str
     config: Path
     overrides: tuple[tuple[str, tuple[str, ...]], ...]
-    regions: tuple[int, int] | str | None = None
+    regions: Sides | str | None = None
     init_from: Path | None = None
 
     @property
@@ -249,24 +250,21 @@ class Start(NamedTuple):
         return f'pretraining of {self.source}{seed}'
 
 
-def list_starts(args: argparse.Namespace) -> dict[str, list[Start]]:
+def list_starts(settings: Settings) -> dict[str, list[Start]]:
     """What is compared: by source one start, or one for each pretraining.
 
     The pretraining with the seed that its config has anyway is called as the
     only one would be, so that a folder with one pretraining can get more.
-
-    Args:
-        args: Arguments of sce compare.
     """
     found = {RANDOM: [Start(RANDOM, in_path(RANDOM))]}
-    if factor := args.longer_random:
+    if factor := settings.longer_random:
         name = f'{RANDOM}, {factor:g} x as long'
         found[name] = [Start(name, in_path(name), factor=factor)]
-    for name in args.weights:
+    for name in settings.weights:
         found[name] = [Start(name, in_path(name))]
-    for recipe in _recipes(args):
+    for recipe in _recipes(settings):
         key = in_path(recipe.source)
-        if args.pretraining_seeds is None:
+        if settings.pretraining_seeds is None:
             found[recipe.source] = [Start(recipe.source, key, recipe)]
             continue
         own = recipe.own_seed()
@@ -277,27 +275,20 @@ def list_starts(args: argparse.Namespace) -> dict[str, list[Start]]:
                 recipe,
                 seed,
             )
-            for seed in args.pretraining_seeds
+            for seed in settings.pretraining_seeds
         ]
     return found
 
 
-def _recipes(args: argparse.Namespace) -> list[Recipe]:
-    shared = '--pretraining-options', tuple(args.pretraining_options)
-    config, regions = args.pretraining, args.regions
-    found = [Recipe(SCE, config, (shared,), regions)]
-    if args.init_from:
-        found.append(
-            Recipe(CONTINUED, config, (shared,), regions, args.init_from)
+def _recipes(settings: Settings) -> list[Recipe]:
+    shared = '--pretraining-options', tuple(settings.pretraining_options)
+    return [
+        Recipe(
+            name,
+            variant.config or settings.pretraining,
+            (shared, (f'--variant {name}', tuple(variant.overrides))),
+            variant.regions or settings.regions,
+            variant.init_from,
         )
-    for name, variant in args.variants.items():
-        own = f'--variant {name}', tuple(variant.overrides)
-        found.append(
-            Recipe(
-                name,
-                variant.config or config,
-                (shared, own),
-                variant.regions or regions,
-            )
-        )
-    return found
+        for name, variant in settings.pretrainings.items()
+    ]

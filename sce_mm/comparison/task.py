@@ -8,7 +8,6 @@ this room; what labels, configs and measured values differ in is a
 
 from __future__ import annotations
 
-import argparse
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from ..checkpoints.reading import read_checkpoint
 from ..config.reading import override
 from ..downstream import BackboneFile, ConfigEdits
 from .results import Results
+from .settings import Settings
 
 if TYPE_CHECKING:
     from .comparison import Comparison
@@ -53,14 +53,14 @@ class Task(ABC):
     """What predictors learn from labels, and how that is measured.
 
     Args:
-        args: Arguments of sce compare; all paths are absolute.
+        settings: What the comparison is asked for.
 
     Attributes:
         predictor: What is trained; also the name of its options.
         scope: Where the names of its config are registered.
         maker: The tool that makes its config.
         columns: Values of the table of the page, where runs have them.
-        args: The arguments.
+        settings: The argument.
         config: Config of the predictor: a path, or ``package::name``.
         options: Overrides of every training, ``KEY=VALUE``.
         classes: Names of the classes, once :meth:`read` was called.
@@ -71,10 +71,10 @@ class Task(ABC):
     maker: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        self.config: str = vars(args)[self.predictor]
-        self.options: list[str] = vars(args)[f'{self.predictor}_options']
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.config = settings.predictor
+        self.options = settings.predictor_options
         self.classes: list[str] = []
 
     def trained(self, config: Path, checkpoint: str) -> Any:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sce_mm.comparison import report
+from sce_mm.comparison import Settings, report
 from sce_mm.comparison.differences import Gap
 from sce_mm.comparison.pretraining import Start
 from sce_mm.comparison.summary import (
@@ -310,10 +310,13 @@ def test_the_page_is_whole_without_images(parts, starts, tmp_path):
     config = tmp_path / 'config.py'
     config.write_text('a = "<b>"')
     results = made_up(parts, starts)
-    args = SimpleNamespace(
-        detector='', detector_options=[], val='', val_images=tmp_path
-    )
-    task = Detection(args)
+    task = Detection(
+        Settings(
+            out=tmp_path, images=[], pretraining=tmp_path, predictor='',
+            train=tmp_path, train_images=tmp_path,
+            val=tmp_path, val_images=tmp_path,
+        )
+    )  # fmt: skip
     task.train = {'images': [0] * 205, 'annotations': [0] * 205}
     task.val = {'images': [{'file_name': '0.png'}] * 87}
     task.classes = ['cat']

@@ -54,7 +54,7 @@ def detection_examples(
             )
         ]
     truth = choose_examples(task.val)
-    root = task.args.val_images
+    root = task.settings.val_images
     paths = [str(root / image['file_name']) for image, _ in truth]
     found = {
         name: detect(

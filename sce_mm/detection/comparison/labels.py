@@ -1,6 +1,5 @@
 """Point a detector at the user's labels, and use these before hours pass."""
 
-import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 
+from ...comparison import Settings
 from ...comparison.trial import explained, try_once
 from ...config.check import check_config
 from ...config.reading import override, walk
@@ -20,7 +20,7 @@ from ..adapt.classes import COCO_METRICS, class_problems
 
 def use_labels(
     edits: ConfigEdits,
-    args: argparse.Namespace,
+    settings: Settings,
     classes: list[str],
     train: dict[str, Any],
     val: dict[str, Any],
@@ -40,9 +40,9 @@ def use_labels(
             'one: take a detector of boxes'
         )
     parts = [
-        ('train_dataloader', args.train, args.train_images),
-        ('val_dataloader', args.val, args.val_images),
-        ('test_dataloader', args.val, args.val_images),
+        ('train_dataloader', settings.train, settings.train_images),
+        ('val_dataloader', settings.val, settings.val_images),
+        ('test_dataloader', settings.val, settings.val_images),
     ]
     for loader, file, images in parts:
         where = _innermost(edits, f'{loader}.dataset')
@@ -60,7 +60,7 @@ def use_labels(
             )
         masks = 'segm' in str(edits.get(f'{evaluator}.metric')) and not flat
         for key, setting in {
-            'ann_file': str(args.val),
+            'ann_file': str(settings.val),
             'metric': ['bbox', 'segm'] if masks else 'bbox',
             'metric_items': None,
             'classwise': True,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 
-from ...comparison import Measure, Task
-from ...comparison.results import Results, hash_of
+from ...comparison import Measure, Settings, Task
+from ...comparison.results import Results
+from ...comparison.settings import hash_of
 from ...datasets.labels.coco_labels import (
     notes,
     number_from_one,
@@ -51,12 +52,12 @@ class Detection(Task):
     # mmdet rounds AP to three digits: tenths in per cent.
     measure = Measure('box AP', 'detector', least=1.0, step=0.1)
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        super().__init__(args)
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
         self.train: dict[str, Any] = {}
         self.val: dict[str, Any] = {}
         # What is evaluated has the classes of the training, counted alike.
-        self.val_labels: Path = args.val
+        self.val_labels = settings.val
 
     @property
     def train_images(self) -> int:
@@ -75,37 +76,38 @@ class Detection(Task):
 
     def val_images(self) -> list[str]:
         """Paths of the validation images."""
-        root = self.args.val_images
+        root = self.settings.val_images
         return [str(root / x['file_name']) for x in self.val['images']]
 
     def read(self) -> list[str]:
         """Read both files, and list all that is wrong with them."""
-        args = self.args
-        self.train, problems = read_coco(args.train, args.train_images)
-        self.val, more = read_coco(args.val, args.val_images)
+        given = self.settings
+        self.train, problems = read_coco(given.train, given.train_images)
+        self.val, more = read_coco(given.val, given.val_images)
         if problems or more:
             train = [f'--train: {problem}' for problem in problems]
             return train + [f'--val: {problem}' for problem in more]
-        given = self.val
+        val = self.val
         try:
             self.val = number_from_one(
-                take_categories(given, self.train['categories'])
+                take_categories(val, self.train['categories'])
             )
         except ValueError as error:
             return [
-                f'--val: {args.val}: {error}, which are those of {args.train}'
+                f'--val: {given.val}: {error}, which are those of '
+                f'{given.train}'
             ]
-        if self.val is not given:
-            self.val_labels = args.out / 'labels' / f'{args.val.stem}.json'
+        if self.val is not val:
+            self.val_labels = given.out / 'labels' / f'{given.val.stem}.json'
         self.classes = [c['name'] for c in self.train['categories']]
         return []
 
     def notes(self) -> Iterator[str]:
         """Boxes that mmdet leaves out, and images of other sizes."""
-        args = self.args
+        given = self.settings
         for path, content, images in (
-            (args.train, self.train, args.train_images),
-            (args.val, self.val, args.val_images),
+            (given.train, self.train, given.train_images),
+            (given.val, self.val, given.val_images),
         ):
             for note in notes(content, images):
                 yield f'{printable(path.name)}: {note}'
@@ -113,17 +115,15 @@ class Detection(Task):
     def inputs(self) -> dict[str, Any]:
         """Hashes of the labels."""
         return {
-            f'--{name}': hash_of(vars(self.args)[name].read_bytes())
-            for name in ('train', 'val')
+            '--train': hash_of(self.settings.train.read_bytes()),
+            '--val': hash_of(self.settings.val.read_bytes()),
         }
 
     def use_labels(self, edits: ConfigEdits) -> None:
         """Point a detector's config at the labels."""
-        if self.val_labels != self.args.val:
+        if self.val_labels != self.settings.val:
             write_json(self.val_labels, self.val)
-        files = argparse.Namespace(
-            **vars(self.args) | {'val': self.val_labels}
-        )
+        files = replace(self.settings, val=self.val_labels)
         use_labels(edits, files, self.classes, self.train, self.val)
 
     def adapt(
@@ -138,11 +138,11 @@ class Detection(Task):
 
     def labels(self, percent: float, seed: int) -> Path:
         """Annotation file of a part, the one that sce coco-subset writes."""
-        given: Path = self.args.train
+        given = self.settings.train
         if percent == 100:
             return given
         name = f'{given.stem}.{seed}@{percent:g}.json'
-        path: Path = self.args.out / 'labels' / name
+        path = self.settings.out / 'labels' / name
         if not path.is_file():
             part = part_of(number_from_one(self.train), percent, seed)
             write_durably(path, json.dumps(part).encode())

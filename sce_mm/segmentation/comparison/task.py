@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import math
@@ -14,8 +13,9 @@ import numpy as np
 from mmengine.config import Config
 from numpy.typing import NDArray
 
-from ...comparison import Measure, Task
-from ...comparison.results import Results, hash_of
+from ...comparison import Measure, Settings, Task
+from ...comparison.results import Results
+from ...comparison.settings import hash_of
 from ...datasets.labels.mask_labels import (
     MaskFolders,
     SeenMasks,
@@ -42,6 +42,13 @@ _MARGIN = 1.0
 class Segmentation(Task):
     """Segmentors of mmseg on folders of masks, by their mIoU.
 
+    Args:
+        settings: What the comparison is asked for.
+        classes: Names of the classes in the order of their numbers.
+        image_suffix: End of the names of images.
+        mask_suffix: What stands in its place in the names of masks.
+        reduce_zero_label: Whether 0 does not count and 1 is the first class.
+
     Attributes:
         folders: Where images and masks of ``train`` and ``val`` lie.
         pixels: Pixels of each class, by the name of the image, in both.
@@ -55,18 +62,20 @@ class Segmentation(Task):
     # No objects are counted in masks.
     objects = 0.0
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        super().__init__(args)
-        self.classes = args.classes
+    def __init__(
+        self,
+        settings: Settings,
+        classes: Sequence[str],
+        image_suffix: str = '.jpg',
+        mask_suffix: str = '.png',
+        reduce_zero_label: bool = False,
+    ) -> None:
+        super().__init__(settings)
+        self.classes = [*classes]
+        how = image_suffix, mask_suffix, reduce_zero_label
         self.folders = {
-            part: MaskFolders(
-                vars(args)[f'{part}_images'],
-                vars(args)[part],
-                args.image_suffix,
-                args.mask_suffix,
-                args.reduce_zero_label,
-            )
-            for part in ('train', 'val')
+            'train': MaskFolders(settings.train_images, settings.train, *how),
+            'val': MaskFolders(settings.val_images, settings.val, *how),
         }
         self.pixels: dict[str, dict[str, NDArray[np.int64]]] = {}
         self.seen: dict[str, SeenMasks] = {}
@@ -151,11 +160,12 @@ class Segmentation(Task):
             f'--{part}': _hash_of_masks(given, self.pixels[part])
             for part, given in self.folders.items()
         }
+        given = self.folders['train']
         return found | {
-            '--classes': list(self.classes),
-            '--reduce-zero-label': self.args.reduce_zero_label,
-            '--image-suffix': self.args.image_suffix,
-            '--mask-suffix': self.args.mask_suffix,
+            '--classes': self.classes,
+            '--reduce-zero-label': given.reduce_zero_label,
+            '--image-suffix': given.img_suffix,
+            '--mask-suffix': given.seg_map_suffix,
         }
 
     def use_labels(self, edits: ConfigEdits) -> None:
@@ -175,7 +185,7 @@ class Segmentation(Task):
     def labels(self, percent: float, seed: int) -> Path:
         """List of the names of a part, one a line without their suffixes."""
         part = 'train' if percent == 100 else f'train.{seed}@{percent:g}'
-        path: Path = self.args.out / 'labels' / f'{part}.txt'
+        path = self.settings.out / 'labels' / f'{part}.txt'
         if not path.is_file():
             names = choose_part(self.pixels['train'], percent, seed)
             lines = ''.join(f'{name}\n' for name in sorted(names))
@@ -220,7 +230,7 @@ class Segmentation(Task):
         # What a mask may hold depends on these.
         given = str((*self.folders[part], len(self.classes)))
         key = hash_of(given.encode())[:8]
-        path: Path = self.args.out / 'masks' / f'{part}_{key}.json'
+        path = self.settings.out / 'masks' / f'{part}_{key}.json'
         return path
 
     def _total(self, part: str) -> NDArray[np.int64]:
