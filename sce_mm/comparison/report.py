@@ -36,6 +36,7 @@ from .summary import (
     facts,
     gap,
     headline,
+    shown_starts,
     starts_that_learned,
     what_next,
 )
@@ -90,9 +91,8 @@ def as_page(comparison: Comparison, results: Results) -> str:
         ),
         *class_tables(task, results),
     ]
-    for section in (task.examples, region_neighbours):
+    for section in (examples, region_neighbours, regions_and_views):
         body += guarded(partial(section, comparison, results, found))
-    body += guarded(partial(regions_and_views, comparison, results, found))
     body += about_the_data(comparison, images)
     body += about_the_configs(comparison, results)
     return page.page('sce_mm: comparison', body)
@@ -150,6 +150,40 @@ def guarded(section: Callable[[], list[str]]) -> list[str]:
             level=logging.WARNING,
         )
         return [page.paragraph(f'Images could not be made: {reason}', 'soft')]
+
+
+def examples(
+    comparison: Comparison, results: Results, found: Facts
+) -> list[str]:
+    """Labels and predictions in validation images.
+
+    The predictors are those of the smallest part of the labels and the first
+    seed, from random initialisation, from the pretraining, and from the best
+    of the other starts.
+    """
+    task = comparison.task
+    runs = {n: results[n][found.percent][0] for n in shown_starts(found)}
+    files = {name: Path(run['checkpoint']) for name, run in runs.items()}
+    if gone := [name for name, file in files.items() if not file.exists()]:
+        return [
+            page.paragraph(
+                f'The checkpoints from {", ".join(gone)} are not there any '
+                f'more, so there are no examples of {task.predictions}.'
+            )
+        ]
+    title, text, rows = task.examples(
+        (name, task.trained(comparison.config(name), file))
+        for name, file in files.items()
+    )
+    return [
+        page.heading(
+            title,
+            f'Validation images drawn at random, and the {task.predictor}s '
+            f'trained with {found.percent:g} % of the labels and seed '
+            f'{runs[RANDOM]["seed"]}. {text}',
+        ),
+        page.panel(rows),
+    ]
 
 
 def regions_and_views(

@@ -7,7 +7,6 @@ import os
 import platform
 import re
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -63,15 +62,6 @@ def pretraining_config(
             del step['cache'], step['check_source']
             step['type'] = 'LoadImage'
     return cfg
-
-
-def without_checkpoint(runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Names of runs whose checkpoint was removed since."""
-    return [
-        name
-        for name, run in runs.items()
-        if not Path(run['checkpoint']).exists()
-    ]
 
 
 def was_evaluated(folder: Path) -> bool:

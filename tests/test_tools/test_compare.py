@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -25,7 +26,7 @@ from PIL import Image
 from recipes import TINY_COMPARISON
 
 from sce_mm.cli.exit import end_at_signals
-from sce_mm.comparison import compare, report, unlabelled
+from sce_mm.comparison import Settings, compare, report, unlabelled
 from sce_mm.comparison import comparison as steps
 from sce_mm.comparison.pairing import (
     choose_pairs,
@@ -39,10 +40,6 @@ from sce_mm.config.parts import innermost_dataset
 from sce_mm.datasets import ImageCache
 from sce_mm.datasets.images.file_lists import find_images
 from sce_mm.detection.comparison import Detection
-from sce_mm.detection.comparison.labels import (
-    check_detector,
-    use_labels,
-)
 from sce_mm.detection.comparison.task import coco_metrics
 from sce_mm.downstream import ConfigEdits, load_base
 from sce_mm.utils.errors import UserError
@@ -465,20 +462,25 @@ def check(tmp_path):
     labelled(tmp_path, 'train', 2, draw)
     labelled(tmp_path, 'val', 2, draw)
     (tmp_path / 'detector.py').write_text(DETECTOR)
-    args = SimpleNamespace()
-    for part in ('train', 'val'):
-        setattr(args, part, tmp_path / f'{part}.json')
-        setattr(args, f'{part}_images', tmp_path / part)
+    settings = Settings(
+        out=tmp_path, images=[], pretraining=tmp_path,
+        predictor=str(tmp_path / 'detector.py'),
+        train=tmp_path / 'train.json', train_images=tmp_path / 'train',
+        val=tmp_path / 'val.json', val_images=tmp_path / 'val',
+    )  # fmt: skip
 
     def run(*options):
-        train, val = (
-            json.loads(path.read_text()) for path in (args.train, args.val)
+        task = Detection(replace(settings, predictor_options=options))
+        # As they are: task.read() would refuse what only the metric reads.
+        task.train, task.val = (
+            json.loads(path.read_text())
+            for path in (settings.train, settings.val)
         )
-        edits = ConfigEdits(load_base(str(tmp_path / 'detector.py'))[0])
-        classes = [c['name'] for c in train['categories']]
-        use_labels(edits, args, classes, train, val)
+        task.classes = [c['name'] for c in task.train['categories']]
+        edits = ConfigEdits(load_base(task.config)[0])
+        task.use_labels(edits)
         edits.cfg.work_dir = str(tmp_path / 'runs')
-        check_detector(edits.cfg, options, [args.train])
+        task.check(edits.cfg, [settings.train])
 
     return run
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 
 from ...comparison import Measure, Settings, Task
-from ...comparison.results import Results
 from ...comparison.settings import hash_of
 from ...datasets.labels.coco_labels import (
     notes,
@@ -26,15 +28,12 @@ from ...downstream.schedule import batch_of_names
 from ...utils.durable_files import write_durably, write_json
 from ...utils.text import printable
 from ..adapt import adapt
+from ..adapt.classes import class_problems
 from .examples import detection_examples
-from .labels import check_detector, use_labels
-
-if TYPE_CHECKING:
-    from ...comparison import Comparison
-    from ...comparison.summary import Facts
+from .labels import use_labels
 
 # What mmdet's CocoMetric writes into the log.
-METRICS = {
+COCO_VALUES = {
     'box AP': 'coco/bbox_mAP',
     'box AP50': 'coco/bbox_mAP_50',
     'mask AP': 'coco/segm_mAP',
@@ -48,7 +47,9 @@ class Detection(Task):
     predictor = 'detector'
     scope = 'mmdet'
     maker = 'sce detector'
-    columns = tuple(METRICS)
+    columns = tuple(COCO_VALUES)
+    predictions = 'detections'
+    class_problems = staticmethod(class_problems)
     # mmdet rounds AP to three digits: tenths in per cent.
     measure = Measure('box AP', 'detector', least=1.0, step=0.1)
 
@@ -132,9 +133,27 @@ class Detection(Task):
         """Change a detector's config so that it uses a file rightly."""
         return adapt(cfg, file, base_batch=batch_of_names(self.config, cfg))
 
-    def check(self, cfg: Config, labels: Sequence[Path]) -> dict[Path, int]:
-        """Use data sets and metric of a detector once."""
-        return check_detector(cfg, self.options, labels)
+    def evaluate_one(self, cfg: Config) -> None:
+        """Evaluate one made-up detection against all objects."""
+        with self.explained('val_dataloader.dataset'):
+            dataset = DATASETS.build(cfg.val_dataloader.dataset)
+            sample = dataset[0]['data_samples']
+        height, width = sample.ori_shape
+        found = {
+            'bboxes': torch.tensor([[0.0, 0.0, width, height]]),
+            'scores': torch.ones(1),
+            'labels': torch.zeros(1, dtype=torch.long),
+            'masks': torch.ones(1, height, width, dtype=torch.bool),
+        }
+        evaluator = self.explained('val_evaluator')
+        with tempfile.TemporaryDirectory() as folder, evaluator:
+            # Else the metric makes a folder, which it leaves when it fails.
+            where = {'outfile_prefix': f'{folder}/results'}
+            metric = METRICS.build({**cfg.val_evaluator, **where})
+            metric.dataset_meta = dataset.metainfo
+            entry = {'img_id': sample.img_id, 'ori_shape': sample.ori_shape}
+            metric.process({}, [entry | {'pred_instances': found}])
+            metric.evaluate(1)
 
     def labels(self, percent: float, seed: int) -> Path:
         """Annotation file of a part, the one that sce coco-subset writes."""
@@ -160,10 +179,11 @@ class Detection(Task):
         return 'mask AP' if 'mask AP' in run else 'box AP'
 
     def examples(
-        self, comparison: Comparison, results: Results, facts: Facts
-    ) -> list[str]:
+        self, models: Iterable[tuple[str, Any]]
+    ) -> tuple[str, str, list[str]]:
         """Validation images with labels and detections."""
-        return detection_examples(self, comparison, results, facts)
+        images = self.settings.val_images
+        return detection_examples(models, self.val, images, self.classes)
 
 
 def coco_metrics(
@@ -179,9 +199,9 @@ def coco_metrics(
         masks: Whether masks were evaluated.
 
     Returns:
-        A value for each of ``METRICS`` that is evaluated, and ``classes``: AP
-        of each class, of masks where these are evaluated; None for a class
-        without objects.
+        A value for each of ``COCO_VALUES`` that is evaluated, and
+        ``classes``: AP of each class, of masks where these are evaluated;
+        None for a class without objects.
     """
 
     def value(key: str) -> float:
@@ -190,6 +210,6 @@ def coco_metrics(
     each = {name: value(f'coco/{name}_precision') for name in classes}
     return {
         name: value(key)
-        for name, key in METRICS.items()
+        for name, key in COCO_VALUES.items()
         if masks or not name.startswith('mask')
     } | {'classes': {k: None if math.isnan(v) else v for k, v in each.items()}}

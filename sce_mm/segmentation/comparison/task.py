@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config
+from mmseg.registry import DATASETS, METRICS
 from numpy.typing import NDArray
 
 from ...comparison import Measure, Settings, Task
-from ...comparison.results import Results
 from ...comparison.settings import hash_of
 from ...datasets.labels.mask_labels import (
     MaskFolders,
@@ -26,13 +26,10 @@ from ...downstream import BackboneFile, ConfigEdits
 from ...downstream.schedule import batch_of_names
 from ...utils.durable_files import write_durably
 from ...utils.text import listed
+from ..classes import class_problems
 from ..segmentor import adapt
 from .examples import segmentation_examples
-from .labels import check_segmentor, use_labels
-
-if TYPE_CHECKING:
-    from ...comparison import Comparison
-    from ...comparison.summary import Facts
+from .labels import use_labels
 
 # By how much a segmentor must be better than one that gives all pixels the
 # same class.
@@ -59,6 +56,8 @@ class Segmentation(Task):
     scope = 'mmseg'
     maker = 'sce segmentor'
     columns = ('mIoU', 'mAcc', 'aAcc')
+    predictions = 'predictions'
+    class_problems = staticmethod(class_problems)
     # No objects are counted in masks.
     objects = 0.0
 
@@ -178,9 +177,17 @@ class Segmentation(Task):
         """Change a segmentor's config so that it uses a file rightly."""
         return adapt(cfg, file, base_batch=batch_of_names(self.config, cfg))
 
-    def check(self, cfg: Config, labels: Sequence[Path]) -> dict[Path, int]:
-        """Use data sets and metric of a segmentor once."""
-        return check_segmentor(cfg, self.options, labels)
+    def evaluate_one(self, cfg: Config) -> None:
+        """Evaluate the labels of one image as if they had been predicted."""
+        with self.explained('val_dataloader.dataset'):
+            dataset = DATASETS.build(cfg.val_dataloader.dataset)
+            sample = dataset[0]['data_samples'].to_dict()
+        with self.explained('val_evaluator'):
+            metric = METRICS.build(dict(cfg.val_evaluator))
+            metric.dataset_meta = dataset.metainfo
+            sample['pred_sem_seg'] = sample['gt_sem_seg']
+            metric.process({}, [sample])
+            metric.evaluate(1)
 
     def labels(self, percent: float, seed: int) -> Path:
         """List of the names of a part, one a line without their suffixes."""
@@ -210,10 +217,11 @@ class Segmentation(Task):
         return 'IoU'
 
     def examples(
-        self, comparison: Comparison, results: Results, facts: Facts
-    ) -> list[str]:
+        self, models: Iterable[tuple[str, Any]]
+    ) -> tuple[str, str, list[str]]:
         """Validation images with labels and predictions."""
-        return segmentation_examples(self, comparison, results, facts)
+        given, pixels = self.folders['val'], self.pixels['val']
+        return segmentation_examples(models, pixels, given, self.classes)
 
     def _read_seen(self, part: str) -> SeenMasks:
         """What an earlier start of this command read, of the same options."""
