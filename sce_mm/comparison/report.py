@@ -28,7 +28,15 @@ from .differences import (
     standard_error,
 )
 from .neighbours import region_neighbours
-from .results import RANDOM, SCE, Results, longer_random, pretraining_config
+from .progress import say
+from .results import (
+    RANDOM,
+    SCE,
+    Results,
+    config_file,
+    longer_random,
+    pretraining_config,
+)
 from .schedules import Schedule
 from .summary import (
     Facts,
@@ -62,7 +70,7 @@ def write_report(comparison: Comparison) -> None:
     print(markdown_table(table), *texts, sep='\n')
     path = comparison.out / 'report.html'
     write_durably(path, as_page(comparison, results).encode())
-    print(f'[compare] {printable(str(path))}')
+    say(printable(str(path)))
 
 
 def as_page(comparison: Comparison, results: Results) -> str:
@@ -172,7 +180,7 @@ def examples(
             )
         ]
     title, text, rows = task.examples(
-        (name, task.trained(comparison.config(name), file))
+        (name, task.trained(comparison.starts[name][0].config, file))
         for name, file in files.items()
     )
     return [
@@ -458,8 +466,9 @@ def about_the_configs(comparison: Comparison, results: Results) -> list[str]:
             f' But for {"; ".join(longer)}: there the schedule is stretched.'
         )
     first = next(iter(results[RANDOM].values()))[0]
-    names = ['data', *comparison.sources]
-    configs = dict.fromkeys(comparison.config(name) for name in names)
+    starts = [first for first, *_ in comparison.starts.values()]
+    data = config_file(comparison.out, 'data')
+    configs = dict.fromkeys([data, *(start.config for start in starts)])
     body = [
         page.heading('The configs'),
         page.paragraph(text),

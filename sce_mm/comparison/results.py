@@ -38,6 +38,11 @@ def in_path(name: str) -> str:
     return ''.join(c if c.isalnum() else '-' for c in name)
 
 
+def config_file(out: Path, key: str) -> Path:
+    """Config of the predictor in an output folder."""
+    return out / 'configs' / f'{key}.py'
+
+
 def last_checkpoint(folder: Path) -> Path:
     """The checkpoint that a run wrote last."""
     return Path((folder / 'last_checkpoint').read_text().strip())

@@ -84,6 +84,14 @@ class Task(ABC):
         self.options = settings.predictor_options
         self.classes: list[str] = []
 
+    @property
+    def overridden(self) -> Path:
+        """Config on the labels with all overrides, once it is written.
+
+        Those who cut regions see in it how large objects are to the predictor.
+        """
+        return self.settings.out / f'{self.predictor}.py'
+
     def trained(self, config: Path, checkpoint: Path) -> Any:
         """A trained predictor for predictions, on the CPU.
 

@@ -307,8 +307,9 @@ SEVEN = (
 @pytest.mark.parametrize('parts', [(10.0,), (10.0, 100.0)])
 @pytest.mark.parametrize('starts', [SEVEN, ('random initialisation', 'SCE')])
 def test_the_page_is_whole_without_images(parts, starts, tmp_path):
-    config = tmp_path / 'config.py'
-    config.write_text('a = "<b>"')
+    (tmp_path / 'configs').mkdir()
+    for name in ('data', 'config'):
+        (tmp_path / 'configs' / f'{name}.py').write_text('a = "<b>"')
     results = made_up(parts, starts)
     task = Detection(
         Settings(
@@ -324,10 +325,8 @@ def test_the_page_is_whole_without_images(parts, starts, tmp_path):
         task=task,
         out=tmp_path,
         unlabelled=SimpleNamespace(paths=['0.png'] * 276, copies=[]),
-        sources=list(results),
-        starts={'SCE': [Start('SCE', 'SCE')]},
+        starts={name: [Start(name, 'config', tmp_path)] for name in results},
         pretrainings=dict,
-        config=lambda name: config,
     )
     text = report.as_page(comparison, results)
     document = Document(text)

@@ -300,8 +300,11 @@ def test_pretrainings_may_be_added_to_a_folder(tmp_path):
 
     def choose(pretrainings):
         starts = {
-            'random': [Start('random', 'random')],
-            'SCE': [Start('SCE', f'SCE{n}', recipe, n) for n in pretrainings],
+            'random': [Start('random', 'random', tmp_path)],
+            'SCE': [
+                Start('SCE', f'SCE{n}', tmp_path, recipe, n)
+                for n in pretrainings
+            ],
         }
         pairs, note = choose_pairs(tmp_path, range(6), pretrainings, starts)
         return {seed: pretrainings[n] for seed, n in pairs.items()}, note
