@@ -8,14 +8,10 @@ import pytest
 
 from sce_mm.comparison import Settings, report
 from sce_mm.comparison.differences import Gap
+from sce_mm.comparison.facts import Facts
 from sce_mm.comparison.pretraining import Start
-from sce_mm.comparison.summary import (
-    RULES,
-    Facts,
-    each_part,
-    headline,
-    what_next,
-)
+from sce_mm.comparison.summary import RULES, each_part, headline, what_next
+from sce_mm.comparison.tables import rows
 from sce_mm.detection.comparison import Detection
 from sce_mm.detection.comparison.examples import CLEAR, choose_examples
 
@@ -349,8 +345,8 @@ def test_nothing_is_tested_where_nothing_was_learned():
     for runs in results.values():
         for number, run in enumerate(runs[10.0]):
             run['box AP'] = 0.1 * number
-    _, lines = report.rows(*MEASURED, results, {})
-    column = report.rows(*MEASURED, results, {})[0].index('p')
+    _, lines = rows(*MEASURED, results, {})
+    column = rows(*MEASURED, results, {})[0].index('p')
     assert {line[column] + line[column - 1] for line in lines} == {''}
     texts = report.answers(Detection.measure, results)
     assert len(texts) == 2
@@ -364,6 +360,6 @@ def test_hours_are_those_of_pretraining_and_detector_if_all_are_known():
     results = made_up((10.0,), ('random initialisation', 'SCE'))
     for run in results['SCE'][10.0]:
         run |= {'seconds': 1800, 'pretraining': 'SCE_1'}
-    head, lines = report.rows(*MEASURED, results, {'SCE_1': {'seconds': 7200}})
+    head, lines = rows(*MEASURED, results, {'SCE_1': {'seconds': 7200}})
     assert [h for h in head if h.startswith('hours')] == head[-2:]
     assert [line[-2:] for line in lines] == [['', ''], ['2.00', '0.50']]

@@ -26,7 +26,7 @@ from PIL import Image
 from recipes import TINY_COMPARISON
 
 from sce_mm.cli.exit import end_at_signals
-from sce_mm.comparison import Settings, compare, report, unlabelled
+from sce_mm.comparison import Settings, compare, report, tables, unlabelled
 from sce_mm.comparison import comparison as steps
 from sce_mm.comparison.pairing import (
     choose_pairs,
@@ -558,10 +558,10 @@ def test_detectors_that_learned_nothing_are_not_a_tie(values):
 
 def test_tables_have_gains_classes_and_checkpoints():
     found = results(random_initialisation=[10.0, 11.0], SCE=[12.0, 13.0])
-    text = report.markdown_table(
-        report.rows(Detection.measure, Detection.columns, found, {})
+    text = tables.markdown_table(
+        tables.rows(Detection.measure, Detection.columns, found, {})
     )
     assert '| SCE | 100 % | 12.5 ± 0.5 | 25.0 ± 1.0 | +2.0 (' in text
-    classes = report.markdown_table(report.class_rows(found, 100))
+    classes = tables.markdown_table(tables.class_rows(found, 100))
     assert '| cat | 10.5 ± 0.5 | 12.5 ± 0.5 |' in classes
     assert r'| dog\|cow | - | - |' in classes
