@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -81,13 +82,13 @@ class Comparison:
         self.out = settings.out
         self.starts = list_starts(settings)
         problems = task.read()
-        names = [*map(in_path, self.starts), 'data', 'initial']
-        if len(set(names)) < len(names):
-            given = {*settings.variants, *settings.weights}
-            others = [name for name in self.starts if name not in given]
+        ours = list_starts(replace(settings, weights={}, variants={}))
+        others = [*ours, 'data', 'initial']
+        names = [*others, *settings.weights, *settings.variants]
+        if len(set(map(in_path, names))) < len(names):
             problems.append(
                 '--weights, --variant: names must differ in a letter or digit '
-                f'from each other and from {", ".join(others)}, data, initial'
+                f'from each other and from {", ".join(others)}'
             )
         raise_all(problems, 'found before anything started')
         for note in task.notes():

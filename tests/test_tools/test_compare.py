@@ -187,6 +187,22 @@ def test_all_that_is_wrong_with_labels_is_said_at_once(
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.parametrize(
+    'more',
+    [
+        ['--variant', 'SCE', 'seed=1'],
+        ['--weights', 'random initialisation', 'FILE'],
+        ['--weights', 'x', 'FILE', '--variant', 'x', 'seed=1'],
+    ],
+)
+def test_names_that_are_taken_are_refused(words, run_compare, tmp_path, more):
+    """One start would silently take the place of another."""
+    file = str(tmp_path / 'val.json')
+    more = [file if word == 'FILE' else word for word in more]
+    with pytest.raises(ConfigError, match='names must differ'):
+        run_compare([*words, *more])
+
+
 def test_categories_are_those_of_the_training(words, run_compare, tmp_path):
     content = json.loads((tmp_path / 'val.json').read_text())
     content['categories'][0]['name'] = 'yak'
