@@ -19,8 +19,8 @@ from ..evaluation.images import FolderImages
 from ..transfer import extract_backbone, load_backbone
 from ..visualization import page
 from ..visualization.sheets import neighbour_sheet, neighbours_within
+from .facts import Facts
 from .results import Results, pretraining_config
-from .summary import Facts
 
 if TYPE_CHECKING:
     from .comparison import Comparison

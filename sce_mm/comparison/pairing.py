@@ -12,14 +12,14 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ..utils.durable_files import write_json
-from .pretraining import Start
+from .pretraining import Starts
 
 
 def choose_pairs(
     out: Path,
     seeds: Sequence[int],
     pretrainings: Sequence[int],
-    starts: Mapping[str, Sequence[Start]],
+    starts: Starts,
 ) -> tuple[dict[int, int], str]:
     """Choose the pretraining of each seed, and remember it in ``pairs.json``.
 
@@ -95,9 +95,7 @@ def pair_seeds(
     return {seed: pairs[seed] for seed in seeds}
 
 
-def predictors_made(
-    runs: Path, starts: Mapping[str, Sequence[Start]]
-) -> dict[int, list[int]]:
+def predictors_made(runs: Path, starts: Starts) -> dict[int, list[int]]:
     """By seed, numbers of the pretrainings from which there are predictors.
 
     Those with most predictors come first.

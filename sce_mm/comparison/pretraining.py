@@ -1,12 +1,11 @@
 """What predictors start from: pretrainings, given weights, or nothing.
 
 A :class:`Recipe` is a config of a pretraining with its overrides. With each
-seed it becomes a :class:`Start`, whose key names its files: ``runs/KEY``,
-``backbones/KEY.pth`` and ``configs/KEY.py``.
+seed it becomes a :class:`Start`, which knows its files.
 """
 
-import argparse
 import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +26,7 @@ from ..config.reading import (
     require_model,
 )
 from ..config.regions import (
+    Sides,
     choose_regions,
     cuts_regions,
     only_stretches,
@@ -38,7 +38,8 @@ from ..transfer.initial_weights import load_initial_weights
 from ..transfer.metadata import describe_model
 from ..utils.errors import UserError
 from ..utils.option_values import as_word
-from .results import CONTINUED, RANDOM, SCE, in_path
+from .results import RANDOM, config_file, in_path
+from .settings import Settings
 from .unlabelled import Unlabelled
 
 
@@ -70,7 +71,7 @@ class Recipe:
     source: str
     config: Path
     overrides: tuple[tuple[str, tuple[str, ...]], ...]
-    regions: tuple[int, int] | str | None = None
+    regions: Sides | str | None = None
     init_from: Path | None = None
 
     @property
@@ -156,18 +157,13 @@ class Recipe:
             cfg, self.regions, per_image, boxes, predictor, images
         )
 
-    def train_words(
+    def option_words(
         self, unlabelled: Unlabelled, seed: int | None
-    ) -> list[object]:
-        """Words of ``sce train`` that pretrain on the images.
-
-        Those of the regions are in :meth:`region_words`.
-        """
+    ) -> list[str]:
+        """Overrides with which ``sce train`` pretrains on the images."""
         # The user's own come first: the data are those of the comparison.
-        options = [*self.words, *self.data_words(unlabelled)]
-        if seed is not None:
-            options.append(f'randomness.seed={seed}')
-        return [self.config, '--resume', '--cfg-options', *options]
+        words = [*self.words, *self.data_words(unlabelled)]
+        return words if seed is None else [*words, f'randomness.seed={seed}']
 
     def region_words(
         self, boxes: Path, predictor: Path, per_image: int | None
@@ -228,76 +224,89 @@ class Start(NamedTuple):
     Attributes:
         source: Name in the table.
         key: Name of its files.
+        out: Output folder of the comparison.
         recipe: Its pretraining, if it is ours.
         seed: Seed of that; None for that of the config.
         factor: How many times as long the predictor trains.
+        weights: Backbone file, if it is given.
     """
 
     source: str
     key: str
+    out: Path
     recipe: Recipe | None = None
     seed: int | None = None
     factor: float = 1
+    weights: Path | None = None
 
     @property
-    def config_key(self) -> str:
-        """Key of the predictor's config."""
-        return self.key if self.factor == 1 else in_path(RANDOM)
+    def folder(self) -> Path:
+        """Where its pretraining writes."""
+        return self.out / 'runs' / self.key
+
+    @property
+    def result(self) -> Path:
+        """How its pretraining was run, once it is done."""
+        return self.folder / 'pretraining.json'
+
+    @property
+    def backbone(self) -> Path:
+        """File that the predictor starts from."""
+        return self.weights or self.out / 'backbones' / f'{self.key}.pth'
+
+    @property
+    def config(self) -> Path:
+        """Config of the predictor that starts from it."""
+        key = self.key if self.factor == 1 else in_path(RANDOM)
+        return config_file(self.out, key)
+
+    def is_done(self) -> bool:
+        """Whether it is pretrained."""
+        return self.backbone.is_file() and self.result.is_file()
 
     def __str__(self) -> str:
         seed = '' if self.seed is None else f', seed {self.seed}'
         return f'pretraining of {self.source}{seed}'
 
 
-def list_starts(args: argparse.Namespace) -> dict[str, list[Start]]:
-    """What is compared: by source one start, or one for each pretraining.
+# What is compared: by source one start, or one for each pretraining.
+Starts = Mapping[str, Sequence[Start]]
+
+
+def list_starts(settings: Settings) -> Starts:
+    """What is compared.
 
     The pretraining with the seed that its config has anyway is called as the
     only one would be, so that a folder with one pretraining can get more.
-
-    Args:
-        args: Arguments of sce compare.
     """
-    found = {RANDOM: [Start(RANDOM, in_path(RANDOM))]}
-    if factor := args.longer_random:
+    out = settings.out
+    found = {RANDOM: [Start(RANDOM, in_path(RANDOM), out)]}
+    if factor := settings.longer_random:
         name = f'{RANDOM}, {factor:g} x as long'
-        found[name] = [Start(name, in_path(name), factor=factor)]
-    for name in args.weights:
-        found[name] = [Start(name, in_path(name))]
-    for recipe in _recipes(args):
-        key = in_path(recipe.source)
-        if args.pretraining_seeds is None:
-            found[recipe.source] = [Start(recipe.source, key, recipe)]
+        found[name] = [Start(name, in_path(name), out, factor=factor)]
+    for name, file in settings.weights.items():
+        found[name] = [Start(name, in_path(name), out, weights=file)]
+    for recipe in _recipes(settings):
+        name, key = recipe.source, in_path(recipe.source)
+        if settings.pretraining_seeds is None:
+            found[name] = [Start(name, key, out, recipe)]
             continue
-        own = recipe.own_seed()
-        found[recipe.source] = [
-            Start(
-                recipe.source,
-                key if seed == own else f'{key}_pretraining{seed}',
-                recipe,
-                seed,
-            )
-            for seed in args.pretraining_seeds
-        ]
+        found[name] = []
+        for seed in settings.pretraining_seeds:
+            more = '' if seed == recipe.own_seed() else f'_pretraining{seed}'
+            found[name].append(Start(name, key + more, out, recipe, seed))
     return found
 
 
-def _recipes(args: argparse.Namespace) -> list[Recipe]:
-    shared = '--pretraining-options', tuple(args.pretraining_options)
-    config, regions = args.pretraining, args.regions
-    found = [Recipe(SCE, config, (shared,), regions)]
-    if args.init_from:
-        found.append(
-            Recipe(CONTINUED, config, (shared,), regions, args.init_from)
+def _recipes(settings: Settings) -> list[Recipe]:
+    shared = '--pretraining-options', tuple(settings.pretraining_options)
+    return [
+        Recipe(
+            name,
+            variant.config or settings.pretraining,
+            (shared, (f'--variant {name}', tuple(variant.overrides))),
+            variant.regions or settings.regions,
+            variant.init_from,
         )
-    for name, variant in args.variants.items():
-        own = f'--variant {name}', tuple(variant.overrides)
-        found.append(
-            Recipe(
-                name,
-                variant.config or config,
-                (shared, own),
-                variant.regions or regions,
-            )
-        )
-    return found
+        for name, variant in settings.pretrainings.items()
+    ]

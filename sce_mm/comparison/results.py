@@ -1,33 +1,21 @@
-"""What an output folder holds: of which inputs, and what each run reached."""
+"""What an output folder holds: names of its files, what each run reached."""
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import json
 import os
 import platform
 import re
-import shutil
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from mmengine.config import Config
 
-from ..config.errors import ConfigError
 from ..config.parts import innermost_dataset
-from ..config.reading import hash_of_config, read_config
-from ..config.regions import regions_text
-from ..downstream import load_base
-from ..utils.durable_files import write_json
 from ..utils.run_commands import log_entries, read_scalars
-
-if TYPE_CHECKING:
-    from .task import Task
 
 RANDOM = 'random initialisation'
 SCE = 'SCE'
@@ -48,6 +36,11 @@ def longer_random(results: Results) -> list[str]:
 def in_path(name: str) -> str:
     """A name of a source as part of a path."""
     return ''.join(c if c.isalnum() else '-' for c in name)
+
+
+def config_file(out: Path, key: str) -> Path:
+    """Config of the predictor in an output folder."""
+    return out / 'configs' / f'{key}.py'
 
 
 def last_checkpoint(folder: Path) -> Path:
@@ -74,15 +67,6 @@ def pretraining_config(
             del step['cache'], step['check_source']
             step['type'] = 'LoadImage'
     return cfg
-
-
-def without_checkpoint(runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Names of runs whose checkpoint was removed since."""
-    return [
-        name
-        for name, run in runs.items()
-        if not Path(run['checkpoint']).exists()
-    ]
 
 
 def was_evaluated(folder: Path) -> bool:
@@ -144,89 +128,3 @@ def describe_machine() -> str:
     if torch.cuda.is_available():
         found += f', {torch.cuda.get_device_name()}'
     return found
-
-
-# What the folder was made from if it does not say so.
-_DEFAULTS = {'--regions': None, '--regions-per-image': None}
-
-
-def adopt_inputs(args: argparse.Namespace, task: Task) -> dict[str, Any]:
-    """Compare the inputs with those of the output folder; remember them.
-
-    If nothing was trained yet, labels and copies of other inputs are removed.
-
-    Labels, weights and configs are known by their content, images by their
-    folders. Starts can be added, and are compared by name. Seeds, parts of the
-    labels, lengths of trainings, threads and jobs may be others.
-
-    Returns:
-        What decides the results, by the option that gives it; of all starts
-        that the folder has.
-
-    Raises:
-        ConfigError: The folder holds trainings on other inputs.
-    """
-    path: Path = args.out / INPUTS
-    before = json.loads(path.read_text()) if path.is_file() else {}
-    now = _inputs(args, task)
-    known = _DEFAULTS | before if before else {}
-    other = [
-        name for name in now if name in known and known[name] != now[name]
-    ]
-    runs = args.out / 'runs'
-    if used := [name for name in other if _has_runs(runs, name)]:
-        raise ConfigError(
-            f'{args.out} holds another comparison, of other {", ".join(used)}'
-            ': name another OUT, or give what was given then'
-        )
-    if other and not runs.exists():
-        # What is made from labels and images is small.
-        shutil.rmtree(args.out / 'labels', ignore_errors=True)
-        (args.out / 'copies.json').unlink(missing_ok=True)
-    write_json(path, before | now)
-    return before | now
-
-
-def _has_runs(runs: Path, option: str) -> bool:
-    """Whether a training on what an option gives has begun."""
-    kind, _, source = option.partition(' ')
-    if kind == '--init-from':
-        source = CONTINUED
-    key = in_path(source)
-    found = [path.name for path in runs.glob('*')]
-    return any(
-        not key or name == key or name.startswith(f'{key}_') for name in found
-    )
-
-
-def _inputs(args: argparse.Namespace, task: Task) -> dict[str, Any]:
-    predictor = f'--{task.predictor}'
-    found = {
-        '--images': sorted(map(str, args.images)),
-        '--train-images': str(args.train_images),
-        '--val-images': str(args.val_images),
-        **task.inputs(),
-        predictor: hash_of_config(load_base(task.config)[0]),
-        '--pretraining': hash_of_config(read_config(args.pretraining)),
-        '--pretraining-options': args.pretraining_options,
-        '--regions': regions_text(args.regions),
-        '--regions-per-image': args.regions_per_image,
-        f'{predictor}-options': task.options,
-    }
-    for name, file in args.weights.items():
-        found[f'--weights {name}'] = hash_of(file.read_bytes())
-    for name, variant in args.variants.items():
-        config = read_config(variant.config or args.pretraining)
-        found[f'--variant {name}'] = [
-            hash_of_config(config),
-            *variant.overrides,
-            *filter(None, [regions_text(variant.regions)]),
-        ]
-    if args.init_from:
-        found['--init-from'] = hash_of(args.init_from.read_bytes())
-    return found
-
-
-def hash_of(content: bytes) -> str:
-    """By what the content of a file is known."""
-    return hashlib.sha256(content).hexdigest()

@@ -23,9 +23,6 @@ from ..downstream import ConfigEdits
 from ..downstream.stretch import Scale, stretch
 from ..utils.option_values import as_word
 
-# As many iterations as with all labels.
-ALL = 'all'
-
 
 class Schedule(NamedTuple):
     """How long one training of a predictor is.

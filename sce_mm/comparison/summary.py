@@ -1,17 +1,14 @@
 """Say in one sentence what a comparison found, and what to try next.
 
-All follows from :class:`Facts`, numbers of the comparison, by rules that are
-one table: :data:`RULES`.
+All follows from :class:`Facts` by rules that are one table: :data:`RULES`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from statistics import mean
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ..datasets.labels.subsets import part_size
-from .differences import Gap, difference, holm
-from .results import RANDOM, SCE, Results, longer_random
-from .task import Measure
+from .differences import Gap, holm
+from .facts import Facts
+from .results import RANDOM
 
 # Who asks for more runs of each start will not get them.
 MANY_SEEDS = 30
@@ -25,151 +22,6 @@ SEVERAL = 3.0
 FEW_STEPS = 500
 # Goes on in the same folder.
 _REGIONS = '--variant "SCE, regions" regions=auto'
-
-
-class Facts(NamedTuple):
-    """What the headline and the advice follow from.
-
-    Attributes:
-        measure: The value that was compared.
-        maker: Tool that makes a config for a backbone file.
-        source: The pretraining that is asked about.
-        unlabelled: Number of its images.
-        percent: Smallest part of the labels.
-        images: Number of images of that part.
-        theirs: Measured from random initialisation with that part.
-        ours: Measured from the pretraining.
-        gap: Between them.
-        others: The gap with each larger part of the labels.
-        rivals: Gap to each other start with the smallest part, theirs minus
-            ours.
-        gains: Gap of each of these to random initialisation.
-        longer: Gap to random initialisation that trains longer, for each part
-            of the labels, theirs minus ours; by its name, if it was compared.
-        objects: Objects in a labelled image, on average; 0 if none are
-            labelled.
-        regions: Whether the pretraining cuts regions out of the images.
-        regions_tried: Whether any start is pretrained on regions.
-        steps: Training steps of the pretraining, if they are known.
-        seeds: Seeds of the predictors.
-        pretraining_seeds: Seeds of the pretrainings, if there are several.
-        unlearned: Larger parts of the labels with which neither of both has
-            learned anything.
-    """
-
-    measure: Measure
-    maker: str
-    source: str
-    unlabelled: int
-    percent: float
-    images: int
-    theirs: float
-    ours: float
-    gap: Gap
-    others: Mapping[float, Gap]
-    rivals: Mapping[str, Gap]
-    gains: Mapping[str, Gap]
-    longer: Mapping[str, Mapping[float, Gap]]
-    objects: float
-    regions: bool
-    regions_tried: bool
-    steps: int | None
-    seeds: Sequence[int]
-    pretraining_seeds: Sequence[int]
-    unlearned: Sequence[float] = ()
-
-    @property
-    def has_learned(self) -> bool:
-        """Whether a predictor has learned anything."""
-        return max(self.theirs, self.ours) >= self.measure.least
-
-
-def gap(
-    measure: Measure, results: Results, ours: str, theirs: str, percent: float
-) -> Gap:
-    """The gap between two starts with a part of the labels.
-
-    Over the seeds that they share. Where both have several pretrainings,
-    predictors of one seed come from those of one number, so that pairs of
-    pretrainings are independent.
-    """
-    seeds = {run['seed']: run for run in results[theirs][percent]}
-    pairs = [
-        (run, seeds[run['seed']])
-        for run in results[ours][percent]
-        if run['seed'] in seeds
-    ]
-    keys = [tuple(run.get('pretraining') for run in pair) for pair in pairs]
-    known = None if set(keys) == {(None, None)} else keys
-    mine, others = (
-        [run[measure.name] for run in runs]
-        for runs in zip(*pairs, strict=True)
-    )
-    return difference(mine, others, known, measure.step)
-
-
-def facts(
-    measure: Measure,
-    results: Results,
-    *,
-    maker: str,
-    images: int,
-    unlabelled: int,
-    objects: float,
-    regions: bool,
-    regions_tried: bool,
-    steps: int | None,
-    pretraining_seeds: Sequence[int],
-) -> Facts:
-    """The facts of a comparison; ``images`` is the number of labelled ones."""
-    source = SCE
-
-    def between(ours: str, theirs: str, percent: float) -> Gap:
-        return gap(measure, results, ours, theirs, percent)
-
-    percents = smallest, *larger = sorted(results[RANDOM])
-    longer = longer_random(results)
-    rivals = [n for n in results if n not in (source, RANDOM, *longer)]
-    return Facts(
-        measure=measure,
-        maker=maker,
-        source=source,
-        unlabelled=unlabelled,
-        percent=smallest,
-        images=part_size(images, smallest),
-        theirs=mean(measure.of(results, RANDOM, smallest)),
-        ours=mean(measure.of(results, source, smallest)),
-        gap=between(source, RANDOM, smallest),
-        others={p: between(source, RANDOM, p) for p in larger},
-        rivals={name: between(name, source, smallest) for name in rivals},
-        gains={name: between(name, RANDOM, smallest) for name in rivals},
-        longer={
-            name: {p: between(name, source, p) for p in percents}
-            for name in longer
-        },
-        objects=objects,
-        regions=regions,
-        regions_tried=regions_tried,
-        steps=steps,
-        seeds=[run['seed'] for run in results[RANDOM][smallest]],
-        pretraining_seeds=pretraining_seeds,
-        unlearned=[
-            p
-            for p in larger
-            if not {source, RANDOM} & starts_that_learned(measure, results, p)
-        ],
-    )
-
-
-def starts_that_learned(
-    measure: Measure, results: Results, percent: float
-) -> set[str]:
-    """Starts whose predictors have learned something."""
-    return {
-        source
-        for source in results
-        if mean(measure.of(results, source, percent)) >= measure.least
-    }
 
 
 def shown_starts(f: Facts) -> list[str]:

@@ -8,23 +8,28 @@ this room; what labels, configs and measured values differ in is a
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import copy
+import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
+from mmengine.runner import Runner
 
 from ..checkpoints.reading import read_checkpoint
+from ..config.check import check_config
+from ..config.errors import ConfigError
+from ..config.parts import innermost_dataset
 from ..config.reading import override
 from ..downstream import BackboneFile, ConfigEdits
+from ..utils.errors import UserError
+from ..utils.progress import errors_alone
 from .results import Results
-
-if TYPE_CHECKING:
-    from .comparison import Comparison
-    from .summary import Facts
+from .settings import Settings
 
 
 class Measure(NamedTuple):
@@ -53,14 +58,15 @@ class Task(ABC):
     """What predictors learn from labels, and how that is measured.
 
     Args:
-        args: Arguments of sce compare; all paths are absolute.
+        settings: What the comparison is asked for.
 
     Attributes:
         predictor: What is trained; also the name of its options.
         scope: Where the names of its config are registered.
         maker: The tool that makes its config.
         columns: Values of the table of the page, where runs have them.
-        args: The arguments.
+        predictions: What it gives of an image, as a word.
+        settings: The argument.
         config: Config of the predictor: a path, or ``package::name``.
         options: Overrides of every training, ``KEY=VALUE``.
         classes: Names of the classes, once :meth:`read` was called.
@@ -70,14 +76,23 @@ class Task(ABC):
     scope: ClassVar[str]
     maker: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
+    predictions: ClassVar[str]
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        self.config: str = vars(args)[self.predictor]
-        self.options: list[str] = vars(args)[f'{self.predictor}_options']
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.config = settings.predictor
+        self.options = settings.predictor_options
         self.classes: list[str] = []
 
-    def trained(self, config: Path, checkpoint: str) -> Any:
+    @property
+    def overridden(self) -> Path:
+        """Config on the labels with all overrides, once it is written.
+
+        Those who cut regions see in it how large objects are to the predictor.
+        """
+        return self.settings.out / f'{self.predictor}.py'
+
+    def trained(self, config: Path, checkpoint: Path) -> Any:
         """A trained predictor for predictions, on the CPU.
 
         Args:
@@ -146,9 +161,15 @@ class Task(ABC):
     ) -> tuple[ConfigEdits, str]:
         """Change the config so that it uses a backbone file rightly."""
 
+    @staticmethod
     @abstractmethod
+    def class_problems(cfg: Config) -> Iterator[str]:
+        """List what is wrong with the classes of a config."""
+
     def check(self, cfg: Config, labels: Sequence[Path]) -> dict[Path, int]:
-        """Find what would end a training or its evaluation.
+        """Find what would end a training or its evaluation, before hours pass.
+
+        An image of each training is loaded, and something is evaluated.
 
         Args:
             cfg: Config on the labels; the overrides are written into it.
@@ -159,6 +180,55 @@ class Task(ABC):
 
         Raises:
             ConfigError: The config, a data set or the metric does not work.
+        """
+        override(cfg, self.options, f'--{self.predictor}-options')
+        check_config(cfg, also=[self.class_problems])
+        # Tables of what has not been trained would only confuse.
+        with (
+            errors_alone(),
+            DefaultScope.overwrite_default_scope(self.scope),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
+            batches = {file: self._load_one(cfg, file) for file in labels}
+            self.evaluate_one(cfg)
+        return batches
+
+    def _load_one(self, cfg: Config, labels: Path) -> int:
+        """Load an image by the training's loader; batches of an epoch."""
+        cfg = copy.deepcopy(cfg)
+        key, dataset = innermost_dataset(cfg)
+        dataset.ann_file = str(labels)
+        kept = dataset.get('filter_cfg')
+        hint = f' Images are kept by filter_cfg={dict(kept)}' if kept else ''
+        with self.explained(f'{key} with {labels}', hint):
+            loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+            loader.dataset[0]
+            if not len(loader):
+                raise UserError(
+                    f'{len(loader.dataset)} images are fewer than a batch, '
+                    'and drop_last leaves them out'
+                )
+            return len(loader)
+
+    @contextlib.contextmanager
+    def explained(self, what: str, hint: str = '') -> Iterator[None]:
+        """Say which part of the predictor's config an error comes from."""
+        try:
+            yield
+        # Whatever a data set, a transform or the metric raises.
+        except Exception as error:
+            raise ConfigError(
+                f'the {self.predictor} cannot use {what}: '
+                f'{type(error).__name__}: {error}.{hint}'
+            ) from error
+
+    @abstractmethod
+    def evaluate_one(self, cfg: Config) -> None:
+        """Let the metric of a config evaluate a made-up prediction.
+
+        Raises:
+            ConfigError: The data set of the validation or the metric does not
+                work.
         """
 
     @abstractmethod
@@ -190,6 +260,14 @@ class Task(ABC):
 
     @abstractmethod
     def examples(
-        self, comparison: Comparison, results: Results, facts: Facts
-    ) -> list[str]:
-        """Section of the page: labels and predictions in images."""
+        self, models: Iterable[tuple[str, Any]]
+    ) -> tuple[str, str, list[str]]:
+        """Draw labels and predictions in a few validation images.
+
+        Args:
+            models: Starts with a trained predictor, random initialisation
+                first; to be taken one at a time.
+
+        Returns:
+            Title of the section, sentences on what is drawn, and rows of it.
+        """

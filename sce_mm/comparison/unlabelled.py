@@ -31,6 +31,7 @@ from ..datasets.images.near_duplicates import find_copies
 from ..utils.durable_files import write_json
 from ..utils.errors import UserError, is_full
 from ..utils.text import printable
+from .progress import say
 
 # Share of the free disk that the cache may take.
 _SHARE = 0.5
@@ -123,14 +124,14 @@ class Unlabelled:
         needed = 3 * pixels * count
         free = shutil.disk_usage(folder.parent).free
         if needed > _SHARE * free:
-            _say(
+            say(
                 f'a cache of {count} images would take about '
                 f'{_gigabytes(needed)}, more than half of the '
                 f'{_gigabytes(free)} that are free: each region decodes its '
                 'file'
             )
             return
-        _say(
+        say(
             f'the pixels of {count} images, about {_gigabytes(needed)}, go '
             f'into the cache {printable(str(folder))}, so that regions need '
             'not decode a file each'
@@ -143,7 +144,7 @@ class Unlabelled:
         except OSError as error:
             if not is_full(error):
                 raise
-            _say('the disk has no room for it: each region decodes its file')
+            say('the disk has no room for it: each region decodes its file')
             return
         self.cache = ImageCache(folder, check_source=False)
 
@@ -197,7 +198,7 @@ class Unlabelled:
         # From here on their sizes are those of the list, and in the cache.
         self._images = None
         count = len(self.copies)
-        _say(
+        say(
             f'{count} of {len(self.paths) + count} unlabelled images are '
             'validation images or near copies of them: left out'
         )
@@ -205,7 +206,3 @@ class Unlabelled:
 
 def _gigabytes(number: float) -> str:
     return f'{max(number / 1e9, 0.01):.3g} GB'
-
-
-def _say(text: str) -> None:
-    print(f'[compare] {text}', flush=True)

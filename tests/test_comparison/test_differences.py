@@ -13,7 +13,7 @@ from sce_mm.comparison.differences import (
     holm,
     standard_error,
 )
-from sce_mm.comparison.summary import gap
+from sce_mm.comparison.facts import gap
 from sce_mm.detection.comparison import Detection
 
 OURS = [31.2, 30.1, 33.0, 29.5, 31.0, 35.4]

@@ -6,16 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from sce_mm.comparison import report
+from sce_mm.comparison import Settings, report
 from sce_mm.comparison.differences import Gap
+from sce_mm.comparison.facts import Facts
 from sce_mm.comparison.pretraining import Start
-from sce_mm.comparison.summary import (
-    RULES,
-    Facts,
-    each_part,
-    headline,
-    what_next,
-)
+from sce_mm.comparison.summary import RULES, each_part, headline, what_next
+from sce_mm.comparison.tables import rows
 from sce_mm.detection.comparison import Detection
 from sce_mm.detection.comparison.examples import CLEAR, choose_examples
 
@@ -307,13 +303,17 @@ SEVEN = (
 @pytest.mark.parametrize('parts', [(10.0,), (10.0, 100.0)])
 @pytest.mark.parametrize('starts', [SEVEN, ('random initialisation', 'SCE')])
 def test_the_page_is_whole_without_images(parts, starts, tmp_path):
-    config = tmp_path / 'config.py'
-    config.write_text('a = "<b>"')
+    (tmp_path / 'configs').mkdir()
+    for name in ('data', 'config'):
+        (tmp_path / 'configs' / f'{name}.py').write_text('a = "<b>"')
     results = made_up(parts, starts)
-    args = SimpleNamespace(
-        detector='', detector_options=[], val='', val_images=tmp_path
-    )
-    task = Detection(args)
+    task = Detection(
+        Settings(
+            out=tmp_path, images=[], pretraining=tmp_path, predictor='',
+            train=tmp_path, train_images=tmp_path,
+            val=tmp_path, val_images=tmp_path,
+        )
+    )  # fmt: skip
     task.train = {'images': [0] * 205, 'annotations': [0] * 205}
     task.val = {'images': [{'file_name': '0.png'}] * 87}
     task.classes = ['cat']
@@ -321,10 +321,8 @@ def test_the_page_is_whole_without_images(parts, starts, tmp_path):
         task=task,
         out=tmp_path,
         unlabelled=SimpleNamespace(paths=['0.png'] * 276, copies=[]),
-        sources=list(results),
-        starts={'SCE': [Start('SCE', 'SCE')]},
+        starts={name: [Start(name, 'config', tmp_path)] for name in results},
         pretrainings=dict,
-        config=lambda name: config,
     )
     text = report.as_page(comparison, results)
     document = Document(text)
@@ -347,8 +345,8 @@ def test_nothing_is_tested_where_nothing_was_learned():
     for runs in results.values():
         for number, run in enumerate(runs[10.0]):
             run['box AP'] = 0.1 * number
-    _, lines = report.rows(*MEASURED, results, {})
-    column = report.rows(*MEASURED, results, {})[0].index('p')
+    _, lines = rows(*MEASURED, results, {})
+    column = rows(*MEASURED, results, {})[0].index('p')
     assert {line[column] + line[column - 1] for line in lines} == {''}
     texts = report.answers(Detection.measure, results)
     assert len(texts) == 2
@@ -362,6 +360,6 @@ def test_hours_are_those_of_pretraining_and_detector_if_all_are_known():
     results = made_up((10.0,), ('random initialisation', 'SCE'))
     for run in results['SCE'][10.0]:
         run |= {'seconds': 1800, 'pretraining': 'SCE_1'}
-    head, lines = report.rows(*MEASURED, results, {'SCE_1': {'seconds': 7200}})
+    head, lines = rows(*MEASURED, results, {'SCE_1': {'seconds': 7200}})
     assert [h for h in head if h.startswith('hours')] == head[-2:]
     assert [line[-2:] for line in lines] == [['', ''], ['2.00', '0.50']]

@@ -2,7 +2,6 @@
 
 import json
 import re
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from image_files import smooth_noise
 from recipes import TINY_COMPARISON
 
-from sce_mm.comparison import report
+from sce_mm.comparison import Settings, report
 from sce_mm.config.errors import ConfigError
 from sce_mm.downstream import AdaptError, ConfigEdits, load_base
 from sce_mm.segmentation.class_iou_metric import ClassIoUMetric
@@ -189,14 +188,13 @@ def task(tmp_path):
     random = np.random.default_rng(0)
     labelled(tmp_path, 'train', 20, random)
     labelled(tmp_path, 'val', 4, random)
-    args = SimpleNamespace(
-        segmentor='mmseg::fcn/fcn_r50-d8_4xb4-80k_ade20k-512x512.py',
-        segmentor_options=[], classes=['cup', 'jar'], image_suffix='.png',
-        mask_suffix='.png', reduce_zero_label=True, out=tmp_path / 'out',
+    settings = Settings(
+        predictor='mmseg::fcn/fcn_r50-d8_4xb4-80k_ade20k-512x512.py',
+        pretraining=tmp_path, images=[], out=tmp_path / 'out',
         train=tmp_path / 'train_masks', train_images=tmp_path / 'train',
         val=tmp_path / 'val_masks', val_images=tmp_path / 'val',
     )  # fmt: skip
-    task = Segmentation(args)
+    task = Segmentation(settings, ['cup', 'jar'], '.png', '.png', True)
     assert task.read() == []
     return task
 
@@ -216,7 +214,7 @@ def test_nothing_is_learned_by_giving_all_pixels_one_class(task):
     metric = ClassIoUMetric()
     metric.dataset_meta = {'classes': task.classes}
     for name in task.pixels['val']:
-        mask = cv2.imread(str(task.args.val / f'{name}.png'), 0)
+        mask = cv2.imread(str(task.settings.val / f'{name}.png'), 0)
         truth = torch.from_numpy(mask.astype(np.int64) - 1)
         truth[(truth < 0) | (truth > 1)] = 255
         sample = {

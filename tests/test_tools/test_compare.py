@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -25,7 +26,7 @@ from PIL import Image
 from recipes import TINY_COMPARISON
 
 from sce_mm.cli.exit import end_at_signals
-from sce_mm.comparison import compare, report, unlabelled
+from sce_mm.comparison import Settings, compare, report, tables, unlabelled
 from sce_mm.comparison import comparison as steps
 from sce_mm.comparison.pairing import (
     choose_pairs,
@@ -39,10 +40,6 @@ from sce_mm.config.parts import innermost_dataset
 from sce_mm.datasets import ImageCache
 from sce_mm.datasets.images.file_lists import find_images
 from sce_mm.detection.comparison import Detection
-from sce_mm.detection.comparison.labels import (
-    check_detector,
-    use_labels,
-)
 from sce_mm.detection.comparison.task import coco_metrics
 from sce_mm.downstream import ConfigEdits, load_base
 from sce_mm.utils.errors import UserError
@@ -190,6 +187,22 @@ def test_all_that_is_wrong_with_labels_is_said_at_once(
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.parametrize(
+    'more',
+    [
+        ['--variant', 'SCE', 'seed=1'],
+        ['--weights', 'random initialisation', 'FILE'],
+        ['--weights', 'x', 'FILE', '--variant', 'x', 'seed=1'],
+    ],
+)
+def test_names_that_are_taken_are_refused(words, run_compare, tmp_path, more):
+    """One start would silently take the place of another."""
+    file = str(tmp_path / 'val.json')
+    more = [file if word == 'FILE' else word for word in more]
+    with pytest.raises(ConfigError, match='names must differ'):
+        run_compare([*words, *more])
+
+
 def test_categories_are_those_of_the_training(words, run_compare, tmp_path):
     content = json.loads((tmp_path / 'val.json').read_text())
     content['categories'][0]['name'] = 'yak'
@@ -303,8 +316,11 @@ def test_pretrainings_may_be_added_to_a_folder(tmp_path):
 
     def choose(pretrainings):
         starts = {
-            'random': [Start('random', 'random')],
-            'SCE': [Start('SCE', f'SCE{n}', recipe, n) for n in pretrainings],
+            'random': [Start('random', 'random', tmp_path)],
+            'SCE': [
+                Start('SCE', f'SCE{n}', tmp_path, recipe, n)
+                for n in pretrainings
+            ],
         }
         pairs, note = choose_pairs(tmp_path, range(6), pretrainings, starts)
         return {seed: pretrainings[n] for seed, n in pairs.items()}, note
@@ -465,20 +481,25 @@ def check(tmp_path):
     labelled(tmp_path, 'train', 2, draw)
     labelled(tmp_path, 'val', 2, draw)
     (tmp_path / 'detector.py').write_text(DETECTOR)
-    args = SimpleNamespace()
-    for part in ('train', 'val'):
-        setattr(args, part, tmp_path / f'{part}.json')
-        setattr(args, f'{part}_images', tmp_path / part)
+    settings = Settings(
+        out=tmp_path, images=[], pretraining=tmp_path,
+        predictor=str(tmp_path / 'detector.py'),
+        train=tmp_path / 'train.json', train_images=tmp_path / 'train',
+        val=tmp_path / 'val.json', val_images=tmp_path / 'val',
+    )  # fmt: skip
 
     def run(*options):
-        train, val = (
-            json.loads(path.read_text()) for path in (args.train, args.val)
+        task = Detection(replace(settings, predictor_options=options))
+        # As they are: task.read() would refuse what only the metric reads.
+        task.train, task.val = (
+            json.loads(path.read_text())
+            for path in (settings.train, settings.val)
         )
-        edits = ConfigEdits(load_base(str(tmp_path / 'detector.py'))[0])
-        classes = [c['name'] for c in train['categories']]
-        use_labels(edits, args, classes, train, val)
+        task.classes = [c['name'] for c in task.train['categories']]
+        edits = ConfigEdits(load_base(task.config)[0])
+        task.use_labels(edits)
         edits.cfg.work_dir = str(tmp_path / 'runs')
-        check_detector(edits.cfg, options, [args.train])
+        task.check(edits.cfg, [settings.train])
 
     return run
 
@@ -553,10 +574,10 @@ def test_detectors_that_learned_nothing_are_not_a_tie(values):
 
 def test_tables_have_gains_classes_and_checkpoints():
     found = results(random_initialisation=[10.0, 11.0], SCE=[12.0, 13.0])
-    text = report.markdown_table(
-        report.rows(Detection.measure, Detection.columns, found, {})
+    text = tables.markdown_table(
+        tables.rows(Detection.measure, Detection.columns, found, {})
     )
     assert '| SCE | 100 % | 12.5 ± 0.5 | 25.0 ± 1.0 | +2.0 (' in text
-    classes = report.markdown_table(report.class_rows(found, 100))
+    classes = tables.markdown_table(tables.class_rows(found, 100))
     assert '| cat | 10.5 ± 0.5 | 12.5 ± 0.5 |' in classes
     assert r'| dog\|cow | - | - |' in classes

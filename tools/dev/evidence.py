@@ -21,8 +21,8 @@ import matplotlib
 
 from sce_mm.cli.exit import run_main
 from sce_mm.comparison.differences import standard_error
-from sce_mm.comparison.report import all_runs, markdown_table, rows
 from sce_mm.comparison.results import RANDOM, Results, in_path
+from sce_mm.comparison.tables import all_runs, markdown_table, rows
 from sce_mm.detection.comparison.task import Detection
 from sce_mm.utils.errors import UserError
 

@@ -26,8 +26,9 @@ import argparse
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ... import register
 from ...utils.errors import UserError
@@ -91,20 +92,8 @@ def iterations(text: str) -> int | str:
     return text if text == 'all' else positive_number(text)
 
 
-class Variant(NamedTuple):
-    """What another pretraining has in place of the plain one.
-
-    Attributes:
-        config: File, None for that of --pretraining.
-        overrides: ``KEY=VALUE`` words.
-        regions: As of --regions, None for the same.
-    """
-
-    config: Path | None
-    overrides: list[str]
-    regions: tuple[int, int] | str | None
-
-
+# Words of a variant: its config, its overrides, and its --regions.
+VariantWords = tuple[Path | None, list[str], tuple[int, int] | str | None]
 # Begins the word of a variant that stands for its --regions.
 REGIONS = 'regions='
 
@@ -135,7 +124,7 @@ def weights(words: list[str]) -> Path:
     return existing_file(words[0])
 
 
-def variant(words: list[str]) -> Variant:
+def variant(words: list[str]) -> VariantWords:
     """Read the words of a variant, which stand behind its name."""
     config = None
     if words and '=' not in words[0]:
@@ -151,7 +140,7 @@ def variant(words: list[str]) -> Variant:
         if word.startswith(REGIONS):
             regions = region_sides(word.removeprefix(REGIONS))
     words = [word for word in words if not word.startswith(REGIONS)]
-    return Variant(config, words, regions)
+    return config, words, regions
 
 
 def add_data(parser: ArgumentParser) -> None:
@@ -291,8 +280,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         dict.fromkeys(args.pretraining_seeds)
     )
     args.seeds = list(dict.fromkeys(args.seeds))
-    cuts = args.regions or any(v.regions for v in args.variants.values())
-    if args.regions_per_image and not cuts:
+    regions = [args.regions, *(last for *_, last in args.variants.values())]
+    if args.regions_per_image and not any(regions):
         parser.error(
             '--regions-per-image goes with --regions, for example '
             '--regions 128'
@@ -302,25 +291,28 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
             f'--pretraining-seeds: {len(seeds)} pretrainings need as many '
             f'--seeds or more, got {len(args.seeds)}'
         )
-    args.predictor = 'detector' if args.detector else 'segmentor'
-    check_labels(parser, args)
+    task, other = 'detector', 'segmentor'
+    if args.segmentor:
+        task, other = other, task
+    if vars(args)[f'{other}_options']:
+        parser.error(f'--{other}-options goes with --{other}')
+    check_labels(parser, args, 'auto' in regions)
     for name in ('out', 'train', 'val'):
         setattr(args, name, vars(args)[name].resolve())
     args.percent = list(dict.fromkeys(args.percent))
+    args.predictor_options = vars(args)[f'{task}_options']
     try:
-        config = find_source(vars(args)[args.predictor])
-        setattr(args, args.predictor, config)
+        args.predictor = find_source(vars(args)[task])
     except (FileNotFoundError, UserError) as error:
-        parser.error(f'--{args.predictor}: {error}')
+        parser.error(f'--{task}: {error}')
     return args
 
 
-def check_labels(parser: ArgumentParser, args: argparse.Namespace) -> None:
-    """Refuse options that do not go with the labels."""
-    other = {'detector': 'segmentor', 'segmentor': 'detector'}[args.predictor]
-    if vars(args)[f'{other}_options']:
-        parser.error(f'--{other}-options goes with --{other}')
-    if args.predictor == 'detector':
+def check_labels(
+    parser: ArgumentParser, args: argparse.Namespace, auto: bool
+) -> None:
+    """Refuse options that do not go with the labels; ``auto`` is a size."""
+    if args.detector:
         for name in ('train', 'val'):
             if (path := vars(args)[name]).is_dir():
                 parser.error(
@@ -342,8 +334,7 @@ def check_labels(parser: ArgumentParser, args: argparse.Namespace) -> None:
             'one, in the order of their numbers in the masks; got '
             f'{" ".join(args.classes or ["none"])}'
         )
-    regions = [args.regions, *(v.regions for v in args.variants.values())]
-    if 'auto' in regions:
+    if auto:
         parser.error(
             '--regions auto goes by boxes, which masks do not have: give a '
             'side, such as --regions 128'
@@ -355,15 +346,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     hold_output()
     register()
-    from ...comparison import Task, compare
+    from ...comparison import Settings, Task, Variant, compare
 
+    args.variants = {n: Variant(*words) for n, words in args.variants.items()}
+    # Each field is the option of its name.
+    settings = Settings(
+        **{field.name: vars(args)[field.name] for field in fields(Settings)}
+    )
     task: Task
-    if args.predictor == 'detector':
+    if args.detector:
         from ...detection.comparison import Detection
 
-        task = Detection(args)
+        task = Detection(settings)
     else:
         from ...segmentation.comparison import Segmentation
 
-        task = Segmentation(args)
-    compare(args, task, release_output)
+        task = Segmentation(
+            settings,
+            args.classes,
+            args.image_suffix,
+            args.mask_suffix,
+            args.reduce_zero_label,
+        )
+    compare(settings, task, release_output)

@@ -1,14 +1,13 @@
 """Show what detectors found in validation images, beside the labels."""
 
 import random
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 from mmdet.apis import inference_detector
 from mmengine.registry import DefaultScope
 
-from ...comparison.results import RANDOM, Results, without_checkpoint
-from ...comparison.summary import Facts, shown_starts
 from ...visualization import page
 from ...visualization.detections import (
     LEGEND,
@@ -19,10 +18,6 @@ from ...visualization.detections import (
 )
 from ...visualization.sheets import read_image
 
-if TYPE_CHECKING:
-    from ...comparison import Comparison
-    from .task import Detection
-
 IMAGES = 5
 # Images of more objects are taken if there are no others: boxes would cover
 # each other.
@@ -32,64 +27,46 @@ _LOWEST = 0.05
 
 
 def detection_examples(
-    task: 'Detection',
-    comparison: 'Comparison',
-    results: Results,
-    facts: Facts,
-) -> list[str]:
+    models: Iterable[tuple[str, Any]],
+    labels: dict[str, Any],
+    folder: Path,
+    classes: Sequence[str],
+) -> tuple[str, str, list[str]]:
     """Rows of validation images: labels, and what each detector found.
 
-    The detectors are those of the smallest part of the labels and the first
-    seed, from random initialisation, from the pretraining, and from the best
-    of the other starts. Each shows its surest boxes, as many as there are
-    objects, so that no threshold favours one.
+    Each detector shows its surest boxes, as many as there are objects, so
+    that no threshold favours one. See :meth:`Task.examples`.
+
+    Args:
+        models: Starts with a trained detector.
+        labels: Those of the validation.
+        folder: Where its images lie.
+        classes: Their names.
     """
-    names = shown_starts(facts)
-    runs = {name: results[name][facts.percent][0] for name in names}
-    if gone := without_checkpoint(runs):
-        return [
-            page.paragraph(
-                f'The checkpoints from {", ".join(gone)} are not there any '
-                'more, so there are no examples of detections.'
-            )
-        ]
-    truth = choose_examples(task.val)
-    root = task.args.val_images
-    paths = [str(root / image['file_name']) for image, _ in truth]
-    found = {
-        name: detect(
-            task.trained(comparison.config(name), run['checkpoint']),
-            paths,
-            task.classes,
-        )
-        for name, run in runs.items()
-    }
-    side = page.tile_side(1 + len(names))
+    truth = choose_examples(labels)
+    paths = [str(folder / image['file_name']) for image, _ in truth]
+    found = {name: detect(model, paths, classes) for name, model in models}
+    side = page.tile_side(1 + len(found))
     rows = [
         detection_row(
             read_image(path),
             objects,
-            {n: _surest(found[n][number], len(objects)) for n in names},
+            {n: _surest(of[number], len(objects)) for n, of in found.items()},
             side,
-            task.classes,
+            classes,
         )
         for number, (path, (_, objects)) in enumerate(
             zip(paths, truth, strict=True)
         )
     ]
-    short = short_names(set(task.classes))
-    letters = ', '.join(f'{s} {n}' for n, s in short.items() if n != s)
-    return [
-        page.heading(
-            'What the detectors find',
-            f'Validation images drawn at random, and the detectors trained '
-            f'with {facts.percent:g} % of the labels and seed '
-            f'{runs[RANDOM]["seed"]}. Each shows as many boxes as there are '
-            f'labelled objects, those with the highest scores. {LEGEND}'
-            + (f' Letters are classes: {letters}.' if letters else ''),
-        ),
-        page.panel(rows),
-    ]
+    text = (
+        'Each shows as many boxes as there are labelled objects, those with '
+        f'the highest scores. {LEGEND}'
+    )
+    short = short_names(set(classes))
+    if letters := ', '.join(f'{s} {n}' for n, s in short.items() if n != s):
+        text += f' Letters are classes: {letters}.'
+    return 'What the detectors find', text, rows
 
 
 def choose_examples(

@@ -1,26 +1,17 @@
-"""Point a detector at the user's labels, and use these before hours pass."""
+"""Point a detector at the user's labels."""
 
-import argparse
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import torch
-from mmdet.registry import DATASETS, METRICS
-from mmengine.config import Config
-
-from ...comparison.trial import explained, try_once
-from ...config.check import check_config
-from ...config.reading import override, walk
+from ...comparison import Settings
+from ...config.reading import walk
 from ...datasets.labels.coco_labels import is_mask
 from ...downstream import AdaptError, ConfigEdits, type_name
-from ..adapt.classes import COCO_METRICS, class_problems
+from ..adapt.classes import COCO_METRICS
 
 
 def use_labels(
     edits: ConfigEdits,
-    args: argparse.Namespace,
+    settings: Settings,
     classes: list[str],
     train: dict[str, Any],
     val: dict[str, Any],
@@ -40,9 +31,9 @@ def use_labels(
             'one: take a detector of boxes'
         )
     parts = [
-        ('train_dataloader', args.train, args.train_images),
-        ('val_dataloader', args.val, args.val_images),
-        ('test_dataloader', args.val, args.val_images),
+        ('train_dataloader', settings.train, settings.train_images),
+        ('val_dataloader', settings.val, settings.val_images),
+        ('test_dataloader', settings.val, settings.val_images),
     ]
     for loader, file, images in parts:
         where = _innermost(edits, f'{loader}.dataset')
@@ -60,7 +51,7 @@ def use_labels(
             )
         masks = 'segm' in str(edits.get(f'{evaluator}.metric')) and not flat
         for key, setting in {
-            'ann_file': str(args.val),
+            'ann_file': str(settings.val),
             'metric': ['bbox', 'segm'] if masks else 'bbox',
             'metric_items': None,
             'classwise': True,
@@ -91,47 +82,3 @@ def _set_classes(edits: ConfigEdits, count: int) -> None:
             )
         if path.endswith('.num_classes') and edits.get(path) is not None:
             edits.set(path, count, 'the classes of the labels')
-
-
-def check_detector(
-    cfg: Config, options: Sequence[str], labels: Sequence[Path]
-) -> dict[Path, int]:
-    """Find what would end a training or its evaluation, in the first minute.
-
-    Args:
-        cfg: Config of the detector on the user's labels.
-        options: Overrides of every training, written into the config.
-        labels: Annotation files of the trainings.
-
-    Returns:
-        How many batches an epoch has, by the file of labels.
-
-    Raises:
-        ConfigError: The config, a data set or the metric does not work.
-    """
-    override(cfg, options, '--detector-options')
-    check_config(cfg, also=[class_problems])
-    return try_once(cfg, labels, 'detector', 'mmdet', _evaluate_one)
-
-
-def _evaluate_one(cfg: Config) -> None:
-    """Evaluate one made-up detection against all objects."""
-    with explained('detector', 'val_dataloader.dataset'):
-        dataset = DATASETS.build(cfg.val_dataloader.dataset)
-        sample = dataset[0]['data_samples']
-    height, width = sample.ori_shape
-    found = {
-        'bboxes': torch.tensor([[0.0, 0.0, width, height]]),
-        'scores': torch.ones(1),
-        'labels': torch.zeros(1, dtype=torch.long),
-        'masks': torch.ones(1, height, width, dtype=torch.bool),
-    }
-    evaluator = explained('detector', 'val_evaluator')
-    with tempfile.TemporaryDirectory() as folder, evaluator:
-        # Else the metric makes a folder, which it leaves when it fails.
-        where = {'outfile_prefix': f'{folder}/results'}
-        metric = METRICS.build({**cfg.val_evaluator, **where})
-        metric.dataset_meta = dataset.metainfo
-        entry = {'img_id': sample.img_id, 'ori_shape': sample.ori_shape}
-        metric.process({}, [entry | {'pred_instances': found}])
-        metric.evaluate(1)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 
-from ...comparison import Measure, Task
-from ...comparison.results import Results, hash_of
+from ...comparison import Measure, Settings, Task
+from ...comparison.settings import hash_of
 from ...datasets.labels.coco_labels import (
     notes,
     number_from_one,
@@ -25,15 +28,12 @@ from ...downstream.schedule import batch_of_names
 from ...utils.durable_files import write_durably, write_json
 from ...utils.text import printable
 from ..adapt import adapt
+from ..adapt.classes import class_problems
 from .examples import detection_examples
-from .labels import check_detector, use_labels
-
-if TYPE_CHECKING:
-    from ...comparison import Comparison
-    from ...comparison.summary import Facts
+from .labels import use_labels
 
 # What mmdet's CocoMetric writes into the log.
-METRICS = {
+COCO_VALUES = {
     'box AP': 'coco/bbox_mAP',
     'box AP50': 'coco/bbox_mAP_50',
     'mask AP': 'coco/segm_mAP',
@@ -47,16 +47,18 @@ class Detection(Task):
     predictor = 'detector'
     scope = 'mmdet'
     maker = 'sce detector'
-    columns = tuple(METRICS)
+    columns = tuple(COCO_VALUES)
+    predictions = 'detections'
+    class_problems = staticmethod(class_problems)
     # mmdet rounds AP to three digits: tenths in per cent.
     measure = Measure('box AP', 'detector', least=1.0, step=0.1)
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        super().__init__(args)
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
         self.train: dict[str, Any] = {}
         self.val: dict[str, Any] = {}
         # What is evaluated has the classes of the training, counted alike.
-        self.val_labels: Path = args.val
+        self.val_labels = settings.val
 
     @property
     def train_images(self) -> int:
@@ -75,37 +77,38 @@ class Detection(Task):
 
     def val_images(self) -> list[str]:
         """Paths of the validation images."""
-        root = self.args.val_images
+        root = self.settings.val_images
         return [str(root / x['file_name']) for x in self.val['images']]
 
     def read(self) -> list[str]:
         """Read both files, and list all that is wrong with them."""
-        args = self.args
-        self.train, problems = read_coco(args.train, args.train_images)
-        self.val, more = read_coco(args.val, args.val_images)
+        given = self.settings
+        self.train, problems = read_coco(given.train, given.train_images)
+        self.val, more = read_coco(given.val, given.val_images)
         if problems or more:
             train = [f'--train: {problem}' for problem in problems]
             return train + [f'--val: {problem}' for problem in more]
-        given = self.val
+        val = self.val
         try:
             self.val = number_from_one(
-                take_categories(given, self.train['categories'])
+                take_categories(val, self.train['categories'])
             )
         except ValueError as error:
             return [
-                f'--val: {args.val}: {error}, which are those of {args.train}'
+                f'--val: {given.val}: {error}, which are those of '
+                f'{given.train}'
             ]
-        if self.val is not given:
-            self.val_labels = args.out / 'labels' / f'{args.val.stem}.json'
+        if self.val is not val:
+            self.val_labels = given.out / 'labels' / f'{given.val.stem}.json'
         self.classes = [c['name'] for c in self.train['categories']]
         return []
 
     def notes(self) -> Iterator[str]:
         """Boxes that mmdet leaves out, and images of other sizes."""
-        args = self.args
+        given = self.settings
         for path, content, images in (
-            (args.train, self.train, args.train_images),
-            (args.val, self.val, args.val_images),
+            (given.train, self.train, given.train_images),
+            (given.val, self.val, given.val_images),
         ):
             for note in notes(content, images):
                 yield f'{printable(path.name)}: {note}'
@@ -113,17 +116,15 @@ class Detection(Task):
     def inputs(self) -> dict[str, Any]:
         """Hashes of the labels."""
         return {
-            f'--{name}': hash_of(vars(self.args)[name].read_bytes())
-            for name in ('train', 'val')
+            '--train': hash_of(self.settings.train.read_bytes()),
+            '--val': hash_of(self.settings.val.read_bytes()),
         }
 
     def use_labels(self, edits: ConfigEdits) -> None:
         """Point a detector's config at the labels."""
-        if self.val_labels != self.args.val:
+        if self.val_labels != self.settings.val:
             write_json(self.val_labels, self.val)
-        files = argparse.Namespace(
-            **vars(self.args) | {'val': self.val_labels}
-        )
+        files = replace(self.settings, val=self.val_labels)
         use_labels(edits, files, self.classes, self.train, self.val)
 
     def adapt(
@@ -132,17 +133,35 @@ class Detection(Task):
         """Change a detector's config so that it uses a file rightly."""
         return adapt(cfg, file, base_batch=batch_of_names(self.config, cfg))
 
-    def check(self, cfg: Config, labels: Sequence[Path]) -> dict[Path, int]:
-        """Use data sets and metric of a detector once."""
-        return check_detector(cfg, self.options, labels)
+    def evaluate_one(self, cfg: Config) -> None:
+        """Evaluate one made-up detection against all objects."""
+        with self.explained('val_dataloader.dataset'):
+            dataset = DATASETS.build(cfg.val_dataloader.dataset)
+            sample = dataset[0]['data_samples']
+        height, width = sample.ori_shape
+        found = {
+            'bboxes': torch.tensor([[0.0, 0.0, width, height]]),
+            'scores': torch.ones(1),
+            'labels': torch.zeros(1, dtype=torch.long),
+            'masks': torch.ones(1, height, width, dtype=torch.bool),
+        }
+        evaluator = self.explained('val_evaluator')
+        with tempfile.TemporaryDirectory() as folder, evaluator:
+            # Else the metric makes a folder, which it leaves when it fails.
+            where = {'outfile_prefix': f'{folder}/results'}
+            metric = METRICS.build({**cfg.val_evaluator, **where})
+            metric.dataset_meta = dataset.metainfo
+            entry = {'img_id': sample.img_id, 'ori_shape': sample.ori_shape}
+            metric.process({}, [entry | {'pred_instances': found}])
+            metric.evaluate(1)
 
     def labels(self, percent: float, seed: int) -> Path:
         """Annotation file of a part, the one that sce coco-subset writes."""
-        given: Path = self.args.train
+        given = self.settings.train
         if percent == 100:
             return given
         name = f'{given.stem}.{seed}@{percent:g}.json'
-        path: Path = self.args.out / 'labels' / name
+        path = self.settings.out / 'labels' / name
         if not path.is_file():
             part = part_of(number_from_one(self.train), percent, seed)
             write_durably(path, json.dumps(part).encode())
@@ -160,10 +179,11 @@ class Detection(Task):
         return 'mask AP' if 'mask AP' in run else 'box AP'
 
     def examples(
-        self, comparison: Comparison, results: Results, facts: Facts
-    ) -> list[str]:
+        self, models: Iterable[tuple[str, Any]]
+    ) -> tuple[str, str, list[str]]:
         """Validation images with labels and detections."""
-        return detection_examples(self, comparison, results, facts)
+        images = self.settings.val_images
+        return detection_examples(models, self.val, images, self.classes)
 
 
 def coco_metrics(
@@ -179,9 +199,9 @@ def coco_metrics(
         masks: Whether masks were evaluated.
 
     Returns:
-        A value for each of ``METRICS`` that is evaluated, and ``classes``: AP
-        of each class, of masks where these are evaluated; None for a class
-        without objects.
+        A value for each of ``COCO_VALUES`` that is evaluated, and
+        ``classes``: AP of each class, of masks where these are evaluated;
+        None for a class without objects.
     """
 
     def value(key: str) -> float:
@@ -190,6 +210,6 @@ def coco_metrics(
     each = {name: value(f'coco/{name}_precision') for name in classes}
     return {
         name: value(key)
-        for name, key in METRICS.items()
+        for name, key in COCO_VALUES.items()
         if masks or not name.startswith('mask')
     } | {'classes': {k: None if math.isnan(v) else v for k, v in each.items()}}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,66 +13,47 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 from numpy.typing import NDArray
 
-from ...comparison.results import RANDOM, Results, without_checkpoint
-from ...comparison.summary import Facts, shown_starts
+from ...datasets.labels.mask_labels import MaskFolders
 from ...visualization import page
 from ...visualization.label_maps import LEGEND, colour_legend, map_row
 from ...visualization.sheets import read_image
-
-if TYPE_CHECKING:
-    from ...comparison import Comparison
-    from .task import Segmentation
 
 IMAGES = 5
 
 
 def segmentation_examples(
-    task: Segmentation, comparison: Comparison, results: Results, facts: Facts
-) -> list[str]:
+    models: Iterable[tuple[str, Any]],
+    pixels: dict[str, NDArray[np.int64]],
+    folders: MaskFolders,
+    classes: Sequence[str],
+) -> tuple[str, str, list[str]]:
     """Rows of validation images: labels, and what each segmentor predicts.
 
-    The segmentors are those of the smallest part of the labels and the first
-    seed, from random initialisation, from the pretraining, and from the best
-    of the other starts.
+    See :meth:`Task.examples`.
+
+    Args:
+        models: Starts with a trained segmentor.
+        pixels: Pixels of each class in the labels, by the name of the image.
+        folders: Where images and labels lie.
+        classes: Their names.
     """
-    starts = shown_starts(facts)
-    runs = {name: results[name][facts.percent][0] for name in starts}
-    if gone := without_checkpoint(runs):
-        return [
-            page.paragraph(
-                f'The checkpoints from {", ".join(gone)} are not there any '
-                'more, so there are no examples of predictions.'
-            )
-        ]
-    folders = task.folders['val']
-    names = choose_examples(task.pixels['val'])
+    names = choose_examples(pixels)
     paths = [str(folders.images / f'{n}{folders.img_suffix}') for n in names]
-    found = {
-        name: predict(
-            task.trained(comparison.config(name), run['checkpoint']), paths
-        )
-        for name, run in runs.items()
-    }
-    side = page.tile_side(2 + len(starts))
+    found = {name: predict(model, paths) for name, model in models}
+    truth, *_ = found.values()
+    side = page.tile_side(2 + len(found))
     rows = [
         map_row(
             read_image(path),
-            found[RANDOM][number][0],
-            {start: found[start][number][1] for start in starts},
+            truth[number][0],
+            {start: maps[number][1] for start, maps in found.items()},
             side,
-            len(task.classes),
+            len(classes),
         )
         for number, path in enumerate(paths)
     ]
-    return [
-        page.heading(
-            'What the segmentors predict',
-            f'Validation images drawn at random, and the segmentors trained '
-            f'with {facts.percent:g} % of the labels and seed '
-            f'{runs[RANDOM]["seed"]}. {LEGEND}',
-        ),
-        page.panel([colour_legend(task.classes), *rows]),
-    ]
+    rows.insert(0, colour_legend(classes))
+    return 'What the segmentors predict', LEGEND, rows
 
 
 def choose_examples(pixels: dict[str, NDArray[np.int64]]) -> list[str]:

@@ -1,21 +1,14 @@
-"""Point a segmentor at the user's masks, and use these before hours pass."""
+"""Point a segmentor at the user's masks."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-from mmseg.registry import DATASETS, METRICS
-
-from ...comparison.trial import explained, try_once
-from ...config.check import check_config
-from ...config.reading import override, walk
+from ...config.reading import walk
 from ...datasets.labels.mask_labels import MaskFolders
 from ...downstream import AdaptError, ConfigEdits, type_name
 from ...downstream.verification import add_import
 from ...visualization.label_maps import palette
-from ..classes import class_problems
 from ..segmentor import IMPORT
 
 _REASON = 'the labels of this comparison'
@@ -119,37 +112,3 @@ def _class_weights(
             if isinstance(weights, list | tuple):
                 place = f'{head}.{name}' + (f'[{number}]' if several else '')
                 yield f'{place}.class_weight', list(weights)
-
-
-def check_segmentor(
-    cfg: Config, options: Sequence[str], labels: Sequence[Path]
-) -> dict[Path, int]:
-    """Find what would end a training or its evaluation, in the first minute.
-
-    Args:
-        cfg: Config of the segmentor on the user's labels.
-        options: Overrides of every training, written into the config.
-        labels: Lists of names of the trainings.
-
-    Returns:
-        How many batches an epoch has, by the list.
-
-    Raises:
-        ConfigError: The config, a data set or the metric does not work.
-    """
-    override(cfg, options, '--segmentor-options')
-    check_config(cfg, also=[class_problems])
-    return try_once(cfg, labels, 'segmentor', 'mmseg', _evaluate_one)
-
-
-def _evaluate_one(cfg: Config) -> None:
-    """Evaluate the labels of one image as if they had been predicted."""
-    with explained('segmentor', 'val_dataloader.dataset'):
-        dataset = DATASETS.build(cfg.val_dataloader.dataset)
-        sample = dataset[0]['data_samples'].to_dict()
-    with explained('segmentor', 'val_evaluator'):
-        metric = METRICS.build(dict(cfg.val_evaluator))
-        metric.dataset_meta = dataset.metainfo
-        sample['pred_sem_seg'] = sample['gt_sem_seg']
-        metric.process({}, [sample])
-        metric.evaluate(1)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config
+from mmseg.registry import DATASETS, METRICS
 from numpy.typing import NDArray
 
-from ...comparison import Measure, Task
-from ...comparison.results import Results, hash_of
+from ...comparison import Measure, Settings, Task
+from ...comparison.settings import hash_of
 from ...datasets.labels.mask_labels import (
     MaskFolders,
     SeenMasks,
@@ -26,13 +26,10 @@ from ...downstream import BackboneFile, ConfigEdits
 from ...downstream.schedule import batch_of_names
 from ...utils.durable_files import write_durably
 from ...utils.text import listed
+from ..classes import class_problems
 from ..segmentor import adapt
 from .examples import segmentation_examples
-from .labels import check_segmentor, use_labels
-
-if TYPE_CHECKING:
-    from ...comparison import Comparison
-    from ...comparison.summary import Facts
+from .labels import use_labels
 
 # By how much a segmentor must be better than one that gives all pixels the
 # same class.
@@ -41,6 +38,13 @@ _MARGIN = 1.0
 
 class Segmentation(Task):
     """Segmentors of mmseg on folders of masks, by their mIoU.
+
+    Args:
+        settings: What the comparison is asked for.
+        classes: Names of the classes in the order of their numbers.
+        image_suffix: End of the names of images.
+        mask_suffix: What stands in its place in the names of masks.
+        reduce_zero_label: Whether 0 does not count and 1 is the first class.
 
     Attributes:
         folders: Where images and masks of ``train`` and ``val`` lie.
@@ -52,21 +56,25 @@ class Segmentation(Task):
     scope = 'mmseg'
     maker = 'sce segmentor'
     columns = ('mIoU', 'mAcc', 'aAcc')
+    predictions = 'predictions'
+    class_problems = staticmethod(class_problems)
     # No objects are counted in masks.
     objects = 0.0
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        super().__init__(args)
-        self.classes = args.classes
+    def __init__(
+        self,
+        settings: Settings,
+        classes: Sequence[str],
+        image_suffix: str = '.jpg',
+        mask_suffix: str = '.png',
+        reduce_zero_label: bool = False,
+    ) -> None:
+        super().__init__(settings)
+        self.classes = [*classes]
+        how = image_suffix, mask_suffix, reduce_zero_label
         self.folders = {
-            part: MaskFolders(
-                vars(args)[f'{part}_images'],
-                vars(args)[part],
-                args.image_suffix,
-                args.mask_suffix,
-                args.reduce_zero_label,
-            )
-            for part in ('train', 'val')
+            'train': MaskFolders(settings.train_images, settings.train, *how),
+            'val': MaskFolders(settings.val_images, settings.val, *how),
         }
         self.pixels: dict[str, dict[str, NDArray[np.int64]]] = {}
         self.seen: dict[str, SeenMasks] = {}
@@ -151,11 +159,12 @@ class Segmentation(Task):
             f'--{part}': _hash_of_masks(given, self.pixels[part])
             for part, given in self.folders.items()
         }
+        given = self.folders['train']
         return found | {
-            '--classes': list(self.classes),
-            '--reduce-zero-label': self.args.reduce_zero_label,
-            '--image-suffix': self.args.image_suffix,
-            '--mask-suffix': self.args.mask_suffix,
+            '--classes': self.classes,
+            '--reduce-zero-label': given.reduce_zero_label,
+            '--image-suffix': given.img_suffix,
+            '--mask-suffix': given.seg_map_suffix,
         }
 
     def use_labels(self, edits: ConfigEdits) -> None:
@@ -168,14 +177,22 @@ class Segmentation(Task):
         """Change a segmentor's config so that it uses a file rightly."""
         return adapt(cfg, file, base_batch=batch_of_names(self.config, cfg))
 
-    def check(self, cfg: Config, labels: Sequence[Path]) -> dict[Path, int]:
-        """Use data sets and metric of a segmentor once."""
-        return check_segmentor(cfg, self.options, labels)
+    def evaluate_one(self, cfg: Config) -> None:
+        """Evaluate the labels of one image as if they had been predicted."""
+        with self.explained('val_dataloader.dataset'):
+            dataset = DATASETS.build(cfg.val_dataloader.dataset)
+            sample = dataset[0]['data_samples'].to_dict()
+        with self.explained('val_evaluator'):
+            metric = METRICS.build(dict(cfg.val_evaluator))
+            metric.dataset_meta = dataset.metainfo
+            sample['pred_sem_seg'] = sample['gt_sem_seg']
+            metric.process({}, [sample])
+            metric.evaluate(1)
 
     def labels(self, percent: float, seed: int) -> Path:
         """List of the names of a part, one a line without their suffixes."""
         part = 'train' if percent == 100 else f'train.{seed}@{percent:g}'
-        path: Path = self.args.out / 'labels' / f'{part}.txt'
+        path = self.settings.out / 'labels' / f'{part}.txt'
         if not path.is_file():
             names = choose_part(self.pixels['train'], percent, seed)
             lines = ''.join(f'{name}\n' for name in sorted(names))
@@ -200,10 +217,11 @@ class Segmentation(Task):
         return 'IoU'
 
     def examples(
-        self, comparison: Comparison, results: Results, facts: Facts
-    ) -> list[str]:
+        self, models: Iterable[tuple[str, Any]]
+    ) -> tuple[str, str, list[str]]:
         """Validation images with labels and predictions."""
-        return segmentation_examples(self, comparison, results, facts)
+        given, pixels = self.folders['val'], self.pixels['val']
+        return segmentation_examples(models, pixels, given, self.classes)
 
     def _read_seen(self, part: str) -> SeenMasks:
         """What an earlier start of this command read, of the same options."""
@@ -220,7 +238,7 @@ class Segmentation(Task):
         # What a mask may hold depends on these.
         given = str((*self.folders[part], len(self.classes)))
         key = hash_of(given.encode())[:8]
-        path: Path = self.args.out / 'masks' / f'{part}_{key}.json'
+        path = self.settings.out / 'masks' / f'{part}_{key}.json'
         return path
 
     def _total(self, part: str) -> NDArray[np.int64]:

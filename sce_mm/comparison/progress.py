@@ -1,6 +1,11 @@
-"""How long a comparison still takes, by the steps that it has measured."""
+"""What a comparison says while it runs, and how long it still takes."""
 
 from collections import defaultdict
+
+
+def say(text: str) -> None:
+    """Print a line for the user, at once."""
+    print(f'[compare] {text}', flush=True)
 
 
 class TimeLeft:
