@@ -35,8 +35,9 @@ from ..utils.processes import is_first_process
 from .config_edits import without_evaluation
 from .console import no_output
 from .exit import end_at_signals
+from .learning_rate import scale_learning_rate
 from .runner import build_runner
-from .training_images import SMALLER, require_batches, scale_learning_rate
+from .training_images import SMALLER, require_batches
 
 _STEPS = 2
 

@@ -16,6 +16,7 @@ from transfer_files import METADATA
 
 from sce_mm.cli.config_edits import set_pretrained
 from sce_mm.cli.exit import message_of
+from sce_mm.config.rate_batch import AS_SAID, RateBatch, batch_of_rate
 from sce_mm.detection.adapt import adapt
 from sce_mm.detection.adapt.classes import class_problems
 from sce_mm.detection.adapt.heads import adapt_heads
@@ -28,7 +29,6 @@ from sce_mm.downstream import (
 )
 from sce_mm.downstream.networks import ANY_NETWORK, network_kind
 from sce_mm.downstream.norms import give_norm
-from sce_mm.downstream.schedule import batch_of_names
 from sce_mm.transfer import (
     Backbone,
     extract_backbone,
@@ -65,7 +65,12 @@ def change(atss, backbone_file):
     """``change(changes, **metadata)``: adapt ATSS with the changes."""
 
     def call(
-        changes, processes=1, batch=None, cfg=atss, base_batch=None, **metadata
+        changes,
+        processes=1,
+        batch=None,
+        cfg=atss,
+        rate_batch=AS_SAID,
+        **metadata,
     ):
         cfg = copy.deepcopy(cfg)
         cfg.merge_from_dict(changes)
@@ -73,7 +78,7 @@ def change(atss, backbone_file):
         file = BackboneFile(path, extract_backbone(read_checkpoint(path)))
         # Names and shapes are what it looks at.
         with torch.device('meta'):
-            return adapt(cfg, file, processes, batch, base_batch)
+            return adapt(cfg, file, processes, batch, rate_batch)
 
     return call
 
@@ -240,7 +245,7 @@ def test_the_batch_of_a_rate_is_that_of_the_name_beside_it(tmp_path, change):
     ):
         mine.write_text(f'_base_ = {stock!r}\n{text}')
         name = str(mine) if text else stock
-        assert batch_of_names(name, load_base(name)[0]) == batch
+        assert batch_of_rate(name, load_base(name)[0]).images == batch
     # A rate that is inherited is for the batch that it was set for.
     mine = tmp_path / 'my_1xb2-nuclei.py'
     for base, batch in (
@@ -249,20 +254,20 @@ def test_the_batch_of_a_rate_is_that_of_the_name_beside_it(tmp_path, change):
     ):
         mine.write_text(f'_base_ = {base!r}\n')
         name = str(mine)
-        assert batch_of_names(name, load_base(name)[0]) == batch
+        assert batch_of_rate(name, load_base(name)[0]).images == batch
     mine.write_text('optim_wrapper = dict(optimizer=dict(lr=0.1))\n')
-    assert batch_of_names(name, load_base(name)[0]) == 2
-    edits, line = change({}, batch=2, base_batch=8)
+    assert batch_of_rate(name, load_base(name)[0]).images == 2
+    edits, line = change({}, batch=2, rate_batch=RateBatch(8, 'as I say'))
     assert 'rate 0.0025 for 1 process x 2 images' in line
     (note,) = edits.notes
     assert edits.get('auto_scale_lr.base_batch_size') == 2
     # The right rate already, beside the batch of another.
-    edits, _ = change({}, batch=2, base_batch=2)
+    edits, _ = change({}, batch=2, rate_batch=RateBatch(2))
     assert edits.get('optim_wrapper.optimizer.lr') == 0.01
     assert edits.get('auto_scale_lr.base_batch_size') == 2
-    edits, line = change({}, batch=2, base_batch=8)
+    edits, line = change({}, batch=2, rate_batch=RateBatch(8, 'as I say'))
     (note,) = edits.notes
-    assert 'of 8, as the name of its config says, though' in note
+    assert 'of 8, as I say, though' in note
 
 
 def test_a_data_preprocessor_at_the_top_goes_into_the_model(atss, change):

@@ -13,6 +13,7 @@ from mmengine.config import Config
 
 from ...comparison import Measure, Task
 from ...comparison.results import Results, hash_of
+from ...config.rate_batch import batch_of_rate
 from ...datasets.labels.coco_labels import (
     notes,
     number_from_one,
@@ -21,7 +22,6 @@ from ...datasets.labels.coco_labels import (
     take_categories,
 )
 from ...downstream import BackboneFile, ConfigEdits
-from ...downstream.schedule import batch_of_names
 from ...utils.durable_files import write_durably, write_json
 from ...utils.text import printable
 from ..adapt import adapt
@@ -130,7 +130,7 @@ class Detection(Task):
         self, cfg: Config, file: BackboneFile
     ) -> tuple[ConfigEdits, str]:
         """Change a detector's config so that it uses a file rightly."""
-        return adapt(cfg, file, base_batch=batch_of_names(self.config, cfg))
+        return adapt(cfg, file, rate_batch=batch_of_rate(self.config, cfg))
 
     def check(self, cfg: Config, labels: Sequence[Path]) -> dict[Path, int]:
         """Use data sets and metric of a detector once."""
