@@ -18,7 +18,7 @@ from sce_mm.cli.config_edits import set_pretrained
 from sce_mm.cli.exit import message_of
 from sce_mm.config.rate_batch import AS_SAID, RateBatch, batch_of_rate
 from sce_mm.detection.adapt import adapt
-from sce_mm.detection.adapt.classes import class_problems
+from sce_mm.detection.adapt.classes import class_notes, class_problems
 from sce_mm.detection.adapt.heads import adapt_heads
 from sce_mm.downstream import (
     AdaptError,
@@ -328,6 +328,33 @@ def test_classes_of_the_labels(change, scenes):
         labels[key] = {'classes': ('jar',)}
     edits, _ = change(labels)
     assert len([n for n in edits.notes if "objects of 'cup'" in n]) == 1
+    assert len([n for n in edits.notes if 'bbox_head.num_classes: ' in n]) == 1
+
+
+@pytest.mark.parametrize(('size', 'noted'), [(3, 1), (2, 0), (1, 0)])
+def test_outputs_for_more_classes_than_there_are_are_noted(
+    scenes, size, noted
+):
+    labels = {
+        'data_root': str(scenes),
+        'ann_file': 'train.json',
+        'metainfo': {'classes': ('cup', 'jar')},
+    }
+    cfg, _ = load_base('mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py')
+    cfg.train_dataloader.dataset.update(labels)
+    cfg.model.roi_head.bbox_head.num_classes = size
+    notes = list(class_notes(cfg))
+    assert len(notes) == noted
+    key = 'model.roi_head.bbox_head.num_classes'
+    assert all(f'{key}: {size}, but' in note for note in notes)
+    assert all('Set it to 2' in note for note in notes)
+
+
+def test_words_of_a_text_are_no_classes():
+    name = 'grounding_dino_swin-t_finetune_16xb4_1x_coco.py'
+    cfg, _ = load_base(f'mmdet::mm_grounding_dino/coco/{name}')
+    assert cfg.model.bbox_head.num_classes > 80
+    assert not [*class_notes(cfg)]
 
 
 def test_things_of_a_panoptic_head_are_classes(scenes):

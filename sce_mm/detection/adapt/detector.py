@@ -19,7 +19,7 @@ from .by_hand import (
     require_colours,
     require_detector,
 )
-from .classes import class_problems, quoted, read_labels
+from .classes import class_notes, class_problems, quoted, read_labels
 from .heads import adapt_heads, note_missing_norms
 from .shared_head import adapt_backbone
 
@@ -79,6 +79,7 @@ def _check_classes(edits: ConfigEdits) -> None:
     """Compare the classes with those of the labels that are there."""
     if problems := list(class_problems(edits.cfg)):
         raise AdaptError('\n'.join(problems))
+    edits.notes += class_notes(edits.cfg)
     noted = set()
     for labels in read_labels(edits.cfg):
         others = [n for n in labels.categories if n not in labels.classes]
