@@ -89,7 +89,6 @@ def adapt_schedule(
             f'would be {round(iterations * base / total)} iterations, with '
             'param_scheduler, val_interval and checkpoints in proportion'
         )
-    _check_groups(edits)
     return f'learning rate {edits.get(RATE)} for {line}'
 
 
@@ -123,13 +122,3 @@ def _scale_bounds(edits: ConfigEdits, scale: float) -> None:
     for path, value in list(walk(schedulers, 'param_scheduler')):
         if path.endswith(('.eta_min', '.eta_max')) and value:
             _scale(edits, path, scale, 'scaled like the rate that it bounds')
-
-
-def _check_groups(edits: ConfigEdits) -> None:
-    groups = edits.get('optim_wrapper.paramwise_cfg.custom_keys') or {}
-    for name, options in groups.items():
-        if 'backbone' in name and options.get('lr_mult') == 0:
-            raise AdaptError(
-                f'optim_wrapper.paramwise_cfg gives {name} a learning rate '
-                'of zero: such weights have to be trained; take it out'
-            )

@@ -16,7 +16,7 @@ from ..downstream.other_weights import adapt_other_loads, note_hidden_loads
 from ..downstream.pixels import adapt_pixels
 from ..downstream.pyramid import adapt_pyramids
 from ..downstream.schedule import adapt_schedule
-from ..downstream.verification import add_verification
+from ..downstream.verification import add_verification, require_rates
 from .classes import class_problems
 
 IMPORT = 'sce_mm.segmentation'
@@ -88,7 +88,7 @@ def adapt(
         if edits.get('default_scope') is None:
             edits.set('default_scope', 'mmseg', 'where these names are found')
         add_verification(edits, IMPORT)
-        note_hidden_loads(edits)
+        require_rates(edits, note_hidden_loads(edits), file)
     return edits, line
 
 

@@ -147,7 +147,16 @@ def change(atss, backbone_file):
                     'custom_keys': {'backbone': {'lr_mult': 0}}
                 }
             },
-            'gives backbone a learning rate of zero',
+            'parameters have a learning rate of zero .backbone.conv1.weight,',
+        ),
+        # Whatever the key is called.
+        (
+            {
+                'optim_wrapper.paramwise_cfg': {
+                    'custom_keys': {'layer1.0.conv1': {'lr_mult': 0.0}}
+                }
+            },
+            '1 pretrained parameters have .*backbone.layer1.0.conv1.weight',
         ),
         ({'auto_scale_lr': {'_delete_': True}}, 'say for what batch its lear'),
         ({'optim_wrapper.optimizer': {'_delete_': True}}, 'cannot be scaled'),

@@ -13,7 +13,7 @@ from ...downstream.other_weights import adapt_other_loads, note_hidden_loads
 from ...downstream.pixels import adapt_pixels
 from ...downstream.pyramid import adapt_pyramids
 from ...downstream.schedule import adapt_schedule
-from ...downstream.verification import add_verification
+from ...downstream.verification import add_verification, require_rates
 from .by_hand import (
     require_architecture,
     require_colours,
@@ -70,6 +70,7 @@ def adapt(
             edits.set('default_scope', 'mmdet', 'where these names are found')
         add_verification(edits, IMPORT)
         model = note_hidden_loads(edits)
+        require_rates(edits, model, file)
         if not keep_heads:
             note_missing_norms(edits, model)
     return edits, line
