@@ -464,18 +464,3 @@ def set_device_views(cfg: Config) -> None:
         transform['deferred'] = True
     preprocessor['type'] = PREPROCESSOR
     cfg.train_dataloader.collate_fn = dict(type=COLLATE)
-
-
-def enable_lr_scaling(cfg: Config) -> None:
-    """Ask for a learning rate that is scaled to the real batch.
-
-    Raises:
-        UserError: The config does not say which batch its rate belongs to.
-    """
-    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
-        raise UserError(
-            '--auto-scale-lr needs the batch size that the learning rate '
-            'belongs to: add auto_scale_lr = dict(base_batch_size=...) to '
-            'the config'
-        )
-    cfg.auto_scale_lr.enable = True

@@ -35,8 +35,9 @@ from ..utils.processes import is_first_process
 from .config_edits import without_evaluation
 from .console import no_output
 from .exit import end_at_signals
-from .runner import build_runner
-from .training_images import SMALLER, require_batches, scale_learning_rate
+from .learning_rate import scale_learning_rate
+from .runner import build_runner, spare_classes
+from .training_images import SMALLER, require_batches
 
 _STEPS = 2
 
@@ -81,11 +82,11 @@ def dry_run(
 ) -> str:
     """Train two optimiser steps in a scratch folder, resume and time steps.
 
-    Returned is the plan of the whole training, in five lines. Nothing else
-    is said on standard output. The config is not changed. ``source`` and
-    ``smaller`` are words for messages, see
-    :func:`~.training_images.require_batches`; ``seconds`` says how long steps
-    are timed.
+    Returned is the plan of the whole training, in five lines, and notes on
+    what a detector has to no purpose. Nothing else is said on standard
+    output. The config is not changed. ``source`` and ``smaller`` are words
+    for messages, see :func:`~.training_images.require_batches`; ``seconds``
+    says how long steps are timed.
 
     Raises:
         UserError: Whatever would have stopped the training at its start.
@@ -120,7 +121,8 @@ def dry_run(
                 f'the resumed run began at iteration {clock.begun}, expected '
                 f'{done}'
             )
-        return plan_text(runner, cfg.work_dir, clock.timer, _memory())
+        plan = plan_text(runner, cfg.work_dir, clock.timer, _memory())
+    return '\n'.join([plan, *(f'note     {n}' for n in spare_classes(cfg))])
 
 
 @contextmanager

@@ -82,8 +82,9 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
             runner.register_hook(InitialWeightsHook())
     elif training and not unverified:
         _verify_backbone_file(runner)
-    if note:
-        runner.logger.warning(note)
+    for line in [note, *(spare_classes(cfg) if training else [])]:
+        if line:
+            runner.logger.warning(line)
     return runner
 
 
@@ -183,6 +184,15 @@ def wrong_classes(cfg: Config) -> Iterable[str]:
         from ..segmentation.classes import class_problems
 
         return class_problems(cfg)
+    return []
+
+
+def spare_classes(cfg: Config) -> Iterable[str]:
+    """Heads of a detector with outputs for more classes than its labels."""
+    if cfg.get('default_scope') == 'mmdet':
+        from ..detection.adapt import classes
+
+        return classes.class_notes(cfg)
     return []
 
 

@@ -16,12 +16,12 @@ from ..config.values import queues, step_images, too_long
 from ..downstream import ConfigEdits
 from ..downstream.stretch import Scale, stretch
 from ..utils.errors import UserError
-from .config_edits import enable_lr_scaling, overridden, refuse_both
+from .config_edits import overridden, refuse_both
+from .learning_rate import RATE, enable_lr_scaling
 from .training_images import SMALLER
 
 # Steps whose keys a queue holds at least, as in the paper.
 _STEPS = 8
-_RATE = 'optim_wrapper.optimizer.lr'
 
 
 def apply_batch_size(cfg: Config, args: argparse.Namespace) -> list[str]:
@@ -178,20 +178,20 @@ def set_batch_size(
                 )
             edits.set(option, length, '--batch-size')
         held.append(f'{option}={length} is {length / keys:g} steps of keys')
-    if _RATE in given:
-        rate = f'{_RATE} is as given'
+    if RATE in given:
+        rate = f'{RATE} is as given'
     elif 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
         raise UserError(
             '--batch-size: the config does not say which batch its learning '
             'rate belongs to: add auto_scale_lr = dict(base_batch_size=...) '
-            f'to it, or give the rate by --cfg-options {_RATE}='
+            f'to it, or give the rate by --cfg-options {RATE}='
         )
     else:
         rate = 'the learning rate follows, as by --auto-scale-lr'
         if resumes:
             rate += ', but a run that goes on keeps that of its checkpoint'
     changed = _write(cfg, edits, given)
-    if _RATE not in given:
+    if RATE not in given:
         enable_lr_scaling(cfg)
     return f'--batch-size {batch}: ' + '; '.join([changed, *held, rate])
 

@@ -1,17 +1,12 @@
-"""Training images, once loaded: is an epoch empty, which rate fits a batch?"""
+"""Check, once the training images are loaded, that an epoch is not empty."""
 
-import copy
-import logging
 from typing import Any
 
-from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from ..analysis.training_plan import fitting_batch
 from ..config import ConfigError
-from ..config.machine import rate_factor
-from ..config.parts import type_name
 from ..datasets.images.regions import count_distinct
 from ..datasets.samplers import SeededSampler
 from ..models import SCE
@@ -19,9 +14,7 @@ from ..models.utils.memory_queue import fitting_length
 from ..utils.distributed import unwrapped
 from ..utils.errors import UserError
 from ..utils.random_state import preserve_rng
-from ..utils.text import counted
 from .exit import message_of, naming
-from .run_start import goes_on
 from .runner import not_built
 
 # Sets a batch.
@@ -116,53 +109,3 @@ def _require_views(loader: DataLoader, source: str) -> None:
             'without inputs for the model; a pretraining makes views by '
             'SCEViews, and PackInputs packs them'
         )
-
-
-def scale_learning_rate(runner: Runner) -> None:
-    """Scale the learning rate to the real batch, if the config asks for it.
-
-    By :func:`~sce_mm.config.machine.rate_factor` from
-    ``auto_scale_lr.base_batch_size``, the batch that the rate of the config
-    belongs to. If the config does not ask, another batch is a warning in the
-    log. mmengine's own scaling leaves out accumulated batches and does not
-    say what the rate becomes. A run that is resumed goes on with the rate
-    in its checkpoint, and is told so when that is read. The optimiser must
-    not be built yet.
-    """
-    options = runner.auto_scale_lr or {}
-    wrapper = copy.deepcopy(runner.optim_wrapper)
-    optimizer = wrapper.get('optimizer') or {}
-    batch = runner.train_dataloader.batch_sampler.batch_size
-    accumulated = wrapper.get('accumulative_counts', 1)
-    real = runner.world_size * batch * accumulated
-    base, old = options.get('base_batch_size', real), optimizer.get('lr')
-    if old is None or (base == real and not options.get('enable')):
-        return
-    product = ''
-    if real != batch:
-        processes = counted(runner.world_size, 'process', 'processes')
-        product = f' ({processes} x {batch} x {accumulated} accumulated)'
-    batches = (
-        f'{counted(real, "image")}{product} and that of the config {base}'
-    )
-    told = not goes_on(runner.cfg)
-    if not options.get('enable'):
-        if not told:
-            return
-        print_log(
-            f'the batch is {batches}, the learning rate as in the config, '
-            f'{old:g}: --auto-scale-lr scales it',
-            logger='current',
-            level=logging.WARNING,
-        )
-        return
-    factor, reason = rate_factor(real / base, type_name(optimizer))
-    optimizer['lr'] = float(f'{old * factor:.10g}')
-    if told:
-        print_log(
-            f'--auto-scale-lr: learning rate {old:g} -> {optimizer["lr"]:g}, '
-            f'{reason}, as the batch is {batches}',
-            logger='current',
-        )
-    runner.optim_wrapper = wrapper
-    runner.auto_scale_lr = None

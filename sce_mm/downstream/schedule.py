@@ -1,14 +1,9 @@
 """Scale the learning rate of a config to the batch that there will be."""
 
-import ast
-import re
-from pathlib import Path
-
-from mmengine.config import Config
-
 from ..config.machine import rate_factor
 from ..config.parts import type_name
-from ..config.reading import inherited_configs, walk
+from ..config.rate_batch import RateBatch
+from ..config.reading import walk
 from ..utils.text import counted
 from .edits import AdaptError, ConfigEdits
 
@@ -20,7 +15,7 @@ def adapt_schedule(
     edits: ConfigEdits,
     processes: int,
     batch: int | None,
-    base_batch: int | None = None,
+    rate_batch: RateBatch,
 ) -> str:
     """Scale the rate by the law of its optimiser; warm-up, milestones stay.
 
@@ -28,8 +23,8 @@ def adapt_schedule(
         edits: The config.
         processes: Processes of the training, usually GPUs.
         batch: Images of each; None for those of the config.
-        base_batch: Batch that the rate of the config is for, see
-            :func:`batch_of_names`; None for that of its ``auto_scale_lr``.
+        rate_batch: Batch that the rate of the config is for, see
+            :func:`~sce_mm.config.rate_batch.batch_of_rate`.
 
     Returns:
         A line about batch and rate.
@@ -46,7 +41,7 @@ def adapt_schedule(
         )
     rate = edits.get(RATE)
     said = edits.get('auto_scale_lr.base_batch_size')
-    base = base_batch or said
+    base = rate_batch.images or said
     if not isinstance(rate, int | float):
         raise AdaptError(
             f'the config has no {RATE}: a rate for each of several '
@@ -57,11 +52,6 @@ def adapt_schedule(
             f'the config does not say for what batch its learning rate '
             f'{rate} is: add to it auto_scale_lr = dict(base_batch_size=16), '
             'with the images of all GPUs together in the place of 16'
-        )
-    if said and said != base:
-        edits.notes.append(
-            f'the rate {rate} is taken to be for a batch of {base}, as the '
-            f'name of its config says, though auto_scale_lr has {said}'
         )
     steps = edits.get('optim_wrapper.accumulative_counts') or 1
     total = processes * batch * steps
@@ -77,6 +67,7 @@ def adapt_schedule(
         )
         _scale(edits, RATE, scale, reason)
         _scale_bounds(edits, scale)
+    _note_batch(edits, rate, rate_batch, total)
     if scale != 1 or (said and said != base):
         edits.set(
             'auto_scale_lr',
@@ -98,68 +89,26 @@ def adapt_schedule(
             f'would be {round(iterations * base / total)} iterations, with '
             'param_scheduler, val_interval and checkpoints in proportion'
         )
-    _check_groups(edits)
     return f'learning rate {edits.get(RATE)} for {line}'
 
 
-def batch_of_names(config: str, cfg: Config) -> int | None:
-    """Batch of the rate of a config, by its name or those that it inherits.
-
-    A file that sets ``base_batch_size`` itself knows better. One that inherits
-    it may not: mmdet's RTMDets were trained in batches of 256, as their names
-    say, and inherit the 16 of a schedule that is not theirs. A rate that is
-    inherited is for the batch of the file that it comes from, whatever the
-    own name says.
-
-    Args:
-        config: Path of the config, or ``package::name``.
-        cfg: What it says.
-
-    Returns:
-        The batch in the name of the config that sets the rate, or in its own
-        if no other says one; None if there is none.
-    """
-    path = Path(config)
-    if '::' in config or not path.is_file() or Config._is_lazy_import(config):
-        return batch_in_name(config)
-    if _sets_batch(path):
-        return None
-    rate = ConfigEdits(cfg).get(RATE)
-    for inherited in inherited_configs(config):
-        other = Config.fromfile(inherited)
-        edits = ConfigEdits(other)
-        if edits.get(RATE) == rate:
-            batch = batch_of_names(inherited, other)
-            said = edits.get('auto_scale_lr.base_batch_size')
-            return batch or (None if said else batch_in_name(config))
-    return batch_in_name(config)
-
-
-def _sets_batch(path: Path) -> bool:
-    """Whether a config itself sets ``auto_scale_lr.base_batch_size``."""
-    name, text = 'base_batch_size', path.read_text(errors='replace')
-    if name not in text or path.suffix != '.py':
-        return name in text
-    return any(
-        name
-        in (
-            getattr(node, 'arg', None),
-            getattr(node, 'attr', None),
-            getattr(node, 'value', None),
+def _note_batch(
+    edits: ConfigEdits, rate: float, found: RateBatch, total: int
+) -> None:
+    """Note for what batch a rate is taken to be where that may be wrong."""
+    said = edits.get('auto_scale_lr.base_batch_size')
+    if said and found.images and said != found.images:
+        edits.notes.append(
+            f'the rate {rate} is taken to be for a batch of {found.images}, '
+            f'{found.reason}, though auto_scale_lr has {said}'
         )
-        for node in ast.walk(ast.parse(text))
-    )
-
-
-def batch_in_name(config: str) -> int | None:
-    """Batch in the name of a config, which OpenMMLab writes as ``4xb2``.
-
-    >>> batch_in_name('mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py')
-    8
-    >>> batch_in_name('my_fcn.py')
-    """
-    match = re.search(r'_(\d+)xb(\d+)[-_]', Path(config).name)
-    return int(match[1]) * int(match[2]) if match else None
+    if said != total and found.doubtful:
+        edits.notes.append(
+            f'the rate {rate} is taken to be for a batch of {said}, by the '
+            'auto_scale_lr that the config inherits. If it is for another, '
+            f'say {total}, write that beside it: auto_scale_lr = '
+            f'dict(base_batch_size={total})'
+        )
 
 
 def _scale(edits: ConfigEdits, path: str, scale: float, reason: str) -> None:
@@ -173,13 +122,3 @@ def _scale_bounds(edits: ConfigEdits, scale: float) -> None:
     for path, value in list(walk(schedulers, 'param_scheduler')):
         if path.endswith(('.eta_min', '.eta_max')) and value:
             _scale(edits, path, scale, 'scaled like the rate that it bounds')
-
-
-def _check_groups(edits: ConfigEdits) -> None:
-    groups = edits.get('optim_wrapper.paramwise_cfg.custom_keys') or {}
-    for name, options in groups.items():
-        if 'backbone' in name and options.get('lr_mult') == 0:
-            raise AdaptError(
-                f'optim_wrapper.paramwise_cfg gives {name} a learning rate '
-                'of zero: such weights have to be trained; take it out'
-            )

@@ -1,7 +1,13 @@
 """Let a training compare its model with the backbone file before it starts."""
 
+from torch import nn
+
 from ..config.parts import find_hook, hooks_of, is_of_type
-from .edits import ConfigEdits
+from ..transfer.verify.load_report import parts_that_load
+from ..transfer.verify.problems import rate_problems
+from ..transfer.verify.verify import parameter_groups
+from .backbone import BackboneFile
+from .edits import AdaptError, ConfigEdits
 
 HOOK = {'type': 'VerifyTransferHook'}
 
@@ -35,6 +41,26 @@ def add_verification(edits: ConfigEdits, package: str) -> None:
                 'norms of outputs that the pretraining did not have: new, so '
                 'not in the file',
             )
+
+
+def require_rates(
+    edits: ConfigEdits, model: nn.Module, file: BackboneFile
+) -> None:
+    """Check that the optimiser trains all that is loaded.
+
+    Args:
+        edits: The config, adapted.
+        model: What it builds.
+        file: What it loads.
+
+    Raises:
+        AdaptError: The optimiser cannot be built, or gives parameters that
+            are loaded a learning rate of zero.
+    """
+    groups = parameter_groups(model, edits.get('optim_wrapper'))
+    parts = parts_that_load(model, str(file.path))
+    for problem in rate_problems(parts, groups):
+        raise AdaptError(problem)
 
 
 def add_import(edits: ConfigEdits, package: str, reason: str) -> None:

@@ -7,6 +7,7 @@ otherwise: deep stems, weights of the whole model, one rate without its batch.
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from ..config.rate_batch import AS_SAID, RateBatch
 from ..downstream import AdaptError, BackboneFile, ConfigEdits, type_name
 from ..downstream.backbone import BACKBONE, require_metadata
 from ..downstream.networks import load_whole
@@ -15,7 +16,7 @@ from ..downstream.other_weights import adapt_other_loads, note_hidden_loads
 from ..downstream.pixels import adapt_pixels
 from ..downstream.pyramid import adapt_pyramids
 from ..downstream.schedule import adapt_schedule
-from ..downstream.verification import add_verification
+from ..downstream.verification import add_verification, require_rates
 from .classes import class_problems
 
 IMPORT = 'sce_mm.segmentation'
@@ -38,7 +39,7 @@ def adapt(
     file: BackboneFile,
     processes: int = 1,
     batch: int | None = None,
-    base_batch: int | None = None,
+    rate_batch: RateBatch = AS_SAID,
 ) -> tuple[ConfigEdits, str]:
     """Change a segmentor's config so that it uses a backbone file rightly.
 
@@ -49,9 +50,8 @@ def adapt(
         file: The weights.
         processes: Processes of the training, usually GPUs.
         batch: Images of each; None for those of the config.
-        base_batch: Batch that the rate of the config is for, by
-            :func:`~sce_mm.downstream.schedule.batch_of_names`; None for that
-            of its ``auto_scale_lr``, which configs of mmseg do not have.
+        rate_batch: Batch that the rate of the config is for, see
+            :func:`~sce_mm.config.rate_batch.batch_of_rate`.
 
     Returns:
         The edited config, and a line about the learning rate.
@@ -84,11 +84,11 @@ def adapt(
         adapt_pixels(edits, file.backbone.meta, 'SegDataPreProcessor')
         adapt_pyramids(edits, file)
         _train_norms_of_heads(edits)
-        line = adapt_schedule(edits, processes, batch, base_batch)
+        line = adapt_schedule(edits, processes, batch, rate_batch)
         if edits.get('default_scope') is None:
             edits.set('default_scope', 'mmseg', 'where these names are found')
         add_verification(edits, IMPORT)
-        note_hidden_loads(edits)
+        require_rates(edits, note_hidden_loads(edits), file)
     return edits, line
 
 

@@ -9,13 +9,14 @@ from mmengine.config import Config
 from torch import nn
 from torch.utils.data import DataLoader
 
+import sce_mm.cli.learning_rate
 import sce_mm.cli.quiet_runner
-import sce_mm.cli.training_images
 from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
 from sce_mm.cli.config_edits import load_config
+from sce_mm.cli.learning_rate import scale_learning_rate
 from sce_mm.cli.quiet_runner import FirstWordsHook
 from sce_mm.cli.run_start import refuse_overwriting, require_space
-from sce_mm.cli.training_images import require_batches, scale_learning_rate
+from sce_mm.cli.training_images import require_batches
 from sce_mm.config import ConfigError
 from sce_mm.datasets import SeededSampler
 from sce_mm.utils.errors import UserError
@@ -65,7 +66,7 @@ def lines(monkeypatch):
     """What is said of the learning rate."""
     said = []
     monkeypatch.setattr(
-        sce_mm.cli.training_images,
+        sce_mm.cli.learning_rate,
         'print_log',
         lambda text, **_: said.append(text),
     )

@@ -15,8 +15,9 @@ from transfer_files import METADATA
 
 from sce_mm.cli.config_edits import set_pretrained
 from sce_mm.cli.exit import message_of
+from sce_mm.config.rate_batch import AS_SAID, RateBatch, batch_of_rate
 from sce_mm.detection.adapt import adapt
-from sce_mm.detection.adapt.classes import class_problems
+from sce_mm.detection.adapt.classes import class_notes, class_problems
 from sce_mm.detection.adapt.heads import adapt_heads
 from sce_mm.downstream import (
     AdaptError,
@@ -27,7 +28,6 @@ from sce_mm.downstream import (
 )
 from sce_mm.downstream.networks import ANY_NETWORK, network_kind
 from sce_mm.downstream.norms import give_norm
-from sce_mm.downstream.schedule import batch_of_names
 from sce_mm.transfer import (
     Backbone,
     extract_backbone,
@@ -58,7 +58,12 @@ def change(atss, backbone_file):
     """``change(changes, **metadata)``: adapt ATSS with the changes."""
 
     def call(
-        changes, processes=1, batch=None, cfg=atss, base_batch=None, **metadata
+        changes,
+        processes=1,
+        batch=None,
+        cfg=atss,
+        rate_batch=AS_SAID,
+        **metadata,
     ):
         cfg = copy.deepcopy(cfg)
         cfg.merge_from_dict(changes)
@@ -66,7 +71,7 @@ def change(atss, backbone_file):
         file = BackboneFile(path, extract_backbone(read_checkpoint(path)))
         # Names and shapes are what it looks at.
         with torch.device('meta'):
-            return adapt(cfg, file, processes, batch, base_batch)
+            return adapt(cfg, file, processes, batch, rate_batch)
 
     return call
 
@@ -135,7 +140,16 @@ def change(atss, backbone_file):
                     'custom_keys': {'backbone': {'lr_mult': 0}}
                 }
             },
-            'gives backbone a learning rate of zero',
+            'parameters have a learning rate of zero .backbone.conv1.weight,',
+        ),
+        # Whatever the key is called.
+        (
+            {
+                'optim_wrapper.paramwise_cfg': {
+                    'custom_keys': {'layer1.0.conv1': {'lr_mult': 0.0}}
+                }
+            },
+            '1 pretrained parameters have .*backbone.layer1.0.conv1.weight',
         ),
         ({'auto_scale_lr': {'_delete_': True}}, 'say for what batch its lear'),
         ({'optim_wrapper.optimizer': {'_delete_': True}}, 'cannot be scaled'),
@@ -233,7 +247,7 @@ def test_the_batch_of_a_rate_is_that_of_the_name_beside_it(tmp_path, change):
     ):
         mine.write_text(f'_base_ = {stock!r}\n{text}')
         name = str(mine) if text else stock
-        assert batch_of_names(name, load_base(name)[0]) == batch
+        assert batch_of_rate(name, load_base(name)[0]).images == batch
     # A rate that is inherited is for the batch that it was set for.
     mine = tmp_path / 'my_1xb2-nuclei.py'
     for base, batch in (
@@ -242,20 +256,20 @@ def test_the_batch_of_a_rate_is_that_of_the_name_beside_it(tmp_path, change):
     ):
         mine.write_text(f'_base_ = {base!r}\n')
         name = str(mine)
-        assert batch_of_names(name, load_base(name)[0]) == batch
+        assert batch_of_rate(name, load_base(name)[0]).images == batch
     mine.write_text('optim_wrapper = dict(optimizer=dict(lr=0.1))\n')
-    assert batch_of_names(name, load_base(name)[0]) == 2
-    edits, line = change({}, batch=2, base_batch=8)
+    assert batch_of_rate(name, load_base(name)[0]).images == 2
+    edits, line = change({}, batch=2, rate_batch=RateBatch(8, 'as I say'))
     assert 'rate 0.0025 for 1 process x 2 images' in line
     (note,) = edits.notes
     assert edits.get('auto_scale_lr.base_batch_size') == 2
     # The right rate already, beside the batch of another.
-    edits, _ = change({}, batch=2, base_batch=2)
+    edits, _ = change({}, batch=2, rate_batch=RateBatch(2))
     assert edits.get('optim_wrapper.optimizer.lr') == 0.01
     assert edits.get('auto_scale_lr.base_batch_size') == 2
-    edits, line = change({}, batch=2, base_batch=8)
+    edits, line = change({}, batch=2, rate_batch=RateBatch(8, 'as I say'))
     (note,) = edits.notes
-    assert 'of 8, as the name of its config says, though' in note
+    assert 'of 8, as I say, though' in note
 
 
 def test_a_data_preprocessor_at_the_top_goes_into_the_model(atss, change):
@@ -316,6 +330,33 @@ def test_classes_of_the_labels(change, scenes):
         labels[key] = {'classes': ('jar',)}
     edits, _ = change(labels)
     assert len([n for n in edits.notes if "objects of 'cup'" in n]) == 1
+    assert len([n for n in edits.notes if 'bbox_head.num_classes: ' in n]) == 1
+
+
+@pytest.mark.parametrize(('size', 'noted'), [(3, 1), (2, 0), (1, 0)])
+def test_outputs_for_more_classes_than_there_are_are_noted(
+    scenes, size, noted
+):
+    labels = {
+        'data_root': str(scenes),
+        'ann_file': 'train.json',
+        'metainfo': {'classes': ('cup', 'jar')},
+    }
+    cfg, _ = load_base('mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py')
+    cfg.train_dataloader.dataset.update(labels)
+    cfg.model.roi_head.bbox_head.num_classes = size
+    notes = list(class_notes(cfg))
+    assert len(notes) == noted
+    key = 'model.roi_head.bbox_head.num_classes'
+    assert all(f'{key}: {size}, but' in note for note in notes)
+    assert all('Set it to 2' in note for note in notes)
+
+
+def test_words_of_a_text_are_no_classes():
+    name = 'grounding_dino_swin-t_finetune_16xb4_1x_coco.py'
+    cfg, _ = load_base(f'mmdet::mm_grounding_dino/coco/{name}')
+    assert cfg.model.bbox_head.num_classes > 80
+    assert not [*class_notes(cfg)]
 
 
 def test_things_of_a_panoptic_head_are_classes(scenes):

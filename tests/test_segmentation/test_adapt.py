@@ -6,8 +6,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from sce_mm.config.rate_batch import RateBatch, batch_of_rate
 from sce_mm.downstream import AdaptError, BackboneFile, start_at_random
-from sce_mm.downstream.schedule import batch_of_names
 from sce_mm.segmentation.segmentor import adapt
 from sce_mm.transfer import extract_backbone, read_checkpoint
 
@@ -38,7 +38,9 @@ def change(fcn, backbone_file):
         file = BackboneFile(path, extract_backbone(read_checkpoint(path)))
         # Names and shapes are what it looks at.
         with torch.device('meta'):
-            return adapt(cfg, file, processes, batch, base)
+            return adapt(
+                cfg, file, processes, batch, RateBatch(base, 'as I say')
+            )
 
     return call
 
@@ -109,10 +111,10 @@ def test_the_batch_is_in_the_name_of_a_base_with_variables(tmp_path):
     for folder in ('{{ fileDirname }}', '{{ $NOWHERE:. }}'):
         mine.write_text(f"_base_ = '{folder}/{base.name}'")
         cfg = Config.fromfile(mine)
-        assert batch_of_names(str(mine), cfg) == 8
+        assert batch_of_rate(str(mine), cfg).images == 8
     mine = tmp_path / 'mine_1xb2-nuclei.py'
     mine.write_text(f"_base_ = './{base.name}'")
-    assert batch_of_names(str(mine), Config.fromfile(mine)) == 8
+    assert batch_of_rate(str(mine), Config.fromfile(mine)).images == 8
 
 
 def test_stem_loads_rate_and_proof(change, backbone_file):

@@ -5,8 +5,8 @@ import torch
 from mmengine.config import Config
 
 from sce_mm.cli.runner import build_runner
+from sce_mm.config.rate_batch import batch_in_name, batch_of_rate
 from sce_mm.downstream import make_config
-from sce_mm.downstream.schedule import batch_in_name, batch_of_names
 from sce_mm.segmentation.segmentor import adapt
 from sce_mm.transfer import read_checkpoint
 
@@ -74,7 +74,7 @@ def test_a_users_config_is_made_right_trains_and_is_measured(
 
     def change(cfg, file):
         # The name of the config says nothing, that of its base does.
-        return adapt(cfg, file, base_batch=batch_of_names(str(mine), cfg))
+        return adapt(cfg, file, rate_batch=batch_of_rate(str(mine), cfg))
 
     edits, line, _ = make_config(str(mine), file, out, change)
     monkeypatch.chdir(tmp_path / 'made')

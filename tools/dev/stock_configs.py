@@ -152,13 +152,13 @@ class Walk:
         """Change a config, if possible without memory for its model."""
         import torch
 
-        from sce_mm.downstream.schedule import batch_in_name
+        from sce_mm.config.rate_batch import batch_of_rate
 
         if self.package == 'mmseg':
             from sce_mm.segmentation.segmentor import adapt as adapt_segmentor
 
-            base_batch = batch_in_name(config)
-            adapt = partial(adapt_segmentor, base_batch=base_batch)
+            rate_batch = batch_of_rate(config, cfg)
+            adapt = partial(adapt_segmentor, rate_batch=rate_batch)
         else:
             from sce_mm.detection.adapt import adapt as adapt_detector
 

@@ -42,16 +42,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     register()
+    from ...config.rate_batch import batch_of_rate
     from ...detection.adapt import adapt
     from ...downstream import make_config
-    from ...downstream.schedule import batch_of_names
 
     def change(
         cfg: 'Config', file: 'BackboneFile'
     ) -> tuple['ConfigEdits', str]:
-        base_batch = batch_of_names(args.config, cfg)
+        rate_batch = batch_of_rate(
+            args.config, cfg, args.processes, args.batch
+        )
         return adapt(
-            cfg, file, args.processes, args.batch, base_batch, args.keep_heads
+            cfg, file, args.processes, args.batch, rate_batch, args.keep_heads
         )
 
     made = make_config(

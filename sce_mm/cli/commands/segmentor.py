@@ -38,15 +38,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     register()
+    from ...config.rate_batch import batch_of_rate
     from ...downstream import make_config
-    from ...downstream.schedule import batch_of_names
     from ...segmentation.segmentor import adapt
 
     def change(
         cfg: 'Config', file: 'BackboneFile'
     ) -> tuple['ConfigEdits', str]:
-        base_batch = batch_of_names(args.config, cfg)
-        return adapt(cfg, file, args.processes, args.batch, base_batch)
+        rate_batch = batch_of_rate(
+            args.config, cfg, args.processes, args.batch
+        )
+        return adapt(cfg, file, args.processes, args.batch, rate_batch)
 
     made = make_config(
         args.config, args.checkpoint, args.out, change, args.overwrite

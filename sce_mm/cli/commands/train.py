@@ -139,10 +139,11 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     """
     from ...config.machine import set_precision
     from .. import config_edits as edits
+    from ..learning_rate import enable_lr_scaling, set_rate_batch
     from ..run_start import choose_start
     from ..short_options import apply_batch_size, apply_epochs
 
-    followed = apply_batch_size(cfg, args)
+    followed = [*set_rate_batch(cfg, args), *apply_batch_size(cfg, args)]
     edits.set_images(cfg, args)
     if args.pretrained:
         edits.set_pretrained(cfg, args.pretrained)
@@ -153,7 +154,7 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     if args.device_views:
         edits.set_device_views(cfg)
     if args.auto_scale_lr:
-        edits.enable_lr_scaling(cfg)
+        enable_lr_scaling(cfg)
     if args.knn:
         if cfg.get('val_dataloader'):
             raise UserError(
@@ -180,6 +181,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ..config_edits import load_config
     from ..dry_run import dry_run
     from ..hand_over import record_command, train_and_hand_over
+    from ..learning_rate import scale_learning_rate
     from ..refusal import leaving_nothing
     from ..run_start import (
         goes_on,
@@ -190,7 +192,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     from ..runner import build_runner
     from ..short_options import smaller_batch, typed_keys
-    from ..training_images import require_batches, scale_learning_rate
+    from ..training_images import require_batches
 
     if restarted():
         if was_preempted():

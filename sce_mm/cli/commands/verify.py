@@ -156,6 +156,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         verify_transfer,
     )
     from ..config_edits import load_config, set_pretrained
+    from ..runner import spare_classes
 
     install_safe_loader(args.trust)
     with naming(args.checkpoint):
@@ -184,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if result.problems:
         lines = ''.join(f'\n  - {problem}' for problem in result.problems)
         sys.exit(f'NOT VERIFIED: {Path(args.config).name}{lines}')
-    for note in (*result.notes, *not_tried(cfg)):
+    for note in (*result.notes, *spare_classes(cfg), *not_tried(cfg)):
         print(note)
     total = result.total
     print(

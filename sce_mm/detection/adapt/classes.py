@@ -76,15 +76,7 @@ def class_problems(cfg: Config) -> Iterator[str]:
     in the order of the file: one that is missing, or another order, gives the
     other classes the numbers of their neighbours.
     """
-    sizes = [
-        (f'{where}.{key}', head[key])
-        for where, head in walk(cfg.get('model') or {}, 'model')
-        for pattern, key in SIZES.items()
-        if re.search(pattern, where)
-        and isinstance(head, Mapping)
-        and key in head
-        and not head.get('class_agnostic')
-    ]
+    sizes = _sizes(cfg)
     for where, file, named, classes, categories in read_labels(cfg):
         missing = [name for name in classes if name not in categories]
         found = [name for name in categories if name in classes]
@@ -105,11 +97,49 @@ def class_problems(cfg: Config) -> Iterator[str]:
                 f'= {len(categories)} in the heads'
             )
         for head, size in sizes if where.startswith('train_') else ():
-            if isinstance(size, int) and size < len(classes):
+            if size < len(classes):
                 yield (
                     f'{head}: {size}, but {where} has {len(classes)} classes: '
                     f'{quoted(classes)}'
                 )
+
+
+def class_notes(cfg: Config) -> Iterator[str]:
+    """Heads with outputs for more classes than the training images have.
+
+    mmdet says nothing, and such a detector trains: the outputs that are left
+    learn that there is nothing of theirs.
+    """
+    loader = cfg.get('train_dataloader')
+    known = [
+        _classes(dataset, node)[0]
+        for _, node in walk(loader, 'train_dataloader')
+        if (dataset := _dataset(node))
+    ]
+    classes = max(known, key=len, default=())
+    for head, size in _sizes(cfg) if classes else ():
+        if size > len(classes):
+            yield (
+                f'{head}: {size}, but the training images have '
+                f'{len(classes)} classes ({quoted(classes)}): the other '
+                f'outputs find nothing. Set it to {len(classes)} unless they '
+                'are for classes to come'
+            )
+
+
+def _sizes(cfg: Config) -> list[tuple[str, int]]:
+    """Keys of the numbers of classes of all heads, and these numbers."""
+    return [
+        (f'{where}.{key}', head[key])
+        for where, head in walk(cfg.get('model') or {}, 'model')
+        for pattern, key in SIZES.items()
+        if re.search(pattern, where)
+        and isinstance(head, Mapping)
+        and isinstance(head.get(key), int)
+        and not head.get('class_agnostic')
+        # Of Grounding DINO: as many as words of a text.
+        and 'contrastive_cfg' not in head
+    ]
 
 
 def quoted(names: Iterable[Any]) -> str:

@@ -6,19 +6,20 @@ The steps, in order; each is a file of this folder or of sce_mm/downstream.
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from ...config.rate_batch import AS_SAID, RateBatch
 from ...downstream import AdaptError, BackboneFile, ConfigEdits
 from ...downstream.backbone import require_metadata
 from ...downstream.other_weights import adapt_other_loads, note_hidden_loads
 from ...downstream.pixels import adapt_pixels
 from ...downstream.pyramid import adapt_pyramids
 from ...downstream.schedule import adapt_schedule
-from ...downstream.verification import add_verification
+from ...downstream.verification import add_verification, require_rates
 from .by_hand import (
     require_architecture,
     require_colours,
     require_detector,
 )
-from .classes import class_problems, quoted, read_labels
+from .classes import class_notes, class_problems, quoted, read_labels
 from .heads import adapt_heads, note_missing_norms
 from .shared_head import adapt_backbone
 
@@ -30,7 +31,7 @@ def adapt(
     file: BackboneFile,
     processes: int = 1,
     batch: int | None = None,
-    base_batch: int | None = None,
+    rate_batch: RateBatch = AS_SAID,
     keep_heads: bool = False,
 ) -> tuple[ConfigEdits, str]:
     """Change a detector's config so that it uses a backbone file rightly.
@@ -40,9 +41,8 @@ def adapt(
         file: The weights.
         processes: Processes of the training, usually GPUs.
         batch: Images of each; None for those of the config.
-        base_batch: Batch that the rate of the config is for, by
-            :func:`~sce_mm.downstream.schedule.batch_of_names`; None for that
-            of its ``auto_scale_lr``.
+        rate_batch: Batch that the rate of the config is for, see
+            :func:`~sce_mm.config.rate_batch.batch_of_rate`.
         keep_heads: Give no norm to the heads and let box heads be.
 
     Returns:
@@ -65,11 +65,12 @@ def adapt(
         adapt_pyramids(edits, file)
         if not keep_heads:
             adapt_heads(edits)
-        line = adapt_schedule(edits, processes, batch, base_batch)
+        line = adapt_schedule(edits, processes, batch, rate_batch)
         if edits.get('default_scope') is None:
             edits.set('default_scope', 'mmdet', 'where these names are found')
         add_verification(edits, IMPORT)
         model = note_hidden_loads(edits)
+        require_rates(edits, model, file)
         if not keep_heads:
             note_missing_norms(edits, model)
     return edits, line
@@ -79,6 +80,7 @@ def _check_classes(edits: ConfigEdits) -> None:
     """Compare the classes with those of the labels that are there."""
     if problems := list(class_problems(edits.cfg)):
         raise AdaptError('\n'.join(problems))
+    edits.notes += class_notes(edits.cfg)
     noted = set()
     for labels in read_labels(edits.cfg):
         others = [n for n in labels.categories if n not in labels.classes]

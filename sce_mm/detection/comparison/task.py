@@ -16,6 +16,7 @@ from mmengine.config import Config
 
 from ...comparison import Measure, Settings, Task
 from ...comparison.settings import hash_of
+from ...config.rate_batch import batch_of_rate
 from ...datasets.labels.coco_labels import (
     notes,
     number_from_one,
@@ -24,7 +25,6 @@ from ...datasets.labels.coco_labels import (
     take_categories,
 )
 from ...downstream import BackboneFile, ConfigEdits
-from ...downstream.schedule import batch_of_names
 from ...utils.durable_files import write_durably, write_json
 from ...utils.text import printable
 from ..adapt import adapt
@@ -131,7 +131,7 @@ class Detection(Task):
         self, cfg: Config, file: BackboneFile
     ) -> tuple[ConfigEdits, str]:
         """Change a detector's config so that it uses a file rightly."""
-        return adapt(cfg, file, base_batch=batch_of_names(self.config, cfg))
+        return adapt(cfg, file, rate_batch=batch_of_rate(self.config, cfg))
 
     def evaluate_one(self, cfg: Config) -> None:
         """Evaluate one made-up detection against all objects."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...comparison import Measure, Settings, Task
 from ...comparison.settings import hash_of
+from ...config.rate_batch import batch_of_rate
 from ...datasets.labels.mask_labels import (
     MaskFolders,
     SeenMasks,
@@ -23,7 +24,6 @@ from ...datasets.labels.mask_labels import (
 )
 from ...datasets.labels.subsets import choose_part
 from ...downstream import BackboneFile, ConfigEdits
-from ...downstream.schedule import batch_of_names
 from ...utils.durable_files import write_durably
 from ...utils.text import listed
 from ..classes import class_problems
@@ -175,7 +175,7 @@ class Segmentation(Task):
         self, cfg: Config, file: BackboneFile
     ) -> tuple[ConfigEdits, str]:
         """Change a segmentor's config so that it uses a file rightly."""
-        return adapt(cfg, file, base_batch=batch_of_names(self.config, cfg))
+        return adapt(cfg, file, rate_batch=batch_of_rate(self.config, cfg))
 
     def evaluate_one(self, cfg: Config) -> None:
         """Evaluate the labels of one image as if they had been predicted."""

@@ -1,0 +1,158 @@
+"""Find out which batch the learning rate of a config belongs to."""
+
+import ast
+import math
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+
+from .machine import rate_factor
+from .parts import type_name
+from .reading import inherited_configs
+
+# Between a rate that was scaled by hand, and rounded, and the exact one.
+_ROUNDED = 0.02
+
+
+class RateBatch(NamedTuple):
+    """The batch that a learning rate belongs to.
+
+    Attributes:
+        images: Images of a step, on all processes; None if only
+            ``auto_scale_lr.base_batch_size`` says it.
+        reason: Text on how that is known, empty with None.
+        doubtful: Whether the rate is another one than that of the config
+            that says the batch, and not that one scaled.
+    """
+
+    images: int | None = None
+    reason: str = ''
+    doubtful: bool = False
+
+
+# That of ``auto_scale_lr``.
+AS_SAID = RateBatch()
+
+
+def batch_of_rate(
+    config: str,
+    cfg: Config,
+    processes: int = 1,
+    batch: int | None = None,
+) -> RateBatch:
+    """Batch of the rate of a config, by the files and names it comes from.
+
+    A file that sets ``base_batch_size`` itself knows better. One that inherits
+    it may not: mmdet's RTMDets were trained in batches of 256, as their names
+    say, and inherit the 16 of a schedule that is not theirs. A rate that is
+    inherited is for the batch of the file that it comes from, whatever the
+    own name says. A rate that is an inherited one, scaled to the images of a
+    step, was scaled by hand and is for these.
+
+    Args:
+        config: Path of the config, or ``package::name``.
+        cfg: What it says, perhaps with values of a command line.
+        processes: Processes of the training.
+        batch: Images of each, where they will not be those of the config.
+    """
+    path = Path(config)
+    if '::' in config or not path.is_file() or Config._is_lazy_import(config):
+        return _by_name(config)
+    own = Config.fromfile(config)
+    # The rate of a command line takes the place of that of the file.
+    typed = _rate(own) != _rate(cfg)
+    if not typed and _sets_batch(path):
+        return AS_SAID
+    images = {_images(own), _images(cfg), _images(cfg, batch)}
+    steps = sorted(processes * each for each in images)
+    for source in [config] if typed else inherited_configs(config):
+        other = Config.fromfile(source)
+        found, said = batch_of_rate(source, other, processes), _said(other)
+        if _rate(other) == _rate(cfg):
+            return found if found.images or said else _by_name(config)
+        base = found.images or said
+        for step in steps if base else ():
+            if _follows(_optimizer(cfg), _optimizer(other), step / base):
+                return RateBatch(
+                    step,
+                    f'as it is the {_rate(other)} of {Path(source).name} for '
+                    f'{base}, scaled by hand',
+                )
+    found = AS_SAID if typed else _by_name(config)
+    return found._replace(doubtful=not found.images and bool(_said(cfg)))
+
+
+def _by_name(config: str) -> RateBatch:
+    batch = batch_in_name(config)
+    reason = 'as the name of its config says'
+    return RateBatch(batch, reason) if batch else AS_SAID
+
+
+def batch_in_name(config: str) -> int | None:
+    """Batch in the name of a config, which OpenMMLab writes as ``4xb2``.
+
+    >>> batch_in_name('mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py')
+    8
+    >>> batch_in_name('my_fcn.py')
+    """
+    match = re.search(r'_(\d+)xb(\d+)[-_]', Path(config).name)
+    return int(match[1]) * int(match[2]) if match else None
+
+
+def _sets_batch(path: Path) -> bool:
+    """Whether a config itself sets ``auto_scale_lr.base_batch_size``."""
+    name, text = 'base_batch_size', path.read_text(errors='replace')
+    if name not in text or path.suffix != '.py':
+        return name in text
+    return any(
+        name
+        in (
+            getattr(node, 'arg', None),
+            getattr(node, 'attr', None),
+            getattr(node, 'value', None),
+        )
+        for node in ast.walk(ast.parse(text))
+    )
+
+
+def _follows(own: dict, other: dict, ratio: float) -> bool:
+    """Whether a rate is another one, scaled to so many times its batch.
+
+    In proportion is what most people do, whatever the optimiser.
+    """
+    rates: Any = own.get('lr'), other.get('lr')
+    name = type_name(own)
+    if name != type_name(other) or not all(
+        isinstance(rate, int | float) and rate > 0 for rate in rates
+    ):
+        return False
+    factors = {ratio, rate_factor(ratio, name)[0]} - {1}
+    return any(
+        math.isclose(rates[0], rates[1] * factor, rel_tol=_ROUNDED)
+        for factor in factors
+    )
+
+
+def _optimizer(cfg: Config) -> dict:
+    wrapper: Any = cfg.get('optim_wrapper')
+    found = wrapper.get('optimizer') if isinstance(wrapper, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _rate(cfg: Config) -> Any:
+    return _optimizer(cfg).get('lr')
+
+
+def _said(cfg: Config) -> Any:
+    return (cfg.get('auto_scale_lr') or {}).get('base_batch_size')
+
+
+def _images(cfg: Config, batch: int | None = None) -> int:
+    """Images of a step of one process; 0 if they are not a number."""
+    loader, wrapper = cfg.get('train_dataloader'), cfg.get('optim_wrapper')
+    if batch is None and isinstance(loader, dict):
+        batch = loader.get('batch_size')
+    steps = isinstance(wrapper, dict) and wrapper.get('accumulative_counts')
+    return batch * (steps or 1) if isinstance(batch, int) else 0
