@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 
 from ..checkpoints.errors import CheckpointError
 from ..config import ConfigError, check_config
-from ..config.machine import fit_precision
+from ..config.machine import fit_precision, pin_images
 from ..config.parts import find_hook
 from ..datasets.labelled_images import share_labels
 from ..engine import (
@@ -46,14 +46,18 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
     """Runner of a config, on whatever devices there are.
 
     Args:
-        cfg: Config; its precision becomes one that the device has.
+        cfg: Config; its precision becomes one that the device has, and its
+            loader one that suits it.
         training: Whether it will train; testing needs no training images.
 
     Raises:
         ConfigError: The config has names that nothing would read, or, for
             training, anything that cannot work.
     """
-    note = fit_precision(cfg, get_device()) if training else ''
+    note = ''
+    if training:
+        note = fit_precision(cfg, get_device())
+        pin_images(cfg, get_device())
     hooks = cfg.get('default_hooks') or {}
     name = 'verify_transfer'
     unverified = name in hooks and hooks[name] is None

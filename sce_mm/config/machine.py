@@ -1,4 +1,4 @@
-"""Fit the precision and the learning rate of a config to the machine."""
+"""Fit precision, loader and learning rate of a config to the machine."""
 
 from pathlib import Path
 
@@ -71,6 +71,16 @@ def fit_precision(cfg: Config, device: str) -> str:
         f'{reasons[name]}: training in {shown} instead, by '
         f'{PRECISIONS[precision]} (--amp {precision})'
     )
+
+
+def pin_images(cfg: Config, device: str) -> None:
+    """Let a GPU fetch the images of a pretraining while it computes.
+
+    It does so from pinned memory only, which torch does not have without one.
+    """
+    is_pretraining = (cfg.get('model') or {}).get('type') == 'SCE'
+    if device == 'cuda' and is_pretraining and 'train_dataloader' in cfg:
+        cfg.train_dataloader.setdefault('pin_memory', True)
 
 
 def rate_factor(ratio: float, optimizer: str) -> tuple[float, str]:

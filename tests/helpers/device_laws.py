@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from deferred_views import STATISTICS
 from dispatch import Watch
 from mmengine.model import BaseModel
 from mmengine.optim import build_optim_wrapper
@@ -165,7 +166,7 @@ def nothing_waits(device: torch.device | str = 'cpu') -> Iterator[None]:
         finally:
             torch.cuda.set_sync_debug_mode('default')
         return
-    with Watch() as watch:
+    with Watch(torch.device(device).type) as watch:
         yield
     assert watch.reads == [], f'the host reads: {watch.reads}'
 
@@ -197,7 +198,10 @@ def check_no_step_waits(
     device: torch.device | str = 'cpu',
     data_samples: Any = None,
 ) -> None:
-    """No step of a model, with optimiser, average and queue, waits."""
+    """No step of a model, with optimiser, average and queue, waits.
+
+    On ``meta``, where nothing has a value, it also stays on the device.
+    """
     model = model.to(device).train()
     wrapper = build_optim_wrapper(model, optim_wrapper)
 
@@ -235,6 +239,11 @@ def narrow_resnet(channels_last: bool) -> BaseModel:
         predictor=False,
         shuffle_bn={'simulated_devices': 2},
         channels_last=channels_last,
+        data_preprocessor={
+            'type': 'ViewPreprocessor',
+            'non_blocking': True,
+            **STATISTICS,
+        },
     )
     return MODELS.build(config)
 

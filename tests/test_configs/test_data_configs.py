@@ -98,6 +98,8 @@ def seen_by_the_network(
     base = CONFIGS / '_base_' / 'models' / 'sce_resnet50.py'
     preprocessor = Config.fromfile(base).model.data_preprocessor
     preprocessor.update(cfg.get('pixel_statistics', {}), type=pixels)
+    if pixels != 'ViewPreprocessor':
+        del preprocessor['non_blocking']
     return MODELS.build(preprocessor)(batch, training=True)['inputs']
 
 
@@ -117,9 +119,7 @@ def test_colours_of_pretraining(name, tmp_path, monkeypatch):
     whole = dict(augmentation='weak', size=side, scale=(1.0, 1.0))
     whole |= dict(ratio=(size[0] / size[1],) * 2, flip_prob=0.0)
     transform.views = [whole, {**whole, 'grey_prob': 1.0}]
-    given = seen_by_the_network(
-        cfg, loader, tmp_path, 'SelfSupDataPreprocessor'
-    )
+    given = seen_by_the_network(cfg, loader, tmp_path, 'ViewPreprocessor')
     # One level for resizing and one for grey, of 255.
     close = dict(rtol=0, atol=2.1 / 255 / min(pixels[1]))
     for number, photo in enumerate(PHOTOS):

@@ -71,6 +71,30 @@ def batches(folder: Path, workers: int, deferred: bool) -> list[dict]:
     return [preprocessor(batch, True) for batch in loader]
 
 
+@pytest.mark.parametrize('to_rgb', [True, False])
+@pytest.mark.parametrize('statistics', [STATISTICS, {}])
+def test_views_of_workers_are_those_of_the_base_class(statistics, to_rgb):
+    options = dict(statistics, to_rgb=to_rgb)
+    ours, theirs = (
+        MODELS.build(dict(type=name, **options))
+        for name in ('ViewPreprocessor', 'SelfSupDataPreprocessor')
+    )
+    views = [
+        torch.randint(256, (2, 3, size, size), dtype=torch.uint8)
+        for size in (6, 6, 4)
+    ]
+    # Evaluations have one image of each, and no list.
+    for inputs in (views, views[:2], views[0]):
+        batch = {'inputs': inputs, 'data_samples': ['a', 'b']}
+        made, expected = ours(batch, True), theirs(batch, True)
+        assert made['data_samples'] == expected['data_samples']
+        for view, other in zip(
+            made['inputs'], expected['inputs'], strict=True
+        ):
+            assert view.dtype == torch.float32
+            assert torch.equal(view, other)
+
+
 @pytest.mark.integration
 def test_the_loader_gives_the_views_that_workers_would_have_made(folder):
     expected = batches(folder, 0, deferred=False)

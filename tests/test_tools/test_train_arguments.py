@@ -160,6 +160,19 @@ def test_the_precision_is_one_that_the_device_has(
         build_optim_wrapper(nn.Linear(2, 2), cfg.optim_wrapper)
 
 
+def test_a_gpu_fetches_images_from_pinned_memory_unless_told_not_to(applied):
+    words = (
+        [],
+        ['--cfg-options', 'train_dataloader.pin_memory=False'],
+    )
+    for device, pinned in (('cuda', [True, False]), ('cpu', [None, False])):
+        configs = [applied(RECIPES[0], *each) for each in words]
+        for cfg in configs:
+            machine.pin_images(cfg, device)
+        found = [cfg.train_dataloader.get('pin_memory') for cfg in configs]
+        assert found == pinned, device
+
+
 @pytest.mark.parametrize('scope', ['mmdet', 'mmseg'])
 @pytest.mark.parametrize('wrapper', ['AmpOptimWrapper', 'BF16OptimWrapper'])
 def test_operations_of_mmcv_have_no_bfloat16_on_a_processor(

@@ -6,7 +6,9 @@ model = dict(
     num_target_views=2,
     queue=dict(length=65536),
     data_preprocessor=dict(
-        type='SelfSupDataPreprocessor',
+        type='ViewPreprocessor',
+        # No step waits for the copy of its images to a GPU.
+        non_blocking=True,
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         to_rgb=True,

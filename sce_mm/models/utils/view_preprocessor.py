@@ -1,4 +1,4 @@
-"""A data preprocessor that makes the views on the device of the model."""
+"""A data preprocessor for views, made by workers or on the model's device."""
 
 from typing import Any
 
@@ -11,45 +11,46 @@ from ...datasets.views.batch_views import make_views
 
 @MODELS.register_module()
 class ViewPreprocessor(SelfSupDataPreprocessor):
-    """Views, order of channels and normalisation on the model's device.
+    """Order of channels and normalisation, without a wait for the device.
 
-    For ``SCEViews(deferred=True)``, which sends each image with the
+    It takes the arguments of its base class, and with ``non_blocking=True``
+    no step waits for the copy of its images either. The base class orders
+    channels by a list, which goes to the device by a copy that the host waits
+    for.
+
+    With ``SCEViews(deferred=True)``, which sends each image with the
     parameters of its views, and ``collate_fn=dict(type='pseudo_collate')``,
-    as images differ in size. Everything else, evaluations for example, is
-    treated as by the base class, whose arguments it takes.
+    as images differ in size, it makes the views too. A tensor of images, as
+    evaluations have it, is treated as by the base class.
     """
 
     def forward(self, data: dict, training: bool = False) -> dict[str, Any]:
         """Views ``[N, 3, size, size]``, normalised, in a list.
 
         Args:
-            data: ``inputs`` are N images [3, h, w] uint8 BGR and N parameter
-                tensors [V, R], or whatever the base class takes.
+            data: ``inputs`` are V views ``[N, 3, size, size]``, or N images
+                [3, h, w] uint8 BGR and N parameter tensors [V, R], or
+                whatever the base class takes.
             training: See the base class.
         """
         inputs = data['inputs']
+        if isinstance(inputs, Tensor):
+            return super().forward(data, training)
         # Views have a dimension more than images and parameters.
-        if (
-            not isinstance(inputs, Tensor)
-            and len(inputs) == 2
-            and inputs[1][0].ndim == 2
-        ):
+        if len(inputs) == 2 and inputs[1][0].ndim == 2:
             images, params = inputs
             views = make_views(self.cast_data(images), params)
-            return {
-                'inputs': [self._normalised(view) for view in views],
-                'data_samples': self.cast_data(data['data_samples']),
-            }
-        return super().forward(data, training)
+        else:
+            views = self.cast_data(inputs)
+        return {
+            'inputs': [self._normalised(view) for view in views],
+            'data_samples': self.cast_data(data['data_samples']),
+        }
 
     def _normalised(self, view: Tensor) -> Tensor:
-        """As the base class does it, which orders the channels by a list.
-
-        A list goes to the device of the view by a copy that the host waits
-        for.
-        """
         if self._channel_conversion:
             view = view.flip(1)
+        view = view.float()
         if self._enable_normalize:
             view = (view - self.mean) / self.std
         return view
