@@ -37,7 +37,8 @@ def check_widths(
     )
     embedding = 'the neck gives keys', configs['neck'].get('out_channels')
     places = 'dense_neck gives keys', configs['dense_neck'].get('out_channels')
-    stages = 'the backbone gives maps', shapes and [x[1] for x in shapes]
+    widths = [shape[1] for shape in shapes or ()]
+    stages = 'the backbone gives maps', widths or None
     cells = 'the pyramid gives maps', configs['pyramid'].get('out_channels')
     if not configs['pyramid'] and level is not None:
         cells = 'the backbone gives a map', shapes and map_width(shapes, level)
