@@ -124,6 +124,32 @@ def test_crowds_alone_are_nothing_to_learn(problems):
     assert 'annotations, iscrowd' in problems(labels)[0]
 
 
+def test_boxes_of_other_formats_are_refused(problems, tmp_path):
+    right = content()
+    # They reach to the edges of their images, and beyond by rounding.
+    for annotation, box in zip(
+        right['annotations'],
+        ([0, 0, 64, 48], [30, 20, 34.6, 28.4], [40, 4, 8, 12]),
+        strict=True,
+    ):
+        annotation['bbox'] = box
+    corners, shares = copy.deepcopy(right), copy.deepcopy(right)
+    for annotation in corners['annotations']:
+        left, top, width, height = annotation['bbox']
+        annotation['bbox'] = [left, top, left + width, top + height]
+    for annotation in shares['annotations']:
+        left, top, width, height = annotation['bbox']
+        annotation['bbox'] = [left / 64, top / 48, width / 65, height / 49]
+    # A file that is only divided is asked too: it may set the regions.
+    for images in (tmp_path, None):
+        assert problems(right, images) == []
+        (problem,) = problems(corners, images)
+        assert '2 of 3 reach beyond' in problem
+        assert '[left, top, right, bottom]' in problem
+        (problem,) = problems(shares, images)
+        assert 'shares of the image' in problem
+
+
 def test_labels_that_are_only_divided_need_ids_alone(problems):
     labels = content()
     for annotation in labels['annotations']:

@@ -230,6 +230,7 @@ def _problems(content: Any, images: Path | None) -> list[str]:
         found += _part_problems(content, part, complete)
     # References between broken parts would only repeat what was said.
     found = found or list(_reference_problems(content))
+    found = found or list(_unit_problems(content))
     if complete and not found:
         if all(a['iscrowd'] for a in content['annotations']):
             found.append(
@@ -298,6 +299,43 @@ def _reference_problems(content: dict[str, Any]) -> Iterator[str]:
                 f'name one that is not among the {part}, first '
                 f'{_called(*stray[0])}: {stray[0][1][name]}'
             )
+
+
+def _unit_problems(content: dict[str, Any]) -> Iterator[str]:
+    """What boxes look like that are not left, top, width, height in pixels."""
+    sizes = {
+        image['id']: (image['width'], image['height'])
+        for image in content['images']
+        if {'width', 'height'} <= image.keys()
+    }
+    boxes = [a for a in content['annotations'] if 'bbox' in a]
+    if boxes and all(max(a['bbox']) <= 1 for a in boxes):
+        yield (
+            'annotations, bbox: expected [left, top, width, height] in '
+            f'pixels; no number is above 1, so all {len(boxes)} look like '
+            'shares of the image'
+        )
+        return
+    known = [
+        (a['bbox'], *sizes[a['image_id']])
+        for a in boxes
+        if a['image_id'] in sizes
+    ]
+    # Labelling programs round by a pixel.
+    beyond = sum(
+        left + w > width + 1 or top + h > height + 1
+        for (left, top, w, h), width, height in known
+    )
+    are_corners = all(
+        left <= right <= width + 1 and top <= bottom <= height + 1
+        for (left, top, right, bottom), width, height in known
+    )
+    if are_corners and 2 * beyond > len(known):
+        yield (
+            'annotations, bbox: expected [left, top, width, height]; '
+            f'{beyond} of {len(known)} reach beyond their image, and all of '
+            'them fit as [left, top, right, bottom]: subtract left and top'
+        )
 
 
 def _left_out(annotation: dict[str, Any], width: int, height: int) -> bool:
