@@ -297,6 +297,33 @@ def test_group_norms_stay_group_norms(atss, tmp_path):
     assert edits.get('model.backbone.norm_cfg') == norm
 
 
+@pytest.mark.parametrize('stem', [16, 64])
+@pytest.mark.parametrize(
+    'before',
+    [
+        {'depth': 50, 'base_channels': 64},
+        {'base_channels': 32, 'stem_channels': 32},
+        {'stem_channels': 8},
+        {'type': 'ResNeXt', 'depth': 50},
+    ],
+)
+def test_the_lines_of_a_refusal_make_the_config_fit(
+    atss, tmp_path, stem, before
+):
+    network = ResNet(18, base_channels=16, stem_channels=stem)
+    weights = network.state_dict()
+    meta = {**METADATA, 'arch': 'ResNet-18', 'sha256': tensor_hash(weights)}
+    file = BackboneFile(tmp_path / 'narrow.pth', Backbone(weights, meta))
+    cfg = copy.deepcopy(atss)
+    cfg.merge_from_dict({f'model.backbone.{k}': v for k, v in before.items()})
+    cfg.model.neck.in_channels = [256, 512, 1024, 2048]
+    with pytest.raises(AdaptError) as error:
+        adapt(copy.deepcopy(cfg), file)
+    lines = str(error.value).partition('has the line')[2].lstrip('s ')
+    exec(lines.replace(' and _base_', '\n_base_'), {'_base_': cfg})
+    adapt(cfg, file)
+
+
 def test_networks_of_mmdet_alone_are_no_resnets(backbone_file):
     path = backbone_file(16)
     weights, meta, _ = extract_backbone(read_checkpoint(path))

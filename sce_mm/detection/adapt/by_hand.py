@@ -6,6 +6,7 @@ compares colours of RGB pixels but gets weights for BGR.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ...downstream import AdaptError, BackboneFile, ConfigEdits, type_name
@@ -19,6 +20,8 @@ TAKES_STAGES = ('model.neck', 'model.neck[0]', 'model.panoptic_head')
 # Their strides are those of their own networks.
 OTHER_STRIDES = ('SSDNeck',)
 STAGES = 4
+# Channels of the first stage, by default.
+_WIDTH = 64
 
 
 def require_detector(edits: ConfigEdits) -> None:
@@ -76,11 +79,14 @@ def require_architecture(edits: ConfigEdits, file: BackboneFile) -> None:
     assert isinstance(found, ResNetArchitecture)
     here = f'{kind}-{depth}' if isinstance(depth, int) else kind
     if kind in RESNETS and depth == int(resnet[1]):
-        width = backbone.get('base_channels', 64)
-        if found.width == width:
+        width = backbone.get('base_channels') or _WIDTH
+        stem = backbone.get('stem_channels') or width
+        if (found.width, found.stem) == (width, stem):
             return
-        here += f' with base_channels={width}'
-        arch += f' with base_channels={found.width}'
+        here += f' with base_channels={width}, stem_channels={stem}'
+        arch += (
+            f' with base_channels={found.width}, stem_channels={found.stem}'
+        )
     message = (
         f'{BACKBONE} is a {here}, and the weights are of a {arch}: take a '
         f'config of the same detector with a {arch}'
@@ -92,6 +98,19 @@ def require_architecture(edits: ConfigEdits, file: BackboneFile) -> None:
             + ' and '.join(lines)
         )
     raise AdaptError(message)
+
+
+def _options(
+    found: ResNetArchitecture, before: Mapping[str, Any]
+) -> dict[str, int]:
+    """What makes mmdet's ResNet with some options the network of a file."""
+    wanted = {'depth': found.depth, 'base_channels': found.width}
+    known = {'base_channels': _WIDTH, **before}
+    options = {k: v for k, v in wanted.items() if v != known.get(k)}
+    # By default as wide as the first stage.
+    if found.stem != (before.get('stem_channels') or found.width):
+        options['stem_channels'] = found.stem
+    return options
 
 
 def require_colours(edits: ConfigEdits, file: BackboneFile) -> None:
@@ -132,19 +151,17 @@ def _replacement(
             # YOLOv3 takes the deepest first.
             new = new[::-1]
         indices = tuple(range(first, STAGES))
-        width = edits.get(f'{BACKBONE}.base_channels') or 64
         if kind == 'ResNet':
-            other = found.depth != edits.get(f'{BACKBONE}.depth')
-            lines = [f'_base_.{BACKBONE}.depth = {found.depth}'] * other
-            if found.width != width:
-                lines += [f'_base_.{BACKBONE}.base_channels = {found.width}']
-        else:
-            narrow = f', base_channels={found.width}'
+            options = _options(found, edits.get(BACKBONE))
             lines = [
-                f"_base_.{BACKBONE} = dict(type='ResNet', depth={found.depth}"
-                f'{narrow if found.width != 64 else ""}, '
-                f'out_indices={indices})'
+                f'_base_.{BACKBONE}.{key} = {value}'
+                for key, value in options.items()
             ]
+        else:
+            options = {'type': "'ResNet'", **_options(found, {})}
+            options['out_indices'] = indices
+            words = [f'{key}={value}' for key, value in options.items()]
+            lines = [f'_base_.{BACKBONE} = dict({", ".join(words)})']
         if [*channels] != new:
             lines += [f'_base_.{where}.in_channels = {new}']
         return lines
