@@ -14,6 +14,8 @@ from ..transfer.verify.verify import EXPECTED_MISSING
 from .edits import AdaptError, ConfigEdits, build, class_of
 
 BACKBONE = 'model.backbone'
+# Which command takes the configs of a package.
+_MAKERS = {'mmdet': 'sce detector', 'mmseg': 'sce segmentor'}
 SYNC_BN = {'type': 'SyncBN', 'requires_grad': True}
 # Prefixes of all tensors of a ResNet; the empty one is for those of its stem.
 RESNET_STAGES = ('', 'layer1.', 'layer2.', 'layer3.', 'layer4.')
@@ -32,13 +34,30 @@ def require_metadata(file: BackboneFile) -> None:
     Raises:
         AdaptError: It does not.
     """
-    meta, needed = file.backbone.meta, file.backbone.settings
-    if unknown := [name for name in needed if meta[name] is None]:
+    if unknown := file.backbone.unknown:
+        options = ' '.join(f'--{name.replace("_", "-")}' for name in unknown)
         raise AdaptError(
             f'the weights do not say their {", ".join(unknown)}: extract them '
-            'with sce extract and '
-            + ' '.join(f'--{name.replace("_", "-")}' for name in unknown)
+            f'with sce extract and {options}, or --imagenet for those of '
+            "torchvision's and timm's usual weights"
         )
+
+
+def require_scope(edits: ConfigEdits, scope: str) -> None:
+    """Check that a config is not one of another package.
+
+    Raises:
+        AdaptError: It is.
+    """
+    found = edits.get('default_scope')
+    if found == scope or found not in ('mmpretrain', *_MAKERS):
+        return
+    kind = type_name(edits.get('model') or {})
+    other = f'; {_MAKERS[found]} takes this one' if found in _MAKERS else ''
+    raise AdaptError(
+        f'the config is one of {found} (its model is a {kind}), expected one '
+        f'of {scope}{other}'
+    )
 
 
 def load_into_resnet(

@@ -9,7 +9,7 @@ from mmengine.registry import DefaultScope
 
 from ..config.rate_batch import AS_SAID, RateBatch
 from ..downstream import AdaptError, BackboneFile, ConfigEdits, type_name
-from ..downstream.backbone import BACKBONE, require_metadata
+from ..downstream.backbone import BACKBONE, require_metadata, require_scope
 from ..downstream.networks import load_whole
 from ..downstream.norms import give_norm, parts_at
 from ..downstream.other_weights import adapt_other_loads, note_hidden_loads
@@ -62,6 +62,7 @@ def adapt(
     """
     require_metadata(file)
     edits = ConfigEdits(cfg)
+    require_scope(edits, 'mmseg')
     if not isinstance(edits.get(BACKBONE), dict):
         raise AdaptError(
             'the config has no model.backbone: a part of a config, or a model '

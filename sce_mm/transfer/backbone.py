@@ -100,6 +100,11 @@ class Backbone(NamedTuple):
         found = self.known_architecture
         return (*PIXELS, *(found.settings if found else ()))
 
+    @property
+    def unknown(self) -> list[str]:
+        """Those of the settings that the file does not say."""
+        return [name for name in self.settings if self.meta[name] is None]
+
     def network(self) -> nn.Module:
         """The network of mmpretrain, with these weights.
 

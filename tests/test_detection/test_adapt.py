@@ -96,6 +96,11 @@ def change(atss, backbone_file):
         ({'model.backbone': None}, 'no model.backbone, a ATSS has its'),
         ({'model': None}, 'the config has no model: give'),
         (
+            {'default_scope': 'mmpretrain', 'model.type': 'SCE'},
+            'one of mmpretrain .its model is a SCE., expected one of mmdet$',
+        ),
+        ({'default_scope': 'mmseg'}, 'sce segmentor takes this one'),
+        (
             {'model.backbone.conv_cfg': {'type': 'ConvWS'}},
             'the weights are for plain convolutions',
         ),

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torchvision
 from mmpretrain.models import EfficientNet
 from networks import trained_network
 from tiny_runner import build_runner
@@ -166,3 +167,17 @@ def test_layers_behind_the_last_output_of_a_config_are_left_out_by_name(
     torch.save(network | {'layers.4.9.conv.weight': torch.ones(1)}, path)
     code, text = extract(path, *words, '--overwrite')
     assert (code, 'has no place for: layers.4.9' in text) == (1, True)
+
+
+def test_the_next_step_is_one_that_works(extract, tmp_path):
+    source, out = tmp_path / 'resnet18.pth', tmp_path / 'backbone.pth'
+    weights = torchvision.models.resnet18(weights=None).state_dict()
+    torch.save(weights, source)
+    code, text = extract(source, out)
+    assert code == 0, text
+    # sce detector would refuse the file.
+    assert '--imagenet' in text
+    assert 'channel_order, mean, std' in text
+    assert 'MMDET_CONFIG' not in text
+    _, text = extract(source, out, '--imagenet', '--overwrite')
+    assert 'MMDET_CONFIG' in text

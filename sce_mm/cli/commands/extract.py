@@ -29,6 +29,11 @@ For a config of mmdet or mmseg with this network:
     sce detector MMDET_CONFIG {path} OUT
     sce segmentor MMSEG_CONFIG {path} OUT"""
 
+UNKNOWN = """\
+The checkpoint does not say {unknown}, which detectors and segmentors need:
+repeat the command with --imagenet, for what torchvision's and timm's usual
+weights expect, or with {options}"""
+
 # Lines of a config, for ResNets.
 BY_HAND = """\
 Or by hand, the least that a config of mmdet needs:
@@ -57,6 +62,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     save_backbone(args.out, backbone)
     print(f'{args.out}: {describe(backbone)}')
     family, _ = naming_of(backbone.weights) or (None, None)
+    if unknown := backbone.unknown:
+        options = ' '.join(f'--{name.replace("_", "-")}' for name in unknown)
+        names = ', '.join(unknown)
+        print(as_typed(UNKNOWN.format(unknown=names, options=options)))
+        return
     print(as_typed(NEXT.format(path=shlex.quote(str(args.out)))))
     if family is RESNET:
         path = str(args.out)

@@ -152,14 +152,17 @@ def _replacement(
             new = new[::-1]
         indices = tuple(range(first, STAGES))
         if kind == 'ResNet':
-            options = _options(found, edits.get(BACKBONE))
+            options: dict[str, Any] = _options(found, edits.get(BACKBONE))
             lines = [
                 f'_base_.{BACKBONE}.{key} = {value}'
                 for key, value in options.items()
             ]
         else:
-            options = {'type': "'ResNet'", **_options(found, {})}
-            options['out_indices'] = indices
+            options = {
+                'type': "'ResNet'",
+                **_options(found, {}),
+                'out_indices': indices,
+            }
             words = [f'{key}={value}' for key, value in options.items()]
             lines = [f'_base_.{BACKBONE} = dict({", ".join(words)})']
         if [*channels] != new:

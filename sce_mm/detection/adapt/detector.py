@@ -8,7 +8,7 @@ from mmengine.registry import DefaultScope
 
 from ...config.rate_batch import AS_SAID, RateBatch
 from ...downstream import AdaptError, BackboneFile, ConfigEdits
-from ...downstream.backbone import require_metadata
+from ...downstream.backbone import require_metadata, require_scope
 from ...downstream.other_weights import adapt_other_loads, note_hidden_loads
 from ...downstream.pixels import adapt_pixels
 from ...downstream.pyramid import adapt_pyramids
@@ -54,6 +54,7 @@ def adapt(
     """
     require_metadata(file)
     edits = ConfigEdits(cfg)
+    require_scope(edits, 'mmdet')
     require_detector(edits)
     _check_classes(edits)
     with DefaultScope.overwrite_default_scope('mmdet'):
