@@ -45,7 +45,9 @@ def kind_of(path: Path) -> str:
             f'{path} has the name of a config, expected a checkpoint'
         )
     if not path.is_file():
-        raise FileNotFoundError(f'no checkpoint at {path}')
+        web = str(path).startswith(('http:', 'https:'))
+        hint = ', which is on the web: download it first' * web
+        raise FileNotFoundError(f'no checkpoint at {path}{hint}')
     if path.stat().st_size == 0:
         raise CheckpointError(f'{path} is empty: {_AGAIN}')
     with path.open('rb') as file:

@@ -221,6 +221,11 @@ def _size(tensors: Mapping[str, Tensor]) -> str:
     return f'{len(tensors)} tensors, {count:,} parameters'
 
 
+def _plain(name: str) -> str:
+    """A name of a network however it is written: ResNet-18 or resnet18."""
+    return ''.join(filter(str.isalnum, name)).lower()
+
+
 def _with_metadata(backbone: Backbone, args: argparse.Namespace) -> Backbone:
     """The backbone with what the user says; assumptions give way to it."""
     from ..transfer import CheckpointError
@@ -233,7 +238,9 @@ def _with_metadata(backbone: Backbone, args: argparse.Namespace) -> Backbone:
     given |= {k: v for k in METADATA if (v := getattr(args, k)) is not None}
     for name, value in given.items():
         said = None if name in meta['assumed'] else meta[name]
-        if said not in (None, value):
+        if name == 'arch' and said and _plain(said) == _plain(value):
+            given[name] = said
+        elif said not in (None, value):
             who = 'the checkpoint'
             if getattr(args, 'network', None) is not None:
                 who += ' or the network'

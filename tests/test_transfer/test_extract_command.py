@@ -179,5 +179,7 @@ def test_the_next_step_is_one_that_works(extract, tmp_path):
     assert '--imagenet' in text
     assert 'channel_order, mean, std' in text
     assert 'MMDET_CONFIG' not in text
-    _, text = extract(source, out, '--imagenet', '--overwrite')
+    names = '--arch', 'resnet18', '--imagenet'
+    _, text = extract(source, out, *names, '--overwrite')
+    assert torch.load(out, weights_only=True)['meta']['arch'] == 'ResNet-18'
     assert 'MMDET_CONFIG' in text
