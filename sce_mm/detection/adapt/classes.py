@@ -77,6 +77,8 @@ def class_problems(cfg: Config) -> Iterator[str]:
     other classes the numbers of their neighbours.
     """
     sizes = _sizes(cfg)
+    # What is wrong, and the places of which it is said.
+    wrong: dict[str, list[tuple[str, str]]] = {}
     for where, file, named, classes, categories in read_labels(cfg):
         missing = [name for name in classes if name not in categories]
         found = [name for name in categories if name in classes]
@@ -89,19 +91,23 @@ def class_problems(cfg: Config) -> Iterator[str]:
             origin = '' if named else ', as no metainfo is given'
             shown = categories if len(categories) <= 20 else ('...',)
             literal = ', '.join(repr(name) for name in shown)
-            yield (
-                f'{where}: its {len(classes)} classes are '
-                f'{quoted(classes)}{origin}; those of {file} are '
-                f'{quoted(categories)} ({reason}). Set metainfo = '
-                f'dict(classes=({literal},)) in the data sets and num_classes '
-                f'= {len(categories)} in the heads'
+            text = (
+                f'{len(classes)} classes are expected, {quoted(classes)}'
+                f'{origin}, and there are {quoted(categories)} ({reason}). '
+                f'Set metainfo = dict(classes=({literal},)) in the data sets '
+                f'and num_classes = {len(categories)} in the heads'
             )
+            wrong.setdefault(text, []).append((where, str(file)))
         for head, size in sizes if where.startswith('train_') else ():
             if size < len(classes):
                 yield (
                     f'{head}: {size}, but {where} has {len(classes)} classes: '
                     f'{quoted(classes)}'
                 )
+    for text, places in wrong.items():
+        where = ', '.join(place for place, _ in places)
+        files = ', '.join(dict.fromkeys(file for _, file in places))
+        yield f'{where}: in {files} {text}'
 
 
 def class_notes(cfg: Config) -> Iterator[str]:
