@@ -13,7 +13,11 @@ from sce_mm.comparison.pretraining import Start
 from sce_mm.comparison.summary import RULES, each_part, headline, what_next
 from sce_mm.comparison.tables import rows
 from sce_mm.detection.comparison import Detection
-from sce_mm.detection.comparison.examples import CLEAR, choose_examples
+from sce_mm.detection.comparison.examples import (
+    CLEAR,
+    choose_examples,
+    detection_examples,
+)
 
 FACTS = Facts(
     measure=Detection.measure,
@@ -238,6 +242,15 @@ def test_examples_are_of_images_with_objects_and_leave_crowds_out():
     chosen = choose_examples(labels)
     assert [image['id'] for image, _ in chosen] == [1, 0]
     assert [x.box for x in chosen[0][1]] == [(1, 2, 4, 6)]
+
+
+def test_letters_stand_for_classes_in_their_order(tmp_path):
+    """Not in that of a set, which is another one in each process."""
+    classes = ['tree', 'cat', 'dog', 'plate', 'rock', 'house', 'lamp', 'bus']
+    labels = {'images': [], 'annotations': [], 'categories': []}
+    _, text, _ = detection_examples([], labels, tmp_path, classes)
+    letters = text.partition('Letters are classes: ')[2].rstrip('.')
+    assert [word.split()[1] for word in letters.split(', ')] == classes
 
 
 class Document(HTMLParser):
