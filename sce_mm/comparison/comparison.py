@@ -91,6 +91,7 @@ class Comparison:
                 f'from each other and from {", ".join(others)}'
             )
         raise_all(problems, 'found before anything started')
+        task.require_other_images()
         for note in task.notes():
             say(note)
         self.unlabelled = Unlabelled(settings.images, self.out)

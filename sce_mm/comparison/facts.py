@@ -132,7 +132,7 @@ def facts_of(comparison: Comparison, results: Results) -> Facts:
         source=SCE,
         unlabelled=unlabelled,
         percent=smallest,
-        images=part_size(task.train_images, smallest),
+        images=part_size(len(task.train_images()), smallest),
         theirs=mean(measure.of(results, RANDOM, smallest)),
         ours=mean(measure.of(results, SCE, smallest)),
         gap=between(SCE, RANDOM, smallest),

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
@@ -38,6 +39,7 @@ from ..transfer.initial_weights import load_initial_weights
 from ..transfer.metadata import describe_model
 from ..utils.errors import UserError
 from ..utils.option_values import as_word
+from ..utils.random_state import preserve_rng
 from .results import RANDOM, config_file, in_path
 from .settings import Settings
 from .unlabelled import Unlabelled
@@ -206,7 +208,12 @@ class Recipe:
             raise ConfigError(
                 f'{error} (in the pretraining of {self.source})'
             ) from error
-        with DefaultScope.overwrite_default_scope('mmpretrain'):
+        with (
+            preserve_rng(),
+            DefaultScope.overwrite_default_scope('mmpretrain'),
+        ):
+            # The page shows it: the same one whenever it is made.
+            torch.manual_seed(0)
             model: Any = MODELS.build(cfg.model)
         meta = {META_KEY: describe_model(model, 0)}
         state = {k: v.clone() for k, v in model.state_dict().items()}

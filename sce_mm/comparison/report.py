@@ -32,7 +32,7 @@ from .results import (
 from .schedules import Schedule
 from .summary import each_part, headline, shown_starts, what_next
 from .tables import (
-    about_the_hours,
+    about_the_times,
     as_mean,
     class_tables,
     error_of,
@@ -63,7 +63,7 @@ def write_report(comparison: Comparison) -> None:
 def as_page(comparison: Comparison, results: Results) -> str:
     """The page."""
     task, pretrainings = comparison.task, comparison.pretrainings()
-    measure, images = task.measure, task.train_images
+    measure, images = task.measure, len(task.train_images())
     found = facts_of(comparison, results)
     *conclusions, test = answers(measure, results)
     body = [
@@ -79,7 +79,7 @@ def as_page(comparison: Comparison, results: Results) -> str:
         page.table(
             *rows(measure, task.columns, results, pretrainings), 'All starts'
         ),
-        page.paragraph(about_the_hours(results, pretrainings), 'soft'),
+        page.paragraph(about_the_times(results, pretrainings), 'soft'),
         page.fold(
             'Each pair of starts',
             [page.listed(conclusions), page.paragraph(test, 'soft')],

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
+from ..utils.progress import clock
 from ..visualization import page
 from .differences import LEVEL, standard_error
 from .facts import gap, starts_that_learned
@@ -14,7 +15,6 @@ from .task import Measure, Task
 
 # Head and lines.
 Table = tuple[list[str], list[list[str]]]
-_HOUR = 3600
 
 
 def rows(
@@ -45,8 +45,8 @@ def rows(
                 f'{percent:g} %',
                 *cells,
                 str(len(runs)),
-                hours([pretrainings[key] for key in keys if key]),
-                hours(runs),
+                mean_time([pretrainings[key] for key in keys if key]),
+                mean_time(runs),
             ])  # fmt: skip
     head = [
         'initialised from',
@@ -55,21 +55,21 @@ def rows(
         f'gain in {measure.name} ({100 * (1 - LEVEL):.0f} % interval)',
         'p',
         'seeds',
-        'hours of a pretraining',
-        f'hours of a {measure.predictor}',
+        'time of a pretraining',
+        f'time of a {measure.predictor}',
     ]
     return head, lines
 
 
-def hours(runs: list[Any]) -> str:
-    """Mean of the hours of trainings, if all are known."""
+def mean_time(runs: list[Any]) -> str:
+    """Mean of the times of trainings, if all are known."""
     seconds = [run.get('seconds') for run in runs]
     if not seconds or None in seconds:
         return ''
-    return f'{mean(seconds) / _HOUR:.2f}'
+    return clock(mean(seconds))
 
 
-def about_the_hours(
+def about_the_times(
     results: Results, pretrainings: Mapping[str, Mapping[str, Any]]
 ) -> str:
     """On what the trainings ran."""
@@ -78,7 +78,7 @@ def about_the_hours(
         for run in [*all_runs(results), *pretrainings.values()]
         if 'machine' in run
     )
-    return f'Hours on {", or ".join(found)}.' if found else ''
+    return f'Times in h:mm:ss, on {", or ".join(found)}.' if found else ''
 
 
 def all_runs(results: Results) -> list[dict[str, Any]]:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
@@ -25,9 +27,11 @@ from ..config.check import check_config
 from ..config.errors import ConfigError
 from ..config.parts import innermost_dataset
 from ..config.reading import override
-from ..downstream import BackboneFile, ConfigEdits
+from ..downstream import AdaptError, BackboneFile, ConfigEdits
+from ..downstream.edits import build
 from ..utils.errors import UserError
 from ..utils.progress import errors_alone
+from ..utils.text import counted
 from .results import Results
 from .settings import Settings
 
@@ -116,10 +120,9 @@ class Task(ABC):
     def measure(self) -> Measure:
         """The value by which starts are compared."""
 
-    @property
     @abstractmethod
-    def train_images(self) -> int:
-        """Number of the labelled training images."""
+    def train_images(self) -> list[str]:
+        """Paths of the labelled training images."""
 
     @property
     @abstractmethod
@@ -161,6 +164,22 @@ class Task(ABC):
     ) -> tuple[ConfigEdits, str]:
         """Change the config so that it uses a backbone file rightly."""
 
+    def require_other_images(self) -> None:
+        """Check that nothing is measured on the images that are trained on.
+
+        Raises:
+            UserError: A file is one of both.
+        """
+        trained = set(map(os.path.realpath, self.train_images()))
+        val = self.val_images()
+        if both := [x for x in val if os.path.realpath(x) in trained]:
+            raise UserError(
+                f'--val: {len(both)} of {counted(len(val), "image")} are also '
+                f'in --train, such as {both[0]}: {self.measure.name} would be '
+                'measured on what was trained on. Take images for --val that '
+                'are in no other file of labels'
+            )
+
     @staticmethod
     @abstractmethod
     def class_problems(cfg: Config) -> Iterator[str]:
@@ -183,6 +202,8 @@ class Task(ABC):
         """
         override(cfg, self.options, f'--{self.predictor}-options')
         check_config(cfg, also=[self.class_problems])
+        if self.options:
+            self._build_overridden(cfg)
         # Tables of what has not been trained would only confuse.
         with (
             errors_alone(),
@@ -192,6 +213,19 @@ class Task(ABC):
             batches = {file: self._load_one(cfg, file) for file in labels}
             self.evaluate_one(cfg)
         return batches
+
+    def _build_overridden(self, cfg: Config) -> None:
+        """Build the model, which was built without the overrides before."""
+        try:
+            with (
+                DefaultScope.overwrite_default_scope(self.scope),
+                torch.device('meta'),
+            ):
+                build(ConfigEdits(cfg), 'model')
+        except AdaptError as error:
+            raise ConfigError(
+                f'--{self.predictor}-options: {error}'
+            ) from error
 
     def _load_one(self, cfg: Config, labels: Path) -> int:
         """Load an image by the training's loader; batches of an epoch."""

@@ -327,7 +327,10 @@ def test_the_page_is_whole_without_images(parts, starts, tmp_path):
             val=tmp_path, val_images=tmp_path,
         )
     )  # fmt: skip
-    task.train = {'images': [0] * 205, 'annotations': [0] * 205}
+    task.train = {
+        'images': [{'file_name': '0.png'}] * 205,
+        'annotations': [0] * 205,
+    }
     task.val = {'images': [{'file_name': '0.png'}] * 87}
     task.classes = ['cat']
     comparison = SimpleNamespace(
@@ -369,10 +372,10 @@ def test_nothing_is_tested_where_nothing_was_learned():
     )
 
 
-def test_hours_are_those_of_pretraining_and_detector_if_all_are_known():
+def test_times_are_those_of_pretraining_and_detector_if_all_are_known():
     results = made_up((10.0,), ('random initialisation', 'SCE'))
     for run in results['SCE'][10.0]:
         run |= {'seconds': 1800, 'pretraining': 'SCE_1'}
     head, lines = rows(*MEASURED, results, {'SCE_1': {'seconds': 7200}})
-    assert [h for h in head if h.startswith('hours')] == head[-2:]
-    assert [line[-2:] for line in lines] == [['', ''], ['2.00', '0.50']]
+    assert [h for h in head if h.startswith('time of')] == head[-2:]
+    assert [line[-2:] for line in lines] == [['', ''], ['2:00:00', '0:30:00']]

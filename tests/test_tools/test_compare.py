@@ -203,6 +203,17 @@ def test_names_that_are_taken_are_refused(words, run_compare, tmp_path, more):
         run_compare([*words, *more])
 
 
+def test_validation_images_are_no_training_images(
+    words, run_compare, tmp_path
+):
+    (tmp_path / 'link').symlink_to(tmp_path / 'train')
+    same = ['--val', str(tmp_path / 'train.json')]
+    same += ['--val-images', str(tmp_path / 'link')]
+    with pytest.raises(UserError, match=r'--val: 8 of 8 images are also'):
+        run_compare([*words, *same])
+    assert not (tmp_path / 'out').exists()
+
+
 def test_categories_are_those_of_the_training(words, run_compare, tmp_path):
     content = json.loads((tmp_path / 'val.json').read_text())
     content['categories'][0]['name'] = 'yak'
@@ -510,6 +521,8 @@ def test_data_sets_and_metric_are_used_once(check, tmp_path, capsys):
     assert 'AP' not in capsys.readouterr().out
     with pytest.raises(ConfigError, match=r'--detector-options.*trian_cfg'):
         check('trian_cfg.max_epochs=1')
+    with pytest.raises(ConfigError, match=r'--detector-options: .*depht'):
+        check('model.backbone.depht=18')
     with pytest.raises(ConfigError, match=r'val_evaluator.*no_such_metric'):
         check('val_evaluator.metric=no_such_metric')
     # Fields that nobody but the metric reads.

@@ -36,8 +36,8 @@ KEPT = (
 )
 MEASURE = Detection.measure
 COLUMNS = ('box AP', 'mask AP')
-# Of the hours, which are means: runs that waited would tell too much.
-NO_HOURS = -2
+# Of the times, which are means: runs that waited would tell too much.
+NO_TIMES = -2
 # What README shows first: comparisons with their titles, and starts.
 FIRST = {
     'nuclei': 'nuclei, 46 labelled images',
@@ -136,7 +136,7 @@ def write_table(page: str, name: str, report: dict[str, Any]) -> str:
     _, after = rest.split(end)
     results, pretrainings = results_of(report), report['pretrainings']
     head, lines = rows(MEASURE, COLUMNS, results, pretrainings)
-    table = head[:NO_HOURS], [line[:NO_HOURS] for line in lines]
+    table = head[:NO_TIMES], [line[:NO_TIMES] for line in lines]
     text = markdown_table(table).rstrip('\n')
     return before + start + text + '\n\n' + minutes(report) + end + after
 

@@ -60,15 +60,17 @@ class Detection(Task):
         # What is evaluated has the classes of the training, counted alike.
         self.val_labels = settings.val
 
-    @property
-    def train_images(self) -> int:
-        """Number of the labelled training images."""
-        return len(self.train['images'])
+    def train_images(self) -> list[str]:
+        """Paths of the labelled training images."""
+        root = self.settings.train_images
+        return [str(root / x['file_name']) for x in self.train['images']]
 
     @property
     def objects(self) -> float:
         """Boxes in a labelled image, on average."""
-        return len(self.train['annotations']) / max(self.train_images, 1)
+        return len(self.train['annotations']) / max(
+            len(self.train['images']), 1
+        )
 
     @property
     def boxes(self) -> dict[str, Any]:

@@ -92,15 +92,16 @@ class Segmentation(Task):
             note=f'; one class for all pixels has {constant:.1f}',
         )
 
-    @property
-    def train_images(self) -> int:
-        """Number of the labelled training images."""
-        return len(self.pixels['train'])
+    def train_images(self) -> list[str]:
+        """Paths of the labelled training images."""
+        return self._images('train')
 
     def val_images(self) -> list[str]:
         """Paths of the validation images."""
-        given = self.folders['val']
-        names = self.pixels['val']
+        return self._images('val')
+
+    def _images(self, part: str) -> list[str]:
+        given, names = self.folders[part], self.pixels[part]
         return [str(given.images / f'{n}{given.img_suffix}') for n in names]
 
     def read(self) -> list[str]:
