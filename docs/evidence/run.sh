@@ -60,7 +60,11 @@ case $name in
         detector=configs/demo/mask-rcnn_r18_fpn_small.py
         regions=(--regions auto --regions-per-image 9)
         pretraining+=("${narrow[@]}")
-        starts+=(--variant 'SCE + pyramid' "${pyramid[@]}")
+        starts+=(
+            --variant 'InfoNCE, 112 epochs' model.head.loss.coeff=1
+            train_cfg.max_epochs=112
+            --variant 'SCE + pyramid' "${pyramid[@]}"
+        )
         seeds=(0 1 2 3 4)
         ;;
     persons)
