@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from scipy.stats import t as student
 
+from ..utils.text import counted
+
 if TYPE_CHECKING:
     from .task import Measure
 
@@ -240,8 +242,9 @@ def about_the_test(measure: Measure, gaps: Mapping[str, Gap]) -> str:
             'another one would give is not known (--pretraining-seeds). '
         )
     text += (
-        f'Of {len(gaps)} comparisons {LEVEL * len(gaps):.2g} would call equal '
-        f'starts different by chance. {after_correction(gaps)}'
+        f'With {counted(len(gaps), "comparison")}, equal starts are called '
+        f'different {LEVEL * len(gaps):.2g} times by chance. '
+        f'{after_correction(gaps)}'
     )
     return text + (
         f'Two {units} see only very large differences, five much smaller ones.'

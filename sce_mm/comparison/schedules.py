@@ -22,6 +22,7 @@ from ..config.reading import as_option_key
 from ..downstream import ConfigEdits
 from ..downstream.stretch import Scale, stretch
 from ..utils.option_values import as_word
+from ..utils.text import counted
 
 
 class Schedule(NamedTuple):
@@ -39,7 +40,8 @@ class Schedule(NamedTuple):
     overrides: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f'{self.iterations} iterations, {self.epochs:g} epochs'
+        epochs = f'{self.epochs:g} epoch{"s" * (self.epochs != 1)}'
+        return f'{counted(self.iterations, "iteration")}, {epochs}'
 
 
 def make_schedule(

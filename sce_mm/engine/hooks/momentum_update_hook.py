@@ -125,8 +125,7 @@ def own_keys_warning(length: int, samples: int, keys: int) -> str:
     return (
         f'the queue holds {length} keys of {samples} different samples '
         f'(images, or regions of them), {length / samples:.3g} of each, so '
-        'that the target of a sample lies on its own older keys and says '
-        'nothing of others: use more images, regions of them (--regions), or '
+        'that a sample is mostly compared with its own older keys: use more images, regions of them (--regions), or '
         f'--cfg-options {advice}'
     )
 
