@@ -177,7 +177,8 @@ def test_the_text_says_what_was_paired_and_what_may_be_chance():
         Detection.measure, {'SCE against random': clear, 'A against B': same}
     )
     assert '6 seeds' in text
-    assert '2 comparisons 0.1 would call' in text
+    assert 'With 2 comparisons, ' in text
+    assert '0.1 times by chance' in text
     assert '1 of 1 found differences hold: SCE against random.' in text
     keys = [0, 1, 2, 0, 1, 2]
     text = about_the_test(

@@ -125,7 +125,8 @@ def own_keys_warning(length: int, samples: int, keys: int) -> str:
     return (
         f'the queue holds {length} keys of {samples} different samples '
         f'(images, or regions of them), {length / samples:.3g} of each, so '
-        'that a sample is mostly compared with its own older keys: use more images, regions of them (--regions), or '
+        'that a sample is mostly compared with its own older keys: use more '
+        'images, regions of them (--regions), or '
         f'--cfg-options {advice}'
     )
 
