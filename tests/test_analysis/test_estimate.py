@@ -157,6 +157,7 @@ def test_what_an_estimate_prints(tmp_path):
     report = json.loads(out.read_text())
     assert report['images'] == 5
     assert report['loading']
+    assert report['largest_batch'] == 5 < report['fitting_batch']
     rate = report['probe']['images_per_second']
     assert report['hours'] == pytest.approx(5 * 200 / rate / 3600)
     # Not with what a library says in the process of the probe.
@@ -164,11 +165,14 @@ def test_what_an_estimate_prints(tmp_path):
     for words in (
         'memory of a process at batch 4:',
         'kept for backward',
-        f'largest batch of a process: {report["largest_batch"]}, in 90% of',
+        'largest batch of a process: 5, for there are no more images; ',
+        f'{report["fitting_batch"]} would fit, in 90% of 1.00 GB',
         'loading included',
         '200 epochs of 5 samples',
     ):
         assert words in printed
+    # Small parts are no zeros.
+    assert ' 0.00' not in printed
 
 
 def test_what_cannot_be_estimated(monkeypatch):
