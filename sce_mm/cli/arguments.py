@@ -231,7 +231,10 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         action=Overrides,
         default=[],
         metavar='KEY=VALUE',
-        help='values to set in the config; dots in a key go down a level',
+        help='values to set in the config; dots in a key go down a level. '
+        'Values with brackets, blanks or quotes stand in quotes: '
+        "'model.backbone.out_indices=(2,3)' 'param_scheduler.milestones="
+        "[60,80]'",
     )
     parser.add_argument(
         '--launcher',
