@@ -38,8 +38,16 @@ if __name__ == '__main__':
             'before the command, the same on all machines'
         )
     except ChildFailedError as error:
-        _, failure = error.get_first_failure()
-        # A signal, say that of a system without memory, says nothing.
+        rank, failure = error.get_first_failure()
         if failure.exitcode < 0:
-            raise
+            name = signal.Signals(-failure.exitcode).name
+            # What the system does when the memory is used up.
+            reason = ', most likely for want of memory' * (name == 'SIGKILL')
+            sys.exit(
+                f'error: process {rank} was ended by {name}{reason}: use a '
+                'smaller batch or fewer workers (--cfg-options '
+                'train_dataloader.num_workers=2). --resume goes on from the '
+                'last checkpoint, MAX_RESTARTS=3 before the command does so '
+                'by itself'
+            )
         sys.exit(1)

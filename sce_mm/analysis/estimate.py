@@ -13,7 +13,7 @@ from .memory import batch_multiple, count_memory
 from .probe import probe
 from .step_timer import SECONDS, hours_text
 
-GB = 2**30
+GB, MB = 2**30, 2**20
 # Share of the memory of a device that tensors may take.
 USABLE = 0.9
 
@@ -77,6 +77,8 @@ def estimate(
     measured = probe(cfg, device, probe_seconds, loading)
     images = images or measured['images']
     seconds = images * epochs / measured['images_per_second']
+    multiple = batch_multiple(cfg)
+    fitting = memory.largest_batch(USABLE * device_bytes, multiple)
     return {
         'config': Path(cfg.filename).name,
         'batch': batch,
@@ -84,9 +86,9 @@ def estimate(
         'memory_total': memory.total(batch),
         'device': device,
         'device_bytes': device_bytes,
-        'largest_batch': memory.largest_batch(
-            USABLE * device_bytes, batch_multiple(cfg)
-        ),
+        'fitting_batch': fitting,
+        # A batch holds no image twice.
+        'largest_batch': min(fitting, images - images % multiple),
         'loading': loading,
         'probe': measured
         | {'batch': tried, 'estimated_bytes': memory.total(tried)},
@@ -112,26 +114,41 @@ def estimate_text(report: dict) -> str:
     source = 'images in memory, so loading is not in it'
     if report['loading']:
         source = 'loading included'
+    largest = report['largest_batch']
+    if largest < report['fitting_batch']:
+        largest = (
+            f'{largest}, for there are no more images; '
+            f'{report["fitting_batch"]} would fit'
+        )
     lines = [
         f'memory of a process at batch {report["batch"]}: '
-        f'{report["memory_total"] / GB:.2f} GB',
+        f'{size_text(report["memory_total"])}',
         *(
-            f'  {part:17s} {size / GB:7.3f} GB'
+            f'  {part:17s} {size_text(size):>10}'
             for part, size in report['memory'].items()
         ),
-        f'largest batch of a process: {report["largest_batch"]}, in '
-        f'{USABLE:.0%} of {report["device_bytes"] / GB:.1f} GB',
+        f'largest batch of a process: {largest}, in '
+        f'{USABLE:.0%} of {size_text(report["device_bytes"])}',
         f'measured on {report["device"]}, {probe["steps"]} steps of '
         f'{probe["batch"]} images: {probe["images_per_second"]:.1f} images/s, '
         f'{source}',
     ]
     if probe['peak_bytes'] is not None:
         lines.append(
-            f'  peak of that process {probe["peak_bytes"] / GB:.2f} GB above '
-            f'its libraries, estimated {probe["estimated_bytes"] / GB:.2f} GB'
+            f'  peak of that process {size_text(probe["peak_bytes"])} above '
+            f'its libraries, estimated {size_text(probe["estimated_bytes"])}'
         )
     lines.append(
         f'schedule: {report["epochs"]} epochs of {report["images"]} samples, '
         f'{hours_text(report["hours"])} hours in one process'
     )
     return '\n'.join(lines)
+
+
+def size_text(size: float) -> str:
+    """Bytes in units of 2^30 or, if there are few, of 2^20.
+
+    >>> size_text(2.5 * 2**30), size_text(3 * 2**20)
+    ('2.50 GB', '3.0 MB')
+    """
+    return f'{size / GB:.2f} GB' if size >= GB / 10 else f'{size / MB:.1f} MB'

@@ -23,6 +23,7 @@ from .. import register
 from ..config.machine import fit_precision
 from ..models.algorithms.sce import SCE
 from ..utils.run_commands import end_with_parent
+from ..utils.workers import EndsWithParent
 from .memory import view_sizes_of_config, whole_views
 from .step_timer import StepTimer
 
@@ -80,6 +81,7 @@ def train(cfg: Config, device: str, seconds: float, loading: bool) -> dict:
     images, batches = None, noise(cfg)
     if loading:
         loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+        loader.worker_init_fn = EndsWithParent(loader.worker_init_fn)
         images = len(loader.dataset)
         batches = chain.from_iterable(repeat(loader))
     model, optim_wrapper = build(cfg, device)

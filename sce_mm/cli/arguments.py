@@ -20,16 +20,20 @@ from .argument_types import (
     OutputFile,
     config_name,
     image_folder,
+    image_side,
     label_file,
     output_folder,
     positive_number,
     region_sides,
+    seed_number,
     source_name,
     work_folder,
 )
 from .exit import set_debug
 from .typed import as_typed
 
+# Types of options whose values the help calls N.
+_NUMBERS = (image_side, positive_number, seed_number)
 # A word that begins with ~ or $, perhaps behind --option= or key=.
 _FILLED_IN = re.compile(r'((?:[\w.-]+=)?)((~|\$\w+|\$\{\w+\})(?:/.*)?)')
 
@@ -73,6 +77,8 @@ class ArgumentParser(argparse.ArgumentParser):
     def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
         """Add an argument; a file to write brings ``--overwrite`` with it."""
         kind, option = settings.get('type'), '--overwrite'
+        if kind in _NUMBERS and names[0].startswith('-'):
+            settings.setdefault('metavar', 'N')
         if not isinstance(kind, OutputFile):
             return super().add_argument(*names, **settings)
         if names[0].startswith('-'):
@@ -231,7 +237,10 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         action=Overrides,
         default=[],
         metavar='KEY=VALUE',
-        help='values to set in the config; dots in a key go down a level',
+        help='values to set in the config; dots in a key go down a level. '
+        'Values with brackets, blanks or quotes stand in quotes: '
+        "'model.backbone.out_indices=(2,3)' 'param_scheduler.milestones="
+        "[60,80]'",
     )
     parser.add_argument(
         '--launcher',

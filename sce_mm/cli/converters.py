@@ -52,7 +52,9 @@ def add_arguments(
         help="RGB pixels with ImageNet's mean and std and, for bottlenecks, "
         'strides in the 3 x 3: torchvision and its relatives',
     )
-    metadata.add_argument('--arch', help='name of the network')
+    metadata.add_argument(
+        '--arch', help='name of the network, such as ResNet-50'
+    )
     metadata.add_argument(
         '--channel-order',
         choices=['rgb', 'bgr'],
@@ -63,14 +65,15 @@ def add_arguments(
         type=float,
         nargs=3,
         metavar='LEVEL',
-        help='what was taken from the pixels, in this order',
+        help='what was taken from the pixels, levels of 0 to 255, in this '
+        'order of the colours',
     )
     metadata.add_argument(
         '--std',
         type=float,
         nargs=3,
         metavar='LEVEL',
-        help='what they were divided by',
+        help='what they were divided by, levels likewise',
     )
     metadata.add_argument(
         '--style',
@@ -91,8 +94,8 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--network',
         metavar='CONFIG',
-        help='a config whose model.backbone is the network of CKPT, for\n'
-        'those that are not known by their tensors (docs/convert.md)',
+        help='a config whose model.backbone is the network of these weights,\n'
+        'for those that are not known by their tensors (docs/convert.md)',
     )
 
 

@@ -17,7 +17,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..config.reading import override, read_config, require_model
-from ..evaluation.features import Labelled, image_features, labelled_features
+from ..evaluation.features import (
+    Labelled,
+    labelled_features,
+    readable_features,
+)
 from ..evaluation.images import FolderImages, crop_pipeline, read_folder
 from ..evaluation.loaders import labelled_loaders, seed_of
 from ..transfer import (
@@ -146,14 +150,21 @@ def open_folder(args: argparse.Namespace) -> FolderImages:
 
 def folder_networks(
     cfg: Config, args: argparse.Namespace, images: FolderImages
-) -> Iterator[tuple[str, Tensor]]:
-    """Each network's short name, and its features of a folder's images."""
+) -> tuple[FolderImages, list[tuple[str, Tensor]]]:
+    """The images that can be read, and their features by each network.
+
+    A warning names the others: a drawing does without them, where figures of
+    a protocol have to be of all images. Networks have short names.
+    """
+    found = []
+    numbers = list[int]()
     for name, model in networks(cfg, args):
         with naming('--data'):
-            features = image_features(
+            numbers, features = readable_features(
                 model, images.dataset, args.batch_size, args.workers
             )
-        yield '/'.join(Path(name).parts[-2:]), features
+        found.append(('/'.join(Path(name).parts[-2:]), features))
+    return images.take(numbers), found
 
 
 def write_results(

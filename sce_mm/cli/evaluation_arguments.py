@@ -130,7 +130,8 @@ def image_folder_parser(
         '--max-images',
         type=positive_number,
         default=limit,
-        help='number of images, taken at random',
+        help='number of images, taken at random'
+        + '; all by default' * (not limit),
     )
     parser.add_argument(
         '--resize',

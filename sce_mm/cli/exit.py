@@ -30,6 +30,12 @@ _PATIENCE = 10
 _SENT = re.compile(
     r'Caught \w+ in DataLoader worker process .*\n[\w.]*Error: (.*)', re.S
 )
+# How gloo, NCCL and torch's store say that another process has gone.
+_GONE = re.compile(
+    r'Connection (closed by peer|reset by peer|was likely closed)|'
+    r'Broken pipe|remote process exited|NCCL communicator was aborted|'
+    r'failed to recv, got 0 bytes'
+)
 # Beginnings of warnings in which packages describe their own code.
 _OF_OTHERS = (
     'Default ``avg_non_ignore`` is False',
@@ -215,6 +221,15 @@ def message_of(error: BaseException) -> str | None:
         return (
             f'{str(error).partition(". ")[0]}. Use a smaller batch, or --amp; '
             'sce estimate CONFIG says how much memory a training takes'
+        )
+    if type(error).__name__.startswith(('Runtime', 'Dist')) and _GONE.search(
+        str(error)
+    ):
+        return (
+            'another process of this run has ended. Its own message says '
+            'why; without one it was killed, most likely for want of memory: '
+            'use a smaller batch or fewer workers. A training goes on from '
+            'its last checkpoint by --resume'
         )
     # A process that loads images sends its error as a text.
     if sent := _SENT.match(str(error)):

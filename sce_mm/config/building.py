@@ -169,11 +169,34 @@ def _through(name: str, stage: nn.Module, value: Any) -> tuple[str, Any]:
         return '', stage(value)
     # Whatever a layer raises is for the user's eyes.
     except Exception as error:
+        reason = _pooling(name, stage, given) or error
         return (
             f'model.{name}: does not take what comes before it, '
-            f'{list(given.shape)} of one image: {error}',
+            f'{list(given.shape)} of one image: {reason}',
             None,
         )
+
+
+def _pooling(name: str, stage: nn.Module, given: Tensor) -> str:
+    """What to set where a neck averages what is no map, or does not."""
+    pools = getattr(stage, 'with_avg_pool', None)
+    if pools is None:
+        return ''
+    if given.ndim == 3:
+        return (
+            'these are tokens, of which a neck takes one vector: set '
+            "model.backbone.out_type='cls_token' and "
+            f'model.{name}.with_avg_pool=False, or '
+            "model.backbone.out_type='featmap' and "
+            f'model.{name}.with_avg_pool=True'
+        )
+    if pools == (given.ndim == 4):
+        return ''
+    kind = 'a vector, which has no places' if pools else 'a map of places'
+    return (
+        f'this is {kind} to average: set model.{name}.with_avg_pool='
+        f'{not pools}'
+    )
 
 
 def _in_model(part: Part, models: list[SCE]) -> Iterable[str]:

@@ -144,7 +144,7 @@ def inherited_configs(config: str) -> list[str]:
 def unread_reason(path: str | Path, error: Exception) -> str:
     """Why mmengine cannot read a config, by the error that it raised."""
     path = Path(path)
-    if advice := _base_advice(path):
+    if advice := _base_advice(path) or _style_advice(path, error):
         return advice
     if isinstance(error, SyntaxError):
         return f'SyntaxError: {error.msg} (line {error.lineno})'
@@ -189,6 +189,30 @@ def _base_advice(path: Path) -> str:
             }
             return f'there is no {base!r}{did_you_mean(Path(name).stem, near)}'
     return ''
+
+
+def _style_advice(path: Path, error: Exception) -> str:
+    """What to write where a config inherits one of mmengine's other style.
+
+    The recipes are text, and their names are no modules of Python.
+    """
+    if path.suffix != '.py' or not path.is_file():
+        return ''
+    pure = re.search(r'\bread_base\b', path.read_text(errors='replace'))
+    if 'lazy_import' not in str(error) and not (
+        pure and 'sce_mm' in str(error)
+    ):
+        return ''
+    if pure:
+        return (
+            'with read_base() it can inherit configs of that style alone, and '
+            "the recipes are text: write _base_ = 'sce_mm::sce/NAME.py' "
+            'instead, in a config without imports'
+        )
+    return (
+        '_base_ names a config with read_base() or imports, which text cannot '
+        'inherit: write that one as text, with _base_, too'
+    )
 
 
 def require_model(cfg: Config, name: str) -> None:

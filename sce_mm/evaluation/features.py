@@ -177,6 +177,30 @@ def image_features(
     return extract_features(model, loader, labelled=False, complete=True)[0]
 
 
+def readable_features(
+    model: nn.Module, dataset: Any, batch_size: int = 64, workers: int = 2
+) -> tuple[list[int], Tensor]:
+    """Features ``[M, D]`` of the images that can be read, on all processes.
+
+    A warning names the others. Returned are the numbers of the images in the
+    data set, which gives one view of each, and their features.
+
+    Raises:
+        UserError: No image can be read.
+    """
+    numbers, features = [], []
+
+    def keep(found: Tensor, rows: Tensor, _: Tensor) -> None:
+        numbers.extend(found.tolist())
+        features.append(rows)
+
+    loader = DataLoader(
+        dataset, batch_size, num_workers=workers, collate_fn=collate
+    )
+    visit_features(model, loader, keep, labelled=False)
+    return numbers, torch.cat(features)
+
+
 @contextmanager
 def evaluation_mode(*roots: nn.Module) -> Iterator[None]:
     """Evaluation mode for a while; then each module has its own mode again.

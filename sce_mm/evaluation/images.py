@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from mmpretrain.registry import DATASETS
+from torch.utils.data import Subset
 
 from ..datasets.images.shards import is_shard
 from ..utils.errors import UserError
@@ -65,6 +66,14 @@ class FolderImages(NamedTuple):
     paths: list[str]
     labels: list[int]
     classes: list[str]
+
+    def take(self, numbers: Sequence[int]) -> 'FolderImages':
+        """Some of the images, in this order."""
+        return self._replace(
+            dataset=Subset(self.dataset, numbers),
+            paths=[self.paths[number] for number in numbers],
+            labels=[self.labels[n] for n in numbers] if self.labels else [],
+        )
 
 
 def read_folder(

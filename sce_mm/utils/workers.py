@@ -10,6 +10,8 @@ from typing import Any
 
 import cv2
 
+from .run_commands import end_with_parent
+
 
 @dataclass
 class OneThread:
@@ -56,6 +58,23 @@ class ShieldedWorker:
             threading.Thread(
                 target=_exit_on_sigterm, args=(os.getppid(),), daemon=True
             ).start()
+
+
+@dataclass
+class EndsWithParent:
+    """``worker_init_fn`` of a loader whose workers end with their process.
+
+    torch lets them look for it every five seconds, and those that have data to
+    hand over wait for ever. ``inner`` is another one that runs first.
+    """
+
+    inner: Callable[[int], None] | None
+
+    def __call__(self, worker_id: int) -> None:
+        """Prepare worker number ``worker_id``."""
+        if self.inner is not None:
+            self.inner(worker_id)
+        end_with_parent()
 
 
 def _show_unless_unread(

@@ -144,6 +144,49 @@ def test_an_interrupt_leaves_no_process():
 
 
 @pytest.mark.integration
+@pytest.mark.skipif(sys.platform != 'linux', reason='needs prctl of Linux')
+def test_processes_that_load_for_a_probe_end_with_it(tmp_path):
+    program = (
+        'import os\n'
+        'import time\n'
+        'import torch\n'
+        'from sce_mm.utils.workers import EndsWithParent\n'
+        'class Images(torch.utils.data.Dataset):\n'
+        '    def __len__(self):\n'
+        '        return 100\n'
+        '    def __getitem__(self, index):\n'
+        f"        open(f'{tmp_path}/{{os.getpid()}}', 'w').close()\n"
+        '        return torch.ones(99999)\n'
+        'loader = torch.utils.data.DataLoader(\n'
+        '    Images(), 4, num_workers=2, worker_init_fn=EndsWithParent(None)\n'
+        ')\n'
+        'for _ in loader:\n'
+        "    print('loaded', flush=True)\n"
+        '    time.sleep(600)\n'
+    )
+    process = subprocess.Popen(
+        [sys.executable, '-c', program], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == 'loaded\n'
+    process.kill()
+    process.communicate(timeout=60)
+    workers = [Path('/proc', path.name) for path in tmp_path.iterdir()]
+    assert workers
+    deadline = time.monotonic() + 60
+    while any(map(_lives, workers)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _lives(process: Path) -> bool:
+    """Whether a process is there and not waiting to be reaped."""
+    try:
+        return ') Z ' not in (process / 'stat').read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.integration
 def test_what_an_estimate_prints(tmp_path):
     write_noise(tmp_path, 5)
     out = tmp_path / 'estimate.json'
@@ -157,6 +200,7 @@ def test_what_an_estimate_prints(tmp_path):
     report = json.loads(out.read_text())
     assert report['images'] == 5
     assert report['loading']
+    assert report['largest_batch'] == 5 < report['fitting_batch']
     rate = report['probe']['images_per_second']
     assert report['hours'] == pytest.approx(5 * 200 / rate / 3600)
     # Not with what a library says in the process of the probe.
@@ -164,11 +208,14 @@ def test_what_an_estimate_prints(tmp_path):
     for words in (
         'memory of a process at batch 4:',
         'kept for backward',
-        f'largest batch of a process: {report["largest_batch"]}, in 90% of',
+        'largest batch of a process: 5, for there are no more images; ',
+        f'{report["fitting_batch"]} would fit, in 90% of 1.00 GB',
         'loading included',
         '200 epochs of 5 samples',
     ):
         assert words in printed
+    # Small parts are no zeros.
+    assert ' 0.00' not in printed
 
 
 def test_what_cannot_be_estimated(monkeypatch):

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -219,6 +220,75 @@ def test_errors_for_users_are_told_from_bugs(function, expected):
     message = message_of(error.value)
     assert message is None if expected is None else expected in message
     assert not message or 'losses.py' not in message
+
+
+@pytest.mark.parametrize(
+    ('error', 'told'),
+    [
+        (
+            RuntimeError(
+                '[/gloo/transport/tcp/pair.cc:538] Connection closed by peer '
+                '[127.0.0.1]:2712'
+            ),
+            True,
+        ),
+        (RuntimeError('Broken pipe'), True),
+        (
+            torch.distributed.DistBackendError(
+                'NCCL error: remote process exited or there was a network '
+                'error, NCCL version 2.21.5'
+            ),
+            True,
+        ),
+        (RuntimeError('The size of tensor a (3) must match'), False),
+        (ZeroDivisionError('Broken pipe'), False),
+    ],
+)
+def test_the_end_of_another_process_is_told_in_short(error, told):
+    message = message_of(error)
+    assert (message is not None) == told
+    assert not told or 'another process of this run has ended' in message
+
+
+@pytest.mark.integration
+def test_a_process_that_outlives_another_shows_no_traceback(root):
+    program = (
+        'import os\n'
+        'import signal\n'
+        'import torch\n'
+        'from torch import distributed\n'
+        'from sce_mm.cli import console, exit\n'
+        'def main():\n'
+        '    console.hold_output()\n'
+        "    distributed.init_process_group('gloo')\n"
+        '    console.release_output()\n'
+        '    distributed.all_reduce(torch.ones(3))\n'
+        '    if distributed.get_rank() == 1:\n'
+        '        os.kill(os.getpid(), signal.SIGKILL)\n'
+        '    for _ in range(9):\n'
+        '        distributed.all_reduce(torch.ones(9))\n'
+        'exit.run_main(main)\n'
+    )
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    place = {'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': port}
+    first, killed = [
+        subprocess.Popen(
+            [sys.executable, '-c', program],
+            cwd=root,
+            env=os.environ | place | {'RANK': rank, 'WORLD_SIZE': '2'},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in '01'
+    ]
+    said = first.communicate(timeout=300)[1]
+    killed.communicate(timeout=300)
+    assert killed.returncode == -signal.SIGKILL
+    assert first.returncode == 1
+    assert 'error: another process of this run has ended' in said
+    assert 'Traceback' not in said
 
 
 def test_output_waits_for_its_release(capsys, monkeypatch):

@@ -150,6 +150,7 @@ PREDICTOR = dict(type='GlobalAveragePooling')
             'neck: .*NonLinearNeck with .*hid',
         ),
         ('model.neck.in_channels', 16, 'in_channels is 16, but .*width 32'),
+        ('model.neck.in_channels', 16, 'set model.neck.in_channels=32$'),
         ('model.queue', None, 'model: .*needs something to compare with'),
         # Values.
         ('randomness.seed', -1, 'randomness.seed: must be a whole'),
@@ -198,6 +199,34 @@ def test_a_mistake_is_named(images, tmp_path, key, value, message):
     cfg.merge_from_dict({key: value})
     with pytest.raises(ConfigError, match=message):
         check_config(cfg)
+
+
+@pytest.mark.parametrize(
+    ('gives', 'pools', 'message'),
+    [
+        ('cls_token', True, 'a vector, .* set model.neck.with_avg_pool=False'),
+        ('featmap', False, 'a map .* set model.neck.with_avg_pool=True'),
+        ('raw', False, r"\[1, 5, 32\].* tokens, .*out_type='cls_token' and"),
+        ('raw', True, "tokens, .* or model.backbone.out_type='featmap' and"),
+    ],
+)
+def test_what_a_transformer_gives_a_neck_is_named(
+    images, tmp_path, gives, pools, message
+):
+    cfg = small(images, tmp_path)
+    cfg.model.backbone = dict(
+        type='VisionTransformer',
+        arch=dict(
+            embed_dims=32, num_layers=1, num_heads=1, feedforward_channels=32
+        ),
+        img_size=32,
+        out_type=gives,
+    )
+    cfg.model.neck.with_avg_pool = pools
+    with pytest.raises(ConfigError, match=message):
+        check_config(cfg)
+    cfg.model.backbone.out_type = 'featmap' if pools else 'cls_token'
+    check_config(cfg)
 
 
 def test_what_works_is_let_through(images, tmp_path):

@@ -160,3 +160,18 @@ def test_a_class_has_its_name_however_a_config_gives_it(tmp_path, way):
     # Where other classes are looked up, the scope is needed.
     path.write_text("model = dict(type='mmpretrain.SCE')\n")
     assert read_config(path).model.type == 'mmpretrain.SCE'
+
+
+def test_the_two_styles_of_configs_do_not_mix(tmp_path):
+    text, pure = tmp_path / 'text.py', tmp_path / 'pure.py'
+    start = 'from mmengine.config import read_base\nwith read_base():\n'
+    (tmp_path / 'other.py').write_text('x = 1\n')
+    text.write_text("_base_ = 'other.py'\n")
+    for name in ('.text', 'sce_mm.sce.sce_resnet18'):
+        pure.write_text(f'{start}    from {name} import *\n')
+        with pytest.raises(UserError, match=r'sce_mm::sce/NAME\.py'):
+            read_config(pure)
+    pure.write_text(f'{start}    pass\ny = 2\n')
+    text.write_text("_base_ = 'pure.py'\n")
+    with pytest.raises(UserError, match='which text cannot inherit'):
+        read_config(text)

@@ -1,6 +1,7 @@
 """The evaluation tools, from their command lines."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -383,6 +384,22 @@ def test_page_shows_neighbours_and_how_many_are_right(draw, capsys):
     right = text.count('<figure class="yes">')
     assert right == text.count(', same class</figcaption>') > 0
     assert right + text.count('<figure class="no">') == 2 * 3 * 4
+
+
+def test_a_drawing_does_without_images_that_cannot_be_read(
+    draw, folder, tmp_path, capsys
+):
+    shutil.copytree(folder / 'folders' / 'train', tmp_path / 'some')
+    broken = next((tmp_path / 'some').rglob('*.png'))
+    broken.write_bytes(broken.read_bytes()[:60])
+    words = '--data', tmp_path / 'some', '--queries', 40, '--shown', 2
+    text = draw('neighbours', 'html', *words).read_text()
+    assert '39 of 39 images' in capsys.readouterr().out
+    assert text.count('<figcaption>') == 2 * 39 * 3
+    assert broken.name not in text
+    words = '--data', tmp_path / 'some', '--nearby', 10
+    assert draw('embed', 'png', *words).exists()
+    assert '39 images' in capsys.readouterr().out
 
 
 def test_some_of_the_images_are_drawn_at_random(folder):

@@ -221,7 +221,7 @@ def head(predictor=PREDICTOR, **options):
         ),
         (
             {'queue': {'length': 8, 'dim': 6}},
-            'queue.dim is 6, .* of width 4: set queue.dim=4',
+            'queue.dim is 6, .* of width 4: set model.queue.dim=4',
         ),
         (
             {'neck': PREDICTOR},

@@ -210,3 +210,22 @@ def test_a_port_in_use_is_named(root):
     assert f'error: port {port} is in use' in done.stderr
     assert 'PORT=' in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def test_a_process_that_is_killed_is_one_message(root, tmp_path):
+    script = tmp_path / 'dies.py'
+    script.write_text('import os\nos.kill(os.getpid(), 9)\n')
+    done = subprocess.run(
+        [
+            sys.executable,
+            root / 'tools' / 'run_processes.py',
+            '--nproc_per_node=1',
+            '--master_port=0',
+            script,
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert 'error: process 0 was ended by SIGKILL' in done.stderr
+    assert 'Traceback' not in done.stderr

@@ -57,7 +57,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--out-dir',
         type=output_folder,
-        help='folder; by default subsets/ beside FILE',
+        help='folder; by default subsets/ beside the annotations',
     )
     parser.add_argument(
         '--overwrite',

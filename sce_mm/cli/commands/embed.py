@@ -55,12 +55,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = open_config(args)
     images = open_folder(args)
     check_perplexity(args.nearby, len(images.paths))
-    maps = {
-        name: project(features.numpy(), args.nearby, args.seed)
-        for name, features in folder_networks(cfg, args, images)
-        if is_main_process()
-    }
+    images, found = folder_networks(cfg, args, images)
+    check_perplexity(args.nearby, len(images.paths))
     if is_main_process():
+        maps = {
+            name: project(features.numpy(), args.nearby, args.seed)
+            for name, features in found
+        }
         figure = draw_maps(maps, images, args.thumbnails)
         kind = Path(args.out).suffix[1:]
         replace_durably(

@@ -32,7 +32,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--images',
         type=positive_number,
-        help='number of images, where they are not here',
+        help='number of images, where they are not on this machine',
     )
     parser.add_argument(
         '--device',
@@ -49,7 +49,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--probe-seconds',
         type=positive_float,
         default=30.0,
-        help='seconds of training (default: 30)',
+        help='seconds of the training that is timed (default: 30)',
     )
     parser.add_argument(
         '--probe-batch',

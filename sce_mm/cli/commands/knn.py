@@ -34,7 +34,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--temperature',
         type=positive_float,
-        help='temperature of the votes; by default that of the hook',
+        help='temperature of the votes; by default that of the hook, else '
+        '0.07',
     )
     return parse_networks(parser, argv)
 

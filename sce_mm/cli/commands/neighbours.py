@@ -24,10 +24,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         __doc__, html_page, 'neighbours.html', limit=None
     )
     parser.add_argument(
-        '--queries', type=positive_number, default=6, help='number of rows'
+        '--queries',
+        type=positive_number,
+        default=6,
+        help='number of rows, each of one image',
     )
     parser.add_argument(
-        '--shown', type=positive_number, help='number of columns, 8 by default'
+        '--shown',
+        type=positive_number,
+        help='neighbours in a row, 8 by default',
     )
     return parse_networks(parser, argv)
 
@@ -71,11 +76,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     cfg = open_config(args)
     images = open_folder(args)
+    columns(args.shown, len(images.paths))
+    images, found = folder_networks(cfg, args, images)
     shown = columns(args.shown, len(images.paths))
     queries = choose_queries(images, args.queries, args.seed)
     sheets = [
         neighbour_sheet(name, images, features, queries, shown)
-        for name, features in folder_networks(cfg, args, images)
+        for name, features in found
     ]
     if is_main_process():
         folder = printable(str(args.data))

@@ -82,6 +82,7 @@ def parse_args(argv: Sequence[str] | None) -> Namespace:
         nargs='+',
         action=Overrides,
         default=[],
+        metavar='KEY=VALUE',
         help='overrides of every run',
     )
     args = parser.parse_args(argv)

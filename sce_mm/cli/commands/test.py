@@ -1,5 +1,7 @@
 """Evaluate a checkpoint of a config.
 
+    sce test CONFIG CKPT --out metrics.json
+
 A config with a test set (detection, linear evaluation) is tested on it; a
 pretraining config with an online kNN evaluation runs that evaluation.
 """

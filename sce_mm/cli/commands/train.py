@@ -3,7 +3,9 @@
     sce train sce_resnet18_1xb64-coslr-200e_folder --data path/to/images
 
 sce recipes lists the recipes that are named like this. --epochs and
---batch-size change what follows from them too, and say how.
+--batch-size change what follows from them too, and say how. What a run writes
+goes to the work dir: checkpoints, a log and, of a pretraining, backbone.pth
+for detectors and the other commands.
 """
 
 import argparse
@@ -42,14 +44,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='N',
         help='train for so many epochs; warm-up, schedule and intervals of '
         'checkpoints keep their shares. auto: as many as the steps that the '
-        'recipe needs take with these images',
+        'recipe needs take with these images. By default as in the config',
     )
     parser.add_argument(
         '--batch-size',
         type=positive_number,
         metavar='N',
         help='images that each process takes at a time; learning rate and '
-        'queue follow',
+        'queue follow. By default as in the config',
     )
     parser.add_argument(
         '--pretrained',
@@ -86,9 +88,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs='?',
         const='float16',
         choices=['float16', 'bfloat16', 'none'],
-        help='train in mixed precision (the loss stays in float32): float16 '
-        'for GPUs, bfloat16 for GPUs and CPUs that have it, none for float32 '
-        'whatever the recipe has',
+        help='train in mixed precision (the loss stays in float32): float16, '
+        'which --amp alone means, for GPUs; bfloat16 for GPUs and CPUs that '
+        'have it; none for float32, whatever the recipe has',
     )
     parser.add_argument(
         '--device-views',

@@ -3,7 +3,7 @@
     sce views CONFIG --data DIR
     sce views CONFIG --data DIR --regions 128 --out regions.html
 
-writes a page without links to others. The views are those of the first
+Writes one HTML file that needs no others. The views are those of the first
 epochs, drawn as in the training of the same config and seed.
 """
 

@@ -58,7 +58,7 @@ def check_widths(
         if None not in (has, width) and has != width:
             raise UserError(
                 f'{key} is {has}, but {before} of width {width}: set '
-                f'{key}={width}'
+                f'model.{key}={width}'
             )
 
 
