@@ -13,10 +13,10 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..utils.errors import UserError, is_full
 from ..utils.processes import is_first_process
@@ -49,6 +49,8 @@ _OF_OTHERS = (
 )
 # Exit code of a command that nobody reads any more, as a shell counts SIGPIPE.
 UNREAD = 128 + signal.SIGPIPE
+# What errors of standard output name as their file.
+OUTPUT = 'standard output'
 # Set by --debug.
 _DEBUG = 'SCE_DEBUG'
 # How torch begins its warning of more loading processes than cores, which all
@@ -69,6 +71,8 @@ def run_main(main: Callable[[], object]) -> NoReturn:
     answered as if Python had no handlers: the launcher would take a finished
     run for a failed one. What is registered for the end is done all the same.
     """
+    _open_closed_streams()
+    sys.stdout = _Output(sys.stdout)
     # Trainings, which save first, listen already.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         end_at_signals()
@@ -95,8 +99,59 @@ def run_main(main: Callable[[], object]) -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         code = code or UNREAD
-    sys.stderr.flush()
+    except OSError as error:
+        if not code:
+            _say(f'error: {message_of(error)}')
+            code = 1
+    with suppress(OSError):
+        sys.stderr.flush()
     os._exit(code)
+
+
+class _Output:
+    """Standard output, whose errors say that they are of it."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        with _of_output():
+            return self.stream.write(text)
+
+    def flush(self) -> None:
+        with _of_output():
+            self.stream.flush()
+
+
+@contextmanager
+def _of_output() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename = OUTPUT
+        raise
+
+
+def _open_closed_streams() -> None:
+    """Let streams that were closed before the start (``>&-``) go nowhere.
+
+    Without them the next files that are opened would be taken for them, here
+    and in processes that are started from here.
+    """
+    for name, mode in (('stdin', 'r'), ('stdout', 'w'), ('stderr', 'w')):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode)  # noqa: SIM115
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
+
+
+def _say(line: str) -> None:
+    """Write a line to standard error, if it can be written."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def exit_code(main: Callable[[], object]) -> int:
@@ -122,7 +177,7 @@ def exit_code(main: Callable[[], object]) -> int:
         code = stop.code
     except KeyboardInterrupt as stop:
         terminated = isinstance(stop, _TerminatedError)
-        print('terminated' if terminated else 'interrupted', file=sys.stderr)
+        _say('terminated' if terminated else 'interrupted')
         return TERMINATED if terminated else INTERRUPTED
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _is_unread():
@@ -142,7 +197,7 @@ def exit_code(main: Callable[[], object]) -> int:
         code = f'error: {message}'
     if code is None or isinstance(code, int):
         return code or 0
-    print(as_typed(str(code)), file=sys.stderr)
+    _say(as_typed(str(code)))
     return 1
 
 

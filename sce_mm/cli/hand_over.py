@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.dist import master_only
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..config.parts import find_hook
@@ -19,17 +20,35 @@ from .typed import as_typed, from_here
 COMMANDS = 'commands.txt'
 
 
+class RecordHook(Hook):
+    """Writes config and command into the work dir when a training begins.
+
+    Behind all hooks that may refuse it, so that both stay those of what has
+    trained there.
+
+    Args:
+        argv: Words behind the name of the command, None for those of this
+            process.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, argv: Sequence[str] | None) -> None:
+        self.argv = argv
+
+    def before_train(self, runner: Runner) -> None:
+        """Write them, unless the run was finished before."""
+        if runner.iter < runner.max_iters:
+            Runner.dump_config(runner)
+            _record_command(runner, self.argv)
+
+
 @master_only
-def record_command(runner: Runner, argv: Sequence[str] | None) -> None:
+def _record_command(runner: Runner, argv: Sequence[str] | None) -> None:
     """Add the command that was typed to ``commands.txt`` in the work dir.
 
     Each start of a run adds two lines: when, on how many processes and in
     which folder, and the command, which can be typed again.
-
-    Args:
-        runner: Runner that is about to train.
-        argv: Words behind the name of the command, None for those of this
-            process.
     """
     program, *words = sys.argv if argv is None else ['sce train', *argv]
     if program.endswith('.py'):

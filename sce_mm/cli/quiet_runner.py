@@ -78,6 +78,9 @@ class QuietRunner(Runner):
     Services that follow the run begin, or say why not, in our words.
     """
 
+    def dump_config(self) -> None:
+        """Write no config: a run that is refused would replace another's."""
+
     def build_logger(self, *words: Any, **options: Any) -> MMLogger:
         """Build the logger of a run."""
         logger = super().build_logger(*words, **options)

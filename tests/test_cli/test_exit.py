@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from image_files import write_noise
 
 from sce_mm.cli import exit as process
 from sce_mm.cli.console import hold_output, release_output
@@ -91,6 +93,34 @@ def test_nothing_is_said_to_a_reader_who_has_left(word, buffering):
     os.close(writing)
     assert ended.stderr == ''
     assert ended.returncode == 128 + signal.SIGPIPE
+
+
+@pytest.fixture
+def photos(tmp_path):
+    write_noise(tmp_path, 2)
+    return tmp_path
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('word', ['--help', 'recipes', 'data {photos}'])
+@pytest.mark.parametrize(
+    ('streams', 'code', 'said'),
+    [
+        ('>&-', 0, ''),
+        ('2>&-', 0, ''),
+        ('>&- 2>&-', 0, ''),
+        ('<&- >&- 2>&-', 0, ''),
+        ('>/dev/full', 1, 'error: standard output: No space'),
+        ('>/dev/full 2>&1', 1, ''),
+    ],
+)
+def test_streams_that_are_closed_or_full(photos, word, streams, code, said):
+    word = word.format(photos=photos)
+    command = f'{shlex.quote(sys.executable)} -m sce_mm {word} {streams}'
+    ended = subprocess.run(command, shell=True, stderr=-1, text=True)
+    assert ended.returncode == code, ended.stderr
+    assert ended.stderr.startswith(said)
+    assert len(ended.stderr.splitlines()) == bool(said)
 
 
 def test_a_pipe_of_a_command_that_breaks_is_an_error(capfd):

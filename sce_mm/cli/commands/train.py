@@ -182,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...utils.signals import TRY_AGAIN, was_preempted
     from ..config_edits import load_config
     from ..dry_run import dry_run
-    from ..hand_over import record_command, train_and_hand_over
+    from ..hand_over import RecordHook, train_and_hand_over
     from ..learning_rate import scale_learning_rate
     from ..refusal import leaving_nothing
     from ..run_start import (
@@ -229,5 +229,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         runner.register_hook(hook)
         scale_learning_rate(runner)
         runner.logger.info(f'log, machine and config: {runner.log_dir}')
-        record_command(runner, argv)
+        runner.register_hook(RecordHook(argv))
         train_and_hand_over(runner)
