@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 
 # Operations that hand a value of the device to the host.
 READS = (
@@ -76,7 +76,8 @@ class Watch(TorchDispatchMode):
 
 
 def _tensors_of(args: tuple, kwargs: dict[str, Any]) -> list[Tensor]:
-    return [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+    leaves, _ = tree_flatten((args, kwargs))
+    return [x for x in leaves if isinstance(x, Tensor)]
 
 
 def _crosses(

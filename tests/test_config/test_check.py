@@ -176,7 +176,7 @@ PREDICTOR = dict(type='GlobalAveragePooling')
         (
             f'{PIPELINE}.1.deferred',
             True,
-            'deferred: .*data_preprocessor.type=.*--device-views',
+            'deferred: .*collate_fn.type=.*--device-views',
         ),
         ('default_hooks.momentum_update', None, 'exactly one MomentumUpdate'),
         (
