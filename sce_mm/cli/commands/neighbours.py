@@ -53,7 +53,9 @@ def explanation(classes: bool) -> str:
     text = (
         'Each row begins with an image of the folder; beside it are the '
         'others that are most similar to the network, by cosine similarity (1 '
-        'is equal). Similarities of two networks cannot be compared.'
+        'is equal). A useful pretraining brings the same kind of object '
+        'together, wherever it is and whatever the light. Similarities of two '
+        'networks cannot be compared.'
     )
     if classes:
         text += (
