@@ -365,7 +365,7 @@ def _no_place(cfg: Config, key: str, value: Any, text: str) -> str:
     return ''
 
 
-def _not_two_numbers(text: str, fraction: re.Pattern = _FRACTION) -> str:
+def _not_two_numbers(text: str, fraction: re.Pattern[str] = _FRACTION) -> str:
     """What is wrong with a fraction that has a decimal comma."""
     if not fraction.fullmatch(text.strip()):
         return ''
