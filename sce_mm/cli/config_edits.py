@@ -31,6 +31,7 @@ from ..config.reading import (
 )
 from ..config.regions import (
     LOADING,
+    RegionWarning,
     TrainingImages,
     choose_regions,
     only_stretches,
@@ -302,7 +303,9 @@ def apply_region_options(
         cfg, args.regions, args.regions_per_image, *sources, images
     ):
         if is_first_process():
-            print_log(line, logger='current')
+            warns = isinstance(line, RegionWarning)
+            level = logging.WARNING if warns else logging.INFO
+            print_log(line, logger='current', level=level)
 
 
 def set_pretrained(cfg: Config, path: str) -> None:

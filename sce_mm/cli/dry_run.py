@@ -32,6 +32,7 @@ from ..models.utils.memory_queue import QUEUES
 from ..utils.distributed import decide_on_main, unwrapped
 from ..utils.errors import UserError
 from ..utils.processes import is_first_process
+from ..utils.text import counted
 from .config_edits import without_evaluation
 from .console import no_output
 from .exit import end_at_signals
@@ -210,9 +211,10 @@ def _images(runner: Runner) -> str:
     dataset: Sized = runner.train_dataloader.dataset
     images, samples = count_images(dataset), len(dataset)
     each = f' x {samples // images} = {samples:,} samples'
+    epochs = counted(runner.max_epochs, 'epoch')
     return (
-        f'{images:,}{each if samples > images else ""}; {runner.max_epochs} '
-        f'epochs of {steps_per_epoch(runner):g} steps = '
+        f'{images:,}{each if samples > images else ""}; {epochs} '
+        f'of {steps_per_epoch(runner):g} steps = '
         f'{total_steps(runner):,} steps'
     )
 

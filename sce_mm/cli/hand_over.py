@@ -15,6 +15,7 @@ from ..engine import BackboneFileHook
 from ..utils.durable_files import WriteError
 from ..utils.errors import is_full
 from ..utils.text import counted
+from .exit import OUTPUT
 from .typed import as_typed, from_here
 
 COMMANDS = 'commands.txt'
@@ -37,10 +38,26 @@ class RecordHook(Hook):
         self.argv = argv
 
     def before_train(self, runner: Runner) -> None:
-        """Write them, unless the run was finished before."""
+        """Write them; of a run that was finished before, say so instead."""
         if runner.iter < runner.max_iters:
             Runner.dump_config(runner)
             _record_command(runner, self.argv)
+        else:
+            runner.logger.info(_nothing_left(runner))
+
+
+def _nothing_left(runner: Runner) -> str:
+    """Says that a run is complete, where its weights are and what next."""
+    weights = [
+        f'its backbone is {from_here(hook.path)}; '
+        for hook in runner.hooks
+        if isinstance(hook, BackboneFileHook) and hook.path.is_file()
+    ]
+    return (
+        f'{from_here(Path(runner.work_dir))}: the run is complete, all '
+        f'{counted(runner.max_iters, "iteration")} are done; '
+        f'{"".join(weights)}--continue-for EPOCHS makes it longer'
+    )
 
 
 @master_only
@@ -76,7 +93,8 @@ def train_and_hand_over(runner: Runner) -> None:
         raise
     except OSError as error:
         # Checkpoints say it themselves; a log does not.
-        if isinstance(error, WriteError) or not is_full(error):
+        said = isinstance(error, WriteError) or error.filename == OUTPUT
+        if said or not is_full(error):
             raise
         raise WriteError(
             f'cannot write to {runner.work_dir}: {error.strerror}. Free '

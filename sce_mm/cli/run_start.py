@@ -1,12 +1,13 @@
 """Write into a config how a run starts: ``--resume`` and its relatives.
 
-``--resume`` goes on with a run, ``--init-from`` takes weights and nothing
-else, and ``--continue-for`` makes a finished run longer.
+``--resume`` goes on with a run, and ``--init-from`` takes weights and nothing
+else.
 """
 
 import argparse
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -17,7 +18,8 @@ from ..checkpoints.mmengine_loading import read_resumable
 from ..checkpoints.newest import checkpoints_in, newest_whole_checkpoint
 from ..config.parts import find_hook
 from ..engine.hooks.durable_checkpoint_hook import NAMES
-from ..engine.runner.run_state import KEY, require_resumable
+from ..engine.runner.run_state import require_resumable
+from ..utils.checks import require_different, require_outside
 from ..utils.distributed import decide_on_main
 from ..utils.errors import UserError
 from .exit import naming
@@ -26,16 +28,20 @@ AUTO = 'auto'
 _INIT = '--init-from'
 
 
-def choose_start(cfg: Config, args: argparse.Namespace) -> None:
+def choose_start(cfg: Config, args: argparse.Namespace) -> str:
     """Write how a run starts, by a parsed command line.
+
+    Returns:
+        The checkpoint of a run that it goes on with, if it does; ``'auto'``
+        for the newest one in the folder of the run.
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        UserError: Two options disagree, or the run cannot be made longer.
+        UserError: Two options disagree.
     """
     resume = args.resume
     folder = checkpoint_folder(cfg)
-    if restarted() and newest_whole_checkpoint(folder, _names(cfg)):
+    if restarted() and newest_whole_checkpoint(folder, checkpoint_names(cfg)):
         # What torchrun started again goes on with what it has written.
         resume = AUTO
     for option, path in (
@@ -63,11 +69,10 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
         _require_whole_start(cfg)
         hook = dict(type='InitialWeightsHook', checkpoint=args.init_from)
         cfg.merge_from_dict({'default_hooks.initial_weights': hook})
-    if args.continue_for is not None:
-        set_continuation(cfg, args.continue_for, resume or AUTO)
-    elif resume is not None:
+    if resume is not None:
         cfg.resume = True
         cfg.load_from = None if resume == AUTO else resume
+    return resume or AUTO
 
 
 def _require_whole_start(cfg: Config) -> None:
@@ -90,62 +95,6 @@ def _require_whole_start(cfg: Config) -> None:
         )
 
 
-def set_continuation(cfg: Config, epochs: int, checkpoint: str) -> None:
-    """Make a finished run longer; given again, finish what was interrupted.
-
-    The epochs are those beyond the finished run, whose checkpoint is named or
-    ``'auto'``.
-
-    Raises:
-        FileNotFoundError: There is no checkpoint.
-        CheckpointError: It holds no run.
-        UserError: The run is not finished, or cannot be made longer.
-    """
-    hook = _checkpoint_options(cfg)
-    if hook.get('type') != 'DurableCheckpointHook':
-        raise UserError(
-            '--continue-for needs '
-            "default_hooks.checkpoint.type='DurableCheckpointHook'; got "
-            f'{hook.get("type")!r}'
-        )
-    path = checkpoint
-    if checkpoint == AUTO:
-        folder = checkpoint_folder(cfg)
-        found = newest_whole_checkpoint(folder, _names(cfg))
-        if found is None:
-            raise FileNotFoundError(
-                f'--continue-for: no checkpoint in {folder}; name '
-                'another folder with --work-dir or a file with --resume'
-            )
-        path = str(found)
-    content = read_resumable(path)
-    require_resumable(content, path)
-    if KEY not in content:
-        raise UserError(
-            f'{path} was written without DurableCheckpointHook and does not '
-            'say how long its run was: begin a new one with --init-from'
-        )
-    layout, extends = content[KEY]['layout'], content[KEY]['extends']
-    planned = layout['max_epochs']
-    iterations = content['meta']['iter']
-    finished = iterations >= planned * layout['epoch_length']
-    ours = extends is not None and extends + epochs == planned
-    # Typed again, it goes on for as many epochs once more; started again by
-    # torchrun, it does not.
-    if finished and not (ours and restarted()):
-        extends = planned
-    elif not ours:
-        raise UserError(
-            f'{path} is at iteration {iterations} of '
-            f'{planned * layout["epoch_length"]} ({planned} epochs): finish '
-            'the run with --resume before you continue it for more epochs'
-        )
-    cfg.train_cfg.max_epochs = extends + epochs
-    hook['extends'] = extends
-    cfg.resume = True
-    cfg.load_from = path
-
-
 def refuse_overwriting(cfg: Config) -> None:
     """Check that a new run does not write over another one.
 
@@ -154,7 +103,7 @@ def refuse_overwriting(cfg: Config) -> None:
             go on with.
     """
     folder = checkpoint_folder(cfg)
-    found = checkpoints_in(folder, _names(cfg))
+    found = checkpoints_in(folder, checkpoint_names(cfg))
     source = cfg.get('load_from') if cfg.get('resume') else None
     # Without a file --resume takes the newest one of the folder.
     if not found or (cfg.get('resume') and source is None):
@@ -172,11 +121,25 @@ def refuse_overwriting(cfg: Config) -> None:
         )
 
 
+def refuse_data_folder(cfg: Config, data: Sequence[str]) -> None:
+    """Check that a run does not write among the images of ``--data``.
+
+    Raises:
+        FileExistsError: Its folder is one of theirs.
+        UserError: It lies in one, and what it holds would count as images.
+    """
+    folders = [Path(name).expanduser() for name in data]
+    for place in (Path(cfg.work_dir), checkpoint_folder(cfg)):
+        named = [('--data', folder) for folder in folders]
+        require_different(place, '--work-dir', named)
+        require_outside(place, folders, '--work-dir')
+
+
 def goes_on(cfg: Config) -> bool:
     """Whether a run resumes, and there is something to resume from."""
     return bool(cfg.get('resume')) and bool(
         cfg.get('load_from')
-        or checkpoints_in(checkpoint_folder(cfg), _names(cfg))
+        or checkpoints_in(checkpoint_folder(cfg), checkpoint_names(cfg))
     )
 
 
@@ -186,7 +149,7 @@ def require_space(runner: Runner) -> None:
     Raises:
         UserError: The weights alone would not fit.
     """
-    options = _checkpoint_options(runner.cfg)
+    options = checkpoint_options(runner.cfg)
     # mmengine's own hook may write to a remote place.
     if not options or '://' in str(options.get('out_dir')):
         return
@@ -197,27 +160,29 @@ def require_space(runner: Runner) -> None:
     free = decide_on_main(lambda: shutil.disk_usage(there).free)
     if free < needed:
         raise UserError(
-            f'{folder}: {free / 2**20:.0f} MiB are free, and the weights in '
-            f'a checkpoint take {needed / 2**20:.0f}: free space, or name '
+            f'{folder}: {free / 2**20:.3g} MiB are free, and the weights in '
+            f'a checkpoint take {needed / 2**20:.3g} MiB: free space, or name '
             'a folder on another disk by --work-dir'
         )
 
 
 def checkpoint_folder(cfg: Config) -> Path:
     """Where the checkpoints of a run go."""
-    out_dir = _checkpoint_options(cfg).get('out_dir')
+    out_dir = checkpoint_options(cfg).get('out_dir')
     if out_dir is None or out_dir == cfg.work_dir:
         return Path(cfg.work_dir)
     return Path(out_dir) / Path(cfg.work_dir).name
 
 
-def _checkpoint_options(cfg: Config) -> dict:
+def checkpoint_options(cfg: Config) -> dict:
+    """What the config says of checkpoints; empty without any."""
     hook = (cfg.get('default_hooks') or {}).get('checkpoint')
     return hook if isinstance(hook, dict) else {}
 
 
-def _names(cfg: Config) -> list[str]:
-    own = _checkpoint_options(cfg).get('filename_tmpl')
+def checkpoint_names(cfg: Config) -> list[str]:
+    """Names that checkpoints of a run have, with ``{}`` for a number."""
+    own = checkpoint_options(cfg).get('filename_tmpl')
     return [*NAMES, own] if isinstance(own, str) else [*NAMES]
 
 

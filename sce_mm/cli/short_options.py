@@ -22,13 +22,14 @@ from .training_images import SMALLER
 
 # Steps whose keys a queue holds at least, as in the paper.
 _STEPS = 8
+MAX_EPOCHS = 'train_cfg.max_epochs'
 
 
 def apply_batch_size(cfg: Config, args: argparse.Namespace) -> list[str]:
     """Write ``--batch-size`` of a command line into a config.
 
     It comes before all that says or needs how many steps an epoch has: the
-    regions, and ``--epochs auto``.
+    regions, and ``--epochs auto``. The queues follow by :func:`apply_queues`.
 
     Returns:
         A sentence on what was changed with it, if it was given.
@@ -40,6 +41,23 @@ def apply_batch_size(cfg: Config, args: argparse.Namespace) -> list[str]:
         return []
     resumes = args.resume is not None or args.continue_for is not None
     return [set_batch_size(cfg, args.batch_size, args.cfg_options, resumes)]
+
+
+def apply_queues(cfg: Config, args: argparse.Namespace) -> list[str]:
+    """Fit the queues of a config to ``--batch-size`` of a command line.
+
+    It comes when the images are known.
+
+    Returns:
+        A sentence on what was changed, if the option was given.
+
+    Raises:
+        UserError: As of :func:`fit_queues`.
+    """
+    if not args.batch_size:
+        return []
+    said = fit_queues(cfg, args.batch_size, args.cfg_options)
+    return [said] if said else []
 
 
 def apply_epochs(cfg: Config, args: argparse.Namespace) -> list[str]:
@@ -109,29 +127,37 @@ def set_epochs(cfg: Config, epochs: int, words: Sequence[str] = ()) -> str:
         UserError: The training is not counted in epochs, or ``words`` give
             their number too.
     """
-    key = 'train_cfg.max_epochs'
-    refuse_both('--epochs', key, words)
-    given = overridden(words)
+    refuse_both('--epochs', MAX_EPOCHS, words)
+    edits = stretched(cfg, epochs, '--epochs')
+    return f'--epochs {epochs}: {write(cfg, edits, overridden(words))}'
+
+
+def stretched(cfg: Config, epochs: int, option: str) -> ConfigEdits:
+    """A config that trains for so many epochs, as of :func:`set_epochs`.
+
+    Raises:
+        UserError: The training is not counted in epochs; the message names
+            the option.
+    """
     loop: Any = cfg.get('train_cfg') or {}
     before = loop.get('max_epochs')
     if type(before) is not int or before < 1:
         raise UserError(
-            '--epochs is for a config with train_cfg.max_epochs, this one has '
+            f'{option} is for a config with {MAX_EPOCHS}, this one has '
             f'train_cfg={dict(loop)}: change that by --cfg-options'
         )
-    if epochs == before:
-        return f'--epochs {epochs}: as in the config'
     factor = epochs / before
     edits = ConfigEdits(cfg)
     scales = {
         'epochs': Scale(factor, factor),
         'iterations': Scale(min(1, factor), factor),
     }
-    stretch(edits, key, epochs, scales)
+    stretch(edits, MAX_EPOCHS, epochs, scales)
     path = 'param_scheduler.warmup_epochs'
     if warmup := edits.get(path):
-        edits.set(path, warmup * factor, '--epochs')
-    return f'--epochs {epochs}: {_write(cfg, edits, given)}'
+        # Without what the product adds at the sixteenth place.
+        edits.set(path, float(f'{warmup * factor:.10g}'), option)
+    return edits
 
 
 def set_batch_size(
@@ -140,11 +166,10 @@ def set_batch_size(
     words: Sequence[str] = (),
     resumes: bool = False,
 ) -> str:
-    """Take so many images at a time, and let rate and queue follow.
+    """Take so many images at a time, and let the learning rate follow.
 
-    The learning rate is scaled to the images of a step as by
-    ``--auto-scale-lr``, when the number of processes is known. A queue keeps
-    its length, but holds eight steps of keys or more, and no part of a step.
+    It is scaled to the images of a step as by ``--auto-scale-lr``, when the
+    number of processes is known.
 
     Args:
         cfg: Config, which is changed.
@@ -166,18 +191,6 @@ def set_batch_size(
         raise UserError('--batch-size: the config has no train_dataloader')
     edits = ConfigEdits(cfg)
     edits.set(key, batch, '--batch-size')
-    held = []
-    for option, length, factors in queues(edits.cfg):
-        keys = math.prod(factors.values())
-        if option not in given:
-            length = math.ceil(max(length, _STEPS * keys) / keys) * keys
-            if problem := too_long(length):
-                raise UserError(
-                    f'--batch-size {batch}: {problem}; it holds {_STEPS} '
-                    'steps of keys'
-                )
-            edits.set(option, length, '--batch-size')
-        held.append(f'{option}={length} is {length / keys:g} steps of keys')
     if RATE in given:
         rate = f'{RATE} is as given'
     elif 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
@@ -190,14 +203,68 @@ def set_batch_size(
         rate = 'the learning rate follows, as by --auto-scale-lr'
         if resumes:
             rate += ', but a run that goes on keeps that of its checkpoint'
-    changed = _write(cfg, edits, given)
+    changed = write(cfg, edits, given)
     if RATE not in given:
         enable_lr_scaling(cfg)
-    return f'--batch-size {batch}: ' + '; '.join([changed, *held, rate])
+    return f'--batch-size {batch}: {changed}; {rate}'
 
 
-def _write(cfg: Config, edits: ConfigEdits, given: Collection[str]) -> str:
-    """Take over what was changed and not given; what that is."""
+def fit_queues(cfg: Config, batch: int, words: Sequence[str] = ()) -> str:
+    """Let the queues of a config follow the batch that it was given.
+
+    A queue keeps its length, but holds eight steps of keys or more and no
+    part of a step. It grows to no more keys than an epoch has samples, of
+    which it would hold several keys each, unless one step has more.
+
+    Args:
+        cfg: Config with the batch and its images, which is changed.
+        batch: Images of each process, for messages.
+        words: ``KEY=VALUE`` words that were given besides.
+
+    Returns:
+        What was changed; empty if the config has no queue.
+
+    Raises:
+        UserError: No memory holds so many keys.
+    """
+    given = overridden(words)
+    edits = ConfigEdits(cfg)
+    held = []
+    for option, length, factors in queues(edits.cfg):
+        keys = math.prod(factors.values())
+        if option not in given:
+            steps = math.ceil(length / keys)
+            if steps < _STEPS:
+                most = _samples(cfg) * factors.get('places', 1) // keys
+                steps = max(steps, int(min(_STEPS, most)))
+            length = steps * keys
+            if problem := too_long(length):
+                raise UserError(f'--batch-size {batch}: {problem}')
+            edits.set(option, length, '--batch-size')
+        count = f'{length / keys:g} step{"s" * (length != keys)}'
+        held.append(f'{option}={length} is {count} of keys')
+    if not held:
+        return ''
+    return '; '.join(
+        [f'--batch-size {batch}: ' + write(cfg, edits, given), *held]
+    )
+
+
+def _samples(cfg: Config) -> float:
+    """Samples of an epoch; infinity if the images are not there."""
+    try:
+        return count_samples(cfg)
+    except UserError:
+        # The training says it in other words.
+        return math.inf
+
+
+def write(cfg: Config, edits: ConfigEdits, given: Collection[str]) -> str:
+    """Write edits into a config, but those of keys that were given.
+
+    Returns:
+        What was changed, for the user.
+    """
     shown = []
     for change in edits.changes:
         key = as_option_key(change.path)

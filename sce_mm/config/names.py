@@ -70,8 +70,16 @@ def _left_over(wrapper: Any) -> Iterator[str]:
     name = str(wrapper.get('type', 'OptimWrapper'))
     cls = registry.OPTIM_WRAPPERS.module_dict.get(name)
     if cls is not None:
-        for problem in wrong_arguments(wrapper, 'optim_wrapper', cls):
-            yield f'{problem}. --amp none, float16 or bfloat16 sets them all'
+        others = {
+            argument
+            for other in registry.OPTIM_WRAPPERS.module_dict.values()
+            for argument in arguments_of(other)
+        }
+        for key, value in wrapper.items():
+            node = {key: value}
+            for problem in wrong_arguments(node, 'optim_wrapper', cls):
+                advice = '. --amp none, float16 or bfloat16 sets them all'
+                yield problem + advice * (key in others)
 
 
 def _wrong_scope(scope: Any, path: str) -> Iterator[str]:

@@ -29,6 +29,7 @@ from ..utils.recipes import (
     stock_folder,
     stock_name,
 )
+from ..utils.text import counted
 from .errors import ConfigError
 
 # mmengine looks for the files behind `mmseg::` by the name of upstream's
@@ -44,6 +45,12 @@ TOP_LEVEL = {
     'custom_imports',
     'runner_type',
 } - {'self', 'cfg'}
+
+# Fractions with a decimal comma, which read as lists of two whole numbers, and
+# those of them that nobody means as such.
+_FRACTION = re.compile(r'[+-]?\d+,\d+')
+_SURE_FRACTION = re.compile(r'[+-]?\d+,0\d+')
+_IMPORTS = 'custom_imports'
 
 
 def walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
@@ -219,9 +226,12 @@ def require_model(cfg: Config, name: str) -> None:
     """Refuse what is no config of a network; messages begin with the name.
 
     Raises:
-        ConfigError: It has no model.
+        ConfigError: It has no model, or one that is no dict.
     """
-    if not isinstance(cfg.get('model'), dict):
+    model = cfg.get('model')
+    if model is not None and not isinstance(model, dict):
+        raise ConfigError(f'{name}: model must be a dict, got {model!r}')
+    if model is None:
         raise ConfigError(
             f'{name} has no model: expected the config of a network and its '
             'training; sce recipes lists those of sce_mm'
@@ -284,19 +294,15 @@ def override(
     if wrong := [word for word in words if word.find('=') < 1]:
         raise ConfigError(f'{option} takes key=value, got {" ".join(wrong)}')
     pairs = [word.partition('=') for word in words]
+    texts = {key: text for key, _, text in pairs}
     try:
-        overrides = {key: parse_value(value) for key, _, value in pairs}
+        overrides = {key: parse_value(text) for key, text in texts.items()}
     except UserError as error:
         raise ConfigError(f'{option}: {error}') from error
-    known = {*cfg, *TOP_LEVEL}
     for key, value in overrides.items():
-        first = key.partition('.')[0]
-        if first not in known:
-            raise ConfigError(
-                f'{option}: the config has no {key}'
-                f'{_full_names(cfg, key) or did_you_mean(first, known)}'
-            )
-        if problem := _no_place(cfg, key, value):
+        if problem := _unknown(cfg, key):
+            raise ConfigError(f'{option}: {problem}')
+        if problem := _no_place(cfg, key, value, texts[key]):
             raise ConfigError(f'{option} {key}: {problem}')
     for key in [key for key in overrides if overrides[key] == 0]:
         if key.endswith('.num_workers'):
@@ -309,7 +315,21 @@ def override(
         raise ConfigError(
             f'{option} {" ".join(words)}: {error.args[0]}'
         ) from error
+    if any(key.partition('.')[0] == _IMPORTS for key in overrides):
+        _import_custom_modules(cfg)
     _name_classes_plainly(cfg)
+
+
+def _unknown(cfg: Config, key: str) -> str:
+    """Says that a key starts at nothing that exists; empty if it does not."""
+    known = {*cfg, *TOP_LEVEL}
+    first = key.partition('.')[0]
+    if first in known:
+        return ''
+    return (
+        f'the config has no {key}'
+        f'{_full_names(cfg, key) or did_you_mean(first, known)}'
+    )
 
 
 def _full_names(cfg: Config, key: str) -> str:
@@ -324,8 +344,11 @@ def not_a_flag(text: str) -> str:
     return f'expected True or False, got {text!r}'
 
 
-def _no_place(cfg: Config, key: str, value: Any) -> str:
-    """Why a config has no place for the value of a key; empty if it has."""
+def _no_place(cfg: Config, key: str, value: Any, text: str) -> str:
+    """Why a config has no place for the value of a key; empty if it has.
+
+    The text is that of the value, as it was typed.
+    """
     node: Any = cfg
     above: list[str] = []
     for part in key.split('.'):
@@ -340,23 +363,47 @@ def _no_place(cfg: Config, key: str, value: Any) -> str:
         elif not isinstance(node, Mapping | Config):
             return f'{path} is {node!r}, which has nothing below it'
         elif part not in node:
-            return ''
+            return _not_two_numbers(text, _SURE_FRACTION)
         else:
             node = node[part]
         above.append(part)
     if isinstance(node, bool) and isinstance(value, str):
         return not_a_flag(value)
-    # Without a model there is nothing; other parts are left out by None, and
-    # some may be lists. Some options may be one value instead of several.
-    whole = isinstance(node, dict) and ('type' in node or above[0] == 'model')
-    if whole and (
-        key == 'model'
-        if value is None
-        else isinstance(value, str | int | float)
-    ):
-        below = next((f', such as {key}.{name}' for name in node), '')
-        return f'expected a key below it{below}, got {value!r} for all of it'
+    if isinstance(node, int | float | dict):
+        return _not_two_numbers(text) or _not_whole(key, node, value)
     return ''
+
+
+def _not_two_numbers(text: str, fraction: re.Pattern[str] = _FRACTION) -> str:
+    """What is wrong with a fraction that has a decimal comma."""
+    if not fraction.fullmatch(text.strip()):
+        return ''
+    return (
+        f'{text} is a list of two numbers: write {text.replace(",", ".")} '
+        f'for one number, [{text}] for the list'
+    )
+
+
+def _not_whole(key: str, node: Any, value: Any) -> str:
+    """Why a dict cannot be replaced by a value; empty if it can, or is none.
+
+    Parts are left out by None, and some may be lists. A schedule, which has a
+    kind, may be one number, and what mmengine compiles with may be a flag.
+    """
+    if not isinstance(node, dict) or key == 'compile':
+        return ''
+    first = key.partition('.')[0]
+    whole = 'type' in node or first in ('model', key)
+    number = isinstance(value, int | float) and 'kind' not in node
+    if value is None:
+        # Without a model there is nothing.
+        wrong = key == 'model'
+    else:
+        wrong = number or (whole and isinstance(value, str))
+    if not wrong:
+        return ''
+    below = next((f', such as {key}.{name}' for name in node), '')
+    return f'expected a key below it{below}, got {value!r} for all of it'
 
 
 def fit_warmup(cfg: Config, before: Config) -> str:
@@ -380,19 +427,20 @@ def fit_warmup(cfg: Config, before: Config) -> str:
     share = scheduler['warmup_epochs'] = epochs * warmup / planned
     return (
         f'param_scheduler.warmup_epochs: {warmup:g} -> {share:.3g}, the same '
-        f'share of {epochs:g} epoch(s) as of the {planned:g} in the config'
+        f'share of {counted(epochs, "epoch")} as of the {planned:g} in the '
+        'config'
     )
 
 
 def _import_custom_modules(cfg: Config) -> None:
     """Import the modules of ``custom_imports``, which register classes."""
-    wanted: Any = cfg.get('custom_imports') or {}
+    wanted: Any = cfg.get(_IMPORTS) or {}
     if not isinstance(wanted, dict) or set(wanted) - {
         'imports',
         'allow_failed_imports',
     }:
         raise ConfigError(
-            "custom_imports: must be dict(imports=['module', ...], "
+            f"{_IMPORTS}: must be dict(imports=['module', ...], "
             f'allow_failed_imports=False), got {wanted!r}'
         )
     try:
@@ -404,6 +452,6 @@ def _import_custom_modules(cfg: Config) -> None:
         # mmengine names the module, the error before it says what is wrong.
         reason = error.__context__ or error
         raise ConfigError(
-            f'custom_imports: {error} ({type(reason).__name__}: {reason}); '
+            f'{_IMPORTS}: {error} ({type(reason).__name__}: {reason}); '
             'the folder of a module of your own must be in PYTHONPATH'
         ) from error

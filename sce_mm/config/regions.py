@@ -43,6 +43,10 @@ _LOOKED_AT = 300
 Sides = tuple[int, int]
 
 
+class RegionWarning(str):
+    """A line for the user on regions that do not do what they are for."""
+
+
 class TrainingImages(NamedTuple):
     """Images of a training data set, of all its parts.
 
@@ -135,7 +139,8 @@ def choose_regions(
         images: Images of the config, if they were looked at already.
 
     Returns:
-        Lines for the user: what was chosen and why, what an epoch is.
+        Lines for the user: what was chosen and why, what an epoch is;
+        a :class:`RegionWarning` for each that is a warning.
 
     Raises:
         UserError: There is nothing to choose by, or no image to cut.
@@ -215,9 +220,9 @@ def set_regions(
         images: As of :func:`choose_regions`.
 
     Returns:
-        Lines for the user: what an epoch is now, and a warning if most
-        images are smaller than a region, or if some are taken whole and come
-        several times in one batch.
+        Lines for the user: what an epoch is now, and a
+        :class:`RegionWarning` if most images are smaller than a region, or
+        if some are taken whole and come several times in one batch.
 
     Raises:
         UserError: The data set has no image files, or none that can be read.
@@ -346,18 +351,23 @@ def _lines(
     smaller = sum(min(size) < middle for size in images.sizes)
     if 2 * smaller > len(images.sizes):
         lines.append(
-            f'{smaller} of {len(images.sizes)} images are smaller than a '
-            f'region of {middle} px, so each is taken whole: choose a '
-            'smaller size'
+            RegionWarning(
+                f'{smaller} of {len(images.sizes)} images are smaller than a '
+                f'region of {middle} px, so each is taken whole: choose a '
+                'smaller size'
+            )
         )
     whole = sum(max(size) <= middle for size in images.sizes)
     together = loader.batch_size * processes(cfg)
     if whole and per_image > 1 and together > count:
         lines.append(
-            f'a batch of {together} is larger than the {count} images, and '
-            f'{whole} of {len(images.sizes)} have no more than one region of '
-            f'{middle} px: these come several times in one batch, as their '
-            'own negatives. Take --regions-per-image 1, or a smaller batch'
+            RegionWarning(
+                f'a batch of {together} is larger than the {count} images, '
+                f'and {whole} of {len(images.sizes)} have no more than one '
+                f'region of {middle} px: these come several times in one '
+                'batch, as their own negatives. Take --regions-per-image 1, '
+                'or a smaller batch'
+            )
         )
     pixels = median(height * width for height, width in images.sizes)
     decodes = _has_transform(cfg, 'LoadImage')

@@ -24,6 +24,7 @@ from ..utils.checks import (
     wrong_levels,
 )
 from ..utils.processes import process_count
+from ..utils.text import counted
 from .errors import ConfigError
 from .parts import hooks_of, innermost_datasets, loaders, view_transforms
 from .reading import walk
@@ -157,11 +158,14 @@ def wrong_pixels(cfg: Config) -> Iterator[str]:
             'model.data_preprocessor.std: pixels are divided by it, so each '
             f'must be a positive number, got {std}'
         )
-    elif (
-        isinstance(mean, list | tuple)
-        and all(map(is_number, mean))
-        and (problem := wrong_levels(mean, std))
+    elif mean is not None and (
+        not isinstance(mean, list | tuple) or not all(map(is_number, mean))
     ):
+        yield (
+            'model.data_preprocessor.mean: must be three numbers, one for '
+            f'each channel, got {mean!r}'
+        )
+    elif problem := wrong_levels(mean, std):
         yield f'model.data_preprocessor.mean and std: {problem}'
 
 
@@ -304,9 +308,9 @@ def wrong_schedules(cfg: Config) -> Iterator[str]:
             continue
         if not isinstance(warmup, int | float) or not 0 <= warmup < epochs:
             yield (
-                f'param_scheduler.warmup_epochs: must be from 0 to below the '
-                f'{epochs} epochs of train_cfg.max_epochs, got {warmup!r}: '
-                'set both, for example --cfg-options '
+                'param_scheduler.warmup_epochs: must be from 0 to below the '
+                f'{counted(epochs, "epoch")} of train_cfg.max_epochs, got '
+                f'{warmup!r}: set both, for example --cfg-options '
                 f'param_scheduler.warmup_epochs={epochs / 10:g}'
             )
 

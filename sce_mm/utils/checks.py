@@ -100,12 +100,21 @@ def wrong_levels(
     return ''
 
 
-def require_outside(out: Path, folders: Iterable[str | Path]) -> None:
-    """Raise ``UserError`` if OUT lies in a folder of the data that is read."""
+def require_outside(
+    out: Path, folders: Iterable[str | Path], name: str = 'OUT'
+) -> None:
+    """Raise ``UserError`` if what is written lies in the data that is read.
+
+    Args:
+        out: File or folder to write.
+        folders: The data.
+        name: What the user calls the first.
+    """
     for folder in map(Path, folders):
         if folder.is_dir() and folder.resolve() in out.resolve().parents:
             raise UserError(
-                f'OUT: {out} lies in the data, {folder}: name a place outside'
+                f'{name}: {out} lies in the data, {folder}: name a place '
+                'outside'
             )
 
 

@@ -37,7 +37,7 @@ def printable(path: str) -> str:
     )
 
 
-def counted(number: int, noun: str, plural: str = '') -> str:
+def counted(number: float, noun: str, plural: str = '') -> str:
     """A number and its noun.
 
     >>> counted(1, 'process', 'processes'), counted(3, 'image')

@@ -115,6 +115,8 @@ LINES = {
 }
 TRAIN = f'train {RECIPE} --work-dir made --data'
 DATASET = 'train_dataloader.dataset'
+MOMENTUM = 'default_hooks.momentum_update.momentum'
+WARMUP = 'param_scheduler.warmup_epochs'
 PROBED = f'{RECIPE} weights.pth --query queries {OVERRIDES} --bank'
 SHOWN = f'{RECIPE} weights.pth --data photos --out'
 # What the answer to other mistakes tells to do, or names.
@@ -167,6 +169,24 @@ ADVICE = {
         'log_level: must be one of DEBUG'
     ),
     f'{TRAIN} photos --cfg-options model=None': 'such as model.type,',
+    **{
+        f'{TRAIN} photos {more}--cfg-options {key}={text}': answer
+        for more, key, text, answer in (
+            ('', MOMENTUM, '0,01', 'write 0.01 for one number'),
+            ('--epochs 1 ', MOMENTUM, '0,01', 'write 0.01 for one number'),
+            ('--epochs 1 ', WARMUP, '0,5', 'write 0.5 for one number'),
+            ('', 'model.head.loss.temperature', '0,07', 'write 0.07 for'),
+            ('', 'model.head.loss.coeff', '0,5', 'or [0,5] for the list'),
+            ('', 'model.head.loss.clip', '0,05', 'write 0.05 for'),
+            ('--epochs 1 ', 'default_hooks', '5', 'default_hooks.timer'),
+            ('--epochs auto ', 'auto_epochs', '5', 'as auto_epochs.steps'),
+            ('--auto-scale-lr ', 'auto_scale_lr', '5', 'expected a key'),
+            ('', 'optim_wrapper.clip_grad', '5', 'optim_wrapper.clip_grad'),
+            ('', 'model.data_preprocessor.mean', '5', 'three numbers'),
+            ('', 'custom_imports', 'foo', 'such as custom_imports.imports'),
+            ('', 'custom_imports.imports', 'nowhere', 'custom_imports: '),
+        )
+    },
     f'{TRAIN} photos --cfg-options model.queue={{length:8}}': (
         'such as model.queue.'
     ),

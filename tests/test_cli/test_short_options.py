@@ -9,6 +9,7 @@ from mmengine.config import Config
 from sce_mm.cli.short_options import (
     apply_batch_size,
     apply_epochs,
+    fit_queues,
     set_batch_size,
     set_epochs,
 )
@@ -107,6 +108,7 @@ def test_queue_and_rate_follow_the_batch(recipe, batch):
     cfg = read_config(recipe)
     before = cfg.model.queue.length
     set_batch_size(cfg, batch)
+    fit_queues(cfg, batch)
     step = batch * cfg.model.get('num_target_views', 2)
     length = cfg.model.queue.length
     assert cfg.train_dataloader.batch_size == batch
@@ -117,11 +119,31 @@ def test_queue_and_rate_follow_the_batch(recipe, batch):
     check_config(cfg, training=False)
 
 
+@pytest.mark.parametrize(
+    ('images', 'batch', 'before', 'length'),
+    [(20, 4, 4, 20), (20, 4, 24, 24), (20, 4, 22, 24), (20, 32, 8, 32)],
+)
+def test_a_queue_grows_to_no_more_keys_than_there_are_images(
+    tmp_path, images, batch, before, length
+):
+    write_noise(tmp_path, images)
+    cfg = read_config(FOLDER)
+    cfg.train_dataloader.dataset.data_root = str(tmp_path)
+    cfg.model.queue.length = before
+    set_batch_size(cfg, batch)
+    said = fit_queues(cfg, batch)
+    assert cfg.model.queue.length == length
+    steps = length // batch
+    noun = 'step' if steps == 1 else 'steps'
+    assert said.endswith(f'queue.length={length} is {steps} {noun} of keys')
+
+
 def test_what_is_given_besides_stays():
     words = ['model.queue.length=1000', 'optim_wrapper.optimizer.lr=0.1']
     cfg = read_config(FOLDER)
     cfg.model.queue.length = 1000
     said = set_batch_size(cfg, 32, words)
+    fit_queues(cfg, 32, words)
     assert cfg.model.queue.length == 1000
     assert not cfg.auto_scale_lr.get('enable')
     assert 'as given' in said

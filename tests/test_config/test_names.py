@@ -5,6 +5,7 @@ from mmengine.config import Config
 
 import sce_mm  # noqa: F401  (registers what the configs name)
 from sce_mm.config import ConfigError, check_config, override
+from sce_mm.config.names import wrong_names
 
 
 def check_names(**cfg):
@@ -39,3 +40,13 @@ def test_an_override_must_start_at_something_that_exists():
     override(cfg, ['compile=True'])
     with pytest.raises(ConfigError, match=r"modl.queue \(did you mean 'mod"):
         override(cfg, ['modl.queue=3'])
+
+
+@pytest.mark.parametrize(
+    ('key', 'told'), [('optimiser', False), ('loss_scale', True)]
+)
+def test_amp_is_named_for_arguments_of_a_precision_alone(key, told):
+    wrapper = {'type': 'OptimWrapper', 'optimizer': {'type': 'SGD'}, key: 1}
+    (problem,) = wrong_names(Config({'optim_wrapper': wrapper}))
+    assert f'no argument {key!r}' in problem
+    assert ('--amp none' in problem) == told

@@ -134,6 +134,24 @@ def test_one_value_may_stand_for_several():
         override(cfg, ['model.queue=8'])
 
 
+def test_a_value_may_be_of_another_kind_where_that_is_meant():
+    cfg = read_config(RECIPE)
+    momentum = 'default_hooks.momentum_update.momentum'
+    views = 'train_dataloader.dataset.pipeline.1.views'
+    for word in (
+        f'{momentum}=[0.1,0.2]',
+        f'{views}.0.size=[32,48]',
+        'model.backbone.out_indices=2,3',
+        'train_dataloader.dataset.data_root=a,b',
+        'optim_wrapper.clip_grad=None',
+        'compile=True',
+        'default_hooks.online_knn=None',
+    ):
+        override(cfg, [word])
+    assert cfg.default_hooks.momentum_update.momentum == [0.1, 0.2]
+    assert cfg.model.backbone.out_indices == [2, 3]
+
+
 CLASSES = {
     'scope': "model = dict(type='mmpretrain.SCE')\n",
     'module': "model = dict(type='sce_mm.models.algorithms.sce.SCE')\n",

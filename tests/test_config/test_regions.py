@@ -1,6 +1,8 @@
 """Options that let a config train on regions of its images."""
 
 import copy
+import logging
+from argparse import Namespace
 
 import pytest
 from image_files import write_noise
@@ -9,6 +11,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
+from sce_mm.cli import config_edits
 from sce_mm.config.parts import (
     innermost_dataset,
     view_sizes,
@@ -106,6 +109,16 @@ def test_what_an_epoch_is_and_small_images_are_said(cfg):
     cfg.train_dataloader.batch_size = 4
     (line,) = set_regions(cfg, None, 5)
     assert '6 whole images x 5 times: an epoch is 30 samples' in line
+
+
+def test_the_log_warns_of_small_images(cfg, monkeypatch):
+    levels = []
+    monkeypatch.setattr(
+        config_edits, 'print_log', lambda *_, level, **__: levels.append(level)
+    )
+    args = Namespace(regions=(64, 64), regions_per_image=1)
+    config_edits.apply_region_options(cfg, args, config_edits.RegionSources())
+    assert levels == [logging.INFO, logging.WARNING]
 
 
 @pytest.mark.parametrize(('turns', 'times'), [(True, 3 * 1), (False, 1 * 2)])

@@ -9,7 +9,7 @@ from resumable import PIXELS, regions, run
 from tiny import dense_options, pyramid_options
 from tiny_runner import Record
 
-from sce_mm.cli.run_start import set_continuation
+from sce_mm.cli.continuation import set_continuation
 from sce_mm.transfer import CheckpointError, read_checkpoint
 
 pytestmark = pytest.mark.integration
@@ -194,8 +194,10 @@ def test_queues_of_another_length_go_on(tmp_path):
     run(tmp_path / 'long', data=data, model=dense_options(queue_length=48))
     shorter = dense_options(queue_length=32, dense_queue={'length': 120})
     file = tmp_path / 'long/iter_8.pth'
-    with pytest.warns(UserWarning, match='keys are kept'):
-        _, record = run(tmp_path / 'short', file, data, model=shorter)
+    runner, record = run(
+        tmp_path / 'short', file, data, model=shorter, log_level='WARNING'
+    )
+    assert log_of(runner).count('keys are kept') == 2
     assert len(record.losses) == 15 - 8
 
 

@@ -417,6 +417,28 @@ def test_some_of_the_images_are_drawn_at_random(folder):
         read_folder(root, crop_pipeline(32, 32), 0)
 
 
+def test_sweep_shortens_a_warmup_with_the_training(tmp_path, monkeypatch):
+    """As the training does that it starts."""
+
+    def begin(commands: list, folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('sce_mm.cli.commands.sweep.run_together', begin)
+    folders = [tmp_path / 'bank', tmp_path / 'query']
+    for folder in folders:
+        for label in ('a', 'b'):
+            (folder / label).mkdir(parents=True)
+            write_noise(folder / label, 1)
+    name = 'sce_resnet18_1xb64-coslr-200e_folder'
+    data = f'train_dataloader.dataset.data_root={folders[0]}'
+    words = ['--cfg-options', 'train_cfg.max_epochs=1', data]
+    with pytest.raises(KeyboardInterrupt):
+        run_tool(
+            'benchmarks/sweep', name, tmp_path / 'out', '--setting', 'A',
+            'model.head.loss.coeff=1', '--knn', *folders, *words,
+        )  # fmt: skip
+
+
 def test_sweep_does_what_is_missing_and_tabulates_it(
     tmp_path, monkeypatch, capsys
 ):

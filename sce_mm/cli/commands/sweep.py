@@ -12,6 +12,7 @@ same command goes on, also with more seeds and settings. OUT gets results.json,
 results.md and a folder a run.
 """
 
+import copy
 import json
 from argparse import Namespace
 from collections import defaultdict
@@ -182,6 +183,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     register()
     from ...config.check import check_config, require_pretraining
     from ...config.reading import (
+        fit_warmup,
         hash_of_config,
         override,
         read_config,
@@ -198,7 +200,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         cfg = configs[option] = read_config(args.config)
         require_model(cfg, args.config)
         require_pretraining(cfg, args.config)
+        before = copy.deepcopy(cfg)
         override(cfg, args.cfg_options + words, option)
+        # As the training does, which says so.
+        fit_warmup(cfg, before)
         if args.knn:
             bank, query = args.knn
             set_knn(cfg, bank, query, options=('--knn BANK', '--knn QUERY'))

@@ -50,8 +50,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--batch-size',
         type=positive_number,
         metavar='N',
-        help='images that each process takes at a time; learning rate and '
-        'queue follow. By default as in the config',
+        help='images that each process takes at a time; the learning rate '
+        'follows, and a queue that is too short for them. By default as in '
+        'the config',
     )
     parser.add_argument(
         '--pretrained',
@@ -141,16 +142,23 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     """
     from ...config.machine import set_precision
     from .. import config_edits as edits
+    from ..continuation import apply_continuation
     from ..learning_rate import enable_lr_scaling, set_rate_batch
     from ..run_start import choose_start
-    from ..short_options import apply_batch_size, apply_epochs
+    from ..short_options import (
+        apply_batch_size,
+        apply_epochs,
+        apply_queues,
+    )
 
     followed = [*set_rate_batch(cfg, args), *apply_batch_size(cfg, args)]
     edits.set_images(cfg, args)
+    followed += apply_queues(cfg, args)
     if args.pretrained:
         edits.set_pretrained(cfg, args.pretrained)
     followed += apply_epochs(cfg, args)
-    choose_start(cfg, args)
+    checkpoint = choose_start(cfg, args)
+    followed += apply_continuation(cfg, args, checkpoint)
     if args.amp:
         set_precision(cfg, args.amp)
     if args.device_views:
@@ -187,6 +195,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ..refusal import leaving_nothing
     from ..run_start import (
         goes_on,
+        refuse_data_folder,
         refuse_overwriting,
         require_space,
         restarted,
@@ -212,13 +221,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             '--dry-run plans a new run, and this one would go on from a '
             'checkpoint: leave out --dry-run, or --resume and --continue-for'
         )
+    if args.data:
+        refuse_data_folder(cfg, args.data)
+    refuse_overwriting(cfg)
     if args.dry_run:
         with naming_keys(typed_keys(args)):
             plan = dry_run(cfg, source, smaller_batch(args))
         if is_first_process():
             print(plan)
         return
-    refuse_overwriting(cfg)
     with leaving_nothing(cfg) as hook:
         # A run that had the folder until now may have left checkpoints.
         refuse_overwriting(cfg)

@@ -20,6 +20,7 @@ from ...utils.errors import UserError
 from ...utils.folder_lock import FolderLock
 from ..runner.resume import (
     adopt_run_state,
+    changed_settings,
     extend_schedules,
     require_same_model,
 )
@@ -122,8 +123,12 @@ class DurableCheckpointHook(CheckpointHook):
             return
         require_resumable(checkpoint, str(runner._load_from))
         require_same_model(runner, checkpoint)
-        if note := adopt_run_state(runner, checkpoint, self.extends):
-            runner.logger.warning(f'resume: {note}')
+        for note in (
+            adopt_run_state(runner, checkpoint, self.extends),
+            changed_settings(runner.cfg, checkpoint),
+        ):
+            if note:
+                runner.logger.warning(f'resume: {note}')
         self._resumed = checkpoint
 
     def before_train(self, runner: Runner) -> None:

@@ -1,22 +1,40 @@
 """Fit a checkpoint to the run that resumes from it.
 
 The run may have another number of processes, another batch size or data set,
-or be a longer one; what cannot go on is refused.
+or be a longer one; what cannot go on is refused. What differs from the config
+of the run is named.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ...checkpoints.errors import CheckpointError
+from ...checkpoints.recorded_config import parse_config, recorded_config
 from ...checkpoints.state_dicts import shape_mismatches
 from ...models.utils.memory_queue import QUEUES
 from ...utils.distributed import unwrapped
 from ...utils.errors import UserError
+from ...utils.text import counted, listed
 from ..schedulers.warmup_cosine import WarmupCosineLR
 from .loops import ResumableTrainLoop
 from .run_state import KEY, Layout, layout_of
+
+# Keys that say how a process starts, and those of which other messages tell.
+_OTHERWISE_SAID = {
+    'work_dir',
+    'load_from',
+    'resume',
+    'launcher',
+    'default_hooks.checkpoint.extends',
+    'default_hooks.initial_weights',
+    'train_cfg.max_epochs',
+    'train_dataloader.batch_size',
+    'optim_wrapper.optimizer.lr',
+}
 
 
 def require_same_model(runner: Runner, checkpoint: dict[str, Any]) -> None:
@@ -71,7 +89,8 @@ def adopt_run_state(
     old = Layout(**state['layout'])
     if old.max_epochs not in (new.max_epochs, extends):
         raise UserError(
-            f'the checkpoint is of a run of {old.max_epochs} epochs, and this '
+            f'the checkpoint is of a run of '
+            f'{counted(old.max_epochs, "epoch")}, and this '
             f'one has {new.max_epochs}; the schedules depend on that. To '
             'finish the run: the same --epochs, or --cfg-options '
             f'train_cfg.max_epochs={old.max_epochs}; to go on for more epochs '
@@ -110,6 +129,46 @@ def adopt_run_state(
         'processes, the random generators. '
         + (rate or 'The learning rate stays that of the checkpoint')
     )
+
+
+def changed_settings(cfg: Config, checkpoint: dict[str, Any]) -> str:
+    """What a config says otherwise than that of the run; empty if nothing."""
+    before, now = recorded_config(checkpoint), parse_config(cfg.pretty_text)
+    if not before or not now:
+        return ''
+    changes = [*_differences(before, now)]
+    if not changes:
+        return ''
+    return (
+        f'from here on {counted(len(changes), "setting")} of the config '
+        f'{"differs" if len(changes) == 1 else "differ"} from those of the '
+        f'run: {listed(changes)}'
+    )
+
+
+def _differences(old: Any, new: Any, path: str = '') -> Iterator[str]:
+    """Each value that is not the same, or in one of two configs alone."""
+    if path in _OTHERWISE_SAID:
+        return
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in {**old, **new}:
+            where = f'{path}.{key}' if path else str(key)
+            yield from _differences(old.get(key), new.get(key), where)
+    elif (
+        isinstance(old, list | tuple)
+        and isinstance(new, list | tuple)
+        and len(old) == len(new)
+    ):
+        for index, pair in enumerate(zip(old, new, strict=True)):
+            yield from _differences(*pair, f'{path}.{index}')
+    elif old != new:
+        yield f'{path} {_shown(old)} -> {_shown(new)}'
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return f'dict(type={value["type"]!r})' if 'type' in value else 'dict'
+    return f'{len(value)} entries' if isinstance(value, list) else repr(value)
 
 
 def _kept_rate(runner: Runner, checkpoint: dict[str, Any]) -> str:

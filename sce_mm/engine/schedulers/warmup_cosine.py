@@ -8,6 +8,7 @@ from mmpretrain.registry import PARAM_SCHEDULERS
 from torch.optim import Optimizer
 
 from ...utils.errors import UserError
+from ...utils.text import counted
 from .schedules import Schedule, cosine, joined, linear
 
 
@@ -80,9 +81,9 @@ class WarmupCosineLR(_ParamScheduler):
             )
         if not 0 <= warmup_epochs < end:
             raise UserError(
-                f'warmup_epochs must be from 0 to below the {end} epochs of '
-                f'the run, got {warmup_epochs}: for so short a run set '
-                'param_scheduler.warmup_epochs too'
+                'warmup_epochs must be from 0 to below the '
+                f'{counted(end, "epoch")} of the run, got {warmup_epochs}: '
+                'for so short a run set param_scheduler.warmup_epochs too'
             )
         self.accumulation = getattr(optimizer, '_accumulative_counts', 1)
         self.share = warmup_cosine(

@@ -1,10 +1,11 @@
 """The memory queue: a ring buffer of the keys of past steps."""
 
+import logging
 import math
-import warnings
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -142,10 +143,11 @@ def _resized(
     """State of a queue like ``features`` with the newest rows of another."""
     length = len(features)
     kept = min(filled, length)
-    warnings.warn(
+    print_log(
         f'the checkpoint has a queue of {len(saved)} keys and the model one '
         f'of {length}: the newest {kept} keys are kept',
-        stacklevel=2,
+        logger='current',
+        level=logging.WARNING,
     )
     features = features.detach().clone()
     features[:kept] = saved.roll(-pointer, dims=0)[len(saved) - kept :]
