@@ -8,6 +8,7 @@ import re
 import time
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
@@ -80,6 +81,19 @@ class QuietRunner(Runner):
 
     def dump_config(self) -> None:
         """Write no config: a run that is refused would replace another's."""
+
+    def _maybe_compile(self, target: str) -> None:
+        """Compile a step of the model, if the config says so.
+
+        The optimiser stays outside: a rate is a constant to the compiler,
+        which would compile its step again for each of the schedule.
+        """
+        if self.cfg.get('compile'):
+            wrapper = self.optim_wrapper
+            wrapper.update_params = torch.compiler.disable(
+                wrapper.update_params
+            )
+        super()._maybe_compile(target)
 
     def build_logger(self, *words: Any, **options: Any) -> MMLogger:
         """Build the logger of a run."""

@@ -17,6 +17,7 @@ from tiny import dense_options, sce_config
 from tiny_runner import build_runner
 from torch import Tensor, nn
 
+from sce_mm.cli.quiet_runner import QuietRunner
 from sce_mm.models import SCELoss
 
 Rows = Callable[[int, int, int], Tensor]
@@ -320,6 +321,7 @@ def check_compiled_training(
             hooks=SCHEDULE,
             model=model,
             images=12,
+            kind=QuietRunner,
             **data,
             **options,
         )

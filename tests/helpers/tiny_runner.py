@@ -76,6 +76,7 @@ def build_runner(
     hooks: tuple | None = None,
     seed: int = 0,
     model: dict | None = None,
+    kind: type[Runner] = Runner,
     **options,
 ) -> tuple[Runner, Record]:
     """A runner and what records its losses.
@@ -111,4 +112,4 @@ def build_runner(
         'randomness': {'seed': seed},
         'experiment_name': f'{Path(work_dir).name}-{next(RUNNERS)}',
     }
-    return Runner(**(arguments | options)), record
+    return kind(**(arguments | options)), record

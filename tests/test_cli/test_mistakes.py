@@ -38,6 +38,7 @@ WORDS = {
     'mmdet': (DETECTOR, ['mmdet::nowhere.py', 'nowhere.py', 'photos']),
     'mmseg': (SEGMENTOR, ['mmseg::nowhere.py', 'nowhere.py', 'photos']),
     'photos': ('photos', ['nowhere', 'page.pth', 'empty', 'texts']),
+    'others': ('others', ['nowhere', 'page.pth', 'empty', 'texts']),
     'weights': (
         'weights.pth',
         ['nowhere.pth', 'page.pth', 'log.pth', 'cut.pth', 'other.pth', 'tmp'],
@@ -108,7 +109,7 @@ LINES = {
     'tiny-imagenet': ['{absent}'],
     'compare': [
         '{folder} --images {photos} --train {labels} --train-images {photos} '
-        '--val {labels} --val-images {photos} --detector {mmdet} '
+        '--val {labels} --val-images {others} --detector {mmdet} '
         '--pretraining {config} --percent {number} --seeds {seed} '
         f'--jobs {{count}} --pretraining-options {TINY}'
     ],
@@ -176,7 +177,7 @@ ADVICE = {
             ('--epochs 1 ', MOMENTUM, '0,01', 'write 0.01 for one number'),
             ('--epochs 1 ', WARMUP, '0,5', 'write 0.5 for one number'),
             ('', 'model.head.loss.temperature', '0,07', 'write 0.07 for'),
-            ('', 'model.head.loss.coeff', '0,5', 'or [0,5] for the list'),
+            ('', 'model.head.loss.coeff', '0,5', '[0,5] for the list'),
             ('', 'model.head.loss.clip', '0,05', 'write 0.05 for'),
             ('--epochs 1 ', 'default_hooks', '5', 'default_hooks.timer'),
             ('--epochs auto ', 'auto_epochs', '5', 'as auto_epochs.steps'),
@@ -279,9 +280,9 @@ def desk(tmp_path_factory):
     for name in ('videos', 'dangling', 'broken'):
         (folder / name).mkdir()
     classes = [f'{x}/{y}' for x in ('classes', 'queries') for y in 'ab']
-    for name in ('photos', 'empty', 'texts', 'tmp', *classes):
+    for name in ('photos', 'others', 'empty', 'texts', 'tmp', *classes):
         (folder / name).mkdir(parents=True)
-    for name in ('photos', *classes):
+    for name in ('photos', 'others', *classes):
         write_noise(folder / name, 6)
     for name in ('single/a', 'single/b'):
         (folder / name).mkdir(parents=True)
