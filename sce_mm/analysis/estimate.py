@@ -11,7 +11,7 @@ from ..config.parts import innermost_dataset
 from ..utils.errors import UserError
 from .memory import batch_multiple, count_memory
 from .probe import probe
-from .step_timer import SECONDS, hours_text
+from .step_timer import SECONDS, time_text
 
 GB, MB = 2**30, 2**20
 # Share of the memory of a device that tensors may take.
@@ -140,7 +140,7 @@ def estimate_text(report: dict) -> str:
         )
     lines.append(
         f'schedule: {report["epochs"]} epochs of {report["images"]} samples, '
-        f'{hours_text(report["hours"])} hours in one process'
+        f'{time_text(report["hours"])} in one process'
     )
     return '\n'.join(lines)
 

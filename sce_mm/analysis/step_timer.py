@@ -52,6 +52,13 @@ class StepTimer:
         return median(self._times) if self._times else float('nan')
 
 
-def hours_text(hours: float) -> str:
-    """Hours with as many digits as an estimate has."""
-    return f'{hours:.0f}' if hours >= 10 else f'{hours:.2g}'
+def time_text(hours: float) -> str:
+    """A time with its unit, and as many digits as an estimate has.
+
+    >>> time_text(121.4), time_text(1.24), time_text(0.05), time_text(0.0006)
+    ('121 hours', '1.2 hours', '3 minutes', '2.2 seconds')
+    """
+    units = {'hours': 1, 'minutes': 60, 'seconds': 3600}
+    unit = next((u for u, n in units.items() if hours * n >= 1), 'seconds')
+    number = hours * units[unit]
+    return f'{number:.0f} {unit}' if number >= 10 else f'{number:.2g} {unit}'

@@ -18,7 +18,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..analysis.probe import peak_bytes
-from ..analysis.step_timer import SECONDS, StepTimer, hours_text
+from ..analysis.step_timer import SECONDS, StepTimer, time_text
 from ..config.parts import view_sizes, view_transforms
 from ..datasets.samplers import count_images
 from ..engine.runner.cpu_ddp import use_gloo
@@ -255,10 +255,9 @@ def _network(runner: Runner) -> str:
 def _time(runner: Runner, timer: StepTimer) -> str:
     if not timer.steps:
         return 'too few steps to time them'
-    hours = hours_text(timer.median * runner.max_iters / 3600)
+    whole = time_text(timer.median * runner.max_iters / 3600)
     return (
-        f'{hours} hours, from {timer.median:.2g} s per iteration, without '
-        'evaluation'
+        f'{whole}, from {timer.median:.2g} s per iteration, without evaluation'
     )
 
 

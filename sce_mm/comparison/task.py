@@ -12,6 +12,7 @@ import contextlib
 import copy
 import io
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -217,10 +218,13 @@ class Task(ABC):
     def _build_overridden(self, cfg: Config) -> None:
         """Build the model, which was built without the overrides before."""
         try:
+            # What it advises was said when the config was made.
             with (
+                warnings.catch_warnings(),
                 DefaultScope.overwrite_default_scope(self.scope),
                 torch.device('meta'),
             ):
+                warnings.simplefilter('ignore')
                 build(ConfigEdits(cfg), 'model')
         except AdaptError as error:
             raise ConfigError(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from sce_mm.cli.hand_over import RecordHook
 from sce_mm.cli.runner import build_runner
 
 pytestmark = [
@@ -62,6 +63,7 @@ model = dict(
     cfg.launcher, cfg.work_dir = 'none', str(tmp_path / 'work')
     cfg.experiment_name = cfg.visualizer.name = tmp_path.name
     runner = build_runner(cfg)
+    runner.register_hook(RecordHook(['detector.py']))
     runner.train()
     # What a run leaves behind: the config as a dump, and a checkpoint.
     dump = tmp_path / 'work' / 'detector.py'

@@ -56,7 +56,7 @@ def photos(tmp_path_factory):
     [
         ('--data {tmp}/none', ['--data', '{tmp}/none']),
         ('--data {photos} {photos}/0.png', ['--data', '{photos}/0.png']),
-        ('--data {tmp}', ['--data: no image', '{tmp}']),
+        ('--data {tmp}', ['--work-dir: {tmp}/work lies in', '{tmp}']),
         ('--data {photos}', ['(6 of 64)', '--batch-size 6 --cfg-options']),
         ('--regions 16', ['(36 of 64)', '--batch-size 8 ']),
         ('--regions 32 --boxes {photos}/0.png', ['--boxes', '--regions auto']),
@@ -328,7 +328,7 @@ def test_regions_count_the_steps_of_the_batch_that_was_asked_for(
     assert lines[0].endswith('an epoch is 36 samples, 9 steps of 4')
 
 
-def test_a_dry_run_takes_any_work_dir_and_resumes_nothing(
+def test_a_dry_run_begins_where_a_training_would_and_resumes_nothing(
     tmp_path, photos, monkeypatch, capsys
 ):
     monkeypatch.setattr(train, 'hold_output', lambda: None)
@@ -336,7 +336,8 @@ def test_a_dry_run_takes_any_work_dir_and_resumes_nothing(
     words = [RECIPES[0], '--data', str(photos), '--dry-run', '--work-dir']
     train.main([*words, str(tmp_path), '--resume'])
     (tmp_path / 'epoch_3.pth').touch()
-    train.main([*words, str(tmp_path)])
-    assert capsys.readouterr().out == 'the plan\nthe plan\n'
+    assert capsys.readouterr().out == 'the plan\n'
+    with pytest.raises(UserError, match='a new one would write over it'):
+        train.main([*words, str(tmp_path)])
     with pytest.raises(UserError, match='--dry-run plans a new run'):
         train.main([*words, str(tmp_path), '--resume'])

@@ -89,14 +89,13 @@ def adopt_run_state(
     old = Layout(**state['layout'])
     if old.max_epochs not in (new.max_epochs, extends):
         raise UserError(
-            f'the checkpoint is of a run of '
-            f'{counted(old.max_epochs, "epoch")}, and this '
-            f'one has {new.max_epochs}; the schedules depend on that. To '
-            'finish the run: the same --epochs, or --cfg-options '
+            'the checkpoint is of a run of '
+            f'{counted(old.max_epochs, "epoch")}, and this one has '
+            f'{new.max_epochs}; the schedules depend on that. To finish the '
+            'run: the same --epochs, or --cfg-options '
             f'train_cfg.max_epochs={old.max_epochs}; to go on for more epochs '
             'when it is finished: --continue-for EPOCHS; to begin a new one '
-            'from its weights: '
-            '--init-from'
+            'from its weights: --init-from'
         )
     changes = [
         f'{name.replace("_", " ")} {getattr(old, name)} -> {value}'
