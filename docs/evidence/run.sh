@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # One of the comparisons of docs/transfer.md:
 #
-#     run.sh cells|nuclei|persons|imagenet [OPTIONS]
+#     run.sh cells|nuclei|persons|imagenet|persons-imagenet [OPTIONS]
 #
 # Reads data/SET/images, data/SET/train.json and data/SET/val.json (imagenet:
-# those of cells, and data/imagenet.pth), writes work_dirs/NAME, and goes on
-# where it was stopped. OPTIONS come last.
+# those of cells; both with imagenet: data/imagenet.pth too), writes
+# work_dirs/NAME, and goes on where it was stopped. OPTIONS come last.
 set -eu
 name=$1
 shift
@@ -76,11 +76,17 @@ case $name in
         iterations=600
         seeds=(0 1 2)
         ;;
-    imagenet)
+    imagenet|persons-imagenet)
         detector=docs/evidence/efficientnet_detector.py
         recipe=docs/evidence/efficientnet_sce.py
         regions=(--regions 128)
         data=data/cells
+        if [ "$name" = persons-imagenet ]; then
+            regions=(--regions auto --regions-per-image 47)
+            data=data/persons
+            percent=100
+            iterations=600
+        fi
         # About 950 steps, pixels as those weights expect them.
         pretraining+=(
             train_cfg.max_epochs=14 param_scheduler.warmup_epochs=1
@@ -92,7 +98,8 @@ case $name in
         seeds=(0 1 2)
         ;;
     *)
-        echo "expected cells, nuclei, persons or imagenet, got $name" >&2
+        echo "expected cells, nuclei, persons, imagenet or persons-imagenet," \
+            "got $name" >&2
         exit 2
         ;;
 esac
