@@ -12,7 +12,13 @@ from sce_mm.cli.commands import train
 from sce_mm.cli.exit import message_of
 from sce_mm.utils.errors import UserError
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    # Two runs that begin in one second have one name, and one scope.
+    pytest.mark.filterwarnings(
+        'ignore:.*DefaultScope.* has been created:UserWarning'
+    ),
+]
 
 # A network and images that take a second an epoch.
 TINY = """
