@@ -51,6 +51,7 @@ from ..evaluation.images import crop_pipeline, resized_side
 from ..transfer.named_weights import is_pretrained, named_weights
 from ..utils.errors import UserError
 from ..utils.processes import is_first_process
+from ..utils.progress import warn
 from ..utils.text import listed
 from .exit import message_of, naming, naming_options
 from .machine import require_launched
@@ -85,7 +86,7 @@ def load_config(args: argparse.Namespace) -> Config:
     override(cfg, args.cfg_options)
     note = fit_warmup(cfg, before)
     if note and is_first_process():
-        print_log(note, logger='current', level=logging.WARNING)
+        warn(note)
     cfg.launcher = args.launcher
     # What writes no run takes no folder for one.
     if work_dir := getattr(args, 'work_dir', None):

@@ -2,7 +2,6 @@
 
 import argparse
 import copy
-import logging
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -13,6 +12,7 @@ from ..config.parts import type_name
 from ..config.rate_batch import batch_of_rate
 from ..config.values import processes, step_images
 from ..utils.errors import UserError
+from ..utils.progress import warn
 from ..utils.text import counted
 from .config_edits import overridden
 from .run_start import goes_on
@@ -116,11 +116,9 @@ def scale_learning_rate(runner: Runner) -> None:
     if not options.get('enable'):
         if not told:
             return
-        print_log(
+        warn(
             f'the batch is {batches}, the learning rate as in the config, '
-            f'{old:g}: --auto-scale-lr scales it',
-            logger='current',
-            level=logging.WARNING,
+            f'{old:g}: --auto-scale-lr scales it'
         )
         return
     factor, law = rate_factor(real / base, type_name(optimizer))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
 from collections.abc import Callable
 from functools import partial
@@ -11,10 +10,9 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from mmengine.logging import print_log
-
 from ..datasets.labels.subsets import part_size
 from ..utils.durable_files import write_durably
+from ..utils.progress import warn
 from ..utils.text import printable
 from ..visualization import page, plots
 from ..visualization.regions import regions_sheet
@@ -103,11 +101,7 @@ def guarded(section: Callable[[], list[str]]) -> list[str]:
         return section()
     except Exception as error:
         reason = f'{type(error).__name__}: {error}'
-        print_log(
-            f'images of the report could not be made: {reason}',
-            logger='current',
-            level=logging.WARNING,
-        )
+        warn(f'images of the report could not be made: {reason}')
         return [page.paragraph(f'Images could not be made: {reason}', 'soft')]
 
 

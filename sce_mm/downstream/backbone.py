@@ -35,11 +35,10 @@ def require_metadata(file: BackboneFile) -> None:
         AdaptError: It does not.
     """
     if unknown := file.backbone.unknown:
-        options = ' '.join(f'--{name.replace("_", "-")}' for name in unknown)
         raise AdaptError(
             f'the weights do not say their {", ".join(unknown)}: extract them '
-            f'with sce extract and {options}, or --imagenet for those of '
-            "torchvision's and timm's usual weights"
+            f'with sce extract and {file.backbone.unknown_options}, or '
+            "--imagenet for those of torchvision's and timm's usual weights"
         )
 
 

@@ -105,6 +105,11 @@ class Backbone(NamedTuple):
         """Those of the settings that the file does not say."""
         return [name for name in self.settings if self.meta[name] is None]
 
+    @property
+    def unknown_options(self) -> str:
+        """Options of ``sce extract`` that say them."""
+        return ' '.join(f'--{n.replace("_", "-")}' for n in self.unknown)
+
     def network(self) -> nn.Module:
         """The network of mmpretrain, with these weights.
 

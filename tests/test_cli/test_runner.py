@@ -65,10 +65,10 @@ def test_repetitions_do_not_make_a_batch_of_images(tmp_path):
 def lines(monkeypatch):
     """What is said of the learning rate."""
     said = []
+    module = sce_mm.cli.learning_rate
+    monkeypatch.setattr(module, 'warn', said.append)
     monkeypatch.setattr(
-        sce_mm.cli.learning_rate,
-        'print_log',
-        lambda text, **_: said.append(text),
+        module, 'print_log', lambda text, **_: said.append(text)
     )
     return said
 

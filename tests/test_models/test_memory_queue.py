@@ -53,9 +53,7 @@ def test_a_length_that_is_no_positive_integer_is_refused(length):
 @pytest.mark.parametrize('length', [3, 9])
 def test_another_length_keeps_the_newest_rows_and_says_so(length, monkeypatch):
     said = []
-    monkeypatch.setattr(
-        memory_queue, 'print_log', lambda text, **_: said.append(text)
-    )
+    monkeypatch.setattr(memory_queue, 'warn', said.append)
     queue, other = MemoryQueue(5, 1), MemoryQueue(length, 1)
     queue.enqueue(torch.arange(4.0)[:, None])
     queue.enqueue(torch.arange(4.0, 7.0)[:, None])

@@ -201,9 +201,7 @@ def test_a_warm_up_is_shortened_along_with_the_run(
     applied, monkeypatch, recipe, options, warmup
 ):
     said = []
-    monkeypatch.setattr(
-        config_edits, 'print_log', lambda line, **_: said.append(line)
-    )
+    monkeypatch.setattr(config_edits, 'warn', said.append)
     cfg = applied(recipe, *(['--cfg-options', *options] if options else []))
     assert cfg.param_scheduler.warmup_epochs == pytest.approx(warmup)
     changed = warmup not in (3, 5, 10)

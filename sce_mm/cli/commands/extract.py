@@ -63,9 +63,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f'{args.out}: {describe(backbone)}')
     family, _ = naming_of(backbone.weights) or (None, None)
     if unknown := backbone.unknown:
-        options = ' '.join(f'--{name.replace("_", "-")}' for name in unknown)
-        names = ', '.join(unknown)
-        print(as_typed(UNKNOWN.format(unknown=names, options=options)))
+        text = UNKNOWN.format(
+            unknown=', '.join(unknown), options=backbone.unknown_options
+        )
+        print(as_typed(text))
         return
     print(as_typed(NEXT.format(path=shlex.quote(str(args.out)))))
     if family is RESNET:

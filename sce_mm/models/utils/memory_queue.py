@@ -1,15 +1,14 @@
 """The memory queue: a ring buffer of the keys of past steps."""
 
-import logging
 import math
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from ...utils.errors import UserError
+from ...utils.progress import warn
 
 # Attributes of an SCE that are queues.
 QUEUES = ('queue', 'dense_queue')
@@ -143,11 +142,9 @@ def _resized(
     """State of a queue like ``features`` with the newest rows of another."""
     length = len(features)
     kept = min(filled, length)
-    print_log(
+    warn(
         f'the checkpoint has a queue of {len(saved)} keys and the model one '
         f'of {length}: the newest {kept} keys are kept',
-        logger='current',
-        level=logging.WARNING,
     )
     features = features.detach().clone()
     features[:kept] = saved.roll(-pointer, dims=0)[len(saved) - kept :]
