@@ -5,7 +5,7 @@ import pytest
 from image_files import write_noise
 from mmpretrain.registry import DATASETS
 
-from sce_mm.cli.config_edits import set_data, use_cache
+from sce_mm.cli.image_options import set_data, use_cache
 from sce_mm.config.reading import read_config
 from sce_mm.datasets import UnlabelledImages, build_cache
 from sce_mm.utils.errors import UserError

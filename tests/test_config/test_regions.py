@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
-from sce_mm.cli import config_edits
+from sce_mm.cli import image_options
 from sce_mm.config.parts import (
     innermost_dataset,
     view_sizes,
@@ -114,10 +114,14 @@ def test_what_an_epoch_is_and_small_images_are_said(cfg):
 def test_the_log_warns_of_small_images(cfg, monkeypatch):
     levels = []
     monkeypatch.setattr(
-        config_edits, 'print_log', lambda *_, level, **__: levels.append(level)
+        image_options,
+        'print_log',
+        lambda *_, level, **__: levels.append(level),
     )
     args = Namespace(regions=(64, 64), regions_per_image=1)
-    config_edits.apply_region_options(cfg, args, config_edits.RegionSources())
+    image_options.apply_region_options(
+        cfg, args, image_options.RegionSources()
+    )
     assert levels == [logging.INFO, logging.WARNING]
 
 

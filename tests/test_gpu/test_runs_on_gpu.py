@@ -15,12 +15,12 @@ from tiny_runner import Record, TinyImages
 from tiny_runner import build_runner as tiny_runner
 from torch.utils.data import DataLoader
 
+from sce_mm.checkpoints.mmengine_loading import read_resumable
 from sce_mm.cli.commands.replay import replay
 from sce_mm.cli.runner import build_runner
 from sce_mm.engine.hooks.numerical_guard_hook import NonFiniteError
 from sce_mm.evaluation.images import crop_pipeline
 from sce_mm.evaluation.knn import evaluate_knn
-from sce_mm.transfer import read_checkpoint
 
 RECIPE = 'configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py'
 
@@ -63,7 +63,7 @@ def test_float16_goes_on_after_skipped_steps_and_resumes(tmp_path):
     kept = [torch.equal(a, b) for a, b in pairwise(scales.weights)]
     assert kept == skipped
     file = tmp_path / 'whole' / 'iter_2.pth'
-    saved = read_checkpoint(file)['optimizer']['loss_scaler']['scale']
+    saved = read_resumable(file)['optimizer']['loss_scaler']['scale']
     assert saved == scales.scales[2]
     resumed, rest = run(
         tmp_path / 'resumed', file, more=(again,), seed=1, **options

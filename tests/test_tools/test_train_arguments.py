@@ -12,7 +12,7 @@ from mmengine.registry import VISBACKENDS
 from mmengine.visualization import Visualizer
 from torch import nn
 
-from sce_mm.cli import config_edits, log_services
+from sce_mm.cli import config_edits, image_options, log_services
 from sce_mm.cli.commands import train
 from sce_mm.cli.config_edits import load_config, set_pretrained
 from sce_mm.cli.exit import message_of
@@ -319,7 +319,7 @@ def test_regions_count_the_steps_of_the_batch_that_was_asked_for(
 ):
     lines = []
     monkeypatch.setattr(
-        config_edits, 'print_log', lambda line, **_: lines.append(line)
+        image_options, 'print_log', lambda line, **_: lines.append(line)
     )
     words = ['--data', str(photos), '--regions', '16', '--batch-size', '4']
     applied(RECIPES[0], *words)

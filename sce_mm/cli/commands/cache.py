@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     require_outside(args.out, args.data)
     register()
     from ...datasets import ImageCache, build_cache
-    from ..config_edits import image_source, names_list
+    from ..image_options import image_source, names_list
 
     source, paths = args.data[0], None
     if len(args.data) > 1 or names_list(args.data):

@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...config.regions import TrainingImages
     from ...datasets.images.file_lists import write_image_list
     from ...utils.durable_files import write_json
-    from ..config_edits import (
+    from ..image_options import (
         apply_region_options,
         image_source,
         read_region_sources,

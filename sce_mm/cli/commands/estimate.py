@@ -71,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...analysis.estimate import estimate, estimate_text
     from ...config.check import require_pretraining
     from ...utils.durable_files import write_json
-    from ..config_edits import load_config, set_images
+    from ..config_edits import load_config
+    from ..image_options import set_images
     from ..machine import choose_device
 
     cfg = load_config(args)

@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...evaluation.frozen_backbone import FrozenBackbone
     from ...evaluation.images import crop_pipeline, read_folder, resized_side
     from ...transfer import extract_backbone, read_checkpoint
-    from ..config_edits import names_list
+    from ..image_options import names_list
     from ..machine import choose_device
 
     device = choose_device(args.device)

@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...analysis.step_profile import profile
     from ...config.check import require_pretraining
     from ...utils.durable_files import write_json
-    from ..config_edits import load_config, naming_images, set_images
+    from ..config_edits import load_config
+    from ..image_options import naming_images, set_images
     from ..runner import build_runner
     from ..training_images import require_batches
 

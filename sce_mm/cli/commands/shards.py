@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     require_outside(args.out, args.data)
     register()
     from ...datasets.images.shard_writing import pack_shards
-    from ..config_edits import image_source
+    from ..image_options import image_source
 
     source, paths = image_source(args.data)
     packed = pack_shards(paths, source, args.out, args.shard_size * 10**6)

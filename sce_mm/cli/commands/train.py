@@ -143,6 +143,7 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     from ...config.machine import set_precision
     from .. import config_edits as edits
     from ..continuation import apply_continuation
+    from ..image_options import set_images
     from ..learning_rate import enable_lr_scaling, set_rate_batch
     from ..run_start import choose_start
     from ..short_options import (
@@ -152,7 +153,7 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     )
 
     followed = [*set_rate_batch(cfg, args), *apply_batch_size(cfg, args)]
-    edits.set_images(cfg, args)
+    set_images(cfg, args)
     followed += apply_queues(cfg, args)
     if args.pretrained:
         edits.set_pretrained(cfg, args.pretrained)

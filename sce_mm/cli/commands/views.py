@@ -50,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...config.check import require_pretraining
     from ...utils.durable_files import write_durably
     from ...visualization.regions import views_page
-    from ..config_edits import load_config, naming_images, set_images
+    from ..config_edits import load_config
+    from ..image_options import naming_images, set_images
 
     cfg = load_config(args)
     require_pretraining(cfg, args.config)
