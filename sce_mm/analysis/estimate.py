@@ -2,12 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
 
 from ..config.epochs import count_samples
-from ..config.parts import innermost_dataset
+from ..config.parts import innermost_datasets
 from ..utils.errors import UserError
 from .memory import batch_multiple, count_memory
 from .probe import probe
@@ -99,13 +100,18 @@ def estimate(
 
 
 def has_data(cfg: Config) -> bool:
-    """Whether folders or list of the training data set are there."""
-    _, dataset = innermost_dataset(cfg)
+    """Whether folders or lists of the training data sets are there."""
+    return all(_has_images(dataset) for _, dataset in innermost_datasets(cfg))
+
+
+def _has_images(dataset: dict[str, Any]) -> bool:
     roots = dataset.get('data_root') or []
     roots = [roots] if isinstance(roots, str) else roots
     if not any(roots) and (list_file := dataset.get('ann_file')):
-        return Path(list_file).is_file()
-    return bool(roots) and all(Path(root).exists() for root in roots)
+        return Path(list_file).expanduser().is_file()
+    return bool(roots) and all(
+        Path(root).expanduser().exists() for root in roots
+    )
 
 
 def estimate_text(report: dict) -> str:

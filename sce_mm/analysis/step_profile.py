@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from mmengine.dataset import ConcatDataset
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
@@ -76,6 +77,9 @@ def profile(runner: Runner, steps: int, images: int) -> dict:
     loader.worker_init_fn = ShieldedWorker(loader.worker_init_fn)
     batch = loader.batch_sampler.batch_size
     single: Any = without_repetition(loader.dataset)
+    while isinstance(single, ConcatDataset):
+        # The transforms of the first stand for those of all.
+        single = without_repetition(single.datasets[0])
     transforms = seconds_per_image(
         single.pipeline.transforms,
         [single.get_data_info(i % len(single)) for i in range(images)],

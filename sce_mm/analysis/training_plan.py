@@ -15,7 +15,7 @@ from mmengine.config import Config
 from ..config.epochs import MOST, auto_epochs
 from ..config.parts import image_side, samples_of_an_image, view_transforms
 from ..config.regions import cuts_regions
-from ..config.values import step_images, target_views
+from ..config.values import queues, step_images
 from ..datasets.images import inspection
 from ..datasets.images.regions import regions_of
 from ..models.utils.memory_queue import fitting_length
@@ -103,7 +103,7 @@ def plan_training(
         plan.words += ['--epochs', 'auto']
     else:
         plan.epochs = cfg.train_cfg.max_epochs
-    plan.queue = _fit_queue(cfg, plan)
+    plan.queue = _fit_queues(cfg, plan)
     plan.advice = [
         *_steps_advice(cfg, plan),
         *_images_advice(report, keep),
@@ -152,18 +152,20 @@ def fitting_batch(samples: int, batch: int) -> int:
     return batch
 
 
-def _fit_queue(cfg: Config, plan: TrainingPlan) -> int | None:
-    """Length of a queue that holds no image twice."""
-    queue = cfg.model.get('queue')
-    if not queue:
-        return None
-    keys = plan.batch * target_views(cfg)
-    if queue['length'] > plan.samples:
-        length = fitting_length(plan.samples, keys)
-        if length:
-            queue['length'] = length
-            plan.words += ['--cfg-options', f'model.queue.length={length}']
-    return queue['length']
+def _fit_queues(cfg: Config, plan: TrainingPlan) -> int | None:
+    """Shorten queues that would hold a sample twice; length of the first."""
+    lengths, words = [], []
+    for option, length, factors in [*queues(cfg)]:
+        keys = prod(factors.values())
+        epoch = plan.samples * factors.get('places', 1)
+        if length > epoch and (fitting := fitting_length(epoch, keys)):
+            length = fitting
+            cfg.merge_from_dict({option: length})
+            words.append(f'{option}={length}')
+        lengths.append(length)
+    if words:
+        plan.words += ['--cfg-options', *words]
+    return lengths[0] if lengths else None
 
 
 def _steps_advice(cfg: Config, plan: TrainingPlan) -> list[str]:

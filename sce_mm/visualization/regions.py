@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,11 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TRANSFORMS
 
-from ..config.parts import (
-    innermost_dataset,
-    samples_of_an_image,
-    view_transforms,
-)
+from ..config.parts import repeated_datasets, view_transforms
 from ..config.regions import cuts_regions
 from ..config.values import target_views
 from ..datasets.samplers import SampleIndex
@@ -122,60 +118,84 @@ def regions_sheet(cfg: Config, count: int = 6, seed: int = 0) -> str:
     Returns:
         A fragment of HTML for :func:`~sce_mm.visualization.page.page`.
     """
-    _, inner = innermost_dataset(cfg)
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        dataset: Any = DATASETS.build({**inner, 'pipeline': []})
-        transforms: list[Any] = [
-            TRANSFORMS.build(transform) for transform in inner['pipeline']
-        ]
-    times = samples_of_an_image(cfg)
-    cuts = cuts_regions(cfg)
-    order = np.random.default_rng(seed).permutation(len(dataset)).tolist()
+    parts = _build_parts(cfg)
+    # Images are numbered through the parts, as in a ConcatDataset.
+    starts = np.cumsum([0, *(len(part.dataset) for part in parts)])
+    order = np.random.default_rng(seed).permutation(starts[-1]).tolist()
     rows: list[str] = []
-    for place in order:
+    for image in order:
         if len(rows) == count:
             break
-        info = dataset.get_data_info(place)
+        number = int(starts.searchsorted(image, 'right')) - 1
+        part, start = parts[number], int(starts[number])
+        info = part.dataset.get_data_info(image - start)
         samples = [
             SampleIndex(
-                place, epoch=0, seed=seed, origin=place + n * len(dataset),
+                image, epoch=0, seed=seed, origin=image + n * len(order),
                 repetition=n,
-            )
-            for n in range(min(times, _DRAWN))
-        ] if cuts else [
-            SampleIndex(place, epoch=epoch, seed=seed)
+            ) - start
+            for n in range(min(part.times, _DRAWN))
+        ] if part.cuts else [
+            SampleIndex(image, epoch=epoch, seed=seed) - start
             for epoch in range(_SHOWN)
         ]  # fmt: skip
+        name = Path(info.get('img_path', f'image {image}')).name
         # An image that cannot be read makes no row.
-        if row := _row(info, samples, transforms, times):
+        if row := _row(info, printable(name), samples, part):
             rows.append(row)
     if not rows:
         raise UserError(
-            f'none of {len(dataset)} images can be read, '
-            f'{dataset.get_data_info(0)["img_path"]} for one'
+            f'none of {len(order)} images can be read, '
+            f'{parts[0].dataset.get_data_info(0)["img_path"]} for one'
         )
-    what = _REGIONS_TO_SEE if cuts else _VIEWS_TO_SEE
+    what = _REGIONS_TO_SEE if cuts_regions(cfg) else _VIEWS_TO_SEE
     return panel([paragraph(what), *rows])
 
 
+class _Part(NamedTuple):
+    """A data set of the training, its transforms, and samples an image."""
+
+    dataset: Any
+    transforms: list[Any]
+    times: int
+
+    @property
+    def cuts(self) -> bool:
+        return 'CutRegion' in self.names
+
+    @property
+    def names(self) -> list[str]:
+        return [type(transform).__name__ for transform in self.transforms]
+
+
+def _build_parts(cfg: Config) -> list[_Part]:
+    """The data sets with views that a config trains on."""
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return [
+            _Part(
+                DATASETS.build({**inner, 'pipeline': []}),
+                [TRANSFORMS.build(each) for each in inner['pipeline']],
+                times,
+            )
+            for _, inner, times in repeated_datasets(cfg)
+            if any(each['type'] == 'SCEViews' for each in inner['pipeline'])
+        ]
+
+
 def _row(
-    info: dict[str, Any],
-    samples: list[SampleIndex],
-    transforms: list[Any],
-    times: int,
+    info: dict[str, Any], name: str, samples: list[SampleIndex], part: _Part
 ) -> str:
     """An image, and views of its first samples."""
-    names = [type(transform).__name__ for transform in transforms]
-    views_at = names.index('SCEViews')
-    cuts = 'CutRegion' in names
-    cut_at = names.index('CutRegion') if cuts else 1
+    transforms, cuts, times = part.transforms, part.cuts, part.times
+    views_at = part.names.index('SCEViews')
+    # Before it the image is loaded, unless its data set holds the pixels.
+    cut_at = part.names.index('CutRegion') if cuts else views_at
     loaded: Any = info
     for transform in transforms[:cut_at]:
         loaded = transform(loaded)
         if loaded is None:
             return ''
     transforms[views_at].deferred = False
-    name = printable(Path(info['img_path']).name)
     lines: list[str] = []
     for number, sample in enumerate(samples[:_SHOWN], 1):
         results = {**loaded, 'sample_idx': sample}

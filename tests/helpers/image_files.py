@@ -1,6 +1,7 @@
 """Image files of every kind, made from one photograph."""
 
 import io
+import pickle
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,6 +52,17 @@ def write_noise(folder: Path, count: int) -> None:
     for index in range(count):
         pixels = random.integers(0, 255, (40, 50, 3), dtype=np.uint8)
         cv2.imwrite(str(folder / f'{index}.png'), pixels)
+
+
+def write_cifar(
+    path: Path, colours: list[tuple[int, ...]], key: str = 'labels'
+) -> None:
+    """A file of CIFAR with plain images of RGB colours; labels count up."""
+    planes = np.array(colours, np.uint8)[:, :, None]
+    data = np.broadcast_to(planes, (len(colours), 3, 1024)).reshape(-1, 3072)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    labels = list(range(len(colours)))
+    path.write_bytes(pickle.dumps({'data': data, key: labels}))
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:

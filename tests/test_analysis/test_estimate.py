@@ -20,6 +20,7 @@ from torch import nn
 
 from sce_mm.analysis import memory, probe
 from sce_mm.analysis.estimate import estimate, has_data
+from sce_mm.config.machine import computes_in_bfloat16, set_precision
 from sce_mm.utils.errors import UserError
 
 CIFAR = 'sce_resnet18_1xb256-amp-coslr-200e_cifar10'
@@ -115,6 +116,9 @@ def test_memory_is_what_a_training_takes(monkeypatch, stem, batch):
     # mark is that of what was alive.
     monkeypatch.setenv('MALLOC_MMAP_THRESHOLD_', '65536')
     cfg = narrow(stem, batch)
+    if not computes_in_bfloat16():
+        # Or there would be float32 copies of what is in bfloat16.
+        set_precision(cfg, 'none')
     estimated = memory.count_memory(cfg).total(batch)
     measured = probe.probe(cfg, 'cpu', seconds=0, loading=False)
     # Kernels that libraries compile, and the chunks of the loss, are not in
@@ -243,14 +247,22 @@ def test_an_estimate_needs_one_batch_of_the_images_that_are_there(tmp_path):
         estimate(cfg)
 
 
-def test_data_are_there_if_every_folder_is(tmp_path):
+def test_data_are_there_if_every_folder_is(tmp_path, monkeypatch):
     cfg = recipe(FOLDER)
     inner = cfg.train_dataloader.dataset
     cfg.train_dataloader.dataset = dict(type='RepeatDataset', dataset=inner)
     inner.data_root = str(tmp_path)
     assert has_data(cfg)
-    inner.data_root = [str(tmp_path), str(tmp_path / 'none')]
+    monkeypatch.setenv('HOME', str(tmp_path.parent))
+    inner.data_root = f'~/{tmp_path.name}'
+    assert has_data(cfg)
+    there, inner.data_root = dict(inner), [str(tmp_path), f'{tmp_path}/none']
     assert not has_data(cfg)
+    for other, both in ((there, True), (inner, False)):
+        cfg.train_dataloader.dataset = dict(
+            type='ConcatDataset', datasets=[there, other]
+        )
+        assert has_data(cfg) is both
 
 
 def test_a_probe_that_the_system_ends(monkeypatch):

@@ -1,6 +1,7 @@
 """What is said about a folder of images, and what follows from it."""
 
 import json
+import re
 import shutil
 
 import cv2
@@ -13,6 +14,7 @@ from sce_mm.cli.commands import data
 from sce_mm.cli.exit import message_of
 from sce_mm.config.epochs import auto_epochs
 from sce_mm.config.errors import ConfigError
+from sce_mm.models.heads.dense_sce_head import KEYS_PER_IMAGE
 from sce_mm.utils.errors import UserError
 
 RECIPE = 'sce_resnet18_1xb64-coslr-200e_folder'
@@ -97,6 +99,12 @@ def test_the_plan_fits_the_images(said, root, tmp_path):
     assert plan['samples'] == 40 * 30
     assert (plan['batch'], plan['queue']) == (64, 576)
     assert '--regions 8' in text.splitlines()[-1]
+    # Each queue holds at most the keys of an epoch.
+    recipe = 'sce_resnet18_1xb64-dense-coslr-200e_folder'
+    words = said('--recipe', recipe, images=images)[0].splitlines()[-1]
+    assert 'model.queue.length=16 ' in words
+    (length,) = re.findall(r' model\.dense_queue\.length=(\d+)', words)
+    assert int(length) <= 40 * KEYS_PER_IMAGE
     # Without a number of steps that it needs a recipe keeps its epochs.
     recipe = 'sce_resnet50_8xb512-amp-coslr-200e_in1k'
     text, found = said('--recipe', recipe, images=images)

@@ -1,25 +1,16 @@
 """CIFAR from files in the published layout, made here."""
 
-import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
+from image_files import write_cifar
 from mmpretrain.registry import DATASETS
 
 from sce_mm.datasets import CIFAR10BGR, CIFAR100BGR
 
 # First channel of the file is red.
 RED, BLUE = (250, 20, 10), (10, 20, 250)
-
-
-def write_batch(path: Path, colours: list[tuple[int, ...]], key: str) -> None:
-    """Plain images of these colours [n, 3072]; labels count up."""
-    planes = np.array(colours, np.uint8)[:, :, None]
-    data = np.broadcast_to(planes, (len(colours), 3, 1024)).reshape(-1, 3072)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    labels = list(range(len(colours)))
-    path.write_bytes(pickle.dumps({'data': data, key: labels}))
 
 
 @pytest.fixture
@@ -32,7 +23,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ):
             monkeypatch.setattr(cls, f'{split}_list', [[split, None]])
             path = tmp_path / cls.base_folder / split
-            write_batch(path, colours, key)
+            write_cifar(path, colours, key)
     return tmp_path
 
 

@@ -1,17 +1,19 @@
 """The stages of a step are timed, and the advice follows from them."""
 
 import json
-import runpy
 import sys
 
 import pytest
 import torch
 from image_files import write_noise
+from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from recipes import TINY_FOLDER
 from tiny import build, views
 
 from sce_mm.analysis import step_profile
+from sce_mm.cli.commands import profile
+from sce_mm.config.reading import override
 
 QUIET = dict.fromkeys(step_profile.STAGES, 0.01)
 
@@ -58,16 +60,23 @@ def test_every_stage_is_timed_once_and_numbers_stay():
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize('joined', [False, True])
 @pytest.mark.parametrize('regions', [[], ['--regions', '16']])
-def test_a_config_is_profiled(root, tmp_path, monkeypatch, capsys, regions):
+def test_a_config_is_profiled(root, tmp_path, capsys, joined, regions):
     write_noise(tmp_path, 5)
-    config = root / 'configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py'
-    out = tmp_path / 'profile.json'
-    arguments = ['--data', str(tmp_path), '--steps', '2', '--images', '3']
-    arguments += [*regions, '--json', str(out), '--cfg-options', *TINY_FOLDER]
-    monkeypatch.setattr(sys, 'argv', ['tool', str(config), *arguments])
-    path = root / 'tools' / 'analysis_tools' / 'profile_step.py'
-    runpy.run_path(str(path))['main']()
+    recipe = root / 'configs/sce/sce_resnet18_1xb64-coslr-200e_folder.py'
+    cfg = Config.fromfile(recipe)
+    override(cfg, TINY_FOLDER)
+    cfg.train_dataloader.dataset.data_root = str(tmp_path)
+    if joined:
+        part = cfg.train_dataloader.dataset
+        cfg.train_dataloader.dataset = dict(
+            type='ConcatDataset', datasets=[part, part]
+        )
+    config, out = tmp_path / 'config.py', tmp_path / 'profile.json'
+    cfg.dump(config)
+    words = [str(config), *regions, '--steps', '2', '--images', '3']
+    profile.main([*words, '--json', str(out)])
     report = json.loads(out.read_text())
     names = {'LoadImage', 'SCEViews', *['CutRegion'] * bool(regions)}
     assert set(report['transforms']) >= names

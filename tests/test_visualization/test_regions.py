@@ -6,7 +6,7 @@ import re
 import cv2
 import numpy as np
 import pytest
-from image_files import write_noise
+from image_files import write_cifar, write_noise
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
@@ -14,7 +14,7 @@ from mmpretrain.registry import DATASETS
 from sce_mm.cli.commands import views
 from sce_mm.config.parts import view_transforms
 from sce_mm.config.regions import set_regions
-from sce_mm.datasets import SeededSampler
+from sce_mm.datasets import CIFAR10BGR, SeededSampler
 from sce_mm.visualization.regions import regions_sheet
 
 RECIPE = 'sce_resnet18_1xb64-coslr-200e_folder'
@@ -53,8 +53,26 @@ def samples(cfg, seed, epochs):
     return found
 
 
+@pytest.fixture
+def joined(cfg, tmp_path):
+    """The images of the recipe as two data sets that are joined."""
+    parts = []
+    for number in range(2):
+        part = cfg.train_dataloader.dataset.copy()
+        part.data_root = str(tmp_path / str(number))
+        for image in range(2 * number, 2 * number + 2):
+            name = f'{image}.png'
+            (tmp_path / str(number)).mkdir(exist_ok=True)
+            (tmp_path / name).rename(tmp_path / str(number) / name)
+        parts.append(part)
+    cfg.train_dataloader.dataset = dict(type='ConcatDataset', datasets=parts)
+    return cfg
+
+
 @pytest.mark.parametrize('sides', [(16, 16), None])
-def test_views_are_those_of_the_first_epochs(cfg, sides):
+@pytest.mark.parametrize('data', ['cfg', 'joined'])
+def test_views_are_those_of_the_first_epochs(request, data, sides):
+    cfg = request.getfixturevalue(data)
     set_regions(cfg, sides)
     sheet = regions_sheet(cfg, count=2, seed=5)
     assert sheet != regions_sheet(cfg, count=2, seed=6)
@@ -81,9 +99,25 @@ def test_views_are_those_of_the_first_epochs(cfg, sides):
     for got, want in zip(drawn, wanted, strict=True):
         assert (got == want).all()
     # Whether the views are left to the device makes no difference.
-    (transform,) = (transform for _, transform in view_transforms(cfg))
-    transform['deferred'] = True
+    for _, transform in view_transforms(cfg):
+        transform['deferred'] = True
     assert regions_sheet(cfg, count=2, seed=5) == sheet
+
+
+def test_pixels_may_come_from_memory(root, tmp_path, monkeypatch):
+    cfg = Config.fromfile(
+        root / 'configs/sce/sce_resnet18_1xb256-amp-coslr-200e_cifar10.py'
+    )
+    cfg.train_dataloader.dataset.data_root = str(tmp_path)
+    monkeypatch.setattr(CIFAR10BGR, 'train_list', [['train', None]])
+    monkeypatch.setattr(CIFAR10BGR, 'test_list', [])
+    file = tmp_path / CIFAR10BGR.base_folder / 'train'
+    write_cifar(file, [(250, 20, 10), (10, 20, 250)])
+    images = shown(regions_sheet(cfg))
+    assert sum('view' not in caption for _, caption in images) == 2
+    for number, pixels in ((0, (10, 20, 250)), (1, (250, 20, 10))):
+        (image,) = (i for i, t in images if t.startswith(f'image {number},'))
+        assert (abs(image - np.float32(pixels)) < 4).all()
 
 
 def test_images_that_cannot_be_read_are_left_out(cfg, tmp_path):
