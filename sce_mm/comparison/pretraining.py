@@ -33,7 +33,7 @@ from ..config.regions import (
     only_stretches,
     regions_text,
 )
-from ..datasets.images.decoding import as_stretch
+from ..datasets.images.levels import as_stretch
 from ..transfer import Backbone, extract_backbone
 from ..transfer.initial_weights import load_initial_weights
 from ..transfer.metadata import describe_model

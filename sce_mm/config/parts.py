@@ -22,7 +22,7 @@ from mmpretrain.registry import (
     VISUALIZERS,
 )
 
-from ..datasets.images.decoding import as_stretch
+from ..datasets.images.levels import as_stretch
 from ..datasets.views.augmentations import Augmentation
 from .errors import ConfigError
 

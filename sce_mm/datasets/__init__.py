@@ -6,9 +6,10 @@ The data sets, their sampler and the replacement of unreadable files are here;
 Importing this room registers all of them.
 """
 
+from ..utils.errors import UnreadableImageError
 from .cifar import CIFAR10BGR, CIFAR100BGR
 from .imagenet import IMAGENET100_IDS, ImageNet1k, ImageNet100
-from .images.decoding import UnreadableImageError, decode_image
+from .images.decoding import decode_image
 from .images.image_cache import ImageCache, StaleCacheError, build_cache
 from .images.loading import LoadCachedImage, LoadImage
 from .images.regions import CutRegion

@@ -13,6 +13,10 @@ class UserError(ValueError):
     """
 
 
+class UnreadableImageError(UserError):
+    """The bytes are not an image that can be decoded in full."""
+
+
 class MissingPackageError(UserError, ImportError):
     """A library that only some features need is not installed."""
 

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import struct
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -85,6 +86,53 @@ def tiff16(levels: Array) -> bytes:
     if levels.ndim == 3:
         levels = levels[..., ::-1]
     return bytes(cv2.imencode('.tif', levels.astype(np.uint16))[1])
+
+
+def plain_tiff(
+    levels: Array,
+    *,
+    planar: bool = False,
+    white_is_zero: bool = False,
+    other_channels: int | None = None,
+    compression: int = 1,
+) -> bytes:
+    """A TIFF of integer levels ``[h, w]`` or ``[h, w, c]``, not compressed.
+
+    ``planar`` channels lie one after another; ``other_channels`` is what it
+    says of the fourth (0: nothing, 2: opacity). With another number for the
+    ``compression`` no reader knows what is in it.
+    """
+    pixels = np.atleast_3d(levels).astype(levels.dtype.newbyteorder('<'))
+    height, width, channels = pixels.shape
+    planes = [*np.moveaxis(pixels, 2, 0)] if planar else [pixels]
+    parts = [plane.tobytes() for plane in planes]
+    grey = 0 if white_is_zero else 1
+    tags = {
+        256: [width],
+        257: [height],
+        258: [8 * levels.itemsize] * channels,
+        259: [compression],
+        262: [2 if channels > 2 else grey],
+        273: [8 + sum(map(len, parts[:n])) for n in range(len(parts))],
+        277: [channels],
+        278: [height],
+        279: [*map(len, parts)],
+        284: [2 if planar else 1],
+        338: [] if other_channels is None else [other_channels],
+        339: [2 if levels.dtype.kind == 'i' else 1] * channels,
+    }
+    tags = {tag: values for tag, values in tags.items() if values}
+    start = 8 + sum(map(len, parts))
+    behind = start + 2 + 12 * len(tags) + 4
+    entries, longer = struct.pack('<H', len(tags)), b''
+    for tag, values in tags.items():
+        content = struct.pack(f'<{len(values)}I', *values)
+        if len(values) > 1:
+            place = behind + len(longer)
+            longer, content = longer + content, struct.pack('<I', place)
+        entries += struct.pack('<HHI', tag, 4, len(values)) + content
+    head = b'II*\0' + struct.pack('<I', start)
+    return head + b''.join(parts) + entries + bytes(4) + longer
 
 
 def exif(orientation: int) -> Image.Exif:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from image_files import encode, exif, photo, png16, tiff16
+from image_files import encode, exif, photo, plain_tiff, png16, tiff16
 from numpy.typing import NDArray
 from PIL import Image
 
 from sce_mm.datasets import UnreadableImageError, decode_image
-from sce_mm.datasets.images import decoding
+from sce_mm.datasets.images import decoding, levels
 
 Levels = NDArray[Any]
 RGB = np.asarray(photo())
@@ -137,8 +137,8 @@ FULL = RANDOM.integers(0, 65536, (8, 9))
 def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is logged, as in a process that has not spoken yet."""
     lines: list[str] = []
-    monkeypatch.setattr(decoding, '_warned', bytearray(1))
-    monkeypatch.setattr(decoding, 'warn', lines.append)
+    monkeypatch.setattr(levels, '_warned', bytearray(1))
+    monkeypatch.setattr(levels, 'warn', lines.append)
     return lines
 
 
@@ -146,19 +146,32 @@ def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_levels_that_come_out_flat_are_warned_of_once(
     warned: list[str], write: Callable[..., bytes]
 ) -> None:
-    for levels in (FULL, FULL * 0):
-        decode_image(write(levels))
+    for flat in (FULL, FULL * 0):
+        decode_image(write(flat))
     decode_image(KINDS['png'][0])
     decode_image(write(GREY12), stretch=(0, 4095))
     assert not warned
     # Dead and hot pixels do not hide a flat image.
-    levels = RANDOM.integers(7000, 9000, (64, 64))
-    levels[0, 0], levels[9, 9] = 0, 65535
-    decode_image(write(levels))
+    narrow = RANDOM.integers(7000, 9000, (64, 64))
+    narrow[0, 0], narrow[9, 9] = 0, 65535
+    decode_image(write(narrow))
     decode_image(write(RGB12))
     (line,) = warned
     assert re.search('from 700. to 899. of 65535', line)
     assert 'stretch=' in line
+
+
+def test_where_opencv_reads_no_levels_the_upper_bits_are_left(
+    warned: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rgb = RANDOM.integers(7000, 9000, (64, 64, 3))
+    data = tiff16(rgb)
+    # As for some compressions.
+    monkeypatch.setattr(levels.cv2, 'imdecode', lambda *_: None)
+    assert (decode_image(data)[..., ::-1] == rgb >> 8).all()
+    assert re.search(r'from \d+ to \d+ of 65535', *warned)
+    with pytest.raises(UnreadableImageError, match=r'8 of the 16 .* convert'):
+        decode_image(data, stretch=(0, 4095))
 
 
 WIDE = Image.fromarray((GREY12 << 9).astype(np.int32))
@@ -182,6 +195,59 @@ def test_the_ends_of_a_stretch_become_black_and_white(
     image = decode_image(data, stretch=stretch)[..., ::-1]
     expected = np.atleast_3d(share.clip(0, 1) * 255)
     assert np.abs(image - expected).max() < 0.501
+
+
+DEEP = RANDOM.integers(0, 65536, (8, 9, 4)).astype(np.uint16)
+
+
+@pytest.mark.parametrize(
+    ('data', 'expected'),
+    [
+        (plain_tiff(DEEP[..., 0]), DEEP[..., :1] / 257),
+        (
+            plain_tiff(DEEP[..., 0], white_is_zero=True),
+            255 - DEEP[..., :1] / 257,
+        ),
+        (plain_tiff(DEEP[..., :3]), DEEP[..., :3] / 257),
+        # The near infrared, for example, is not how opaque a pixel is.
+        (plain_tiff(DEEP, other_channels=0), DEEP[..., :3] / 257),
+        (
+            plain_tiff(DEEP, other_channels=2),
+            255 - (65535.0 - DEEP[..., :3]) * DEEP[..., 3:] / 65535 / 257,
+        ),
+    ],
+)
+def test_channels_of_16_bits_are_what_a_tiff_says(
+    data: bytes, expected: Levels
+) -> None:
+    image = decode_image(data)[..., ::-1]
+    assert np.abs(image - np.broadcast_to(expected, (8, 9, 3))).max() <= 1.5
+
+
+def test_levels_of_32_bits_have_no_sign_if_the_file_says_so() -> None:
+    grey = np.array([[0, 1 << 31, (1 << 32) - 1]], np.uint32)
+    image = decode_image(plain_tiff(grey), stretch=(0, (1 << 32) - 1))
+    assert image[0, :, 0].tolist() == [0, 128, 255]
+    signed = plain_tiff(np.array([[-5, 5]], np.int32))
+    image = decode_image(signed, stretch=(-5, 5))
+    assert image[0, :, 0].tolist() == [0, 255]
+    with pytest.raises(UnreadableImageError, match=r'signed .* stretch='):
+        decode_image(signed)
+
+
+@pytest.mark.parametrize(
+    ('data', 'message'),
+    [
+        (plain_tiff(DEEP[..., :3], planar=True), 'planar.* convert it'),
+        (plain_tiff(DEEP[..., :2]), 'a TIFF of a kind .* convert it'),
+        (plain_tiff(DEEP[..., :3], compression=34892), 'convert it'),
+    ],
+)
+def test_what_cannot_be_read_says_what_to_do(
+    data: bytes, message: str
+) -> None:
+    with pytest.raises(UnreadableImageError, match=message):
+        decode_image(data)
 
 
 def test_a_stretch_leaves_transparency_and_8_bits_alone() -> None:
@@ -271,6 +337,6 @@ def test_the_limit_is_the_one_that_is_given(
 def test_rows_are_converted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     files = [KINDS['png rgba'][0], KINDS['gif animated'][0], png16(RGB12)]
     whole = [decode_image(data) for data in files]
-    monkeypatch.setattr(decoding, '_BLOCK_PIXELS', 81 * 7)
+    monkeypatch.setattr(levels, '_BLOCK_PIXELS', 81 * 7)
     for data, image in zip(files, whole, strict=True):
         np.testing.assert_array_equal(decode_image(data), image)

@@ -25,17 +25,16 @@ from numpy.typing import NDArray
 
 from ...utils.checks import check_integer
 from ...utils.durable_files import whole_folder, writing
-from ...utils.errors import UserError
+from ...utils.errors import UnreadableImageError, UserError
 from ...utils.text import printable
 from .decoding import (
     LARGEST_PIXELS,
     MAX_PIXELS,
-    UnreadableImageError,
-    as_stretch,
     decode_image,
     require_plain_file,
 )
 from .file_lists import find_images, warn_of_unreadable
+from .levels import as_stretch
 from .parallel import map_images
 from .shards import is_file, read_file, size_and_time
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from mmengine import fileio
 
-from .decoding import UnreadableImageError, header_size, require_plain_file
+from ...utils.errors import UnreadableImageError
+from .decoding import header_size, require_plain_file
 from .loading import LoadCachedImage, LoadImage
 from .shards import open_file
 

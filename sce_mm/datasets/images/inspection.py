@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...utils.errors import UnreadableImageError
 from .decoding import (
     PILLOW_FORMATS,
-    UnreadableImageError,
     any_size,
     decode_image,
-    is_deep,
     orientation,
     require_plain_file,
 )
+from .levels import is_deep
 from .near_duplicates import Fingerprint, fingerprint_of
 from .parallel import map_images
 from .shards import read_file

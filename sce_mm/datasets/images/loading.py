@@ -14,17 +14,17 @@ from mmengine import fileio
 from mmpretrain.registry import TRANSFORMS
 from numpy.typing import NDArray
 
+from ...utils.errors import UnreadableImageError
 from ...utils.progress import warn
 from ...utils.text import printable
 from ..samplers import SampleIndex
 from .decoding import (
-    UnreadableImageError,
-    as_stretch,
     cache_advice,
     decode_image,
     require_plain_file,
 )
 from .image_cache import ImageCache, StaleCacheError
+from .levels import as_stretch
 from .shards import read_file
 
 # Images of more pixels are warned of in training.

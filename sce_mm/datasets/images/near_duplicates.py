@@ -21,8 +21,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...utils.errors import UnreadableImageError
 from ...utils.progress import track
-from .decoding import UnreadableImageError, decode_image
+from .decoding import decode_image
 from .image_cache import ImageCache
 from .parallel import map_images
 from .shards import read_file

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...utils.errors import UserError
-from ..images.decoding import UnreadableImageError, header_size
+from ...utils.errors import UnreadableImageError, UserError
+from ..images.decoding import header_size
 from .subsets import choose_part
 
 # Length of a value in a message.

@@ -18,9 +18,10 @@ from mmengine.fileio import list_dir_or_file
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...utils.errors import UnreadableImageError
 from ...utils.progress import track
 from ...utils.text import listed
-from ..images.decoding import UnreadableImageError, decode_image
+from ..images.decoding import decode_image
 
 IGNORED = 255
 # By the name of an image: sizes and times of its files, pixels of each class.

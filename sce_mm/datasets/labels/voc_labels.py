@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
-from ...utils.errors import UserError
+from ...utils.errors import UnreadableImageError, UserError
 from ...utils.progress import track
 from ...utils.text import read_lines
-from ..images.decoding import UnreadableImageError, decode_image
+from ..images.decoding import decode_image
 from ..images.file_lists import IMAGE_EXTENSIONS, find_images, is_hidden
 
 SIDES = ('width', 'height')
