@@ -143,7 +143,8 @@ def test_what_is_measured_is_kept_when_a_section_fails(
     read = Config.fromfile
 
     def recipe(file):
-        cfg, width = read(file), 4
+        # Of 4 channels oneDNN crashes at AVX2, see tests/test_config.
+        cfg, width = read(file), 8
         cfg.merge_from_dict(
             {
                 'train_dataloader.batch_size': 4,
