@@ -7,9 +7,8 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from ..config.machine import rate_factor
 from ..config.parts import type_name
-from ..config.rate_batch import batch_of_rate
+from ..config.rate_batch import batch_of_rate, rate_factor
 from ..config.values import processes, step_images
 from ..utils.errors import UserError
 from ..utils.progress import warn
@@ -88,7 +87,7 @@ def enable_lr_scaling(cfg: Config) -> None:
 def scale_learning_rate(runner: Runner) -> None:
     """Scale the learning rate to the real batch, if the config asks for it.
 
-    By :func:`~sce_mm.config.machine.rate_factor` from
+    By :func:`~sce_mm.config.rate_batch.rate_factor` from
     ``auto_scale_lr.base_batch_size``, the batch that the rate of the config
     belongs to. If the config does not ask, another batch is a warning in the
     log. mmengine's own scaling leaves out accumulated batches and does not

@@ -1,4 +1,4 @@
-"""Fit precision, loader and learning rate of a config to the machine."""
+"""Fit precision and loader of a config to the machine."""
 
 from pathlib import Path
 
@@ -81,26 +81,3 @@ def pin_images(cfg: Config, device: str) -> None:
     is_pretraining = (cfg.get('model') or {}).get('type') == 'SCE'
     if device == 'cuda' and is_pretraining and 'train_dataloader' in cfg:
         cfg.train_dataloader.setdefault('pin_memory', True)
-
-
-def rate_factor(ratio: float, optimizer: str) -> tuple[float, str]:
-    """Factor of a learning rate for another batch.
-
-    The ratio for optimisers whose step is as large as the gradient or as the
-    weights (Goyal et al., arXiv:1706.02677), its square root for Adam and
-    others that divide the gradient by its own size (Malladi et al.,
-    arXiv:2205.10287).
-
-    >>> rate_factor(4, 'SGD')
-    (4, 'in proportion')
-    >>> rate_factor(4, 'AdamW')
-    (2.0, 'by the square root, as AdamW divides gradients by their size')
-
-    The ratio is that of the images of a step to those that the rate belongs
-    to. Returned are the factor and how it follows.
-    """
-    if optimizer.startswith(('SGD', 'ASGD', 'LARS')):
-        return ratio, 'in proportion'
-    return ratio**0.5, (
-        f'by the square root, as {optimizer} divides gradients by their size'
-    )

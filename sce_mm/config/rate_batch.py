@@ -1,4 +1,4 @@
-"""Find out which batch the learning rate of a config belongs to."""
+"""The batch that a learning rate belongs to, and the rate for another one."""
 
 import ast
 import math
@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from .machine import rate_factor
 from .parts import type_name
 from .reading import inherited_configs
 
@@ -156,3 +155,26 @@ def _images(cfg: Config, batch: int | None = None) -> int:
         batch = loader.get('batch_size')
     steps = isinstance(wrapper, dict) and wrapper.get('accumulative_counts')
     return batch * (steps or 1) if isinstance(batch, int) else 0
+
+
+def rate_factor(ratio: float, optimizer: str) -> tuple[float, str]:
+    """Factor of a learning rate for another batch.
+
+    The ratio for optimisers whose step is as large as the gradient or as the
+    weights (Goyal et al., arXiv:1706.02677), its square root for Adam and
+    others that divide the gradient by its own size (Malladi et al.,
+    arXiv:2205.10287).
+
+    >>> rate_factor(4, 'SGD')
+    (4, 'in proportion')
+    >>> rate_factor(4, 'AdamW')
+    (2.0, 'by the square root, as AdamW divides gradients by their size')
+
+    The ratio is that of the images of a step to those that the rate belongs
+    to. Returned are the factor and how it follows.
+    """
+    if optimizer.startswith(('SGD', 'ASGD', 'LARS')):
+        return ratio, 'in proportion'
+    return ratio**0.5, (
+        f'by the square root, as {optimizer} divides gradients by their size'
+    )

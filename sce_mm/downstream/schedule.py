@@ -1,8 +1,7 @@
 """Scale the learning rate of a config to the batch that there will be."""
 
-from ..config.machine import rate_factor
 from ..config.parts import type_name
-from ..config.rate_batch import RateBatch
+from ..config.rate_batch import RateBatch, rate_factor
 from ..config.reading import walk
 from ..utils.text import counted
 from .edits import AdaptError, ConfigEdits
