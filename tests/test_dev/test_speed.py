@@ -105,8 +105,9 @@ def test_a_step_of_every_peer(tool, monkeypatch, precision):
     step = tool('step')
     monkeypatch.setattr(step, 'QUEUE', 512)
     setting = step.SETTINGS['resnet18-32']
-    backbone = setting['backbone'] | dict(base_channels=4)
-    small = dict(backbone=backbone, features=32, batch=4, pixels=8)
+    # Of 4 channels oneDNN crashes at AVX2, see tests/test_config.
+    backbone = setting['backbone'] | dict(base_channels=8)
+    small = dict(backbone=backbone, features=64, batch=4, pixels=8)
     monkeypatch.setitem(step.SETTINGS, 'small', small)
     report = step.speed('small', precision, True, repeats=1)
     assert set(report['seconds']) >= set(step.CANDIDATES)
