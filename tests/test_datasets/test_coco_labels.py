@@ -169,6 +169,19 @@ def test_boxes_that_mmdet_leaves_out_are_counted(tmp_path):
     for box in ([8, 8, 0, 5], [64, 0, 9, 9], [1, 1, 0.5, 9], [1, 1, 9, 9]):
         labels['annotations'][0].update(bbox=box, area=box[0] != 1)
         assert '1 of 3 boxes' in next(notes(labels, tmp_path))
+    labels = content()
+    labels['annotations'][0]['ignore'] = 1
+    assert '1 of 3 boxes' in next(notes(labels, tmp_path))
+
+
+def test_what_is_labelled_twice_is_counted(tmp_path):
+    labels = content()
+    again = copy.deepcopy(labels['annotations'][0])
+    labels['annotations'].append(again | {'id': 77})
+    labels['images'][1]['file_name'] = labels['images'][0]['file_name']
+    images, boxes = notes(labels, tmp_path)
+    assert '1 of 2 images' in images
+    assert '1 of 4 annotations' in boxes
 
 
 def test_sizes_are_those_that_detectors_see(tmp_path):
@@ -179,7 +192,10 @@ def test_sizes_are_those_that_detectors_see(tmp_path):
     assert cv2.imread(str(tmp_path / '9.png')).shape == (64, 48, 3)
     (note,) = notes(content(), tmp_path)
     assert '1 of 2 images' in note
-    assert '9.png: 64 x 48, but detectors see 48 x 64' in note
+    assert '9.png: 64 x 48, but detectors see 48 x 64 (turned' in note
+    Image.new('L', (48, 64)).save(tmp_path / '9.png')
+    (note,) = notes(content(), tmp_path)
+    assert '9.png: 64 x 48, but detectors see 48 x 64: do the' in note
 
 
 def test_no_annotation_has_the_id_0():

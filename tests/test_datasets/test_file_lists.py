@@ -166,7 +166,7 @@ def test_folders_that_cannot_be_used(folder: Path) -> None:
     for root, error, message in (
         ('nope', FileNotFoundError, 'no folder .*nope.*looked in'),
         ('notes.txt', NotADirectoryError, 'or a list: a .txt'),
-        ('empty', FileNotFoundError, 'found no file at all'),
+        ('empty', FileNotFoundError, 'found no file .hidden'),
         ('full', FileNotFoundError, r'found 1 \.txt. Only .*\.jpg .*convert'),
     ):
         with pytest.raises(error, match=message):

@@ -109,7 +109,7 @@ def find_images(
                 )
             raise FileNotFoundError(
                 f'no image below {root!r}, found '
-                f'{" and ".join(there) or "no file at all but hidden ones"}'
+                f'{" and ".join(there) or "no file (hidden ones left out)"}'
                 f'{_advice(kinds, wanted)}'
             )
         others += kinds

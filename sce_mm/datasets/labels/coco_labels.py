@@ -80,22 +80,38 @@ def notes(content: dict[str, Any], images: Path) -> Iterator[str]:
     if lost:
         yield (
             f'{len(lost)} of {len(boxes)} boxes are outside '
-            'their image, narrower than a pixel or without an area: mmdet '
-            f'leaves them out of the training, for example annotation '
-            f'{lost[0]}'
+            'their image, narrower than a pixel, without an area or marked to '
+            'be ignored: mmdet leaves them out of the training, for example '
+            f'annotation {lost[0]}'
         )
+    for part, them, entries in (
+        ('images', 'files', [i['file_name'] for i in content['images']]),
+        (
+            'annotations',
+            'boxes of a category',
+            [(a['image_id'], a['category_id'], *a['bbox']) for a in boxes],
+        ),
+    ):
+        if again := len(entries) - len(set(entries)):
+            yield (
+                f'{again} of {len(entries)} {part} are there again, with the '
+                f'same {them} under another id: they count twice'
+            )
     other = []
     for image in content['images']:
-        size = _size(images / image['file_name'])
+        path = images / image['file_name']
+        size = _size(path)
         if size and size != (image['width'], image['height']):
-            other.append((image, size))
+            other.append((image, path, size))
     if other:
-        image, (width, height) = other[0]
+        image, path, (width, height) = other[0]
+        said = image['width'], image['height']
+        turned = ' (turned as an EXIF tag says)' * (_size(path, False) == said)
         yield (
             f'{len(other)} of {len(sizes)} images have not the size that the '
-            f'labels say, for example {image["file_name"]}: '
-            f'{image["width"]} x {image["height"]}, but detectors see {width} '
-            f'x {height} (turned as an EXIF tag says): do the boxes fit?'
+            f'labels say, for example {image["file_name"]}: {said[0]} x '
+            f'{said[1]}, but detectors see {width} x {height}{turned}: do the '
+            'boxes fit?'
         )
 
 
@@ -340,16 +356,18 @@ def _unit_problems(content: dict[str, Any]) -> Iterator[str]:
 
 def _left_out(annotation: dict[str, Any], width: int, height: int) -> bool:
     """Whether mmdet's ``CocoDataset`` leaves a box out."""
+    if annotation.get('ignore'):
+        return True
     left, top, w, h = annotation['bbox']
     inside_w = min(left + w, width) - max(left, 0)
     inside_h = min(top + h, height) - max(top, 0)
     return min(inside_w, inside_h, annotation['area']) <= 0 or min(w, h) < 1
 
 
-def _size(path: Path) -> tuple[int, int] | None:
-    """Width and height as mmcv loads an image; None if it has no header."""
+def _size(path: Path, turned: bool = True) -> tuple[int, int] | None:
+    """Width and height, ``turned`` as mmcv does; None without a header."""
     try:
-        height, width = header_size(path)
+        height, width = header_size(path, turned)
     except UnreadableImageError:
         return None
     return width, height
