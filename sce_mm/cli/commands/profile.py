@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...config.check import require_pretraining
     from ...utils.durable_files import write_json
     from ..config_edits import load_config
-    from ..image_options import naming_images, set_images
+    from ..image_options import set_images
     from ..runner import build_runner
     from ..training_images import require_batches
 
@@ -69,9 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         cfg.log_level = 'ERROR'
         source = '--data' if args.data else 'train_dataloader.dataset'
         runner = build_runner(cfg)
-        with naming_images(args):
-            runner._train_loop = runner.build_train_loop(cfg.train_cfg)
-            require_batches(runner, source)
+        require_batches(runner, source)
         release_output()
         report = profile(runner, args.steps, args.images)
     total = report['seconds_per_step']
