@@ -5,7 +5,6 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config, ConfigDict
@@ -23,6 +22,7 @@ from ..config.regions import (
 )
 from ..datasets.images.file_lists import (
     find_images,
+    is_image_list,
     read_image_list,
     require_folder,
 )
@@ -97,9 +97,7 @@ def set_data(cfg: Config, data: list[str]) -> None:
 
 def names_list(data: Sequence[str]) -> bool:
     """Whether ``--data`` names a list of images, not folders."""
-    path = Path(data[0]).expanduser()
-    is_list = path.suffix.lower() in ('.txt', '.json')
-    return len(data) == 1 and is_list and path.is_file()
+    return len(data) == 1 and is_image_list(data[0])
 
 
 def image_source(data: Sequence[str]) -> tuple[str, list[str]]:

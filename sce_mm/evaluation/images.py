@@ -8,6 +8,7 @@ import numpy as np
 from mmpretrain.registry import DATASETS
 from torch.utils.data import Subset
 
+from ..datasets.images.file_lists import is_image_list
 from ..datasets.images.shards import is_shard
 from ..utils.errors import UserError
 
@@ -95,8 +96,8 @@ def read_folder(
     if limit is not None and limit < 1:
         raise UserError(f'at least one image is needed, got {limit}')
     config = dict(type='UnlabelledImages', data_root=root, pipeline=pipeline)
-    if root.lower().endswith(('.txt', '.json')) and os.path.isfile(root):
-        config |= dict(data_root='', ann_file=root)
+    if is_image_list(root):
+        config |= dict(data_root='', ann_file=os.path.expanduser(root))
         # Folders of a list are no classes.
         labelled = False
     # In test mode an unreadable image raises instead of being replaced.

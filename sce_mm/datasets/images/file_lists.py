@@ -157,6 +157,12 @@ def require_folder(root: str) -> None:
     raise FileNotFoundError(f'no {kind} {root!r} (looked in {os.getcwd()})')
 
 
+def is_image_list(path: str) -> bool:
+    """Whether a path that an option names is a list, not a folder or tar."""
+    is_named_so = path.lower().endswith(('.txt', '.json'))
+    return is_named_so and os.path.isfile(os.path.expanduser(path))
+
+
 def read_image_list(list_file: str, root: str = '') -> list[str]:
     """Paths of a list, relative to ``root``.
 
