@@ -4,6 +4,7 @@ import copy
 import runpy
 import sys
 
+import mmdet
 import pytest
 import torch
 from mmdet.models import FPN
@@ -327,6 +328,20 @@ def test_the_lines_of_a_refusal_make_the_config_fit(
     lines = str(error.value).partition('has the line')[2].lstrip('s ')
     exec(lines.replace(' and _base_', '\n_base_'), {'_base_': cfg})
     adapt(cfg, file)
+
+
+def test_a_resnet_of_ones_own_is_one(change):
+    class OwnResNet(mmdet.models.ResNet):
+        """With whatever its user adds."""
+
+    MODELS.register_module(module=OwnResNet, force=True)
+    backbone = 'model.backbone.'
+    edits, _ = change({backbone + 'type': 'OwnResNet'})
+    assert edits.get(backbone + 'init_cfg.type') == 'Pretrained'
+    assert edits.get(backbone + 'type') == 'OwnResNet'
+    with pytest.raises(AdaptError, match=r'OwnResNet-50.*depth = 18') as error:
+        change({backbone + 'type': 'OwnResNet', backbone + 'depth': 50})
+    assert 'dict(' not in str(error.value)
 
 
 def test_networks_of_mmdet_alone_are_no_resnets(backbone_file):

@@ -9,6 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mmdet.models.backbones import ResNet
+from mmdet.registry import MODELS
+
 from ...downstream import AdaptError, BackboneFile, ConfigEdits, type_name
 from ...downstream.backbone import BACKBONE
 from ...transfer.networks.resnet import ResNetArchitecture
@@ -78,7 +81,8 @@ def require_architecture(edits: ConfigEdits, file: BackboneFile) -> None:
     found = file.backbone.architecture
     assert isinstance(found, ResNetArchitecture)
     here = f'{kind}-{depth}' if isinstance(depth, int) else kind
-    if kind in RESNETS and depth == int(resnet[1]):
+    own = _is_own(backbone['type'])
+    if (kind in RESNETS or own) and depth == int(resnet[1]):
         width = backbone.get('base_channels') or _WIDTH
         stem = backbone.get('stem_channels') or width
         if (found.width, found.stem) == (width, stem):
@@ -91,13 +95,23 @@ def require_architecture(edits: ConfigEdits, file: BackboneFile) -> None:
         f'{BACKBONE} is a {here}, and the weights are of a {arch}: take a '
         f'config of the same detector with a {arch}'
     )
-    if lines := _replacement(edits, found, kind):
+    if lines := _replacement(edits, found, 'ResNet' if own else kind):
         some = 'the line' if len(lines) == 1 else 'the lines'
         message += (
             f', or write a config that inherits this one and has {some} '
             + ' and '.join(lines)
         )
     raise AdaptError(message)
+
+
+def _is_own(kind: str | type) -> bool:
+    """Whether a class is a ResNet of mmdet that its user has derived."""
+    found = MODELS.get(kind) if isinstance(kind, str) else kind
+    return (
+        found is not None
+        and issubclass(found, ResNet)
+        and not found.__module__.startswith('mmdet.')
+    )
 
 
 def _options(
