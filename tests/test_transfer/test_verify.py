@@ -19,6 +19,7 @@ from sce_mm.transfer.metadata import (
     describe_backbone,
     stride_style,
 )
+from sce_mm.transfer.verify.load_report import modules_of
 from sce_mm.transfer.verify.pipelines import (
     images_of,
     level_notes,
@@ -76,12 +77,24 @@ def test_one_bit_and_another_type_are_seen(model, backbone):
 
 def test_missing_and_unexpected_tensors_are_seen(model, backbone):
     backbone.weights['new'] = torch.ones(1)
-    result = verified(model, backbone, expected_missing=())
+    model.backbone.adapter = nn.BatchNorm2d(8)
+    result = verified(model, backbone)
     assert len(result.load.missing) == 5
     assert result.load.unexpected == ('new',)
     (problem,) = result.problems
-    assert '5 missing in the file: norm.weight' in problem
+    assert '5 missing in the file: adapter.weight' in problem
     assert 'that the model has no place for: new' in problem
+
+
+def test_names_of_the_config_add_to_those_that_are_always_new(model, backbone):
+    model.backbone.adapter = nn.BatchNorm2d(8)
+    hook = VerifyTransferHook(expected_missing=['backbone.adapter.'])
+    result = verify_transfer(model, backbone, {}, [], hook.options)
+    assert result.problems == ()
+    assert modules_of(result.load.expected_missing) == [
+        'backbone.adapter.',
+        'roi_head.shared_head.norm.',
+    ]
 
 
 @pytest.mark.parametrize(

@@ -62,14 +62,15 @@ class VerifyOptions(NamedTuple):
             worse with them in a detector; a linear evaluation wants them.
         allow_unknown: Accept a file that does not say what pixels it expects.
         expected_missing: Prefixes of names in the model of tensors that are
-            new beside the pretrained ones; ``*`` stands for anything.
+            new beside the pretrained ones; ``*`` stands for anything. They
+            add to ``EXPECTED_MISSING``.
         settings_only: Accept any tensors, as those of a run that is resumed
             have moved.
     """
 
     allow_frozen: bool = False
     allow_unknown: bool = False
-    expected_missing: tuple[str, ...] = EXPECTED_MISSING
+    expected_missing: tuple[str, ...] = ()
     settings_only: bool = False
 
 
@@ -150,7 +151,8 @@ def verify_transfer(
             f"set model.neck.init_cfg = dict(type='Pretrained', checkpoint="
             f'{path!r}, prefix={PYRAMID!r})'
         )
-    load = compare_with_file(parts, tensors, options.expected_missing)
+    expected = (*EXPECTED_MISSING, *options.expected_missing)
+    load = compare_with_file(parts, tensors, expected)
     settings = tuple(_settings(model, parts, backbone))
     frozen = tuple(
         f'{part}.{name}'
