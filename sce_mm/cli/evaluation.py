@@ -24,13 +24,9 @@ from ..evaluation.features import (
 )
 from ..evaluation.images import FolderImages, crop_pipeline, read_folder
 from ..evaluation.loaders import labelled_loaders, seed_of
-from ..transfer import (
-    check_pixels,
-    extract_backbone,
-    load_backbone,
-    read_checkpoint,
-)
+from ..transfer import extract_backbone, load_backbone, read_checkpoint
 from ..transfer.initial_weights import find_sources
+from ..transfer.metadata import require_settings, settings_of
 from ..utils.durable_files import write_json
 from ..utils.errors import UserError
 from ..utils.random_state import preserve_rng
@@ -88,7 +84,8 @@ def networks(
         with naming(path):
             checkpoint = read_checkpoint(path, args.trust)
             backbone = extract_backbone(checkpoint, args.branch)
-            check_pixels(backbone.meta, model.data_preprocessor, path)
+            pixels = settings_of({}, model.data_preprocessor)
+            require_settings(backbone.meta, pixels, path)
             load_backbone(model.backbone, backbone)
     for name in [*models]:
         yield name, models.pop(name).to(args.device)
