@@ -30,11 +30,11 @@ from ..transfer.metadata import require_settings, settings_of
 from ..utils.durable_files import write_json
 from ..utils.errors import UserError
 from ..utils.random_state import preserve_rng
+from ..utils.text import RANDOM
 from .config_edits import set_knn
 from .exit import naming, naming_options
 from .machine import choose_device, require_launched
 
-INITIAL = 'random initialisation'
 # Processes wait for each other while one fits a classifier.
 PATIENCE = timedelta(days=2)
 
@@ -78,7 +78,7 @@ def networks(
     """
     models = {}
     if args.random_init:
-        models[INITIAL] = initial_model(cfg)
+        models[RANDOM] = initial_model(cfg)
     for path in args.checkpoint:
         model = models[path] = initial_model(cfg)
         with naming(path):
