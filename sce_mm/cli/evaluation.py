@@ -24,21 +24,17 @@ from ..evaluation.features import (
 )
 from ..evaluation.images import FolderImages, crop_pipeline, read_folder
 from ..evaluation.loaders import labelled_loaders, seed_of
-from ..transfer import (
-    check_pixels,
-    extract_backbone,
-    load_backbone,
-    read_checkpoint,
-)
+from ..transfer import extract_backbone, load_backbone, read_checkpoint
 from ..transfer.initial_weights import find_sources
+from ..transfer.metadata import require_settings, settings_of
 from ..utils.durable_files import write_json
 from ..utils.errors import UserError
 from ..utils.random_state import preserve_rng
+from ..utils.text import RANDOM
 from .config_edits import set_knn
 from .exit import naming, naming_options
 from .machine import choose_device, require_launched
 
-INITIAL = 'random initialisation'
 # Processes wait for each other while one fits a classifier.
 PATIENCE = timedelta(days=2)
 
@@ -82,13 +78,14 @@ def networks(
     """
     models = {}
     if args.random_init:
-        models[INITIAL] = initial_model(cfg)
+        models[RANDOM] = initial_model(cfg)
     for path in args.checkpoint:
         model = models[path] = initial_model(cfg)
         with naming(path):
             checkpoint = read_checkpoint(path, args.trust)
             backbone = extract_backbone(checkpoint, args.branch)
-            check_pixels(backbone.meta, model.data_preprocessor, path)
+            pixels = settings_of({}, model.data_preprocessor)
+            require_settings(backbone.meta, pixels, path)
             load_backbone(model.backbone, backbone)
     for name in [*models]:
         yield name, models.pop(name).to(args.device)

@@ -21,12 +21,13 @@ from ..utils.folder_lock import FolderInUseError, FolderLock
 from ..utils.progress import Progress
 from ..utils.progress import clock as as_clock
 from ..utils.run_commands import Command, Job, run_jobs, training_step
+from ..utils.text import in_path
 from .pairing import choose_pairs
 from .preparation import plan_regions, prepare_configs
 from .pretraining import Start, list_starts
 from .progress import TimeLeft, say
 from .report import write_report
-from .results import INPUTS, Results, in_path
+from .results import INPUTS, Results
 from .schedules import make_schedule
 from .settings import Settings, adopt_inputs
 from .task import Task
@@ -116,16 +117,14 @@ class Comparison:
                 'ended, or name another OUT'
             ) from error
         with closing(lock):
+            refusals: type[Exception] = Exception
             try:
                 inputs = self._prepare()
-            except Exception:
-                if new:
-                    shutil.rmtree(self.out, ignore_errors=True)
-                raise
-            checked()
-            try:
+                checked()
+                # What stops in the middle of many images can go on from them.
+                refusals = UserError
                 self._look_at_images()
-            except UserError:
+            except refusals:
                 if new:
                     shutil.rmtree(self.out, ignore_errors=True)
                 raise

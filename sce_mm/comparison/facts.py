@@ -10,8 +10,9 @@ from mmengine.config import Config
 
 from ..config.parts import innermost_dataset, samples_of_an_image
 from ..datasets.labels.subsets import part_size
+from ..utils.text import RANDOM
 from .differences import Gap, difference
-from .results import RANDOM, SCE, Results, longer_random, pretraining_config
+from .results import SCE, Results, longer_random, pretraining_config
 from .task import Measure
 
 if TYPE_CHECKING:

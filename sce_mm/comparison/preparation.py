@@ -22,9 +22,10 @@ from ..downstream import (
 )
 from ..transfer import save_backbone
 from ..utils.errors import UserError
+from ..utils.text import RANDOM, in_path
 from .pretraining import Starts
 from .progress import say
-from .results import RANDOM, SCE, config_file, in_path
+from .results import SCE, config_file
 from .task import Task
 from .unlabelled import Unlabelled
 

@@ -40,7 +40,8 @@ from ..transfer.metadata import describe_model
 from ..utils.errors import UserError
 from ..utils.option_values import as_word
 from ..utils.random_state import preserve_rng
-from .results import RANDOM, config_file, in_path
+from ..utils.text import RANDOM, in_path
+from .results import config_file
 from .settings import Settings
 from .unlabelled import Unlabelled
 

@@ -13,20 +13,14 @@ from typing import TYPE_CHECKING
 from ..datasets.labels.subsets import part_size
 from ..utils.durable_files import write_durably
 from ..utils.progress import warn
-from ..utils.text import printable
+from ..utils.text import RANDOM, printable
 from ..visualization import page, plots
 from ..visualization.regions import regions_sheet
 from .differences import about_the_test, conclusion, nothing_learned
 from .facts import Facts, facts_of, gap, starts_that_learned
 from .neighbours import region_neighbours
 from .progress import say
-from .results import (
-    RANDOM,
-    Results,
-    config_file,
-    longer_random,
-    pretraining_config,
-)
+from .results import Results, config_file, longer_random, pretraining_config
 from .schedules import Schedule
 from .summary import each_part, headline, shown_starts, what_next
 from .tables import (

@@ -16,8 +16,8 @@ from mmengine.config import Config
 
 from ..config.parts import innermost_dataset
 from ..utils.run_commands import log_entries, read_scalars
+from ..utils.text import RANDOM
 
-RANDOM = 'random initialisation'
 SCE = 'SCE'
 CONTINUED = 'SCE, continued'
 # What sce test found, where a training was killed in its evaluation.
@@ -31,11 +31,6 @@ Results = dict[str, dict[float, list[dict[str, Any]]]]
 def longer_random(results: Results) -> list[str]:
     """Sources of random initialisation that trains longer."""
     return [name for name in results if name.startswith(f'{RANDOM}, ')]
-
-
-def in_path(name: str) -> str:
-    """A name of a source as part of a path."""
-    return ''.join(c if c.isalnum() else '-' for c in name)
 
 
 def config_file(out: Path, key: str) -> Path:

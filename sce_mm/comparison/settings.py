@@ -15,7 +15,8 @@ from ..config.reading import hash_of_config, read_config
 from ..config.regions import Sides, regions_text
 from ..downstream import load_base
 from ..utils.durable_files import write_json
-from .results import CONTINUED, INPUTS, SCE, in_path
+from ..utils.text import in_path
+from .results import CONTINUED, INPUTS, SCE
 
 if TYPE_CHECKING:
     from .task import Task

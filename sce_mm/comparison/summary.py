@@ -6,9 +6,9 @@ All follows from :class:`Facts` by rules that are one table: :data:`RULES`.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ..utils.text import RANDOM
 from .differences import Gap, holm
 from .facts import Facts
-from .results import RANDOM
 
 # Who asks for more runs of each start will not get them.
 MANY_SEEDS = 30

@@ -7,10 +7,11 @@ from statistics import mean
 from typing import Any
 
 from ..utils.progress import clock
+from ..utils.text import RANDOM
 from ..visualization import page
 from .differences import LEVEL, standard_error
 from .facts import gap, starts_that_learned
-from .results import RANDOM, Results
+from .results import Results
 from .task import Measure, Task
 
 # Head and lines.

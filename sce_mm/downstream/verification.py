@@ -35,9 +35,10 @@ def add_verification(edits: ConfigEdits, package: str) -> None:
             edits.set('default_hooks.verify_transfer', HOOK, reason)
     for where, hook in list(hooks_of(edits.cfg)):
         if edits.new and is_of_type(hook, HOOK['type']):
+            theirs = hook.get('expected_missing', ())
             edits.set(
                 f'{where}.expected_missing',
-                edits.new,
+                list(dict.fromkeys([*theirs, *edits.new])),
                 'norms of outputs that the pretraining did not have: new, so '
                 'not in the file',
             )

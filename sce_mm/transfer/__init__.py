@@ -8,12 +8,11 @@ exported to other libraries (``export``) and verified in a detector
 from ..checkpoints.errors import CheckpointError
 from ..checkpoints.reading import read_checkpoint
 from .backbone import Backbone, extract_backbone, load_backbone, save_backbone
-from .metadata import check_pixels, tensor_hash
+from .metadata import tensor_hash
 
 __all__ = [
     'Backbone',
     'CheckpointError',
-    'check_pixels',
     'extract_backbone',
     'load_backbone',
     'read_checkpoint',

@@ -38,7 +38,8 @@ from .metadata import (
     checked_metadata,
     describe_backbone,
     metadata_of,
-    stride_style,
+    require_settings,
+    settings_of,
     tensor_hash,
 )
 from .networks.architecture import Architecture
@@ -182,7 +183,7 @@ def extract_backbone(
             network, tensors, branch, float32, known
         )
         said = _said_by(network, assumed.get('arch'))
-        _require_settings(network, Backbone(weights, known))
+        _require_settings(network, known)
     assumed = {
         k: v for k, v in {**assumed, **said}.items() if known[k] is None
     }
@@ -280,7 +281,7 @@ def _file_of_network(network: nn.Module, backbone: Backbone) -> Backbone:
     Raises:
         CheckpointError: The file is one of another network.
     """
-    _require_settings(network, backbone)
+    _require_settings(network, backbone.meta)
     differ = differences(network, backbone.weights)
     if not differ:
         return backbone
@@ -294,26 +295,21 @@ def _file_of_network(network: nn.Module, backbone: Backbone) -> Backbone:
     return _with_weights(backbone, weights)
 
 
-def _require_settings(network: nn.Module, backbone: Backbone) -> None:
+def _require_settings(network: nn.Module, meta: Mapping[str, Any]) -> None:
     """Check what no tensor shows, where the checkpoint says it.
 
     Raises:
         CheckpointError: The network is of another class, or has other strides
             or attention heads.
     """
-    said, arch = _said_by(network), backbone.meta['arch']
+    arch = meta['arch']
     if arch and arch.partition('-')[0] != type(network).__name__:
         raise CheckpointError(
             f'the checkpoint says arch={arch!r}, and the config has a '
-            f'{said["arch"]}'
+            f'{_said_by(network)["arch"]}'
         )
-    for name in backbone.settings:
-        here, there = said.get(name), backbone.meta[name]
-        if None not in (here, there) and here != there:
-            raise CheckpointError(
-                f'the checkpoint says {name}={there!r}, and the '
-                f'{said["arch"]} of the config has {here!r}'
-            )
+    here = settings_of({'backbone': network})
+    require_settings(meta, here, f'the {arch or "backbone"} of the checkpoint')
 
 
 def _said_by(network: nn.Module, arch: str | None = None) -> dict[str, Any]:
@@ -402,24 +398,10 @@ def load_backbone(module: nn.Module, backbone: Backbone) -> None:
         CheckpointError: A tensor is missing, unexpected or of another shape,
             strides are elsewhere, or the attention heads are not as many.
     """
+    name = f'the backbone from {backbone.meta["source"]}'
     if mismatches := shape_mismatches(module.state_dict(), backbone.weights):
         raise CheckpointError(
-            f'the backbone from {backbone.meta["source"]} does not fit '
-            f'{type(module).__name__}:\n{mismatches}'
+            f'{name} does not fit {type(module).__name__}:\n{mismatches}'
         )
-    style, trained = stride_style({'': module}), backbone.meta.get('style')
-    if None not in (style, trained) and style != trained:
-        raise CheckpointError(
-            f'the backbone from {backbone.meta["source"]} was trained with '
-            f'its strides where style={trained!r} puts them, and the config '
-            f'has {style!r}: change model.backbone.style'
-        )
-    heads = describe_backbone(module)['num_heads']
-    trained = backbone.meta.get('num_heads')
-    if None not in (heads, trained) and heads != trained:
-        raise CheckpointError(
-            f'the backbone from {backbone.meta["source"]} was trained with '
-            f'{trained} attention heads, and the config has {heads}: change '
-            'model.backbone.arch'
-        )
+    require_settings(backbone.meta, settings_of({'backbone': module}), name)
     module.load_state_dict(backbone.weights, strict=True)

@@ -22,10 +22,10 @@ from .backbone import Backbone, extract_backbone, load_backbone
 from .formats import below, is_whole_pretraining
 from .metadata import (
     FORMAT,
-    describe_input,
     metadata_of,
-    settings_equal,
-    stride_style,
+    require_settings,
+    setting_differences,
+    settings_of,
 )
 from .named_weights import is_pretrained
 from .networks.families import is_whole
@@ -260,25 +260,15 @@ def _other_input(model: Any, meta: Mapping[str, Any], name: str) -> str:
         What of it may be meant, as the end of a sentence.
 
     Raises:
-        CheckpointError: The channels have another order, or the strides
-            another place.
+        CheckpointError: The channels have another order, the strides another
+            place, or the attention heads are not as many.
     """
-    preprocessor = getattr(model, 'data_preprocessor', nn.Identity())
-    here = describe_input(preprocessor)
-    here['style'] = stride_style({'backbone': model.backbone})
-    different = [
-        key
-        for key, value in here.items()
-        if None not in (value, meta.get(key))
-        and not settings_equal(value, meta[key])
-    ]
-    texts = [f'{k} was {meta[k]} and is {here[k]} here' for k in different]
-    if {'channel_order', 'style'} & {*different}:
-        raise CheckpointError(
-            f'{name} was trained otherwise: {", ".join(texts)}: change '
-            'model.data_preprocessor, or model.backbone.style'
-        )
-    return ''.join(f'; {text}' for text in texts)
+    preprocessor = getattr(model, 'data_preprocessor', None)
+    here = settings_of({'backbone': model.backbone}, preprocessor)
+    different = setting_differences(meta, here)
+    if different.keys() - {'mean', 'std'}:
+        require_settings(meta, here, name)
+    return ''.join(f'; {x}, unless it is meant' for x in different.values())
 
 
 def _other(network: nn.Module) -> nn.Module | None:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..checkpoints.errors import CheckpointError
-from ..utils.errors import UserError
 
 FORMAT = 'sce_mm.backbone'
 VERSION = 1
@@ -30,6 +29,16 @@ KEYS = (
 _CHOICES = {'channel_order': ('rgb', 'bgr'), 'style': ('pytorch', 'caffe')}
 # These are written into configs and logs: no quotes, no line breaks.
 _NAME = re.compile(r'[\w .,:+()/@-]{1,100}', re.ASCII)
+
+# Where a config sets what it must have in common with a pretraining.
+SETTING = {
+    'channel_order': 'model.data_preprocessor.bgr_to_rgb (to_rgb in '
+    'mmpretrain)',
+    'mean': 'model.data_preprocessor.mean',
+    'std': 'model.data_preprocessor.std',
+    'style': 'model.backbone.style, and that of a shared head',
+    'num_heads': 'model.backbone.arch',
+}
 
 BATCH, STORED = 'statistics of the batch', 'stored statistics'
 # What mmengine makes of SyncBN where there is but one process.
@@ -140,31 +149,57 @@ def stride_style(parts: Mapping[str, nn.Module]) -> str | None:
     return 'mixed' if len(styles) > 1 else next(iter(styles), None)
 
 
-def check_pixels(
-    meta: Mapping[str, Any], preprocessor: nn.Module, path: str
-) -> None:
-    """Check that images come as those that the weights were trained on.
+def settings_of(
+    parts: Mapping[str, nn.Module], preprocessor: nn.Module | None = None
+) -> dict[str, Any]:
+    """Pixels, strides and attention heads as the modules of a model have them.
 
     Args:
-        meta: Meta block of a :class:`~sce_mm.transfer.Backbone`; what it does
-            not know is not compared.
-        preprocessor: Data preprocessor of the config. One that has no say in
-            pixels at all is not compared.
-        path: File of the weights, for the message.
+        parts: What loads a file, by name; the heads are those of ``backbone``.
+        preprocessor: Data preprocessor. One without an order of channels has
+            no say in pixels.
+
+    Returns:
+        Values by the names of ``SETTING``, without those that no module has.
+    """
+    here = describe_input(preprocessor or nn.Identity())
+    if here['channel_order'] is None:
+        here = {}
+    if style := stride_style(parts):
+        here['style'] = style
+    if heads := attention_heads(parts.get('backbone', nn.Identity())):
+        here['num_heads'] = heads[0] if len(heads) == 1 else heads
+    return here
+
+
+def setting_differences(
+    meta: Mapping[str, Any], here: Mapping[str, Any]
+) -> dict[str, str]:
+    """Settings in which a model differs from a file, each as text.
+
+    Args:
+        meta: Metadata of the file; what it does not know is not compared.
+        here: Returned by :func:`settings_of`.
+    """
+    return {
+        name: f'{name} is {value} here and was {meta[name]} in the '
+        f'pretraining: change {SETTING[name]}'
+        for name, value in here.items()
+        if meta.get(name) is not None and not settings_equal(value, meta[name])
+    }
+
+
+def require_settings(
+    meta: Mapping[str, Any], here: Mapping[str, Any], name: str
+) -> None:
+    """Check that a model has the settings of a file, which a name stands for.
 
     Raises:
-        UserError: Order of channels, mean or std differ.
+        CheckpointError: Pixels, strides or attention heads differ.
     """
-    here = describe_input(preprocessor)
-    for name, value in here.items():
-        trained = meta.get(name)
-        if None in (trained, here['channel_order']):
-            continue
-        if not settings_equal(value, trained):
-            raise UserError(
-                f'{path} was trained with {name} = {trained}, but the '
-                f'config has {value}: change model.data_preprocessor'
-            )
+    if different := setting_differences(meta, here):
+        texts = '; '.join(different.values())
+        raise CheckpointError(f'{name} was trained otherwise: {texts}')
 
 
 def settings_equal(value: Any, expected: Any) -> bool:

@@ -1,5 +1,6 @@
 """Share decisions and work among processes; unwrap a distributed model."""
 
+import pickle
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -24,17 +25,27 @@ def decide_on_main(function: Callable[[], Result]) -> Result:
     """Result of a function that only the main process calls.
 
     Its errors are raised on every process, so that none waits for another.
+    One that cannot be sent is a RuntimeError with its text on the others.
     """
     outcome: list[Any] = [None, None]
+    failure: Exception | None = None
     if is_main_process():
         try:
             outcome[0] = function()
-        except (OSError, ValueError) as error:
-            outcome[1] = error
+        except Exception as error:
+            failure, outcome[1] = error, _sendable(error)
     broadcast_object_list(outcome)
     if outcome[1] is not None:
-        raise outcome[1]
+        raise failure or outcome[1]
     return outcome[0]
+
+
+def _sendable(error: Exception) -> Exception:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f'{type(error).__name__}: {error}')
+    return error
 
 
 def require_equal(value: Any, what: str) -> None:

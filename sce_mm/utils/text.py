@@ -1,10 +1,12 @@
-"""Show paths, counts and lists of names in messages, in one line."""
+"""Names, counts and paths as messages, tables and folders have them."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import UserError
 
+# What a network without weights is called in tables.
+RANDOM = 'random initialisation'
 _LISTED = 10
 
 
@@ -35,6 +37,15 @@ def printable(path: str) -> str:
         else sign.encode('unicode_escape', 'backslashreplace').decode()
         for sign in path
     )
+
+
+def in_path(name: str, keep: str = '') -> str:
+    """A name as part of a path: letters, digits and what is to be kept.
+
+    >>> in_path('SCE, 0.5'), in_path('SCE, 0.5', keep='.')
+    ('SCE--0-5', 'SCE--0.5')
+    """
+    return ''.join(c if c.isalnum() or c in keep else '-' for c in name)
 
 
 def counted(number: float, noun: str, plural: str = '') -> str:

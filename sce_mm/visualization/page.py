@@ -91,16 +91,6 @@ def _items(sentences: Sequence[str]) -> str:
     return ''.join(f'<li>{text(sentence)}</li>' for sentence in sentences)
 
 
-def cards(items: Sequence[tuple[str, str, str]]) -> str:
-    """Name, value and comparison, side by side."""
-    inner = ''.join(
-        f'<div class="card">{text(name)}<b>{text(value)}</b>'
-        f'<span class="from">{text(note)}</span></div>'
-        for name, value, note in items
-    )
-    return f'<div class="cards">{inner}</div>'
-
-
 def table(
     head: Sequence[str], rows: Sequence[Sequence[str]], name: str
 ) -> str:
@@ -254,11 +244,6 @@ def panel(parts: Sequence[str]) -> str:
 def side_by_side(parts: Sequence[str]) -> str:
     """Panels beside each other where there is room."""
     return f'<div class="two">{"".join(parts)}</div>'
-
-
-def listing(code: str) -> str:
-    """Commands, as they were run."""
-    return panel([f'<pre>{escape(code)}</pre>'])
 
 
 def folded(title: str, code: str) -> str:

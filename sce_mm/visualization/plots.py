@@ -47,11 +47,10 @@ _LOOKS = tuple(
     )
 )
 # What matplotlib draws in a colour, and what the page has for it.
-_AXES, _GRID, _FAINT = '#010101', '#020202', '#030303'
+_AXES, _GRID = '#010101', '#020202'
 _VARIABLES = {
     _AXES: 'var(--rule)',
     _GRID: 'var(--line)',
-    _FAINT: 'var(--soft)',
     **{
         look.color: f'var(--series-{number})'
         for number, look in enumerate(_LOOKS)
@@ -72,7 +71,6 @@ def curves(
     xlabel: str,
     ylabel: str,
     caption: str,
-    levels: Mapping[str, float] | None = None,
     spread: Mapping[str, Sequence[float]] | None = None,
     notes: Mapping[str, str] | None = None,
 ) -> str:
@@ -87,7 +85,6 @@ def curves(
         xlabel: Name of the steps.
         ylabel: Name of the values.
         caption: Text below the drawing.
-        levels: Dashed levels, by their names.
         spread: Half the height of an error bar at each point of a line.
         notes: Text behind the name of a line.
     """
@@ -110,18 +107,6 @@ def curves(
             style['linestyle'] = ''
         yerr = (spread or {}).get(name)
         axes.errorbar(xs, ys, yerr=yerr, **style, **_BARS)
-    for name, level in (levels or {}).items():
-        axes.axhline(level, linestyle='--', color=_FAINT, linewidth=1)
-        axes.annotate(
-            name,
-            (1, level),
-            xycoords=('axes fraction', 'data'),
-            ha='right',
-            va='bottom',
-            fontsize=8,
-            color=_FAINT,
-            parse_math=False,
-        )
     if log:
         axes.set_xscale('log')
     if spread:

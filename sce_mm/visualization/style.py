@@ -48,14 +48,6 @@ h2 { font-size: 22px; font-weight: 600; margin: 44px 0 8px; }
 h3 { font-size: 16px; font-weight: 600; margin: 0 0 8px; }
 p { margin: 6px 0 12px; max-width: 74ch; }
 .soft, figcaption { color: var(--soft); font-size: 14px; }
-.answer { font-size: 19px; margin: 18px 0 26px; }
-.cards { display: grid; gap: 14px;
-  grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); }
-.card { background: var(--card); border: 1px solid var(--line);
-  border-radius: 10px; padding: 16px 18px; }
-.card b { display: block; font-size: 36px; font-weight: 600; line-height: 1.2;
-  color: var(--accent); }
-.card .from { color: var(--soft); font-size: 15px; }
 .panel { background: var(--card); border: 1px solid var(--line);
   border-radius: 10px; padding: 16px 18px; margin: 12px 0; }
 .scroll { overflow-x: auto; }

@@ -29,6 +29,7 @@ from sce_mm.downstream import (
 )
 from sce_mm.downstream.networks import ANY_NETWORK, network_kind
 from sce_mm.downstream.norms import give_norm
+from sce_mm.downstream.verification import add_verification
 from sce_mm.transfer import (
     Backbone,
     extract_backbone,
@@ -227,6 +228,25 @@ def test_norms_keep_their_eps_and_momentum(own):
     give_norm(edits, 'model.backbone', 'trained')
     norm = edits.get('model.backbone.norm_cfg')
     assert norm == {'type': 'SyncBN', 'requires_grad': True, **settings}
+
+
+@pytest.mark.parametrize(
+    ('theirs', 'expected'),
+    [
+        ({}, ['backbone.norm0.', 'backbone.norm1.']),
+        (
+            {'expected_missing': ('backbone.adapter.', 'backbone.norm1.')},
+            ['backbone.adapter.', 'backbone.norm1.', 'backbone.norm0.'],
+        ),
+    ],
+)
+def test_a_hook_of_the_user_still_expects_what_he_named(theirs, expected):
+    hook = {'type': 'VerifyTransferHook', **theirs}
+    edits = ConfigEdits(Config({'custom_hooks': [hook]}))
+    edits.new = ['backbone.norm0.', 'backbone.norm1.']
+    add_verification(edits, 'sce_mm.detection')
+    assert edits.get('custom_hooks[0].expected_missing') == expected
+    assert edits.get('default_hooks') is None
 
 
 def test_accumulation_is_not_scaled_again(change):

@@ -301,6 +301,6 @@ def test_a_network_with_its_strides_elsewhere_is_not_loaded():
     backbone = Backbone(weights, {'source': 'x.pth', 'style': 'pytorch'})
     net = resnet(50, style='caffe', seed=1)
     before = net.conv1.weight.clone()
-    with pytest.raises(CheckpointError, match=r"'pytorch' puts .* 'caffe'"):
+    with pytest.raises(CheckpointError, match='caffe here and was pytorch'):
         load_backbone(net, backbone)
     assert net.conv1.weight.equal(before)

@@ -7,6 +7,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import CheckpointLoader
 from mmpretrain.registry import MODELS
+from networks import VIT
 from tiny import build, build_dense, pyramid_options
 from tiny_runner import build_runner
 from transfer_files import prefixed, pretraining
@@ -116,14 +117,32 @@ def test_channels_in_another_order_are_refused_and_other_levels_named(
     tensors = (other if whole else other.backbone).state_dict()
     torch.save({**pretraining({}), 'state_dict': tensors}, path)
     report = load_weights(model, source)
-    assert 'std was [58.395, 57.12, 57.375] and is [50.0, 50' in report
+    assert 'std is [50.0, 50.0, 50.0] here and was [58.395, 57.12' in report
+    assert report.endswith('model.data_preprocessor.std, unless it is meant')
     content = {**pretraining({}, channel_order='bgr'), 'state_dict': tensors}
     torch.save(content, path)
     before = model.backbone.conv1.weight.add(1).clone()
     model.backbone.conv1.weight.data = before.clone()
-    with pytest.raises(CheckpointError, match='was bgr and is rgb here'):
+    with pytest.raises(CheckpointError, match='is rgb here and was bgr'):
         load_weights(model, source)
     assert model.backbone.conv1.weight.equal(before)
+
+
+@pytest.mark.parametrize('part', ['', 'backbone'])
+def test_a_whole_model_with_other_attention_heads_is_refused(tmp_path, part):
+    arch = {**VIT, 'num_heads': 2}
+    vit = {'type': 'VisionTransformer', 'arch': arch, 'img_size': 32}
+    model = build(1, backbone=vit, neck={**NECK, 'in_channels': 16})
+    path = tmp_path / 'file.pth'
+    for heads in (2, 4):
+        content = pretraining({}, style=None, num_heads=heads)
+        torch.save({**content, 'state_dict': model.state_dict()}, path)
+        source = Source('load_from', str(path), part)
+        if heads == 2:
+            assert 'initialised from' in load_weights(model, source)
+            continue
+        with pytest.raises(CheckpointError, match='num_heads is 2 here and '):
+            load_weights(model, source)
 
 
 def test_a_pyramid_is_taken_over_too():

@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.model import BaseModule, PretrainedInit
 from mmpretrain.models import ResNet, SwinTransformer, VisionTransformer
+from networks import VIT
 from torch import nn
 from transfer_files import METADATA, trained
 from verified_model import INIT, loaded_model
@@ -17,8 +18,11 @@ from sce_mm.transfer import Backbone, extract_backbone
 from sce_mm.transfer.metadata import (
     attention_heads,
     describe_backbone,
+    setting_differences,
+    settings_of,
     stride_style,
 )
+from sce_mm.transfer.verify.load_report import modules_of
 from sce_mm.transfer.verify.pipelines import (
     images_of,
     level_notes,
@@ -26,6 +30,8 @@ from sce_mm.transfer.verify.pipelines import (
     pipeline_problems,
 )
 from sce_mm.transfer.verify.verify import VerifyOptions, verify_transfer
+
+PIXELS = {name: METADATA[name] for name in ('channel_order', 'mean', 'std')}
 
 
 @pytest.fixture
@@ -76,12 +82,24 @@ def test_one_bit_and_another_type_are_seen(model, backbone):
 
 def test_missing_and_unexpected_tensors_are_seen(model, backbone):
     backbone.weights['new'] = torch.ones(1)
-    result = verified(model, backbone, expected_missing=())
+    model.backbone.adapter = nn.BatchNorm2d(8)
+    result = verified(model, backbone)
     assert len(result.load.missing) == 5
     assert result.load.unexpected == ('new',)
     (problem,) = result.problems
-    assert '5 missing in the file: norm.weight' in problem
+    assert '5 missing in the file: adapter.weight' in problem
     assert 'that the model has no place for: new' in problem
+
+
+def test_names_of_the_config_add_to_those_that_are_always_new(model, backbone):
+    model.backbone.adapter = nn.BatchNorm2d(8)
+    hook = VerifyTransferHook(expected_missing=['backbone.adapter.'])
+    result = verify_transfer(model, backbone, {}, [], hook.options)
+    assert result.problems == ()
+    assert modules_of(result.load.expected_missing) == [
+        'backbone.adapter.',
+        'roi_head.shared_head.norm.',
+    ]
 
 
 @pytest.mark.parametrize(
@@ -227,6 +245,32 @@ def test_strides_are_looked_up_in_the_blocks(style):
     assert stride_style(parts) == mixed
     shallow = ResNet(18, base_channels=8, stem_channels=8, style=style)
     assert stride_style({'backbone': shallow}) is None
+
+
+def test_what_a_model_and_a_file_say_both_is_compared(model):
+    deep = ResNet(50, base_channels=8, stem_channels=8, style='caffe')
+    vit = VisionTransformer({**VIT, 'num_heads': 2}, img_size=32)
+    pixels = model.data_preprocessor
+    here = settings_of({'backbone': deep}, pixels)
+    assert here == {**PIXELS, 'style': 'caffe'}
+    assert settings_of({'backbone': vit}) == {'num_heads': 2}
+    vit.layers[0].attn.num_heads = 4
+    assert settings_of({'backbone': vit}) == {'num_heads': [2, 4]}
+    nothing = dict.fromkeys(here)
+    assert setting_differences(nothing, here) == {}
+    near = [value + 0.001 for value in here['mean']]
+    assert setting_differences({**here, 'mean': near}, here) == {}
+    far = {'mean': [0.0] * 3, 'style': 'pytorch', 'num_heads': 3}
+    found = setting_differences(far, here)
+    assert [*found] == ['mean', 'style']
+    assert 'style is caffe here and was pytorch in' in found['style']
+    # Pixels that nobody normalises are others; one that no one knows is not.
+    pixels._enable_normalize = False
+    assert setting_differences(PIXELS, settings_of({}, pixels)).keys() == {
+        'mean',
+        'std',
+    }
+    assert setting_differences(PIXELS, settings_of({}, nn.Identity())) == {}
 
 
 def test_models_without_a_backbone_are_refused(backbone):

@@ -19,11 +19,9 @@ def test_no_text_becomes_markup():
         [
             page.heading(NASTY, NASTY),
             page.paragraph(NASTY, NASTY),
-            page.cards([(NASTY, NASTY, NASTY)]),
             page.table([NASTY], [[NASTY, NASTY]], NASTY),
             page.subheading(NASTY),
             page.tiles([page.Tile(NASTY, NASTY, True, [(0, 0, NASTY)])], 90),
-            page.listing(NASTY),
             page.folded(NASTY, NASTY),
             plots.curves({NASTY: [(0, 1), (1, 2)]}, NASTY, NASTY, NASTY),
             plots.dots({NASTY: (1.0, 0.5)}, NASTY, NASTY),

@@ -29,6 +29,7 @@ def report(out: Path) -> str:
 
     from sce_mm.comparison.results import last_logged
     from sce_mm.detection.comparison.task import coco_metrics
+    from sce_mm.utils.text import RANDOM
     from sce_mm.visualization import page
 
     metadata = json.loads((out / 'metadata.json').read_text())
@@ -58,8 +59,8 @@ def report(out: Path) -> str:
             ' mIoU: how well UPerNet says of each pixel of the same scenes '
             'which digit it belongs to, from 0 to 100.'
         )
-    cards = [
-        (name, f'{ours:.1f}', f'random initialisation {other:.1f}')
+    rows = [
+        [name, f'{ours:.1f}', f'{other:.1f}']
         for name, (ours, other) in measured.items()
     ]
     body = [
@@ -68,7 +69,7 @@ def report(out: Path) -> str:
             'Does pretraining on unlabelled images make a better detector?',
         ),
         page.paragraph(answer(measured)),
-        page.cards(cards),
+        page.table(['', 'SCE', RANDOM], rows, 'What was measured'),
         page.paragraph(explained, 'soft'),
         *sections.what_was_done(out, cfg),
         *sections.curves(out, knn[1]),

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 from argparse import Namespace
+from html import escape
 from pathlib import Path
 
 import cv2
@@ -79,14 +80,17 @@ def curves(out: Path, before: float) -> list[str]:
         'perfect prediction (the entropy of what is predicted); it moves too, '
         'because the network itself says what is alike.',
     )
+    found = series['knn_top1_k20']
+    levels = {'before pretraining': before, 'chance': CHANCE}
+    ends = found[0][0], found[-1][0]
+    lines = {name: [(x, y) for x in ends] for name, y in levels.items()}
     knn = plots.curves(
-        {'kNN': series['knn_top1_k20']},
+        {'kNN': found, **lines},
         'epoch',
         'accuracy, %',
         'Digits classified correctly by the most similar labelled tiles, '
         'measured while the network is pretrained. Labels serve this '
         'measurement alone.',
-        {'before pretraining': before, 'chance': CHANCE},
     )
     return [page.heading('Pretraining'), page.side_by_side([loss, knn])]
 
@@ -253,6 +257,11 @@ def instances_of(objects: list[dict], image: int) -> list[Instance]:
     ]
 
 
+def listing(code: str) -> str:
+    """Commands, as they were run."""
+    return page.panel([f'<pre>{escape(code)}</pre>'])
+
+
 def next_steps() -> list[str]:
     return [
         page.heading(
@@ -263,7 +272,7 @@ def next_steps() -> list[str]:
             'command finds out: it trains the detector from SCE and from '
             'random initialisation, on parts of the labels, with some seeds.',
         ),
-        page.listing(NEXT),
+        listing(NEXT),
     ]
 
 
@@ -281,5 +290,5 @@ def how_it_was_run(cfg: Config, metadata: dict) -> list[str]:
     return [
         page.heading('How it was run', machine),
         page.table(['stage', 'time'], rows, 'How long each stage took'),
-        page.listing('\n\n'.join(commands)),
+        listing('\n\n'.join(commands)),
     ]

@@ -21,10 +21,11 @@ import matplotlib
 
 from sce_mm.cli.exit import run_main
 from sce_mm.comparison.differences import standard_error
-from sce_mm.comparison.results import RANDOM, Results, in_path
+from sce_mm.comparison.results import Results
 from sce_mm.comparison.tables import all_runs, markdown_table, rows
 from sce_mm.detection.comparison.task import Detection
 from sce_mm.utils.errors import UserError
+from sce_mm.utils.text import RANDOM, in_path
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt

@@ -24,6 +24,7 @@ from ... import register
 from ...utils.checks import require_own_folder
 from ...utils.errors import UserError
 from ...utils.run_commands import Command, run_together
+from ...utils.text import RANDOM, in_path
 from ..argument_types import (
     config_name,
     existing_folder,
@@ -33,7 +34,6 @@ from ..argument_types import (
 )
 from ..arguments import ArgumentParser, Overrides
 
-RANDOM = 'random initialisation'
 TABLE = 'results.md'
 # Of which configs the results are.
 SETTINGS = 'settings.json'
@@ -94,21 +94,16 @@ def parse_args(argv: Sequence[str] | None) -> Namespace:
                 f'--setting A {name}'
             )
     names = [RANDOM, *(name for name, *_ in args.setting)]
-    if len({folder_name(name) for name in names}) < len(names):
+    if len({in_path(name, '.') for name in names}) < len(names):
         parser.error(f'each --setting needs a name of its own, got {names}')
     return args
-
-
-def folder_name(setting: str) -> str:
-    """Name of a setting as part of a path."""
-    return ''.join(c if c.isalnum() or c in '.-' else '-' for c in setting)
 
 
 def measure(
     args: Namespace, name: str, words: list[str], seed: int
 ) -> dict[str, float]:
     """Train and evaluate one setting with one seed; its accuracies."""
-    folder = args.out / f'{folder_name(name)}_seed{seed}'
+    folder = args.out / f'{in_path(name, ".")}_seed{seed}'
     options = ['--cfg-options', f'randomness.seed={seed}', *args.cfg_options]
 
     def start(program: str, *words: object) -> None:

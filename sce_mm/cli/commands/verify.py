@@ -150,7 +150,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...config.parts import find_hook
     from ...transfer import extract_backbone, read_checkpoint
     from ...transfer.verify.verify import (
-        EXPECTED_MISSING,
         VerifyOptions,
         parameter_groups,
         verify_transfer,
@@ -177,9 +176,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     groups = parameter_groups(model, cfg.get('optim_wrapper'))
     hook = find_hook(cfg, 'VerifyTransferHook') or {}
     expected = (*hook.get('expected_missing', ()), *args.expected_missing)
-    options = VerifyOptions(
-        args.allow_frozen, args.allow_unknown, (*EXPECTED_MISSING, *expected)
-    )
+    options = VerifyOptions(args.allow_frozen, args.allow_unknown, expected)
     result = verify_transfer(model, backbone, cfg, groups, options)
     print(*result.lines(), sep='\n')
     if result.problems:

@@ -12,11 +12,11 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from ...transfer import (
     Backbone,
-    check_pixels,
     extract_backbone,
     load_backbone,
     read_checkpoint,
 )
+from ...transfer.metadata import require_settings, settings_of
 from ...transfer.verify.pipelines import (
     images_of,
     level_problems,
@@ -112,8 +112,8 @@ class PretrainedBackboneHook(Hook):
         if self._backbone is None:
             checkpoint = read_checkpoint(self.checkpoint)
             self._backbone = extract_backbone(checkpoint, self.branch)
-            preprocessor = unwrapped(runner.model).data_preprocessor
-            check_pixels(self._backbone.meta, preprocessor, self.checkpoint)
+            pixels = settings_of({}, unwrapped(runner.model).data_preprocessor)
+            require_settings(self._backbone.meta, pixels, self.checkpoint)
             if problems := list(pipeline_problems(runner.cfg)):
                 raise UserError('\n'.join(problems))
         return self._backbone

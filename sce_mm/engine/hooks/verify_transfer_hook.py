@@ -21,7 +21,6 @@ from ...transfer.verify.problems import (
     require_pyramid,
 )
 from ...transfer.verify.verify import (
-    EXPECTED_MISSING,
     VerificationResult,
     VerifyOptions,
     verify_transfer,
@@ -73,7 +72,8 @@ class VerifyTransferHook(Hook):
             Detectors do worse with them.
         allow_unknown: Accept a file that does not say what pixels it expects.
         expected_missing: Prefixes of names in the model of tensors that are
-            new beside the pretrained ones; ``*`` stands for anything.
+            new beside the pretrained ones, in addition to those that always
+            are, as the norm of a shared head; ``*`` stands for anything.
 
     Raises:
         UserError: The transfer has a problem; raised before the first
@@ -86,7 +86,7 @@ class VerifyTransferHook(Hook):
         self,
         allow_frozen: bool = False,
         allow_unknown: bool = False,
-        expected_missing: tuple[str, ...] = EXPECTED_MISSING,
+        expected_missing: tuple[str, ...] = (),
     ) -> None:
         self.options = VerifyOptions(
             allow_frozen, allow_unknown, tuple(expected_missing)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...checkpoints.errors import EXTRACT, CheckpointError
 from ...checkpoints.state_dicts import COUNTER
-from .architecture import Architecture, Family, Renaming, blocks_of
+from .architecture import Architecture, Family, Renaming, blocks_of, shape_of
 
 CLASSES = ('ResNet', 'ResNet_CIFAR')
 BLOCKS: dict[tuple[bool, tuple[int, ...]], int] = {
@@ -51,10 +51,14 @@ class ResNetArchitecture(_Numbers, Architecture):
         return 224 if self.kernel == 7 else 32
 
     @property
+    def class_name(self) -> str:
+        """Class of mmpretrain."""
+        return 'ResNet' if self.kernel == 7 else 'ResNet_CIFAR'
+
+    @property
     def name(self) -> str:
         """As mmpretrain calls it, with the depth: ``ResNet-50``."""
-        cls = 'ResNet' if self.kernel == 7 else 'ResNet_CIFAR'
-        return f'{cls}-{self.depth}'
+        return f'{self.class_name}-{self.depth}'
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -71,9 +75,8 @@ class ResNetArchitecture(_Numbers, Architecture):
                 'torchvision and nearly all later code) or --style caffe '
                 '(1 x 1)'
             )
-        cls = 'ResNet' if self.kernel == 7 else 'ResNet_CIFAR'
         return {
-            'type': f'mmpretrain.{cls}',
+            'type': f'mmpretrain.{self.class_name}',
             'depth': self.depth,
             'stem_channels': self.stem,
             'base_channels': self.width,
@@ -87,7 +90,35 @@ class ResNetArchitecture(_Numbers, Architecture):
 
     def expected(self) -> dict[str, Tensor]:
         """Every tensor, without memory: only names and shapes count."""
-        return _expected(self)
+        before = self.stem
+        convs = [('conv1', 'bn1', before, 3, self.kernel)]
+        for stage, blocks in enumerate(self.blocks):
+            width = self.width << stage
+            out = width * (4 if self.bottleneck else 1)
+            for block in range(blocks):
+                at = f'layer{stage + 1}.{block}'
+                sizes = [(out, before, 3), (out, out, 3)]
+                if self.bottleneck:
+                    sizes = [
+                        (width, before, 1),
+                        (width, width, 3),
+                        (out, width, 1),
+                    ]
+                for i, size in enumerate(sizes, 1):
+                    convs.append((f'{at}.conv{i}', f'{at}.bn{i}', *size))
+                if block == 0 and (stage > 0 or before != out):
+                    shortcut = f'{at}.downsample'
+                    convs.append(
+                        (f'{shortcut}.0', f'{shortcut}.1', out, before, 1)
+                    )
+                before = out
+        shapes: dict[str, tuple[int, ...]] = {}
+        for conv, norm, out, channels, kernel in convs:
+            shapes[f'{conv}.weight'] = (out, channels, kernel, kernel)
+            for name in ('weight', 'bias', 'running_mean', 'running_var'):
+                shapes[f'{norm}.{name}'] = (out,)
+            shapes[f'{norm}.{COUNTER}'] = ()
+        return {k: torch.empty(v, device='meta') for k, v in shapes.items()}
 
     def filled(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The tensors, with counters at zero where all are missing.
@@ -108,20 +139,8 @@ def architecture_of(tensors: Mapping[str, Tensor]) -> ResNetArchitecture:
         CheckpointError: It is no plain ResNet of a known depth.
     """
     bottleneck = 'layer1.0.conv3.weight' in tensors
-    for name in ('conv1.weight', 'layer1.0.conv2.weight'):
-        if name not in tensors:
-            raise CheckpointError(
-                f'no {name}: not a ResNet with a single convolution as its '
-                'stem under the names of torchvision, or not all of it; the '
-                f'tensors are {", ".join([*tensors][:3])}'
-                + (', ...' if len(tensors) > 3 else '')
-            )
-        if tensors[name].ndim != 4 or not tensors[name].numel():
-            raise CheckpointError(
-                f'{name} has the shape {list(tensors[name].shape)}: not that '
-                'of a ResNet'
-            )
-    stem, *_, kernel = tensors['conv1.weight'].shape
+    stem, *_, kernel = shape_of(tensors, 'conv1.weight', 4)
+    width, *_ = shape_of(tensors, 'layer1.0.conv2.weight', 4)
     if kernel not in (3, 7):
         raise CheckpointError(
             f'the stem is a {kernel} x {kernel} convolution: expected 7 x 7, '
@@ -134,41 +153,7 @@ def architecture_of(tensors: Mapping[str, Tensor]) -> ResNetArchitecture:
             'ResNet that is known here (18, 34, 50, 101, 152 layers): tensors '
             'are missing, or it is another network'
         )
-    width = len(tensors['layer1.0.conv2.weight'])
     return ResNetArchitecture(bottleneck, blocks, stem, kernel, width)
-
-
-def _expected(found: ResNetArchitecture) -> dict[str, Tensor]:
-    """Every tensor of a ResNet, without memory: only the shapes count."""
-    before = found.stem
-    convs = [('conv1', 'bn1', before, 3, found.kernel)]
-    for stage, blocks in enumerate(found.blocks):
-        width = found.width << stage
-        out = width * (4 if found.bottleneck else 1)
-        for block in range(blocks):
-            at = f'layer{stage + 1}.{block}'
-            sizes = [(out, before, 3), (out, out, 3)]
-            if found.bottleneck:
-                sizes = [
-                    (width, before, 1),
-                    (width, width, 3),
-                    (out, width, 1),
-                ]
-            for i, size in enumerate(sizes, 1):
-                convs.append((f'{at}.conv{i}', f'{at}.bn{i}', *size))
-            if block == 0 and (stage > 0 or before != out):
-                shortcut = f'{at}.downsample'
-                convs.append(
-                    (f'{shortcut}.0', f'{shortcut}.1', out, before, 1)
-                )
-            before = out
-    shapes: dict[str, tuple[int, ...]] = {}
-    for conv, norm, out, channels, kernel in convs:
-        shapes[f'{conv}.weight'] = (out, channels, kernel, kernel)
-        for name in ('weight', 'bias', 'running_mean', 'running_var'):
-            shapes[f'{norm}.{name}'] = (out,)
-        shapes[f'{norm}.{COUNTER}'] = ()
-    return {k: torch.empty(v, device='meta') for k, v in shapes.items()}
 
 
 class NumberedChildren:

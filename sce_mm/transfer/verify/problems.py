@@ -18,7 +18,12 @@ from ...utils.errors import UserError
 from ...utils.text import listed
 from ..backbone import Backbone, extract_backbone
 from ..formats import PYRAMID, is_whole_pretraining
-from ..metadata import FORMAT, STORED, describe_backbone, settings_equal
+from ..metadata import (
+    FORMAT,
+    STORED,
+    describe_backbone,
+    setting_differences,
+)
 from .load_report import (
     LoadReport,
     module_accepting,
@@ -27,16 +32,6 @@ from .load_report import (
     prefix_of,
     pretrained_init,
 )
-
-# Where a config sets what is compared.
-SETTING = {
-    'channel_order': 'model.data_preprocessor.bgr_to_rgb (to_rgb in '
-    'mmpretrain)',
-    'mean': 'model.data_preprocessor.mean',
-    'std': 'model.data_preprocessor.std',
-    'style': 'model.backbone.style, and that of a shared head',
-    'num_heads': 'model.backbone.arch',
-}
 
 _FROZEN = (
     'if that is meant, allow_frozen=True in the hook, --allow-frozen of sce '
@@ -202,23 +197,17 @@ def tensor_problems(
 
 
 def setting_problems(
-    settings: Iterable[tuple[str, Any, Any]], allow_unknown: bool
+    meta: Mapping[str, Any], here: Mapping[str, Any], allow_unknown: bool
 ) -> Iterator[str]:
-    """Pixels or strides that are not those of the pretraining."""
-    for name, expected, value in settings:
-        if expected is None:
-            if not allow_unknown:
-                yield (
-                    f'the file does not say its {name}: export it again '
-                    f'with --{name.replace("_", "-")} of {EXTRACT}, or '
-                    'accept it: allow_unknown=True in the hook, '
-                    '--allow-unknown of sce verify'
-                )
-        elif not settings_equal(value, expected):
+    """Settings that are not those of the pretraining, or not known."""
+    for name in here:
+        if meta[name] is None and not allow_unknown:
             yield (
-                f'{name} is {value} here and was {expected} in the '
-                f'pretraining: change {SETTING[name]}'
+                f'the file does not say its {name}: export it again with '
+                f'--{name.replace("_", "-")} of {EXTRACT}, or accept it: '
+                'allow_unknown=True in the hook, --allow-unknown of sce verify'
             )
+    yield from setting_differences(meta, here).values()
 
 
 def frozen_problems(

@@ -16,11 +16,9 @@ from ..backbone import Backbone
 from ..formats import PYRAMID
 from ..metadata import (
     PIXELS,
-    attention_heads,
-    describe_input,
     norm_modes,
     settings_equal,
-    stride_style,
+    settings_of,
 )
 from .load_report import (
     LoadReport,
@@ -32,7 +30,6 @@ from .load_report import (
 from .notes import notes_on
 from .pipelines import pipeline_problems
 from .problems import (
-    SETTING,
     frozen_problems,
     pretrained_path,
     rate_problems,
@@ -62,14 +59,15 @@ class VerifyOptions(NamedTuple):
             worse with them in a detector; a linear evaluation wants them.
         allow_unknown: Accept a file that does not say what pixels it expects.
         expected_missing: Prefixes of names in the model of tensors that are
-            new beside the pretrained ones; ``*`` stands for anything.
+            new beside the pretrained ones; ``*`` stands for anything. They
+            add to ``EXPECTED_MISSING``.
         settings_only: Accept any tensors, as those of a run that is resumed
             have moved.
     """
 
     allow_frozen: bool = False
     allow_unknown: bool = False
-    expected_missing: tuple[str, ...] = EXPECTED_MISSING
+    expected_missing: tuple[str, ...] = ()
     settings_only: bool = False
 
 
@@ -150,8 +148,11 @@ def verify_transfer(
             f"set model.neck.init_cfg = dict(type='Pretrained', checkpoint="
             f'{path!r}, prefix={PYRAMID!r})'
         )
-    load = compare_with_file(parts, tensors, options.expected_missing)
-    settings = tuple(_settings(model, parts, backbone))
+    expected = (*EXPECTED_MISSING, *options.expected_missing)
+    load = compare_with_file(parts, tensors, expected)
+    # A preprocessor that has no say in pixels is a problem here.
+    here = dict.fromkeys(PIXELS)
+    here |= settings_of(parts, model.data_preprocessor)
     frozen = tuple(
         f'{part}.{name}'
         for part, module in parts.items()
@@ -167,7 +168,7 @@ def verify_transfer(
             model, parts, path, backbone.meta['arch'], tensors, load
         )
     problems += [
-        *setting_problems(settings, options.allow_unknown),
+        *setting_problems(backbone.meta, here, options.allow_unknown),
         *pipeline_problems(cfg),
     ]
     if not options.allow_frozen:
@@ -182,28 +183,12 @@ def verify_transfer(
     return VerificationResult(
         len(tensors),
         load,
-        settings,
+        tuple((n, backbone.meta[n], value) for n, value in here.items()),
         frozen,
         norms,
         tuple(problems),
         tuple(notes),
     )
-
-
-def _settings(
-    model: Any, parts: Mapping[str, nn.Module], backbone: Backbone
-) -> Iterator[tuple[str, Any, Any]]:
-    """Settings with what the file asks for and what the model has.
-
-    Strides and attention heads are asked only of networks that have them.
-    """
-    here = describe_input(model.data_preprocessor)
-    here['style'] = stride_style(parts)
-    heads = attention_heads(parts['backbone'])
-    here['num_heads'] = heads[0] if len(heads) == 1 else heads or None
-    for name in SETTING:
-        if name in PIXELS or here[name] is not None:
-            yield name, backbone.meta[name], here[name]
 
 
 def parameter_groups(
