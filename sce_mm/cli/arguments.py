@@ -261,6 +261,18 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_images(parser: argparse.ArgumentParser) -> None:
+    """Add the images of a command that reads them without a config."""
+    parser.add_argument(
+        'data',
+        nargs='+',
+        type=image_folder,
+        help='folder(s) of images, with sub-folders, or of .tar files of '
+        'images, or one list of images: a text file with a path per line, or '
+        'a .json file with a list of paths',
+    )
+
+
 def add_pretraining_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the config of a pretraining, its images and their regions."""
     parser.add_argument(

@@ -461,6 +461,9 @@ def test_a_wrong_path_is_answered_at_once(desk):
         'train nowhere --data photos',
         f'train {RECIPE} --data nowhere',
         f'estimate {RECIPE} --data nowhere',
+        'data nowhere',
+        'cache nowhere pixels',
+        'shards nowhere pixels',
         f'knn {RECIPE} nowhere.pth',
         f'train {RECIPE} --init-from nowhere.pth',
     ]
