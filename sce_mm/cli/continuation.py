@@ -1,6 +1,5 @@
 """Make a finished run longer (``--continue-for``)."""
 
-import argparse
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -23,30 +22,6 @@ from .run_start import (
 from .short_options import MAX_EPOCHS, stretched, write
 
 _OPTION = '--continue-for'
-
-
-def apply_continuation(
-    cfg: Config, args: argparse.Namespace, checkpoint: str
-) -> list[str]:
-    """Write ``--continue-for`` of a command line into a config.
-
-    Args:
-        cfg: Config, which is changed.
-        args: Parsed command line.
-        checkpoint: That of the run, see :func:`set_continuation`.
-
-    Returns:
-        A sentence on what was changed, if it was given.
-
-    Raises:
-        FileNotFoundError: There is no checkpoint.
-        UserError: As of :func:`set_continuation`.
-    """
-    if args.continue_for is None:
-        return []
-    return [
-        set_continuation(cfg, args.continue_for, checkpoint, args.cfg_options)
-    ]
 
 
 def set_continuation(

@@ -140,26 +140,38 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
 
     Returned is what was changed besides what was asked for.
     """
-    from ...config.machine import set_precision
-    from .. import config_edits as edits
-    from ..continuation import apply_continuation
+    from ..config_edits import set_pretrained
+    from ..continuation import set_continuation
     from ..image_options import set_images
-    from ..learning_rate import enable_lr_scaling, set_rate_batch
-    from ..run_start import choose_start
-    from ..short_options import (
-        apply_batch_size,
-        apply_epochs,
-        apply_queues,
-    )
+    from ..learning_rate import set_rate_batch
+    from ..run_start import choose_start, may_go_on
+    from ..short_options import apply_epochs, fit_queues, set_batch_size
 
-    followed = [*set_rate_batch(cfg, args), *apply_batch_size(cfg, args)]
+    batch, words = args.batch_size, args.cfg_options
+    followed = set_rate_batch(cfg, args)
+    # Before what asks for the steps of an epoch: regions and --epochs auto.
+    if batch:
+        followed.append(set_batch_size(cfg, batch, words, may_go_on(args)))
     set_images(cfg, args)
-    followed += apply_queues(cfg, args)
+    # A queue holds no more keys than there are images.
+    if batch:
+        followed += fit_queues(cfg, batch, words)
     if args.pretrained:
-        edits.set_pretrained(cfg, args.pretrained)
+        set_pretrained(cfg, args.pretrained)
     followed += apply_epochs(cfg, args)
     checkpoint = choose_start(cfg, args)
-    followed += apply_continuation(cfg, args, checkpoint)
+    if epochs := args.continue_for:
+        followed.append(set_continuation(cfg, epochs, checkpoint, words))
+    _apply_switches(cfg, args)
+    return followed
+
+
+def _apply_switches(cfg: 'Config', args: argparse.Namespace) -> None:
+    """Write what changes neither the images nor the length of a run."""
+    from ...config.machine import set_precision
+    from .. import config_edits as edits
+    from ..learning_rate import enable_lr_scaling
+
     if args.amp:
         set_precision(cfg, args.amp)
     if args.device_views:
@@ -179,7 +191,6 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         edits.without_evaluation(cfg)
     if args.log_to:
         log_to(cfg, args.log_to)
-    return followed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
