@@ -19,6 +19,8 @@ from ..utils.processes import LAUNCHERS, own_launcher
 from .argument_types import (
     OutputFile,
     config_name,
+    decoder_number,
+    existing_folder,
     image_folder,
     image_side,
     label_file,
@@ -28,12 +30,19 @@ from .argument_types import (
     seed_number,
     source_name,
     work_folder,
+    worker_number,
 )
 from .exit import set_debug
 from .typed import as_typed
 
 # Types of options whose values the help calls N.
-_NUMBERS = (image_side, positive_number, seed_number)
+_NUMBERS = (
+    decoder_number,
+    image_side,
+    positive_number,
+    seed_number,
+    worker_number,
+)
 # A word that begins with ~ or $, perhaps behind --option= or key=.
 _FILLED_IN = re.compile(r'((?:[\w.-]+=)?)((~|\$\w+|\$\{\w+\})(?:/.*)?)')
 
@@ -229,8 +238,8 @@ class Overrides(argparse.Action):
         setattr(namespace, self.dest, getattr(namespace, self.dest) + values)
 
 
-def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add overrides of the config, the launcher, and whom to trust."""
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add overrides of the config."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -242,6 +251,11 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         "'model.backbone.out_indices=(2,3)' 'param_scheduler.milestones="
         "[60,80]'",
     )
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add overrides of the config, the launcher, and whom to trust."""
+    add_overrides(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', *LAUNCHERS],
@@ -258,6 +272,29 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='unpickle checkpoints without restrictions; use it only for '
         'files of people whom you would let run programs on this machine',
+    )
+
+
+def add_branch(parser: argparse.ArgumentParser) -> None:
+    """Add which of the two networks of a training counts."""
+    parser.add_argument(
+        '--branch',
+        choices=['online', 'momentum'],
+        default='online',
+        help='whose backbone of a training checkpoint to take',
+    )
+
+
+def add_knn(parser: argparse.ArgumentParser) -> None:
+    """Add labelled images on which a pretraining is evaluated."""
+    parser.add_argument(
+        '--knn',
+        nargs=2,
+        type=existing_folder,
+        metavar=('BANK', 'QUERY'),
+        help='measure the kNN accuracy during pretraining, on the images of '
+        'QUERY by those of BANK: two folders of class folders; by default on '
+        "those of the config's OnlineKNNHook, if it has one",
     )
 
 

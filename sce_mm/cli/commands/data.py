@@ -54,7 +54,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--workers',
         type=decoder_number,
         default=os.cpu_count() or 1,
-        metavar='N',
         help='processes that decode; by default one for each core',
     )
     return parser.parse_args(argv)

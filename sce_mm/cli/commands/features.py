@@ -16,16 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
-from ..argument_types import (
-    device_name,
-    image_folder,
-    image_side,
-    output_file,
-    positive_number,
-    worker_number,
-)
+from ..argument_types import output_file
 from ..arguments import ArgumentParser, add_trust
 from ..converters import add_network, network_of
+from ..evaluation_arguments import (
+    add_crop,
+    add_image_folder,
+    add_network_use,
+)
 from ..exit import naming, naming_options
 
 
@@ -34,58 +32,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('backbone', type=Path, help='weights of the network')
     parser.add_argument('out', type=output_file, help='table to write')
-    parser.add_argument(
-        '--data',
-        required=True,
-        type=image_folder,
-        metavar='DIR',
-        help='folder or list of images',
+    add_image_folder(parser)
+    add_crop(
+        parser,
+        'what the network is made for: 224, or 32 with a stem for small '
+        'images',
     )
     add_network(parser)
-    parser.add_argument(
-        '--no-labels',
-        action='store_true',
-        help='sub-folders of --data are no classes',
-    )
-    parser.add_argument(
-        '--branch',
-        choices=['online', 'momentum'],
-        default='online',
-        help='whose backbone of a training checkpoint to take',
-    )
-    parser.add_argument(
-        '--crop',
-        type=image_side,
-        metavar='N',
-        help='central square, pixels; by default what the network is made\n'
-        'for: 224, or 32 with a stem for small images',
-    )
-    parser.add_argument(
-        '--resize',
-        type=image_side,
-        metavar='N',
-        help='shorter side before that; by default 8/7 of it, or the same up\n'
-        'to 96 pixels',
-    )
-    parser.add_argument(
-        '--device',
-        type=device_name,
-        help='where the network runs; by default a GPU if there is one',
-    )
-    parser.add_argument(
-        '--batch-size',
-        type=positive_number,
-        default=64,
-        metavar='N',
-        help='images at a time',
-    )
-    parser.add_argument(
-        '--workers',
-        type=worker_number,
-        default=2,
-        metavar='N',
-        help='processes that load images',
-    )
+    add_network_use(parser)
     add_trust(parser)
     return parser.parse_args(argv)
 

@@ -18,12 +18,12 @@ from ...utils.processes import is_first_process
 from ..argument_types import (
     checkpoint_file,
     epochs_number,
-    existing_folder,
     positive_number,
 )
 from ..arguments import (
     ArgumentParser,
     add_common_arguments,
+    add_knn,
     add_pretraining_arguments,
 )
 from ..console import hold_output
@@ -105,14 +105,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='scale the learning rate from the batch size of the recipe to '
         'the real one (processes x batch x accumulation)',
     )
-    parser.add_argument(
-        '--knn',
-        nargs=2,
-        type=existing_folder,
-        metavar=('BANK', 'QUERY'),
-        help='measure the kNN accuracy during pretraining, on the images of '
-        'QUERY by those of BANK: two folders of class folders',
-    )
+    add_knn(parser)
     parser.add_argument(
         '--no-validate', action='store_true', help='train without evaluation'
     )
