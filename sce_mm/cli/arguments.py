@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..utils.checks import did_you_mean, require_different, require_new
+from ..utils.option_values import not_overrides
 from ..utils.processes import LAUNCHERS, own_launcher
 from .argument_types import (
     OutputFile,
@@ -229,8 +230,7 @@ class Overrides(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        wrong = [word for word in values if word.find('=') < 1]
-        if wrong:
+        if wrong := not_overrides(values):
             parser.error(
                 f'{option_string} takes key=value, without spaces around the '
                 f'sign; got {" ".join(wrong)}'
