@@ -136,10 +136,13 @@ class OutputFile:
     Args:
         suffixes: Endings that its name may have, with their dots. Any, if
             there are none.
+        by_suffix: Whether the ending says what is written. Devices, which
+            have none, are refused then.
     """
 
-    def __init__(self, *suffixes: str) -> None:
+    def __init__(self, *suffixes: str, by_suffix: bool = False) -> None:
         self.suffixes = suffixes
+        self.by_suffix = by_suffix
 
     def __call__(self, text: str) -> Path:
         """Read the path.
@@ -153,10 +156,10 @@ class OutputFile:
             raise argparse.ArgumentTypeError(
                 f'{text} is a folder, expected the name of a file to write'
             )
-        # Devices such as /dev/stdout have none.
-        device = path.exists() and not path.is_file()
         right = not self.suffixes or path.suffix.lower() in self.suffixes
-        if not (right or device):
+        # Such as /dev/stdout.
+        device = path.exists() and not path.is_file()
+        if not right and (self.by_suffix or not device):
             raise argparse.ArgumentTypeError(
                 f'expected a name that ends in {" or ".join(self.suffixes)}, '
                 f'got {text}'

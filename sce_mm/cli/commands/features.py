@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
-from ..argument_types import output_file
+from ...utils.errors import import_optional
+from ..argument_types import OutputFile
 from ..arguments import ArgumentParser, add_trust
 from ..converters import add_network, network_of
 from ..evaluation_arguments import (
@@ -31,7 +32,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument('backbone', type=Path, help='weights of the network')
-    parser.add_argument('out', type=output_file, help='table to write')
+    parser.add_argument(
+        'out',
+        type=OutputFile('.npz', '.csv', '.parquet', by_suffix=True),
+        help='table to write',
+    )
     add_image_folder(parser)
     add_crop(
         parser,
@@ -47,8 +52,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    if args.out.suffix.lower() == '.parquet':
+        import_optional('pyarrow.parquet', 'pyarrow', 'name an .npz or .csv')
     register()
-    from ...evaluation.feature_files import check_table_name, write_features
+    from ...evaluation.feature_files import write_features
     from ...evaluation.frozen_backbone import FrozenBackbone
     from ...evaluation.images import crop_pipeline, read_folder, resized_side
     from ...transfer import extract_backbone, read_checkpoint
@@ -56,7 +63,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ..machine import choose_device
 
     device = choose_device(args.device)
-    check_table_name(args.out)
     network = network_of(args)
     with naming(str(args.backbone)):
         checkpoint = read_checkpoint(args.backbone, trust=args.trust)
