@@ -33,8 +33,8 @@ from .argument_types import (
     work_folder,
     worker_number,
 )
+from .command_names import as_typed
 from .exit import set_debug
-from .typed import as_typed
 
 # Types of options whose values the help calls N.
 _NUMBERS = (
@@ -253,7 +253,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Add overrides of the config, the launcher, and whom to trust."""
     add_overrides(parser)
     parser.add_argument(
@@ -378,7 +378,7 @@ def add_region_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that every OpenMMLab tool has."""
     parser.add_argument(
         '--work-dir',
@@ -386,7 +386,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder of logs and checkpoints; work_dirs/<name of the config> '
         'by default',
     )
-    add_shared_arguments(parser)
+    add_config_arguments(parser)
     # torchrun may pass it in either spelling.
     parser.add_argument(
         '--local_rank',

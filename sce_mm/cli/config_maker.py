@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .argument_types import OutputFile, positive_number
 from .arguments import ArgumentParser
-from .typed import as_typed, from_here
+from .command_names import as_typed, from_here
 
 if TYPE_CHECKING:
     from mmengine.config import Config

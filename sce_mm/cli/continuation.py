@@ -12,6 +12,7 @@ from ..engine.runner.run_state import KEY, require_resumable
 from ..utils.errors import UserError
 from ..utils.text import counted
 from .config_edits import overridden
+from .epochs_and_batch import MAX_EPOCHS, stretched, write
 from .run_start import (
     AUTO,
     checkpoint_folder,
@@ -19,7 +20,6 @@ from .run_start import (
     checkpoint_options,
     restarted,
 )
-from .short_options import MAX_EPOCHS, stretched, write
 
 _OPTION = '--continue-for'
 

@@ -21,7 +21,7 @@ from .argument_types import (
     seed_number,
     worker_number,
 )
-from .arguments import ArgumentParser, add_branch, add_shared_arguments
+from .arguments import ArgumentParser, add_branch, add_config_arguments
 
 
 def evaluation_parser(
@@ -52,7 +52,7 @@ def evaluation_parser(
     )
     parser.add_argument('--out', type=out, help=f'write {holds} to this file')
     add_network_use(parser)
-    add_shared_arguments(parser)
+    add_config_arguments(parser)
     return parser
 
 

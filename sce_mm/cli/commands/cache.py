@@ -19,8 +19,8 @@ from ... import register
 from ...utils.checks import require_outside
 from ..argument_types import decoder_number, output_folder, positive_number
 from ..arguments import ArgumentParser, add_images
+from ..command_names import as_typed
 from ..exit import naming_options
-from ..typed import as_typed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -19,7 +19,7 @@ from ... import register
 from ...utils.errors import UserError
 from ..argument_types import config_name, decoder_number, json_file
 from ..arguments import ArgumentParser, add_images, add_region_arguments
-from ..typed import as_typed
+from ..command_names import as_typed
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -71,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...config.regions import TrainingImages
     from ...datasets.images.file_lists import write_image_list
     from ...utils.durable_files import write_json
+    from ..epochs_and_batch import set_epochs
     from ..image_options import (
         apply_region_options,
         image_source,
@@ -78,7 +79,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         set_data,
     )
     from ..machine import choose_device
-    from ..short_options import set_epochs
 
     device = choose_device(None)
     recipe = args.recipe or RECIPES[device]

@@ -16,7 +16,7 @@ from ... import register
 from ...utils.checks import require_outside
 from ..argument_types import output_folder, positive_number
 from ..arguments import ArgumentParser, add_images
-from ..typed import as_typed
+from ..command_names import as_typed
 
 
 def main(argv: Sequence[str] | None = None) -> None:

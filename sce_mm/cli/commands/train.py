@@ -22,9 +22,9 @@ from ..argument_types import (
 )
 from ..arguments import (
     ArgumentParser,
-    add_common_arguments,
     add_knn,
     add_pretraining_arguments,
+    add_run_arguments,
 )
 from ..console import hold_output
 from ..exit import naming_keys
@@ -124,7 +124,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='try everything in a scratch folder for half a minute and print '
         'what the training would be',
     )
-    add_common_arguments(parser)
+    add_run_arguments(parser)
     return parser.parse_args(argv)
 
 
@@ -135,10 +135,10 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     """
     from ..config_edits import set_pretrained
     from ..continuation import set_continuation
+    from ..epochs_and_batch import apply_epochs, fit_queues, set_batch_size
     from ..image_options import set_images
     from ..learning_rate import set_rate_batch
     from ..run_start import choose_start, may_go_on
-    from ..short_options import apply_epochs, fit_queues, set_batch_size
 
     batch, words = args.batch_size, args.cfg_options
     followed = set_rate_batch(cfg, args)
@@ -195,6 +195,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...utils.signals import TRY_AGAIN, was_preempted
     from ..config_edits import load_config
     from ..dry_run import dry_run
+    from ..epochs_and_batch import smaller_batch, typed_keys
     from ..hand_over import RecordHook, train_and_hand_over
     from ..learning_rate import scale_learning_rate
     from ..refusal import leaving_nothing
@@ -207,7 +208,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         use_free_port,
     )
     from ..runner import build_runner
-    from ..short_options import smaller_batch, typed_keys
     from ..training_images import require_batches
 
     if restarted():

@@ -55,7 +55,7 @@ def apply_epochs(cfg: Config, args: argparse.Namespace) -> list[str]:
 
 
 def typed_keys(args: argparse.Namespace) -> dict[str, str]:
-    """Keys of the config that short options have set, and these options."""
+    """Keys of the config that options have set, and these options."""
     options = {
         'train_dataloader.batch_size': ('--batch-size', args.batch_size),
         'train_cfg.max_epochs': ('--epochs', args.epochs),

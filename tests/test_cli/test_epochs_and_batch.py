@@ -6,7 +6,7 @@ import pytest
 from image_files import write_noise
 from mmengine.config import Config
 
-from sce_mm.cli.short_options import (
+from sce_mm.cli.epochs_and_batch import (
     apply_epochs,
     fit_queues,
     set_batch_size,
