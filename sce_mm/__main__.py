@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from .cli import commands
+from .cli.command_names import MODULE
 from .cli.exit import run_main
-from .cli.typed import MODULE
 from .utils import signals
 from .utils.checks import did_you_mean
 from .version import __version__

@@ -6,6 +6,7 @@ A wrong word is answered before anything is imported that takes seconds.
 import argparse
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,6 +25,8 @@ from ..utils.recipes import find_config, find_source, recipes
 _LARGEST = 2**31 - 1
 # A batch of larger crops fits into no memory.
 _LARGEST_SIDE = 8192
+# Any but infinity.
+_LARGEST_FLOAT = sys.float_info.max
 
 
 def config_name(text: str) -> str:
@@ -116,7 +119,7 @@ def label_file(text: str) -> Path:
 
 
 def work_folder(text: str) -> str:
-    """Read the path of a folder of logs; the type of an option.
+    """Read the path of a folder of logs.
 
     Raises:
         ArgumentTypeError: It is empty or a file, or cannot be written to.
@@ -128,15 +131,18 @@ def work_folder(text: str) -> str:
 
 
 class OutputFile:
-    """Reads the path of a file to write; the type of an option.
+    """Reads the path of a file to write.
 
     Args:
         suffixes: Endings that its name may have, with their dots. Any, if
             there are none.
+        by_suffix: Whether the ending says what is written. Devices, which
+            have none, are refused then.
     """
 
-    def __init__(self, *suffixes: str) -> None:
+    def __init__(self, *suffixes: str, by_suffix: bool = False) -> None:
         self.suffixes = suffixes
+        self.by_suffix = by_suffix
 
     def __call__(self, text: str) -> Path:
         """Read the path.
@@ -150,10 +156,10 @@ class OutputFile:
             raise argparse.ArgumentTypeError(
                 f'{text} is a folder, expected the name of a file to write'
             )
-        # Devices such as /dev/stdout have none.
-        device = path.exists() and not path.is_file()
         right = not self.suffixes or path.suffix.lower() in self.suffixes
-        if not (right or device):
+        # Such as /dev/stdout.
+        device = path.exists() and not path.is_file()
+        if not right and (self.by_suffix or not device):
             raise argparse.ArgumentTypeError(
                 f'expected a name that ends in {" or ".join(self.suffixes)}, '
                 f'got {text}'
@@ -168,7 +174,7 @@ html_page = OutputFile('.html', '.htm')
 
 
 def output_folder(text: str) -> Path:
-    """Read the path of a folder to write to; the type of an option.
+    """Read the path of a folder to write to.
 
     Raises:
         ArgumentTypeError: It is a file, or cannot be made or written to.
@@ -196,7 +202,7 @@ def _require_writable(folder: Path, text: str) -> None:
 
 
 def device_name(text: str) -> str:
-    """Read ``cpu``, ``cuda`` or ``cuda:N``; the type of an option.
+    """Read ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         ArgumentTypeError: The text is something else.
@@ -209,7 +215,7 @@ def device_name(text: str) -> str:
 
 
 def region_sides(text: str) -> tuple[int, int] | str:
-    """Read the size of regions; the type of an option.
+    """Read the size of regions.
 
     >>> region_sides('128'), region_sides('96-160'), region_sides('auto')
     ((128, 128), (96, 160), 'auto')
@@ -235,7 +241,7 @@ def region_sides(text: str) -> tuple[int, int] | str:
 
 
 def image_side(text: str) -> int:
-    """Read a side of images in pixels; the type of an option.
+    """Read a side of images in pixels.
 
     Raises:
         ArgumentTypeError: The text is none, or too large for any memory.
@@ -248,7 +254,7 @@ def image_side(text: str) -> int:
 
 
 def seed_number(text: str) -> int:
-    """Read a seed of random generators; the type of an option.
+    """Read a seed of random generators.
 
     Raises:
         ArgumentTypeError: The text is no seed.
@@ -261,7 +267,7 @@ def seed_number(text: str) -> int:
 
 
 def epochs_number(text: str) -> int | str:
-    """Read a number of epochs, or ``auto``; the type of an option.
+    """Read a number of epochs, or ``auto``.
 
     Raises:
         ArgumentTypeError: The text is neither.
@@ -278,7 +284,7 @@ def epochs_number(text: str) -> int | str:
 
 
 def positive_number(text: str) -> int:
-    """Read a whole number above 0; the type of an option.
+    """Read a whole number above 0.
 
     Raises:
         ArgumentTypeError: The text is none.
@@ -287,7 +293,7 @@ def positive_number(text: str) -> int:
 
 
 def natural_number(text: str) -> int:
-    """Read a whole number from 0 on; the type of an option.
+    """Read a whole number from 0 on.
 
     Raises:
         ArgumentTypeError: The text is none.
@@ -309,7 +315,7 @@ def _whole_number(text: str, least: int, bound: str) -> int:
 
 
 def worker_number(text: str) -> int:
-    """Read a number of processes, or 0; the type of an option.
+    """Read a number of processes, or 0.
 
     Raises:
         ArgumentTypeError: The text is none, or far too many.
@@ -320,7 +326,7 @@ def worker_number(text: str) -> int:
 
 
 def decoder_number(text: str) -> int:
-    """Read a number of processes above 0; the type of an option.
+    """Read a number of processes above 0.
 
     Raises:
         ArgumentTypeError: The text is none, or far too many.
@@ -329,27 +335,25 @@ def decoder_number(text: str) -> int:
     return worker_number(text)
 
 
-def positive_float(text: str) -> float:
-    """Read a finite number above 0; the type of an option.
+def number_above(
+    low: float, high: float = _LARGEST_FLOAT, example: str = ''
+) -> Callable[[str], float]:
+    """Make the type of a number above ``low`` and up to ``high``.
 
-    Raises:
-        ArgumentTypeError: The text is none.
+    ``example`` follows what is expected in the message on another one.
     """
-    with suppress(ValueError):
-        if 0 < float(text) < float('inf'):
-            return float(text)
-    raise argparse.ArgumentTypeError(f'expected a number above 0, got {text}')
+    limit = f' and up to {high:g}' if high < _LARGEST_FLOAT else ''
+
+    def read(text: str) -> float:
+        with suppress(ValueError):
+            if low < float(text) <= high:
+                return float(text)
+        raise argparse.ArgumentTypeError(
+            f'expected a number above {low:g}{limit}{example}, got {text}'
+        )
+
+    return read
 
 
-def percentage(text: str) -> float:
-    """Read a part of 100; the type of an option.
-
-    Raises:
-        ArgumentTypeError: The text is none.
-    """
-    with suppress(ValueError):
-        if 0 < float(text) <= 100:
-            return float(text)
-    raise argparse.ArgumentTypeError(
-        f'expected a number above 0 and up to 100, got {text}'
-    )
+positive_float = number_above(0)
+percentage = number_above(0, 100)

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..utils.checks import did_you_mean, require_different, require_new
+from ..utils.option_values import not_overrides
 from ..utils.processes import LAUNCHERS, own_launcher
 from .argument_types import (
     OutputFile,
     config_name,
+    decoder_number,
+    existing_folder,
     image_folder,
     image_side,
     label_file,
@@ -28,12 +31,19 @@ from .argument_types import (
     seed_number,
     source_name,
     work_folder,
+    worker_number,
 )
+from .command_names import as_typed
 from .exit import set_debug
-from .typed import as_typed
 
 # Types of options whose values the help calls N.
-_NUMBERS = (image_side, positive_number, seed_number)
+_NUMBERS = (
+    decoder_number,
+    image_side,
+    positive_number,
+    seed_number,
+    worker_number,
+)
 # A word that begins with ~ or $, perhaps behind --option= or key=.
 _FILLED_IN = re.compile(r'((?:[\w.-]+=)?)((~|\$\w+|\$\{\w+\})(?:/.*)?)')
 
@@ -220,8 +230,7 @@ class Overrides(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        wrong = [word for word in values if word.find('=') < 1]
-        if wrong:
+        if wrong := not_overrides(values):
             parser.error(
                 f'{option_string} takes key=value, without spaces around the '
                 f'sign; got {" ".join(wrong)}'
@@ -229,8 +238,8 @@ class Overrides(argparse.Action):
         setattr(namespace, self.dest, getattr(namespace, self.dest) + values)
 
 
-def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add overrides of the config, the launcher, and whom to trust."""
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add overrides of the config."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -242,6 +251,11 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         "'model.backbone.out_indices=(2,3)' 'param_scheduler.milestones="
         "[60,80]'",
     )
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add overrides of the config, the launcher, and whom to trust."""
+    add_overrides(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', *LAUNCHERS],
@@ -258,6 +272,41 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='unpickle checkpoints without restrictions; use it only for '
         'files of people whom you would let run programs on this machine',
+    )
+
+
+def add_branch(parser: argparse.ArgumentParser) -> None:
+    """Add which of the two networks of a training counts."""
+    parser.add_argument(
+        '--branch',
+        choices=['online', 'momentum'],
+        default='online',
+        help='whose backbone of a training checkpoint to take',
+    )
+
+
+def add_knn(parser: argparse.ArgumentParser) -> None:
+    """Add labelled images on which a pretraining is evaluated."""
+    parser.add_argument(
+        '--knn',
+        nargs=2,
+        type=existing_folder,
+        metavar=('BANK', 'QUERY'),
+        help='measure the kNN accuracy during pretraining, on the images of '
+        'QUERY by those of BANK: two folders of class folders; by default on '
+        "those of the config's OnlineKNNHook, if it has one",
+    )
+
+
+def add_images(parser: argparse.ArgumentParser) -> None:
+    """Add the images of a command that reads them without a config."""
+    parser.add_argument(
+        'data',
+        nargs='+',
+        type=image_folder,
+        help='folder(s) of images, with sub-folders, or of .tar files of '
+        'images, or one list of images: a text file with a path per line, or '
+        'a .json file with a list of paths',
     )
 
 
@@ -329,7 +378,7 @@ def add_region_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that every OpenMMLab tool has."""
     parser.add_argument(
         '--work-dir',
@@ -337,7 +386,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder of logs and checkpoints; work_dirs/<name of the config> '
         'by default',
     )
-    add_shared_arguments(parser)
+    add_config_arguments(parser)
     # torchrun may pass it in either spelling.
     parser.add_argument(
         '--local_rank',

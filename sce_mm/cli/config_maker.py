@@ -1,20 +1,23 @@
-"""Arguments and report of the commands that make configs from weights."""
+"""The commands that make configs from weights, whatever the models do."""
 
 import argparse
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .argument_types import OutputFile, positive_number
 from .arguments import ArgumentParser
-from .typed import as_typed, from_here
+from .command_names import as_typed, from_here
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
+
     from ..downstream import BackboneFile, ConfigEdits
 
 
 def add_maker_arguments(parser: ArgumentParser, package: str) -> None:
-    """Add what a maker of configs takes, whatever its models do.
+    """Add what a maker of configs takes.
 
     Args:
         parser: Parser of the command.
@@ -42,7 +45,40 @@ def add_maker_arguments(parser: ArgumentParser, package: str) -> None:
     )  # fmt: skip
 
 
-def print_made(
+def make_adapted(
+    args: argparse.Namespace, adapt: Callable[..., tuple['ConfigEdits', str]]
+) -> None:
+    """Make the config of a parsed command line, and say what changed in it.
+
+    Args:
+        args: Parsed command line.
+        adapt: Changes a config for a backbone file, a number of processes,
+            the images of each and the batch of the rate of the config.
+
+    Raises:
+        AdaptError: The config cannot be made right by changing it.
+        CheckpointError: There is no backbone in the checkpoint.
+        OSError: The config or the checkpoint is not there, or what would be
+            written is.
+    """
+    from ..config.rate_batch import batch_of_rate
+    from ..downstream import make_config
+
+    def change(
+        cfg: 'Config', file: 'BackboneFile'
+    ) -> tuple['ConfigEdits', str]:
+        rate_batch = batch_of_rate(
+            args.config, cfg, args.processes, args.batch
+        )
+        return adapt(cfg, file, args.processes, args.batch, rate_batch)
+
+    made = make_config(
+        args.config, args.checkpoint, args.out, change, args.overwrite
+    )
+    _print_made(args, *made)
+
+
+def _print_made(
     args: argparse.Namespace,
     edits: 'ConfigEdits',
     rate: str,

@@ -1,6 +1,5 @@
 """Make a finished run longer (``--continue-for``)."""
 
-import argparse
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from ..engine.runner.run_state import KEY, require_resumable
 from ..utils.errors import UserError
 from ..utils.text import counted
 from .config_edits import overridden
+from .epochs_and_batch import MAX_EPOCHS, stretched, write
 from .run_start import (
     AUTO,
     checkpoint_folder,
@@ -20,33 +20,8 @@ from .run_start import (
     checkpoint_options,
     restarted,
 )
-from .short_options import MAX_EPOCHS, stretched, write
 
 _OPTION = '--continue-for'
-
-
-def apply_continuation(
-    cfg: Config, args: argparse.Namespace, checkpoint: str
-) -> list[str]:
-    """Write ``--continue-for`` of a command line into a config.
-
-    Args:
-        cfg: Config, which is changed.
-        args: Parsed command line.
-        checkpoint: That of the run, see :func:`set_continuation`.
-
-    Returns:
-        A sentence on what was changed, if it was given.
-
-    Raises:
-        FileNotFoundError: There is no checkpoint.
-        UserError: As of :func:`set_continuation`.
-    """
-    if args.continue_for is None:
-        return []
-    return [
-        set_continuation(cfg, args.continue_for, checkpoint, args.cfg_options)
-    ]
 
 
 def set_continuation(

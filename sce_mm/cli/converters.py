@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..utils.checks import wrong_levels
 from .argument_types import OutputFile, output_file, positive_number
-from .arguments import add_trust
+from .arguments import add_branch, add_trust
 from .exit import naming
 
 # What reads checkpoints takes seconds to import, arguments are read before.
@@ -31,12 +31,7 @@ def add_arguments(
         'checkpoint', type=Path, help='file of weights of any known format'
     )
     parser.add_argument('out', type=kind, help='file to write')
-    parser.add_argument(
-        '--branch',
-        choices=['online', 'momentum'],
-        default='online',
-        help='whose backbone of a training checkpoint to take',
-    )
+    add_branch(parser)
     add_trust(parser)
     parser.add_argument(
         '--float32',

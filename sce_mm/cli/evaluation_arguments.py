@@ -21,7 +21,7 @@ from .argument_types import (
     seed_number,
     worker_number,
 )
-from .arguments import ArgumentParser, add_shared_arguments
+from .arguments import ArgumentParser, add_branch, add_config_arguments
 
 
 def evaluation_parser(
@@ -50,13 +50,15 @@ def evaluation_parser(
         action='store_true',
         help='evaluate the network before any training too',
     )
-    parser.add_argument(
-        '--branch',
-        choices=['online', 'momentum'],
-        default='online',
-        help='whose backbone of a checkpoint to take',
-    )
     parser.add_argument('--out', type=out, help=f'write {holds} to this file')
+    add_network_use(parser)
+    add_config_arguments(parser)
+    return parser
+
+
+def add_network_use(parser: ArgumentParser) -> None:
+    """Add which backbone is taken, and how images go through it."""
+    add_branch(parser)
     parser.add_argument(
         '--device',
         type=device_name,
@@ -74,8 +76,37 @@ def evaluation_parser(
         default=2,
         help='processes that load images',
     )
-    add_shared_arguments(parser)
-    return parser
+
+
+def add_image_folder(parser: ArgumentParser) -> None:
+    """Add a folder of images, with classes or without."""
+    parser.add_argument(
+        '--data',
+        required=True,
+        type=image_folder,
+        metavar='DIR',
+        help='folder or list of images',
+    )
+    parser.add_argument(
+        '--no-labels',
+        action='store_true',
+        help='sub-folders of --data are no classes',
+    )
+
+
+def add_crop(parser: ArgumentParser, default: str) -> None:
+    """Add how large images are taken; ``default`` says it of the crop."""
+    parser.add_argument(
+        '--crop',
+        type=image_side,
+        help=f'central square of these images, pixels; by default {default}',
+    )
+    parser.add_argument(
+        '--resize',
+        type=image_side,
+        help='shorter side before that; by default 8/7 of it, or the same up '
+        'to 96 pixels',
+    )
 
 
 def class_folder_parser(description: str | None) -> ArgumentParser:
@@ -94,18 +125,7 @@ def class_folder_parser(description: str | None) -> ArgumentParser:
         metavar='DIR',
         help='labelled images to classify, in folders of the same names',
     )
-    parser.add_argument(
-        '--crop',
-        type=image_side,
-        help='central square of these images, pixels; by default the size of '
-        'the images that the config trains on',
-    )
-    parser.add_argument(
-        '--resize',
-        type=image_side,
-        help='shorter side before that; by default 8/7 of it, or the same up '
-        'to 96 pixels',
-    )
+    add_crop(parser, 'the size of the images that the config trains on')
     return parser
 
 
@@ -115,17 +135,7 @@ def image_folder_parser(
     """Parser of networks, images (``limit`` at most), and an output file."""
     parser = evaluation_parser(description, kind, 'what is drawn')
     parser.set_defaults(out=Path(out))
-    parser.add_argument(
-        '--data',
-        required=True,
-        type=image_folder,
-        help='folder or list of images',
-    )
-    parser.add_argument(
-        '--no-labels',
-        action='store_true',
-        help='sub-folders of --data are no classes',
-    )
+    add_image_folder(parser)
     parser.add_argument(
         '--max-images',
         type=positive_number,

@@ -21,8 +21,8 @@ from typing import Any, NoReturn
 from ..utils.errors import UserError, is_full
 from ..utils.processes import is_first_process
 from ..utils.signals import INTERRUPTED, TERMINATED
+from .command_names import as_typed
 from .console import release_output, was_released, wipe_note
-from .typed import as_typed
 
 # Seconds in which a launcher ends the other processes of a failed one.
 _PATIENCE = 10
@@ -36,7 +36,7 @@ _GONE = re.compile(
     r'Broken pipe|remote process exited|NCCL communicator was aborted|'
     r'failed to recv, got 0 bytes'
 )
-# Beginnings of warnings in which packages describe their own code.
+# Prefixes of warnings in which packages describe their own code.
 _OF_OTHERS = (
     'Default ``avg_non_ignore`` is False',
     'For binary segmentation, we suggest',

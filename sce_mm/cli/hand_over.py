@@ -15,8 +15,8 @@ from ..engine import BackboneFileHook
 from ..utils.durable_files import WriteError
 from ..utils.errors import is_full
 from ..utils.text import counted
+from .command_names import as_typed, from_here
 from .exit import OUTPUT
-from .typed import as_typed, from_here
 
 COMMANDS = 'commands.txt'
 

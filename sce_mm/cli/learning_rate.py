@@ -14,7 +14,7 @@ from ..utils.errors import UserError
 from ..utils.progress import warn
 from ..utils.text import counted
 from .config_edits import overridden
-from .run_start import goes_on
+from .run_start import goes_on, may_go_on
 
 # Keys of a config.
 RATE = 'optim_wrapper.optimizer.lr'
@@ -52,8 +52,7 @@ def set_rate_batch(cfg: Config, args: argparse.Namespace) -> list[str]:
         or options.get('enable')
         or (args.batch_size and RATE not in given)
     )
-    goes_on = args.resume is not None or args.continue_for is not None
-    if not scales or goes_on or not found.doubtful:
+    if not scales or may_go_on(args) or not found.doubtful:
         return []
     planned = copy.deepcopy(cfg)
     if args.batch_size:

@@ -73,7 +73,7 @@ def leaving_nothing(cfg: Config, trains: bool = True) -> Iterator[BegunHook]:
         if trains and is_first_process():
             _lock(folders, locks)
         # What another one wrote until now is its own.
-        logs = {path for folder in folders for path in folder.glob('*')}
+        before = {path for folder in folders for path in folder.glob('*')}
         try:
             yield hook
         except Exception as error:
@@ -84,7 +84,7 @@ def leaving_nothing(cfg: Config, trains: bool = True) -> Iterator[BegunHook]:
                 with suppress(FolderInUseError):
                     if not trains:
                         _lock(folders, locks, patience=0)
-                    _remove(folders, new, logs, own)
+                    _remove(folders, new, before, own)
                     for path in unlocked:
                         path.unlink(missing_ok=True)
             raise
@@ -96,19 +96,19 @@ def _lock(folders: set[Path], locks: ExitStack, patience: float = 10) -> None:
 
 
 def _remove(
-    folders: set[Path], new: set[Path], logs: set[Path], own: set[str]
+    folders: set[Path], new: set[Path], before: set[Path], own: set[str]
 ) -> None:
     logger = MMLogger.get_current_instance()
     for handler in [*logger.handlers]:
         if isinstance(handler, logging.FileHandler):
             log = Path(handler.baseFilename).parent
-            if log.parent in folders and log not in logs:
+            if log.parent in folders and log not in before:
                 logger.removeHandler(handler)
                 handler.close()
                 shutil.rmtree(log, ignore_errors=True)
     # The logger may not have come to its file.
     for folder in folders:
-        for path in {*folder.glob('*')} - logs:
+        for path in {*folder.glob('*')} - before:
             with suppress(OSError):
                 path.rmdir()
     # The innermost first.

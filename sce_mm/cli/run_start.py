@@ -75,6 +75,11 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> str:
     return resume or AUTO
 
 
+def may_go_on(args: argparse.Namespace) -> bool:
+    """Whether a command line asks to go on with a run, if there is one."""
+    return args.resume is not None or args.continue_for is not None
+
+
 def _require_whole_start(cfg: Config) -> None:
     """Check that nothing but ``--init-from`` gives a model its weights.
 

@@ -21,7 +21,7 @@ from mmengine.utils import import_modules_from_strings
 from ..doctor.version_gate import import_quietly
 from ..utils.checks import did_you_mean
 from ..utils.errors import UserError
-from ..utils.option_values import parse_value
+from ..utils.option_values import not_overrides, parse_value
 from ..utils.recipes import (
     find_config,
     recipe_folder,
@@ -291,7 +291,7 @@ def override(
         ConfigError: A key starts at nothing that exists, so that nothing
             would read it, or a value cannot be read.
     """
-    if wrong := [word for word in words if word.find('=') < 1]:
+    if wrong := not_overrides(words):
         raise ConfigError(f'{option} takes key=value, got {" ".join(wrong)}')
     pairs = [word.partition('=') for word in words]
     texts = {key: text for key, _, text in pairs}

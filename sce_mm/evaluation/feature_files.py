@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..utils.durable_files import replace_durably, writing
-from ..utils.errors import UserError, import_optional
+from ..utils.errors import import_optional
 from .features import visit_features
 from .images import FolderImages
 from .samples import collate
@@ -61,23 +61,6 @@ class FeatureTable(NamedTuple):
             )
 
 
-def check_table_name(path: str | Path) -> None:
-    """Check, before hours of work, that such a file can be written.
-
-    Raises:
-        UserError: The suffix is of no table.
-        MissingPackageError: The library for it is not installed.
-    """
-    suffix = Path(path).suffix
-    if suffix not in WRITERS:
-        raise UserError(
-            f'OUT is a table, its name ends in {", ".join(WRITERS)}; got '
-            f'{path}'
-        )
-    if suffix == '.parquet':
-        import_optional('pyarrow.parquet', 'pyarrow', 'name an .npz or .csv')
-
-
 def write_features(
     path: str | Path,
     model: nn.Module,
@@ -92,7 +75,7 @@ def write_features(
     none, and a warning names it. A reader sees the whole file or none.
 
     Args:
-        path: File to write, see :func:`check_table_name`.
+        path: File to write, with a suffix of ``WRITERS``.
         model: A model with ``backbone`` and ``data_preprocessor``.
         images: Returned by :func:`~sce_mm.evaluation.images.read_folder`.
         root: Folder that the paths in the table begin at.
@@ -132,7 +115,7 @@ def write_features(
             [images.labels[i] for i in numbers] if images.labels else [],
             images.classes,
         )
-    write = WRITERS[path.suffix]
+    write = WRITERS[path.suffix.lower()]
     replace_durably(path, lambda out: write(out, table))
     return table
 

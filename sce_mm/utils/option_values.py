@@ -17,6 +17,15 @@ _PLAIN = re.compile(r"""[^\s/\\()\[\]{}'"]*""")
 _CONSTANTS: Mapping[str, Any] = {'true': True, 'false': False, 'None': None}
 
 
+def not_overrides(words: Sequence[str]) -> list[str]:
+    """Those of some words that are not ``KEY=VALUE``.
+
+    >>> not_overrides(['a.b=1', 'c=', '=2', 'd'])
+    ['=2', 'd']
+    """
+    return [word for word in words if word.find('=') < 1]
+
+
 def parse_value(text: str) -> Any:
     """The value that a text stands for, as mmengine's users know it.
 

@@ -254,6 +254,9 @@ ADVICE = {
     'coco-subset labels.json --percent 10%': 'got 10%',
     f'train {RECIPE} --data photos --work-dir page.pth': '--work-dir: page',
     'features weights.pth a.npz --data photos --device gpu': 'cpu, cuda or',
+    'features weights.pth a.h5 --data photos': '.csv or .parquet, got a.h5',
+    'features weights.pth /dev/stdout --data photos': 'got /dev/stdout',
+    f'embed {SHOWN} /dev/stdout': '--out: expected a name that ends in .png',
     f'neighbours {RECIPE} weights.pth --data photos --crop 9 --resize 8': (
         '--crop must be'
     ),
@@ -461,7 +464,11 @@ def test_a_wrong_path_is_answered_at_once(desk):
         'train nowhere --data photos',
         f'train {RECIPE} --data nowhere',
         f'estimate {RECIPE} --data nowhere',
+        'data nowhere',
+        'cache nowhere pixels',
+        'shards nowhere pixels',
         f'knn {RECIPE} nowhere.pth',
+        'features weights.pth a.h5 --data photos',
         f'train {RECIPE} --init-from nowhere.pth',
     ]
     importing = [sys.executable, '-X', 'importtime', '-m', 'sce_mm']

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 import sce_mm.cli.learning_rate
 import sce_mm.cli.quiet_runner
-from sce_mm.cli.arguments import ArgumentParser, add_common_arguments
+from sce_mm.cli.arguments import ArgumentParser, add_run_arguments
 from sce_mm.cli.config_edits import load_config
 from sce_mm.cli.learning_rate import scale_learning_rate
 from sce_mm.cli.quiet_runner import FirstWordsHook
@@ -26,7 +26,7 @@ from tests.helpers.tiny_runner import TinyImages, build_runner, repeated
 def parse(*words):
     parser = ArgumentParser(None)
     parser.add_argument('config')
-    add_common_arguments(parser)
+    add_run_arguments(parser)
     return parser.parse_args(words)
 
 

@@ -5,8 +5,8 @@ import argparse
 import pytest
 from mmengine.config import Config
 
+from sce_mm.cli.epochs_and_batch import set_batch_size
 from sce_mm.cli.learning_rate import set_rate_batch
-from sce_mm.cli.short_options import set_batch_size
 from sce_mm.config.rate_batch import batch_of_rate
 from sce_mm.config.reading import read_config
 

@@ -100,6 +100,19 @@ def test_a_mistake_is_one_message_that_names_what_was_typed(
     assert out == ''
 
 
+@pytest.mark.parametrize('words', [[], ['--resume']])
+def test_the_rate_of_another_batch_is_said_of_runs_that_may_go_on(
+    photos, words
+):
+    options = ['--data', str(photos), '--batch-size', '4', *words]
+    args = train.parse_args([RECIPES[0], *options])
+    rate, queue = train.apply_arguments(load_config(args), args)
+    assert rate.startswith('--batch-size 4: train_dataloader.batch_size 64')
+    kept = 'but a run that goes on keeps that of its checkpoint'
+    assert (kept in rate) == bool(words)
+    assert queue.startswith('--batch-size 4: as in the config')
+
+
 def test_the_pixels_of_a_pretraining_are_normalised_once(applied):
     cfg = applied(RECIPES[0])
     assert [*twice_normalised(cfg)] == []

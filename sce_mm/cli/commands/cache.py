@@ -18,21 +18,15 @@ from collections.abc import Sequence
 from ... import register
 from ...utils.checks import require_outside
 from ..argument_types import decoder_number, output_folder, positive_number
-from ..arguments import ArgumentParser
+from ..arguments import ArgumentParser, add_images
+from ..command_names import as_typed
 from ..exit import naming_options
-from ..typed import as_typed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument(
-        'data',
-        nargs='+',
-        help='folder(s) of images, with sub-folders, or one list of images:\n'
-        'a text file with a path per line, or a .json file with a list of '
-        'paths',
-    )
+    add_images(parser)
     parser.add_argument('out', type=output_folder, help='the cache, made here')
     size = parser.add_mutually_exclusive_group()
     size.add_argument(

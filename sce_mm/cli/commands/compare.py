@@ -25,16 +25,18 @@ command goes on where it was interrupted.
 import argparse
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from ... import register
 from ...utils.errors import UserError
+from ...utils.option_values import not_overrides
 from ...utils.recipes import find_config, find_source
 from ..argument_types import (
+    checkpoint_file,
     existing_folder,
+    number_above,
     output_folder,
     percentage,
     positive_number,
@@ -45,16 +47,9 @@ from ..arguments import ArgumentParser, Overrides, add_region_size
 from ..console import hold_output, release_output
 
 
-def existing_file(text: str) -> Path:
-    """Type of an option that takes a file."""
-    path = Path(text).resolve()
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(
-            f'{text} is a folder, expected a file'
-        )
-    if not path.is_file():
-        raise argparse.ArgumentTypeError(f'there is no file {text}')
-    return path
+def absolute_checkpoint(text: str) -> Path:
+    """Type of an option that takes a checkpoint; its path is absolute."""
+    return Path(checkpoint_file(text)).resolve()
 
 
 def config_file(text: str) -> Path:
@@ -77,14 +72,6 @@ def suffix(text: str) -> str:
             f'expected the end of a name, such as .png; got {text!r}'
         )
     return text
-
-
-def factor(text: str) -> float:
-    """Type of an option that makes something longer."""
-    with suppress(ValueError):
-        if 1 < float(text) < 1000:
-            return float(text)
-    raise argparse.ArgumentTypeError(f'expected a number above 1, got {text}')
 
 
 def iterations(text: str) -> int | str:
@@ -121,7 +108,7 @@ class Named(argparse.Action):
 
 def weights(words: list[str]) -> Path:
     """Read what stands behind the name of weights: a file."""
-    return existing_file(words[0])
+    return absolute_checkpoint(words[0])
 
 
 def variant(words: list[str]) -> VariantWords:
@@ -129,7 +116,7 @@ def variant(words: list[str]) -> VariantWords:
     config = None
     if words and '=' not in words[0]:
         config, words = config_file(words[0]), words[1:]
-    wrong = [word for word in words if word.find('=') < 1]
+    wrong = not_overrides(words)
     if wrong or not (config or words):
         raise argparse.ArgumentTypeError(
             'expected a name, then a config or KEY=VALUE words or both, the '
@@ -213,12 +200,12 @@ def add_compared(parser: ArgumentParser) -> None:
         compared, 'the boxes of --train at the scale of --detector'
     )
     compared.add_argument(
-        '--longer-random', type=factor, metavar='FACTOR',
+        '--longer-random', type=number_above(1, 1000), metavar='FACTOR',
         help='also train from random initialisation with a schedule that is '
         'so many times as long',
     )  # fmt: skip
     compared.add_argument(
-        '--init-from', type=existing_file, metavar='FILE',
+        '--init-from', type=absolute_checkpoint, metavar='FILE',
         help='pretrain SCE a second time, starting from this checkpoint',
     )  # fmt: skip
     compared.add_argument(

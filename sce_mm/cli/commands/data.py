@@ -1,7 +1,7 @@
 """Look at a folder of images before you train on it for hours.
 
-    sce data DIR
-    sce data DIR DIR --regions 128 --keep good.json
+    sce data path/to/images
+    sce data path/to/images --regions 128 --keep good.json
 
 Says how many images there are and how large, which cannot be read, are tiny,
 grey, of 16 bits or turned by an EXIF tag, and which are copies of each other.
@@ -17,28 +17,15 @@ from pathlib import Path
 
 from ... import register
 from ...utils.errors import UserError
-from ..argument_types import (
-    config_name,
-    decoder_number,
-    image_folder,
-    json_file,
-)
-from ..arguments import ArgumentParser, add_region_arguments
-from ..typed import as_typed
+from ..argument_types import config_name, decoder_number, json_file
+from ..arguments import ArgumentParser, add_images, add_region_arguments
+from ..command_names import as_typed
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument(
-        'data',
-        nargs='+',
-        type=image_folder,
-        metavar='DIR',
-        help='folder(s) of images, or of .tar files of images, or one list of '
-        'images: a text file with a path per line, or a .json file with a '
-        'list of paths',
-    )
+    add_images(parser)
     parser.add_argument(
         '--recipe',
         type=config_name,
@@ -67,7 +54,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--workers',
         type=decoder_number,
         default=os.cpu_count() or 1,
-        metavar='N',
         help='processes that decode; by default one for each core',
     )
     return parser.parse_args(argv)
@@ -85,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...config.regions import TrainingImages
     from ...datasets.images.file_lists import write_image_list
     from ...utils.durable_files import write_json
+    from ..epochs_and_batch import set_epochs
     from ..image_options import (
         apply_region_options,
         image_source,
@@ -92,7 +79,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         set_data,
     )
     from ..machine import choose_device
-    from ..short_options import set_epochs
 
     device = choose_device(None)
     recipe = args.recipe or RECIPES[device]

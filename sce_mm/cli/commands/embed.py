@@ -21,9 +21,8 @@ FORMATS = ('.png', '.pdf', '.svg', '.jpg', '.jpeg', '.webp', '.tif', '.eps')
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = image_folder_parser(
-        __doc__, OutputFile(*FORMATS), 'map.png', limit=2000
-    )
+    out = OutputFile(*FORMATS, by_suffix=True)
+    parser = image_folder_parser(__doc__, out, 'map.png', limit=2000)
     parser.add_argument(
         '--nearby',
         type=positive_float,

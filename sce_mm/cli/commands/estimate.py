@@ -18,8 +18,8 @@ from ... import register
 from ..argument_types import json_file, positive_float, positive_number
 from ..arguments import (
     ArgumentParser,
+    add_config_arguments,
     add_pretraining_arguments,
-    add_shared_arguments,
 )
 from ..console import hold_output, release_output
 from ..exit import naming_keys
@@ -59,7 +59,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--json', type=json_file, help='write the figures here'
     )
-    add_shared_arguments(parser)
+    add_config_arguments(parser)
     return parser.parse_args(argv)
 
 

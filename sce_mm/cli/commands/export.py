@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from ... import register
 from ..arguments import ArgumentParser
+from ..command_names import as_typed
 from ..converters import add_arguments, describe, read_backbone
-from ..typed import as_typed
 
 TARGETS = (
     *('torchvision', 'timm', 'mmpretrain', 'mmdet'),

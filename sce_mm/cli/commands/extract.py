@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from ... import register
 from ..argument_types import OutputFile
 from ..arguments import ArgumentParser
+from ..command_names import as_typed
 from ..converters import (
     add_arguments,
     add_network,
     describe,
     read_backbone,
 )
-from ..typed import as_typed
 
 NEXT = """\
 For a config of mmdet or mmseg with this network:

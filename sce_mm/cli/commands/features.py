@@ -16,16 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import register
-from ..argument_types import (
-    device_name,
-    image_folder,
-    image_side,
-    output_file,
-    positive_number,
-    worker_number,
-)
+from ...utils.errors import import_optional
+from ..argument_types import OutputFile
 from ..arguments import ArgumentParser, add_trust
 from ..converters import add_network, network_of
+from ..evaluation_arguments import (
+    add_crop,
+    add_image_folder,
+    add_network_use,
+)
 from ..exit import naming, naming_options
 
 
@@ -33,59 +32,19 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(__doc__)
     parser.add_argument('backbone', type=Path, help='weights of the network')
-    parser.add_argument('out', type=output_file, help='table to write')
     parser.add_argument(
-        '--data',
-        required=True,
-        type=image_folder,
-        metavar='DIR',
-        help='folder or list of images',
+        'out',
+        type=OutputFile('.npz', '.csv', '.parquet', by_suffix=True),
+        help='table to write',
+    )
+    add_image_folder(parser)
+    add_crop(
+        parser,
+        'what the network is made for: 224, or 32 with a stem for small '
+        'images',
     )
     add_network(parser)
-    parser.add_argument(
-        '--no-labels',
-        action='store_true',
-        help='sub-folders of --data are no classes',
-    )
-    parser.add_argument(
-        '--branch',
-        choices=['online', 'momentum'],
-        default='online',
-        help='whose backbone of a training checkpoint to take',
-    )
-    parser.add_argument(
-        '--crop',
-        type=image_side,
-        metavar='N',
-        help='central square, pixels; by default what the network is made\n'
-        'for: 224, or 32 with a stem for small images',
-    )
-    parser.add_argument(
-        '--resize',
-        type=image_side,
-        metavar='N',
-        help='shorter side before that; by default 8/7 of it, or the same up\n'
-        'to 96 pixels',
-    )
-    parser.add_argument(
-        '--device',
-        type=device_name,
-        help='where the network runs; by default a GPU if there is one',
-    )
-    parser.add_argument(
-        '--batch-size',
-        type=positive_number,
-        default=64,
-        metavar='N',
-        help='images at a time',
-    )
-    parser.add_argument(
-        '--workers',
-        type=worker_number,
-        default=2,
-        metavar='N',
-        help='processes that load images',
-    )
+    add_network_use(parser)
     add_trust(parser)
     return parser.parse_args(argv)
 
@@ -93,8 +52,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    if args.out.suffix.lower() == '.parquet':
+        import_optional('pyarrow.parquet', 'pyarrow', 'name an .npz or .csv')
     register()
-    from ...evaluation.feature_files import check_table_name, write_features
+    from ...evaluation.feature_files import write_features
     from ...evaluation.frozen_backbone import FrozenBackbone
     from ...evaluation.images import crop_pipeline, read_folder, resized_side
     from ...transfer import extract_backbone, read_checkpoint
@@ -102,7 +63,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ..machine import choose_device
 
     device = choose_device(args.device)
-    check_table_name(args.out)
     network = network_of(args)
     with naming(str(args.backbone)):
         checkpoint = read_checkpoint(args.backbone, trust=args.trust)

@@ -42,14 +42,13 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from ... import register
 from ...utils.checks import require_outside
 from ...utils.errors import UserError
 from ...utils.text import listed, read_lines
-from ..argument_types import output_file, seed_number
+from ..argument_types import number_above, output_file, seed_number
 from ..arguments import ArgumentParser
 
 Samples = dict[str, list[str]]
@@ -62,7 +61,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('out', type=output_file, help='list to write')
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        '--share', type=share, help='share of all images, equally of classes'
+        '--share',
+        type=number_above(0, 1, ', such as 0.1 for 10 %'),
+        help='share of all images, equally of classes',
     )
     which.add_argument(
         '--names', type=Path, metavar='FILE', help='file names, one per line'
@@ -80,17 +81,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--bare', action='store_true', help='leave the labels out'
     )
     return parser.parse_args(argv)
-
-
-def share(text: str) -> float:
-    """Type of an option that takes a part of one."""
-    with suppress(ValueError):
-        if 0 < float(text) <= 1:
-            return float(text)
-    raise argparse.ArgumentTypeError(
-        f'expected a number above 0 and up to 1, such as 0.1 for 10 %; '
-        f'got {text}'
-    )
 
 
 def keep_classes(found: Samples, which: str) -> Samples:

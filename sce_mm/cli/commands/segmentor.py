@@ -12,19 +12,10 @@ refused, with the reason.
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ... import register
 from ..arguments import ArgumentParser
-from ..config_maker import (
-    add_maker_arguments,
-    print_made,
-)
-
-if TYPE_CHECKING:
-    from mmengine.config import Config
-
-    from ...downstream import BackboneFile, ConfigEdits
+from ..config_maker import add_maker_arguments, make_adapted
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -38,19 +29,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     register()
-    from ...config.rate_batch import batch_of_rate
-    from ...downstream import make_config
     from ...segmentation.segmentor import adapt
 
-    def change(
-        cfg: 'Config', file: 'BackboneFile'
-    ) -> tuple['ConfigEdits', str]:
-        rate_batch = batch_of_rate(
-            args.config, cfg, args.processes, args.batch
-        )
-        return adapt(cfg, file, args.processes, args.batch, rate_batch)
-
-    made = make_config(
-        args.config, args.checkpoint, args.out, change, args.overwrite
-    )
-    print_made(args, *made)
+    make_adapted(args, adapt)

@@ -15,20 +15,14 @@ from collections.abc import Sequence
 from ... import register
 from ...utils.checks import require_outside
 from ..argument_types import output_folder, positive_number
-from ..arguments import ArgumentParser
-from ..typed import as_typed
+from ..arguments import ArgumentParser, add_images
+from ..command_names import as_typed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = ArgumentParser(__doc__)
-    parser.add_argument(
-        'data',
-        nargs='+',
-        help='folder(s) of images, with sub-folders, or one list of images:\n'
-        'a text file with a path per line, or a .json file with a list of '
-        'paths',
-    )
+    add_images(parser)
     parser.add_argument(
         'out', type=output_folder, help='the folder of tar files, made here'
     )

@@ -5,11 +5,12 @@ r"""Pretrain one config under several settings and seeds, and compare.
         --setting SCE model.head.loss.coeff=0.5
 
 Each run is a training by sce train and an evaluation (kNN and linear
-probe) by sce knn and sce linear-probe, on the labelled images of the config's
-OnlineKNNHook; the network before training is evaluated for each seed too.
-What is finished is not done again and what was interrupted is resumed, so the
-same command goes on, also with more seeds and settings. OUT gets results.json,
-results.md and a folder a run.
+probe) by sce knn and sce linear-probe, on the labelled images of --knn or of
+the config's OnlineKNNHook; the network before training is evaluated for each
+seed too. What --cfg-options set is the same in every run. What is finished is
+not done again and what was interrupted is resumed, so the same command goes
+on, also with more seeds and settings. OUT gets results.json, results.md and a
+folder a run.
 """
 
 import copy
@@ -27,12 +28,11 @@ from ...utils.run_commands import Command, run_together
 from ...utils.text import RANDOM, in_path
 from ..argument_types import (
     config_name,
-    existing_folder,
     output_folder,
     positive_number,
     seed_number,
 )
-from ..arguments import ArgumentParser, Overrides
+from ..arguments import ArgumentParser, add_knn, add_overrides
 
 TABLE = 'results.md'
 # Of which configs the results are.
@@ -64,28 +64,14 @@ def parse_args(argv: Sequence[str] | None) -> Namespace:
         default=[0],
         help='seeds with which each setting is trained, 0 by default',
     )
-    parser.add_argument(
-        '--knn',
-        nargs=2,
-        type=existing_folder,
-        metavar=('BANK', 'QUERY'),
-        help='labelled images, two folders of class folders; by default those '
-        "of the config's OnlineKNNHook",
-    )
+    add_knn(parser)
     parser.add_argument(
         '--threads',
         type=positive_number,
         default=1,
         help='processor threads of a run',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=Overrides,
-        default=[],
-        metavar='KEY=VALUE',
-        help='overrides of every run',
-    )
+    add_overrides(parser)
     args = parser.parse_args(argv)
     for name, *_ in args.setting:
         if '=' in name:

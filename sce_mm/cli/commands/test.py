@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ... import register
 from ...utils.errors import UserError
 from ..argument_types import checkpoint_file, config_name, json_file
-from ..arguments import ArgumentParser, add_common_arguments
+from ..arguments import ArgumentParser, add_run_arguments
 from ..console import hold_output
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=json_file, help='write the metrics to this json file'
     )
-    add_common_arguments(parser)
+    add_run_arguments(parser)
     return parser.parse_args(argv)
 
 

@@ -18,13 +18,13 @@ from ...utils.processes import is_first_process
 from ..argument_types import (
     checkpoint_file,
     epochs_number,
-    existing_folder,
     positive_number,
 )
 from ..arguments import (
     ArgumentParser,
-    add_common_arguments,
+    add_knn,
     add_pretraining_arguments,
+    add_run_arguments,
 )
 from ..console import hold_output
 from ..exit import naming_keys
@@ -105,14 +105,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='scale the learning rate from the batch size of the recipe to '
         'the real one (processes x batch x accumulation)',
     )
-    parser.add_argument(
-        '--knn',
-        nargs=2,
-        type=existing_folder,
-        metavar=('BANK', 'QUERY'),
-        help='measure the kNN accuracy during pretraining, on the images of '
-        'QUERY by those of BANK: two folders of class folders',
-    )
+    add_knn(parser)
     parser.add_argument(
         '--no-validate', action='store_true', help='train without evaluation'
     )
@@ -131,7 +124,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='try everything in a scratch folder for half a minute and print '
         'what the training would be',
     )
-    add_common_arguments(parser)
+    add_run_arguments(parser)
     return parser.parse_args(argv)
 
 
@@ -140,26 +133,38 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
 
     Returned is what was changed besides what was asked for.
     """
-    from ...config.machine import set_precision
-    from .. import config_edits as edits
-    from ..continuation import apply_continuation
+    from ..config_edits import set_pretrained
+    from ..continuation import set_continuation
+    from ..epochs_and_batch import apply_epochs, fit_queues, set_batch_size
     from ..image_options import set_images
-    from ..learning_rate import enable_lr_scaling, set_rate_batch
-    from ..run_start import choose_start
-    from ..short_options import (
-        apply_batch_size,
-        apply_epochs,
-        apply_queues,
-    )
+    from ..learning_rate import set_rate_batch
+    from ..run_start import choose_start, may_go_on
 
-    followed = [*set_rate_batch(cfg, args), *apply_batch_size(cfg, args)]
+    batch, words = args.batch_size, args.cfg_options
+    followed = set_rate_batch(cfg, args)
+    # Before what asks for the steps of an epoch: regions and --epochs auto.
+    if batch:
+        followed.append(set_batch_size(cfg, batch, words, may_go_on(args)))
     set_images(cfg, args)
-    followed += apply_queues(cfg, args)
+    # A queue holds no more keys than there are images.
+    if batch:
+        followed += fit_queues(cfg, batch, words)
     if args.pretrained:
-        edits.set_pretrained(cfg, args.pretrained)
+        set_pretrained(cfg, args.pretrained)
     followed += apply_epochs(cfg, args)
     checkpoint = choose_start(cfg, args)
-    followed += apply_continuation(cfg, args, checkpoint)
+    if epochs := args.continue_for:
+        followed.append(set_continuation(cfg, epochs, checkpoint, words))
+    _apply_switches(cfg, args)
+    return followed
+
+
+def _apply_switches(cfg: 'Config', args: argparse.Namespace) -> None:
+    """Write what changes neither the images nor the length of a run."""
+    from ...config.machine import set_precision
+    from .. import config_edits as edits
+    from ..learning_rate import enable_lr_scaling
+
     if args.amp:
         set_precision(cfg, args.amp)
     if args.device_views:
@@ -179,7 +184,6 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         edits.without_evaluation(cfg)
     if args.log_to:
         log_to(cfg, args.log_to)
-    return followed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -191,6 +195,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...utils.signals import TRY_AGAIN, was_preempted
     from ..config_edits import load_config
     from ..dry_run import dry_run
+    from ..epochs_and_batch import smaller_batch, typed_keys
     from ..hand_over import RecordHook, train_and_hand_over
     from ..learning_rate import scale_learning_rate
     from ..refusal import leaving_nothing
@@ -203,7 +208,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         use_free_port,
     )
     from ..runner import build_runner
-    from ..short_options import smaller_batch, typed_keys
     from ..training_images import require_batches
 
     if restarted():

@@ -23,7 +23,7 @@ from ... import register
 from ...utils.errors import UserError
 from ...utils.text import listed
 from ..argument_types import checkpoint_file, config_name
-from ..arguments import ArgumentParser, add_shared_arguments
+from ..arguments import ArgumentParser, add_config_arguments
 from ..exit import naming
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='FILE',
         help='backbone file that the model is to load',
     )
-    add_shared_arguments(parser)
+    add_config_arguments(parser)
     return parser.parse_args(argv)
 
 

@@ -15,8 +15,8 @@ from ... import register
 from ..argument_types import html_page, positive_number
 from ..arguments import (
     ArgumentParser,
+    add_config_arguments,
     add_pretraining_arguments,
-    add_shared_arguments,
 )
 from ..console import hold_output, release_output
 
@@ -38,7 +38,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='N',
         help='number of images, 6 by default',
     )
-    add_shared_arguments(parser)
+    add_config_arguments(parser)
     return parser.parse_args(argv)
 
 

@@ -25,41 +25,6 @@ _STEPS = 8
 MAX_EPOCHS = 'train_cfg.max_epochs'
 
 
-def apply_batch_size(cfg: Config, args: argparse.Namespace) -> list[str]:
-    """Write ``--batch-size`` of a command line into a config.
-
-    It comes before all that says or needs how many steps an epoch has: the
-    regions, and ``--epochs auto``. The queues follow by :func:`apply_queues`.
-
-    Returns:
-        A sentence on what was changed with it, if it was given.
-
-    Raises:
-        UserError: As of :func:`set_batch_size`.
-    """
-    if not args.batch_size:
-        return []
-    resumes = args.resume is not None or args.continue_for is not None
-    return [set_batch_size(cfg, args.batch_size, args.cfg_options, resumes)]
-
-
-def apply_queues(cfg: Config, args: argparse.Namespace) -> list[str]:
-    """Fit the queues of a config to ``--batch-size`` of a command line.
-
-    It comes when the images are known.
-
-    Returns:
-        A sentence on what was changed, if the option was given.
-
-    Raises:
-        UserError: As of :func:`fit_queues`.
-    """
-    if not args.batch_size:
-        return []
-    said = fit_queues(cfg, args.batch_size, args.cfg_options)
-    return [said] if said else []
-
-
 def apply_epochs(cfg: Config, args: argparse.Namespace) -> list[str]:
     """Write ``--epochs`` of a command line into a config.
 
@@ -90,7 +55,7 @@ def apply_epochs(cfg: Config, args: argparse.Namespace) -> list[str]:
 
 
 def typed_keys(args: argparse.Namespace) -> dict[str, str]:
-    """Keys of the config that short options have set, and these options."""
+    """Keys of the config that options have set, and these options."""
     options = {
         'train_dataloader.batch_size': ('--batch-size', args.batch_size),
         'train_cfg.max_epochs': ('--epochs', args.epochs),
@@ -169,7 +134,7 @@ def set_batch_size(
     """Take so many images at a time, and let the learning rate follow.
 
     It is scaled to the images of a step as by ``--auto-scale-lr``, when the
-    number of processes is known.
+    number of processes is known. The queues follow by :func:`fit_queues`.
 
     Args:
         cfg: Config, which is changed.
@@ -209,7 +174,9 @@ def set_batch_size(
     return f'--batch-size {batch}: {changed}; {rate}'
 
 
-def fit_queues(cfg: Config, batch: int, words: Sequence[str] = ()) -> str:
+def fit_queues(
+    cfg: Config, batch: int, words: Sequence[str] = ()
+) -> list[str]:
     """Let the queues of a config follow the batch that it was given.
 
     A queue keeps its length, but holds eight steps of keys or more and no
@@ -222,7 +189,7 @@ def fit_queues(cfg: Config, batch: int, words: Sequence[str] = ()) -> str:
         words: ``KEY=VALUE`` words that were given besides.
 
     Returns:
-        What was changed; empty if the config has no queue.
+        A sentence on what was changed, if the config has a queue.
 
     Raises:
         UserError: No memory holds so many keys.
@@ -244,10 +211,9 @@ def fit_queues(cfg: Config, batch: int, words: Sequence[str] = ()) -> str:
         count = f'{length / keys:g} step{"s" * (length != keys)}'
         held.append(f'{option}={length} is {count} of keys')
     if not held:
-        return ''
-    return '; '.join(
-        [f'--batch-size {batch}: ' + write(cfg, edits, given), *held]
-    )
+        return []
+    changed = f'--batch-size {batch}: {write(cfg, edits, given)}'
+    return ['; '.join([changed, *held])]
 
 
 def _samples(cfg: Config) -> float:
