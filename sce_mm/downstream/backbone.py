@@ -7,9 +7,9 @@ from typing import NamedTuple
 from mmpretrain.models import ResNet as PretrainResNet
 
 from ..checkpoints.state_dicts import shape_mismatches
-from ..config.parts import type_name
+from ..config.parts import find_hook, type_name
 from ..transfer import Backbone
-from ..transfer.verify.load_report import is_expected
+from ..transfer.verify.load_report import as_prefixes, is_expected
 from ..transfer.verify.verify import EXPECTED_MISSING
 from .edits import AdaptError, ConfigEdits, build, class_of
 
@@ -159,10 +159,13 @@ def check_fit(
         if (re.match(r'layer\d\.', name) or [''])[0] in prefixes
     }
     part = where.removeprefix('model.')
+    hook = find_hook(edits.cfg, 'VerifyTransferHook') or {}
+    theirs = as_prefixes(hook.get('expected_missing', ()))
+    new = *EXPECTED_MISSING, *theirs
     expected = {
         name: tensor
         for name, tensor in build(edits, where).state_dict().items()
-        if not is_expected(f'{part}.{name}', EXPECTED_MISSING)
+        if not is_expected(f'{part}.{name}', new)
     }
     if difference := shape_mismatches(expected, found):
         source = file.backbone.meta['arch'] or 'of a kind that is not named'

@@ -122,6 +122,10 @@ def test_crowds_alone_are_nothing_to_learn(problems):
     for annotation in labels['annotations']:
         annotation['iscrowd'] = 1
     assert 'annotations, iscrowd' in problems(labels)[0]
+    labels = content()
+    for annotation in labels['annotations']:
+        annotation['area'] = 0
+    assert 'annotations: none is a box' in problems(labels)[0]
 
 
 def test_boxes_of_other_formats_are_refused(problems, tmp_path):

@@ -224,6 +224,12 @@ def test_channels_of_16_bits_are_what_a_tiff_says(
     assert np.abs(image - np.broadcast_to(expected, (8, 9, 3))).max() <= 1.5
 
 
+def test_the_levels_of_a_stretch_are_those_of_the_file() -> None:
+    data = plain_tiff(GREY12.astype(np.uint16), white_is_zero=True)
+    image = decode_image(data, stretch=(0, 4095))[..., :1]
+    assert np.abs(image - (255 - GREY12[..., None] / 4095 * 255)).max() < 0.501
+
+
 def test_levels_of_32_bits_have_no_sign_if_the_file_says_so() -> None:
     grey = np.array([[0, 1 << 31, (1 << 32) - 1]], np.uint32)
     image = decode_image(plain_tiff(grey), stretch=(0, (1 << 32) - 1))

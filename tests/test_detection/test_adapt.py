@@ -352,13 +352,24 @@ def test_the_lines_of_a_refusal_make_the_config_fit(
 
 def test_a_resnet_of_ones_own_is_one(change):
     class OwnResNet(mmdet.models.ResNet):
-        """With whatever its user adds."""
+        """With an adapter."""
+
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.adapter = torch.nn.Linear(2, 2)
 
     MODELS.register_module(module=OwnResNet, force=True)
     backbone = 'model.backbone.'
-    edits, _ = change({backbone + 'type': 'OwnResNet'})
+    with pytest.raises(AdaptError, match=r'adapter\.weight'):
+        change({backbone + 'type': 'OwnResNet'})
+    hook = {
+        'type': 'VerifyTransferHook',
+        'expected_missing': ['backbone.adapter.'],
+    }
+    edits, _ = change({backbone + 'type': 'OwnResNet', 'custom_hooks': [hook]})
     assert edits.get(backbone + 'init_cfg.type') == 'Pretrained'
     assert edits.get(backbone + 'type') == 'OwnResNet'
+    assert 'backbone.adapter.' in edits.get('custom_hooks[0].expected_missing')
     with pytest.raises(AdaptError, match=r'OwnResNet-50.*depth = 18') as error:
         change({backbone + 'type': 'OwnResNet', backbone + 'depth': 50})
     assert 'dict(' not in str(error.value)
@@ -441,6 +452,31 @@ def test_things_of_a_panoptic_head_are_classes(scenes):
         'model.panoptic_head.num_things_classes',
         'model.panoptic_fusion_head.num_things_classes',
     ]
+
+
+@pytest.mark.parametrize(
+    ('width', 'groups'), [(256, 32), (64, 32), (32, 16), (8, 4)]
+)
+def test_a_group_of_channels_has_a_variance_in_a_single_pixel(
+    change, width, groups
+):
+    base = "_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'\n"
+    cfg = Config.fromstring(base + SMALL, '.py')
+    head = 'model.bbox_head.'
+    keys = f'{head}feat_channels', f'{head}in_channels'
+    widths = dict.fromkeys((*keys, 'model.neck.out_channels'), width)
+    edits, _ = change(widths, cfg=cfg)
+    assert edits.get(head + 'norm_cfg.num_groups') == groups
+    norm = torch.nn.GroupNorm(groups, width)
+    assert norm(torch.randn(1, width, 1, 1)).isfinite().all()
+
+
+def test_classes_of_other_data_sets_count_too(change):
+    data = {'type': 'VOCDataset', 'ann_file': 'ImageSets/Main/train.txt'}
+    labels = {'train_dataloader.dataset': {'_delete_': True, **data}}
+    with pytest.raises(AdaptError, match=r'num_classes: 2, but .* 20 classes'):
+        change({**labels, 'model.bbox_head.num_classes': 2})
+    change({**labels, 'model.bbox_head.num_classes': 20})
 
 
 def test_box_heads_are_no_wider_than_those_of_a_pyramid():

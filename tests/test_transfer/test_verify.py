@@ -30,6 +30,7 @@ from sce_mm.transfer.verify.pipelines import (
     pipeline_problems,
 )
 from sce_mm.transfer.verify.verify import VerifyOptions, verify_transfer
+from sce_mm.utils.errors import UserError
 
 PIXELS = {name: METADATA[name] for name in ('channel_order', 'mean', 'std')}
 
@@ -100,6 +101,10 @@ def test_names_of_the_config_add_to_those_that_are_always_new(model, backbone):
         'backbone.adapter.',
         'roi_head.shared_head.norm.',
     ]
+    # Letters would be prefixes: of "b" all of the backbone.
+    for wrong in ('backbone.adapter.', [1], None):
+        with pytest.raises(UserError, match=r'expected_missing .* is a list'):
+            VerifyTransferHook(expected_missing=wrong)
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...checkpoints.mmengine_loading import install_safe_loader
     from ...config.parts import find_hook
     from ...transfer import extract_backbone, read_checkpoint
+    from ...transfer.verify.load_report import as_prefixes
     from ...transfer.verify.verify import (
         VerifyOptions,
         parameter_groups,
@@ -175,7 +176,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = initialised_model(cfg)
     groups = parameter_groups(model, cfg.get('optim_wrapper'))
     hook = find_hook(cfg, 'VerifyTransferHook') or {}
-    expected = (*hook.get('expected_missing', ()), *args.expected_missing)
+    theirs = as_prefixes(hook.get('expected_missing', ()))
+    expected = *theirs, *args.expected_missing
     options = VerifyOptions(args.allow_frozen, args.allow_unknown, expected)
     result = verify_transfer(model, backbone, cfg, groups, options)
     print(*result.lines(), sep='\n')

@@ -236,8 +236,9 @@ def _decode_with_pillow(
         kind = 'not an image of a known format'
         if data.startswith(_TIFF):
             kind = (
-                'a TIFF of a kind that is not read; convert it to PNG, or to '
-                'a TIFF of 1, 3 or 4 channels of 8 or 16 bits'
+                'a TIFF of a kind that is not read: expected grey, or 3 or 4 '
+                'channels that it calls RGB, of 8 or 16 bits; convert it, as '
+                'by gdal_translate -b 1 -b 2 -b 3 -co PHOTOMETRIC=RGB IN OUT'
             )
         raise UnreadableImageError(kind) from error
     # Pillow's readers raise nearly anything on damaged input.

@@ -81,9 +81,10 @@ def to_8_bits(
         _refuse_unknown_range(colours)
         _warn_of_few_levels(colours)
     full = 0, 65535
-    pixels = np.concatenate(
-        [_narrowed(colours, *(stretch or full)), _narrowed(alpha, *full)], 2
-    )
+    narrowed = _narrowed(colours, *(stretch or full))
+    if _white_is_zero(image):
+        narrowed = 255 - narrowed
+    pixels = np.concatenate([narrowed, _narrowed(alpha, *full)], 2)
     if pixels.shape[2] == 1:
         pixels = pixels[..., 0]
     narrow = Image.fromarray(pixels)
@@ -115,20 +116,22 @@ def _bits(image: Image.Image, data: bytes) -> Sequence[int]:
 
 
 def _grey_levels(image: Image.Image) -> NDArray[Any]:
-    """[h, w, 1] levels of an image of one deep channel, white the highest."""
+    """[h, w, 1] levels of an image of one deep channel, as the file has."""
     levels = np.asarray(image)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        tags = image.tag_v2
-        signed = tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0] == 2
-        if levels.dtype == np.int32 and not signed:
+        format_ = image.tag_v2.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0]
+        if levels.dtype == np.int32 and format_ != 2:
             # Pillow has no unsigned ones.
             levels = levels.view(np.uint32)
-        # In TIFF white may be 0, which Pillow turns round in 8 bits alone.
-        if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0 and (
-            levels.dtype.kind, levels.dtype.itemsize
-        ) == ('u', 2):  # fmt: skip
-            levels = np.uint16(65535) - levels
     return levels[..., None]
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Whether low levels are bright, which Pillow minds in 8 bits alone."""
+    tiff = isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2
+    return _is_one_deep_channel(image) and bool(
+        tiff and tiff.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+    )
 
 
 def _colour_levels(image: Image.Image, data: bytes) -> NDArray[Any] | None:

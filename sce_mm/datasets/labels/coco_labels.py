@@ -115,6 +115,15 @@ def notes(content: dict[str, Any], images: Path) -> Iterator[str]:
         )
 
 
+def has_objects(content: dict[str, Any]) -> bool:
+    """Whether labels without problems have a box that mmdet trains on."""
+    sizes = {i['id']: (i['width'], i['height']) for i in content['images']}
+    return any(
+        not (box['iscrowd'] or _left_out(box, *sizes[box['image_id']]))
+        for box in content['annotations']
+    )
+
+
 def number_from_one(content: dict[str, Any]) -> dict[str, Any]:
     """The same labels, with no annotation whose id is 0.
 
@@ -252,6 +261,11 @@ def _problems(content: Any, images: Path | None) -> list[str]:
             found.append(
                 'annotations, iscrowd: all are 1: a crowd counts neither '
                 'way, so there is no object to learn or to find'
+            )
+        elif not has_objects(content):
+            found.append(
+                'annotations: none is a box of a pixel or more, with an area, '
+                'inside its image: there is no object to learn or to find'
             )
         wanted = content['images']
         missing = [

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.registry import DefaultScope
 
 from ...config.reading import walk
@@ -55,7 +56,8 @@ def read_labels(cfg: Config) -> Iterator[Labels]:
         classes: tuple[str, ...] = ()
         named = False
         for where, node in walk(loader, f'{part}_dataloader'):
-            if dataset := _dataset(node):
+            dataset = _dataset(node)
+            if dataset and _reads_by_name(dataset):
                 classes, named = _classes(dataset, node)
                 files.append((where, node, classes, named))
         for where, node in walk({'evaluator': cfg.get(f'{part}_evaluator')}):
@@ -76,7 +78,6 @@ def class_problems(cfg: Config) -> Iterator[str]:
     in the order of the file: one that is missing, or another order, gives the
     other classes the numbers of their neighbours.
     """
-    sizes = _sizes(cfg)
     # What is wrong, and the places of which it is said.
     wrong: dict[str, list[tuple[str, str]]] = {}
     for where, file, named, classes, categories in read_labels(cfg):
@@ -98,7 +99,8 @@ def class_problems(cfg: Config) -> Iterator[str]:
                 f'and num_classes = {len(categories)} in the heads'
             )
             wrong.setdefault(text, []).append((where, str(file)))
-        for head, size in sizes if where.startswith('train_') else ():
+    for head, size in _sizes(cfg):
+        for where, classes in _trained_classes(cfg):
             if size < len(classes):
                 yield (
                     f'{head}: {size}, but {where} has {len(classes)} classes: '
@@ -116,12 +118,7 @@ def class_notes(cfg: Config) -> Iterator[str]:
     mmdet says nothing, and such a detector trains: the outputs that are left
     learn that there is nothing of theirs.
     """
-    loader = cfg.get('train_dataloader')
-    known = [
-        _classes(dataset, node)[0]
-        for _, node in walk(loader, 'train_dataloader')
-        if (dataset := _dataset(node))
-    ]
+    known = (classes for _, classes in _trained_classes(cfg))
     classes = max(known, key=len, default=())
     for head, size in _sizes(cfg) if classes else ():
         if size > len(classes):
@@ -131,6 +128,13 @@ def class_notes(cfg: Config) -> Iterator[str]:
                 f'outputs find nothing. Set it to {len(classes)} unless they '
                 'are for classes to come'
             )
+
+
+def _trained_classes(cfg: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Keys of the data sets of the training, and their classes."""
+    for where, node in walk(cfg.get('train_dataloader'), 'train_dataloader'):
+        if dataset := _dataset(node):
+            yield where, _classes(dataset, node)[0]
 
 
 def _sizes(cfg: Config) -> list[tuple[str, int]]:
@@ -153,21 +157,30 @@ def quoted(names: Iterable[Any]) -> str:
     return listed([repr(name) for name in names])
 
 
-def _dataset(node: Any) -> type[CocoDataset] | None:
-    """Class of a data set that chooses its labels by the names of classes.
-
-    Those that read their files in another way (LVIS, panoptic) do not.
-    """
+def _dataset(node: Any) -> type[BaseDataset] | None:
+    """Class of a data set that has boxes of classes alone."""
     if not isinstance(node, Mapping) or not {'type', 'ann_file'} <= {*node}:
         return None
+    kind = node['type']
     with DefaultScope.overwrite_default_scope('mmdet'):
-        cls = DATASETS.get(node['type'])
-    by_name = getattr(cls, 'load_data_list', 0) is CocoDataset.load_data_list
-    return cls if by_name else None
+        cls = DATASETS.get(kind) if isinstance(kind, str) else kind
+    if cls is None or not issubclass(cls, BaseDataset):
+        return None
+    # Panoptic ones have stuff among their classes.
+    return None if 'thing_classes' in cls.METAINFO else cls
+
+
+def _reads_by_name(dataset: type[BaseDataset]) -> bool:
+    """Whether it finds the categories of a COCO file by their names.
+
+    Those that read their files in another way, such as LVIS, do not.
+    """
+    read = getattr(dataset, 'load_data_list', None)
+    return read is CocoDataset.load_data_list
 
 
 def _classes(
-    dataset: type[CocoDataset], node: Mapping[str, Any]
+    dataset: type[BaseDataset], node: Mapping[str, Any]
 ) -> tuple[tuple[str, ...], bool]:
     """Names of the classes, and whether the config gives them."""
     given = node.get('metainfo') or {}

@@ -51,7 +51,9 @@ def adapt_heads(edits: ConfigEdits) -> None:
             give_norm(edits, path, reason)
     for path, head in parts_at(edits, 'model.bbox_head'):
         if is_one_of(head, DENSE_HEADS):
-            groups = math.gcd(32, setting_of(head, 'feat_channels'))
+            # Two channels of a group or more: one pixel has statistics.
+            width = setting_of(head, 'feat_channels')
+            groups = math.gcd(32, width if width > 32 else width // 2)
             give_norm(
                 edits,
                 path,

@@ -18,6 +18,7 @@ from ...comparison import Measure, Settings, Task
 from ...comparison.settings import hash_of
 from ...config.rate_batch import batch_of_rate
 from ...datasets.labels.coco_labels import (
+    has_objects,
     notes,
     number_from_one,
     part_of,
@@ -26,6 +27,7 @@ from ...datasets.labels.coco_labels import (
 )
 from ...downstream import BackboneFile, ConfigEdits
 from ...utils.durable_files import write_durably, write_json
+from ...utils.errors import UserError
 from ...utils.text import printable
 from ..adapt import adapt
 from ..adapt.classes import class_problems
@@ -166,6 +168,13 @@ class Detection(Task):
         path = self.settings.out / 'labels' / name
         if not path.is_file():
             part = part_of(number_from_one(self.train), percent, seed)
+            if not has_objects(part):
+                raise UserError(
+                    f'--percent {percent:g}: the images of seed {seed}, '
+                    f'{len(part["images"])} of {len(self.train["images"])}, '
+                    'have no box to learn: give a larger share, or another '
+                    'of --seeds'
+                )
             write_durably(path, json.dumps(part).encode())
         return path
 

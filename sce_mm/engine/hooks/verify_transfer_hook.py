@@ -1,7 +1,7 @@
 """Stop a training whose pretrained weights did not arrive."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -10,6 +10,7 @@ from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...transfer import Backbone
+from ...transfer.verify.load_report import as_prefixes
 from ...transfer.verify.pipelines import (
     images_of,
     level_notes,
@@ -77,7 +78,7 @@ class VerifyTransferHook(Hook):
 
     Raises:
         UserError: The transfer has a problem; raised before the first
-            iteration.
+            iteration. Or ``expected_missing`` is no list.
     """
 
     priority = 'VERY_HIGH'
@@ -86,10 +87,12 @@ class VerifyTransferHook(Hook):
         self,
         allow_frozen: bool = False,
         allow_unknown: bool = False,
-        expected_missing: tuple[str, ...] = (),
+        expected_missing: Sequence[str] = (),
     ) -> None:
         self.options = VerifyOptions(
-            allow_frozen, allow_unknown, tuple(expected_missing)
+            allow_frozen,
+            allow_unknown,
+            as_prefixes(expected_missing),
         )
         self._backbone: Backbone | None = None
         self._began_from: str | None = None

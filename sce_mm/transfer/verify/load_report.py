@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from ...utils.errors import UserError
 from ..named_weights import is_pretrained
 
 
@@ -103,6 +104,23 @@ def compare_with_file(
             report[kind].append(full)
     report['unexpected'] = [name for name in weights if name not in taken]
     return LoadReport(**{kind: tuple(x) for kind, x in report.items()})
+
+
+def as_prefixes(value: Any) -> tuple[str, ...]:
+    """The ``expected_missing`` of a ``VerifyTransferHook``, checked.
+
+    Raises:
+        UserError: It is no list of texts. A text alone would be as many
+            prefixes as it has letters.
+    """
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(prefix, str) for prefix in value
+    ):
+        raise UserError(
+            'expected_missing of a VerifyTransferHook is a list of beginnings '
+            f"of names, such as ['backbone.adapter.'], got {value!r}"
+        )
+    return tuple(value)
 
 
 def is_expected(name: str, expected_missing: Iterable[str]) -> bool:
