@@ -94,7 +94,8 @@ def plan_training(
     samples = len(paths) * samples_of_an_image(cfg)
     plan = TrainingPlan(recipe, samples=samples)
     planned = cfg.train_dataloader.batch_size
-    cfg.train_dataloader.batch_size = fitting_batch(samples, planned)
+    fitting = min(fitting_batch(samples, planned), samples)
+    cfg.train_dataloader.batch_size = fitting
     if (batch := cfg.train_dataloader.batch_size) != planned:
         plan.words += ['--batch-size', str(batch)]
     plan.batch = step_images(cfg)

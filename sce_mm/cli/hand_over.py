@@ -53,10 +53,11 @@ def _nothing_left(runner: Runner) -> str:
         for hook in runner.hooks
         if isinstance(hook, BackboneFileHook) and hook.path.is_file()
     ]
+    evaluated = 'sce test evaluates it; ' * bool(runner.cfg.get('val_cfg'))
     return (
         f'{from_here(Path(runner.work_dir))}: the run is complete, all '
         f'{counted(runner.max_iters, "iteration")} are done; '
-        f'{"".join(weights)}--continue-for EPOCHS makes it longer'
+        f'{"".join(weights)}{evaluated}--continue-for EPOCHS makes it longer'
     )
 
 

@@ -139,13 +139,15 @@ def _drop_labels(where: str, dataset: ConfigDict) -> None:
 def use_cache(cfg: Config, cache: str) -> None:
     """Let the training read its images from a cache of them.
 
+    Levels are stretched as those of the cache, if the config says nothing.
+
     Raises:
         UserError: There is no such cache, or the config does not begin with
             loading image files.
     """
     with naming('--cache'):
         # The training compares it with the images, which takes longer.
-        ImageCache(cache, check_source=False)
+        pixels = ImageCache(cache, check_source=False)
     for where, dataset in innermost_datasets(cfg):
         first = (dataset.get('pipeline') or [{}])[0]
         if first.get('type') not in LOADING:
@@ -160,7 +162,7 @@ def use_cache(cfg: Config, cache: str) -> None:
                 'cache has their pixels as LoadImage without options gives '
                 'them: leave these out, or --cache'
             )
-        stretch = first.get('stretch')
+        stretch = first.get('stretch') or pixels.stretch
         first.clear()
         first.update(type='LoadCachedImage', cache=cache, stretch=stretch)
 

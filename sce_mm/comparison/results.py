@@ -49,7 +49,8 @@ def pretraining_config(
     """The config that the pretraining of a start ran with.
 
     A run and its backbone file have one name. None if the folder is gone.
-    Where the cache is gone too, it reads files, which give the same pixels.
+    It reads list and cache where they are now, should the folder have been
+    moved, and files where the cache is gone, which give the same pixels.
     """
     first = next(iter(results[source].values()))[0]
     folder = out / 'runs' / Path(first.get('backbone', source)).stem
@@ -57,8 +58,14 @@ def pretraining_config(
     if file is None:
         return None
     cfg, cache = Config.fromfile(file), out / 'images'
-    for step in innermost_dataset(cfg)[1].get('pipeline') or []:
-        if step.get('cache') == str(cache) and not cache.exists():
+    _, dataset = innermost_dataset(cfg)
+    before = Path(dataset.ann_file).parent
+    dataset.ann_file = str(out / Path(dataset.ann_file).name)
+    for step in dataset.get('pipeline') or []:
+        if step.get('cache') != str(before / cache.name):
+            continue
+        step['cache'] = str(cache)
+        if not cache.exists():
             del step['cache'], step['check_source']
             step['type'] = 'LoadImage'
     return cfg

@@ -59,7 +59,10 @@ def knn_accuracy(
     """
     rank, world_size = get_dist_info()
     share = slice(rank, None, world_size)
-    queries, truth = query
+    queries = torch.as_tensor(query[0])
+    truth = _classes(query[1], len(queries), 'queries')
+    if not len(queries):
+        raise UserError('there is no query to classify')
     predicted = knn_predict(*bank, queries[share], k, temperature)
     hits = torch.stack(
         [(classes == truth[share]).sum() for classes in predicted.values()]
@@ -81,7 +84,7 @@ def knn_predict(
     Of classes with equal votes the lowest wins.
 
     Args:
-        bank: Features ``[M, D]``, any norm.
+        bank: Features ``[M, D]``, any norm; arrays of NumPy do as well.
         bank_labels: Their classes ``[M]``, from 0.
         queries: Features ``[Q, D]``, any norm.
         k: Number of neighbours, or several.
@@ -98,15 +101,8 @@ def knn_predict(
     ks = check_ks(k)
     check_temperature(temperature)
     check_bank_size(len(bank), max(ks))
-    if len(bank_labels) != len(bank):
-        raise UserError(
-            f'one label for each bank entry is needed, got '
-            f'{len(bank_labels)} for {len(bank)}'
-        )
-    if int(bank_labels.min()) < 0:
-        raise UserError(
-            f'bank labels must be classes from 0, got {int(bank_labels.min())}'
-        )
+    bank, queries = torch.as_tensor(bank), torch.as_tensor(queries)
+    bank_labels = _classes(bank_labels, len(bank), 'bank')
     indices_QK, similarities_QK = nearest(bank, queries, max(ks))
     labels_QK = bank_labels[indices_QK]
     # A factor common to all votes of a query is free: the nearest weighs 1,
@@ -120,6 +116,22 @@ def knn_predict(
         )
         for k in ks
     }
+
+
+def _classes(labels: Tensor, count: int, of: str) -> Tensor:
+    """Labels as a tensor ``[count]`` of classes from 0, or UserError."""
+    labels = torch.as_tensor(labels)
+    if labels.shape != (count,) or labels.is_floating_point():
+        raise UserError(
+            f'labels of the {of} must be {count} whole numbers, one for each '
+            f'row of features; got {labels.dtype} {list(labels.shape)}'
+        )
+    if count and int(labels.min()) < 0:
+        raise UserError(
+            f'labels of the {of} must be classes from 0, got '
+            f'{int(labels.min())}'
+        )
+    return labels.long()
 
 
 def check_ks(k: int | Sequence[int]) -> tuple[int, ...]:

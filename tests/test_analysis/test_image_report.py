@@ -99,6 +99,12 @@ def test_the_plan_fits_the_images(said, root, tmp_path):
     assert plan['samples'] == 40 * 30
     assert (plan['batch'], plan['queue']) == (64, 576)
     assert '--regions 8' in text.splitlines()[-1]
+    # A batch that the images do not fill would be refused.
+    few = tmp_path / 'few'
+    few.mkdir()
+    write_noise(few, 5)
+    plan = said('--recipe', recipe, images=few)[1]['plan']
+    assert (plan['samples'], plan['batch'], plan['queue']) == (5, 5, 5)
     # Each queue holds at most the keys of an epoch.
     recipe = 'sce_resnet18_1xb64-dense-coslr-200e_folder'
     words = said('--recipe', recipe, images=images)[0].splitlines()[-1]

@@ -53,8 +53,9 @@ def test_a_cache_takes_the_place_of_the_files(recipe, photos, tmp_path):
     dataset.pipeline = dataset.pipeline[:1]
     images = [DATASETS.build(dataset)]
     cache = tmp_path / 'cache'
-    build_cache(photos, cache, None)
+    build_cache(photos, cache, None, stretch=(0, 4095))
     use_cache(cfg, str(cache))
+    assert dataset.pipeline[0].stretch == (0, 4095)
     images.append(DATASETS.build(dataset))
     files, cached = ([data['img'] for data in part] for part in images)
     assert len(files) == len(cached) == 6

@@ -2,14 +2,17 @@
 
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mmengine.config import Config
 
 from sce_mm.comparison import Settings, report
 from sce_mm.comparison.differences import Gap
 from sce_mm.comparison.facts import Facts
 from sce_mm.comparison.pretraining import Start
+from sce_mm.comparison.results import pretraining_config
 from sce_mm.comparison.summary import RULES, each_part, headline, what_next
 from sce_mm.comparison.tables import rows
 from sce_mm.detection.comparison import Detection
@@ -379,3 +382,24 @@ def test_times_are_those_of_pretraining_and_detector_if_all_are_known():
     head, lines = rows(*MEASURED, results, {'SCE_1': {'seconds': 7200}})
     assert [h for h in head if h.startswith('time of')] == head[-2:]
     assert [line[-2:] for line in lines] == [['', ''], ['2:00:00', '0:30:00']]
+
+
+@pytest.mark.parametrize('decoded', [True, False])
+def test_a_folder_that_was_moved_is_read_where_it_is(tmp_path, decoded):
+    before, out = Path('/elsewhere/out'), tmp_path / 'out'
+    cached = {'type': 'LoadCachedImage', 'check_source': False}
+    cached['cache'] = str(before / 'images')
+    dataset = {'ann_file': str(before / 'unlabelled.json')}
+    dataset['pipeline'] = [cached, {'type': 'SCEViews'}]
+    run = out / 'runs' / 'SCE'
+    run.mkdir(parents=True)
+    Config({'train_dataloader': {'dataset': dataset}}).dump(run / 'a.py')
+    if decoded:
+        (out / 'images').mkdir()
+    cfg = pretraining_config(out, {'SCE': {'10.0': [{}]}}, 'SCE')
+    found = cfg.train_dataloader.dataset
+    assert found.ann_file == str(out / 'unlabelled.json')
+    if decoded:
+        assert found.pipeline[0].cache == str(out / 'images')
+    else:
+        assert found.pipeline[0] == {'type': 'LoadImage'}

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sce_mm.evaluation import knn_accuracy, knn_predict, nearest
 from sce_mm.evaluation import neighbours as neighbours_module
+from sce_mm.utils.errors import UserError
 
 
 def random_problem(
@@ -138,7 +139,10 @@ def test_of_equal_entries_the_first_and_of_equal_votes_the_lowest_wins():
         (dict(k=58), 'k = 58 neighbours cannot be taken from a bank of 57'),
         (dict(k=()), r'k must be a positive integer or several, got \(\)'),
         (dict(temperature=0.0), 'temperature must be positive, got 0.0'),
-        (dict(bank_labels=torch.zeros(3).long()), 'got 3 for 57'),
+        (
+            dict(bank_labels=torch.zeros(3).long()),
+            'bank must be 57 whole .* got torch.int64 .3.',
+        ),
         (dict(bank_labels=torch.full((57,), -1)), 'from 0, got -1'),
         (dict(queries=torch.ones(2, 6)), r'got \[57, 5\] and \[2, 6\]'),
         (dict(queries=torch.full((2, 5), math.nan)), 'queries are not finite'),
@@ -150,3 +154,16 @@ def test_mistakes_are_explained(changes: dict, message: str):
 
     with pytest.raises(ValueError, match=message):
         knn_predict(**{**arguments, **changes})
+
+
+def test_arrays_of_numpy_will_do_and_labels_are_looked_at():
+    bank, labels, queries = random_problem()
+    truth = torch.randint(4, (len(queries),))
+    right = knn_accuracy((bank, labels), (queries, truth), 3)
+    arrays = (bank.numpy(), labels.numpy()), (queries.numpy(), truth.numpy())
+    assert knn_accuracy(*arrays, 3) == right
+    for wrong in (truth.float(), truth[:-1], truth[:, None]):
+        with pytest.raises(UserError, match=r'queries must be 13 whole numb'):
+            knn_accuracy((bank, labels), (queries, wrong), 3)
+    with pytest.raises(UserError, match='no query'):
+        knn_accuracy((bank, labels), (queries[:0], truth[:0]), 3)

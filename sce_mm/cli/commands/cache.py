@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         nargs=2,
         metavar=('LOW', 'HIGH'),
         help='levels that become black and white in images of more than 8\n'
-        'bits; LoadCachedImage is given the same: stretch=(LOW, HIGH)',
+        'bits; sce train --cache takes them over',
     )
     args = parser.parse_args(argv)
     require_outside(args.out, args.data)

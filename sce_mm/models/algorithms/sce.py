@@ -298,7 +298,15 @@ class SCE(BaseSelfSupervisor):
         """Enqueue the keys of the step and average the parameters.
 
         ``momentum`` is the small number, 0.01 for a decay of 0.99.
+
+        Raises:
+            UserError: It is not from 0 to 1.
         """
+        if not 0 <= momentum <= 1:
+            raise UserError(
+                'momentum is the share of the online network in the average, '
+                f'from 0 to 1 (0.01 for a decay of 0.99), got {momentum}'
+            )
         if self.queue is not None and self._pending:
             views = zip(*self._pending, strict=True)
             self.queue.enqueue(torch.cat([torch.cat(v) for v in views]))

@@ -169,7 +169,7 @@ def tensor_problems(
     }
     if mismatches := shape_mismatches(wanted, tensors):
         problem = (
-            f'{path} (arch {arch}) does not fit '
+            f'the file is of {arch} and does not fit '
             f'{describe_backbone(parts["backbone"])["arch"]}:\n{mismatches}'
         )
         if place := module_accepting(model, load.unexpected, parts):
