@@ -57,7 +57,9 @@ def batch_of_rate(
         batch: Images of each, where they will not be those of the config.
     """
     path = Path(config)
-    if '::' in config or not path.is_file() or Config._is_lazy_import(config):
+    # Where packages have their configs, whichever way they are named.
+    is_stock = '::' in config or '.mim' in path.parts
+    if is_stock or not path.is_file() or Config._is_lazy_import(config):
         return _by_name(config)
     own = Config.fromfile(config)
     # The rate of a command line takes the place of that of the file.

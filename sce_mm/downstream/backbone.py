@@ -37,8 +37,7 @@ def require_metadata(file: BackboneFile) -> None:
     if unknown := file.backbone.unknown:
         raise AdaptError(
             f'the weights do not say their {", ".join(unknown)}: extract them '
-            f'with sce extract and {file.backbone.unknown_options}, or '
-            "--imagenet for those of torchvision's and timm's usual weights"
+            f'with sce extract and {file.backbone.unknown_options}'
         )
 
 

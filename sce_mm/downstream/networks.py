@@ -9,7 +9,7 @@ another kind goes into the same network, as the config has it.
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmpretrain.models import (
     ConvNeXt,
@@ -144,12 +144,15 @@ def _dense_vit(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
         edits.set(
             f'{where}.stop_grad_conv1', False, 'patch projection trained'
         )
-    built = build(edits, where)
+    built: Any = build(edits, where)
+    arch = found.config(file.backbone.meta)['arch']
     heads = file.backbone.meta['num_heads']
-    if describe_backbone(built)['num_heads'] != heads:
+    # What is after a backbone of another width does not fit any more.
+    as_wide = built.embed_dims == arch['embed_dims']
+    if as_wide and describe_backbone(built)['num_heads'] != heads:
         edits.set(
             f'{where}.arch',
-            found.config(file.backbone.meta)['arch'],
+            arch,
             f'the {heads} attention heads of the pretraining, which no tensor '
             'shows',
         )
@@ -202,7 +205,8 @@ def _check_tensors(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
     if difference := shape_mismatches(expected, weights):
         raise AdaptError(
             f'the weights ({file.backbone.meta["arch"]}) do not fit '
-            f'{where} ({type_name(edits.get(where))}):\n{difference}'
+            f'{where} ({type_name(edits.get(where))}): take a config of the '
+            f'same model with the network of the file\n{difference}'
         )
     part = where.removeprefix('model.')
     edits.new += modules_of(f'{part}.{name}' for name in new)

@@ -21,6 +21,7 @@ from ..checkpoints.state_dicts import (
 )
 from ..utils.durable_files import replace_durably
 from .formats import (
+    IMAGENET,
     OWN,
     PYRAMID,
     Format,
@@ -109,7 +110,13 @@ class Backbone(NamedTuple):
     @property
     def unknown_options(self) -> str:
         """Options of ``sce extract`` that say them."""
-        return ' '.join(f'--{n.replace("_", "-")}' for n in self.unknown)
+        options = ' '.join(f'--{n.replace("_", "-")}' for n in self.unknown)
+        if any(name in IMAGENET for name in self.unknown):
+            options += (
+                " (for what torchvision's and timm's usual weights expect, "
+                '--imagenet says pixels and strides)'
+            )
+        return options
 
     def network(self) -> nn.Module:
         """The network of mmpretrain, with these weights.
@@ -303,7 +310,8 @@ def _require_settings(network: nn.Module, meta: Mapping[str, Any]) -> None:
             or attention heads.
     """
     arch = meta['arch']
-    if arch and arch.partition('-')[0] != type(network).__name__:
+    classes = [cls.__name__ for cls in type(network).__mro__]
+    if arch and arch.partition('-')[0] not in classes:
         raise CheckpointError(
             f'the checkpoint says arch={arch!r}, and the config has a '
             f'{_said_by(network)["arch"]}'

@@ -9,6 +9,7 @@ from sce_mm.cli.epochs_and_batch import set_batch_size
 from sce_mm.cli.learning_rate import set_rate_batch
 from sce_mm.config.rate_batch import batch_of_rate
 from sce_mm.config.reading import read_config
+from sce_mm.utils.recipes import stock_folder
 
 BASE = """
 auto_scale_lr = dict(base_batch_size=16)
@@ -142,3 +143,13 @@ def test_what_stops_the_scaling_of_a_rate_is_said(write, words, given, told):
     option = f'--cfg-options auto_scale_lr.base_batch_size={step}'
     assert all('0.03' in line and option in line for line in said)
     assert cfg.auto_scale_lr.base_batch_size == 16
+
+
+def test_a_config_of_a_package_is_known_by_its_path_too(tmp_path):
+    path = stock_folder('mmpretrain') / 'resnet' / 'resnet18_8xb32_in1k.py'
+    cfg = Config.fromfile(path)
+    expected = batch_of_rate('mmpretrain::resnet/resnet18_8xb32_in1k.py', cfg)
+    assert batch_of_rate(str(path), cfg) == expected
+    mine = tmp_path / 'mine.py'
+    mine.write_text("_base_ = 'mmpretrain::resnet/resnet18_8xb32_in1k.py'")
+    assert batch_of_rate(str(mine), cfg) == expected

@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmdet.models.backbones import SwinTransformer as DetSwin
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import MODELS
 from mmpretrain.models import SwinTransformer
 from networks import (
@@ -19,8 +20,9 @@ from transfer_files import pretraining, run_tool
 
 from sce_mm.cli.runner import build_runner
 from sce_mm.detection.adapt import adapt
-from sce_mm.downstream import AdaptError, start_at_random
+from sce_mm.downstream import AdaptError, make_config, start_at_random
 from sce_mm.transfer.export.export import export, snippet
+from sce_mm.transfer.verify.verify import parameter_groups
 
 pytestmark = [
     pytest.mark.integration,
@@ -152,6 +154,26 @@ def test_a_pretraining_reaches_a_detector_by_the_commands(
     before, after = model.state_dict(), runner.model.backbone.state_dict()
     for tensor in parameters_that_move(model, before):
         assert not torch.equal(after[tensor], before[tensor]), tensor
+
+
+def test_a_transformer_of_another_width_is_refused(source, tmp_path, capsys):
+    # Its neck, which takes maps of that width, would not fit any more.
+    wide = "\nmodel['backbone']['arch']['embed_dims'] = 32\n"
+    file, out = network_file('vit', tmp_path).path, tmp_path / 'made.py'
+    with pytest.raises(
+        AdaptError, match=r'do not fit model.backbone .*: take'
+    ):
+        make_config(str(source('vit', wide)), file, out, adapt)
+    assert not out.exists()
+
+
+def test_optimisers_are_built_in_silence(source, capfd):
+    cfg = Config.fromfile(source('vit'))
+    cfg.optim_wrapper.paramwise_cfg = dict(norm_decay_mult=0.0)
+    model = MODELS.build(cfg.model.backbone)
+    MMLogger.get_current_instance()
+    assert len(parameter_groups(model, cfg.optim_wrapper)) > 3
+    assert capfd.readouterr() == ('', '')
 
 
 @pytest.mark.parametrize('name', NETWORKS)

@@ -28,7 +28,7 @@ from sce_mm.transfer import (
     tensor_hash,
 )
 from sce_mm.transfer.export.export import export, snippet
-from sce_mm.transfer.formats import below
+from sce_mm.transfer.formats import IMAGENET, below
 from sce_mm.transfer.networks.families import last_features
 
 SWIN = dict(embed_dim=8, depths=(2, 2, 2, 2), num_heads=(1, 2, 2, 4))
@@ -242,6 +242,11 @@ def test_heads_that_moco_v3_has_are_assumed_and_those_of_others_asked():
     with pytest.raises(CheckpointError, match='add --num-heads'):
         backbone.network()
     assert backbone.settings == ('channel_order', 'mean', 'std', 'num_heads')
+    # What says the pixels says nothing of the heads.
+    assert '--num-heads (' in backbone.unknown_options
+    assert '--imagenet' in backbone.unknown_options
+    known = backbone._replace(meta={**backbone.meta, **IMAGENET})
+    assert known.unknown_options == '--num-heads'
     backbone.meta['num_heads'] = 4
     other = backbone._replace(meta=backbone.meta | {'num_heads': 2})
     with pytest.raises(CheckpointError, match='num_heads is 2 here and was 4'):

@@ -31,8 +31,7 @@ For a config of mmdet or mmseg with this network:
 
 UNKNOWN = """\
 The checkpoint does not say {unknown}, which detectors and segmentors need:
-repeat the command with --imagenet, for what torchvision's and timm's usual
-weights expect, or with {options}"""
+repeat the command with {options}"""
 
 # Lines of a config, for ResNets.
 BY_HAND = """\

@@ -8,6 +8,7 @@ them. Nothing of mmdet is needed.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from mmengine.logging import MMLogger
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
@@ -211,8 +212,14 @@ def parameter_groups(
         'optim_wrapper_cfg': plain,
         'paramwise_cfg': optim_wrapper.get('paramwise_cfg'),
     }
+    # Some constructors log a line for each parameter.
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('WARNING')
     try:
         wrapper = OPTIM_WRAPPER_CONSTRUCTORS.build(constructor)(model)
     except Exception as error:
         raise UserError(f'optim_wrapper cannot be built: {error}') from error
+    finally:
+        logger.setLevel(level)
     return wrapper.param_groups
