@@ -19,6 +19,7 @@ from ..config.values import queues, step_images
 from ..datasets.images import inspection
 from ..datasets.images.regions import regions_of
 from ..models.utils.memory_queue import fitting_length
+from ..utils.text import counted
 from .image_report import ImageReport
 
 # What is recommended on a GPU and without one.
@@ -120,8 +121,8 @@ def plan_text(plan: TrainingPlan) -> str:
     seen = plan.steps * plan.batch
     lines = [
         f'{"recipe":11} {plan.recipe}',
-        f'{"epochs":11} {plan.epochs} of {steps_of_epoch:,} steps: '
-        f'{plan.steps:,} steps, {seen:,} samples',
+        f'{"epochs":11} {plan.epochs} of {counted(steps_of_epoch, "step")}: '
+        f'{counted(plan.steps, "step")}, {seen:,} samples',
         f'{"batch":11} {plan.batch} images',
     ]
     if plan.queue is not None:
@@ -205,9 +206,9 @@ def _images_advice(report: ImageReport, keep: Path | None) -> list[str]:
         )
     if inspection.FLAT in report.kinds:
         lines.append(
-            f'{len(report.kinds[inspection.FLAT]):,} images of more than 8 '
-            'bits come out black or flat: give LoadImage one range of levels, '
-            'such as stretch=(0, 4095) for 12 bits.'
+            f'{counted(len(report.kinds[inspection.FLAT]), "image")} of more '
+            'than 8 bits would be black or flat: give LoadImage one range of '
+            'levels, such as stretch=(0, 4095) for 12 bits.'
         )
     if 2 * len(report.kinds.get(inspection.GREY, [])) > count:
         lines.append(
