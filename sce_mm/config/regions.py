@@ -17,6 +17,7 @@ from ..datasets.images.loading import LoadCachedImage, LoadImage
 from ..datasets.images.regions import regions_of
 from ..utils.errors import UserError
 from ..utils.progress import errors_alone
+from ..utils.text import counted
 from .parts import image_side, innermost_datasets, view_sizes, view_transforms
 from .region_size import (
     SIDE_OF_BOX,
@@ -345,8 +346,8 @@ def _lines(
         return [f'{count} whole images{times}: {epoch}']
     low, high = sides
     side = f'{low}' if low == high else f'{low} to {high}'
-    each = f'{per_image} region{"s" if per_image > 1 else ""}'
-    lines = [f'{count} images x {each} of {side} px: {epoch}']
+    each = counted(per_image, 'region')
+    lines = [f'{counted(count, "image")} x {each} of {side} px: {epoch}']
     middle = round((low * high) ** 0.5)
     smaller = sum(min(size) < middle for size in images.sizes)
     if 2 * smaller > len(images.sizes):

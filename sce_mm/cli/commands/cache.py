@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from ... import register
 from ...utils.checks import require_outside
+from ...utils.text import counted
 from ..argument_types import decoder_number, output_folder, positive_number
 from ..arguments import ArgumentParser, add_images
 from ..command_names import as_typed
@@ -86,8 +87,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     cache = ImageCache(args.out, check_source=False)
     megabytes = sum(x.stat().st_size for x in cache.folder.iterdir()) / 1e6
     print(
-        f'{args.out}: {len(cache)} images, of which {unreadable} could not '
-        f'be read, {megabytes:.1f} MB'
+        f'{args.out}: {counted(len(cache), "image")}, of which {unreadable} '
+        f'could not be read, {megabytes:.1f} MB'
     )
     words = ['--data', *args.data, '--cache', str(args.out)]
     print(as_typed(f'sce train RECIPE {shlex.join(words)}'))
