@@ -163,9 +163,10 @@ def _dataset(node: Any) -> type[BaseDataset] | None:
         return None
     kind = node['type']
     with DefaultScope.overwrite_default_scope('mmdet'):
-        cls = DATASETS.get(kind) if isinstance(kind, str) else kind
-    if cls is None or not issubclass(cls, BaseDataset):
+        found: Any = DATASETS.get(kind) if isinstance(kind, str) else kind
+    if not (isinstance(found, type) and issubclass(found, BaseDataset)):
         return None
+    cls: type[BaseDataset] = found
     # Panoptic ones have stuff among their classes.
     return None if 'thing_classes' in cls.METAINFO else cls
 
