@@ -26,7 +26,13 @@ from ..utils.checks import (
 from ..utils.processes import process_count
 from ..utils.text import counted
 from .errors import ConfigError
-from .parts import hooks_of, innermost_datasets, loaders, view_transforms
+from .parts import (
+    hooks_of,
+    innermost_datasets,
+    loaders,
+    type_name,
+    view_transforms,
+)
 from .reading import walk
 
 # What makes the views that ``SCEViews(deferred=True)`` only draws.
@@ -297,14 +303,24 @@ def wrong_hooks(cfg: Config) -> Iterator[str]:
 
 
 def wrong_schedules(cfg: Config) -> Iterator[str]:
-    """Warm-ups that are longer than the training."""
+    """Warm-ups that are longer than the training, and an unknown length."""
+    by_iterations = type_name(cfg.train_cfg) == 'IterBasedTrainLoop'
     epochs = cfg.train_cfg.get('max_epochs')
     schedulers = cfg.get('param_scheduler') or []
     if isinstance(schedulers, dict):
         schedulers = [schedulers]
     for scheduler in schedulers:
         warmup = scheduler.get('warmup_epochs')
-        if scheduler.get('type') != 'WarmupCosineLR' or epochs is None:
+        if scheduler.get('type') != 'WarmupCosineLR':
+            continue
+        if by_iterations and scheduler.get('end') is None:
+            yield (
+                'param_scheduler.end: an IterBasedTrainLoop has no epochs, '
+                'from which WarmupCosineLR takes its length: give it, '
+                'max_iters over the steps of an epoch, or keep the loop of '
+                'the recipe and set train_cfg.max_epochs'
+            )
+        if epochs is None:
             continue
         if not isinstance(warmup, int | float) or not 0 <= warmup < epochs:
             yield (

@@ -165,6 +165,16 @@ def test_other_settings_of_a_resumed_run_are_named(desk, sce_train):
     assert '2 settings of the config differ from those of the run: ' in said
     assert 'model.head.loss.temperature 0.1 -> 0.5' in said
     assert "collapse_monitor dict(type='CollapseMonitorHook') -> None" in said
+    for path in (desk / 'run').glob('*2.pth'):
+        path.unlink()
+    key = 'optim_wrapper.optimizer'
+    said = sce_train(f'{line} --resume --cfg-options {key}.weight_decay=0.5')
+    (line_,) = (text for text in said.splitlines() if 'weight_decay' in text)
+    assert 'not taken, as the checkpoint has the state' in line_
+    for path in (desk / 'run').glob('*2.pth'):
+        path.unlink()
+    said = sce_train(f'{line} --resume --cfg-options {key}.type=RMSprop')
+    assert 'error: the checkpoint has the state of SGD, and this run' in said
 
 
 def test_a_dry_run_promises_no_training_that_would_be_refused(desk, sce_train):

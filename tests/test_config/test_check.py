@@ -16,7 +16,13 @@ import sce_mm
 from sce_mm.cli.dry_run import dry_run, scratch_folder
 from sce_mm.cli.runner import build_runner
 from sce_mm.cli.training_images import require_batches
-from sce_mm.config import ConfigError, check_config, override, read_config
+from sce_mm.config import (
+    ConfigError,
+    check_config,
+    override,
+    read_config,
+    values,
+)
 from sce_mm.config.epochs import count_samples
 from sce_mm.config.parts import hooks_of
 from sce_mm.config.values import processes
@@ -539,3 +545,13 @@ def test_processes_of_each_launcher_are_counted(
     monkeypatch.setenv(variable, '4')
     count = 1 if launcher == 'none' else 4
     assert processes(Config({'launcher': launcher})) == count
+
+
+def test_a_loop_without_epochs_needs_the_length_of_the_schedule():
+    loop = {'type': 'IterBasedTrainLoop', 'max_iters': 12}
+    schedule = {'type': 'WarmupCosineLR', 'warmup_epochs': 1}
+    cfg = Config({'train_cfg': loop, 'param_scheduler': schedule})
+    (problem,) = values.wrong_schedules(cfg)
+    assert problem.startswith('param_scheduler.end: an IterBasedTrainLoop')
+    cfg.param_scheduler.end = 2.4
+    assert list(values.wrong_schedules(cfg)) == []

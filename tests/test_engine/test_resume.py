@@ -128,6 +128,33 @@ def test_another_batch_size_goes_on_at_the_same_place_and_says_so(
     assert 'goes on at epoch 1, iteration 16. It cannot be identical' in log
 
 
+@pytest.mark.parametrize(('before', 'after'), [(4, 2), (2, 4)])
+def test_schedules_of_mmengine_go_on_with_the_length_of_this_run(
+    tmp_path, before, after
+):
+    by_iter = {'convert_to_iter_based': True}
+    schedules = [
+        {'type': 'LinearLR', 'start_factor': 0.1, 'end': 1, **by_iter},
+        {'type': 'CosineAnnealingLR', 'begin': 1, 'end': 3, **by_iter},
+    ]
+    options = {'param_scheduler': schedules, 'log_level': 'WARNING'}
+    run(tmp_path / 'before', data={'batch': before}, **options)
+    whole, _ = run(tmp_path / 'whole', data={'batch': after}, **options)
+    file = tmp_path / 'before' / f'iter_{32 // before}.pth'
+    resumed, record = run(
+        tmp_path / 'after', file, data={'batch': after}, **options
+    )
+    assert len(record.losses) == (60 - 32) // after
+    for one, other in zip(
+        resumed.param_schedulers, whole.param_schedulers, strict=True
+    ):
+        assert one.last_step == other.last_step
+        assert one.end == other.end
+    rates = [r.optim_wrapper.get_lr()['lr'][0] for r in (resumed, whole)]
+    assert rates[0] == pytest.approx(rates[1], rel=1e-6)
+    assert rates[0] > 0
+
+
 def test_a_rate_that_is_not_taken_is_named(finished, tmp_path):
     wrapper = {
         'type': 'OptimWrapper',

@@ -37,6 +37,17 @@ _OTHERWISE_SAID = {
 }
 
 
+# Keys of what a checkpoint has the state of, which takes their place.
+_RESTORED = (
+    'optim_wrapper.optimizer.',
+    'optim_wrapper.paramwise_cfg',
+    'param_scheduler',
+    'randomness.seed',
+)
+# What a schedule saves of where it is and of the rates that it began from.
+_POSITION = {'last_step', '_global_step', 'base_values', '_last_value'}
+
+
 def require_same_model(runner: Runner, checkpoint: dict[str, Any]) -> None:
     """Refuse to resume with tensors missing, left over or of another shape.
 
@@ -131,18 +142,42 @@ def adopt_run_state(
 
 
 def changed_settings(cfg: Config, checkpoint: dict[str, Any]) -> str:
-    """What a config says otherwise than that of the run; empty if nothing."""
+    """What a config says otherwise than that of the run; empty if nothing.
+
+    Raises:
+        UserError: It has another optimiser.
+    """
     before, now = recorded_config(checkpoint), parse_config(cfg.pretty_text)
     if not before or not now:
         return ''
+    old, new = (_optimizer(config).get('type') for config in (before, now))
+    if old != new:
+        raise UserError(
+            f'the checkpoint has the state of {old}, and this run has {new} '
+            'as its optimiser, which cannot go on from it: to begin a new run '
+            'from its weights: --init-from'
+        )
     changes = [*_differences(before, now)]
-    if not changes:
-        return ''
-    return (
-        f'from here on {counted(len(changes), "setting")} of the config '
-        f'{"differs" if len(changes) == 1 else "differ"} from those of the '
-        f'run: {listed(changes)}'
-    )
+    kept = [change for change in changes if change.startswith(_RESTORED)]
+    taken = [change for change in changes if change not in kept]
+    sentences = []
+    if taken:
+        sentences.append(
+            f'from here on {counted(len(taken), "setting")} of the config '
+            f'{"differs" if len(taken) == 1 else "differ"} from those of the '
+            f'run: {listed(taken)}'
+        )
+    if kept:
+        sentences.append(
+            f'not taken, as the checkpoint has the state of what '
+            f'{"it sets" if len(kept) == 1 else "they set"}: {listed(kept)}. '
+            'A new run from its weights takes them: --init-from'
+        )
+    return '; '.join(sentences)
+
+
+def _optimizer(config: dict[str, Any]) -> dict[str, Any]:
+    return (config.get('optim_wrapper') or {}).get('optimizer') or {}
 
 
 def _differences(old: Any, new: Any, path: str = '') -> Iterator[str]:
@@ -205,9 +240,15 @@ def _move_position(
     for scheduler, state in zip(
         runner.param_schedulers or [], states, strict=False
     ):
-        if not scheduler.by_epoch:
-            state['last_step'] = meta['iter']
-            state['_global_step'] = meta['iter'] + 1
+        if scheduler.by_epoch:
+            continue
+        # Those of mmengine save their length too, which is in iterations.
+        now = scheduler.state_dict().items()
+        state |= {key: v for key, v in now if key not in _POSITION}
+        state['_global_step'] = meta['iter']
+        # They count from where they begin, to where they end.
+        within = min(meta['iter'], scheduler.end - 1) - scheduler.begin
+        state['last_step'] = max(-1, within)
 
 
 def extend_schedules(runner: Runner) -> str:
