@@ -249,7 +249,8 @@ def _views_advice(cfg: Config, report: ImageReport) -> list[str]:
 
 
 def _cache_advice(cfg: Config, report: ImageReport, folder: Path) -> list[str]:
-    each = f'Decoding an image takes {1000 * report.seconds:.0f} ms'
+    time = round(1000 * report.seconds) or 'less than 1'
+    each = f'Decoding an image takes {time} ms'
     if report.seconds < _SLOW_DECODING:
         return [f'{each}: no cache is needed.']
     pixels, options = float(report.pixels), '--full-size'

@@ -187,7 +187,7 @@ def conclusion(
         f'{means[0]:.1f} {measure.name} and {names[1]} {means[1]:.1f}'
     )
     if gap.seeds < 2:
-        return f'{text}: one seed says nothing of the noise.'
+        return f'{text}: one seed says nothing about the noise.'
     result = 'no difference found'
     if gap.seen:
         result = f'{names[0]} is {"better" if gap.seen > 0 else "worse"}'

@@ -81,8 +81,8 @@ def region_neighbours(
         if len(set(owners)) < len(owners):
             share = share_of_own_image(features, owners, shown)
             title += (
-                f': {100 * share:.0f} % of the {shown} nearest come from the '
-                'same image (fewer is better)'
+                f': {100 * share:.0f} % of the {shown} nearest neighbours '
+                'come from the same image as the query (fewer is better)'
             )
         sheets.append(
             neighbour_sheet(

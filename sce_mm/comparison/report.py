@@ -291,11 +291,15 @@ def lengths(results: Results) -> list[str]:
 
 def leakage(copies: list[dict]) -> str:
     """Text about validation images among the unlabelled ones."""
+    if not copies:
+        return (
+            'None of the unlabelled images is a validation image or a near '
+            'copy of one.'
+        )
     names = [printable(Path(copy['second']).name) for copy in copies]
-    shown = f': {", ".join(names[:5])}' if names else ''
     more = f' and {len(names) - 5} more' if names[5:] else ''
     return (
         f'{len(copies)} of the unlabelled images are validation images or '
-        f'near copies of them, and were left out of the pretraining{shown}'
-        f'{more}.'
+        'near copies of them, and were left out of the pretraining: '
+        f'{", ".join(names[:5])}{more}.'
     )

@@ -252,8 +252,8 @@ def test_letters_stand_for_classes_in_their_order(tmp_path):
     classes = ['tree', 'cat', 'dog', 'plate', 'rock', 'house', 'lamp', 'bus']
     labels = {'images': [], 'annotations': [], 'categories': []}
     _, text, _ = detection_examples([], labels, tmp_path, classes)
-    letters = text.partition('Letters are classes: ')[2].rstrip('.')
-    assert [word.split()[1] for word in letters.split(', ')] == classes
+    letters = text.partition('Letters stand for classes: ')[2].rstrip('.')
+    assert [word.split(' = ')[1] for word in letters.split(', ')] == classes
 
 
 class Document(HTMLParser):

@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = ('*.md', 'docs/**/*.md', 'configs/sce/README.md')
 ASSETS = ('docs/images/*', 'docs/*.css', 'docs/*.js')
 # The target of a link or an image in Markdown that is not an address.
+# The search would show files before pages.
+NOT_FOUND = '---\nsearch:\n  exclude: true\n---\n\n'
 TARGET = re.compile(r'\]\((?!\w+:|#)([^)#\s]+)')
 
 
@@ -35,7 +37,7 @@ def page_of_file(path: Path) -> str:
     }
     name = path.relative_to(ROOT).as_posix()
     return (
-        f'# `{name}`\n\n```{language.get(path.suffix, "text")}\n'
+        f'{NOT_FOUND}# `{name}`\n\n```{language.get(path.suffix, "text")}\n'
         f'{path.read_text().rstrip()}\n```\n'
     )
 
@@ -44,7 +46,8 @@ def page_of_folder(path: Path) -> str:
     """Return the text of a page that links the files of a folder."""
     names = sorted(each.name for each in path.iterdir() if each.is_file())
     rows = [f'- [`{name}`]({path.name}/{name})' for name in names]
-    return '\n'.join([f'# `{path.relative_to(ROOT).as_posix()}`', '', *rows])
+    name = path.relative_to(ROOT).as_posix()
+    return '\n'.join([f'{NOT_FOUND}# `{name}`', '', *rows])
 
 
 def gather_pages(out: Path) -> None:

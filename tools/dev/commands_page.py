@@ -91,7 +91,8 @@ def values(action: argparse.Action) -> str:
     else:
         one = action.metavar or action.dest.upper()
     if isinstance(one, tuple):
-        return ' '.join(one)
+        last = f'[{one[-1]} ...]' if action.nargs == '+' else one[-1]
+        return ' '.join([*one[:-1], last])
     if isinstance(action.nargs, int):
         return ' '.join([one] * action.nargs)
     forms = {'?': '[{0}]', '*': '[{0} ...]', '+': '{0} [{0} ...]'}

@@ -190,7 +190,7 @@ def add_compared(parser: ArgumentParser) -> None:
     compared.add_argument(
         '--variant', nargs='+', action=Named, const=variant, default={},
         dest='variants',
-        metavar=('NAME', 'CONFIG|KEY=VALUE'),
+        metavar=('NAME', 'WORD'),
         help='another pretraining: its config, by default that of '
         '--pretraining, and overrides on top of --pretraining-options, such '
         'as --variant InfoNCE model.head.loss.coeff=1; regions=none or '

@@ -68,12 +68,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...analysis.training_plan import RECIPES, plan_text, plan_training
     from ...config.check import require_pretraining
     from ...config.reading import read_config, require_model
-    from ...config.regions import TrainingImages
+    from ...config.regions import (
+        RegionWarning,
+        TrainingImages,
+        choose_regions,
+    )
     from ...datasets.images.file_lists import write_image_list
     from ...utils.durable_files import write_json
     from ..epochs_and_batch import set_epochs
     from ..image_options import (
-        apply_region_options,
         image_source,
         read_region_sources,
         set_data,
@@ -97,7 +100,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     print(report_text(report))
     images = TrainingImages(report.paths, report.sizes)
-    apply_region_options(cfg, args, sources, images)
+    if args.regions is not None:
+        for line in choose_regions(
+            cfg, args.regions, args.regions_per_image, *sources, images
+        ):
+            # What an epoch is follows from the batch of the plan.
+            if isinstance(line, RegionWarning):
+                print(line)
     plan = plan_training(cfg, recipe, report, Path.cwd(), args.keep)
     print(as_typed(f'\nSuggested training\n{plan_text(plan)}'))
     figures = {'report': report_json(report), 'plan': plan.figures()}

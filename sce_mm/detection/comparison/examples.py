@@ -64,8 +64,8 @@ def detection_examples(
         f'the highest scores. {LEGEND}'
     )
     short = short_names(set(classes))
-    if letters := [f'{short[n]} {n}' for n in classes if short[n] != n]:
-        text += f' Letters are classes: {", ".join(letters)}.'
+    if letters := [f'{short[n]} = {n}' for n in classes if short[n] != n]:
+        text += f' Letters stand for classes: {", ".join(letters)}.'
     return 'What the detectors find', text, rows
 
 
