@@ -15,6 +15,13 @@ config=$1
 checkpoint=$2
 gpus=$3
 shift 3
+case $gpus in
+    '' | *[!0-9]* | 0*)
+        echo "error: GPUS is the number of processes on this machine, 1 or" \
+            "more, got '$gpus'" >&2
+        exit 2
+        ;;
+esac
 
 exec env PYTHONPATH="$here/..:${PYTHONPATH:-}" \
     "${PYTHON:-python}" "$here/run_processes.py" \

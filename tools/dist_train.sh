@@ -20,6 +20,13 @@ here=$(cd "$(dirname "$0")" && pwd)
 config=$1
 gpus=$2
 shift 2
+case $gpus in
+    '' | *[!0-9]* | 0*)
+        echo "error: GPUS is the number of processes on this machine, 1 or" \
+            "more, got '$gpus'" >&2
+        exit 2
+        ;;
+esac
 
 SCE_MM_STOPPED_FILE=$(mktemp -u)
 export SCE_MM_STOPPED_FILE

@@ -44,6 +44,8 @@ _OF_OTHERS = (
     'torch.meshgrid: in an upcoming release',
     '`reduce_zero_label` will be deprecated',
     'DeprecationWarning: pretrained is',
+    # Of schedules that go by iterations, where gradients are accumulated.
+    'Detected call of `scheduler.step',
     # Both runs of a dry run have a visualizer of this name.
     r"<class 'mm\w+\.visualization\.\S+'> instance named of",
 )

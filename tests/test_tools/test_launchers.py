@@ -89,6 +89,23 @@ def test_too_few_words_print_the_usage(root, script):
     assert f'{script} ' in done.stderr
 
 
+@pytest.mark.parametrize('gpus', ['two', '--data', '', '0', '2.5', '-1'])
+@pytest.mark.parametrize(
+    'words', [('dist_train.sh', 'c.py'), ('dist_test.sh', 'c.py', 'e.pth')]
+)
+def test_the_number_of_processes_is_one(root, words, gpus):
+    script, *others = words
+    done = subprocess.run(
+        ['bash', str(root / 'tools' / script), *others, gpus, 'more'],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith('error: GPUS is')
+    assert line.endswith(f"'{gpus}'")
+
+
 def program(folder, name, *lines):
     path = folder / name
     path.write_text('\n'.join(['#!/bin/sh', *lines, '']))

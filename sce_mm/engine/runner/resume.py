@@ -29,6 +29,8 @@ _OTHERWISE_SAID = {
     'load_from',
     'resume',
     'launcher',
+    'model_wrapper_cfg',
+    'auto_scale_lr.enable',
     'default_hooks.checkpoint.extends',
     'default_hooks.initial_weights',
     'train_cfg.max_epochs',
