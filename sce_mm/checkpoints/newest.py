@@ -50,11 +50,25 @@ def newest_whole_checkpoint(
 
 
 def checkpoints_in(work_dir: Path, templates: Sequence[str]) -> list[Path]:
-    """Checkpoints of a folder by their names, newest first."""
-    pattern = '|'.join(map(re.escape, templates)).replace(r'\{\}', r'\d+')
-    files = work_dir.iterdir() if work_dir.is_dir() else ()
-    found = [path for path in files if re.fullmatch(pattern, path.name)]
-    found.sort(key=lambda path: path.lstat().st_mtime_ns, reverse=True)
+    """Checkpoints of a folder by their names, newest first.
+
+    Of one template that is the highest number, whenever a copy was made; of
+    several the age says it.
+    """
+    series: list[list[Path]] = []
+    for template in dict.fromkeys(templates):
+        pattern = re.escape(template).replace(r'\{\}', r'(\d+)')
+        files = work_dir.iterdir() if work_dir.is_dir() else ()
+        numbers = {
+            path: int(match[1] if match.lastindex else 0)
+            for path in files
+            if (match := re.fullmatch(pattern, path.name))
+        }
+        series.append(sorted(numbers, key=numbers.__getitem__))
+    found = []
+    while any(series):
+        latest = max(filter(None, series), key=lambda s: _age(s[-1]))
+        found.append(latest.pop())
     pointer = work_dir / 'last_checkpoint'
     if pointer.is_file():
         # The folder may have been moved: the name counts. Damaged, it is none.
@@ -64,3 +78,7 @@ def checkpoints_in(work_dir: Path, templates: Sequence[str]) -> list[Path]:
             found.remove(named)
             found.insert(0, named)
     return found
+
+
+def _age(path: Path) -> int:
+    return path.lstat().st_mtime_ns

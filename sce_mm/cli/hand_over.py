@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..config.parts import find_hook
-from ..engine import BackboneFileHook
+from ..engine import BackboneFileHook, WarmupCosineLR
 from ..utils.durable_files import WriteError
 from ..utils.errors import is_full
 from ..utils.text import counted
@@ -54,11 +54,17 @@ def _nothing_left(runner: Runner) -> str:
         if isinstance(hook, BackboneFileHook) and hook.path.is_file()
     ]
     evaluated = 'sce test evaluates it; ' * bool(runner.cfg.get('val_cfg'))
+    # Others cannot be extended.
+    extends = all(
+        isinstance(scheduler, WarmupCosineLR)
+        for scheduler in runner.param_schedulers or []
+    )
+    longer = '--continue-for EPOCHS makes it longer' * extends
     return (
         f'{from_here(Path(runner.work_dir))}: the run is complete, all '
         f'{counted(runner.max_iters, "iteration")} are done; '
-        f'{"".join(weights)}{evaluated}--continue-for EPOCHS makes it longer'
-    )
+        f'{"".join(weights)}{evaluated}{longer}'
+    ).removesuffix('; ')
 
 
 @master_only

@@ -1,5 +1,6 @@
 """Auto-resume finds a file that can be read, whatever happened to others."""
 
+import os
 import random
 import zipfile
 
@@ -104,3 +105,25 @@ def test_objects_of_the_user_need_trust_and_get_it(work_dir, monkeypatch):
     install_safe_loader(trust=True)
     assert find(work_dir).name == 'iter_2.pth'
     assert isinstance(read_resumable(find(work_dir))['custom'], Custom)
+
+
+def test_numbers_count_in_a_copy_and_the_age_of_several_series(work_dir):
+    def made(name, when):
+        path = work_dir / name
+        torch.save({'x': torch.ones(1)}, path)
+        os.utime(path, (when, when))
+        return path
+
+    (work_dir / 'last_checkpoint').unlink()
+    # As cp makes them: by name.
+    tenth, ninth = made('iter_10.pth', 100), made('iter_9.pth', 200)
+    for number in (1, 2):
+        os.utime(work_dir / f'iter_{number}.pth', (150, 150))
+    assert find(work_dir) == tenth
+    # An interval that was changed begins another series.
+    other = made('other_3.pth', 300)
+    assert find(work_dir) == other
+    os.utime(other, (50, 50))
+    assert find(work_dir) == tenth
+    tenth.write_bytes(b'')
+    assert find(work_dir) == ninth

@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         nargs=2,
         metavar=('LOW', 'HIGH'),
         help='levels that become black and white in images of more than 8\n'
-        'bits; sce train --cache takes them over',
+        'bits; a training from the cache takes them over',
     )
     args = parser.parse_args(argv)
     require_outside(args.out, args.data)

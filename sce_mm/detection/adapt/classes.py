@@ -78,9 +78,11 @@ def class_problems(cfg: Config) -> Iterator[str]:
     in the order of the file: one that is missing, or another order, gives the
     other classes the numbers of their neighbours.
     """
+    read = set()
     # What is wrong, and the places of which it is said.
     wrong: dict[str, list[tuple[str, str]]] = {}
     for where, file, named, classes, categories in read_labels(cfg):
+        read.add(where)
         missing = [name for name in classes if name not in categories]
         found = [name for name in categories if name in classes]
         reason = ''
@@ -100,8 +102,9 @@ def class_problems(cfg: Config) -> Iterator[str]:
             )
             wrong.setdefault(text, []).append((where, str(file)))
     for head, size in _sizes(cfg):
-        for where, classes in _trained_classes(cfg):
-            if size < len(classes):
+        for where, classes, known in _trained_classes(cfg):
+            # By default those of COCO, also of a data set that is elsewhere.
+            if size < len(classes) and (known or where in read):
                 yield (
                     f'{head}: {size}, but {where} has {len(classes)} classes: '
                     f'{quoted(classes)}'
@@ -118,7 +121,7 @@ def class_notes(cfg: Config) -> Iterator[str]:
     mmdet says nothing, and such a detector trains: the outputs that are left
     learn that there is nothing of theirs.
     """
-    known = (classes for _, classes in _trained_classes(cfg))
+    known = (classes for _, classes, _ in _trained_classes(cfg))
     classes = max(known, key=len, default=())
     for head, size in _sizes(cfg) if classes else ():
         if size > len(classes):
@@ -130,11 +133,18 @@ def class_notes(cfg: Config) -> Iterator[str]:
             )
 
 
-def _trained_classes(cfg: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Keys of the data sets of the training, and their classes."""
+def _trained_classes(
+    cfg: Config,
+) -> Iterator[tuple[str, tuple[str, ...], bool]]:
+    """Keys of the data sets of the training, and their classes.
+
+    With them whether these are known without its file: the config names them,
+    or the data set does not look them up.
+    """
     for where, node in walk(cfg.get('train_dataloader'), 'train_dataloader'):
         if dataset := _dataset(node):
-            yield where, _classes(dataset, node)[0]
+            classes, named = _classes(dataset, node)
+            yield where, classes, named or not _reads_by_name(dataset)
 
 
 def _sizes(cfg: Config) -> list[tuple[str, int]]:
