@@ -10,6 +10,7 @@ from tiny import dense_options, pyramid_options
 from tiny_runner import Record
 
 from sce_mm.cli.continuation import set_continuation
+from sce_mm.engine.runner.resume import changed_settings
 from sce_mm.transfer import CheckpointError, read_checkpoint
 
 pytestmark = pytest.mark.integration
@@ -153,6 +154,28 @@ def test_schedules_of_mmengine_go_on_with_the_length_of_this_run(
     rates = [r.optim_wrapper.get_lr()['lr'][0] for r in (resumed, whole)]
     assert rates[0] == pytest.approx(rates[1], rel=1e-6)
     assert rates[0] > 0
+
+
+@pytest.mark.parametrize(
+    ('kind', 'said'),
+    [
+        # Of which a checkpoint has the position alone.
+        ('WarmupCosineLR', 'from here on 1 setting of the config differs'),
+        ('LinearLR', 'not taken, as the checkpoint has the state'),
+    ],
+)
+def test_what_a_schedule_is_told_counts_where_it_follows_the_config(
+    kind, said
+):
+    before, now = (
+        Config({'param_scheduler': [{'type': kind, 'end': end}]})
+        for end in (1, 2)
+    )
+    checkpoint = {'meta': {'cfg': before.pretty_text}}
+    found = changed_settings(now, checkpoint)
+    assert found.startswith(said)
+    assert 'param_scheduler.0.end 1 -> 2' in found
+    assert changed_settings(before, checkpoint) == ''
 
 
 def test_a_rate_that_is_not_taken_is_named(finished, tmp_path):

@@ -43,7 +43,6 @@ _OTHERWISE_SAID = {
 _RESTORED = (
     'optim_wrapper.optimizer.',
     'optim_wrapper.paramwise_cfg',
-    'param_scheduler',
     'randomness.seed',
 )
 # What a schedule saves of where it is and of the rates that it began from.
@@ -160,7 +159,10 @@ def changed_settings(cfg: Config, checkpoint: dict[str, Any]) -> str:
             'from its weights: --init-from'
         )
     changes = [*_differences(before, now)]
-    kept = [change for change in changes if change.startswith(_RESTORED)]
+    restored: tuple[str, ...] = _RESTORED
+    if not _is_own(now.get('param_scheduler')):
+        restored += ('param_scheduler',)
+    kept = [change for change in changes if change.startswith(restored)]
     taken = [change for change in changes if change not in kept]
     sentences = []
     if taken:
@@ -176,6 +178,13 @@ def changed_settings(cfg: Config, checkpoint: dict[str, Any]) -> str:
             'A new run from its weights takes them: --init-from'
         )
     return '; '.join(sentences)
+
+
+def _is_own(schedules: Any) -> bool:
+    """Whether all save their position alone, as :class:`WarmupCosineLR`."""
+    each = schedules if isinstance(schedules, list) else [schedules]
+    own = WarmupCosineLR.__name__
+    return all(schedule and schedule.get('type') == own for schedule in each)
 
 
 def _optimizer(config: dict[str, Any]) -> dict[str, Any]:
