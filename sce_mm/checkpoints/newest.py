@@ -55,10 +55,10 @@ def checkpoints_in(work_dir: Path, templates: Sequence[str]) -> list[Path]:
     Of one template that is the highest number, whenever a copy was made; of
     several the age says it.
     """
+    files = [*work_dir.iterdir()] if work_dir.is_dir() else []
     series: list[list[Path]] = []
     for template in dict.fromkeys(templates):
         pattern = re.escape(template).replace(r'\{\}', r'(\d+)')
-        files = work_dir.iterdir() if work_dir.is_dir() else ()
         numbers = {
             path: int(match[1] if match.lastindex else 0)
             for path in files

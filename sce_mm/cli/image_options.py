@@ -15,7 +15,6 @@ from ..config.parts import innermost_dataset, innermost_datasets
 from ..config.regions import (
     LOADING,
     RegionWarning,
-    TrainingImages,
     choose_regions,
     only_stretches,
     require_labels,
@@ -209,15 +208,11 @@ def read_region_sources(args: argparse.Namespace) -> RegionSources:
 
 
 def apply_region_options(
-    cfg: Config,
-    args: argparse.Namespace,
-    sources: RegionSources,
-    images: TrainingImages | None = None,
+    cfg: Config, args: argparse.Namespace, sources: RegionSources
 ) -> None:
     """Do what the options of regions of a parsed command line ask for.
 
-    The first process says what was chosen and what an epoch becomes. The
-    images are those of the config, where somebody has looked at them.
+    The first process says what was chosen and what an epoch becomes.
 
     Raises:
         UserError: The data set has no images of which regions could be cut.
@@ -225,7 +220,7 @@ def apply_region_options(
     if args.regions is None:
         return
     for line in choose_regions(
-        cfg, args.regions, args.regions_per_image, *sources, images
+        cfg, args.regions, args.regions_per_image, *sources
     ):
         if is_first_process():
             warns = isinstance(line, RegionWarning)

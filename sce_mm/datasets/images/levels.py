@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import mmap
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -106,10 +106,17 @@ def _is_one_deep_channel(image: Image.Image) -> bool:
     return image.mode.startswith('I') or image.mode == 'F'
 
 
+def _tiff_tags(image: Image.Image) -> Mapping[int, Any]:
+    """Tags of an open TIFF; empty for other formats."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return image.tag_v2
+    return {}
+
+
 def _bits(image: Image.Image, data: bytes) -> Sequence[int]:
     """Bits of a level in each channel of an open image."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+    if tags := _tiff_tags(image):
+        return tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
     if ppm := _PPM.match(data):
         return (16 if int(ppm[3]) > 255 else 8,)
     return (data[24],) if image.format == 'PNG' else (8,)
@@ -118,9 +125,9 @@ def _bits(image: Image.Image, data: bytes) -> Sequence[int]:
 def _grey_levels(image: Image.Image) -> NDArray[Any]:
     """[h, w, 1] levels of an image of one deep channel, as the file has."""
     levels = np.asarray(image)
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        format_ = image.tag_v2.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0]
-        if levels.dtype == np.int32 and format_ != 2:
+    if tags := _tiff_tags(image):
+        kind = tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0]
+        if levels.dtype == np.int32 and kind != 2:
             # Pillow has no unsigned ones.
             levels = levels.view(np.uint32)
     return levels[..., None]
@@ -128,16 +135,14 @@ def _grey_levels(image: Image.Image) -> NDArray[Any]:
 
 def _white_is_zero(image: Image.Image) -> bool:
     """Whether low levels are bright, which Pillow minds in 8 bits alone."""
-    tiff = isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2
-    return _is_one_deep_channel(image) and bool(
-        tiff and tiff.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
-    )
+    kind = _tiff_tags(image).get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION)
+    return _is_one_deep_channel(image) and kind == 0
 
 
 def _colour_levels(image: Image.Image, data: bytes) -> NDArray[Any] | None:
     """[h, w, 3 or 4] levels in RGB; None where only 8 bits can be read."""
-    tiff = isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2
-    if tiff and tiff.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2:
+    tags = _tiff_tags(image)
+    if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2:
         raise UnreadableImageError(
             'channels of 16 bits one after another (planar): convert it to a '
             'PNG of 16 bits'
@@ -163,7 +168,7 @@ def _colour_levels(image: Image.Image, data: bytes) -> NDArray[Any] | None:
     ):
         return None
     levels = np.asarray(found[..., channels])
-    if tiff:
+    if tags:
         # OpenCV does not divide colours by their opacity, for one.
         return levels if _has_upper_bits(levels, image) else None
     ppm = _PPM.match(data)

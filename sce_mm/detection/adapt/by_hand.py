@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmdet.models.backbones import ResNet
-from mmdet.registry import MODELS
 
 from ...downstream import AdaptError, BackboneFile, ConfigEdits, type_name
 from ...downstream.backbone import BACKBONE
+from ...downstream.edits import class_of
 from ...transfer.networks.resnet import ResNetArchitecture
 
 # ResNets under the names of the plain one. The others differ in their tensors.
@@ -81,7 +81,7 @@ def require_architecture(edits: ConfigEdits, file: BackboneFile) -> None:
     found = file.backbone.architecture
     assert isinstance(found, ResNetArchitecture)
     here = f'{kind}-{depth}' if isinstance(depth, int) else kind
-    own = _is_own(backbone['type'])
+    own = _is_own(class_of(backbone))
     if (kind in RESNETS or own) and depth == int(resnet[1]):
         width = backbone.get('base_channels') or _WIDTH
         stem = backbone.get('stem_channels') or width
@@ -104,13 +104,12 @@ def require_architecture(edits: ConfigEdits, file: BackboneFile) -> None:
     raise AdaptError(message)
 
 
-def _is_own(kind: str | type) -> bool:
+def _is_own(cls: type | None) -> bool:
     """Whether a class is a ResNet of mmdet that its user has derived."""
-    found = MODELS.get(kind) if isinstance(kind, str) else kind
     return (
-        found is not None
-        and issubclass(found, ResNet)
-        and not found.__module__.startswith('mmdet.')
+        cls is not None
+        and issubclass(cls, ResNet)
+        and not cls.__module__.startswith('mmdet.')
     )
 
 
