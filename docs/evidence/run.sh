@@ -6,6 +6,9 @@
 # Reads data/SET/images, data/SET/train.json and data/SET/val.json (imagenet:
 # those of cells; both with imagenet: data/imagenet.pth too), writes
 # work_dirs/NAME, and goes on where it was stopped. OPTIONS come last.
+#
+# STARTS=main trains from random initialisation and SCE alone, and leaves out
+# the other rows of the tables; EPOCHS=112 is the length of that pretraining.
 set -eu
 name=$1
 shift
@@ -21,7 +24,7 @@ pretraining=(
 narrow=(
     model.backbone.base_channels=32 model.backbone.stem_channels=32
     model.neck.in_channels=256 optim_wrapper.type=BF16OptimWrapper
-    train_cfg.max_epochs=28 param_scheduler.warmup_epochs=2
+    "train_cfg.max_epochs=${EPOCHS:-28}" param_scheduler.warmup_epochs=2
 )
 dense=(
     sce_resnet18_1xb64-dense-coslr-200e_folder
@@ -100,6 +103,14 @@ case $name in
     *)
         echo "expected cells, nuclei, persons, imagenet or persons-imagenet," \
             "got $name" >&2
+        exit 2
+        ;;
+esac
+case ${STARTS:-all} in
+    all) ;;
+    main) starts=() ;;
+    *)
+        echo "expected STARTS=all or STARTS=main, got $STARTS" >&2
         exit 2
         ;;
 esac
