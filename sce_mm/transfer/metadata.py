@@ -40,6 +40,10 @@ SETTING = {
     'num_heads': 'model.backbone.arch',
 }
 
+# Name in the meta of a checkpoint of the hash of the weights that its training
+# began from.
+BEGAN_FROM = 'sce_mm_transfer'
+
 BATCH, STORED = 'statistics of the batch', 'stored statistics'
 # What mmengine makes of SyncBN where there is but one process.
 NAMES = {'_BatchNormXd': 'SyncBN (BN in one process)'}

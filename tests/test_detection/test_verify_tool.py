@@ -195,6 +195,21 @@ def test_the_file_of_the_config_is_the_one_that_counts(
     assert (code, 'no checkpoint at' in text) == (2, True)
 
 
+def test_a_detector_that_was_trained_is_not_its_beginning(
+    verify, backbone_file, tmp_path
+):
+    file = backbone_file(64)
+    weights = read_checkpoint(file)['state_dict']
+    moved = prefixed('backbone.', {k: v + 1 for k, v in weights.items()})
+    meta = {'sce_mm_transfer': 'c0ffee'}
+    torch.save({'state_dict': moved, 'meta': meta}, tmp_path / 'epoch_1.pth')
+    code, text = verify(C4, file, tmp_path / 'epoch_1.pth')
+    assert code == 1
+    assert 'of a training that began from a backbone file' in text
+    assert f'sce verify {tmp_path / "detector.py"} {file}' in text
+    assert 'export it again' not in text
+
+
 def test_a_linear_evaluation_may_freeze(verify, backbone_file):
     file = backbone_file(16)
     others = (
@@ -208,6 +223,9 @@ def test_a_linear_evaluation_may_freeze(verify, backbone_file):
     assert 'rates of several optimisers are compared by the' in text
     code, text = verify(CLASSIFIER, file, file)
     assert (code, 'pretrained parameters are frozen' in text) == (1, True)
+    narrow = ['--allow-frozen', '--cfg-options', 'model.head.in_channels=64']
+    code, text = verify(CLASSIFIER, file, file, *narrow)
+    assert 'model.head.fc expects 64 channels and gets 128' in text
     hook = "custom_hooks = [dict(type='PretrainedBackboneHook')]\n"
     code, text = verify(CLASSIFIER + hook, file, file)
     assert (code, 'compares every tensor itself' in text) == (1, True)

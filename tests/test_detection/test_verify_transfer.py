@@ -194,6 +194,13 @@ REFUSED = {
         '6 pretrained parameters have a learning rate of zero '
         '(backbone.layer2.1.conv1.weight, ',
     ),
+    'a neck for another network': (
+        None,
+        {},
+        {'model.neck.in_channels': [8, 16, 32, 32]},
+        'model.neck.lateral_convs.3.conv expects 32 channels and gets 64: the '
+        'backbone gives [8, 16, 32, 64], set the in_channels of model.neck',
+    ),
 }
 
 

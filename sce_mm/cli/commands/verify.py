@@ -147,9 +147,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     register()
     from ...checkpoints.mmengine_loading import install_safe_loader
+    from ...checkpoints.reading import meta_of
     from ...config.parts import find_hook
     from ...transfer import extract_backbone, read_checkpoint
+    from ...transfer.metadata import BEGAN_FROM
     from ...transfer.verify.load_report import as_prefixes
+    from ...transfer.verify.problems import pretrained_path
     from ...transfer.verify.verify import (
         VerifyOptions,
         parameter_groups,
@@ -181,6 +184,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = VerifyOptions(args.allow_frozen, args.allow_unknown, expected)
     result = verify_transfer(model, backbone, cfg, groups, options)
     print(*result.lines(), sep='\n')
+    began_from = meta_of(content).get(BEGAN_FROM)
+    if result.load.mismatched and began_from:
+        sys.exit(
+            f'NOT VERIFIED: {args.checkpoint} is of a training that began '
+            f'from a backbone file (sha256 {began_from[:16]}) and has changed '
+            f'its tensors. To compare that file: sce verify {args.config} '
+            f'{pretrained_path(model)}'
+        )
     if result.problems:
         lines = ''.join(f'\n  - {problem}' for problem in result.problems)
         sys.exit(f'NOT VERIFIED: {Path(args.config).name}{lines}')

@@ -10,6 +10,7 @@ from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...transfer import Backbone
+from ...transfer.metadata import BEGAN_FROM
 from ...transfer.verify.load_report import as_prefixes
 from ...transfer.verify.pipelines import (
     images_of,
@@ -35,8 +36,6 @@ from .first_step import FirstStepHook
 # What mmengine writes before the names of tensors that a part has no place
 # for; names that are missing would follow in another line.
 _LEFT_OVER = 'unexpected key in source state_dict: '
-# Name in the meta of a checkpoint of what its run began from.
-_BEGAN_FROM = 'sce_mm_transfer'
 # Times the batches of a step: the optimiser is expected to have made one.
 _MOST_STEPS = 100
 
@@ -53,7 +52,8 @@ class VerifyTransferHook(Hook):
     backbone, and of a shared head or a neck that loads the same file, equals
     that of the file, the pixels arrive with the channel order, mean and std of
     the pretraining and are normalised once, strides are where they were,
-    nothing is frozen or has a learning rate of zero. After all other hooks,
+    nothing is frozen or has a learning rate of zero, and the neck takes the
+    channels that the backbone gives. After all other hooks,
     when the first batch is there, it compares again, so that none of them can
     initialise or freeze anything unseen, and looks at the levels of the
     images. A warning names parameters of the backbone that the first step of
@@ -112,14 +112,14 @@ class VerifyTransferHook(Hook):
         """Note what a run that is resumed began from."""
         if runner._resume:
             meta = checkpoint.get('meta') or {}
-            self._began_from = meta.get(_BEGAN_FROM)
+            self._began_from = meta.get(BEGAN_FROM)
 
     def before_save_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
     ) -> None:
         """Say in a checkpoint what its run began from."""
         if self._began_from:
-            checkpoint['meta'][_BEGAN_FROM] = self._began_from
+            checkpoint['meta'][BEGAN_FROM] = self._began_from
 
     def before_train(self, runner: Runner) -> None:
         """Compare the model with the file."""

@@ -21,6 +21,7 @@ from ..metadata import (
     settings_equal,
     settings_of,
 )
+from .channels import channel_problems
 from .load_report import (
     LoadReport,
     compare_with_file,
@@ -168,6 +169,8 @@ def verify_transfer(
         problems += tensor_problems(
             model, parts, path, backbone.meta['arch'], tensors, load
         )
+    if not (in_training or options.settings_only):
+        problems += channel_problems(model)
     problems += [
         *setting_problems(backbone.meta, here, options.allow_unknown),
         *pipeline_problems(cfg),
