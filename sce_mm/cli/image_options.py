@@ -44,6 +44,8 @@ def set_images(cfg: Config, args: argparse.Namespace) -> None:
         UserError: They do not fit to the config, or the command line says the
             same twice.
     """
+    if args.data or args.cache or args.regions:
+        _require_typed(cfg)
     if args.data:
         where, _ = innermost_dataset(cfg)
         for name in ('data_root', 'ann_file'):
@@ -52,6 +54,17 @@ def set_images(cfg: Config, args: argparse.Namespace) -> None:
     if args.cache:
         use_cache(cfg, args.cache)
     apply_region_options(cfg, args, read_region_sources(args))
+
+
+def _require_typed(cfg: Config) -> None:
+    """Refuse a data set that only ``--cfg-options`` have made."""
+    where, dataset = innermost_dataset(cfg)
+    if 'type' not in dataset:
+        raise UserError(
+            f'{where} has no type: --cfg-options are applied before --data, '
+            '--cache and --regions, so name keys as they are in the config, '
+            'such as train_dataloader.dataset.pipeline.1.views.0.size'
+        )
 
 
 @contextmanager

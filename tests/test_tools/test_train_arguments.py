@@ -72,6 +72,11 @@ def photos(tmp_path_factory):
         ('--cfg-options model.head=(1,', ['--cfg-options', '(1,']),
         ('--cfg-options modl.depth=1', ['--cfg-options', "'model'"]),
         ('--cfg-options model.head.loss.lamda=0.5', ["argument 'lamda'"]),
+        (
+            '--regions 16 --cfg-options '
+            'train_dataloader.dataset.dataset.pipeline.2.views.0.size=32',
+            ['train_dataloader.dataset.dataset has no type', 'before --data'],
+        ),
     ],
 )
 def test_a_mistake_is_one_message_that_names_what_was_typed(
