@@ -9,7 +9,7 @@ from mmpretrain.models import ResNet as PretrainResNet
 from ..checkpoints.state_dicts import shape_mismatches
 from ..config.parts import find_hook, type_name
 from ..transfer import Backbone
-from ..transfer.verify.load_report import as_prefixes, is_expected
+from ..transfer.verify.load_report import expected_missing_of, is_expected
 from ..transfer.verify.verify import EXPECTED_MISSING
 from .edits import AdaptError, ConfigEdits, build, class_of
 
@@ -158,9 +158,8 @@ def check_fit(
         if (re.match(r'layer\d\.', name) or [''])[0] in prefixes
     }
     part = where.removeprefix('model.')
-    hook = find_hook(edits.cfg, 'VerifyTransferHook') or {}
-    theirs = as_prefixes(hook.get('expected_missing', ()))
-    new = *EXPECTED_MISSING, *theirs
+    hook = find_hook(edits.cfg, 'VerifyTransferHook')
+    new = *EXPECTED_MISSING, *expected_missing_of(hook)
     expected = {
         name: tensor
         for name, tensor in build(edits, where).state_dict().items()
