@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...checkpoints.newest import newest_whole_checkpoint
@@ -30,6 +30,7 @@ from ..runner.run_state import (
     require_resumable,
     restore_random_state,
 )
+from ..runner.training import is_training
 from .deferred_log_hook import flush_deferred
 
 # Written when a run is stopped between two regular checkpoints.
@@ -95,8 +96,8 @@ class DurableCheckpointHook(CheckpointHook):
     def before_run(self, runner: Runner) -> None:
         """Lock the folder; choose what to resume from, if asked to."""
         folder = self._folder(runner)
-        # A validation alone has no built training loop.
-        if isinstance(runner._train_loop, BaseLoop):
+        # Validation alone writes no checkpoints.
+        if is_training(runner):
             decide_on_main(lambda: self._locks.append(FolderLock(folder)))
         self._resuming = runner._resume
         if not runner._resume or runner._load_from is not None:
