@@ -11,12 +11,13 @@ from ..config.parts import find_hook, type_name
 from ..transfer import Backbone
 from ..transfer.verify.load_report import expected_missing_of, is_expected
 from ..transfer.verify.verify import EXPECTED_MISSING
-from .edits import AdaptError, ConfigEdits, build, class_of
+from .edits import AdaptError, ConfigEdits, build
+from .norms import SYNC_BN
+from .part_classes import class_of
 
 BACKBONE = 'model.backbone'
 # Which command takes the configs of a package.
 _MAKERS = {'mmdet': 'sce detector', 'mmseg': 'sce segmentor'}
-SYNC_BN = {'type': 'SyncBN', 'requires_grad': True}
 # Prefixes of all tensors of a ResNet; the empty one is for those of its stem.
 RESNET_STAGES = ('', 'layer1.', 'layer2.', 'layer3.', 'layer4.')
 

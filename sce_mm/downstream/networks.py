@@ -35,8 +35,9 @@ from .backbone import (
     load_into_resnet,
     use_batch_statistics,
 )
-from .edits import AdaptError, ConfigEdits, build, class_of
-from .norms import give_norm, setting_of
+from .edits import AdaptError, ConfigEdits, build
+from .norms import give_norm
+from .part_classes import class_of, setting_of
 from .replacements import SWIN, VIT, Replacement, replace_network
 
 # Norms of outputs that the pretraining did not have.

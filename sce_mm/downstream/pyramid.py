@@ -4,8 +4,9 @@ from ..checkpoints.state_dicts import shape_mismatches
 from ..config.parts import type_name
 from ..transfer.formats import PYRAMID
 from .backbone import BackboneFile
-from .edits import ConfigEdits, build
-from .norms import give_norm, is_one_of, parts_at, setting_of
+from .edits import ConfigEdits, build, parts_at
+from .norms import give_norm
+from .part_classes import is_one_of, setting_of
 
 # With their subclasses.
 PYRAMIDS = ('FPN', 'FPN_CARAFE')
