@@ -18,7 +18,7 @@ from .task import Measure, Task
 Table = tuple[list[str], list[list[str]]]
 
 
-def rows(
+def starts_table(
     measure: Measure,
     columns: Sequence[str],
     results: Results,
