@@ -25,7 +25,7 @@ from ..runner.resume import (
     require_same_model,
 )
 from ..runner.run_state import (
-    KEY,
+    RUN_STATE,
     collect_run_state,
     require_resumable,
     restore_random_state,
@@ -36,7 +36,7 @@ from .deferred_log_hook import flush_deferred
 # Written when a run is stopped between two regular checkpoints.
 STOPPED = 'stopped_at_iter_{}.pth'
 # Names of checkpoints, whatever the interval of the run that wrote them.
-NAMES = ('epoch_{}.pth', 'iter_{}.pth', STOPPED)
+CHECKPOINT_NAMES = ('epoch_{}.pth', 'iter_{}.pth', STOPPED)
 
 
 @HOOKS.register_module()
@@ -104,7 +104,7 @@ class DurableCheckpointHook(CheckpointHook):
             return
         found = decide_on_main(
             lambda: newest_whole_checkpoint(
-                folder, (*NAMES, self.filename_tmpl)
+                folder, (*CHECKPOINT_NAMES, self.filename_tmpl)
             )
         )
         if found is None:
@@ -139,7 +139,7 @@ class DurableCheckpointHook(CheckpointHook):
             decide_on_main(partial(remove_partial_files, folder))
         if self._resumed is not None:
             restore_random_state(self._resumed)
-            layout = self._resumed.get(KEY, {}).get('layout', {})
+            layout = self._resumed.get(RUN_STATE, {}).get('layout', {})
             if layout and layout['max_epochs'] == self.extends:
                 runner.logger.warning(extend_schedules(runner))
             self._resumed = None
@@ -164,7 +164,7 @@ class DurableCheckpointHook(CheckpointHook):
     ) -> None:
         """Add what was collected of all processes."""
         if self._run_state is not None:
-            checkpoint[KEY] = self._run_state
+            checkpoint[RUN_STATE] = self._run_state
 
     def save_stopped(self, runner: Runner) -> str:
         """Save between two regular checkpoints; every process calls this.

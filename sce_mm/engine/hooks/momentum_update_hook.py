@@ -11,7 +11,7 @@ from mmpretrain.registry import HOOKS
 from torch.utils.data import BatchSampler, DataLoader
 
 from ...datasets.images.regions import count_distinct
-from ...models.heads.dense_sce_head import VIEWS
+from ...models.heads.dense_sce_head import DENSE_VIEWS
 from ...models.utils.memory_queue import check_queue_length, fitting_length
 from ...utils.errors import UserError
 from ..runner.training import unwrap_sce
@@ -90,7 +90,7 @@ class MomentumUpdateHook(Hook):
             length, option = model.dense_queue.length, 'model.dense_queue'
             places = model.dense_head.keys_per_image
             factors |= {
-                'target_views': min(VIEWS, model.num_target_views),
+                'target_views': min(DENSE_VIEWS, model.num_target_views),
                 'places': places,
             }
             check_queue_length(length, f'{option}.length', **factors)

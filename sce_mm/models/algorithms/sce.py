@@ -15,7 +15,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ...utils.errors import UserError
-from ..heads.dense_sce_head import VIEWS, DenseSCEHead
+from ..heads.dense_sce_head import DENSE_VIEWS, DenseSCEHead
 from ..heads.sce_head import SCEHead
 from ..losses.sce_loss import NO_CANDIDATES
 from ..losses.softmax import unit_rows
@@ -192,7 +192,7 @@ class SCE(BaseSelfSupervisor):
         points: list[Lattice | None] = [None] * len(inputs)
         shared: Tensor | None = None
         if self.dense_head is not None:
-            points[:VIEWS], shared = _locate(
+            points[:DENSE_VIEWS], shared = _locate(
                 self.dense_head, inputs, data_samples
             )
         targets = [
@@ -207,7 +207,7 @@ class SCE(BaseSelfSupervisor):
         ]
         losses, batch_keys = _compare(
             self.head,
-            [None if view is None else view[0] for view in online],
+            [view and view[0] for view in online],
             [view[0] for view in targets],
             self.queue,
         )
@@ -353,8 +353,8 @@ class SCE(BaseSelfSupervisor):
         assert self.dense_head is not None
         dense, batch_keys = _compare(
             self.dense_head,
-            [None if view is None else view[1] for view in online[:VIEWS]],
-            [view[1] for view in targets[:VIEWS] if view[1] is not None],
+            [view and view[1] for view in online[:DENSE_VIEWS]],
+            [key for _, key in targets[:DENSE_VIEWS] if key is not None],
             self.dense_queue,
             weights=shared,
         )
