@@ -28,6 +28,11 @@ class BackboneFile(NamedTuple):
     path: Path
     backbone: Backbone
 
+    @property
+    def init_cfg(self) -> dict[str, str]:
+        """With which mmengine loads the file into a part of a model."""
+        return {'type': 'Pretrained', 'checkpoint': str(self.path)}
+
 
 def require_metadata(file: BackboneFile) -> None:
     """Check that a file says what its weights expect.
@@ -94,8 +99,7 @@ def load_and_train(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
             'convolutions. Take it out, or take a config without it'
         )
     edits.set(f'{where}.pretrained', None, 'old spelling of init_cfg')
-    init_cfg = {'type': 'Pretrained', 'checkpoint': str(file.path)}
-    edits.set(f'{where}.init_cfg', init_cfg, 'these weights')
+    edits.set(f'{where}.init_cfg', file.init_cfg, 'these weights')
     # Group norms are in the config as they are in the file, or do not fit.
     if any(name.endswith('running_mean') for name in file.backbone.weights):
         _train_batch_norms(edits, where)

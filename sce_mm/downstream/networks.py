@@ -88,8 +88,7 @@ def _load_into_network(
             default = setting_of({'type': cls}, name)
             reason = 'these weights alone, through init_cfg'
             edits.set(f'{where}.{name}', default, reason)
-    init_cfg = {'type': 'Pretrained', 'checkpoint': str(file.path)}
-    edits.set(f'{where}.init_cfg', init_cfg, 'these weights')
+    edits.set(f'{where}.init_cfg', file.init_cfg, 'these weights')
     frozen = edits.get(f'{where}.frozen_stages')
     # In some classes the number of the last frozen stage, in others how
     # many are frozen.

@@ -39,11 +39,7 @@ def adapt_pyramids(edits: ConfigEdits, file: BackboneFile) -> None:
             give_norm(edits, path, reason)
             difference = _difference(edits, path, file)
         if pyramid and not difference:
-            init_cfg = {
-                'type': 'Pretrained',
-                'checkpoint': str(file.path),
-                'prefix': PYRAMID,
-            }
+            init_cfg = {**file.init_cfg, 'prefix': PYRAMID}
             edits.set(f'{path}.init_cfg', init_cfg, 'the pyramid behind them')
             return
         kind = type_name(edits.get(path))
