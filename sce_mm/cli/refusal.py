@@ -32,7 +32,7 @@ class BegunHook(Hook):
     begun = False
 
     def after_train_iter(self, *found: Any, **more: Any) -> None:
-        """Note it."""
+        """Note that a step was made."""
         self.begun = True
 
     before_val_iter = before_test_iter = after_train_iter

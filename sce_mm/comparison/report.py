@@ -53,7 +53,7 @@ def write_report(comparison: Comparison) -> None:
 
 
 def as_page(comparison: Comparison, results: Results) -> str:
-    """The page."""
+    """The page of a comparison as HTML."""
     task, pretrainings = comparison.task, comparison.pretrainings()
     measure, images = task.measure, len(task.train_images())
     found = facts_of(comparison, results)

@@ -252,7 +252,7 @@ def wrong_views(cfg: Config) -> Iterator[str]:
         views = len(transform['views'])
         if views < max(2, targets):
             yield (
-                f'{key}.views: {views} view(s), but the model needs at least '
+                f'{key}.views: got {views}, but the model needs at least '
                 f'{max(2, targets)} (num_target_views={targets})'
             )
         for place, wanted in (
