@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 
 from ..datasets.samplers import without_repetition
 from ..models.algorithms.sce import SCE
+from ..utils.text import counted
 from ..utils.workers import ShieldedWorker
 
 # In the order of a step; the wait for data comes before all of them.
@@ -123,8 +124,8 @@ def advise(
         needed = math.ceil(image * batch / (total - stages['data wait']))
         advice.append(
             f'the step waits for data: an image costs a worker '
-            f'{1e3 * image:.1f} ms, so {needed} worker(s) are needed; there '
-            f'are {workers}, on {os.cpu_count()} cores: set '
+            f'{1e3 * image:.1f} ms, so {counted(needed, "worker")} would do; '
+            f'there are {workers}, on {os.cpu_count()} cores: set '
             f'train_dataloader.num_workers={needed}, or, where cores are '
             'missing, store the images smaller'
         )

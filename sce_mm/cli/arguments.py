@@ -304,7 +304,7 @@ def add_images(parser: argparse.ArgumentParser) -> None:
         'data',
         nargs='+',
         type=image_folder,
-        help='folder(s) of images, with sub-folders, or of .tar files of '
+        help='folders of images, with sub-folders, or of .tar files of '
         'images, or one list of images: a text file with a path per line, or '
         'a .json file with a list of paths',
     )
@@ -322,7 +322,7 @@ def add_pretraining_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         type=image_folder,
         metavar='DIR',
-        help='folder(s) of images to train on, or of .tar files of images, or '
+        help='folders of images to train on, or of .tar files of images, or '
         "one list of images, instead of the config's",
     )
     parser.add_argument(

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from ..checkpoints.mmengine_loading import read_resumable
 from ..checkpoints.newest import newest_whole_checkpoint
 from ..checkpoints.recorded_config import recorded_config
-from ..engine.runner.run_state import KEY, require_resumable
+from ..engine.runner.run_state import RUN_STATE, require_resumable
 from ..utils.errors import UserError
 from ..utils.text import counted
 from .config_edits import overridden
@@ -67,12 +67,13 @@ def set_continuation(
         path = str(found)
     content = read_resumable(path)
     require_resumable(content, path)
-    if KEY not in content:
+    if RUN_STATE not in content:
         raise UserError(
             f'{path} was written without DurableCheckpointHook and does not '
             'say how long its run was: begin a new one with --init-from'
         )
-    layout, extends = content[KEY]['layout'], content[KEY]['extends']
+    state = content[RUN_STATE]
+    layout, extends = state['layout'], state['extends']
     planned = layout['max_epochs']
     iterations = content['meta']['iter']
     finished = iterations >= planned * layout['epoch_length']

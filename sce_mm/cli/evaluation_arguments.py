@@ -42,7 +42,7 @@ def evaluation_parser(
         'checkpoint',
         nargs='*',
         type=checkpoint_file,
-        help='checkpoint(s) of SCE, of other code that the transfer reader '
+        help='checkpoints of SCE, of other code that the transfer reader '
         'knows, or backbones exported from them',
     )
     parser.add_argument(

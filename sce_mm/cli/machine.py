@@ -11,6 +11,7 @@ import torch
 
 from ..utils.errors import UserError
 from ..utils.processes import LAUNCHERS
+from ..utils.text import counted
 
 _HOW = (
     'use tools/dist_train.sh or torchrun, tools/slurm_train.sh or srun, or '
@@ -39,7 +40,8 @@ def choose_device(device: str | None) -> str:
     gpus = torch.cuda.device_count()
     if int(device.partition(':')[2] or 0) >= gpus:
         raise UserError(
-            f'--device {device}: there are {gpus} GPU(s), counted from 0'
+            f'--device {device}: this machine has {counted(gpus, "GPU")}, '
+            'counted from 0'
         )
     return device
 

@@ -15,8 +15,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 
-from ..utils.folder_lock import NAME as LOCK
-from ..utils.folder_lock import FolderInUseError, FolderLock
+from ..utils.folder_lock import LOCK, FolderInUseError, FolderLock
 from ..utils.processes import is_first_process
 from .exit import message_of
 from .hand_over import COMMANDS
@@ -33,7 +32,7 @@ class BegunHook(Hook):
     begun = False
 
     def after_train_iter(self, *found: Any, **more: Any) -> None:
-        """Note it."""
+        """Note that a step was made."""
         self.begun = True
 
     before_val_iter = before_test_iter = after_train_iter

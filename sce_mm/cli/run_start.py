@@ -17,7 +17,7 @@ from torch import Tensor
 from ..checkpoints.mmengine_loading import read_resumable
 from ..checkpoints.newest import checkpoints_in, newest_whole_checkpoint
 from ..config.parts import find_hook
-from ..engine.hooks.durable_checkpoint_hook import NAMES
+from ..engine.hooks.durable_checkpoint_hook import CHECKPOINT_NAMES
 from ..engine.runner.run_state import require_resumable
 from ..utils.checks import require_different, require_outside
 from ..utils.distributed import decide_on_main
@@ -188,7 +188,7 @@ def checkpoint_options(cfg: Config) -> dict:
 def checkpoint_names(cfg: Config) -> list[str]:
     """Names that checkpoints of a run have, with ``{}`` for a number."""
     own = checkpoint_options(cfg).get('filename_tmpl')
-    return [*NAMES, own] if isinstance(own, str) else [*NAMES]
+    return [*CHECKPOINT_NAMES, *([own] if isinstance(own, str) else [])]
 
 
 def restarted() -> bool:

@@ -29,7 +29,7 @@ from .tables import (
     class_tables,
     error_of,
     markdown_table,
-    rows,
+    starts_table,
     table_note,
 )
 from .task import Measure
@@ -42,7 +42,7 @@ def write_report(comparison: Comparison) -> None:
     """Write report.html; print the answers."""
     results = comparison.results()
     task = comparison.task
-    table = rows(
+    table = starts_table(
         task.measure, task.columns, results, comparison.pretrainings()
     )
     texts = answers(task.measure, results)
@@ -53,7 +53,7 @@ def write_report(comparison: Comparison) -> None:
 
 
 def as_page(comparison: Comparison, results: Results) -> str:
-    """The page."""
+    """The page of a comparison as HTML."""
     task, pretrainings = comparison.task, comparison.pretrainings()
     measure, images = task.measure, len(task.train_images())
     found = facts_of(comparison, results)
@@ -69,7 +69,8 @@ def as_page(comparison: Comparison, results: Results) -> str:
         page.numbered(what_next(found)),
         page.heading('All starts', table_note(results)),
         page.table(
-            *rows(measure, task.columns, results, pretrainings), 'All starts'
+            *starts_table(measure, task.columns, results, pretrainings),
+            'All starts',
         ),
         page.paragraph(about_the_times(results, pretrainings), 'soft'),
         page.fold(

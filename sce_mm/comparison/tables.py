@@ -18,7 +18,7 @@ from .task import Measure, Task
 Table = tuple[list[str], list[list[str]]]
 
 
-def rows(
+def starts_table(
     measure: Measure,
     columns: Sequence[str],
     results: Results,
@@ -73,7 +73,7 @@ def mean_time(runs: list[Any]) -> str:
 def about_the_times(
     results: Results, pretrainings: Mapping[str, Mapping[str, Any]]
 ) -> str:
-    """On what the trainings ran."""
+    """A sentence on the machines that the times were taken on."""
     found = dict.fromkeys(
         f'{run["machine"]} (`--threads {run["threads"]} --jobs {run["jobs"]}`)'
         for run in [*all_runs(results), *pretrainings.values()]
@@ -83,7 +83,7 @@ def about_the_times(
 
 
 def all_runs(results: Results) -> list[dict[str, Any]]:
-    """Every predictor."""
+    """The results of all predictors, of all starts and parts of labels."""
     return [
         run
         for parts in results.values()

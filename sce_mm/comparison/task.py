@@ -294,7 +294,7 @@ class Task(ABC):
 
     @abstractmethod
     def class_metric(self, run: Mapping[str, Any]) -> str:
-        """What ``classes`` of a result are."""
+        """Name of the metric that ``classes`` of a result holds."""
 
     @abstractmethod
     def examples(

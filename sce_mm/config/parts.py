@@ -190,7 +190,7 @@ def innermost_datasets(cfg: Config) -> Iterator[tuple[str, Any]]:
 
 
 def repeated_datasets(cfg: Config) -> Iterator[tuple[str, Any, int]]:
-    """Those of :func:`innermost_datasets`, each with its samples an image."""
+    """Data sets of :func:`innermost_datasets`, and samples of an image."""
     below = [('train_dataloader.dataset', _training_data(cfg), 1)]
     while below:
         key, dataset, times = below.pop(0)

@@ -70,10 +70,10 @@ def batch_of_rate(
     steps = sorted(processes * each for each in images)
     for source in [config] if typed else inherited_configs(config):
         other = Config.fromfile(source)
-        found, said = batch_of_rate(source, other, processes), _said(other)
+        found = batch_of_rate(source, other, processes)
+        base = found.images or _base_batch(other)
         if _rate(other) == _rate(cfg):
-            return found if found.images or said else _by_name(config)
-        base = found.images or said
+            return found if base else _by_name(config)
         for step in steps if base else ():
             if _follows(_optimizer(cfg), _optimizer(other), step / base):
                 return RateBatch(
@@ -82,7 +82,7 @@ def batch_of_rate(
                     f'{base}, scaled by hand',
                 )
     found = AS_SAID if typed else _by_name(config)
-    return found._replace(doubtful=not found.images and bool(_said(cfg)))
+    return found._replace(doubtful=not found.images and bool(_base_batch(cfg)))
 
 
 def _by_name(config: str) -> RateBatch:
@@ -146,7 +146,7 @@ def _rate(cfg: Config) -> Any:
     return _optimizer(cfg).get('lr')
 
 
-def _said(cfg: Config) -> Any:
+def _base_batch(cfg: Config) -> Any:
     return (cfg.get('auto_scale_lr') or {}).get('base_batch_size')
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..models.algorithms.sce import NO_BOXES, SCE
-from ..models.heads.dense_sce_head import KEYS_PER_IMAGE, VIEWS
+from ..models.heads.dense_sce_head import DENSE_VIEWS, KEYS_PER_IMAGE
 from ..models.utils.memory_queue import check_queue_length
 from ..utils.checks import (
     LARGEST_SEED,
@@ -202,7 +202,7 @@ def queues(cfg: Config) -> Iterator[tuple[str, int, dict[str, int]]]:
     if not all(type(n) is int and n > 0 for n in factors.values()):
         return
     dense = {
-        'target_views': min(target_views(cfg), VIEWS),
+        'target_views': min(target_views(cfg), DENSE_VIEWS),
         'places': (cfg.model.get('dense_head') or {}).get(
             'keys_per_image', KEYS_PER_IMAGE
         ),
@@ -252,7 +252,7 @@ def wrong_views(cfg: Config) -> Iterator[str]:
         views = len(transform['views'])
         if views < max(2, targets):
             yield (
-                f'{key}.views: {views} view(s), but the model needs at least '
+                f'{key}.views: got {views}, but the model needs at least '
                 f'{max(2, targets)} (num_target_views={targets})'
             )
         for place, wanted in (

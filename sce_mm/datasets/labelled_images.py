@@ -12,7 +12,7 @@ from mmpretrain.registry import DATASETS
 
 from ..utils.errors import UserError
 from ..utils.progress import warn
-from ..utils.text import listed
+from ..utils.text import counted, listed
 from .images.file_lists import IMAGE_EXTENSIONS, is_hidden
 from .replacement import ReplaceUnreadable
 
@@ -72,10 +72,11 @@ class LabelledImages(ReplaceUnreadable, CustomDataset):
         empty = [name for name in self._class_folders() if name not in own]
         absent = [name for name in names if name not in own]
         beside = len(self._images(''))
+        spare = counted(beside, 'image')
         for found, message in (
             (empty, f'no image in the folders {listed(empty)}: no classes'),
             (absent, f'no images of the classes {listed(absent)}'),
-            (beside, f'{beside} image(s) beside the class folders left out'),
+            (beside, f'{spare} beside the class folders left out'),
         ):
             if found:
                 warn(f'{self.img_prefix}: {message}')

@@ -120,7 +120,7 @@ def main() -> int:
     for ok, text in examine():
         print(marks[ok] + text, flush=True)
         bad += ok is False
-    print(f'{bad} problem(s)' if bad else 'nothing to fix')
+    print(f'problems found: {bad}' if bad else 'nothing to fix')
     return 1 if bad else 0
 
 

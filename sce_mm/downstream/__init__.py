@@ -7,7 +7,6 @@ that both need. Classes are found in the registries of mmengine, in the
 default scope, so neither mmdet nor mmseg is imported here.
 """
 
-from ..config.parts import type_name
 from .backbone import BackboneFile
 from .edits import AdaptError, Change, ConfigEdits
 from .make_config import load_base, make_config, write_config
@@ -21,6 +20,5 @@ __all__ = [
     'load_base',
     'make_config',
     'start_at_random',
-    'type_name',
     'write_config',
 ]

@@ -9,14 +9,15 @@ from mmpretrain.models import ResNet as PretrainResNet
 from ..checkpoints.state_dicts import shape_mismatches
 from ..config.parts import find_hook, type_name
 from ..transfer import Backbone
-from ..transfer.verify.load_report import as_prefixes, is_expected
+from ..transfer.verify.load_report import expected_missing_of, is_expected
 from ..transfer.verify.verify import EXPECTED_MISSING
-from .edits import AdaptError, ConfigEdits, build, class_of
+from .edits import AdaptError, ConfigEdits, build
+from .norms import SYNC_BN
+from .part_classes import class_of
 
 BACKBONE = 'model.backbone'
 # Which command takes the configs of a package.
 _MAKERS = {'mmdet': 'sce detector', 'mmseg': 'sce segmentor'}
-SYNC_BN = {'type': 'SyncBN', 'requires_grad': True}
 # Prefixes of all tensors of a ResNet; the empty one is for those of its stem.
 RESNET_STAGES = ('', 'layer1.', 'layer2.', 'layer3.', 'layer4.')
 
@@ -26,6 +27,11 @@ class BackboneFile(NamedTuple):
 
     path: Path
     backbone: Backbone
+
+    @property
+    def init_cfg(self) -> dict[str, str]:
+        """With which mmengine loads the file into a part of a model."""
+        return {'type': 'Pretrained', 'checkpoint': str(self.path)}
 
 
 def require_metadata(file: BackboneFile) -> None:
@@ -93,8 +99,7 @@ def load_and_train(edits: ConfigEdits, where: str, file: BackboneFile) -> None:
             'convolutions. Take it out, or take a config without it'
         )
     edits.set(f'{where}.pretrained', None, 'old spelling of init_cfg')
-    init_cfg = {'type': 'Pretrained', 'checkpoint': str(file.path)}
-    edits.set(f'{where}.init_cfg', init_cfg, 'these weights')
+    edits.set(f'{where}.init_cfg', file.init_cfg, 'these weights')
     # Group norms are in the config as they are in the file, or do not fit.
     if any(name.endswith('running_mean') for name in file.backbone.weights):
         _train_batch_norms(edits, where)
@@ -158,9 +163,8 @@ def check_fit(
         if (re.match(r'layer\d\.', name) or [''])[0] in prefixes
     }
     part = where.removeprefix('model.')
-    hook = find_hook(edits.cfg, 'VerifyTransferHook') or {}
-    theirs = as_prefixes(hook.get('expected_missing', ()))
-    new = *EXPECTED_MISSING, *theirs
+    hook = find_hook(edits.cfg, 'VerifyTransferHook')
+    new = *EXPECTED_MISSING, *expected_missing_of(hook)
     expected = {
         name: tensor
         for name, tensor in build(edits, where).state_dict().items()

@@ -3,6 +3,7 @@
 import copy
 import re
 import traceback
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
@@ -77,16 +78,13 @@ class ConfigEdits:
         self.changes.append(Change(path, copy.deepcopy(old), new, reason))
 
 
-def class_of(part: Any) -> type | None:
-    """Class that a part of a config names, in the default scope.
-
-    None where it names none, or one that no registry has.
-    """
-    found = part.get('type') if isinstance(part, dict) else None
-    if isinstance(found, str):
-        with MODELS.switch_scope_and_registry(None) as registry:
-            found = registry.get(found)
-    return found if isinstance(found, type) else None
+def parts_at(edits: ConfigEdits, path: str) -> Iterator[tuple[str, Any]]:
+    """A part, or each of a list of parts, with its path."""
+    value = edits.get(path)
+    if isinstance(value, list | tuple):
+        yield from ((f'{path}[{i}]', part) for i, part in enumerate(value))
+    elif value is not None:
+        yield path, value
 
 
 def build(edits: ConfigEdits, path: str) -> nn.Module:

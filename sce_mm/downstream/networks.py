@@ -35,8 +35,9 @@ from .backbone import (
     load_into_resnet,
     use_batch_statistics,
 )
-from .edits import AdaptError, ConfigEdits, build, class_of
-from .norms import give_norm, setting_of
+from .edits import AdaptError, ConfigEdits, build
+from .norms import give_norm
+from .part_classes import class_of, setting_of
 from .replacements import SWIN, VIT, Replacement, replace_network
 
 # Norms of outputs that the pretraining did not have.
@@ -87,8 +88,7 @@ def _load_into_network(
             default = setting_of({'type': cls}, name)
             reason = 'these weights alone, through init_cfg'
             edits.set(f'{where}.{name}', default, reason)
-    init_cfg = {'type': 'Pretrained', 'checkpoint': str(file.path)}
-    edits.set(f'{where}.init_cfg', init_cfg, 'these weights')
+    edits.set(f'{where}.init_cfg', file.init_cfg, 'these weights')
     frozen = edits.get(f'{where}.frozen_stages')
     # In some classes the number of the last frozen stage, in others how
     # many are frozen.

@@ -17,7 +17,7 @@ from .backbone import (
     stages_of,
 )
 from .edits import AdaptError, ConfigEdits, build
-from .norms import setting_of
+from .part_classes import setting_of
 from .verification import remove_verification
 
 

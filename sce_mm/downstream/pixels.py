@@ -11,7 +11,7 @@ from ..transfer.verify.pipelines import (
     transform_problem,
 )
 from .edits import AdaptError, ConfigEdits
-from .norms import is_one_of
+from .part_classes import is_one_of
 
 PREPROCESSOR = 'model.data_preprocessor'
 

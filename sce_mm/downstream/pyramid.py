@@ -4,8 +4,9 @@ from ..checkpoints.state_dicts import shape_mismatches
 from ..config.parts import type_name
 from ..transfer.formats import PYRAMID
 from .backbone import BackboneFile
-from .edits import ConfigEdits, build
-from .norms import give_norm, is_one_of, parts_at, setting_of
+from .edits import ConfigEdits, build, parts_at
+from .norms import give_norm
+from .part_classes import is_one_of, setting_of
 
 # With their subclasses.
 PYRAMIDS = ('FPN', 'FPN_CARAFE')
@@ -38,11 +39,7 @@ def adapt_pyramids(edits: ConfigEdits, file: BackboneFile) -> None:
             give_norm(edits, path, reason)
             difference = _difference(edits, path, file)
         if pyramid and not difference:
-            init_cfg = {
-                'type': 'Pretrained',
-                'checkpoint': str(file.path),
-                'prefix': PYRAMID,
-            }
+            init_cfg = {**file.init_cfg, 'prefix': PYRAMID}
             edits.set(f'{path}.init_cfg', init_cfg, 'the pyramid behind them')
             return
         kind = type_name(edits.get(path))

@@ -3,7 +3,7 @@
 from torch import nn
 
 from ..config.parts import find_hook, hooks_of, is_of_type
-from ..transfer.verify.load_report import as_prefixes, parts_that_load
+from ..transfer.verify.load_report import expected_missing_of, parts_that_load
 from ..transfer.verify.problems import rate_problems
 from ..transfer.verify.verify import parameter_groups
 from .backbone import BackboneFile
@@ -35,7 +35,7 @@ def add_verification(edits: ConfigEdits, package: str) -> None:
             edits.set('default_hooks.verify_transfer', HOOK, reason)
     for where, hook in list(hooks_of(edits.cfg)):
         if edits.new and is_of_type(hook, HOOK['type']):
-            theirs = as_prefixes(hook.get('expected_missing', ()))
+            theirs = expected_missing_of(hook)
             edits.set(
                 f'{where}.expected_missing',
                 list(dict.fromkeys([*theirs, *edits.new])),

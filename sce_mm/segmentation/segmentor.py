@@ -7,11 +7,13 @@ otherwise: deep stems, weights of the whole model, one rate without its batch.
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from ..config.parts import type_name
 from ..config.rate_batch import AS_SAID, RateBatch
-from ..downstream import AdaptError, BackboneFile, ConfigEdits, type_name
+from ..downstream import AdaptError, BackboneFile, ConfigEdits
 from ..downstream.backbone import BACKBONE, require_metadata, require_scope
+from ..downstream.edits import parts_at
 from ..downstream.networks import load_whole
-from ..downstream.norms import give_norm, parts_at
+from ..downstream.norms import give_norm
 from ..downstream.other_weights import adapt_other_loads, note_hidden_loads
 from ..downstream.pixels import adapt_pixels
 from ..downstream.pyramid import adapt_pyramids

@@ -104,7 +104,7 @@ class Backbone(NamedTuple):
 
     @property
     def unknown(self) -> list[str]:
-        """Those of the settings that the file does not say."""
+        """Names of the settings that the file does not say."""
         return [name for name in self.settings if self.meta[name] is None]
 
     @property

@@ -163,20 +163,21 @@ def _load_part(
     if fitting:
         weights = in_float32(fitting[0], False)
     elif part == 'backbone':
-        weights = extract_backbone(content, network=_other(module)).weights
+        network = _unless_known(module)
+        weights = extract_backbone(content, network=network).weights
     else:
         weights = inside or tensors
     trained, other = {}, ''
     if part == 'backbone':
-        trained = _said(content)
-        other = _other_input(model, trained, path)
+        trained = _metadata_in(content)
+        other = _compare_input(model, trained, path)
     load_backbone(module, Backbone(weights, {**trained, 'source': path}))
     if isinstance(model, SCE):
         model.momentum_encoder.copy_from(model.averaged_parts)
     return f'{part} initialised from {path}: {len(weights)} tensors{other}'
 
 
-def _said(content: Mapping[str, Any]) -> dict[str, Any]:
+def _metadata_in(content: Mapping[str, Any]) -> dict[str, Any]:
     """Metadata that a checkpoint has, of a training or of a backbone file."""
     meta = meta_of(content)
     exported = meta.get('format') == FORMAT
@@ -213,7 +214,7 @@ def load_initial_weights(
                 f'builds:\n{mismatches}\n  To take its backbone alone, export '
                 'it first: sce extract'
             )
-        other = _other_input(model, _said(checkpoint), name)
+        other = _compare_input(model, _metadata_in(checkpoint), name)
         model.load_state_dict(weights, strict=False)
         return (
             f'initialised from {name}: {len(weights)} tensors of the whole '
@@ -221,9 +222,9 @@ def load_initial_weights(
             + other
         )
     network = model.get_submodule('backbone')
-    backbone = extract_backbone(checkpoint, network=_other(network))
+    backbone = extract_backbone(checkpoint, network=_unless_known(network))
     meta = backbone.meta
-    other = _other_input(model, meta, name)
+    other = _compare_input(model, meta, name)
     named = backbone._replace(meta={**meta, 'source': name})
     parts = f'{len(backbone.weights)} tensors of the backbone'
     pyramid = getattr(model, 'pyramid', None) or nn.Identity()
@@ -246,7 +247,7 @@ def load_initial_weights(
     )
 
 
-def _other_input(model: Any, meta: Mapping[str, Any], name: str) -> str:
+def _compare_input(model: Any, meta: Mapping[str, Any], name: str) -> str:
     """Compare what a network is given with what a file was trained on.
 
     Another mean or std may be meant, as those of other images.
@@ -271,8 +272,8 @@ def _other_input(model: Any, meta: Mapping[str, Any], name: str) -> str:
     return ''.join(f'; {x}, unless it is meant' for x in different.values())
 
 
-def _other(network: nn.Module) -> nn.Module | None:
-    """The network, if a file of it does not show that it is one of it."""
+def _unless_known(network: nn.Module) -> nn.Module | None:
+    """The network, or None if the tensors of a file of it show what it is."""
     return None if is_whole(network.state_dict()) else network
 
 

@@ -46,7 +46,7 @@ BEGAN_FROM = 'sce_mm_transfer'
 
 BATCH, STORED = 'statistics of the batch', 'stored statistics'
 # What mmengine makes of SyncBN where there is but one process.
-NAMES = {'_BatchNormXd': 'SyncBN (BN in one process)'}
+_NORM_NAMES = {'_BatchNormXd': 'SyncBN (BN in one process)'}
 
 
 def describe_model(model: Any, epochs: int | None) -> dict[str, Any]:
@@ -132,7 +132,9 @@ def norm_modes(parts: Mapping[str, nn.Module]) -> dict[str, int]:
         for module in part.modules()
         if isinstance(module, _BatchNorm)
     ]
-    return Counter(f'{NAMES.get(name, name)}, {mode}' for name, mode in norms)
+    return Counter(
+        f'{_NORM_NAMES.get(name, name)}, {mode}' for name, mode in norms
+    )
 
 
 def stride_style(parts: Mapping[str, nn.Module]) -> str | None:

@@ -19,8 +19,7 @@ from typing import IO, Any
 from mmengine.fileio import LocalBackend, register_backend
 
 from .checks import nearest_existing
-from .folder_lock import NAME as LOCK
-from .folder_lock import FolderInUseError, FolderLock
+from .folder_lock import LOCK, FolderInUseError, FolderLock
 
 _SUFFIX = '.partial'
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from .errors import UserError
 
-NAME = '.in_use_by'
+# Name of the file that a folder in use holds.
+LOCK = '.in_use_by'
 
 
 class FolderInUseError(UserError):
@@ -33,7 +34,7 @@ class FolderLock:
 
     def __init__(self, folder: str | Path, patience: float = 10.0) -> None:
         self._handle: int | None = None
-        self._path = Path(folder) / NAME
+        self._path = Path(folder) / LOCK
         self._open()
         deadline = time.monotonic() + patience
         while self._handle is not None:

@@ -18,7 +18,7 @@ _CONSTANTS: Mapping[str, Any] = {'true': True, 'false': False, 'None': None}
 
 
 def not_overrides(words: Sequence[str]) -> list[str]:
-    """Those of some words that are not ``KEY=VALUE``.
+    """The words that are not ``KEY=VALUE``.
 
     >>> not_overrides(['a.b=1', 'c=', '=2', 'd'])
     ['=2', 'd']

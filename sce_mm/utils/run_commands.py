@@ -50,7 +50,7 @@ class Command:
     threads: int = 1
 
     def shown(self) -> str:
-        """As a person would type it."""
+        """The command as a person would type it."""
         return printable(shlex.join(self.typed()))
 
     def typed(self) -> list[str]:

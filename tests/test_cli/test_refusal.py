@@ -11,7 +11,7 @@ from mmengine.logging import MMLogger
 
 from sce_mm.cli.refusal import leaving_nothing
 from sce_mm.utils.errors import UserError
-from sce_mm.utils.folder_lock import NAME, FolderLock
+from sce_mm.utils.folder_lock import LOCK, FolderLock
 
 
 def names(folder):
@@ -79,14 +79,14 @@ def test_a_lock_whose_file_was_removed_is_taken_again(tmp_path):
     if child == 0:
         lock = FolderLock(tmp_path)
         time.sleep(0.5)
-        (tmp_path / NAME).unlink()
+        (tmp_path / LOCK).unlink()
         lock.close()
         os._exit(0)
-    while not (tmp_path / NAME).exists() or not (tmp_path / NAME).read_text():
+    while not (tmp_path / LOCK).exists() or not (tmp_path / LOCK).read_text():
         time.sleep(0.01)
     lock = FolderLock(tmp_path)
     os.waitpid(child, 0)
-    assert f'process {os.getpid()} ' in (tmp_path / NAME).read_text()
+    assert f'process {os.getpid()} ' in (tmp_path / LOCK).read_text()
     lock.close()
 
 

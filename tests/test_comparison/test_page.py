@@ -14,7 +14,7 @@ from sce_mm.comparison.facts import Facts
 from sce_mm.comparison.pretraining import Start
 from sce_mm.comparison.results import pretraining_config
 from sce_mm.comparison.summary import RULES, each_part, headline, what_next
-from sce_mm.comparison.tables import rows
+from sce_mm.comparison.tables import starts_table
 from sce_mm.detection.comparison import Detection
 from sce_mm.detection.comparison.examples import (
     CLEAR,
@@ -364,8 +364,8 @@ def test_nothing_is_tested_where_nothing_was_learned():
     for runs in results.values():
         for number, run in enumerate(runs[10.0]):
             run['box AP'] = 0.1 * number
-    _, lines = rows(*MEASURED, results, {})
-    column = rows(*MEASURED, results, {})[0].index('p')
+    _, lines = starts_table(*MEASURED, results, {})
+    column = starts_table(*MEASURED, results, {})[0].index('p')
     assert {line[column] + line[column - 1] for line in lines} == {''}
     texts = report.answers(Detection.measure, results)
     assert len(texts) == 2
@@ -379,7 +379,9 @@ def test_times_are_those_of_pretraining_and_detector_if_all_are_known():
     results = made_up((10.0,), ('random initialisation', 'SCE'))
     for run in results['SCE'][10.0]:
         run |= {'seconds': 1800, 'pretraining': 'SCE_1'}
-    head, lines = rows(*MEASURED, results, {'SCE_1': {'seconds': 7200}})
+    head, lines = starts_table(
+        *MEASURED, results, {'SCE_1': {'seconds': 7200}}
+    )
     assert [h for h in head if h.startswith('time of')] == head[-2:]
     assert [line[-2:] for line in lines] == [['', ''], ['2:00:00', '0:30:00']]
 

@@ -181,7 +181,7 @@ PREDICTOR = dict(type='GlobalAveragePooling')
         (f'{PIXELS}.std', [57.0, 0.0, 57.0], 'pixels are divided by it'),
         (f'{PIXELS}.std', [5.0, 5.0, float('inf')], r'std\[2\]: must be a f'),
         ('model.queue.length', 3, 'model.queue.length: .*holds 3 keys'),
-        ('model.num_target_views', 3, 'views: 2 view.s., but the model'),
+        ('model.num_target_views', 3, 'views: got 2, but the model'),
         (
             f'{PIPELINE}.1.deferred',
             True,

@@ -21,7 +21,7 @@ from sce_mm.utils.durable_files import (
     whole_folder,
     write_durably,
 )
-from sce_mm.utils.folder_lock import NAME
+from sce_mm.utils.folder_lock import LOCK
 
 
 def forked(function):
@@ -73,7 +73,7 @@ def test_a_writer_killed_at_thirty_moments_leaves_a_whole_file(tmp_path):
 def test_a_folder_of_a_killed_process_goes_with_the_next_one(tmp_path):
     made, other = tmp_path / 'made', tmp_path / '.made.too.abcdefgh'
     other.mkdir()
-    (other / NAME).touch()
+    (other / LOCK).touch()
 
     def fill():
         with whole_folder(made):
@@ -85,7 +85,7 @@ def test_a_folder_of_a_killed_process_goes_with_the_next_one(tmp_path):
 
     child = forked(fill)
     # The holder writes its name once it has locked the folder.
-    names = f'.made.????????/{NAME}'
+    names = f'.made.????????/{LOCK}'
     while not any(path.read_text() for path in tmp_path.glob(names)):
         time.sleep(0.01)
     fail()

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sce_mm.utils.folder_lock import NAME, FolderInUseError, FolderLock
+from sce_mm.utils.folder_lock import LOCK, FolderInUseError, FolderLock
 from tests.helpers.resumable import run
 
 
@@ -18,7 +18,7 @@ def occupied(tmp_path):
         lock = FolderLock(tmp_path)
         signal.pause()
         lock.close()
-    while not (tmp_path / NAME).exists() or not (tmp_path / NAME).read_text():
+    while not (tmp_path / LOCK).exists() or not (tmp_path / LOCK).read_text():
         time.sleep(0.01)
     yield tmp_path, child
     try:
@@ -42,7 +42,7 @@ def test_a_killed_process_leaves_the_folder_free(occupied):
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     lock = FolderLock(folder, patience=0)
-    assert f'process {os.getpid()} ' in (folder / NAME).read_text()
+    assert f'process {os.getpid()} ' in (folder / LOCK).read_text()
     lock.close()
 
 

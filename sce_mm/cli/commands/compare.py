@@ -136,7 +136,7 @@ def add_data(parser: ArgumentParser) -> None:
     data.add_argument(
         '--images', type=absolute_folder, nargs='+', required=True,
         metavar='DIR',
-        help='folder(s) of unlabelled images',
+        help='folders of unlabelled images',
     )  # fmt: skip
     for part, what in (('train', 'training'), ('val', 'validation')):
         data.add_argument(

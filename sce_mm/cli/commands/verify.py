@@ -151,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ...config.parts import find_hook
     from ...transfer import extract_backbone, read_checkpoint
     from ...transfer.metadata import BEGAN_FROM
-    from ...transfer.verify.load_report import as_prefixes
+    from ...transfer.verify.load_report import expected_missing_of
     from ...transfer.verify.problems import pretrained_path
     from ...transfer.verify.verify import (
         VerifyOptions,
@@ -178,9 +178,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         set_pretrained(cfg, args.pretrained)
     model = initialised_model(cfg)
     groups = parameter_groups(model, cfg.get('optim_wrapper'))
-    hook = find_hook(cfg, 'VerifyTransferHook') or {}
-    theirs = as_prefixes(hook.get('expected_missing', ()))
-    expected = *theirs, *args.expected_missing
+    hook = find_hook(cfg, 'VerifyTransferHook')
+    expected = *expected_missing_of(hook), *args.expected_missing
     options = VerifyOptions(args.allow_frozen, args.allow_unknown, expected)
     result = verify_transfer(model, backbone, cfg, groups, options)
     print(*result.lines(), sep='\n')

@@ -33,16 +33,8 @@ def pack_params(params: Sequence[ViewParams], sizes: Sequence[int]) -> Tensor:
     """Rows ``[V, R]``, float64, of V views of one image and their sizes."""
     rows = []
     for view, size in zip(params, sizes, strict=True):
-        steps: list[tuple[str, float | None]] = [
-            *view.jitter,
-            *(len(JITTER) - len(view.jitter)) * [('nothing', None)],
-            ('grey', 0.0 if view.grey else None),
-            ('blur', view.blur_sigma),
-            ('solarise', view.solarise_threshold),
-            ('flip', 0.0 if view.flip else None),
-        ]
         row: list[float] = [size, *view.crop]
-        for name, value in steps:
+        for name, value in view.steps:
             row += (0, 0) if value is None else (_STEPS.index(name), value)
         rows.append(row)
     return torch.tensor(rows, dtype=torch.float64)

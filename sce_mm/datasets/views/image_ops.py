@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -134,6 +134,13 @@ JITTER: Mapping[str, Callable[[Image, float], Image]] = {
     'contrast': adjust_contrast,
     'saturation': adjust_saturation,
     'hue': adjust_hue,
+}
+OPERATIONS: Mapping[str, Callable[[Image, Any], Image]] = {
+    **JITTER,
+    'grey': lambda image, _: to_grey(image),
+    'blur': gaussian_blur,
+    'solarise': solarise,
+    'flip': lambda image, _: horizontal_flip(image),
 }
 
 

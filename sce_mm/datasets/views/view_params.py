@@ -49,6 +49,22 @@ class ViewParams:
     solarise_threshold: int | None
     flip: bool
 
+    @property
+    def steps(self) -> list[tuple[str, float | None]]:
+        """Operations after the crop, each with its value, in their order.
+
+        As many for every view: one that is left out has the value None. Those
+        that have no strength have 0.
+        """
+        return [
+            *self.jitter,
+            *(len(image_ops.JITTER) - len(self.jitter)) * [('nothing', None)],
+            ('grey', 0.0 if self.grey else None),
+            ('blur', self.blur_sigma),
+            ('solarise', self.solarise_threshold),
+            ('flip', 0.0 if self.flip else None),
+        ]
+
 
 def draw_params(
     augmentation: Augmentation, height: int, width: int, rng: Any
@@ -123,15 +139,10 @@ def crop_box(
 def apply_params(image: Image, params: ViewParams, size: int) -> Image:
     """Make the view [size, size, 3] of ``image`` [h, w, 3] uint8 BGR."""
     view = image_ops.resized_crop(image, *params.crop, size)
-    for name, factor in params.jitter:
-        view = image_ops.JITTER[name](view, factor)
-    if params.grey:
-        view = image_ops.to_grey(view)
-    if params.blur_sigma is not None:
-        view = image_ops.gaussian_blur(view, params.blur_sigma)
-    if params.solarise_threshold is not None:
-        view = image_ops.solarise(view, params.solarise_threshold)
-    return image_ops.horizontal_flip(view) if params.flip else view
+    for name, value in params.steps:
+        if value is not None:
+            view = image_ops.OPERATIONS[name](view, value)
+    return view
 
 
 def _between(low: float, high: float, draw: float) -> float:

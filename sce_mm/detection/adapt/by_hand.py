@@ -11,9 +11,10 @@ from typing import Any
 
 from mmdet.models.backbones import ResNet
 
-from ...downstream import AdaptError, BackboneFile, ConfigEdits, type_name
+from ...config.parts import type_name
+from ...downstream import AdaptError, BackboneFile, ConfigEdits
 from ...downstream.backbone import BACKBONE
-from ...downstream.edits import class_of
+from ...downstream.part_classes import class_of
 from ...transfer.networks.resnet import ResNetArchitecture
 
 # ResNets under the names of the plain one. The others differ in their tensors.

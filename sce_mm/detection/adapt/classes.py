@@ -14,8 +14,8 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DefaultScope
 
+from ...config.parts import type_name
 from ...config.reading import walk
-from ...downstream import type_name
 from ...utils.text import listed
 
 COCO_METRICS = ('CocoMetric', 'FastCocoMetric')

@@ -14,8 +14,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from ...downstream import ConfigEdits, type_name
-from ...downstream.norms import give_norm, is_one_of, parts_at, setting_of
+from ...config.parts import type_name
+from ...downstream import ConfigEdits
+from ...downstream.edits import parts_at
+from ...downstream.norms import give_norm
+from ...downstream.part_classes import is_one_of, setting_of
 
 # All with their subclasses.
 BOX_HEADS = ('ConvFCBBoxHead', 'SABLHead')

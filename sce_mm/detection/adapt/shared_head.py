@@ -4,7 +4,8 @@ In C4 detectors the shared head of the regions is the last stage of the
 ResNet, so a file goes into two parts.
 """
 
-from ...downstream import AdaptError, BackboneFile, ConfigEdits, type_name
+from ...config.parts import type_name
+from ...downstream import AdaptError, BackboneFile, ConfigEdits
 from ...downstream.backbone import (
     BACKBONE,
     check_fit,

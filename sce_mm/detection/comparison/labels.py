@@ -3,9 +3,10 @@
 from typing import Any
 
 from ...comparison import Settings
+from ...config.parts import type_name
 from ...config.reading import walk
 from ...datasets.labels.coco_labels import is_mask
-from ...downstream import AdaptError, ConfigEdits, type_name
+from ...downstream import AdaptError, ConfigEdits
 from ..adapt.classes import COCO_METRICS
 
 

@@ -13,7 +13,7 @@ from ...transfer import Backbone, extract_backbone, save_backbone
 from ...utils.durable_files import WriteError
 from .durable_checkpoint_hook import durable_hook_of
 
-NAME = 'backbone.pth'
+_FILE_NAME = 'backbone.pth'
 
 
 @HOOKS.register_module()
@@ -43,14 +43,14 @@ class BackboneFileHook(Hook):
     priority = 'LOWEST'
 
     def __init__(self) -> None:
-        self.path = Path(NAME)
+        self.path = Path(_FILE_NAME)
         self.written: Backbone | None = None
         self._waiting: Backbone | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Check that something tells when a checkpoint is whole."""
         durable_hook_of(runner, type(self).__name__, 'backbone_file')
-        self.path = Path(runner.work_dir) / NAME
+        self.path = Path(runner.work_dir) / _FILE_NAME
 
     def before_save_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...utils.durable_files import write_json
 from ...utils.errors import UserError
+from ..runner.training import is_training
 
 
 @HOOKS.register_module()
@@ -48,8 +49,8 @@ class BestAndLastHook(Hook):
         self, runner: Runner, metrics: dict[str, float] | None = None
     ) -> None:
         """Add the epoch."""
-        # Validation alone, without training, has no epochs.
-        if not isinstance(runner._train_loop, BaseLoop):
+        # Validation alone has no epochs.
+        if not is_training(runner):
             return
         metrics = metrics or {}
         for name, history in self._history.items():

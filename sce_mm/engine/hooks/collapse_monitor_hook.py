@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ...models import MemoryQueue
 from ...utils.errors import UserError
+from ..runner.training import unwrap_sce
 from .deferred_log_hook import flush_deferred
-from .momentum_update_hook import unwrap_sce
 
 _NO_SPREAD = (
     'collapse: embedding_std is {:.3f} (1 over the sphere, 0 on one point), '

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...checkpoints.newest import newest_whole_checkpoint
@@ -25,17 +25,18 @@ from ..runner.resume import (
     require_same_model,
 )
 from ..runner.run_state import (
-    KEY,
+    RUN_STATE,
     collect_run_state,
     require_resumable,
     restore_random_state,
 )
+from ..runner.training import is_training
 from .deferred_log_hook import flush_deferred
 
 # Written when a run is stopped between two regular checkpoints.
 STOPPED = 'stopped_at_iter_{}.pth'
 # Names of checkpoints, whatever the interval of the run that wrote them.
-NAMES = ('epoch_{}.pth', 'iter_{}.pth', STOPPED)
+CHECKPOINT_NAMES = ('epoch_{}.pth', 'iter_{}.pth', STOPPED)
 
 
 @HOOKS.register_module()
@@ -95,15 +96,15 @@ class DurableCheckpointHook(CheckpointHook):
     def before_run(self, runner: Runner) -> None:
         """Lock the folder; choose what to resume from, if asked to."""
         folder = self._folder(runner)
-        # A validation alone has no built training loop.
-        if isinstance(runner._train_loop, BaseLoop):
+        # Validation alone writes no checkpoints.
+        if is_training(runner):
             decide_on_main(lambda: self._locks.append(FolderLock(folder)))
         self._resuming = runner._resume
         if not runner._resume or runner._load_from is not None:
             return
         found = decide_on_main(
             lambda: newest_whole_checkpoint(
-                folder, (*NAMES, self.filename_tmpl)
+                folder, (*CHECKPOINT_NAMES, self.filename_tmpl)
             )
         )
         if found is None:
@@ -138,7 +139,7 @@ class DurableCheckpointHook(CheckpointHook):
             decide_on_main(partial(remove_partial_files, folder))
         if self._resumed is not None:
             restore_random_state(self._resumed)
-            layout = self._resumed.get(KEY, {}).get('layout', {})
+            layout = self._resumed.get(RUN_STATE, {}).get('layout', {})
             if layout and layout['max_epochs'] == self.extends:
                 runner.logger.warning(extend_schedules(runner))
             self._resumed = None
@@ -163,7 +164,7 @@ class DurableCheckpointHook(CheckpointHook):
     ) -> None:
         """Add what was collected of all processes."""
         if self._run_state is not None:
-            checkpoint[KEY] = self._run_state
+            checkpoint[RUN_STATE] = self._run_state
 
     def save_stopped(self, runner: Runner) -> str:
         """Save between two regular checkpoints; every process calls this.

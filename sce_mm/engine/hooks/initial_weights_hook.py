@@ -1,13 +1,14 @@
 """Start a run from the weights of another one (``--init-from``)."""
 
 from mmengine.hooks import Hook
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...transfer.initial_weights import Source, find_sources, load_weights
 from ...transfer.metadata import tensor_hash
 from ...utils.distributed import require_equal, unwrapped
 from ...utils.text import listed
+from ..runner.training import is_training
 
 
 @HOOKS.register_module()
@@ -41,8 +42,8 @@ class InitialWeightsHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Take loading over from mmengine; check that every file fits."""
-        # Testing needs no such file; the loop is built only for training.
-        if not isinstance(runner._train_loop, BaseLoop):
+        # Testing needs no such file.
+        if not is_training(runner):
             return
         model = unwrapped(runner.model)
         load_from = None if runner._resume else runner._load_from

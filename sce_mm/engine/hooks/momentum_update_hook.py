@@ -11,11 +11,10 @@ from mmpretrain.registry import HOOKS
 from torch.utils.data import BatchSampler, DataLoader
 
 from ...datasets.images.regions import count_distinct
-from ...models import SCE
-from ...models.heads.dense_sce_head import VIEWS
+from ...models.heads.dense_sce_head import DENSE_VIEWS
 from ...models.utils.memory_queue import check_queue_length, fitting_length
-from ...utils.distributed import unwrapped
 from ...utils.errors import UserError
+from ..runner.training import unwrap_sce
 from ..schedulers.schedules import (
     Schedule,
     accumulation,
@@ -91,7 +90,7 @@ class MomentumUpdateHook(Hook):
             length, option = model.dense_queue.length, 'model.dense_queue'
             places = model.dense_head.keys_per_image
             factors |= {
-                'target_views': min(VIEWS, model.num_target_views),
+                'target_views': min(DENSE_VIEWS, model.num_target_views),
                 'places': places,
             }
             check_queue_length(length, f'{option}.length', **factors)
@@ -152,14 +151,3 @@ def batch_sizes(loader: DataLoader) -> set[int]:
     last = len(cast(Sized, batches.sampler)) % batches.batch_size
     short = {last} if last and not batches.drop_last else set()
     return {batches.batch_size} | short
-
-
-def unwrap_sce(runner: Runner, who: str) -> SCE:
-    """The SCE model of a runner; UserError if it trains another one."""
-    model = unwrapped(runner.model)
-    if not isinstance(model, SCE):
-        raise UserError(
-            f'{who} works on a model of type SCE, got {type(model).__name__}: '
-            'remove the hook, or change model.type'
-        )
-    return model

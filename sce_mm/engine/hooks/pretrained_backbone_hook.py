@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
@@ -25,6 +25,7 @@ from ...transfer.verify.pipelines import (
 from ...utils.distributed import require_equal, unwrapped
 from ...utils.errors import UserError
 from ...utils.text import listed
+from ..runner.training import is_training
 from .first_step import FirstStepHook
 
 _FREEZE = (
@@ -79,9 +80,8 @@ class PretrainedBackboneHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Read the file and compare, before anything is initialised."""
-        # Testing a trained classifier needs no file; the loop is built only
-        # for training.
-        if isinstance(runner._train_loop, BaseLoop) and not runner._resume:
+        # Testing a trained classifier needs no file.
+        if is_training(runner) and not runner._resume:
             load_backbone(unwrapped(runner.model).backbone, self._read(runner))
 
     def before_train(self, runner: Runner) -> None:

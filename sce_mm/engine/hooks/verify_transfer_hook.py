@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...transfer import Backbone
@@ -31,6 +31,7 @@ from ...utils.distributed import unwrapped
 from ...utils.errors import UserError
 from ...utils.progress import warn
 from ...utils.text import counted, listed
+from ..runner.training import is_training
 from .first_step import FirstStepHook
 
 # What mmengine writes before the names of tensors that a part has no place
@@ -100,9 +101,8 @@ class VerifyTransferHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Read the file with our reader before mmengine unpickles it."""
-        # Testing a trained model needs no file; the loop is built only for
-        # training.
-        if isinstance(runner._train_loop, BaseLoop) and not runner._resume:
+        # Testing a trained model needs no file.
+        if is_training(runner) and not runner._resume:
             self._read(runner)
             runner.logger.addFilter(self._is_news)
 

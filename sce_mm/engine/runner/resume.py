@@ -21,7 +21,7 @@ from ...utils.errors import UserError
 from ...utils.text import counted, listed
 from ..schedulers.warmup_cosine import WarmupCosineLR
 from .loops import ResumableTrainLoop
-from .run_state import KEY, Layout, layout_of
+from .run_state import RUN_STATE, Layout, layout_of
 
 # Keys that say how a process starts, and those of which other messages tell.
 _OTHERWISE_SAID = {
@@ -90,7 +90,7 @@ def adopt_run_state(
     sampler = runner.train_dataloader.sampler
     if seed is not None and getattr(sampler, 'seed', None) == runner.seed:
         sampler.seed = seed
-    state = checkpoint.get(KEY)
+    state = checkpoint.get(RUN_STATE)
     if state is None:
         return (
             'the checkpoint was written without DurableCheckpointHook: random '

@@ -16,7 +16,7 @@ from ...checkpoints.state_dicts import state_dict_of
 from ...utils.random_state import get_random_state, set_random_state
 from ..schedulers.schedules import accumulation
 
-KEY = 'run_state'
+RUN_STATE = 'run_state'
 
 
 class Layout(NamedTuple):
@@ -71,6 +71,6 @@ def require_resumable(checkpoint: Mapping[str, Any], name: str) -> None:
 
 def restore_random_state(checkpoint: Mapping[str, Any]) -> None:
     """Set the generators of this process, if it had any in that run."""
-    states = checkpoint.get(KEY, {}).get('random', [])
+    states = checkpoint.get(RUN_STATE, {}).get('random', [])
     if get_rank() < len(states):
         set_random_state(states[get_rank()])

@@ -15,7 +15,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ...utils.errors import UserError
-from ..heads.dense_sce_head import VIEWS, DenseSCEHead
+from ..heads.dense_sce_head import DENSE_VIEWS, DenseSCEHead
 from ..heads.sce_head import SCEHead
 from ..losses.sce_loss import NO_CANDIDATES
 from ..losses.softmax import unit_rows
@@ -30,6 +30,9 @@ NO_BOXES = (
     'each view lies: make the views with SCEViews, and let PackInputs hand '
     "that on, meta_keys=('img_path', 'sample_idx', 'view_boxes')"
 )
+
+# Of one view: ``[N, D]`` of its images, and ``[N P, D']`` of P places in each.
+_Encoded = tuple[Tensor, Tensor | None]
 
 
 @MODELS.register_module()
@@ -105,13 +108,7 @@ class SCE(BaseSelfSupervisor):
         init_cfg: dict | list[dict] | None = None,
         momentum: None = None,
     ) -> None:
-        if momentum is not None:
-            raise UserError(
-                f'momentum={momentum} is not an option of the model: set '
-                'default_hooks.momentum_update.momentum of the '
-                'MomentumUpdateHook. It is the weight of the online '
-                'parameters: for a decay of 0.99 write 0.01'
-            )
+        _check_arguments(num_target_views, shuffle_bn, momentum)
         super().__init__(
             backbone=backbone,
             neck=neck,
@@ -119,17 +116,7 @@ class SCE(BaseSelfSupervisor):
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
-        if num_target_views < 1:
-            raise UserError(
-                'num_target_views must be at least 1 (1 is asymmetric, 2 '
-                f'symmetric), got {num_target_views}'
-            )
         self.num_target_views = num_target_views
-        if shuffle_bn and set(shuffle_bn) != {'simulated_devices'}:
-            raise UserError(
-                'shuffle_bn takes simulated_devices, for example '
-                f'dict(simulated_devices=8); got {shuffle_bn}'
-            )
         self.queue = _build_queue('queue', queue, neck)
         if self.queue is None and not getattr(
             self.head, 'in_batch_keys', True
@@ -146,18 +133,16 @@ class SCE(BaseSelfSupervisor):
             -1 if level is None else level,
             **(shuffle_bn or {}),
         )
-        predictors = {
-            f'{name}.predictor': (config or {}).get('predictor') or {}
-            for name, config in (('head', head), ('dense_head', dense_head))
-        }
-        others = {
+        configs = {
             'neck': neck,
-            'queue': queue or {},
-            'dense_neck': dense_neck or {},
-            'dense_queue': dense_queue or {},
-            'pyramid': pyramid or {},
+            'head': head,
+            'queue': queue,
+            'dense_neck': dense_neck,
+            'dense_head': dense_head,
+            'dense_queue': dense_queue,
+            'pyramid': pyramid,
         }
-        check_widths(self.backbone, self.neck, predictors | others, level)
+        check_widths(self.backbone, self.neck, configs, level)
         # Forward passes whose gradients are summed up in one optimiser step.
         self.micro_batches_per_step = 1
         self._pending: list[list[Tensor]] = []
@@ -203,17 +188,11 @@ class SCE(BaseSelfSupervisor):
             UserError: The momentum encoder was not updated.
         """
         self._check_views(inputs)
-        if self.training and len(self._pending) >= self.micro_batches_per_step:
-            raise UserError(
-                'the momentum encoder was not updated after the previous '
-                'optimiser step: set default_hooks.momentum_update to '
-                "dict(type='MomentumUpdateHook'), or call "
-                'model.after_optimizer_step(momentum) after optimizer.step() '
-                'in a custom loop'
-            )
+        self._check_updated()
         points: list[Lattice | None] = [None] * len(inputs)
+        shared: Tensor | None = None
         if self.dense_head is not None:
-            points[:VIEWS], shared = _locate(
+            points[:DENSE_VIEWS], shared = _locate(
                 self.dense_head, inputs, data_samples
             )
         targets = [
@@ -228,36 +207,19 @@ class SCE(BaseSelfSupervisor):
         ]
         losses, batch_keys = _compare(
             self.head,
-            [None if view is None else view[0] for view in online],
+            [view and view[0] for view in online],
             [view[0] for view in targets],
             self.queue,
         )
         if self.training:
             self._pending.append(batch_keys)
-        if self.dense_head is None:
+        if shared is None:
             return losses
-        dense, batch_keys = _compare(
-            self.dense_head,
-            [None if view is None else view[1] for view in online[:VIEWS]],
-            [view[1] for view in targets[:VIEWS] if view[1] is not None],
-            self.dense_queue,
-            weights=shared,
-        )
-        if self.training:
-            self._pending_dense.append(batch_keys)
-        loss, dense_loss = losses['loss'], dense.pop('loss')
-        return {
-            **losses,
-            'loss': loss + self.dense_head.weight * dense_loss,
-            'global_sce': loss.detach(),
-            'dense_sce': dense_loss.detach(),
-            'dense_shared': shared.mean(),
-            **{f'dense_{name}': value for name, value in dense.items()},
-        }
+        return self._with_dense_loss(losses, online, targets, shared)
 
     def encode_online(
         self, images: Tensor, points: Lattice | None = None
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> _Encoded:
         """Queries of one view, L2-normalised.
 
         Returns:
@@ -280,7 +242,7 @@ class SCE(BaseSelfSupervisor):
     @torch.no_grad()
     def encode_target(
         self, images: Tensor, points: Lattice | None = None
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> _Encoded:
         """Keys of one view, L2-normalised, without gradient.
 
         In float32 under any autocast, as the queues keep them.
@@ -370,6 +332,54 @@ class SCE(BaseSelfSupervisor):
             )
         return MODELS.build(config)
 
+    def _with_dense_loss(
+        self,
+        losses: dict[str, Tensor],
+        online: Sequence[_Encoded | None],
+        targets: Sequence[_Encoded],
+        shared: Tensor,
+    ) -> dict[str, Tensor]:
+        """Add the loss between places, and its values for the log.
+
+        Args:
+            losses: Values of the loss between images.
+            online: Queries of each view; None for one without.
+            targets: Keys of each target view.
+            shared: ``[N P]``, 1 where both views show the place, else 0.
+
+        Returns:
+            See :meth:`loss`.
+        """
+        assert self.dense_head is not None
+        dense, batch_keys = _compare(
+            self.dense_head,
+            [view and view[1] for view in online[:DENSE_VIEWS]],
+            [key for _, key in targets[:DENSE_VIEWS] if key is not None],
+            self.dense_queue,
+            weights=shared,
+        )
+        if self.training:
+            self._pending_dense.append(batch_keys)
+        loss, dense_loss = losses['loss'], dense.pop('loss')
+        return {
+            **losses,
+            'loss': loss + self.dense_head.weight * dense_loss,
+            'global_sce': loss.detach(),
+            'dense_sce': dense_loss.detach(),
+            'dense_shared': shared.mean(),
+            **{f'dense_{name}': value for name, value in dense.items()},
+        }
+
+    def _check_updated(self) -> None:
+        if self.training and len(self._pending) >= self.micro_batches_per_step:
+            raise UserError(
+                'the momentum encoder was not updated after the previous '
+                'optimiser step: set default_hooks.momentum_update to '
+                "dict(type='MomentumUpdateHook'), or call "
+                'model.after_optimizer_step(momentum) after optimizer.step() '
+                'in a custom loop'
+            )
+
     def _check_views(self, inputs: Sequence[Tensor]) -> None:
         needed = max(2, self.num_target_views)
         if isinstance(inputs, Tensor) or len(inputs) < needed:
@@ -384,6 +394,29 @@ class SCE(BaseSelfSupervisor):
             raise UserError(
                 f'all views must show the same images, got batches of {sizes}'
             )
+
+
+def _check_arguments(
+    num_target_views: int, shuffle_bn: dict | None, momentum: Any
+) -> None:
+    """Check what no part of the model checks."""
+    if momentum is not None:
+        raise UserError(
+            f'momentum={momentum} is not an option of the model: set '
+            'default_hooks.momentum_update.momentum of the '
+            'MomentumUpdateHook. It is the weight of the online '
+            'parameters: for a decay of 0.99 write 0.01'
+        )
+    if num_target_views < 1:
+        raise UserError(
+            'num_target_views must be at least 1 (1 is asymmetric, 2 '
+            f'symmetric), got {num_target_views}'
+        )
+    if shuffle_bn and set(shuffle_bn) != {'simulated_devices'}:
+        raise UserError(
+            'shuffle_bn takes simulated_devices, for example '
+            f'dict(simulated_devices=8); got {shuffle_bn}'
+        )
 
 
 def _compare(

@@ -13,7 +13,7 @@ from ..utils.correspondence import Lattice, shared_lattices
 from .sce_head import SCEHead
 
 # The loss compares the first two views with each other.
-VIEWS = 2
+DENSE_VIEWS = 2
 KEYS_PER_IMAGE = 4
 
 

@@ -1,5 +1,6 @@
 """Check that each part of a model is as wide as the part before it."""
 
+from collections.abc import Mapping
 from copy import deepcopy
 
 import torch
@@ -11,7 +12,7 @@ from ...utils.errors import UserError
 def check_widths(
     backbone: nn.Module,
     neck: nn.Module,
-    configs: dict[str, dict],
+    configs: Mapping[str, dict | None],
     level: int | None = None,
 ) -> None:
     """Refuse widths in configs that do not fit; a part may name none.
@@ -19,15 +20,18 @@ def check_widths(
     Args:
         backbone: The backbone of the model.
         neck: The projector.
-        configs: Configs of the ``neck``, the ``head.predictor`` and the
-            ``queue``, the same of the dense loss, and of the ``pyramid``,
-            empty if there is none.
+        configs: Configs of ``neck``, ``head`` and ``queue``, those of the
+            dense loss, ``dense_neck`` and so on, and that of ``pyramid``;
+            None for a part that there is not.
         level: Output of the backbone that ``dense_neck`` gets places of if
             there is no pyramid; None without a ``dense_neck``.
 
     Raises:
         UserError: Parts do not fit, or that output is no feature map.
     """
+    parts = {name: config or {} for name, config in configs.items()}
+    for name in ('head', 'dense_head'):
+        parts[f'{name}.predictor'] = parts[name].get('predictor') or {}
     # None if the backbone works on real pixels alone.
     shapes = output_shapes(backbone)
     pools = getattr(neck, 'with_avg_pool', False)
@@ -35,12 +39,12 @@ def check_widths(
         'the backbone gives features',
         shapes and pooled_width(shapes[-1], pools),
     )
-    embedding = 'the neck gives keys', configs['neck'].get('out_channels')
-    places = 'dense_neck gives keys', configs['dense_neck'].get('out_channels')
+    embedding = 'the neck gives keys', parts['neck'].get('out_channels')
+    places = 'dense_neck gives keys', parts['dense_neck'].get('out_channels')
     widths = [shape[1] for shape in shapes or ()]
     stages = 'the backbone gives maps', widths or None
-    cells = 'the pyramid gives maps', configs['pyramid'].get('out_channels')
-    if not configs['pyramid'] and level is not None:
+    cells = 'the pyramid gives maps', parts['pyramid'].get('out_channels')
+    if not parts['pyramid'] and level is not None:
         cells = 'the backbone gives a map', shapes and map_width(shapes, level)
     for part, option, (before, width) in (
         ('pyramid', 'in_channels', stages),
@@ -53,7 +57,7 @@ def check_widths(
         ('head.predictor', 'out_channels', embedding),
         ('queue', 'dim', embedding),
     ):
-        key, has = f'{part}.{option}', configs[part].get(option)
+        key, has = f'{part}.{option}', parts[part].get(option)
         has = list(has) if isinstance(has, tuple) else has
         if None not in (has, width) and has != width:
             raise UserError(

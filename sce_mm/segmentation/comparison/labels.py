@@ -4,9 +4,10 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ...config.parts import type_name
 from ...config.reading import walk
 from ...datasets.labels.mask_labels import MaskFolders
-from ...downstream import AdaptError, ConfigEdits, type_name
+from ...downstream import AdaptError, ConfigEdits
 from ...downstream.verification import add_import
 from ...visualization.label_maps import palette
 from ..segmentor import IMPORT

@@ -214,7 +214,7 @@ class Segmentation(Task):
         }
 
     def class_metric(self, run: Mapping[str, Any]) -> str:
-        """The IoU."""
+        """Name of the metric of each class: the IoU."""
         return 'IoU'
 
     def examples(
@@ -275,7 +275,7 @@ def _fits_a_line(name: str) -> bool:
 
 
 def _hash_of_masks(folders: MaskFolders, names: Mapping[str, Any]) -> str:
-    """By what masks are known: names and contents in the order of names."""
+    """Hash of names and contents of masks, in the order of their names."""
     found = hashlib.sha256()
     for name in sorted(names):
         file = folders.masks / f'{name}{folders.seg_map_suffix}'

@@ -45,7 +45,7 @@ def write_flat(path: Path, backbone: Backbone) -> None:
 
 
 def run_torchvision(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
-    """In torchvision, with the classifier taken out."""
+    """Compute features in torchvision, with the classifier taken out."""
     found = _standard_resnet(backbone, 'torchvision')
     models = import_optional('torchvision.models', 'torchvision')
     model = models.get_model(f'resnet{found.depth}', weights=None)
@@ -56,7 +56,7 @@ def run_torchvision(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
 
 
 def run_timm(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
-    """In timm, without a classifier."""
+    """Compute features in timm, without a classifier."""
     found = _standard_resnet(backbone, 'timm')
     timm = import_optional('timm', 'timm')
     model = timm.create_model(
@@ -68,12 +68,12 @@ def run_timm(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
 
 
 def run_mmpretrain(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
-    """In mmpretrain, through ``init_cfg``."""
+    """Compute features in mmpretrain, loaded through ``init_cfg``."""
     return _run_registered(mmpretrain_config(backbone), path, images)
 
 
 def run_mmdet(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
-    """In mmdet, whose own ResNet takes the files; the rest is mmpretrain's."""
+    """Compute features in mmdet; only its ResNet is not mmpretrain's."""
     from ...doctor.version_gate import require_mmdet
 
     require_mmdet()
@@ -203,7 +203,7 @@ def write_onnx(path: Path, backbone: Backbone) -> None:
 
 
 def run_onnx(path: Path, backbone: Backbone, images: Tensor) -> Tensor:
-    """In onnxruntime, on the CPU."""
+    """Compute features in onnxruntime, on the CPU."""
     onnxruntime = import_optional('onnxruntime', 'onnxruntime')
     session = onnxruntime.InferenceSession(
         str(path), providers=['CPUExecutionProvider']

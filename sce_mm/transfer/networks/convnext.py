@@ -67,7 +67,7 @@ class ConvNeXtArchitecture(_Numbers, Architecture):
         }
 
     def dense_config(self, meta: Mapping[str, Any]) -> dict[str, Any]:
-        """With a map of each stage."""
+        """Config of the network that gives a map of each stage."""
         return {
             **self.config(meta),
             'out_indices': list(range(len(self.depths))),

@@ -52,12 +52,12 @@ class ResNetArchitecture(_Numbers, Architecture):
 
     @property
     def class_name(self) -> str:
-        """Class of mmpretrain."""
+        """Name of its class in mmpretrain."""
         return 'ResNet' if self.kernel == 7 else 'ResNet_CIFAR'
 
     @property
     def name(self) -> str:
-        """As mmpretrain calls it, with the depth: ``ResNet-50``."""
+        """Name of the network in mmpretrain, with the depth: ``ResNet-50``."""
         return f'{self.class_name}-{self.depth}'
 
     @property
@@ -84,7 +84,7 @@ class ResNetArchitecture(_Numbers, Architecture):
         }
 
     def dense_config(self, meta: Mapping[str, Any]) -> dict[str, Any]:
-        """With a map of each stage."""
+        """Config of the network that gives a map of each stage."""
         indices = list(range(len(self.blocks)))
         return {**self.config(meta), 'out_indices': indices}
 

@@ -78,7 +78,10 @@ class SwinArchitecture(_Numbers, Architecture):
         }
 
     def dense_config(self, meta: Mapping[str, Any]) -> dict[str, Any]:
-        """With a map of each stage; maps smaller than a window are padded."""
+        """Config of the network that gives a map of each stage.
+
+        Maps smaller than a window are padded.
+        """
         return {
             **self.config(meta),
             'out_indices': list(range(len(self.depths))),

@@ -123,6 +123,18 @@ def as_prefixes(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def expected_missing_of(hook: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Prefixes that the ``VerifyTransferHook`` of a config adds.
+
+    Args:
+        hook: The hook as the config has it; None if it has none.
+
+    Raises:
+        UserError: They are no list of texts.
+    """
+    return as_prefixes((hook or {}).get('expected_missing', ()))
+
+
 def is_expected(name: str, expected_missing: Iterable[str]) -> bool:
     """Whether a tensor of the model may be missing in the file.
 

@@ -93,8 +93,8 @@ def swap_problem(transforms: Iterable[Mapping[str, Any]]) -> str:
     if there == back:
         return ''
     return (
-        f'NumpyToPIL with to_rgb=True {there} time(s) and PILToNumpy with '
-        f'to_bgr=True {back} time(s), which leaves red and blue swapped: set '
+        f'the pipeline has {there} NumpyToPIL with to_rgb=True and {back} '
+        'PILToNumpy with to_bgr=True, which leaves red and blue swapped: set '
         'both or neither'
     )
 
