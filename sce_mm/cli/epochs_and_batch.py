@@ -10,9 +10,10 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..config.counts import queues, step_images
 from ..config.epochs import auto_epochs, count_samples
 from ..config.reading import as_option_key
-from ..config.values import queues, step_images, too_long
+from ..config.values import too_long
 from ..downstream import ConfigEdits
 from ..downstream.training_length import Scale, set_training_length
 from ..utils.errors import UserError
@@ -98,7 +99,7 @@ def set_epochs(cfg: Config, epochs: int, words: Sequence[str] = ()) -> str:
 
 
 def edits_for_epochs(cfg: Config, epochs: int, option: str) -> ConfigEdits:
-    """Edits that let a config train for so many epochs; see `set_epochs`.
+    """Edits that let a config train so long; see :func:`set_epochs`.
 
     Raises:
         UserError: The training is not counted in epochs; the message names

@@ -12,10 +12,10 @@ from typing import Any
 
 from mmengine.config import Config
 
+from .counts import step_images
 from .errors import ConfigError
 from .parts import repeated_datasets
 from .regions import build_images
-from .values import step_images
 
 # No published recipe for SCE has fewer or more.
 LEAST, MOST = 100, 1000

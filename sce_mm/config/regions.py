@@ -18,6 +18,7 @@ from ..datasets.images.regions import regions_of
 from ..utils.errors import UserError
 from ..utils.progress import errors_alone
 from ..utils.text import counted
+from .counts import processes, step_images
 from .parts import image_side, innermost_datasets, view_sizes, view_transforms
 from .region_size import (
     SIDE_OF_BOX,
@@ -26,7 +27,6 @@ from .region_size import (
     detector_scale,
     region_size,
 )
-from .values import processes, step_images
 
 # Transforms behind which regions are cut.
 LOADING = ('LoadImage', 'LoadCachedImage')

@@ -23,9 +23,9 @@ from sce_mm.config import (
     read_config,
     values,
 )
+from sce_mm.config.counts import processes
 from sce_mm.config.epochs import count_samples
 from sce_mm.config.parts import hooks_of
-from sce_mm.config.values import processes
 from sce_mm.utils.errors import UserError
 
 CONFIGS = Path(sce_mm.__file__).parents[1] / 'configs'
