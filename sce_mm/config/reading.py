@@ -1,6 +1,5 @@
 """Read a config file and its overrides, and walk over what was read."""
 
-import hashlib
 import inspect
 import json
 import os
@@ -21,6 +20,7 @@ from mmengine.utils import import_modules_from_strings
 from ..doctor.version_gate import import_quietly
 from ..utils.checks import did_you_mean
 from ..utils.errors import UserError
+from ..utils.hashes import hash_of
 from ..utils.option_values import not_overrides, parse_value
 from ..utils.recipes import (
     find_config,
@@ -130,7 +130,7 @@ def read_config(path: str | Path) -> Config:
 def hash_of_config(cfg: Config) -> str:
     """By what the content of a config is known."""
     content = json.dumps(cfg._cfg_dict.to_dict(), default=str)
-    return hashlib.sha256(content.encode()).hexdigest()
+    return hash_of(content.encode())
 
 
 def inherited_configs(config: str) -> list[str]:
