@@ -10,7 +10,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 
 from sce_mm.comparison.schedules import make_schedule
 from sce_mm.config.errors import ConfigError
-from sce_mm.config.reading import override
+from sce_mm.config.overrides import override
 from sce_mm.downstream import load_base
 
 
