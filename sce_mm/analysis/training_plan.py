@@ -12,10 +12,10 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..config.counts import queues, step_images
 from ..config.epochs import MOST, auto_epochs
 from ..config.parts import image_side, samples_of_an_image, view_transforms
 from ..config.regions import cuts_regions
-from ..config.values import queues, step_images
 from ..datasets.images import inspection
 from ..datasets.images.regions import regions_of
 from ..models.utils.memory_queue import fitting_length

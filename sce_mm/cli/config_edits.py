@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..config.overrides import fit_warmup, override
 from ..config.parts import (
     find_hook,
     image_side,
@@ -15,13 +16,7 @@ from ..config.parts import (
     is_of_type,
     view_transforms,
 )
-from ..config.reading import (
-    as_option_key,
-    fit_warmup,
-    override,
-    read_config,
-    require_model,
-)
+from ..config.reading import as_option_key, read_config, require_model
 from ..config.values import COLLATE, PREPROCESSOR
 from ..datasets import LabelledImages
 from ..evaluation.images import crop_pipeline, resized_side

@@ -12,7 +12,7 @@ from ..engine.runner.run_state import RUN_STATE, require_resumable
 from ..utils.errors import UserError
 from ..utils.text import counted
 from .config_edits import overridden
-from .epochs_and_batch import MAX_EPOCHS, stretched, write
+from .epochs_and_batch import MAX_EPOCHS, edits_for_epochs, write
 from .run_start import (
     AUTO,
     checkpoint_folder,
@@ -93,7 +93,7 @@ def set_continuation(
     given = overridden(words) - {MAX_EPOCHS}
     full = extends + epochs
     _adopt_schedule(cfg, planned, recorded_config(content), given)
-    changed = write(cfg, stretched(cfg, full, _OPTION), given)
+    changed = write(cfg, edits_for_epochs(cfg, full, _OPTION), given)
     checkpoint_options(cfg)['extends'] = extends
     cfg.resume = True
     cfg.load_from = path
@@ -113,6 +113,6 @@ def _adopt_schedule(
     if typed or not schedule or type(length) is not int:
         return
     run = {'train_cfg': {'max_epochs': epochs}, 'param_scheduler': schedule}
-    cfg.param_scheduler = stretched(
+    cfg.param_scheduler = edits_for_epochs(
         Config(run), length, _OPTION
     ).cfg.param_scheduler

@@ -10,11 +10,12 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..config.counts import queues, step_images
 from ..config.epochs import auto_epochs, count_samples
 from ..config.reading import as_option_key
-from ..config.values import queues, step_images, too_long
+from ..config.values import too_long
 from ..downstream import ConfigEdits
-from ..downstream.stretch import Scale, stretch
+from ..downstream.training_length import Scale, set_training_length
 from ..utils.errors import UserError
 from .config_edits import overridden, refuse_both
 from .learning_rate import RATE, enable_lr_scaling
@@ -93,12 +94,12 @@ def set_epochs(cfg: Config, epochs: int, words: Sequence[str] = ()) -> str:
             their number too.
     """
     refuse_both('--epochs', MAX_EPOCHS, words)
-    edits = stretched(cfg, epochs, '--epochs')
+    edits = edits_for_epochs(cfg, epochs, '--epochs')
     return f'--epochs {epochs}: {write(cfg, edits, overridden(words))}'
 
 
-def stretched(cfg: Config, epochs: int, option: str) -> ConfigEdits:
-    """A config that trains for so many epochs, as of :func:`set_epochs`.
+def edits_for_epochs(cfg: Config, epochs: int, option: str) -> ConfigEdits:
+    """Edits that let a config train so long; see :func:`set_epochs`.
 
     Raises:
         UserError: The training is not counted in epochs; the message names
@@ -117,7 +118,7 @@ def stretched(cfg: Config, epochs: int, option: str) -> ConfigEdits:
         'epochs': Scale(factor, factor),
         'iterations': Scale(min(1, factor), factor),
     }
-    stretch(edits, MAX_EPOCHS, epochs, scales)
+    set_training_length(edits, MAX_EPOCHS, epochs, scales)
     path = 'param_scheduler.warmup_epochs'
     if warmup := edits.get(path):
         # Without what the product adds at the sixteenth place.

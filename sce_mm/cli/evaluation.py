@@ -16,7 +16,8 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from ..config.reading import override, read_config, require_model
+from ..config.overrides import override
+from ..config.reading import read_config, require_model
 from ..evaluation.features import (
     Labelled,
     labelled_features,

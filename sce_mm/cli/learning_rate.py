@@ -7,9 +7,9 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from ..config.counts import processes, step_images
 from ..config.parts import type_name
 from ..config.rate_batch import batch_of_rate, rate_factor
-from ..config.values import processes, step_images
 from ..utils.errors import UserError
 from ..utils.progress import warn
 from ..utils.text import counted

@@ -55,8 +55,10 @@ def require_batches(
         fits = images // processes
         fits = min(fitting_batch(fits, 16), fits)
         words = smaller.format(batch=fits)
-        if pretrains:
-            keys = fits * processes * model.num_target_views
+        if pretrains and model.queue is not None:
+            accumulated = runner.optim_wrapper.get('accumulative_counts', 1)
+            views = model.num_target_views
+            keys = fits * processes * accumulated * views
             length = fitting_length(images, keys) or keys
             words += ' --cfg-options' * ('--cfg-options' not in words)
             words += f' model.queue.length={length}'

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..config.overrides import override
 from ..config.parts import samples_of_an_image
-from ..config.reading import override
 from ..downstream import (
     AdaptError,
     ConfigEdits,

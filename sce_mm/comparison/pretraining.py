@@ -19,13 +19,9 @@ from mmpretrain.registry import MODELS
 from ..checkpoints.reading import META_KEY, read_checkpoint
 from ..config.check import check_config, require_pretraining
 from ..config.errors import ConfigError
+from ..config.overrides import fit_warmup, override
 from ..config.parts import innermost_dataset
-from ..config.reading import (
-    fit_warmup,
-    override,
-    read_config,
-    require_model,
-)
+from ..config.reading import read_config, require_model
 from ..config.regions import (
     Sides,
     choose_regions,

@@ -246,9 +246,7 @@ def about_the_configs(comparison: Comparison, results: Results) -> list[str]:
         'normalisation and seeds; only what the backbone starts from differs.'
     )
     if longer:
-        text += (
-            f' But for {"; ".join(longer)}: there the schedule is stretched.'
-        )
+        text += f' But for {"; ".join(longer)}: there the schedule is longer.'
     first = next(iter(results[RANDOM].values()))[0]
     starts = [first for first, *_ in comparison.starts.values()]
     data = config_file(comparison.out, 'data')

@@ -4,7 +4,7 @@ A part of the labels has fewer batches an epoch. With the epochs of the config
 it would train for fewer iterations than all labels do, and the comparison
 would show how far each start comes in a short training. ``--min-iterations``
 gives it more epochs, ``--longer-random`` gives random initialisation more. In
-both cases the whole schedule of the learning rate is stretched.
+both cases the whole schedule of the learning rate becomes longer.
 
 A config is written for all labels. With ``--min-iterations`` its schedule
 keeps its shape there, as a function of the share of the training that is
@@ -20,7 +20,7 @@ from mmengine.config import Config
 from ..config.errors import ConfigError
 from ..config.reading import as_option_key
 from ..downstream import ConfigEdits
-from ..downstream.stretch import Scale, stretch
+from ..downstream.training_length import Scale, set_training_length
 from ..utils.option_values import as_word
 from ..utils.text import counted
 
@@ -91,7 +91,7 @@ def make_schedule(
             ),
             'iterations': Scale(min(1, share), share * length / needed),
         }
-        stretch(edits, f'train_cfg.{unit}', length, scales)
+        set_training_length(edits, f'train_cfg.{unit}', length, scales)
     words = tuple(
         as_word(as_option_key(change.path), change.new)
         for change in edits.changes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from ..config.reading import hash_of_config, read_config
 from ..config.regions import Sides, regions_text
 from ..downstream import load_base
 from ..utils.durable_files import write_json
+from ..utils.hashes import hash_of
 from ..utils.text import in_path
 from .results import CONTINUED, INPUTS, SCE
 
@@ -196,8 +196,3 @@ def _inputs(settings: Settings, task: Task) -> Iterator[tuple[str, str, Any]]:
         yield f'--variant {name}', name, value
     if file := settings.init_from:
         yield '--init-from', CONTINUED, hash_of(file.read_bytes())
-
-
-def hash_of(content: bytes) -> str:
-    """By what the content of a file is known."""
-    return hashlib.sha256(content).hexdigest()

@@ -26,8 +26,8 @@ from mmengine.runner import Runner
 from ..checkpoints.reading import read_checkpoint
 from ..config.check import check_config
 from ..config.errors import ConfigError
+from ..config.overrides import override
 from ..config.parts import innermost_dataset
-from ..config.reading import override
 from ..downstream import AdaptError, BackboneFile, ConfigEdits
 from ..downstream.edits import build
 from ..utils.errors import UserError

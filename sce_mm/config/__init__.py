@@ -2,7 +2,8 @@
 
 from .check import check_config
 from .errors import ConfigError
-from .reading import override, read_config, walk
+from .overrides import override
+from .reading import read_config, walk
 
 __all__ = [
     'ConfigError',

@@ -1,7 +1,7 @@
-"""Build the parts of a config to find arguments that their classes refuse.
+"""Build parts of a config, and find arguments that their classes refuse.
 
-The parts that need no runner are built and thrown away. A model takes the
-longest, so all checks look at the same one.
+For the checks, the parts that need no runner are built and thrown away. A
+model takes the longest, so all checks look at the same one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,11 +10,18 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from mmpretrain.registry import HOOKS, MODELS, OPTIMIZERS, TRANSFORMS
+from mmpretrain.registry import (
+    DATASETS,
+    HOOKS,
+    MODELS,
+    OPTIMIZERS,
+    TRANSFORMS,
+)
 from torch import Tensor, nn
 
 from ..models import SCE
-from ..utils.progress import warn
+from ..utils.errors import UserError
+from ..utils.progress import errors_alone, warn
 from .errors import ConfigError
 from .parts import Part, parts, view_sizes, view_transforms
 from .reading import walk
@@ -45,6 +52,22 @@ def build_backbone(cfg: Config) -> nn.Module:
             raise ConfigError(
                 f'{cfg.filename}: model.backbone: {error}'
             ) from error
+
+
+def build_dataset(key: str, dataset: Any) -> Any:
+    """Build a data set of the config without its transforms.
+
+    The log says nothing of what is left out.
+
+    Raises:
+        UserError: There are no such images.
+    """
+    # The training builds it again, and says then what is left out.
+    with errors_alone(), DefaultScope.overwrite_default_scope('mmpretrain'):
+        try:
+            return DATASETS.build({**dataset, 'pipeline': []})
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise UserError(f'{key}: {error}') from error
 
 
 def refused_arguments(

@@ -12,10 +12,10 @@ from typing import Any
 
 from mmengine.config import Config
 
+from .building import build_dataset
+from .counts import step_images
 from .errors import ConfigError
 from .parts import repeated_datasets
-from .regions import build_images
-from .values import step_images
 
 # No published recipe for SCE has fewer or more.
 LEAST, MOST = 100, 1000
@@ -83,6 +83,6 @@ def count_samples(cfg: Config) -> int:
         UserError: There are no images.
     """
     return sum(
-        len(build_images(key, dataset)) * times
+        len(build_dataset(key, dataset)) * times
         for key, dataset, times in repeated_datasets(cfg)
     )

@@ -1,12 +1,11 @@
-"""Read a config file and its overrides, and walk over what was read."""
+"""Read a config file, and walk over what was read."""
 
-import hashlib
 import inspect
 import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,7 @@ from mmengine.utils import import_modules_from_strings
 
 from ..doctor.version_gate import import_quietly
 from ..utils.checks import did_you_mean
-from ..utils.errors import UserError
-from ..utils.option_values import not_overrides, parse_value
+from ..utils.hashes import hash_of
 from ..utils.recipes import (
     find_config,
     recipe_folder,
@@ -29,7 +27,6 @@ from ..utils.recipes import (
     stock_folder,
     stock_name,
 )
-from ..utils.text import counted
 from .errors import ConfigError
 
 # mmengine looks for the files behind `mmseg::` by the name of upstream's
@@ -46,11 +43,8 @@ TOP_LEVEL = {
     'runner_type',
 } - {'self', 'cfg'}
 
-# Fractions with a decimal comma, which read as lists of two whole numbers, and
-# those of them that nobody means as such.
-_FRACTION = re.compile(r'[+-]?\d+,\d+')
-_SURE_FRACTION = re.compile(r'[+-]?\d+,0\d+')
-_IMPORTS = 'custom_imports'
+# Key of the modules that register classes of a config.
+IMPORTS = 'custom_imports'
 
 
 def walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
@@ -122,15 +116,15 @@ def read_config(path: str | Path) -> Config:
         # The checks say what is missing.
         with suppress(ImportError, AssertionError):
             import_quietly('mmdet.datasets')
-    _import_custom_modules(cfg)
-    _name_classes_plainly(cfg)
+    import_custom_modules(cfg)
+    name_classes_plainly(cfg)
     return cfg
 
 
 def hash_of_config(cfg: Config) -> str:
     """By what the content of a config is known."""
     content = json.dumps(cfg._cfg_dict.to_dict(), default=str)
-    return hashlib.sha256(content.encode()).hexdigest()
+    return hash_of(content.encode())
 
 
 def inherited_configs(config: str) -> list[str]:
@@ -250,7 +244,7 @@ def _forget_scope(cfg: Config) -> None:
             node.pop('_scope_')
 
 
-def _name_classes_plainly(cfg: Config) -> None:
+def name_classes_plainly(cfg: Config) -> None:
     """Let a config of mmpretrain's scope name classes as the recipes do.
 
     It may name one with the scope (``mmpretrain.SCE``) or by its module, and
@@ -278,169 +272,15 @@ def _name_classes_plainly(cfg: Config) -> None:
             node['type'] = names[kind]
 
 
-def override(
-    cfg: Config, words: Sequence[str], option: str = '--cfg-options'
-) -> None:
-    """Write ``key=value`` words into a config.
-
-    Messages name the option that the words were given to. Values are read by
-    :func:`~sce_mm.utils.option_values.parse_value`. Without processes
-    that load (``num_workers=0``) none of them persist either.
-
-    Raises:
-        ConfigError: A key starts at nothing that exists, so that nothing
-            would read it, or a value cannot be read.
-    """
-    if wrong := not_overrides(words):
-        raise ConfigError(f'{option} takes key=value, got {" ".join(wrong)}')
-    pairs = [word.partition('=') for word in words]
-    texts = {key: text for key, _, text in pairs}
-    try:
-        overrides = {key: parse_value(text) for key, text in texts.items()}
-    except UserError as error:
-        raise ConfigError(f'{option}: {error}') from error
-    for key, value in overrides.items():
-        if problem := _unknown(cfg, key):
-            raise ConfigError(f'{option}: {problem}')
-        if problem := _no_place(cfg, key, value, texts[key]):
-            raise ConfigError(f'{option} {key}: {problem}')
-    for key in [key for key in overrides if overrides[key] == 0]:
-        if key.endswith('.num_workers'):
-            loader = key.removesuffix('.num_workers')
-            overrides.setdefault(f'{loader}.persistent_workers', False)
-    try:
-        cfg.merge_from_dict(overrides)
-    # An override that does not fit to another one.
-    except (AttributeError, KeyError, TypeError, IndexError) as error:
-        raise ConfigError(
-            f'{option} {" ".join(words)}: {error.args[0]}'
-        ) from error
-    if any(key.partition('.')[0] == _IMPORTS for key in overrides):
-        _import_custom_modules(cfg)
-    _name_classes_plainly(cfg)
-
-
-def _unknown(cfg: Config, key: str) -> str:
-    """Says that a key starts at nothing that exists; empty if it does not."""
-    known = {*cfg, *TOP_LEVEL}
-    first = key.partition('.')[0]
-    if first in known:
-        return ''
-    return (
-        f'the config has no {key}'
-        f'{_full_names(cfg, key) or did_you_mean(first, known)}'
-    )
-
-
-def _full_names(cfg: Config, key: str) -> str:
-    """Ask for one of the keys that end as a key without what is above it."""
-    paths = (as_option_key(path) for path, _ in walk(cfg))
-    ends = [path for path in paths if path.endswith(f'.{key}')][:3]
-    return f' (did you mean {" or ".join(ends)}?)' if ends else ''
-
-
-def not_a_flag(text: str) -> str:
-    """What is wrong with a text such as ``no``, which would count as true."""
-    return f'expected True or False, got {text!r}'
-
-
-def _no_place(cfg: Config, key: str, value: Any, text: str) -> str:
-    """Why a config has no place for the value of a key; empty if it has.
-
-    The text is that of the value, as it was typed.
-    """
-    node: Any = cfg
-    above: list[str] = []
-    for part in key.split('.'):
-        path = '.'.join(above)
-        if isinstance(node, list | tuple):
-            if not part.isdecimal() or int(part) >= len(node):
-                return (
-                    f'{path} is a list of {len(node)}, whose entries are '
-                    f'named by numbers from 0; got {part!r}'
-                )
-            node = node[int(part)]
-        elif not isinstance(node, Mapping | Config):
-            return f'{path} is {node!r}, which has nothing below it'
-        elif part not in node:
-            return _not_two_numbers(text, _SURE_FRACTION)
-        else:
-            node = node[part]
-        above.append(part)
-    if isinstance(node, bool) and isinstance(value, str):
-        return not_a_flag(value)
-    if isinstance(node, int | float | dict):
-        return _not_two_numbers(text) or _not_whole(key, node, value)
-    return ''
-
-
-def _not_two_numbers(text: str, fraction: re.Pattern[str] = _FRACTION) -> str:
-    """What is wrong with a fraction that has a decimal comma."""
-    if not fraction.fullmatch(text.strip()):
-        return ''
-    return (
-        f'{text} is a list of two numbers: write {text.replace(",", ".")} '
-        f'for one number, [{text}] for the list'
-    )
-
-
-def _not_whole(key: str, node: Any, value: Any) -> str:
-    """Why a dict cannot be replaced by a value; empty if it can, or is none.
-
-    Parts are left out by None, and some may be lists. A schedule, which has a
-    kind, may be one number, and what mmengine compiles with may be a flag.
-    """
-    if not isinstance(node, dict) or key == 'compile':
-        return ''
-    first = key.partition('.')[0]
-    whole = 'type' in node or first in ('model', key)
-    number = isinstance(value, int | float) and 'kind' not in node
-    if value is None:
-        # Without a model there is nothing.
-        wrong = key == 'model'
-    else:
-        wrong = number or (whole and isinstance(value, str))
-    if not wrong:
-        return ''
-    below = next((f', such as {key}.{name}' for name in node), '')
-    return f'expected a key below it{below}, got {value!r} for all of it'
-
-
-def fit_warmup(cfg: Config, before: Config) -> str:
-    """Shorten a warm-up along with the training that overrides have shortened.
-
-    A warm-up that is among them stays; ``before`` is the config without them.
-    The text that is returned says what was changed, or nothing.
-    """
-    scheduler, loop = cfg.get('param_scheduler'), cfg.get('train_cfg')
-    planned: Any = (before.get('train_cfg') or {}).get('max_epochs')
-    if scheduler != before.get('param_scheduler') or not (
-        isinstance(scheduler, dict) and isinstance(loop, dict)
-    ):
-        return ''
-    warmup: Any = scheduler.get('warmup_epochs')
-    epochs: Any = loop.get('max_epochs')
-    if any(type(n) not in (int, float) for n in (warmup, epochs, planned)):
-        return ''
-    if not 0 < epochs <= warmup < planned:
-        return ''
-    share = scheduler['warmup_epochs'] = epochs * warmup / planned
-    return (
-        f'param_scheduler.warmup_epochs: {warmup:g} -> {share:.3g}, the same '
-        f'share of {counted(epochs, "epoch")} as of the {planned:g} in the '
-        'config'
-    )
-
-
-def _import_custom_modules(cfg: Config) -> None:
+def import_custom_modules(cfg: Config) -> None:
     """Import the modules of ``custom_imports``, which register classes."""
-    wanted: Any = cfg.get(_IMPORTS) or {}
+    wanted: Any = cfg.get(IMPORTS) or {}
     if not isinstance(wanted, dict) or set(wanted) - {
         'imports',
         'allow_failed_imports',
     }:
         raise ConfigError(
-            f"{_IMPORTS}: must be dict(imports=['module', ...], "
+            f"{IMPORTS}: must be dict(imports=['module', ...], "
             f'allow_failed_imports=False), got {wanted!r}'
         )
     try:
@@ -452,6 +292,6 @@ def _import_custom_modules(cfg: Config) -> None:
         # mmengine names the module, the error before it says what is wrong.
         reason = error.__context__ or error
         raise ConfigError(
-            f'{_IMPORTS}: {error} ({type(reason).__name__}: {reason}); '
+            f'{IMPORTS}: {error} ({type(reason).__name__}: {reason}); '
             'the folder of a module of your own must be in PYTHONPATH'
         ) from error

@@ -9,15 +9,16 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from mmpretrain.registry import DATASETS, TRANSFORMS
+from mmpretrain.registry import TRANSFORMS
 
 from ..datasets.images.decoding import cache_advice
 from ..datasets.images.image_sizes import image_sizes
 from ..datasets.images.loading import LoadCachedImage, LoadImage
 from ..datasets.images.regions import regions_of
 from ..utils.errors import UserError
-from ..utils.progress import errors_alone
 from ..utils.text import counted
+from .building import build_dataset
+from .counts import processes, step_images
 from .parts import image_side, innermost_datasets, view_sizes, view_transforms
 from .region_size import (
     SIDE_OF_BOX,
@@ -26,7 +27,6 @@ from .region_size import (
     detector_scale,
     region_size,
 )
-from .values import processes, step_images
 
 # Transforms behind which regions are cut.
 LOADING = ('LoadImage', 'LoadCachedImage')
@@ -275,25 +275,9 @@ def _without_regions(key: str, dataset: Any) -> tuple[list[Any], int]:
     return pipeline, found[0]
 
 
-def build_images(key: str, dataset: Any) -> Any:
-    """Build a data set of the config without its transforms.
-
-    The log says nothing of what is left out.
-
-    Raises:
-        UserError: There are no such images.
-    """
-    # The training builds it again, and says then what is left out.
-    with errors_alone(), DefaultScope.overwrite_default_scope('mmpretrain'):
-        try:
-            return DATASETS.build({**dataset, 'pipeline': []})
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise UserError(f'{key}: {error}') from error
-
-
 def _image_paths(key: str, dataset: Any) -> list[str]:
     """Paths of the images of a data set that the config builds."""
-    images = build_images(key, dataset)
+    images = build_dataset(key, dataset)
     infos = (images.get_data_info(n) for n in range(len(images)))
     return [info['img_path'] for info in infos]
 

@@ -15,8 +15,9 @@ from torch.utils.data import DataLoader
 
 from ..utils.checks import did_you_mean
 from .names import arguments_of, wrong_arguments
+from .overrides import not_a_flag
 from .parts import Part, items_of, loaders, parts
-from .reading import not_a_flag, walk
+from .reading import walk
 
 # What the Runner takes under these names.
 _SECTIONS: dict[str, type | tuple[type, ...]] = {

@@ -3,18 +3,15 @@
 Each function yields one line a problem, which begins with its key.
 """
 
-import inspect
 import logging
 import math
 import multiprocessing
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from mmengine.config import Config
 
-from ..models.algorithms.sce import NO_BOXES, SCE
-from ..models.heads.dense_sce_head import DENSE_VIEWS, KEYS_PER_IMAGE
+from ..models.algorithms.sce import NO_BOXES
 from ..models.utils.memory_queue import check_queue_length
 from ..utils.checks import (
     LARGEST_SEED,
@@ -23,9 +20,14 @@ from ..utils.checks import (
     too_many_workers,
     wrong_levels,
 )
-from ..utils.processes import process_count
 from ..utils.text import counted
-from .errors import ConfigError
+from .counts import (
+    accumulated,
+    not_a_count,
+    processes,
+    queues,
+    target_views,
+)
 from .parts import (
     hooks_of,
     innermost_datasets,
@@ -76,7 +78,7 @@ def wrong_words(cfg: Config) -> Iterator[str]:
 def wrong_counts(cfg: Config) -> Iterator[str]:
     """Counts that must be whole numbers, from a least one on."""
     loop = cfg.get('train_cfg') or {}
-    counts = {'optim_wrapper.accumulative_counts': (_accumulated(cfg), 1)}
+    counts = {'optim_wrapper.accumulative_counts': (accumulated(cfg), 1)}
     scaling = cfg.get('auto_scale_lr') or {}
     if scaling.get('enable') or 'base_batch_size' in scaling:
         base = scaling.get('base_batch_size')
@@ -99,7 +101,7 @@ def wrong_counts(cfg: Config) -> Iterator[str]:
             yield f'{key}.num_workers: {too_many_workers(workers)}'
     for key, (value, least) in counts.items():
         if type(value) is not int or value < least:
-            yield f'{key}: {_not_a_count(value, least)}'
+            yield f'{key}: {not_a_count(value, least)}'
 
 
 def empty_layers(cfg: Config) -> Iterator[str]:
@@ -109,11 +111,7 @@ def empty_layers(cfg: Config) -> Iterator[str]:
             for name, value in node.items():
                 wrong = type(value) is int and value < 1
                 if wrong and name.endswith('_channels'):
-                    yield f'{path}.{name}: {_not_a_count(value, 1)}'
-
-
-def _not_a_count(value: object, least: int) -> str:
-    return f'must be a whole number, {least} or more, got {value!r}'
+                    yield f'{path}.{name}: {not_a_count(value, 1)}'
 
 
 def wrong_optimizer(cfg: Config) -> Iterator[str]:
@@ -185,32 +183,6 @@ def not_finite(cfg: Config) -> Iterator[str]:
             and not path.endswith('norm_type')
         ):
             yield f'{path}: must be a finite number, got {value}'
-
-
-def queues(cfg: Config) -> Iterator[tuple[str, int, dict[str, int]]]:
-    """Yield the option and length of each queue, and what a step brings.
-
-    That is a product, of factors under the names that a message shows. None
-    is yielded where one of them is no count, of which other checks tell.
-    """
-    factors = {
-        'images': cfg.train_dataloader.batch_size,
-        'processes': processes(cfg),
-        'accumulated': _accumulated(cfg),
-        'target_views': target_views(cfg),
-    }
-    if not all(type(n) is int and n > 0 for n in factors.values()):
-        return
-    dense = {
-        'target_views': min(target_views(cfg), DENSE_VIEWS),
-        'places': (cfg.model.get('dense_head') or {}).get(
-            'keys_per_image', KEYS_PER_IMAGE
-        ),
-    }
-    for name, own in (('queue', {}), ('dense_queue', dense)):
-        length = (cfg.model.get(name) or {}).get('length')
-        if length is not None:
-            yield f'model.{name}.length', length, factors | own
 
 
 def huge_queues(cfg: Config) -> Iterator[str]:
@@ -329,34 +301,3 @@ def wrong_schedules(cfg: Config) -> Iterator[str]:
                 f'{warmup!r}: set both, for example --cfg-options '
                 f'param_scheduler.warmup_epochs={epochs / 10:g}'
             )
-
-
-def step_images(cfg: Config) -> int:
-    """Images of an optimiser step of all processes.
-
-    Raises:
-        ConfigError: One of the numbers is no count.
-    """
-    counts = {
-        'train_dataloader.batch_size': cfg.train_dataloader.batch_size,
-        'optim_wrapper.accumulative_counts': _accumulated(cfg),
-    }
-    for key, count in counts.items():
-        if type(count) is not int or count < 1:
-            raise ConfigError(f'{key}: {_not_a_count(count, 1)}')
-    return math.prod(counts.values()) * processes(cfg)
-
-
-def _accumulated(cfg: Config) -> Any:
-    return (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
-
-
-def processes(cfg: Config) -> int:
-    """Number of processes that the launcher has started."""
-    return process_count(cfg.get('launcher', 'none'))
-
-
-def target_views(cfg: Config) -> int:
-    """How many views of an image give keys."""
-    default = inspect.signature(SCE).parameters['num_target_views'].default
-    return cfg.model.get('num_target_views', default)

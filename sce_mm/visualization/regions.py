@@ -12,9 +12,9 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TRANSFORMS
 
+from ..config.counts import target_views
 from ..config.parts import repeated_datasets, view_transforms
 from ..config.regions import cuts_regions
-from ..config.values import target_views
 from ..datasets.samplers import SampleIndex
 from ..datasets.views.augmentations import Augmentation
 from ..datasets.views.sce_views import SCEViews

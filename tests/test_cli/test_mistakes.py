@@ -25,7 +25,7 @@ from recipes import TINY_FOLDER, recipe
 
 from sce_mm.__main__ import command_files
 from sce_mm.cli.exit import exit_code
-from sce_mm.config.reading import override
+from sce_mm.config.overrides import override
 from sce_mm.utils.run_commands import Command
 
 FILES = command_files()

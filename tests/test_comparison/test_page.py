@@ -356,7 +356,7 @@ def test_the_page_is_whole_without_images(parts, starts, tmp_path):
     assert '40 iterations, 2 epochs' in text
     # One file, however many starts have it.
     assert text.count('<summary>config.py') == 1
-    assert ('the schedule is stretched' in text) == (starts is SEVEN)
+    assert ('the schedule is longer' in text) == (starts is SEVEN)
 
 
 def test_nothing_is_tested_where_nothing_was_learned():

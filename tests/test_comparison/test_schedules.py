@@ -1,4 +1,4 @@
-"""Longer trainings of detectors: what is stretched and what stays."""
+"""Longer trainings of detectors: what becomes longer and what stays."""
 
 import copy
 
@@ -10,11 +10,11 @@ from mmengine.registry import PARAM_SCHEDULERS
 
 from sce_mm.comparison.schedules import make_schedule
 from sce_mm.config.errors import ConfigError
-from sce_mm.config.reading import override
+from sce_mm.config.overrides import override
 from sce_mm.downstream import load_base
 
 
-def stretched(name, **arguments):
+def lengthened(name, **arguments):
     """Config with the overrides of a longer schedule, and the schedule."""
     cfg = load_base(f'mmdet::{name}.py')[0]
     schedule = make_schedule(cfg, **arguments)
@@ -23,7 +23,7 @@ def stretched(name, **arguments):
 
 
 def test_milestones_move_and_the_warmup_stays():
-    cfg, schedule = stretched(
+    cfg, schedule = lengthened(
         'faster_rcnn/faster-rcnn_r50_fpn_1x_coco', batches=10, factor=2
     )
     warmup, steps = cfg.param_scheduler
@@ -34,7 +34,7 @@ def test_milestones_move_and_the_warmup_stays():
 
 
 def test_what_begins_after_the_warmup_and_ends_before_the_run():
-    cfg, _ = stretched('yolox/yolox_s_8xb8-300e_coco', batches=10, factor=2)
+    cfg, _ = lengthened('yolox/yolox_s_8xb8-300e_coco', batches=10, factor=2)
     _, cosine, constant = cfg.param_scheduler
     assert (cosine.begin, cosine.end, cosine.T_max) == (5, 570, 575)
     assert (constant.begin, constant.end) == (570, 600)
@@ -42,10 +42,10 @@ def test_what_begins_after_the_warmup_and_ends_before_the_run():
 
 def test_few_images_get_as_many_iterations_and_no_schedule_gets_shorter():
     name = 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco'
-    cfg, schedule = stretched(name, batches=7, at_least=1000)
+    cfg, schedule = lengthened(name, batches=7, at_least=1000)
     assert 1000 <= schedule.iterations < 1007
     assert cfg.train_cfg.max_epochs == schedule.epochs == 143
-    _, schedule = stretched(name, batches=100, at_least=1000)
+    _, schedule = lengthened(name, batches=100, at_least=1000)
     assert schedule.iterations == 1200
     assert schedule.overrides == ()
 

@@ -23,9 +23,9 @@ from sce_mm.config import (
     read_config,
     values,
 )
+from sce_mm.config.counts import processes
 from sce_mm.config.epochs import count_samples
 from sce_mm.config.parts import hooks_of
-from sce_mm.config.values import processes
 from sce_mm.utils.errors import UserError
 
 CONFIGS = Path(sce_mm.__file__).parents[1] / 'configs'
@@ -493,6 +493,33 @@ def test_images_that_make_no_batch_are_refused(
     cfg.experiment_name = f'no_batch_{hash(message)}'
     with pytest.raises(ValueError, match=message):
         require_batches(build_runner(cfg))
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'model.queue.length': 64},
+        {'model.queue.length': 64, 'optim_wrapper.accumulative_counts': 4},
+        # Without a queue, no length of one is advised.
+        {'model.queue': None, 'model.head.in_batch_keys': True},
+    ],
+)
+def test_a_smaller_batch_that_is_advised_is_accepted(tmp_path, changes):
+    folder = tmp_path / 'few'
+    folder.mkdir()
+    write_noise(folder, 12)
+    cfg = small(folder, tmp_path / 'work', **changes)
+    cfg.train_dataloader.batch_size = 16
+    cfg.default_hooks.online_knn = None
+    cfg.experiment_name = f'refused_{tmp_path.name}'
+    with pytest.raises(UserError, match='for example') as refused:
+        require_batches(build_runner(copy.deepcopy(cfg)))
+    _, _, words = str(refused.value).partition('--cfg-options ')
+    override(cfg, words.split())
+    cfg.experiment_name = f'accepted_{tmp_path.name}'
+    require_batches(build_runner(cfg))
+    assert cfg.train_dataloader.batch_size == 8
 
 
 def test_hooks_of_ones_own_remove_none_of_ours(images, tmp_path):

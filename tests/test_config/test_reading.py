@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from sce_mm.config import read_config
-from sce_mm.config.reading import override
+from sce_mm.config.overrides import override
 from sce_mm.utils.errors import UserError
 
 RECIPE = 'sce_resnet18_1xb64-coslr-200e_folder'

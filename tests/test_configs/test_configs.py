@@ -8,7 +8,7 @@ import yaml
 from mmpretrain.registry import MODELS, TRANSFORMS
 
 from sce_mm.config.check import check_config
-from sce_mm.config.reading import override
+from sce_mm.config.overrides import override
 from tests.helpers.recipes import (
     CONFIGS,
     FILES,

@@ -10,7 +10,7 @@ from tiny import dense_options, pyramid_options
 from tiny_runner import Record
 
 from sce_mm.cli.continuation import set_continuation
-from sce_mm.engine.runner.resume import changed_settings
+from sce_mm.engine.runner.changed_settings import changed_settings
 from sce_mm.transfer import CheckpointError, read_checkpoint
 
 pytestmark = pytest.mark.integration

@@ -13,7 +13,7 @@ from tiny import build, views
 
 from sce_mm.analysis import step_profile
 from sce_mm.cli.commands import profile
-from sce_mm.config.reading import override
+from sce_mm.config.overrides import override
 
 QUIET = dict.fromkeys(step_profile.STAGES, 0.01)
 

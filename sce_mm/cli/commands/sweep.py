@@ -163,13 +163,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     require_own_folder(args.out, TABLE, 'sweep')
     register()
     from ...config.check import check_config, require_pretraining
-    from ...config.reading import (
-        fit_warmup,
-        hash_of_config,
-        override,
-        read_config,
-        require_model,
-    )
+    from ...config.overrides import fit_warmup, override
+    from ...config.reading import hash_of_config, read_config, require_model
     from ...evaluation.loaders import knn_settings
     from ...utils.durable_files import write_durably, write_json
     from ..config_edits import set_knn

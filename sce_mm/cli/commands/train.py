@@ -162,13 +162,17 @@ def apply_arguments(cfg: 'Config', args: argparse.Namespace) -> list[str]:
 def _apply_switches(cfg: 'Config', args: argparse.Namespace) -> None:
     """Write what changes neither the images nor the length of a run."""
     from ...config.machine import set_precision
-    from .. import config_edits as edits
+    from ..config_edits import (
+        set_device_views,
+        set_knn,
+        without_evaluation,
+    )
     from ..learning_rate import enable_lr_scaling
 
     if args.amp:
         set_precision(cfg, args.amp)
     if args.device_views:
-        edits.set_device_views(cfg)
+        set_device_views(cfg)
     if args.auto_scale_lr:
         enable_lr_scaling(cfg)
     if args.knn:
@@ -179,9 +183,9 @@ def _apply_switches(cfg: 'Config', args: argparse.Namespace) -> None:
             )
         bank, query = args.knn
         names = '--knn BANK', '--knn QUERY'
-        edits.set_knn(cfg, bank, query, options=names)
+        set_knn(cfg, bank, query, options=names)
     if args.no_validate:
-        edits.without_evaluation(cfg)
+        without_evaluation(cfg)
     if args.log_to:
         log_to(cfg, args.log_to)
 

@@ -11,7 +11,6 @@ grounds give many equal bits, the correlation of its levels.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...utils.errors import UnreadableImageError
+from ...utils.hashes import hash_of
 from ...utils.progress import track
 from .decoding import decode_image
 from .image_cache import ImageCache
@@ -83,7 +83,7 @@ def fingerprint_of(
 
     The pixels are None if they cannot be read.
     """
-    content = hashlib.sha256(data).hexdigest()
+    content = hash_of(data)
     if image is None:
         return Fingerprint(content, None)
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)

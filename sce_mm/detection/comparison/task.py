@@ -15,7 +15,6 @@ from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 
 from ...comparison import Measure, Settings, Task
-from ...comparison.settings import hash_of
 from ...config.rate_batch import batch_of_rate
 from ...datasets.labels.coco_labels import (
     has_objects,
@@ -28,6 +27,7 @@ from ...datasets.labels.coco_labels import (
 from ...downstream import BackboneFile, ConfigEdits
 from ...utils.durable_files import write_durably, write_json
 from ...utils.errors import UserError
+from ...utils.hashes import hash_of
 from ...utils.text import printable
 from ..adapt import adapt
 from ..adapt.classes import class_problems

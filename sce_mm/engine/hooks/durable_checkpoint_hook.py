@@ -18,9 +18,9 @@ from ...utils.durable_files import (
 )
 from ...utils.errors import UserError
 from ...utils.folder_lock import FolderLock
+from ..runner.changed_settings import changed_settings
 from ..runner.resume import (
     adopt_run_state,
-    changed_settings,
     extend_schedules,
     require_same_model,
 )

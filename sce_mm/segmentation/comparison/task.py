@@ -15,7 +15,6 @@ from mmseg.registry import DATASETS, METRICS
 from numpy.typing import NDArray
 
 from ...comparison import Measure, Settings, Task
-from ...comparison.settings import hash_of
 from ...config.rate_batch import batch_of_rate
 from ...datasets.labels.mask_labels import (
     MaskFolders,
@@ -25,6 +24,7 @@ from ...datasets.labels.mask_labels import (
 from ...datasets.labels.subsets import choose_part
 from ...downstream import BackboneFile, ConfigEdits
 from ...utils.durable_files import write_durably
+from ...utils.hashes import hash_of
 from ...utils.text import listed
 from ..classes import class_problems
 from ..segmentor import adapt

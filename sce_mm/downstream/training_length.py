@@ -31,7 +31,7 @@ class Scale(NamedTuple):
         return max(1, round(time * factor))
 
 
-def stretch(
+def set_training_length(
     edits: ConfigEdits, key: str, length: int, scales: Mapping[str, Scale]
 ) -> None:
     """Set the length of a training; the schedules of its optimiser follow.
@@ -50,7 +50,7 @@ def stretch(
     edits.set(key, length, _REASON)
     for path, warmup in _schedulers(edits):
         scale = scales[_unit(edits.get(path))]
-        _stretch_scheduler(edits, path, scale, warmup)
+        _scale_scheduler(edits, path, scale, warmup)
     intervals = ['train_cfg.val_interval', 'default_hooks.checkpoint.interval']
     hooks = edits.get('custom_hooks') or []
     intervals += [
@@ -128,7 +128,7 @@ def _is_warmup(scheduler: Any) -> bool:
     return name in ('ConstantLR', 'QuadraticWarmupLR')
 
 
-def _stretch_scheduler(
+def _scale_scheduler(
     edits: ConfigEdits, path: str, scale: Scale, warmup: float
 ) -> None:
     moved = partial(scale.moved, warmup=warmup)
