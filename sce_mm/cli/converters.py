@@ -243,7 +243,10 @@ def _with_metadata(backbone: Backbone, args: argparse.Namespace) -> Backbone:
             if getattr(args, 'network', None) is not None:
                 who += ' or the network'
             raise CheckpointError(f'{who} says {name}={said!r}, not {value!r}')
-    if problem := wrong_levels(args.mean, args.std):
-        raise CheckpointError(f'--mean and --std: {problem}')
     assumed = [name for name in meta['assumed'] if name not in given]
-    return backbone._replace(meta={**meta, **given, 'assumed': assumed})
+    meta = {**meta, **given, 'assumed': assumed}
+    typed = args.mean is not None or args.std is not None
+    # One of them may be typed, and stand beside the other of the file.
+    if typed and (problem := wrong_levels(meta.get('mean'), meta.get('std'))):
+        raise CheckpointError(f'--mean and --std: {problem}')
+    return backbone._replace(meta=meta)

@@ -88,16 +88,23 @@ def wrong_levels(
     """
     if std and not all(value > 0 for value in std):
         return f'pixels are divided by std, so each must be above 0; got {std}'
-    if mean and std and max(mean) <= 1 and max(std) < 1:
-        right = ' and '.join(
-            ' '.join(f'{255 * value:.6g}' for value in values)
-            for values in (mean, std)
-        )
-        return (
-            'pixels have levels from 0 to 255, and this mean and std are for '
-            f'levels from 0 to 1: give 255 times as much, {right}'
-        )
-    return ''
+    wrong = {}
+    # A mean of 0 says nothing of the levels, nor does a std of 1.
+    if mean and 0 < max(mean) <= 1:
+        wrong['mean'] = mean
+    if std and max(std) < 1:
+        wrong['std'] = std
+    if not wrong:
+        return ''
+    right = ' and '.join(
+        f'{name} {" ".join(f"{255 * value:.6g}" for value in values)}'
+        for name, values in wrong.items()
+    )
+    return (
+        f'pixels have levels from 0 to 255, and this {" and ".join(wrong)} '
+        f'{"is" if len(wrong) == 1 else "are"} for levels from 0 to 1: give '
+        f'255 times as much, {right}'
+    )
 
 
 def require_outside(

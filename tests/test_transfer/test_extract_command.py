@@ -179,6 +179,11 @@ def test_the_next_step_is_one_that_works(extract, tmp_path):
     assert '--imagenet' in text
     assert 'channel_order, mean, std' in text
     assert 'MMDET_CONFIG' not in text
+    assert '--overwrite' in text
+    # Levels from 0 to 1 beside a std for 0 to 255.
+    mean = '--mean', '0.485', '0.456', '0.406'
+    code, text = extract(source, out, '--imagenet', *mean, '--overwrite')
+    assert (code, 'give 255 times as much, mean 123.675' in text) == (1, True)
     names = '--arch', 'resnet18', '--imagenet'
     _, text = extract(source, out, *names, '--overwrite')
     assert torch.load(out, weights_only=True)['meta']['arch'] == 'ResNet-18'

@@ -31,7 +31,7 @@ For a config of mmdet or mmseg with this network:
 
 UNKNOWN = """\
 The checkpoint does not say {unknown}, which detectors and segmentors need:
-repeat the command with {options}"""
+repeat the command with --overwrite and {options}"""
 
 # Lines of a config, for ResNets.
 BY_HAND = """\

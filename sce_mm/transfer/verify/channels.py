@@ -7,7 +7,6 @@ built, and its error in the first iteration names neither.
 import re
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +33,7 @@ def channel_problems(model: nn.Module) -> Iterator[str]:
     model.eval()
     try:
         with torch.no_grad():
-            widths = [_width(x) for x in _as_list(model.backbone(image))]
+            maps = model.get_submodule('backbone')(image)
             model(image, mode='tensor')
     except Exception as error:
         found = next(
@@ -42,7 +41,9 @@ def channel_problems(model: nn.Module) -> Iterator[str]:
         )
         where = _innermost(model, error.__traceback__)
         part = where.partition('.')[0]
-        if found and part != 'backbone':
+        if found and part not in ('', 'backbone'):
+            maps = [maps] if isinstance(maps, Tensor) else maps
+            widths = [x.shape[1] for x in maps if isinstance(x, Tensor)]
             yield (
                 f'model.{where} expects {found["expected"]} channels and gets '
                 f'{found["got"]}: the backbone gives {widths}, set the '
@@ -51,14 +52,6 @@ def channel_problems(model: nn.Module) -> Iterator[str]:
     finally:
         for module, mode in modes.items():
             module.training = mode
-
-
-def _as_list(outputs: Any) -> list[Any]:
-    return [*outputs] if isinstance(outputs, tuple | list) else [outputs]
-
-
-def _width(output: Any) -> int | None:
-    return output.shape[1] if isinstance(output, Tensor) else None
 
 
 def _innermost(model: nn.Module, trace: TracebackType | None) -> str:
