@@ -36,8 +36,9 @@ def override(
     """Write ``key=value`` words into a config.
 
     Messages name the option that the words were given to. Values are read by
-    :func:`~sce_mm.utils.option_values.parse_value`. Without processes
-    that load (``num_workers=0``) none of them persist either.
+    :func:`~sce_mm.utils.option_values.parse_value`; a list becomes a tuple
+    where the config has one, as some transforms want no list. Without
+    processes that load (``num_workers=0``) none of them persist either.
 
     Raises:
         ConfigError: A key starts at nothing that exists, so that nothing
@@ -56,6 +57,7 @@ def override(
             raise ConfigError(f'{option}: {problem}')
         if problem := _no_place(cfg, key, value, texts[key]):
             raise ConfigError(f'{option} {key}: {problem}')
+        overrides[key] = _with_tuples(_value_at(cfg, key), value)
     for key in [key for key in overrides if overrides[key] == 0]:
         if key.endswith('.num_workers'):
             loader = key.removesuffix('.num_workers')
@@ -124,6 +126,26 @@ def _no_place(cfg: Config, key: str, value: Any, text: str) -> str:
     if isinstance(node, int | float | dict):
         return _not_two_numbers(text) or _not_whole(key, node, value)
     return ''
+
+
+def _value_at(cfg: Config, key: str) -> Any:
+    """What a config has at a key; None if it has nothing there."""
+    node: Any = cfg
+    for part in key.split('.'):
+        if isinstance(node, list | tuple):
+            node = node[int(part)]
+        else:
+            node = node.get(part) if node is not None else None
+    return node
+
+
+def _with_tuples(old: Any, new: Any) -> Any:
+    """A list in place of a tuple as a tuple, and so are lists in a list."""
+    if not isinstance(old, list | tuple) or not isinstance(new, list | tuple):
+        return new
+    values = [_with_tuples(old[0] if old else None, value) for value in new]
+    is_tuple = isinstance(old, tuple) or isinstance(new, tuple)
+    return tuple(values) if is_tuple else values
 
 
 def _not_two_numbers(text: str, fraction: re.Pattern[str] = _FRACTION) -> str:

@@ -5,6 +5,7 @@ import os
 import warnings
 
 import pytest
+from mmengine.config import Config
 
 from sce_mm.config import read_config
 from sce_mm.config.overrides import override
@@ -115,6 +116,19 @@ def test_paths_are_taken_as_they_are():
     override(cfg, [f'{key}.{name}={path}' for name, path in paths.items()])
     dataset = cfg.train_dataloader.dataset
     assert {name: dataset[name] for name in paths} == paths
+
+
+def test_a_list_in_place_of_a_tuple_is_one():
+    # The Resize of mmdet takes no list.
+    resize = {'scale': (1333, 800), 'scales': [(1333, 640)], 'ratios': [1]}
+    cfg = Config({'train_pipeline': [resize]})
+    keys = 'scale=[256,192]', 'scales=[[256,192],[128,96]]', 'ratios=[1,2]'
+    override(cfg, [f'train_pipeline.0.{key}' for key in keys])
+    assert cfg.train_pipeline[0] == {
+        'scale': (256, 192),
+        'scales': [(256, 192), (128, 96)],
+        'ratios': [1, 2],
+    }
 
 
 def test_without_processes_that_load_none_persist():
