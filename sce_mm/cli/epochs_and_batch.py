@@ -18,7 +18,7 @@ from ..downstream import ConfigEdits
 from ..downstream.training_length import Scale, set_training_length
 from ..utils.errors import UserError
 from .config_edits import overridden, refuse_both
-from .learning_rate import RATE, enable_lr_scaling
+from .learning_rate import RATE, enable_lr_scaling, names_base_batch
 from .training_images import SMALLER
 
 # Steps whose keys a queue holds at least, as in the paper.
@@ -65,9 +65,10 @@ def typed_keys(args: argparse.Namespace) -> dict[str, str]:
     return {key: option for key, (option, given) in options.items() if given}
 
 
-def smaller_batch(args: argparse.Namespace) -> str:
+def smaller_batch(cfg: Config, args: argparse.Namespace) -> str:
     """Words that set another batch, for a message; see ``SMALLER``."""
-    if 'train_dataloader.batch_size' in overridden(args.cfg_options):
+    typed = 'train_dataloader.batch_size' in overridden(args.cfg_options)
+    if typed or not names_base_batch(cfg):
         return SMALLER
     return '--batch-size {batch}'
 
@@ -159,7 +160,7 @@ def set_batch_size(
     edits.set(key, batch, '--batch-size')
     if RATE in given:
         rate = f'{RATE} is as given'
-    elif 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+    elif not names_base_batch(cfg):
         raise UserError(
             '--batch-size: the config does not say which batch its learning '
             'rate belongs to: add auto_scale_lr = dict(base_batch_size=...) '

@@ -68,13 +68,18 @@ def set_rate_batch(cfg: Config, args: argparse.Namespace) -> list[str]:
     ]
 
 
+def names_base_batch(cfg: Config) -> bool:
+    """Whether a config says which batch its learning rate belongs to."""
+    return 'base_batch_size' in (cfg.get('auto_scale_lr') or {})
+
+
 def enable_lr_scaling(cfg: Config) -> None:
     """Ask for a learning rate that is scaled to the real batch.
 
     Raises:
         UserError: The config does not say which batch its rate belongs to.
     """
-    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+    if not names_base_batch(cfg):
         raise UserError(
             '--auto-scale-lr needs the batch size that the learning rate '
             'belongs to: add auto_scale_lr = dict(base_batch_size=...) to '

@@ -11,6 +11,7 @@ from sce_mm.cli.epochs_and_batch import (
     fit_queues,
     set_batch_size,
     set_epochs,
+    smaller_batch,
 )
 from sce_mm.config import read_config
 from sce_mm.config.check import check_config
@@ -160,3 +161,13 @@ def test_mistakes(change, cfg, words, message):
     cfg = Config(dict(train_cfg=cfg, train_dataloader=loader, model={}))
     with pytest.raises(UserError, match=message):
         change(cfg, 4, words)
+
+
+def test_a_batch_is_advised_by_an_option_that_the_config_takes():
+    cfg, args = read_config(FOLDER), Namespace(cfg_options=[])
+    assert smaller_batch(cfg, args) == '--batch-size {batch}'
+    typed = Namespace(cfg_options=['train_dataloader.batch_size=9'])
+    assert smaller_batch(cfg, typed).startswith('--cfg-options')
+    # --batch-size would not know what the learning rate is for.
+    cfg.pop('auto_scale_lr')
+    assert smaller_batch(cfg, args).startswith('--cfg-options')

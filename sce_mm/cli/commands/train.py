@@ -235,7 +235,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     refuse_overwriting(cfg)
     if args.dry_run:
         with naming_keys(typed_keys(args)):
-            plan = dry_run(cfg, source, smaller_batch(args))
+            plan = dry_run(cfg, source, smaller_batch(cfg, args))
         if is_first_process():
             print(plan)
         return
@@ -244,7 +244,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         refuse_overwriting(cfg)
         with naming_keys(typed_keys(args)):
             runner = build_runner(cfg)
-            require_batches(runner, source, smaller_batch(args))
+            require_batches(runner, source, smaller_batch(cfg, args))
             require_space(runner)
         runner.register_hook(hook)
         scale_learning_rate(runner)
