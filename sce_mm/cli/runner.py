@@ -201,7 +201,11 @@ def spare_classes(cfg: Config) -> Iterable[str]:
 
 
 def _share_labels(cfg: Config, training: bool) -> None:
-    """Number the class folders of all parts as those of the training part."""
+    """Number the class folders of all parts as those of the training part.
+
+    Raises:
+        ConfigError: There are more of them than outputs of the head.
+    """
     measured = [
         cfg[f'{part}_dataloader'].dataset
         for part in ('val', 'test')
@@ -211,9 +215,15 @@ def _share_labels(cfg: Config, training: bool) -> None:
         return
     reference = (cfg.get('train_dataloader') or {}).get('dataset')
     try:
-        share_labels(reference, *measured)
+        names = share_labels(reference, *measured)
     except FileNotFoundError:
         # Testing needs no training images.
         if training:
             raise
-        share_labels(None, *measured)
+        names = share_labels(None, *measured)
+    size = (cfg.get('model', {}).get('head') or {}).get('num_classes')
+    if isinstance(size, int) and size < len(names):
+        raise ConfigError(
+            f'model.head.num_classes: {size}, but train_dataloader.dataset '
+            f'has {len(names)} classes: {listed(names)}'
+        )

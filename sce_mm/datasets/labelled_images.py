@@ -169,7 +169,7 @@ def _identity(folder: str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def share_labels(reference: Any, *others: Any) -> None:
+def share_labels(reference: Any, *others: Any) -> list[str]:
     """Give class folders of the same name the same label everywhere.
 
     All ``CustomDataset`` in the configs become :class:`LabelledImages`, those
@@ -180,6 +180,9 @@ def share_labels(reference: Any, *others: Any) -> None:
         reference: Config of a data set, perhaps in wrappers. Its class
             folders are the classes.
         *others: Configs of data sets, changed in place like the first.
+
+    Returns:
+        Names of the class folders of the reference, if it has any.
 
     Raises:
         FileNotFoundError: The reference has no images in class folders.
@@ -195,6 +198,7 @@ def share_labels(reference: Any, *others: Any) -> None:
                 leaf['test_mode'] = True
             if names and not leaf.get('ann_file'):
                 leaf['folders'] = list(names)
+    return list(names)
 
 
 def _labelled_leaves(config: Any) -> Iterator[Any]:

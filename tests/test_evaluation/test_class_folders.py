@@ -1,5 +1,6 @@
 """Class folders are compared by name, and no image stands in for another."""
 
+import copy
 import json
 import re
 import shutil
@@ -286,6 +287,14 @@ def test_validation_of_a_classifier_has_the_labels_of_its_training(
     (folders[1] / 'b' / '1.png').write_bytes(b'')
     (folders[1] / 'c' / '2.png').write_bytes(b'')
 
+    # torch would say it in the middle of an epoch, in words of its own.
+    cfg.model.head.num_classes = 2
+    few = (
+        r'num_classes: 2, but train_dataloader.dataset has 3 classes: a, b, c'
+    )
+    with pytest.raises(UserError, match=few):
+        build_runner(copy.deepcopy(cfg))
+    cfg.model.head.num_classes = 3
     runner = build_runner(cfg)
 
     for loader in (runner.val_dataloader, runner.test_dataloader):
