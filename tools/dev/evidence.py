@@ -22,7 +22,7 @@ import matplotlib
 from sce_mm.cli.exit import run_main
 from sce_mm.comparison.differences import standard_error
 from sce_mm.comparison.results import Results
-from sce_mm.comparison.tables import all_runs, markdown_table, rows
+from sce_mm.comparison.tables import all_runs, markdown_table, starts_table
 from sce_mm.detection.comparison.task import Detection
 from sce_mm.utils.errors import UserError
 from sce_mm.utils.text import RANDOM, in_path
@@ -136,7 +136,7 @@ def write_table(page: str, name: str, report: dict[str, Any]) -> str:
     before, rest = page.split(start)
     _, after = rest.split(end)
     results, pretrainings = results_of(report), report['pretrainings']
-    head, lines = rows(MEASURE, COLUMNS, results, pretrainings)
+    head, lines = starts_table(MEASURE, COLUMNS, results, pretrainings)
     table = head[:NO_TIMES], [line[:NO_TIMES] for line in lines]
     text = markdown_table(table).rstrip('\n')
     return before + start + text + '\n\n' + minutes(report) + end + after
