@@ -184,7 +184,8 @@ def set_knn(
     if foreign := [name for name in classes[1] if name not in classes[0]]:
         raise UserError(
             f'{options[1]}: {query} has folders of classes that {bank} lacks: '
-            f'{listed(foreign)}; those of {bank} are {listed(classes[0])}'
+            f'{listed(foreign)}; those of {bank} are {listed(classes[0])}. '
+            'Classes are the folders right below each, by name'
         )
     if len(classes[0]) < 2:
         raise UserError(
