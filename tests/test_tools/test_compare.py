@@ -589,7 +589,7 @@ def test_detectors_that_learned_nothing_are_not_a_tie(values):
 def test_tables_have_gains_classes_and_checkpoints():
     found = results(random_initialisation=[10.0, 11.0], SCE=[12.0, 13.0])
     text = tables.markdown_table(
-        tables.rows(Detection.measure, Detection.columns, found, {})
+        tables.starts_table(Detection.measure, Detection.columns, found, {})
     )
     assert '| SCE | 100 % | 12.5 ± 0.5 | 25.0 ± 1.0 | +2.0 (' in text
     classes = tables.markdown_table(tables.class_rows(found, 100))
